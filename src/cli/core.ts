@@ -1,0 +1,125 @@
+import { readFileSync } from "node:fs";
+import type { Logger } from "pino";
+import { ConfigError } from "../config/issues.js";
+import type { Config } from "../config/load.js";
+import { Secret } from "../contract/secret.js";
+import { type Clock, failure, type Verifier } from "../contract/verifier.js";
+import type { Entry } from "../directory/commands.js";
+import type { Directory, KnownDirectory } from "../directory/directory.js";
+import { DirectoryError } from "../directory/errors.js";
+import { startFollower } from "../directory/follower.js";
+import { Known } from "../directory/known.js";
+import { readMasterKeys } from "../directory/master-keys.js";
+import { noDirectory } from "../directory/none.js";
+import { readSeed, SeedError } from "../directory/seed.js";
+import { openSqliteDirectory } from "../directory/sqlite/directory.js";
+import { FactCache } from "../verifier/facts.js";
+import { createVerifier, type Load } from "../verifier/verify.js";
+
+/** The core, running. */
+export interface Core {
+  readonly verifier: Verifier;
+  /** Stops following the directory and releases the store. */
+  close(): Promise<void>;
+}
+
+/** What the core needs besides its configuration. */
+export interface CoreContext {
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/**
+ * Assembles the core of a configuration: opens the store, loads the seed into an empty one, and follows the feed.
+ *
+ * @throws {DirectoryError} where the store cannot be used
+ */
+export async function openCore(config: Config, { clock, log }: CoreContext): Promise<Core> {
+  const store = await openStore(config, { clock, log });
+  const view = {
+    realms: new Map(config.realms.map(({ realm }) => [realm.name, realm])),
+    directory: store?.known ?? noDirectory,
+    facts: new FactCache(config.cache.facts),
+  };
+  return {
+    verifier: createVerifier(() => view, clock, loader(store?.known, log)),
+    close: async () => store?.close(),
+  };
+}
+
+interface Store {
+  readonly known: Known & KnownDirectory;
+  close(): Promise<void>;
+}
+
+/** Opens the store. Without a master key there is none: nothing that it would hold can be asked for. */
+async function openStore(config: Config, { clock, log }: CoreContext): Promise<Store | undefined> {
+  if (config.masterKeys.length === 0) return undefined;
+  const masterKeys = readMasterKeys(config.masterKeys.map((text) => new Secret(text)));
+  const directory = openSqliteDirectory({ path: config.store.url.replace(/^sqlite:/, ""), masterKeys, clock });
+  try {
+    await seed(directory, config.directory, log);
+    const known = new Known({ directory, masterKeys, clock, staleFor: config.store.staleFor });
+    await known.follow();
+    const follower = startFollower({
+      follow: () => known.follow(),
+      onFailure: (error) => log.warn({ err: error }, "directory cannot be read"),
+      onRecovery: (failures) => log.info({ failures }, "directory can be read again"),
+    });
+    return {
+      known,
+      close: async () => {
+        await follower.stop();
+        await directory.close();
+      },
+    };
+  } catch (error) {
+    await directory.close();
+    throw error;
+  }
+}
+
+async function seed(directory: Directory, file: string | undefined, log: Logger): Promise<void> {
+  if (file === undefined) return;
+  if (!(await directory.isEmpty())) {
+    log.info({ file }, "directory seed ignored: the store holds a directory already");
+    return;
+  }
+  const entries = readSeedFile(file);
+  await directory.apply([{ kind: "seed", entries }], "seed");
+  log.info({ file, entries: entries.length }, "directory seed loaded");
+}
+
+/**
+ * Reads a seed.
+ *
+ * @throws {ConfigError} with everything that is wrong
+ */
+export function readSeedFile(file: string): readonly Entry[] {
+  try {
+    return readSeed(readFileSync(file, "utf8"));
+  } catch (error) {
+    if (error instanceof SeedError) throw new ConfigError(file, error.problems);
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === undefined) throw error;
+    throw new ConfigError(file, [{ place: "", message: `the file cannot be read (${code})` }]);
+  }
+}
+
+/** Loads what a decision lacks; what cannot be had is a failure, logged once for each call that wanted it. */
+function loader(known: Known | undefined, log: Logger): Load {
+  return async (lack, deadline) => {
+    try {
+      if (lack.kind === "keys") await lack.realm.keys.load(lack.kid, deadline);
+      else await known?.learn(lack, deadline);
+      return undefined;
+    } catch (error) {
+      if (lack.kind !== "keys" && error instanceof DirectoryError) {
+        log.warn({ err: error, lack: lack.kind }, "directory entry cannot be loaded");
+        return failure("DIRECTORY_UNAVAILABLE");
+      }
+      log.error({ err: error, lack: lack.kind }, "unexpected fault while loading");
+      return failure("INTERNAL");
+    }
+  };
+}

@@ -1,0 +1,38 @@
+import { ConfigError } from "../config/issues.js";
+import { DirectoryError } from "../directory/errors.js";
+
+/** How a command ends, as its exit code. */
+export const EXIT = { done: 0, negative: 1, usage: 2, unavailable: 3 } as const;
+
+/** An end of a command that the operator can do something about. */
+export class CommandError extends Error {
+  constructor(
+    message: string,
+    readonly exitCode: number,
+  ) {
+    super(message);
+    this.name = "CommandError";
+  }
+}
+
+/** What to print and the exit code, for whatever a command threw. */
+export function endOf(error: unknown): { readonly message: string; readonly exitCode: number } {
+  if (error instanceof CommandError) return error;
+  if (error instanceof ConfigError) return { message: error.message, exitCode: EXIT.usage };
+  if (error instanceof DirectoryError) {
+    return { message: error.message, exitCode: error.code === "unavailable" ? EXIT.unavailable : EXIT.usage };
+  }
+  const { code, syscall, address, port } = error as NodeJS.ErrnoException & { address?: string; port?: number };
+  if (syscall === "listen") return { message: listenMessage(code, address, port), exitCode: EXIT.unavailable };
+  return { message: error instanceof Error ? (error.stack ?? error.message) : String(error), exitCode: EXIT.unavailable };
+}
+
+function listenMessage(code: string | undefined, address: string | undefined, port: number | undefined): string {
+  const where = port === undefined ? (address ?? "the address") : `${address ?? ""}:${port}`;
+  const why: Record<string, string> = {
+    EADDRINUSE: "another process listens there: stop it, or give another address in the configuration",
+    EACCES: "this user may not listen there: give a port above 1023, or a folder that may be written",
+    EADDRNOTAVAIL: "this machine has no such address: give another in the configuration",
+  };
+  return `Cannot listen at ${where}: ${why[code ?? ""] ?? code ?? "unknown reason"}.`;
+}

@@ -1,0 +1,176 @@
+import { existsSync, readFileSync } from "node:fs";
+import path from "node:path";
+import type { Readable } from "node:stream";
+import { text } from "node:stream/consumers";
+import { Command, CommanderError, Option } from "commander";
+import { loadConfig } from "../config/load.js";
+import type { Clock } from "../contract/verifier.js";
+import { describeConfig, formatReport } from "./check.js";
+import { readSeedFile } from "./core.js";
+import { DEVELOPMENT_FILE, exampleRequests, prepareDevelopment } from "./development.js";
+import { CommandError, endOf, EXIT } from "./errors.js";
+import { mint, type MintOptions } from "./mint.js";
+import { type Only, type Running, serve } from "./serve.js";
+import { exitCodeOf, formatOutcome, outcomeToJson, verify, type VerifyOptions } from "./verify.js";
+
+/** What the command line has of the world. */
+export interface World {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly stdin: Readable;
+  readonly clock: Clock;
+}
+
+/** The folder that `serve` makes for itself where it is given no configuration. */
+const DEVELOPMENT_FOLDER = "data";
+
+const print = (line: string): void => void process.stdout.write(`${line}\n`);
+const complain = (line: string): void => void process.stderr.write(`${line}\n`);
+
+/** Runs a command line. Sets the process's exit code: 0 done, 1 a negative verdict, 2 usage or configuration, 3 unavailable. */
+export async function run(argv: readonly string[], world: World): Promise<void> {
+  try {
+    await program(world).parseAsync(argv);
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      process.exitCode = error.exitCode === 0 ? EXIT.done : EXIT.usage;
+      return;
+    }
+    const { message, exitCode } = endOf(error);
+    complain(message);
+    process.exitCode = exitCode;
+  }
+}
+
+function program(world: World): Command {
+  const root = new Command("token-verifier")
+    .description("Answers whether a token is good, whose it is, and if not, why.")
+    .version(version(), "-V, --version", "print the version")
+    .exitOverride()
+    .configureHelp({ helpWidth: 100 })
+    .showSuggestionAfterError();
+  const json = (): Option => new Option("--json", "print JSON");
+  const config = (): Option => new Option("-c, --config <file>", "the configuration");
+
+  root
+    .command("serve")
+    .description("serve; without a configuration: make one for development in ./data, and print requests to paste")
+    .addOption(config())
+    .addOption(new Option("--only <part>", "run one part alone").choices(["grpc", "http"]))
+    .addOption(json())
+    .action((options: { config?: string; only?: Only; json?: boolean }) => serveCommand(options, world));
+
+  root
+    .command("verify")
+    .description("say whether a token is good: ask a running service, or offline with --config")
+    .argument("<token>", "the token; - reads it from standard input")
+    .requiredOption("-r, --realm <name>", "the realm")
+    .option("-a, --address <address>", "a running service (default 127.0.0.1:50051)")
+    .addOption(config())
+    .option("--explain", "say what each check found")
+    .option("--at <time>", "offline: verify at this time (RFC 3339, or seconds since 1970)")
+    .option("--secret-key-file <file>", "the calling instance's secret key")
+    .option("--client-id <id>", "the calling client's id")
+    .option("--client-secret-file <file>", "the calling client's secret")
+    .addOption(json())
+    .addHelpText("after", VERIFY_EXAMPLES)
+    .action(async (token: string, options: VerifyOptions & { json?: boolean }) => {
+      const given = token === "-" ? (await text(world.stdin)).trim() : token;
+      const outcome = await verify(given, options, world.env);
+      print(options.json ? JSON.stringify(outcomeToJson(outcome)) : formatOutcome(outcome));
+      process.exitCode = exitCodeOf(outcome);
+    });
+
+  root
+    .command("mint")
+    .description("sign a token with a development key")
+    .requiredOption("-r, --realm <name>", "the realm")
+    .addOption(config())
+    .option("--claim <name=value>", "add or replace a claim; a value that is JSON is taken as JSON", collect, [])
+    .option("--expires <duration>", "how long the token lives", "1h")
+    .option("--key-file <file>", "a private key in PEM (default: NAME.private.pem beside the realm's NAME.pem)")
+    .option("--secret-key-file <file>", "an instance's secret key (default: that of the directory seed's first)")
+    .addOption(json())
+    .action(async (options: MintOptions & { config?: string; json?: boolean }) => {
+      const token = await mint(loadConfig(configFile(options.config), world), options, world.clock());
+      print(options.json ? JSON.stringify({ token }) : token);
+    });
+
+  root
+    .command("check")
+    .description("validate a configuration and print what is in it")
+    .addOption(config())
+    .addOption(json())
+    .action((options: { config?: string; json?: boolean }) => {
+      const loaded = loadConfig(configFile(options.config), world);
+      if (loaded.directory !== undefined) readSeedFile(loaded.directory);
+      const report = describeConfig(loaded);
+      print(options.json ? JSON.stringify(report) : formatReport(report));
+    });
+
+  return root;
+}
+
+const VERIFY_EXAMPLES = `
+Examples:
+  token-verifier verify --realm partner eyJhbGciOi...
+  token-verifier mint --realm integuru | token-verifier verify --realm integuru -
+  token-verifier verify --config verifier.yaml --realm partner --explain --at 2026-01-31T12:00:00Z - < token.txt`;
+
+const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value];
+
+/** The configuration that was asked for, or the development one. */
+function configFile(given: string | undefined): string {
+  if (given !== undefined) return given;
+  const file = path.join(DEVELOPMENT_FOLDER, DEVELOPMENT_FILE);
+  if (existsSync(file)) return file;
+  throw new CommandError(
+    "Give a configuration: --config FILE. (`token-verifier serve` makes one for development.)",
+    EXIT.usage,
+  );
+}
+
+async function serveCommand(options: { config?: string; only?: Only; json?: boolean }, world: World): Promise<void> {
+  if (options.config !== undefined) {
+    endOnSignal(await serve(options.config, options.only, world));
+    return;
+  }
+  if (options.only !== undefined) throw new CommandError("--only needs a configuration: give --config FILE.", EXIT.usage);
+  const { file, made } = prepareDevelopment(DEVELOPMENT_FOLDER);
+  const running = await serve(file, undefined, world);
+  endOnSignal(running);
+  const requests = await exampleRequests(loadConfig(file, world), running.addresses, world.clock());
+  if (options.json) {
+    print(JSON.stringify({ config: file, addresses: running.addresses, requests }));
+    return;
+  }
+  print(`
+This is for development: its keys lie in the clear in ${path.dirname(file)}/. ${made ? `Made ${file}.` : `Found ${file}.`}
+Requests to paste into another terminal, in this folder; their tokens are good for an hour.
+`);
+  for (const { title, command } of requests) print(`# ${title}\n${command}\n`);
+}
+
+/** Ends the service on the first SIGTERM or SIGINT, and the process on the second. */
+function endOnSignal(running: Running): void {
+  const end = (): void => {
+    process.once("SIGTERM", () => process.exit(EXIT.unavailable));
+    process.once("SIGINT", () => process.exit(EXIT.unavailable));
+    void running.stop().then(() => process.exit(EXIT.done));
+  };
+  let ending = false;
+  const once = (): void => {
+    if (ending) return;
+    ending = true;
+    end();
+  };
+  process.once("SIGTERM", once);
+  process.once("SIGINT", once);
+}
+
+function version(): string {
+  let folder = new URL(".", import.meta.url);
+  // From src/cli while developing, from dist/src/cli when built.
+  while (!existsSync(new URL("package.json", folder))) folder = new URL("..", folder);
+  const { version } = JSON.parse(readFileSync(new URL("package.json", folder), "utf8")) as { version: string };
+  return version;
+}

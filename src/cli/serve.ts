@@ -1,0 +1,137 @@
+import type { Logger } from "pino";
+import { type Config, type GatewayConfig, loadConfig, loadGatewayConfig } from "../config/load.js";
+import { channelVerifier } from "../client/channel-verifier.js";
+import type { Clock, Verifier } from "../contract/verifier.js";
+import { createGateway } from "../gateway/server.js";
+import { createServer } from "../service/server.js";
+import { openCore } from "./core.js";
+import { type CallLine, callLogger, createLogger } from "./log.js";
+import { gatewayObserver, serviceObserver } from "./observers.js";
+
+/** What `serve` needs of the world. */
+export interface ServeContext {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly clock: Clock;
+  /** Where the log goes, instead of where the configuration says. */
+  readonly log?: Logger;
+}
+
+/** The parts of a service that may run on their own. */
+export type Only = "grpc" | "http";
+
+/** A service that serves. */
+export interface Running {
+  /** The bound addresses, by the configuration's names. */
+  readonly addresses: Readonly<Record<string, string>>;
+  readonly log: Logger;
+  /** Ends as `drain` says; resolves when everything is closed. */
+  stop(): Promise<void>;
+}
+
+/** Something with a port. */
+interface Port {
+  readonly name: string;
+  open(): Promise<string>;
+  /** Says that no more calls are wanted, and goes on serving. */
+  retire(): void;
+  close(timeout: number): Promise<void>;
+}
+
+/**
+ * Starts what a configuration describes: the core with its gRPC service, and the gateway; or one of the two.
+ *
+ * Ports open last, once the store is open, the directory loaded and the keys checked.
+ *
+ * @throws {ConfigError}, {DirectoryError}, or the system's error where a port cannot be opened
+ */
+export async function serve(file: string, only: Only | undefined, context: ServeContext): Promise<Running> {
+  return only === "http"
+    ? serveGateway(loadGatewayConfig(file, context), context)
+    : serveCore(loadConfig(file, context), only, context);
+}
+
+async function serveCore(config: Config, only: Only | undefined, context: ServeContext): Promise<Running> {
+  const { clock } = context;
+  const log = context.log ?? createLogger(config.log);
+  const core = await openCore(config, { clock, log });
+  const calls = callLogger(log, config.log.calls, clock);
+  const { grpc, http, admin, limits } = config;
+  const ports: Port[] = [];
+  if (grpc !== undefined) {
+    const verification = { verifier: core.verifier, clock, observer: serviceObserver(log, calls) };
+    ports.push(grpcPort("grpc", grpc, createServer({ limits, verification })));
+  }
+  if (admin !== undefined) ports.push(grpcPort("admin", admin, createServer({ limits })));
+  if (http !== undefined && only !== "grpc") ports.push(httpPort(config, core.verifier, { clock, log, calls }));
+  return run(ports, config, log, () => core.close());
+}
+
+async function serveGateway(config: GatewayConfig, context: ServeContext): Promise<Running> {
+  const { clock } = context;
+  const log = context.log ?? createLogger(config.log);
+  const upstream = channelVerifier(config.upstream);
+  const calls = callLogger(log, config.log.calls, clock);
+  return run([httpPort(config, upstream, { clock, log, calls })], config, log, async () => upstream.close());
+}
+
+function grpcPort(name: string, address: string, server: ReturnType<typeof createServer>): Port {
+  return {
+    name,
+    open: () => server.listen(address),
+    retire: () => server.setServing(false),
+    close: (timeout) => server.close(timeout),
+  };
+}
+
+interface HttpContext {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly calls: (call: CallLine) => void;
+}
+
+function httpPort(config: Config | GatewayConfig, verifier: Verifier, { clock, log, calls }: HttpContext): Port {
+  const { http, faces, limits } = config;
+  const gateway = createGateway(faces, limits, { verifier, clock, observer: gatewayObserver(log, calls) });
+  return {
+    name: "http",
+    open: () => (http === undefined ? Promise.resolve("") : gateway.listen(http.address)),
+    retire: () => {},
+    close: (timeout) => gateway.close(timeout),
+  };
+}
+
+/** Opens the ports; if one cannot be opened, everything is closed again. */
+async function run(
+  ports: readonly Port[],
+  { drain, file }: Config | GatewayConfig,
+  log: Logger,
+  release: () => Promise<void>,
+): Promise<Running> {
+  const addresses: Record<string, string> = {};
+  const close = async (timeout: number): Promise<void> => {
+    await Promise.all(ports.map((port) => port.close(timeout)));
+    await release();
+  };
+  try {
+    for (const port of ports) addresses[port.name] = await port.open();
+  } catch (error) {
+    await close(0);
+    throw error;
+  }
+  log.info({ file, ...addresses }, "ready");
+  let stopped: Promise<void> | undefined;
+  return {
+    addresses,
+    log,
+    stop: () => {
+      stopped ??= (async () => {
+        log.info({ delay: drain.delay, timeout: drain.timeout }, "draining");
+        for (const port of ports) port.retire();
+        await new Promise((resolve) => setTimeout(resolve, drain.delay));
+        await close(drain.timeout);
+        log.info("stopped");
+      })();
+      return stopped;
+    },
+  };
+}

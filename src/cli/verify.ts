@@ -1,0 +1,188 @@
+import { readFileSync } from "node:fs";
+import { CheckResult, checkResultToJSON, Evidence, Token } from "../../gen/tokenverifier/v1/token_verifier.js";
+import { channelVerifier } from "../client/channel-verifier.js";
+import { loadConfig } from "../config/load.js";
+import { FAILURES } from "../contract/failures.js";
+import { reasonMessage } from "../contract/reasons.js";
+import { Secret } from "../contract/secret.js";
+import type { Check, Clock, Credential, Outcome, Principal, VerificationRequest, Verifier } from "../contract/verifier.js";
+import { openCore } from "./core.js";
+import { CommandError, EXIT } from "./errors.js";
+import { createLogger } from "./log.js";
+import { status } from "@grpc/grpc-js";
+
+/** The options of `verify`. */
+export interface VerifyOptions {
+  readonly realm: string;
+  /** A running service; 127.0.0.1:50051 where neither this nor `config` is given. */
+  readonly address?: string;
+  /** Verify offline, with this configuration. */
+  readonly config?: string;
+  readonly explain?: boolean;
+  /** The time to verify at, offline: RFC 3339, or seconds since 1970. */
+  readonly at?: string;
+  readonly secretKeyFile?: string;
+  readonly clientId?: string;
+  readonly clientSecretFile?: string;
+}
+
+/** Milliseconds that a running service is given to answer. */
+const PATIENCE = 10_000;
+
+/**
+ * Asks whether a token is good: a running service, or the configuration itself.
+ *
+ * @param token the token, without `Bearer`
+ * @throws {CommandError} for options that do not fit together
+ */
+export async function verify(
+  token: string,
+  options: VerifyOptions,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<Outcome> {
+  if (options.address !== undefined && options.config !== undefined) {
+    throw new CommandError("Give --address (a running service) or --config (offline), not both.", EXIT.usage);
+  }
+  if (options.at !== undefined && options.config === undefined) {
+    throw new CommandError("--at works offline: give --config FILE with it.", EXIT.usage);
+  }
+  const request: VerificationRequest = {
+    realm: options.realm,
+    token: new Secret(token),
+    credential: credentialOf(options),
+    explain: options.explain ?? false,
+  };
+  const clock = clockAt(options.at);
+  const { verifier, close } = await open(options, clock, env);
+  try {
+    return await verifier.verify(request, { requestId: "cli", address: "", deadline: clock() + PATIENCE });
+  } finally {
+    await close();
+  }
+}
+
+async function open(
+  { config, address = "127.0.0.1:50051" }: VerifyOptions,
+  clock: Clock,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<{ readonly verifier: Verifier; close(): Promise<void> | void }> {
+  if (config === undefined) {
+    const verifier = channelVerifier(address);
+    return { verifier, close: () => verifier.close() };
+  }
+  const core = await openCore(loadConfig(config, { env }), {
+    clock,
+    log: createLogger({ level: "silent", format: "json", calls: "none" }),
+  });
+  return { verifier: core.verifier, close: () => core.close() };
+}
+
+function credentialOf({ secretKeyFile, clientId, clientSecretFile }: VerifyOptions): Credential | undefined {
+  if (secretKeyFile !== undefined && clientId !== undefined) {
+    throw new CommandError("Name one caller: --secret-key-file, or --client-id with --client-secret-file.", EXIT.usage);
+  }
+  if (secretKeyFile !== undefined) return { kind: "instance", secretKey: secretIn(secretKeyFile) };
+  if ((clientId === undefined) !== (clientSecretFile === undefined)) {
+    throw new CommandError("--client-id and --client-secret-file go together.", EXIT.usage);
+  }
+  if (clientId === undefined || clientSecretFile === undefined) return undefined;
+  return { kind: "client", clientId, clientSecret: secretIn(clientSecretFile) };
+}
+
+function secretIn(file: string): Secret {
+  try {
+    return new Secret(readFileSync(file, "utf8").trim());
+  } catch (error) {
+    throw new CommandError(`${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? "error"}).`, EXIT.usage);
+  }
+}
+
+function clockAt(at: string | undefined): Clock {
+  if (at === undefined) return Date.now;
+  const millis = /^\d+(\.\d+)?$/.test(at) ? Number(at) * 1000 : Date.parse(at);
+  if (Number.isNaN(millis)) {
+    throw new CommandError("--at must be a time such as 2026-01-31T12:00:00Z, or seconds since 1970.", EXIT.usage);
+  }
+  return () => millis;
+}
+
+/** The exit code of an outcome. */
+export function exitCodeOf(outcome: Outcome): number {
+  if (outcome.kind === "verified") return EXIT.done;
+  if (outcome.kind === "rejected") return EXIT.negative;
+  const { code } = FAILURES[outcome.reason];
+  const callersFault: readonly status[] = [
+    status.INVALID_ARGUMENT,
+    status.NOT_FOUND,
+    status.UNAUTHENTICATED,
+    status.PERMISSION_DENIED,
+  ];
+  return callersFault.includes(code) ? EXIT.usage : EXIT.unavailable;
+}
+
+/** An outcome as `--json` prints it: the members of the proto's messages in their JSON form. */
+export function outcomeToJson(outcome: Outcome): unknown {
+  if (outcome.kind === "failure") {
+    const { code, message } = FAILURES[outcome.reason];
+    return { error: { code, reason: outcome.reason, message } };
+  }
+  const checks = outcome.checks.map(({ name, result, claim, message }) => ({
+    name,
+    result: checkResultToJSON(result),
+    ...(claim !== "" && { claim }),
+    ...(message !== "" && { message }),
+  }));
+  const explained = checks.length > 0 ? { checks } : {};
+  if (outcome.kind === "rejected") {
+    const { reason, claim } = outcome;
+    return { rejected: { reason: reason ?? "UNKNOWN", claim, message: reason ? reasonMessage(reason, claim) : "" }, ...explained };
+  }
+  const { token, principal, evidence } = outcome;
+  const verified = {
+    token: Token.toJSON(token),
+    ...(principal !== undefined && { principal }),
+    evidence: Evidence.toJSON(evidence),
+  };
+  return { verified, ...explained };
+}
+
+const MARKS: Readonly<Record<number, string>> = {
+  [CheckResult.CHECK_RESULT_PASSED]: "pass",
+  [CheckResult.CHECK_RESULT_FAILED]: "FAIL",
+  [CheckResult.CHECK_RESULT_SKIPPED]: "skip",
+};
+
+/** An outcome for people's eyes. */
+export function formatOutcome(outcome: Outcome): string {
+  switch (outcome.kind) {
+    case "failure":
+      return `no verdict: ${outcome.reason}\n${FAILURES[outcome.reason].message}`;
+    case "rejected": {
+      const { reason, claim, checks } = outcome;
+      const head = `rejected: ${reason ?? "UNKNOWN"}${claim === "" ? "" : ` (${claim})`}`;
+      return [head, ...(reason === undefined ? [] : [reasonMessage(reason, claim)]), ...formatChecks(checks)].join("\n");
+    }
+    case "verified":
+      return [
+        "verified",
+        `algorithm  ${outcome.token.algorithm}`,
+        ...formatPrincipal(outcome.principal),
+        `payload    ${outcome.token.payload}`,
+        ...formatChecks(outcome.checks),
+      ].join("\n");
+  }
+}
+
+function formatPrincipal(principal: Principal | undefined): string[] {
+  const { user, client } = principal ?? {};
+  return [
+    ...(user === undefined ? [] : [`user       ${user.id}${user.email === undefined ? "" : ` <${user.email}>`}`]),
+    ...(client === undefined ? [] : [`client     ${client.clientId}`]),
+  ];
+}
+
+function formatChecks(checks: readonly Check[]): string[] {
+  if (checks.length === 0) return [];
+  const width = Math.max(...checks.map(({ name }) => name.length));
+  return ["", ...checks.map(({ name, result, message }) => `${MARKS[result] ?? "?"}  ${name.padEnd(width)}  ${message}`.trimEnd())];
+}

@@ -1,0 +1,86 @@
+import { randomUUID } from "node:crypto";
+import { TokenVerifierService } from "../../gen/tokenverifier/v1/token_verifier.js";
+import type { Clock } from "../contract/verifier.js";
+import { outcomeFromItem, outcomeFromWire, requestToWire } from "../contract/wire.js";
+import { type ChannelOptions, openChannel } from "./channel.js";
+import { VerificationFailure } from "./failure.js";
+import { fromOutcome, isFailure, toRequest, type Verdict, type VerifyRequest } from "./verdict.js";
+
+/** How to connect, and what holds for every call that does not say otherwise. */
+export interface ConnectOptions extends ChannelOptions {
+  /** Milliseconds that a call may take (default 2000). */
+  readonly deadlineMs?: number;
+  /** The time, in milliseconds since 1970 (default Date.now). */
+  readonly clock?: Clock;
+}
+
+/** One call's own options. */
+export interface CallOptions {
+  /** Milliseconds that this call may take (default: the client's). */
+  readonly deadlineMs?: number;
+  /** What the service's log knows the call by: 1 to 128 printable ASCII characters (default: a new UUID). */
+  readonly requestId?: string;
+  /** Cancels the call, which then rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
+/** A client of one Token Verifier. */
+export interface VerifierClient {
+  /**
+   * The verdict on one token.
+   *
+   * @throws {@link VerificationFailure} where no verdict was reached; TypeError where the request names two callers
+   */
+  verify(request: VerifyRequest, options?: CallOptions): Promise<Verdict>;
+  /**
+   * The verdicts on many tokens (the service admits 1000, of 8 callers, by default), in the order of the requests. A
+   * request without a verdict has its own failure in its place and leaves the others as they are.
+   *
+   * @throws {@link VerificationFailure} where the call as a whole failed
+   */
+  verifyBatch(requests: readonly VerifyRequest[], options?: CallOptions): Promise<(Verdict | VerificationFailure)[]>;
+  /** Closes the connections. Calls under way finish; later ones fail. */
+  close(): void;
+}
+
+/**
+ * Makes a client. Nothing is sent before the first call; lost connections are opened again by themselves.
+ *
+ * ```ts
+ * const verifier = connect("127.0.0.1:50051");
+ * const verdict = await verifier.verify({ realm: "partner", token });
+ * if (verdict.kind === "verified") console.log(verdict.token.subject);
+ * ```
+ *
+ * @param address `host:port`, `dns:///name:port` or `unix:/path`
+ */
+export function connect(address: string, options: ConnectOptions = {}): VerifierClient {
+  const { deadlineMs: usual = 2000, clock = Date.now, waitForReady = true } = options;
+  const channel = openChannel(address, { ...options, waitForReady });
+  const callOf = ({ deadlineMs = usual, requestId = randomUUID(), signal }: CallOptions) => ({
+    deadline: clock() + deadlineMs,
+    requestId,
+    signal,
+  });
+  const { verifyToken, batchVerifyTokens } = TokenVerifierService;
+  return {
+    async verify(request, options = {}) {
+      const call = callOf(options);
+      const answer = await channel.call(verifyToken, requestToWire(toRequest(request)), call);
+      const verdict = fromOutcome(isFailure(answer) ? answer : outcomeFromWire(answer), call.requestId);
+      if (verdict instanceof VerificationFailure) throw verdict;
+      return verdict;
+    },
+    async verifyBatch(requests, options = {}) {
+      const call = callOf(options);
+      const message = { requests: requests.map((request) => requestToWire(toRequest(request))) };
+      const answer = await channel.call(batchVerifyTokens, message, call);
+      if (isFailure(answer)) throw new VerificationFailure(answer, call.requestId);
+      if (answer.responses.length !== requests.length) {
+        throw new VerificationFailure({ kind: "failure", reason: "INTERNAL", retryAfter: undefined }, call.requestId);
+      }
+      return answer.responses.map((item) => fromOutcome(outcomeFromItem(item), call.requestId));
+    },
+    close: () => channel.close(),
+  };
+}

@@ -1,0 +1,31 @@
+import { FAILURES, type FailureReason } from "../contract/failures.js";
+import type { Failure } from "../contract/verifier.js";
+
+/**
+ * No verdict was reached. Never take it for a rejection: the token may be good.
+ *
+ * ```ts
+ * catch (error) {
+ *   if (error instanceof VerificationFailure && error.retryAfterMs !== undefined) …
+ * }
+ * ```
+ */
+export class VerificationFailure extends Error {
+  override readonly name = "VerificationFailure";
+  /** Why, as in the proto's ErrorReason without its prefix. */
+  readonly reason: FailureReason;
+  /** The gRPC status code (14: UNAVAILABLE). */
+  readonly code: number;
+  /** Milliseconds to wait before another try; undefined where trying again is no use. */
+  readonly retryAfterMs: number | undefined;
+  /** What the service's log knows the call by. */
+  readonly requestId: string;
+
+  constructor({ reason, retryAfter }: Failure, requestId: string) {
+    super(FAILURES[reason].message);
+    this.reason = reason;
+    this.code = FAILURES[reason].code;
+    this.retryAfterMs = retryAfter;
+    this.requestId = requestId;
+  }
+}

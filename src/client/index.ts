@@ -1,0 +1,9 @@
+/**
+ * The client of Token Verifier for Node programs.
+ *
+ * @module token-verifier
+ */
+export type { Check, Evidence, Principal, Token } from "../contract/verifier.js";
+export { type CallOptions, connect, type ConnectOptions, type VerifierClient } from "./connect.js";
+export { VerificationFailure } from "./failure.js";
+export type { FailureReason, ReasonName, RejectedToken, Verdict, VerifiedToken, VerifyRequest } from "./verdict.js";

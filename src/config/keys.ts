@@ -1,0 +1,138 @@
+import { readFileSync } from "node:fs";
+import type { Algorithm } from "../jws/algorithms.js";
+import type { VerificationKey } from "../keys/key.js";
+import { KeyError, loadJwk, loadJwks, loadPem, loadSecret } from "../keys/load.js";
+import { type ConfigIssue, formatPath, issuesOf, type Path } from "./issues.js";
+import { keyForms } from "./schema.js";
+
+/** What became of a realm's configured keys. */
+export interface LoadedKeys {
+  readonly keys: readonly VerificationKey[];
+  /** Keys of sets that are for other algorithms, each in a sentence: set aside, no error. */
+  readonly setAside: readonly string[];
+  /** The files, absolute, that public keys were read from: beside a development key lies its private half. */
+  readonly files: readonly string[];
+}
+
+/** What key loading needs to know. */
+interface KeyContext {
+  readonly algorithms: readonly Algorithm[];
+  /** Makes a file's name absolute. */
+  readonly resolve: (file: string) => string;
+  readonly issues: ConfigIssue[];
+  readonly setAside: string[];
+  readonly files: string[];
+}
+
+type Form = keyof typeof keyForms;
+type Entry<F extends Form> = ReturnType<(typeof keyForms)[F]["parse"]>;
+type Loaders = { readonly [F in Form]: (entry: Entry<F>, context: KeyContext) => readonly VerificationKey[] };
+
+const options = ({ alg, kid }: { alg?: Algorithm | undefined; kid?: string | undefined }, { algorithms }: KeyContext) => ({
+  algorithms,
+  several: "error" as const,
+  ...(alg !== undefined && { alg }),
+  ...(kid !== undefined && { kid }),
+});
+
+/** How each form of a key is loaded. Each throws a {@link KeyError} that says what is wrong and what would be right. */
+const LOADERS: Loaders = {
+  secret: (entry, context) => [secretKey(entry.secret, entry, context)],
+  secretBase64: (entry, context) => [secretKey(base64(entry.secretBase64), entry, context)],
+  secretFile: (entry, context) => [secretKey(read(entry.secretFile, context).replace(/\r?\n$/, ""), entry, context)],
+  pem: (entry, context) => [loadPem(entry.pem, options(entry, context))],
+  pemFile: (entry, context) => {
+    context.files.push(context.resolve(entry.pemFile));
+    return [loadPem(read(entry.pemFile, context), options(entry, context))];
+  },
+  jwk: (entry, context) => [loadJwk(entry.jwk, options(entry, context))],
+  jwkFile: (entry, context) => [loadJwk(json(read(entry.jwkFile, context)), options(entry, context))],
+  jwks: (entry, context) => keySet(entry.jwks, context),
+  jwksFile: (entry, context) => keySet(json(read(entry.jwksFile, context)), context),
+};
+
+/** Loads the keys of a realm, each for itself, so that all that is wrong is told at once. @param path where the list stands */
+export function loadKeys(entries: readonly unknown[], path: Path, context: Omit<KeyContext, "setAside" | "files">): LoadedKeys {
+  const setAside: string[] = [];
+  const files: string[] = [];
+  const keys = entries.flatMap((entry, index) => loadEntry(entry, [...path, index], { ...context, setAside, files }));
+  const seen = new Map<string, number>();
+  for (const { kid } of keys) if (kid !== undefined) seen.set(kid, (seen.get(kid) ?? 0) + 1);
+  for (const [kid, times] of seen) {
+    if (times < 2) continue;
+    const message = `${times} keys have the kid ${JSON.stringify(kid)}: give each a kid of its own`;
+    context.issues.push({ place: formatPath(path), message });
+  }
+  return { keys, setAside, files };
+}
+
+function loadEntry(entry: unknown, path: Path, context: KeyContext): readonly VerificationKey[] {
+  const members = typeof entry === "object" && entry !== null ? Object.keys(entry) : [];
+  const forms = members.filter((name): name is Form => Object.hasOwn(keyForms, name));
+  const [form] = forms;
+  if (form === undefined || forms.length > 1) {
+    const message = `must have exactly one of ${Object.keys(keyForms).join(", ")}`;
+    context.issues.push({ place: formatPath(path), message });
+    return [];
+  }
+  const parsed = keyForms[form].safeParse(entry);
+  if (!parsed.success) {
+    context.issues.push(...issuesOf(parsed.error, path));
+    return [];
+  }
+  try {
+    return (LOADERS[form] as (entry: unknown, context: KeyContext) => readonly VerificationKey[])(parsed.data, context);
+  } catch (error) {
+    if (!(error instanceof KeyError)) throw error;
+    context.issues.push({ place: formatPath([...path, form]), message: error.message });
+    return [];
+  }
+}
+
+function secretKey(
+  secret: string | Buffer,
+  { alg, kid }: { alg?: Algorithm | undefined; kid?: string | undefined },
+  { algorithms }: KeyContext,
+): VerificationKey {
+  const fitting = algorithms.filter((name) => name.startsWith("HS"));
+  const algorithm = alg ?? (fitting.length === 1 ? fitting[0] : undefined);
+  if (algorithm === undefined || !fitting.includes(algorithm)) {
+    throw new KeyError(
+      fitting.length === 0
+        ? `a secret verifies HS256, HS384 or HS512, and this realm takes ${algorithms.join(", ")}: give a public key`
+        : `say which algorithm it is for: alg: one of ${fitting.join(", ")}`,
+    );
+  }
+  return loadSecret(secret, { algorithm, ...(kid !== undefined && { kid }) });
+}
+
+function keySet(document: unknown, { algorithms, setAside }: KeyContext): readonly VerificationKey[] {
+  const { keys, leftOut } = loadJwks(document, { algorithms, several: "error" });
+  const refused = leftOut.filter((one) => one.refused);
+  if (refused.length > 0) throw new KeyError(refused.map(({ index, why }) => `keys[${index}]: ${why}`).join("; "));
+  setAside.push(...leftOut.map(({ index, why }) => `keys[${index}]: ${why}`));
+  if (keys.length === 0) throw new KeyError(`no key in it is for ${algorithms.join(", ")}`);
+  return keys;
+}
+
+function read(file: string, { resolve }: KeyContext): string {
+  try {
+    return readFileSync(resolve(file), "utf8");
+  } catch (error) {
+    throw new KeyError(`${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? "error"})`);
+  }
+}
+
+function json(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    throw new KeyError("the file is not JSON");
+  }
+}
+
+function base64(text: string): Buffer {
+  const bytes = Buffer.from(text, "base64");
+  if (bytes.toString("base64").replace(/=+$/, "") === text.replace(/=+$/, "")) return bytes;
+  throw new KeyError("this is not base64: openssl rand -base64 32 makes a fitting one");
+}

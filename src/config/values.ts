@@ -1,0 +1,48 @@
+import { z } from "zod";
+import { readAddress } from "../contract/listen.js";
+import { parseDuration, parseSize } from "../contract/units.js";
+
+/** A text that a reader turns into a value; anything else is an issue that says what is right. */
+function read<T>(parse: (text: string) => T | undefined, right: string) {
+  return z.string({ error: right }).transform((text, ctx): T => {
+    const value = parse(text);
+    if (value !== undefined) return value;
+    ctx.addIssue({ code: "custom", message: right });
+    return z.NEVER;
+  });
+}
+
+/** An address, as text. */
+export const address = (): z.ZodType<string, string> =>
+  read((text) => (readAddress(text) === undefined ? undefined : text), 'must be an address such as 127.0.0.1:8080, "[::1]:8080" or unix:/run/verifier.sock');
+
+/** A duration, in milliseconds. @param least the shortest that is admitted, milliseconds */
+export function duration(least = 0): z.ZodType<number, string> {
+  const right = `must be a duration of at least ${least} ms, such as 500ms, 30s, 10m or 1h`;
+  return read((text) => {
+    const millis = parseDuration(text);
+    return millis !== undefined && millis >= least ? millis : undefined;
+  }, right);
+}
+
+/** A size, in bytes. */
+export function size(least: number, most: number): z.ZodType<number, string> {
+  const right = `must be a size such as 64KiB or 4MiB, from ${least} to ${most} bytes`;
+  return read((text) => {
+    const bytes = parseSize(text);
+    return bytes !== undefined && bytes >= least && bytes <= most ? bytes : undefined;
+  }, right);
+}
+
+/** The most characters that a token may have: a bare number, or a size. */
+export function characters(): z.ZodType<number> {
+  const right = "must be a number of characters from 16 to 1048576, such as 600, or a size such as 16KiB";
+  return z.union([z.int().min(16).max(1024 ** 2), size(16, 1024 ** 2)], { error: right });
+}
+
+/** One text or a list of them, as a list that is not empty. */
+export function oneOrMore(): z.ZodType<string[], string | string[]> {
+  const text = z.string().min(1);
+  const right = "must be a text or a list of texts";
+  return z.union([text.transform((one) => [one]), z.array(text).min(1)], { error: right });
+}

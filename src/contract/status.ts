@@ -1,0 +1,105 @@
+import { Metadata, type ServiceError, status } from "@grpc/grpc-js";
+import { ErrorInfo, RetryInfo } from "../../gen/google/rpc/error_details.js";
+import { Status } from "../../gen/google/rpc/status.js";
+import { FAILURES, type FailureReason } from "./failures.js";
+import type { Failure } from "./verifier.js";
+import { durationFromMillis, millisFromDuration } from "./wire.js";
+
+/** The `domain` of every ErrorInfo of this service. */
+export const ERROR_DOMAIN = "tokenverifier.v1";
+
+const DETAILS_KEY = "grpc-status-details-bin";
+const TYPE = {
+  errorInfo: "type.googleapis.com/google.rpc.ErrorInfo",
+  retryInfo: "type.googleapis.com/google.rpc.RetryInfo",
+};
+
+/** A failure as a gRPC status: what a grpc-js callback takes as its error. */
+export type FailureStatus = Required<Pick<ServiceError, "code" | "details" | "metadata">>;
+
+function makeStatus({ reason, retryAfter }: Failure): FailureStatus {
+  const { code, message } = FAILURES[reason];
+  const info = ErrorInfo.encode({ reason, domain: ERROR_DOMAIN, metadata: {} }).finish();
+  const details = [{ typeUrl: TYPE.errorInfo, value: Buffer.from(info) }];
+  if (retryAfter !== undefined) {
+    const retry = RetryInfo.encode({ retryDelay: durationFromMillis(retryAfter) }).finish();
+    details.push({ typeUrl: TYPE.retryInfo, value: Buffer.from(retry) });
+  }
+  const metadata = new Metadata();
+  metadata.set(DETAILS_KEY, Buffer.from(Status.encode({ code, message, details }).finish()));
+  return { code, details: message, metadata };
+}
+
+// Failures with the catalogue's own retryAfter, which almost all are: encoded once each.
+const MADE = new Map<FailureReason, FailureStatus>();
+
+/**
+ * The gRPC status of a failure, with ErrorInfo and, where trying again is of use, RetryInfo in its details.
+ *
+ * The same object may be given for equal failures: clone its metadata before adding to it.
+ */
+export function failureToStatus(failed: Failure): FailureStatus {
+  if (failed.retryAfter !== FAILURES[failed.reason].retryAfter) return makeStatus(failed);
+  let made = MADE.get(failed.reason);
+  if (made === undefined) {
+    made = makeStatus(failed);
+    MADE.set(failed.reason, made);
+  }
+  return made;
+}
+
+// What a status without our ErrorInfo means: it comes from the transport, a proxy or the caller's own deadline.
+const BY_CODE: Partial<Record<status, FailureReason>> = {
+  [status.DEADLINE_EXCEEDED]: "TIMED_OUT",
+  [status.UNAVAILABLE]: "VERIFIER_UNAVAILABLE",
+  [status.CANCELLED]: "VERIFIER_UNAVAILABLE",
+  [status.ABORTED]: "VERIFIER_UNAVAILABLE",
+  [status.RESOURCE_EXHAUSTED]: "VERIFIER_UNAVAILABLE",
+  [status.UNKNOWN]: "VERIFIER_UNAVAILABLE",
+};
+
+// What a reason of a later version means, by its code: only our own service says one, so these speak of the call.
+const LATER_BY_CODE: Partial<Record<status, FailureReason>> = {
+  ...BY_CODE,
+  [status.NOT_FOUND]: "REALM_UNKNOWN",
+  [status.INVALID_ARGUMENT]: "CREDENTIAL_REFUSED",
+  [status.UNAUTHENTICATED]: "CALLER_UNKNOWN",
+  [status.PERMISSION_DENIED]: "EXPLAIN_DENIED",
+  [status.RESOURCE_EXHAUSTED]: "RATE_LIMITED",
+};
+
+/**
+ * The failure that a call's error tells of; never throws.
+ *
+ * A reason that this version knows comes back as it was sent. Any other goes by the status code; what says nothing
+ * of the kind (a thrown Error, garbled details) is INTERNAL.
+ */
+export function failureFromStatus(error: Partial<Pick<ServiceError, "code" | "metadata">>): Failure {
+  const { info, retryAfter } = readDetails(error.metadata);
+  const ours = info?.domain === ERROR_DOMAIN;
+  if (ours && Object.hasOwn(FAILURES, info.reason)) {
+    return { kind: "failure", reason: info.reason as FailureReason, retryAfter };
+  }
+  const reason = (error.code !== undefined && (ours ? LATER_BY_CODE : BY_CODE)[error.code]) || "INTERNAL";
+  return { kind: "failure", reason, retryAfter: retryAfter ?? FAILURES[reason].retryAfter };
+}
+
+interface Details {
+  readonly info?: ErrorInfo;
+  readonly retryAfter: number | undefined;
+}
+
+function readDetails(metadata: Metadata | undefined): Details {
+  const [bytes] = metadata?.get(DETAILS_KEY) ?? [];
+  if (!Buffer.isBuffer(bytes)) return { retryAfter: undefined };
+  try {
+    const { details } = Status.decode(bytes);
+    const detail = (type: string) => details.find(({ typeUrl }) => typeUrl === type)?.value;
+    const info = detail(TYPE.errorInfo);
+    const retry = detail(TYPE.retryInfo);
+    const delay = retry && RetryInfo.decode(retry).retryDelay;
+    return { ...(info && { info: ErrorInfo.decode(info) }), retryAfter: delay && millisFromDuration(delay) };
+  } catch {
+    return { retryAfter: undefined };
+  }
+}

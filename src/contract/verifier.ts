@@ -1,0 +1,91 @@
+import type { Check, Evidence, Principal, Token } from "../../gen/tokenverifier/v1/token_verifier.js";
+import { FAILURES, type FailureReason } from "./failures.js";
+import type { ReasonName } from "./reasons.js";
+import type { Secret } from "./secret.js";
+
+export type { Check, Evidence, Principal, Token } from "../../gen/tokenverifier/v1/token_verifier.js";
+
+/** Tells the time, in milliseconds since 1970. The only clock there is: `Date.now`, or a test's own. */
+export type Clock = () => number;
+
+/** How a caller says who it is. */
+export type Credential =
+  | { readonly kind: "instance"; readonly secretKey: Secret }
+  | { readonly kind: "client"; readonly clientId: string; readonly clientSecret: Secret };
+
+/** The one question: is this token good, under the policy of this realm? */
+export interface VerificationRequest {
+  /** The realm's name; exact. */
+  readonly realm: string;
+  /** The token as the caller sent it; may be anything. */
+  readonly token: Secret;
+  /** Who asks; undefined where nobody says. */
+  readonly credential: Credential | undefined;
+  /** Whether the outcome shall list what each check found. */
+  readonly explain: boolean;
+}
+
+/** What belongs to a call and not to its question. */
+export interface CallContext {
+  /** Stands in every log line of this call. */
+  readonly requestId: string;
+  /** The address that the call came from, for limits and logs; empty where there is none (in process, a socket file). */
+  readonly address: string;
+  /** When the answer is of no more use, in milliseconds since 1970; Infinity for never. */
+  readonly deadline: number;
+}
+
+/** The token is good. */
+export interface Verified {
+  readonly kind: "verified";
+  /** What the signed bytes say. */
+  readonly token: Token;
+  /** The protobuf encoding of `token`, where it is at hand: made once for each token and copied into each answer. */
+  readonly encodedToken?: Uint8Array;
+  /** Whom the token speaks for. */
+  readonly principal: Principal | undefined;
+  /** What the verdict rests on. */
+  readonly evidence: Evidence;
+  /** What each check found; empty unless asked for. */
+  readonly checks: readonly Check[];
+}
+
+/** The token is not good. */
+export interface Rejected {
+  readonly kind: "rejected";
+  /** Why; undefined for a reason that this version does not know (a later verifier's): a plain rejection. */
+  readonly reason: ReasonName | undefined;
+  /** The claim or header parameter concerned; empty where there is none. */
+  readonly claim: string;
+  /** What each check found; empty unless asked for. */
+  readonly checks: readonly Check[];
+}
+
+/** No verdict was reached. Never to be taken for a rejection. */
+export interface Failure {
+  readonly kind: "failure";
+  readonly reason: FailureReason;
+  /** Milliseconds to wait before another try; undefined where trying again is no use. */
+  readonly retryAfter: number | undefined;
+}
+
+/** An answer to the question. */
+export type Verdict = Verified | Rejected;
+
+/** What became of a call. */
+export type Outcome = Verdict | Failure;
+
+/** Makes a {@link Failure}. @param retryAfter milliseconds; the catalogue's value where it is left out */
+export function failure(reason: FailureReason, retryAfter = FAILURES[reason].retryAfter): Failure {
+  return { kind: "failure", reason, retryAfter };
+}
+
+/**
+ * Answers the question: the core itself, or a channel to one.
+ *
+ * The outcome comes at once where nothing has to be awaited, and no promise is made then. It neither throws nor
+ * rejects: what goes wrong is a {@link Failure}.
+ */
+export interface Verifier {
+  verify(request: VerificationRequest, context: CallContext): Outcome | Promise<Outcome>;
+}

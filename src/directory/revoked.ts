@@ -1,0 +1,56 @@
+import type { Revocation, RevokedToken } from "./directory.js";
+
+/** How often, in milliseconds, expired revocations are looked for at most: looking costs time in proportion to all. */
+const SWEEP_INTERVAL = 1_000;
+
+/** All revocations that hold, in memory. Times are in seconds since 1970; Infinity is for good. */
+export class RevokedTokens {
+  #byDigest = new Map<string, number>();
+  #byRealm = new Map<string, Map<string, number>>();
+  #sweptAt = 0;
+
+  /** Whether a token was revoked. @param digest computed only where any token was revoked by its digest */
+  has(realm: string, jti: string | undefined, digest: () => string): boolean {
+    if (jti !== undefined && this.#byRealm.get(realm)?.has(jti) === true) return true;
+    return this.#byDigest.size > 0 && this.#byDigest.has(digest());
+  }
+
+  /** Adds a revocation; one that is there already holds until the later of the two times. */
+  add({ token, until }: Revocation): void {
+    const ends = until ?? Number.POSITIVE_INFINITY;
+    const [map, key] = this.#slot(token);
+    map.set(key, Math.max(map.get(key) ?? 0, ends));
+  }
+
+  /** Puts these in the place of all. */
+  replace(revocations: readonly Revocation[]): void {
+    this.#byDigest = new Map();
+    this.#byRealm = new Map();
+    for (const revocation of revocations) this.add(revocation);
+  }
+
+  /** Drops those that hold no longer. @param now milliseconds since 1970 */
+  sweep(now: number): void {
+    if (Math.abs(now - this.#sweptAt) < SWEEP_INTERVAL) return;
+    this.#sweptAt = now;
+    dropEnded(this.#byDigest, now / 1000);
+    for (const [realm, byJti] of this.#byRealm) {
+      dropEnded(byJti, now / 1000);
+      if (byJti.size === 0) this.#byRealm.delete(realm);
+    }
+  }
+
+  #slot(token: RevokedToken): [Map<string, number>, string] {
+    if (token.digest !== undefined) return [this.#byDigest, token.digest];
+    let byJti = this.#byRealm.get(token.realm);
+    if (byJti === undefined) {
+      byJti = new Map();
+      this.#byRealm.set(token.realm, byJti);
+    }
+    return [byJti, token.jti];
+  }
+}
+
+function dropEnded(ends: Map<string, number>, seconds: number): void {
+  for (const [key, end] of ends) if (end <= seconds) ends.delete(key);
+}

@@ -1,0 +1,61 @@
+import type { Database } from "better-sqlite3";
+import type { Clock } from "../../contract/verifier.js";
+import { checkActor, checkCommand } from "../commands.js";
+import type { Directory } from "../directory.js";
+import type { MasterKeys } from "../master-keys.js";
+import { guarded } from "./errors.js";
+import { openStore } from "./open.js";
+import { prepareReads } from "./reads.js";
+import { prepareWrites } from "./writes.js";
+
+/** What a SQLite directory needs. */
+export interface SqliteOptions {
+  /** The store's file; made, with its folder, where it is absent. */
+  readonly path: string;
+  readonly masterKeys: MasterKeys;
+  readonly clock: Clock;
+  /** Milliseconds to wait for another process's lock. SQLite waits synchronously, so everything waits. Default 250. */
+  readonly busyTimeout?: number;
+  /** How many feed rows to keep: a follower further behind starts anew. Default 100,000. */
+  readonly feedRetention?: number;
+}
+
+/**
+ * Opens the embedded directory: one SQLite file, shared by the processes of one machine.
+ *
+ * @throws DirectoryError `unusable` for wrong master keys, a later version's store or a foreign file; `unavailable` where
+ * the file cannot be reached
+ */
+export function openSqliteDirectory(options: SqliteOptions): Directory {
+  return guarded(() => {
+    const { path, masterKeys, clock, busyTimeout = 250, feedRetention = 100_000 } = options;
+    const db = openStore(path, masterKeys, busyTimeout);
+    return directoryOn(db, masterKeys, clock, feedRetention);
+  });
+}
+
+function directoryOn(db: Database, keys: MasterKeys, clock: Clock, retention: number): Directory {
+  const reads = prepareReads(db, keys);
+  const write = prepareWrites(db, keys, clock, retention);
+  const applyAll = db.transaction((commands: Parameters<Directory["apply"]>[0], actor: string) => {
+    // Whether a secret key is taken can only be told by one who has every master key of the store.
+    reads.needAllKeys();
+    for (const command of commands) write(command, actor);
+    return reads.position();
+  });
+  return {
+    instance: async (secretKey) => guarded(() => reads.instance(secretKey)),
+    client: async (clientId) => guarded(() => reads.client(clientId)),
+    user: async (instanceId, userId) => guarded(() => reads.user(instanceId, userId)),
+    revocations: async () => guarded(() => reads.revocations()),
+    changes: async (after, limit) => guarded(() => reads.changes(after, limit)),
+    position: async () => guarded(() => reads.position()),
+    isEmpty: async () => guarded(() => reads.position().number === 0),
+    apply: async (commands, actor) => {
+      checkActor(actor);
+      for (const command of commands) checkCommand(command);
+      return guarded(() => (commands.length === 0 ? reads.position() : applyAll.immediate(commands, actor)));
+    },
+    close: async () => guarded(() => void db.close()),
+  };
+}

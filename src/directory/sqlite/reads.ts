@@ -1,0 +1,130 @@
+import type { Database } from "better-sqlite3";
+import type { Secret } from "../../contract/secret.js";
+import { secretKeyDigests } from "../digest.js";
+import type {
+  Change,
+  ClientRecord,
+  InstanceRecord,
+  Position,
+  Read,
+  Revocation,
+  RevokedToken,
+  User,
+} from "../directory.js";
+import { DirectoryError } from "../errors.js";
+import type { MasterKeys } from "../master-keys.js";
+import { masterKeyOf, type Place, unseal } from "../seal.js";
+import { changeOf } from "../traces.js";
+
+/** Columns that every look-up has: one statement is one snapshot, so the position stands in the very statement. */
+interface Head {
+  readonly epoch: string;
+  readonly position: number;
+}
+
+type Nullable<Row> = { readonly [Column in keyof Row]: Row[Column] | null };
+
+/** Where the sealed text of a secret key stands. */
+export function sealedAt(instanceId: string, digest: Uint8Array): Place {
+  return { table: "secret_keys", row: [instanceId, Buffer.from(digest).toString("hex")], column: "sealed" };
+}
+
+/** All reading from a SQLite store. Its functions throw SQLite's own errors. */
+export function prepareReads(db: Database, keys: MasterKeys) {
+  type InstanceRow = Head & Nullable<{ id: string; appId: string; digest: Buffer; sealed: string }>;
+  const instanceRows = db.prepare<Buffer[], InstanceRow>(`
+    SELECT h.epoch, h.position, i.id, i.app_id AS appId, k.digest, k.sealed
+    FROM feed_head h
+    LEFT JOIN instances i
+      ON i.id = (SELECT instance_id FROM secret_keys WHERE digest IN (${keys.all.map(() => "?").join(", ")}))
+    LEFT JOIN secret_keys k ON k.instance_id = i.id
+    WHERE h.id = 1 ORDER BY k.ordinal`);
+  const clientRow = db.prepare<[string], Head & Nullable<ClientRecord>>(`
+    SELECT h.epoch, h.position, c.id AS clientId, c.key_id AS keyId, c.secret_digest AS secretDigest
+    FROM feed_head h LEFT JOIN clients c ON c.id = ? WHERE h.id = 1`);
+  const userRow = db.prepare<[string, string], Head & Nullable<User>>(`
+    SELECT h.epoch, h.position, u.instance_id AS instanceId, u.id, u.email, u.name, u.avatar_url AS avatarUrl, u.provider
+    FROM feed_head h LEFT JOIN users u ON u.instance_id = ? AND u.id = ? WHERE h.id = 1`);
+  type RevocationRow = Head & { found: 0 | 1; realm: string; jti: string; digest: string | null; until: number | null };
+  const revocationRows = db.prepare<[], RevocationRow>(`
+    SELECT h.epoch, h.position, r.rowid IS NOT NULL AS found, r.realm, r.jti, r.digest, r.until
+    FROM feed_head h LEFT JOIN revocations r WHERE h.id = 1`);
+  type FeedRows = Head & Nullable<{ number: number; kind: string; touched: string }>;
+  const feedRows = db.prepare<[number, number], FeedRows>(`
+    SELECT h.epoch, h.position, f.position AS number, f.kind, f.touched
+    FROM feed_head h LEFT JOIN feed f ON f.position > ? WHERE h.id = 1 ORDER BY f.position LIMIT ?`);
+  const head = db.prepare<[], Head>("SELECT epoch, position FROM feed_head WHERE id = 1");
+  const keyIds = db.prepare<[], string>("SELECT id FROM master_keys").pluck();
+
+  /** A process that lacks a master key would find nobody whose secret stands under it: better no answer than that one. */
+  function needAllKeys(): void {
+    for (const id of keyIds.all()) masterKeyOf(keys, id);
+  }
+
+  return {
+    needAllKeys,
+
+    instance(secretKey: Secret): Read<InstanceRecord | null> {
+      const rows = instanceRows.all(...secretKeyDigests(keys, secretKey));
+      const first = theRow(rows[0]);
+      const { id, appId } = first;
+      if (id === null || appId === null) {
+        needAllKeys();
+        return { value: null, position: positionOf(first) };
+      }
+      const secretKeys = rows.map(({ digest, sealed }) => {
+        const stored = { digest: digest ?? Buffer.alloc(0), sealed: sealed ?? "" };
+        return unseal(keys, stored.sealed, sealedAt(id, stored.digest));
+      });
+      return { value: { id, appId, secretKeys }, position: positionOf(first) };
+    },
+
+    client(id: string): Read<ClientRecord | null> {
+      const row = theRow(clientRow.get(id));
+      const { clientId, keyId, secretDigest } = row;
+      if (clientId === null || keyId === null || secretDigest === null) return { value: null, position: positionOf(row) };
+      masterKeyOf(keys, keyId);
+      return { value: { clientId, keyId, secretDigest }, position: positionOf(row) };
+    },
+
+    user(ofInstance: string, userId: string): Read<User | null> {
+      const row = theRow(userRow.get(ofInstance, userId));
+      const { instanceId, id, email, name, avatarUrl, provider } = row;
+      const value = instanceId === null || id === null ? null : { instanceId, id, email, name, avatarUrl, provider };
+      return { value, position: positionOf(row) };
+    },
+
+    revocations(): Read<readonly Revocation[]> {
+      const rows = revocationRows.all();
+      const value = rows
+        .filter(({ found }) => found === 1)
+        .map(({ realm, jti, digest, until }) => {
+          const token: RevokedToken = digest === null ? { realm, jti } : { digest };
+          return { token, until };
+        });
+      return { value, position: positionOf(theRow(rows[0])) };
+    },
+
+    changes({ epoch, number: after }: Position, limit: number): readonly Change[] | "restart" {
+      const rows = feedRows.all(after, limit);
+      const first = theRow(rows[0]);
+      if (first.epoch !== epoch || after > first.position) return "restart";
+      if (after === first.position) return [];
+      // Positions are gapless: where the next one is missing, it is not retained any more.
+      if (first.number !== after + 1) return "restart";
+      return rows.map(({ number, kind, touched }) => changeOf(number ?? 0, { kind: kind ?? "", touched: touched ?? "" }));
+    },
+
+    position: (): Position => positionOf(theRow(head.get())),
+  };
+}
+
+function positionOf({ epoch, position }: Head): Position {
+  return { epoch, number: position };
+}
+
+/** Every look-up starts from the one row of feed_head, so there is always a row. */
+function theRow<Row>(row: Row | undefined): Row {
+  if (row === undefined) throw new DirectoryError("unusable", "The store has lost its feed_head. Restore it from a backup.");
+  return row;
+}

@@ -1,0 +1,25 @@
+import express from "express";
+import { acceptRequestId } from "../contract/request-id.js";
+import { faceHandler, type HandlerOptions, send, type ServedFace } from "./handler.js";
+
+const NOT_FOUND = { status: 404, body: JSON.stringify({ error: "Not found" }) };
+const FAULT = { status: 500, body: JSON.stringify({ error: "Internal server error" }) };
+
+/** The Express app: each face at its exact path, for every method; anything else is 404. */
+export function createApp(faces: readonly ServedFace[], options: HandlerOptions): express.Express {
+  const app = express();
+  app.disable("x-powered-by");
+  app.disable("etag");
+  app.disable("query parser");
+  app.enable("case sensitive routing");
+  app.enable("strict routing");
+  for (const served of faces) app.all(served.path, faceHandler(served, options));
+  app.use((req, res) => send(res, NOT_FOUND, acceptRequestId(req.headers["x-request-id"])));
+  app.use(((error, req, res, _next) => {
+    const requestId = acceptRequestId(req.headers["x-request-id"]);
+    options.observer.fault(error, requestId);
+    if (res.headersSent) res.destroy();
+    else send(res, FAULT, requestId);
+  }) satisfies express.ErrorRequestHandler);
+  return app;
+}

@@ -1,0 +1,103 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { acceptRequestId } from "../contract/request-id.js";
+import { type Clock, failure, type Outcome, type Verifier } from "../contract/verifier.js";
+import { Secret } from "../contract/secret.js";
+import type { Answer, Ask, Face, FaceRequest } from "../vendors/vendor.js";
+import { ClientGone, readBody } from "./body.js";
+
+/** A face that is served: where, and of which realm. */
+export interface ServedFace {
+  /** The vendor's name. */
+  readonly name: string;
+  /** The path, exact. */
+  readonly path: string;
+  readonly realm: string;
+  readonly face: Face;
+}
+
+/** One request to a face, answered. */
+export interface FaceCall {
+  readonly face: string;
+  readonly realm: string;
+  readonly requestId: string;
+  /** The peer's address; empty for a socket file. */
+  readonly address: string;
+  readonly method: string;
+  readonly status: number;
+  /** What the verifier said last; undefined where the face answered without it. */
+  readonly outcome: Outcome | undefined;
+  readonly millis: number;
+}
+
+/** Is told of what the gateway does. */
+export interface GatewayObserver {
+  /** A face answered. */
+  faceCall(call: FaceCall): void;
+  /** Something was thrown that should not have been; the client got the vendor's answer to an internal error. */
+  fault(error: unknown, requestId: string): void;
+}
+
+/** What handlers need besides their face. */
+export interface HandlerOptions {
+  readonly verifier: Verifier;
+  readonly clock: Clock;
+  /** `limits.body`, bytes. */
+  readonly bodyLimit: number;
+  /** `limits.request`, milliseconds. */
+  readonly requestTimeout: number;
+  readonly observer: GatewayObserver;
+}
+
+/** A plain node:http handler. */
+export type Handler = (req: IncomingMessage, res: ServerResponse) => void;
+
+/** Serves a face: reads the vendor's request, asks the verifier, writes the vendor's answer. */
+export function faceHandler({ name, realm, face }: ServedFace, options: HandlerOptions): Handler {
+  const { verifier, clock, bodyLimit, requestTimeout, observer } = options;
+
+  async function serve(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    const started = clock();
+    const requestId = acceptRequestId(req.headers["x-request-id"]);
+    const address = req.socket.remoteAddress ?? "";
+    const context = { requestId, address, deadline: started + requestTimeout };
+    let outcome: Outcome | undefined;
+    const ask: Ask = async ({ token, credential }) => {
+      outcome = await verifier.verify({ realm, token: new Secret(token), credential, explain: false }, context);
+      return outcome;
+    };
+    const request: FaceRequest = {
+      method: req.method ?? "",
+      headers: req.headersDistinct,
+      body: () => readBody(req, res, bodyLimit),
+    };
+    let answer: Answer;
+    try {
+      const read = await face.read(request, ask);
+      answer = "status" in read ? read : face.write(await ask(read), request);
+    } catch (error) {
+      if (error instanceof ClientGone) return;
+      observer.fault(error, requestId);
+      answer = face.write(failure("INTERNAL"), request);
+    }
+    send(res, answer, requestId);
+    const { status } = answer;
+    observer.faceCall({ face: name, realm, requestId, address, method: request.method, status, outcome, millis: clock() - started });
+  }
+
+  return (req, res) => void serve(req, res);
+}
+
+/** Writes an answer with what every answer of the gateway carries. */
+export function send(res: ServerResponse, { status, headers, body }: Answer, requestId: string): void {
+  if (res.destroyed) return;
+  const bytes = Buffer.from(body);
+  res.writeHead(status, {
+    "Content-Type": "application/json",
+    "Content-Length": bytes.length,
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "X-Request-Id": requestId,
+    ...(headers as Record<string, string | string[]>),
+  });
+  res.end(bytes);
+}

@@ -1,0 +1,41 @@
+import { type Clock, failure, type Outcome, type VerificationRequest, type Verifier } from "../contract/verifier.js";
+import type { Call } from "./call.js";
+import type { ServiceLimits } from "./limits.js";
+import type { CallObserver, Rpc } from "./observer.js";
+
+/** What the handlers need from outside. */
+export interface Verification {
+  readonly verifier: Verifier;
+  readonly clock: Clock;
+  readonly observer: CallObserver;
+}
+
+/** What the handlers work with. */
+export interface Environment extends Verification {
+  readonly limits: ServiceLimits;
+}
+
+/** Asks the verifier. What it throws against its own contract is told and becomes INTERNAL. */
+export function ask(env: Environment, rpc: Rpc, request: VerificationRequest, call: Call): Outcome | Promise<Outcome> {
+  const fault = (error: unknown): Outcome => {
+    env.observer.fault(rpc, call, error);
+    return failure("INTERNAL");
+  };
+  try {
+    const outcome = env.verifier.verify(request, call);
+    return outcome instanceof Promise ? outcome.catch(fault) : outcome;
+  } catch (error) {
+    return fault(error);
+  }
+}
+
+/** Waits until the work is done or the time is over, whichever is first. @param work must not reject */
+export function until(work: Promise<unknown>, millis: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, Math.max(0, millis));
+    void work.then(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}

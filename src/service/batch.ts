@@ -1,0 +1,101 @@
+import { setImmediate } from "node:timers/promises";
+import type { VerifyTokenRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
+import type { FailureReason } from "../contract/failures.js";
+import { failure, type Outcome, type VerificationRequest } from "../contract/verifier.js";
+import { requestFromWire } from "../contract/wire.js";
+import { ask, type Environment, until } from "./asking.js";
+import type { Call } from "./call.js";
+import { MAX_CALLERS, type ServiceLimits } from "./limits.js";
+import type { Rpc } from "./observer.js";
+
+/** How many requests are verified before other calls get their turn. */
+const CHUNK = 50;
+
+/** Why a batch is refused as a whole; undefined where it is not. */
+export function refusal(requests: readonly VerifyTokenRequest[], limits: ServiceLimits): FailureReason | undefined {
+  if (requests.length > limits.batch) return "BATCH_TOO_LARGE";
+  const callers = new Set<string>();
+  for (const { caller } of requests) if (caller !== undefined) callers.add(callerKey(caller));
+  return callers.size > MAX_CALLERS ? "TOO_MANY_CALLERS" : undefined;
+}
+
+/** A text that is equal for equal credentials alone. */
+function callerKey(caller: VerifyTokenRequest["caller"]): string {
+  if (caller === undefined) return "";
+  if (caller.$case === "instanceSecretKey") return `i${caller.value}`;
+  const { clientId, clientSecret } = caller.value;
+  return `c${clientId.length}:${clientId}${clientSecret}`;
+}
+
+interface Question {
+  readonly message: VerifyTokenRequest;
+  readonly request: VerificationRequest;
+  /** The places in the batch that its outcome goes to. */
+  readonly places: number[];
+}
+
+function sameQuestion(a: VerifyTokenRequest, b: VerifyTokenRequest): boolean {
+  return (
+    a.token === b.token &&
+    a.realm === b.realm &&
+    a.explain === b.explain &&
+    callerKey(a.caller) === callerKey(b.caller)
+  );
+}
+
+/** The distinct questions of a batch, in order. Equal ones share their token, so few are ever compared. */
+function questions(messages: readonly VerifyTokenRequest[]): Question[] {
+  const distinct: Question[] = [];
+  const byToken = new Map<string, Question[]>();
+  messages.forEach((message, place) => {
+    const similar = byToken.get(message.token);
+    const same = similar?.find((question) => sameQuestion(question.message, message));
+    if (same !== undefined) {
+      same.places.push(place);
+      return;
+    }
+    const question = { message, request: requestFromWire(message), places: [place] };
+    distinct.push(question);
+    if (similar === undefined) byToken.set(message.token, [question]);
+    else similar.push(question);
+  });
+  return distinct;
+}
+
+/**
+ * Verifies a batch: the outcomes, in the order of the requests. Identical requests are verified once. What has no
+ * outcome at the call's deadline is TIMED_OUT; once the call is cancelled, the rest is left.
+ *
+ * @param started when the batch arrived, in milliseconds since 1970
+ */
+export async function verifyBatch(
+  env: Environment,
+  rpc: Rpc,
+  messages: readonly VerifyTokenRequest[],
+  call: Call,
+  started: number,
+): Promise<Outcome[]> {
+  const { clock, observer } = env;
+  const outcomes = new Array<Outcome | undefined>(messages.length);
+  const settle = ({ request: { realm }, places }: Question, outcome: Outcome): void => {
+    const [first = 0] = places;
+    if (outcomes[first] !== undefined) return;
+    for (const place of places) outcomes[place] = outcome;
+    observer.verified({ rpc, call, realm, outcome, items: places.length, millis: clock() - started });
+  };
+
+  const asked = questions(messages);
+  const pending: Promise<void>[] = [];
+  for (const [index, question] of asked.entries()) {
+    if (index > 0 && index % CHUNK === 0) {
+      await setImmediate();
+      if (call.cancelled || clock() >= call.deadline) break;
+    }
+    const outcome = ask(env, rpc, question.request, call);
+    if (outcome instanceof Promise) pending.push(outcome.then((late) => settle(question, late)));
+    else settle(question, outcome);
+  }
+  if (pending.length > 0) await until(Promise.all(pending), call.deadline - clock());
+  for (const question of asked) settle(question, failure("TIMED_OUT"));
+  return outcomes as Outcome[];
+}

@@ -1,0 +1,38 @@
+import type { Server, ServerWritableStream, UntypedServiceImplementation } from "@grpc/grpc-js";
+import { HealthImplementation, type ServingStatus } from "grpc-health-check";
+import { failureToStatus } from "../contract/status.js";
+import { SHUTTING_DOWN } from "./call.js";
+import { SERVICE_NAME } from "./definition.js";
+import type { OpenCalls } from "./open-calls.js";
+
+/** The service's full name. */
+export const HEALTH_SERVICE_NAME = "grpc.health.v1.Health";
+
+// "" is the server as a whole.
+const NAMES = ["", SERVICE_NAME];
+
+type WatchCall = ServerWritableStream<unknown, unknown>;
+
+/**
+ * Adds grpc.health.v1 (Check, Watch, List) for the server as a whole and for TokenVerifier.
+ *
+ * @returns says SERVING (true, as at the start) or NOT_SERVING, to whoever asks or watches
+ */
+export function addHealth(server: Server, openCalls: OpenCalls): (serving: boolean) => void {
+  const status = (serving: boolean): ServingStatus => (serving ? "SERVING" : "NOT_SERVING");
+  const health = new HealthImplementation(Object.fromEntries(NAMES.map((name) => [name, status(true)])));
+  health.addToServer({
+    addService: (definition, { watch, ...others }) => {
+      // The package's Watch never ends by itself: a server that shuts down has to end it.
+      const endingWatch = (call: WatchCall): void => {
+        const forget = openCalls.add(() => call.emit("error", failureToStatus(SHUTTING_DOWN)));
+        call.on("cancelled", forget);
+        (watch as (call: WatchCall) => void)(call);
+      };
+      server.addService(definition, { ...others, watch: endingWatch } as UntypedServiceImplementation);
+    },
+  });
+  return (serving) => {
+    for (const name of NAMES) health.setStatus(name, status(serving));
+  };
+}

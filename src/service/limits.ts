@@ -1,0 +1,24 @@
+/** What the service admits; the configuration's `limits`. */
+export interface ServiceLimits {
+  /** Bytes of one message from a client; above: RESOURCE_EXHAUSTED. */
+  readonly message: number;
+  /** Bytes of a call's headers together, 32 more counted for each; above: the call is cut. */
+  readonly headers: number;
+  /** Requests in a batch or in a message of a stream; above: BATCH_TOO_LARGE. */
+  readonly batch: number;
+  /** StreamVerifyTokens calls open at this server; above: TOO_MANY_STREAMS. */
+  readonly streams: number;
+  /** Milliseconds after which a connection without a call is closed. */
+  readonly idle: number;
+  /** Milliseconds for a request to arrive whole, and again for its answer; above: cut, and TIMED_OUT. */
+  readonly request: number;
+}
+
+/** Distinct credentials in a batch or in a message of a stream; above: TOO_MANY_CALLERS. */
+export const MAX_CALLERS = 8;
+
+/** Bytes of the id of a stream's message; above: ID_TOO_LONG. */
+export const MAX_ID_BYTES = 128;
+
+/** Messages of one stream that are being answered at once; the next ones wait unread. */
+export const MAX_UNDER_WAY = 16;

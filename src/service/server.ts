@@ -1,0 +1,96 @@
+import type net from "node:net";
+import { addHealth, HEALTH_SERVICE_NAME } from "./health.js";
+import type { Verification } from "./asking.js";
+import { batchVerifyTokensHandler } from "./batch-verify-tokens.js";
+import { SERVICE_DEFINITION, SERVICE_NAME } from "./definition.js";
+import type { ServiceLimits } from "./limits.js";
+import { listen } from "./listener.js";
+import { harmless } from "./observer.js";
+import { OpenCalls } from "./open-calls.js";
+import { addReflection } from "./reflection.js";
+import { streamVerifyTokensHandler } from "./stream-verify-tokens.js";
+import { createTransport } from "./transport.js";
+import { verifyTokenHandler } from "./verify-token.js";
+
+export type { Verification } from "./asking.js";
+export type { ServiceLimits } from "./limits.js";
+
+/** What a server serves. */
+export interface ServerOptions {
+  readonly limits: ServiceLimits;
+  /** TokenVerifier and what it works with; without it there are only health and reflection (the operators' port). */
+  readonly verification?: Verification;
+}
+
+/** A gRPC server: health and reflection always, TokenVerifier where it was given. */
+export interface ServiceServer {
+  /**
+   * Opens a port; several may be opened.
+   *
+   * @param address `host:port` (port 0: any free one), `[v6]:port` or `unix:/path`
+   * @returns the bound address, in the same form
+   * @throws RangeError for what is no address; the system's error (EADDRINUSE, EACCES …)
+   */
+  listen(address: string): Promise<string>;
+  /** What health says: SERVING (true, as at the start) or NOT_SERVING. Calls are answered either way. */
+  setServing(serving: boolean): void;
+  /**
+   * Closes: no new connections and calls; streams end after the answers under way; unary calls in flight finish. What
+   * is still open after the time-out is cut. Resolves once everything is closed; a second call waits for the first.
+   *
+   * @param timeout milliseconds
+   */
+  close(timeout: number): Promise<void>;
+}
+
+/** Makes a server. It opens nothing yet. */
+export function createServer({ limits, verification }: ServerOptions): ServiceServer {
+  const openCalls = new OpenCalls();
+  const unary = new Set([SERVICE_DEFINITION.verifyToken.path, SERVICE_DEFINITION.batchVerifyTokens.path] as string[]);
+  const { server, injector } = createTransport(limits, (path) => unary.has(path));
+  const names = [HEALTH_SERVICE_NAME];
+  if (verification !== undefined) {
+    const env = { ...verification, limits, observer: harmless(verification.observer) };
+    server.addService(SERVICE_DEFINITION, {
+      verifyToken: verifyTokenHandler(env),
+      batchVerifyTokens: batchVerifyTokensHandler(env),
+      streamVerifyTokens: streamVerifyTokensHandler(env, openCalls),
+    });
+    names.unshift(SERVICE_NAME);
+  }
+  const setServing = addHealth(server, openCalls);
+  addReflection(server, names, openCalls);
+
+  const listeners: net.Server[] = [];
+  const sockets = new Set<net.Socket>();
+  let closed: Promise<void> | undefined;
+
+  function close(timeout: number): Promise<void> {
+    setServing(false);
+    const ports = listeners.map((listener) => new Promise<void>((resolve) => void listener.close(() => resolve())));
+    const calls = new Promise<void>((resolve) => {
+      server.tryShutdown(() => resolve());
+    });
+    openCalls.endAll();
+    const cut = setTimeout(() => {
+      server.forceShutdown();
+      // It ends connections politely, and waits for a peer that may be gone to do the same.
+      for (const socket of sockets) socket.destroy();
+    }, timeout);
+    return Promise.all([...ports, calls]).then(() => clearTimeout(cut));
+  }
+
+  return {
+    async listen(address) {
+      const listener = await listen(address, (socket) => {
+        sockets.add(socket);
+        socket.once("close", () => sockets.delete(socket));
+        injector.injectConnection(socket);
+      });
+      listeners.push(listener.server);
+      return listener.address;
+    },
+    setServing,
+    close: (timeout) => (closed ??= close(timeout)),
+  };
+}

@@ -1,0 +1,60 @@
+import http2 from "node:http2";
+import { type ConnectionInjector, Server, ServerCredentials } from "@grpc/grpc-js";
+import type { ServiceLimits } from "./limits.js";
+
+const MINUTE = 60_000;
+
+/** A grpc-js server that listens at nothing: connections are put into it. */
+export interface Transport {
+  readonly server: Server;
+  readonly injector: ConnectionInjector;
+}
+
+/** What grpc-js has no option for, and how it calls it. */
+interface Internals {
+  readonly commonServerOptions: http2.ServerOptions;
+  readonly http2Servers: ReadonlyMap<http2.Http2Server, unknown>;
+}
+
+/**
+ * Makes a grpc-js server within the limits.
+ *
+ * @param slow true for the path of a method whose request must arrive whole within `limits.request`
+ */
+export function createTransport(limits: ServiceLimits, slow: (path: string) => boolean): Transport {
+  const server = new Server({
+    "grpc.max_receive_message_length": limits.message,
+    // Calls under way on one connection; a client keeps the next ones back.
+    "grpc.max_concurrent_streams": 1000,
+    "grpc.max_connection_idle_ms": limits.idle,
+    // Clients come back after a while, and spread again over the processes and machines that there are by then.
+    "grpc.max_connection_age_ms": 30 * MINUTE,
+    // Finds out that a peer is gone without a word. (Pings of a peer that floods us are cut off by nghttp2.)
+    "grpc.keepalive_time_ms": MINUTE,
+    "grpc.keepalive_timeout_ms": MINUTE / 3,
+    // Debugging counters that nothing here serves, at several microseconds a call.
+    "grpc.enable_channelz": 0,
+  });
+  const internals = server as unknown as Internals;
+  internals.commonServerOptions.settings = {
+    ...internals.commonServerOptions.settings,
+    maxHeaderListSize: limits.headers,
+  };
+  // The one place where a port's credentials are chosen.
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  for (const http2Server of internals.http2Servers.keys()) {
+    http2Server.on("stream", (stream, headers) => {
+      if (slow(headers[":path"] ?? "")) cutWhereSlow(stream, limits.request);
+    });
+  }
+  return { server, injector };
+}
+
+/** A request that is sent a byte at a time would be waited for without end. */
+function cutWhereSlow(stream: http2.ServerHttp2Stream, millis: number): void {
+  const timer = setTimeout(() => {
+    if (!stream.readableEnded) stream.close(http2.constants.NGHTTP2_CANCEL);
+  }, millis);
+  timer.unref();
+  stream.once("close", () => clearTimeout(timer));
+}

@@ -1,0 +1,193 @@
+import { z } from "zod";
+import type { ReasonName } from "../contract/reasons.js";
+import { Secret } from "../contract/secret.js";
+import type { Outcome } from "../contract/verifier.js";
+import { member } from "../jws/json.js";
+import type { Rule } from "../verifier/realm.js";
+import { isString, isTime, issuer, notBefore, notExpired, required, typed } from "../verifier/rules.js";
+import { principalOf, stringClaim, userOfInstance } from "../verifier/subject.js";
+import {
+  type Answer,
+  type Ask,
+  defineVendor,
+  type FaceRequest,
+  type FailureKind,
+  failureKind,
+  isObject,
+  json,
+  mediaType,
+  parseBody,
+  type Question,
+  retryAfter,
+} from "./vendor.js";
+
+// Clowk, POST /api/v1/tokens/verify: the calling instance authenticates with a secret key, which also signs its tokens.
+
+const policySettings = {
+  users: z
+    .enum(["directory", "token"])
+    .default("directory")
+    .describe("Where the user of a good token comes from: the directory, or the token's own claims."),
+};
+
+/** A token that names another instance is refused before its signature is looked at: no other instance's key is ever tried. */
+const ownInstance: Rule = {
+  check: "instance",
+  reason: "INSTANCE_MISMATCH",
+  claim: "instance_id",
+  ahead: true,
+  test: (claims, { caller }) => {
+    const id = member(claims, "instance_id");
+    return !isString(id) || (caller.kind === "instance" && caller.instance.id === id);
+  },
+};
+
+const error = (status: number, text: string): Answer => json(status, { error: text });
+const invalid = (text: string): Answer => json(401, { valid: false, error: text });
+
+const MISSING_TOKEN = error(400, "Missing token");
+const MALFORMED_BODY = error(400, "Malformed request body");
+const TOO_LARGE = error(413, "Request body too large");
+const NOT_ALLOWED = json(405, { error: "Method not allowed" }, { Allow: "POST" });
+
+const MALFORMED = invalid("Token malformed");
+const INVALID_SIGNATURE = invalid("Token invalid signature");
+const INVALID_CLAIMS = invalid("Token invalid claims");
+
+const REJECTIONS: Readonly<Record<ReasonName, Answer>> = {
+  TOKEN_TOO_LARGE: MALFORMED,
+  TOKEN_MALFORMED: MALFORMED,
+  HEADER_REFUSED: MALFORMED,
+  TYPE_MISMATCH: MALFORMED,
+  ALGORITHM_MISMATCH: INVALID_SIGNATURE,
+  KEY_UNKNOWN: INVALID_SIGNATURE,
+  SIGNATURE_INVALID: INVALID_SIGNATURE,
+  CLAIM_MISSING: INVALID_CLAIMS,
+  CLAIM_MISTYPED: INVALID_CLAIMS,
+  CLAIM_MISMATCH: INVALID_CLAIMS,
+  TOKEN_EXPIRED: invalid("Token expired"),
+  TOKEN_NOT_YET_VALID: invalid("Token not yet valid"),
+  ISSUED_IN_FUTURE: INVALID_CLAIMS,
+  LIFETIME_TOO_LONG: INVALID_CLAIMS,
+  ISSUER_MISMATCH: invalid("Token invalid issuer"),
+  AUDIENCE_MISMATCH: INVALID_CLAIMS,
+  INSTANCE_MISMATCH: invalid("Token does not belong to this instance"),
+  TOKEN_REVOKED: invalid("Token revoked"),
+  USER_UNKNOWN: error(404, "User not found"),
+};
+
+const FAILURES: Readonly<Record<FailureKind, Answer>> = {
+  "caller missing": error(401, "Missing secret key"),
+  "caller unknown": error(401, "Unauthorized"),
+  throttled: error(429, "Too many requests"),
+  unavailable: error(503, "Service unavailable"),
+  unexpected: error(500, "Internal server error"),
+};
+
+/** The secret key that a request authenticates with: the vendor's own header, or else a bearer credential. */
+function secretKey({ headers }: FaceRequest): string {
+  const own = (headers["x-clowk-secret-key"] ?? []).join(", ").trim();
+  if (own !== "") return own;
+  return /^bearer[ \t]+(.*)$/i.exec(headers["authorization"]?.[0]?.trim() ?? "")?.[1]?.trim() ?? "";
+}
+
+async function read(request: FaceRequest, ask: Ask): Promise<Question | Answer> {
+  if (request.method !== "POST") return NOT_ALLOWED;
+  const credential = { kind: "instance", secretKey: new Secret(secretKey(request)) } as const;
+  // The caller comes before the body: an empty token asks about nobody else.
+  const caller = await ask({ token: "", credential });
+  if (caller.kind === "failure" && caller.reason !== "TOKEN_EMPTY") return write(caller);
+
+  if (mediaType(request) !== "application/json") return MISSING_TOKEN;
+  const body = await request.body();
+  if (body === undefined) return TOO_LARGE;
+  if (body.length === 0) return MISSING_TOKEN;
+  const value = parseBody(body);
+  if (!isObject(value)) return MALFORMED_BODY;
+  const token = Object.hasOwn(value, "token") ? value["token"] : undefined;
+  return isString(token) && token !== "" ? { token, credential } : MISSING_TOKEN;
+}
+
+function write(outcome: Outcome): Answer {
+  switch (outcome.kind) {
+    case "verified": {
+      const user = outcome.principal?.user;
+      return json(200, {
+        id: user?.id ?? null,
+        resource: "token",
+        data: {
+          valid: true,
+          email: user?.email ?? null,
+          name: user?.name ?? null,
+          avatar_url: user?.avatarUrl ?? null,
+          provider: user?.provider ?? null,
+        },
+      });
+    }
+    case "rejected":
+      return outcome.reason === undefined ? INVALID_CLAIMS : REJECTIONS[outcome.reason];
+    case "failure":
+      return { ...FAILURES[failureKind(outcome)], headers: retryAfter(outcome) };
+  }
+}
+
+/** Clowk: an instance's own tokens, HS256 under its secret keys, users looked up. */
+export const clowk = defineVendor({
+  name: "clowk",
+  path: "/api/v1/tokens/verify",
+  maxTokenLength: 16 * 1024,
+  policySettings,
+  faceSettings: {},
+  policy: ({ users }) => ({
+    algorithms: ["HS256"],
+    ignoreHeaders: [],
+    callers: "instances",
+    keysOf: "instance",
+    clockTolerance: 0,
+    rules: [
+      ownInstance,
+      notExpired(),
+      notBefore(),
+      issuer(["clowk"]),
+      required("exp"),
+      required("sub"),
+      required("instance_id"),
+      typed("exp", isTime),
+      typed("nbf", isTime),
+      typed("iat", isTime),
+      typed("sub", isString),
+      typed("instance_id", isString),
+      typed("app_id", isString),
+    ],
+    subject:
+      users === "directory"
+        ? userOfInstance
+        : {
+            from: "claims",
+            read: (claims, caller) =>
+              principalOf({
+                id: stringClaim(claims, "sub") ?? "",
+                email: stringClaim(claims, "email"),
+                name: stringClaim(claims, "name"),
+                avatarUrl: stringClaim(claims, "avatar_url"),
+                provider: stringClaim(claims, "provider"),
+                instanceId: caller.kind === "instance" ? caller.instance.id : "",
+              }),
+          },
+  }),
+  face: () => ({ read, write }),
+  example: {
+    claims: ({ now, instanceId, appId, userId }) => ({
+      iss: "clowk",
+      iat: now,
+      exp: now + 3600,
+      sub: userId,
+      instance_id: instanceId,
+      app_id: appId,
+    }),
+    request: (token, { secretKey }) => ({
+      headers: { "Content-Type": "application/json", "X-Clowk-Secret-Key": secretKey },
+      body: JSON.stringify({ token }),
+    }),
+  },
+});

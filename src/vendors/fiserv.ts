@@ -1,0 +1,183 @@
+import { Secret } from "../contract/secret.js";
+import type { Outcome } from "../contract/verifier.js";
+import { isString, isTime, notExpired, required, typed } from "../verifier/rules.js";
+import { stringClaim } from "../verifier/subject.js";
+import {
+  type Answer,
+  defineVendor,
+  type FaceRequest,
+  type FailureKind,
+  failureKind,
+  isObject,
+  json,
+  mediaType,
+  parseBody,
+  type Question,
+  retryAfter,
+} from "./vendor.js";
+
+// Fiserv, POST /v1/api/oauth/validateToken: client credentials and a token in the body; errors are arrays of one object.
+
+const PATH = "/v1/api/oauth/validateToken";
+
+/** The vendor's error codes: one digit of layer, three of HTTP status, two of sequence. */
+const ERRORS = {
+  methodNotAllowed: { status: 405, code: "240501", source: "AGT", title: "Method Not Allowed", param: "Method not allowed" },
+  noContentType: { status: 415, code: "241502", source: "AGT", title: "Unsupported Media Type", param: "Content type is not provided" },
+  contentType: { status: 415, code: "241501", source: "AGT", title: "Unsupported Media Type", param: "Unsupported Media Type" },
+  empty: { status: 400, code: "240006", source: "APT", title: "Bad Request", param: "Payload is empty" },
+  notReadable: { status: 400, code: "240007", source: "APT", title: "Bad Request", param: "Message not readable" },
+  notValid: { status: 400, code: "240005", source: "APT", title: "Bad Request", param: "Payload is not valid" },
+  required: {
+    status: 400,
+    code: "240009",
+    source: "APT",
+    title: "Required fields missing",
+    param: "token: This field should not be empty",
+  },
+  constraint: { status: 400, code: "240010", source: "APT", title: "Constraint(s) Violated", param: "" },
+  credentials: { status: 401, code: "140106", source: "AGT", title: "Unauthorized", param: "Invalid client credentials" },
+  tooLarge: { status: 413, code: "241301", source: "AGT", title: "Payload Too Large", param: "Payload is too large" },
+  throttled: { status: 429, code: "242901", source: "AGT", title: "Too Many Requests", param: "Too many requests" },
+  unexpected: {
+    status: 500,
+    code: "250001",
+    source: "AGT",
+    title: "Internal Server Error",
+    param: "An unexpected internal server error occurred",
+  },
+  unavailable: { status: 503, code: "250301", source: "AGT", title: "Service Unavailable", param: "Service Unavailable" },
+} as const;
+
+const FAILURES: Readonly<Record<FailureKind, keyof typeof ERRORS>> = {
+  "caller missing": "credentials",
+  "caller unknown": "credentials",
+  throttled: "throttled",
+  unavailable: "unavailable",
+  unexpected: "unexpected",
+};
+
+/** Headers of the caller's own, which come back unchanged on every answer, and the most characters that each may have. */
+const CLIENT_HEADERS = {
+  "x-client-correlation-id": 40,
+  "x-client-trace-id": 256,
+  "x-client-source-channel": 40,
+  "x-client-user-id": 40,
+} as const;
+
+function echo({ headers }: FaceRequest): Record<string, readonly string[]> {
+  const sent: Record<string, readonly string[]> = {};
+  for (const name of Object.keys(CLIENT_HEADERS)) {
+    const values = headers[name];
+    if (values !== undefined) sent[name] = values;
+  }
+  return sent;
+}
+
+function fail(
+  error: keyof typeof ERRORS,
+  request: FaceRequest,
+  { params, headers }: { params?: readonly string[]; headers?: Readonly<Record<string, string>> } = {},
+): Answer {
+  const { status, code, source, title, param } = ERRORS[error];
+  const body = {
+    detail: "Please refer to invalid-params for error details",
+    errorCode: code,
+    instance: PATH,
+    "invalid-params": params ?? [param],
+    source,
+    status,
+    title,
+  };
+  return json(status, [body], { ...echo(request), ...headers });
+}
+
+/** Everything in a request that breaks a constraint, in the vendor's order. */
+function violations(fields: Fields, request: FaceRequest, maxTokenLength: number): string[] {
+  const found: string[] = [];
+  const tooLong = (name: string, most: number): number => found.push(`${name}: The maximum length for this field is ${most}`);
+  const limits = { token: maxTokenLength, client_id: 60, client_secret: 100 };
+  for (const [name, most] of Object.entries(limits)) {
+    const value = fields[name];
+    if (value === undefined || value === null) continue;
+    if (!isString(value)) found.push(`${name}: This field should be a string`);
+    else if (value.length > most) tooLong(name, most);
+  }
+  for (const [name, most] of Object.entries(CLIENT_HEADERS)) {
+    if (request.headers[name]?.some((value) => value.length > most)) tooLong(name, most);
+  }
+  return found;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+const NAMES = ["token", "client_id", "client_secret"] as const;
+
+async function read(request: FaceRequest, maxTokenLength: number): Promise<Question | Answer> {
+  if (request.method !== "POST") return fail("methodNotAllowed", request, { headers: { Allow: "POST" } });
+  const type = mediaType(request);
+  if (type === undefined) return fail("noContentType", request);
+  if (type !== "application/json") return fail("contentType", request);
+  const body = await request.body();
+  if (body === undefined) return fail("tooLarge", request);
+  if (body.length === 0) return fail("empty", request);
+  const value = parseBody(body);
+  if (value === undefined) return fail("notReadable", request);
+  if (!isObject(value)) return fail("notValid", request);
+
+  // Own members alone: a body cannot bring in what the prototype has.
+  const fields: Fields = Object.fromEntries(NAMES.map((name) => [name, Object.hasOwn(value, name) ? value[name] : undefined]));
+  const { token } = fields;
+  if (token === undefined || token === null || token === "") return fail("required", request);
+  const params = violations(fields, request, maxTokenLength);
+  if (params.length > 0 || !isString(token)) return fail("constraint", request, { params });
+  const text = (name: string): string => (isString(fields[name]) ? fields[name] : "");
+  return {
+    token,
+    credential: { kind: "client", clientId: text("client_id"), clientSecret: new Secret(text("client_secret")) },
+  };
+}
+
+function write(outcome: Outcome, request: FaceRequest): Answer {
+  if (outcome.kind === "failure") {
+    return fail(FAILURES[failureKind(outcome)], request, { headers: retryAfter(outcome) });
+  }
+  return json(200, { valid: outcome.kind === "verified" }, echo(request));
+}
+
+/** Fiserv: RS256 tokens, client credentials, error arrays. */
+export const fiserv = defineVendor({
+  name: "fiserv",
+  path: PATH,
+  maxTokenLength: 600,
+  policySettings: {},
+  faceSettings: {},
+  policy: () => ({
+    algorithms: ["RS256"],
+    ignoreHeaders: [],
+    callers: "clients",
+    keysOf: "realm",
+    clockTolerance: 0,
+    rules: [required("exp"), typed("exp", isTime), notExpired()],
+    subject: {
+      from: "claims",
+      read: (claims) => {
+        const clientId = stringClaim(claims, "client_id");
+        return clientId === undefined ? undefined : { user: undefined, client: { clientId } };
+      },
+    },
+  }),
+  face: (_settings, maxTokenLength) => ({ read: (request) => read(request, maxTokenLength), write }),
+  example: {
+    claims: ({ now, clientId }) => ({
+      scope: "all",
+      client_id: clientId,
+      firstVisionId: "00000AUNAB",
+      exp: now + 3600,
+    }),
+    request: (token, { clientId, clientSecret }) => ({
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ token, client_id: clientId, client_secret: clientSecret }),
+    }),
+  },
+});

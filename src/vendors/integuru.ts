@@ -1,0 +1,189 @@
+import { z } from "zod";
+import type { ReasonName } from "../contract/reasons.js";
+import type { Outcome, Rejected, Verified } from "../contract/verifier.js";
+import { type JsonObject, member } from "../jws/json.js";
+import { memberText } from "../jws/member-text.js";
+import { equalsOneOf, isTime, issuedInPast, notBefore, notExpired, required, typed } from "../verifier/rules.js";
+import { stringClaim } from "../verifier/subject.js";
+import { type Answer, defineVendor, type FaceRequest, failureKind, json, retryAfter } from "./vendor.js";
+
+// Integuru, POST /api/verify-token: the answers of Django REST framework with SimpleJWT before 5.5.
+
+const policySettings = {
+  userClaim: z
+    .string()
+    .min(1)
+    .default("taiki_user_id")
+    .describe("The claim that identifies the user. A token without it is rejected; any value passes."),
+};
+
+const faceSettings = {
+  members: z
+    .record(
+      z.string().refine((name) => name !== "valid", { error: "`valid` is the answer's own member: choose another name" }),
+      z.string().min(1),
+    )
+    .default({ taiki_user: "taiki_user_id", client: "client_app_id" })
+    .describe("The members of a good answer after `valid`, each with the claim that it shows."),
+};
+
+/** The id that a claim names: a string as it is, a number in its JSON text; nobody otherwise. */
+function idClaim(claims: JsonObject, claim: string): string | undefined {
+  const value = member(claims, claim);
+  return typeof value === "number" ? String(value) : stringClaim(claims, claim);
+}
+
+const ALLOW = { Allow: "POST, OPTIONS" };
+const CHALLENGE = { ...ALLOW, "WWW-Authenticate": 'Bearer realm="api"' };
+
+const unauthorized = (body: unknown): Answer => json(401, body, CHALLENGE);
+
+const NOT_PROVIDED = unauthorized({ detail: "Authentication credentials were not provided." });
+const BAD_HEADER = unauthorized({
+  detail: "Authorization header must contain two space-delimited values",
+  code: "bad_authorization_header",
+});
+const NO_USER = unauthorized({ detail: "Token contained no recognizable user identification", code: "token_not_valid" });
+const NOT_ACCEPTABLE = json(406, { detail: "Could not satisfy the request Accept header." }, ALLOW);
+const OPTIONS = json(
+  200,
+  {
+    name: "Verify Token",
+    description: "",
+    renders: ["application/json"],
+    parses: ["application/json", "application/x-www-form-urlencoded", "multipart/form-data"],
+  },
+  ALLOW,
+);
+
+const invalid = (message: string): Answer =>
+  unauthorized({
+    detail: "Given token not valid for any token type",
+    code: "token_not_valid",
+    messages: [{ token_class: "AccessToken", token_type: "access", message }],
+  });
+const INVALID = invalid("Token is invalid or expired");
+
+/** Answers to a rejection, by reason and claim; any other one is {@link INVALID}. */
+const REJECTIONS: Partial<Record<`${ReasonName} ${string}`, Answer>> = {
+  "CLAIM_MISSING exp": invalid("Token has no 'exp' claim"),
+  "CLAIM_MISSING jti": invalid("Token has no id"),
+  "CLAIM_MISSING token_type": invalid("Token has no type"),
+  "CLAIM_MISMATCH token_type": invalid("Token has wrong type"),
+};
+
+/** What SimpleJWT requires of every token; a claim that it misses beyond these is the user claim. */
+const OWN_CLAIMS: ReadonlySet<string> = new Set(["exp", "jti", "token_type"]);
+
+function rejected({ reason, claim }: Rejected): Answer {
+  if (reason === "CLAIM_MISSING" && !OWN_CLAIMS.has(claim)) return NO_USER;
+  return REJECTIONS[`${reason ?? "TOKEN_MALFORMED"} ${claim}`] ?? INVALID;
+}
+
+/** Whether one of the ranges of `Accept` admits JSON. Parameters, `q` too, are ignored, as the framework ignores them. */
+function acceptsJson(accept: readonly string[] | undefined): boolean {
+  if (accept === undefined) return true;
+  return accept
+    .join(",")
+    .split(",")
+    .some((range) => ADMITTING.has((range.split(";", 1)[0] ?? "").trim().toLowerCase()));
+}
+// The framework compares type and subtype apart, so `*/json` admits JSON too (tried against it).
+const ADMITTING: ReadonlySet<string> = new Set(["application/json", "application/*", "*/*", "*/json"]);
+
+function read(request: FaceRequest): { token: string } | Answer {
+  if (!acceptsJson(request.headers["accept"])) return NOT_ACCEPTABLE;
+  const words = (request.headers["authorization"] ?? []).join(",").split(/[ \t]+/).filter((word) => word !== "");
+  if (words[0] !== "Bearer") return NOT_PROVIDED;
+  const [, token] = words;
+  return words.length === 2 && token !== undefined ? { token } : BAD_HEADER;
+}
+
+function good(verdict: Verified, request: FaceRequest, members: readonly (readonly [string, string])[]): Answer {
+  switch (request.method) {
+    case "POST":
+      return {
+        status: 200,
+        headers: ALLOW,
+        body: `{"valid":true${members
+          .map(([name, claim]) => `,${JSON.stringify(name)}:${memberText(verdict.token.payload, claim) ?? "null"}`)
+          .join("")}}`,
+      };
+    case "OPTIONS":
+      return OPTIONS;
+    default:
+      return json(405, { detail: `Method "${request.method}" not allowed.` }, ALLOW);
+  }
+}
+
+const FAILURES = {
+  throttled: { status: 429, detail: "Request was throttled." },
+  unavailable: { status: 503, detail: "Token verification is temporarily unavailable." },
+  unexpected: { status: 500, detail: "A server error occurred." },
+};
+
+/** Integuru: a bearer token, HS256, in the words of SimpleJWT. */
+export const integuru = defineVendor({
+  name: "integuru",
+  path: "/api/verify-token",
+  maxTokenLength: 16 * 1024,
+  policySettings,
+  faceSettings,
+  policy: ({ userClaim }) => ({
+    algorithms: ["HS256"],
+    // The vendor's stack does not look at it.
+    ignoreHeaders: ["typ"],
+    callers: "anyone",
+    keysOf: "realm",
+    clockTolerance: 0,
+    rules: [
+      typed("exp", isTime),
+      typed("nbf", isTime),
+      typed("iat", isTime),
+      notExpired(),
+      notBefore(),
+      issuedInPast(),
+      required("exp"),
+      required("jti"),
+      required("token_type"),
+      equalsOneOf("token_type", ["access"]),
+      required(userClaim),
+    ],
+    subject: {
+      from: "claims",
+      read: (claims) => {
+        const user = idClaim(claims, userClaim);
+        const client = stringClaim(claims, "client_app_id");
+        return {
+          user: user === undefined ? undefined : { id: user, instanceId: "" },
+          client: client === undefined ? undefined : { clientId: client },
+        };
+      },
+    },
+  }),
+  face: (settings) => {
+    const members = Object.entries(settings.members);
+    return {
+      read: async (request) => read(request),
+      write: (outcome: Outcome, request) => {
+        if (outcome.kind === "verified") return good(outcome, request, members);
+        if (outcome.kind === "rejected") return rejected(outcome);
+        const kind = failureKind(outcome);
+        const known = kind === "throttled" || kind === "unavailable" ? kind : "unexpected";
+        const { status, detail } = FAILURES[known];
+        return json(status, { detail }, { ...ALLOW, ...retryAfter(outcome) });
+      },
+    };
+  },
+  example: {
+    claims: ({ now, appId, userId }) => ({
+      token_type: "access",
+      exp: now + 3600,
+      iat: now,
+      jti: `example-${now}`,
+      client_app_id: appId,
+      taiki_user_id: userId,
+    }),
+    request: (token) => ({ headers: { Authorization: `Bearer ${token}` } }),
+  },
+});

@@ -1,0 +1,153 @@
+import { CheckResult } from "../../gen/tokenverifier/v1/token_verifier.js";
+import { reasonMessage, reasonNumber } from "../contract/reasons.js";
+import { type Check, type Evidence, failure, type Outcome, type Rejected, type VerificationRequest, type Verified } from "../contract/verifier.js";
+import type { Caller, Realm, Rule } from "./realm.js";
+import { caller, explainable, key, revocation, shape, signature, subject } from "./stages.js";
+import { timestamp } from "./token.js";
+import { type Case, type Lack, reject, type Stage, type View } from "./view.js";
+
+/** An outcome, or what is lacking for one. */
+export type Decision = Outcome | { readonly kind: "lacks"; readonly lack: Lack };
+
+/**
+ * Decides on a token: one look at an immutable view, nothing awaited, nothing changed (but the memory of facts). The
+ * same request, view and time give the same decision.
+ *
+ * @param now milliseconds since 1970
+ */
+export function decide(request: VerificationRequest, view: View, now: number): Decision {
+  const realm = view.realms.get(request.realm);
+  if (realm === undefined) return failure("REALM_UNKNOWN");
+  if (!view.directory.isFresh(now)) return failure("DIRECTORY_UNAVAILABLE");
+  const c = open(request, realm, view, now);
+  const steps = stepsOf(realm);
+  if (request.explain) return explain(c, steps);
+  for (const step of steps) {
+    const stop = step.run(c);
+    if (stop !== undefined) return stop;
+  }
+  return verified(c, []);
+}
+
+/** One step of a token's way. */
+interface Step {
+  readonly check: string;
+  readonly claim: string;
+  readonly run: Stage;
+  /** The rule that it is, for its details. */
+  readonly rule?: Rule;
+}
+
+const stage = (run: Stage): Step => ({ check: run.name, claim: "", run });
+
+function ruleStep(rule: Rule): Step {
+  const rejection = reject(rule.reason, rule.claim);
+  return { check: rule.check, claim: rule.claim, run: (c) => (rule.test(c.claims, c) ? undefined : rejection), rule };
+}
+
+const SIGNATURE = stage(signature);
+const STEPS = new WeakMap<Realm, readonly Step[]>();
+
+/** The way of a token through a realm, in order. */
+function stepsOf(realm: Realm): readonly Step[] {
+  let steps = STEPS.get(realm);
+  if (steps === undefined) {
+    const { rules } = realm.policy;
+    steps = [
+      stage(caller),
+      stage(explainable),
+      stage(shape),
+      ...rules.filter((rule) => rule.ahead).map(ruleStep),
+      stage(key),
+      SIGNATURE,
+      ...rules.filter((rule) => !rule.ahead).map(ruleStep),
+      stage(revocation),
+      stage(subject),
+    ];
+    STEPS.set(realm, steps);
+  }
+  return steps;
+}
+
+const ANYONE: Caller = { kind: "anyone" };
+const NOTHING = Object.freeze({});
+
+function open(request: VerificationRequest, realm: Realm, view: View, now: number): Case {
+  return {
+    request,
+    realm,
+    view,
+    now,
+    seconds: now / 1000,
+    caller: ANYONE,
+    text: "",
+    digest: "",
+    header: NOTHING,
+    claims: NOTHING,
+    unproven: undefined,
+    candidates: [],
+    fact: undefined,
+    principal: undefined,
+  };
+}
+
+function verified(c: Case, checks: readonly Check[]): Outcome {
+  const { fact } = c;
+  if (fact === undefined) return failure("INTERNAL"); // a way without a signature stage: never
+  const verdict: Verified = {
+    kind: "verified",
+    token: fact.token,
+    encodedToken: fact.encodedToken,
+    principal: c.principal ?? fact.principal,
+    evidence: evidence(c),
+    checks,
+  };
+  return verdict;
+}
+
+function evidence({ realm, view, now, fact }: Case): Evidence {
+  const age = realm.keys.age(now);
+  const { clockTolerance } = realm.policy;
+  const exp = fact?.claims["exp"];
+  return {
+    keySetAge: age === undefined ? undefined : { seconds: BigInt(Math.trunc(age / 1000)), nanos: 0 },
+    feedPosition: view.directory.position,
+    cacheableUntil: typeof exp === "number" ? timestamp(exp + clockTolerance) : undefined,
+  };
+}
+
+/**
+ * The same way, told step by step. It goes on after a rule has failed, so that all that is wrong is told at once; but
+ * after a failure up to the signature nothing more is said, for nobody signed what the rest would speak of.
+ */
+function explain(c: Case, steps: readonly Step[]): Decision {
+  const checks: Check[] = [];
+  const unsigned = steps.indexOf(SIGNATURE);
+  let first: Rejected | undefined;
+  let silent = false;
+  for (const [index, step] of steps.entries()) {
+    if (silent) {
+      checks.push(entry(step, CheckResult.CHECK_RESULT_SKIPPED, "An earlier check failed."));
+      continue;
+    }
+    const stop = step.run(c);
+    if (stop !== undefined && stop.kind !== "rejected") return stop;
+    first ??= stop;
+    silent = stop !== undefined && index <= unsigned;
+    const detail = index > unsigned ? (step.rule?.detail?.(c.claims, c) ?? "") : "";
+    checks.push(
+      stop?.reason === undefined
+        ? entry(step, CheckResult.CHECK_RESULT_PASSED, detail)
+        : {
+            ...entry(step, CheckResult.CHECK_RESULT_FAILED, `${reasonMessage(stop.reason, stop.claim)} ${detail}`.trim()),
+            reason: reasonNumber(stop.reason),
+            claim: stop.claim,
+          },
+    );
+  }
+  return first === undefined ? verified(c, checks) : { ...first, checks };
+}
+
+function entry({ check, claim }: Step, result: CheckResult, message: string): Check {
+  return { name: check, result, reason: 0, claim, message };
+}

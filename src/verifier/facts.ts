@@ -1,0 +1,87 @@
+import { hash } from "node:crypto";
+import { LRUCache } from "lru-cache";
+import type { Principal, Token } from "../contract/verifier.js";
+import type { JsonObject } from "../jws/json.js";
+import type { VerificationKey } from "../keys/key.js";
+import type { Realm } from "./realm.js";
+
+/**
+ * That the bytes of a token verify under a key: a mathematical fact, which nothing can unmake. It counts only as long
+ * as that very key object is trusted; what may change (time, rules, revocation, users) is looked at on every call.
+ */
+export interface Fact {
+  readonly key: VerificationKey;
+  readonly header: JsonObject;
+  readonly claims: JsonObject;
+  readonly token: Token;
+  /** `token` as protobuf. */
+  readonly encodedToken: Uint8Array;
+  /** Whom the claims name, where the realm's subject is read from the claims. */
+  readonly principal: Principal | undefined;
+}
+
+/** What an entry costs besides the token's text: the map's entry, the objects and their strings' headers, in bytes. */
+const ENTRY_OVERHEAD = 1200;
+
+/**
+ * An estimate of the memory that a fact holds, in bytes: the encoded token, the payload's text and the objects parsed
+ * from it (measured: three to four times its length).
+ */
+function cost(fact: Fact): number {
+  return ENTRY_OVERHEAD + fact.encodedToken.byteLength + fact.token.payload.length * 5;
+}
+
+/** The digest under which a token's fact is kept: SHA-256 over its exact bytes. A token that is no ASCII has none: it never verifies. */
+export function tokenDigest(token: string): string {
+  return hash("sha256", token, "binary");
+}
+
+/**
+ * Remembers facts, each realm's apart. The least recently used go first where the bound is reached; no realm holds
+ * more than half of it, so that a flood of tokens in one leaves the others theirs.
+ */
+export class FactCache {
+  readonly #bound: number;
+  readonly #realms = new Map<Realm, LRUCache<string, Fact>>();
+
+  /** @param bound bytes, estimated; 0 keeps nothing */
+  constructor(bound: number) {
+    this.#bound = bound;
+  }
+
+  /** The fact of a digest, if it is known in this realm. */
+  get(realm: Realm, digest: string): Fact | undefined {
+    return this.#realms.get(realm)?.get(digest);
+  }
+
+  /** Remembers a fact. */
+  set(realm: Realm, digest: string, fact: Fact): void {
+    const share = Math.floor(this.#bound / 2);
+    const size = cost(fact);
+    if (size > share) return;
+    let facts = this.#realms.get(realm);
+    if (facts === undefined) {
+      facts = new LRUCache({ maxSize: share });
+      this.#realms.set(realm, facts);
+    }
+    facts.set(digest, fact, { size });
+    while (this.bytes > this.#bound) this.#largest().pop();
+  }
+
+  /** Forgets the realms that are not among these: after a reload, those that changed or went. */
+  keepOnly(realms: Iterable<Realm>): void {
+    const kept = new Set(realms);
+    for (const realm of this.#realms.keys()) if (!kept.has(realm)) this.#realms.delete(realm);
+  }
+
+  /** The estimated bytes held. */
+  get bytes(): number {
+    let sum = 0;
+    for (const facts of this.#realms.values()) sum += facts.calculatedSize;
+    return sum;
+  }
+
+  #largest(): LRUCache<string, Fact> {
+    return [...this.#realms.values()].reduce((a, b) => (b.calculatedSize > a.calculatedSize ? b : a));
+  }
+}

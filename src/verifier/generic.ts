@@ -1,0 +1,91 @@
+import type { Algorithm } from "../jws/algorithms.js";
+import type { Callers, Policy, Rule } from "./realm.js";
+import {
+  audience,
+  type ClaimValue,
+  equalsOneOf,
+  headerType,
+  includes,
+  isAudience,
+  isString,
+  isTime,
+  issuer,
+  lifetime,
+  notBefore,
+  notExpired,
+  required,
+  typed,
+} from "./rules.js";
+import { subjectOfClaims } from "./subject.js";
+
+/** What a claim is required to be: a value, one of several, or to have a member. */
+export type ClaimRule = ClaimValue | readonly ClaimValue[] | { readonly includes: string };
+
+/** The settings of a realm without a preset; docs/configuration.md explains each. Durations are in milliseconds. */
+export interface GenericSettings {
+  readonly algorithms: readonly Algorithm[];
+  readonly issuer: readonly string[] | null;
+  readonly audience: readonly string[] | null;
+  readonly typ?: readonly string[] | undefined;
+  readonly typRequired: boolean;
+  readonly requiredClaims: readonly string[];
+  readonly claims: Readonly<Record<string, ClaimRule>>;
+  readonly clockTolerance: number;
+  readonly maxTokenLength: number;
+  readonly maxLifetime?: number | undefined;
+  readonly ignoreHeaders: readonly string[];
+  readonly callers: Callers;
+  readonly explain: Callers | false;
+}
+
+/** The registered claims and their types (RFC 7519, section 4.1). */
+const TYPES: readonly Rule[] = [
+  ...["exp", "nbf", "iat"].map((claim) => typed(claim, isTime)),
+  ...["iss", "sub", "jti"].map((claim) => typed(claim, isString)),
+  typed("aud", isAudience),
+];
+
+/**
+ * The policy of a realm without a preset. A claim that a rule speaks of is required; the registered claims must have
+ * their types, whether or not a rule speaks of them.
+ */
+export function genericPolicy(settings: GenericSettings): Policy {
+  const tolerance = settings.clockTolerance / 1000;
+  const claimRules = Object.entries(settings.claims);
+  const needed = new Set([
+    ...settings.requiredClaims,
+    ...(settings.issuer === null ? [] : ["iss"]),
+    ...(settings.audience === null ? [] : ["aud"]),
+    ...(settings.maxLifetime === undefined ? [] : ["iat", "exp"]),
+    ...claimRules.map(([claim]) => claim),
+  ]);
+  return {
+    algorithms: settings.algorithms,
+    maxTokenLength: settings.maxTokenLength,
+    ignoreHeaders: settings.ignoreHeaders,
+    callers: settings.callers,
+    explain: settings.explain === false ? "nobody" : settings.explain,
+    keysOf: "realm",
+    clockTolerance: tolerance,
+    rules: [
+      ...(settings.typ === undefined && !settings.typRequired ? [] : [headerType(settings.typ, settings.typRequired)]),
+      ...[...needed].map(required),
+      ...TYPES,
+      notExpired(tolerance),
+      notBefore(tolerance),
+      ...(settings.issuer === null ? [] : [issuer(settings.issuer)]),
+      ...(settings.audience === null ? [] : [audience(settings.audience)]),
+      ...(settings.maxLifetime === undefined ? [] : [lifetime(settings.maxLifetime / 1000)]),
+      ...claimRules.map(([claim, rule]) => claimRule(claim, rule)),
+    ],
+    subject: subjectOfClaims,
+  };
+}
+
+function claimRule(claim: string, rule: ClaimRule): Rule {
+  if (typeof rule !== "object") return equalsOneOf(claim, [rule]);
+  return isList(rule) ? equalsOneOf(claim, rule) : includes(claim, rule.includes);
+}
+
+// Array.isArray does not tell a readonly list from another object.
+const isList = (rule: object): rule is readonly ClaimValue[] => Array.isArray(rule);

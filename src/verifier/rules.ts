@@ -1,0 +1,192 @@
+import { type JsonObject, member } from "../jws/json.js";
+import type { Rule, RuleContext } from "./realm.js";
+
+/** The largest time that a claim may give: the last second of the year 9999. */
+const LAST_SECOND = 253_402_300_799;
+
+/** True for what counts as a time (RFC 7519 NumericDate): a number from 0 to the end of the year 9999, fractions kept. */
+export function isTime(value: unknown): value is number {
+  return typeof value === "number" && value >= 0 && value <= LAST_SECOND;
+}
+
+/** True for a string. */
+export const isString = (value: unknown): value is string => typeof value === "string";
+
+/** True for what RFC 7519, section 4.1.3 admits as an audience: a string, or a list of strings that is not empty. */
+export function isAudience(value: unknown): value is string | string[] {
+  return isString(value) || (Array.isArray(value) && value.length > 0 && value.every(isString));
+}
+
+/** The claim must be there, whatever its value: null counts as present. */
+export function required(claim: string): Rule {
+  return {
+    check: `${claim} present`,
+    reason: "CLAIM_MISSING",
+    claim,
+    test: (claims) => Object.hasOwn(claims, claim),
+  };
+}
+
+/** The claim, where it is there, must be of a type. */
+export function typed(claim: string, is: (value: unknown) => boolean): Rule {
+  return {
+    check: `${claim} type`,
+    reason: "CLAIM_MISTYPED",
+    claim,
+    test: (claims) => !Object.hasOwn(claims, claim) || is(claims[claim]),
+  };
+}
+
+const at = (seconds: number): string => new Date(seconds * 1000).toISOString();
+
+/** Says how far a time lies from now. */
+function distance(claim: string) {
+  return (claims: JsonObject, { seconds }: RuleContext): string => {
+    const time = member(claims, claim);
+    if (!isTime(time)) return `There is no time in '${claim}'.`;
+    const away = Math.round(Math.abs(time - seconds));
+    return `'${claim}' is ${at(time)}, ${away} s ${time > seconds ? "from now" : "ago"}.`;
+  };
+}
+
+/** `exp` must lie after now (RFC 7519, section 4.1.4). @param tolerance seconds that the token lives on */
+export function notExpired(tolerance = 0): Rule {
+  return {
+    check: "expiry",
+    reason: "TOKEN_EXPIRED",
+    claim: "exp",
+    test: (claims, { seconds }) => {
+      const exp = member(claims, "exp");
+      return !isTime(exp) || exp > seconds - tolerance;
+    },
+    detail: distance("exp"),
+  };
+}
+
+/** `nbf` must not lie after now (RFC 7519, section 4.1.5). @param tolerance seconds that it may */
+export function notBefore(tolerance = 0): Rule {
+  return {
+    check: "not before",
+    reason: "TOKEN_NOT_YET_VALID",
+    claim: "nbf",
+    test: (claims, { seconds }) => {
+      const nbf = member(claims, "nbf");
+      return !isTime(nbf) || nbf <= seconds + tolerance;
+    },
+    detail: distance("nbf"),
+  };
+}
+
+/** `iat` must not lie after now. */
+export function issuedInPast(): Rule {
+  return {
+    check: "issued in the past",
+    reason: "ISSUED_IN_FUTURE",
+    claim: "iat",
+    test: (claims, { seconds }) => {
+      const iat = member(claims, "iat");
+      return !isTime(iat) || iat <= seconds;
+    },
+    detail: distance("iat"),
+  };
+}
+
+/** From `iat` to `exp` no more than so many seconds may lie. */
+export function lifetime(max: number): Rule {
+  return {
+    check: "lifetime",
+    reason: "LIFETIME_TOO_LONG",
+    claim: "exp",
+    test: (claims) => {
+      const iat = member(claims, "iat");
+      const exp = member(claims, "exp");
+      return !isTime(iat) || !isTime(exp) || exp - iat <= max;
+    },
+    detail: () => `At most ${max} s are admitted.`,
+  };
+}
+
+/** `iss` must be one of these, exactly. Absent or of another type is a mismatch too. */
+export function issuer(allowed: readonly string[]): Rule {
+  const set: ReadonlySet<unknown> = new Set(allowed);
+  return {
+    check: "issuer",
+    reason: "ISSUER_MISMATCH",
+    claim: "iss",
+    test: (claims) => set.has(member(claims, "iss")),
+    detail: (claims) => `'iss' is ${shown(member(claims, "iss"))}; admitted: ${allowed.map(shown).join(", ")}.`,
+  };
+}
+
+/** One of these must be in `aud`, exactly. */
+export function audience(allowed: readonly string[]): Rule {
+  const set: ReadonlySet<unknown> = new Set(allowed);
+  return {
+    check: "audience",
+    reason: "AUDIENCE_MISMATCH",
+    claim: "aud",
+    test: (claims) => {
+      const aud = member(claims, "aud");
+      return Array.isArray(aud) ? aud.some((one) => set.has(one)) : set.has(aud);
+    },
+    detail: (claims) => `'aud' is ${shown(member(claims, "aud"))}; admitted: ${allowed.map(shown).join(", ")}.`,
+  };
+}
+
+/** A value that a claim may be required to have. */
+export type ClaimValue = string | number | boolean;
+
+/** The claim, where it is there, must equal one of these. */
+export function equalsOneOf(claim: string, allowed: readonly ClaimValue[]): Rule {
+  const set: ReadonlySet<unknown> = new Set(allowed);
+  return {
+    check: `${claim} value`,
+    reason: "CLAIM_MISMATCH",
+    claim,
+    test: (claims) => !Object.hasOwn(claims, claim) || set.has(claims[claim]),
+    detail: (claims) => `'${claim}' is ${shown(member(claims, claim))}; admitted: ${allowed.map(shown).join(", ")}.`,
+  };
+}
+
+/** The claim, where it is there, must be a list or a space-separated string (as `scope` is, RFC 8693, section 4.2) that has this member. */
+export function includes(claim: string, wanted: string): Rule {
+  return {
+    check: `${claim} includes`,
+    reason: "CLAIM_MISMATCH",
+    claim,
+    test: (claims) => {
+      const value = member(claims, claim);
+      if (value === undefined) return true;
+      return isString(value) ? value.split(" ").includes(wanted) : Array.isArray(value) && value.includes(wanted);
+    },
+    detail: (claims) => `'${claim}' is ${shown(member(claims, claim))}; ${shown(wanted)} must be in it.`,
+  };
+}
+
+/**
+ * The header's `typ` must be one of these: any case, a leading `application/` dropped (RFC 7515, section 4.1.9).
+ *
+ * @param allowed undefined: any
+ * @param present whether it must be there at all
+ */
+export function headerType(allowed: readonly string[] | undefined, present: boolean): Rule {
+  const plain = (typ: string): string => typ.toLowerCase().replace(/^application\//, "");
+  const set = allowed && new Set(allowed.map(plain));
+  return {
+    check: "type",
+    reason: "TYPE_MISMATCH",
+    claim: "typ",
+    test: (_claims, { header }) => {
+      const typ = member(header, "typ");
+      return typ === undefined ? !present : isString(typ) && (set?.has(plain(typ)) ?? true);
+    },
+    detail: (_claims, { header }) => `'typ' is ${shown(member(header, "typ"))}; admitted: ${allowed?.map(shown).join(", ") ?? "any"}.`,
+  };
+}
+
+/** A value as a sentence shows it: its JSON text, cut after 100 characters. */
+function shown(value: unknown): string {
+  if (value === undefined) return "absent";
+  const text = JSON.stringify(value);
+  return text.length > 100 ? `${text.slice(0, 100)}…` : text;
+}

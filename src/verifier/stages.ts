@@ -1,0 +1,137 @@
+import { hash } from "node:crypto";
+import { failure } from "../contract/verifier.js";
+import { type Algorithm, verifySignature } from "../jws/algorithms.js";
+import { member } from "../jws/json.js";
+import { readJwt } from "../jws/reader.js";
+import type { VerificationKey } from "../keys/key.js";
+import { encodeToken, tokenMessage } from "./token.js";
+import { type Fact, tokenDigest } from "./facts.js";
+import type { Callers } from "./realm.js";
+import { type Case, lacks, reject, type Stop } from "./view.js";
+
+/** Who asks: the credential must be of the kind that the realm takes, and belong to somebody. */
+export function caller(c: Case): Stop | undefined {
+  const { credential } = c.request;
+  const { callers } = c.realm.policy;
+  if (callers === "anyone") return credential === undefined ? undefined : failure("CREDENTIAL_REFUSED");
+  if (credential === undefined) return failure("CALLER_MISSING");
+  if (credential.kind === "instance" && callers === "instances") {
+    if (credential.secretKey.isEmpty) return failure("CALLER_MISSING");
+    const instance = c.view.directory.instance(credential.secretKey);
+    if (instance === undefined) return lacks({ kind: "instance", secretKey: credential.secretKey });
+    if (instance === null) return failure("CALLER_UNKNOWN");
+    c.caller = { kind: "instance", instance };
+    return undefined;
+  }
+  if (credential.kind === "client" && callers === "clients") {
+    if (credential.clientId === "" || credential.clientSecret.isEmpty) return failure("CALLER_MISSING");
+    const client = c.view.directory.client(credential.clientId, credential.clientSecret);
+    if (client === undefined) return lacks({ kind: "client", clientId: credential.clientId });
+    if (client === null) return failure("CALLER_UNKNOWN");
+    c.caller = { kind: "client", client };
+    return undefined;
+  }
+  return failure("CREDENTIAL_REFUSED");
+}
+
+const CALLER_KINDS = { anyone: "anyone", instances: "instance", clients: "client" } as const satisfies Record<
+  Callers,
+  string
+>;
+
+/** Whether this caller may have an explanation, where it asks for one. */
+export function explainable(c: Case): Stop | undefined {
+  const { explain } = c.realm.policy;
+  if (!c.request.explain || explain === "anyone") return undefined;
+  return explain !== "nobody" && CALLER_KINDS[explain] === c.caller.kind ? undefined : failure("EXPLAIN_DENIED");
+}
+
+/** The token is read strictly, unless it is known already that these bytes verify under a key that is trusted now. */
+export function shape(c: Case): Stop | undefined {
+  const { token } = c.request;
+  if (token.isEmpty) return failure("TOKEN_EMPTY");
+  if (token.length > c.realm.policy.maxTokenLength) return reject("TOKEN_TOO_LARGE");
+  c.text = token.reveal();
+  c.digest = tokenDigest(c.text);
+  const fact = c.view.facts.get(c.realm, c.digest);
+  if (fact !== undefined && isTrusted(c, fact.key)) {
+    c.fact = fact;
+    c.header = fact.header;
+    c.claims = fact.claims;
+    return undefined;
+  }
+  const jwt = readJwt(c.text, c.realm);
+  if (!jwt.ok) return reject(jwt.reason, jwt.claim);
+  c.header = jwt.header;
+  c.claims = jwt.claims;
+  c.unproven = jwt;
+  return undefined;
+}
+
+function isTrusted({ caller, realm, now }: Case, key: VerificationKey): boolean {
+  if (realm.policy.keysOf === "realm") return realm.keys.current(now)?.trusts(key) ?? false;
+  return caller.kind === "instance" && caller.instance.keys.includes(key);
+}
+
+/** Which keys fit: the header's `alg` must be theirs, and its `kid`, where there is one, must name them. It chooses nothing. */
+export function key(c: Case): Stop | undefined {
+  if (c.fact !== undefined) return undefined;
+  const alg = member(c.header, "alg");
+  if (typeof alg !== "string" || !c.realm.algorithms.has(alg)) return reject("ALGORITHM_MISMATCH", "alg");
+  if (c.realm.policy.keysOf === "instance") {
+    const keys = c.caller.kind === "instance" ? c.caller.instance.keys : [];
+    c.candidates = keys.filter((one) => one.algorithm === alg);
+    return c.candidates.length > 0 ? undefined : reject("ALGORITHM_MISMATCH", "alg");
+  }
+  const kid = member(c.header, "kid") as string | undefined; // the strict reader refuses any other type
+  const keys = c.realm.keys.current(c.now);
+  if (keys === undefined) return lacks({ kind: "keys", realm: c.realm, kid });
+  c.candidates = keys.select(kid, alg as Algorithm);
+  if (c.candidates.length > 0) return undefined;
+  return kid !== undefined && keys.hasKid(kid) ? reject("ALGORITHM_MISMATCH", "alg") : reject("KEY_UNKNOWN", "kid");
+}
+
+/** The signature must verify under one of the keys that fit; that it does is remembered. */
+export function signature(c: Case): Stop | undefined {
+  if (c.fact !== undefined || c.unproven === undefined) return undefined;
+  const { signingInput, signature: bytes, payloadText } = c.unproven;
+  const signer = c.candidates.find((one) => verifySignature(one.algorithm, one.key, signingInput, bytes));
+  if (signer === undefined) return reject("SIGNATURE_INVALID");
+  const token = tokenMessage(c.header, c.claims, payloadText);
+  const { subject } = c.realm.policy;
+  const fact: Fact = {
+    key: signer,
+    header: c.header,
+    claims: c.claims,
+    token,
+    encodedToken: encodeToken(token),
+    principal: subject.from === "claims" ? subject.read(c.claims, c.caller) : undefined,
+  };
+  c.view.facts.set(c.realm, c.digest, fact);
+  c.fact = fact;
+  return undefined;
+}
+
+/** The token must not have been revoked: by its `jti`, or by the digest of its header and payload (its signature may have other spellings). */
+export function revocation(c: Case): Stop | undefined {
+  const jti = member(c.claims, "jti");
+  const digest = (): string => revocationDigest(c.text);
+  const revoked = c.view.directory.isRevoked(c.realm.name, typeof jti === "string" ? jti : undefined, digest);
+  return revoked ? reject("TOKEN_REVOKED", typeof jti === "string" ? "jti" : "") : undefined;
+}
+
+/** What a token is revoked by where its `jti` will not do: the SHA-256, in base64url, of its first two segments and the dot between them. */
+export function revocationDigest(token: string): string {
+  return hash("sha256", token.slice(0, token.lastIndexOf(".")), "base64url");
+}
+
+/** Whom the token speaks for must exist, where the realm's users are the directory's. */
+export function subject(c: Case): Stop | undefined {
+  const { subject } = c.realm.policy;
+  if (subject.from === "claims") return undefined;
+  const found = subject.find(c.claims, c.caller, c.view.directory);
+  if (found === null) return reject("USER_UNKNOWN", subject.claim);
+  if ("kind" in found) return lacks(found);
+  c.principal = found;
+  return undefined;
+}

@@ -1,0 +1,37 @@
+import type { CallContext, Clock, Failure, Outcome, VerificationRequest, Verifier } from "../contract/verifier.js";
+import { failure } from "../contract/verifier.js";
+import { decide } from "./decide.js";
+import type { Lack, View } from "./view.js";
+
+/** How often a decision is sought again after something was loaded for it. */
+const ROUNDS = 4;
+
+/** Loads what a decision lacks. Resolves with undefined once it is known, with the failure where it cannot be had; never rejects. */
+export type Load = (lack: Lack, deadline: number) => Promise<Failure | undefined>;
+
+/**
+ * The core, as a {@link Verifier}: decides, and where something is lacking loads it and decides again from the start.
+ *
+ * @param view the view of the moment; another one after a reload
+ */
+export function createVerifier(view: () => View, clock: Clock, load: Load): Verifier {
+  async function settle(request: VerificationRequest, { deadline }: CallContext, first: Lack): Promise<Outcome> {
+    let lack = first;
+    for (let round = 0; round < ROUNDS; round++) {
+      const failed = await load(lack, deadline);
+      if (failed !== undefined) return failed;
+      const now = clock();
+      if (now >= deadline) return failure("TIMED_OUT");
+      const decision = decide(request, view(), now);
+      if (decision.kind !== "lacks") return decision;
+      lack = decision.lack;
+    }
+    return failure("NO_VERDICT");
+  }
+  return {
+    verify(request, context) {
+      const decision = decide(request, view(), clock());
+      return decision.kind === "lacks" ? settle(request, context, decision.lack) : decision;
+    },
+  };
+}

@@ -1,0 +1,52 @@
+// Another process on the same store; what it is to do is its first argument. It says what is done line by line.
+import { writeSync } from "node:fs";
+import { DirectoryError } from "../../src/directory/errors.js";
+import { openSqliteDirectory } from "../../src/directory/sqlite/directory.js";
+import { masterKeys, NOW, putClient, putInstance, putUser } from "./support.js";
+
+const [task = "", path = "", count = "0"] = process.argv.slice(2);
+const say = (line: unknown): void => void writeSync(1, `${line}\n`);
+const open = (clock: () => number) => openSqliteDirectory({ path, masterKeys: masterKeys(1), clock, busyTimeout: 20_000 });
+const entries = Array.from({ length: Number(count) }, (_, n) => [putInstance(`i${n}`, `secret ${n}`), putUser(`i${n}`, "u")]).flat();
+const die = (): number => {
+  process.kill(process.pid, "SIGKILL");
+  return 0;
+};
+
+const TASKS: Record<string, () => Promise<void>> = {
+  /** Writes clients one by one and says the position of each. */
+  async write() {
+    const directory = open(() => NOW);
+    for (let n = 0; n < Number(count); n++) {
+      say((await directory.apply([putClient(`${process.pid}-${n}`, "a secret of a client")], "child")).number);
+    }
+  },
+  /** The same without end. */
+  async writeOn() {
+    const directory = open(() => NOW);
+    for (let n = 0; ; n++) say((await directory.apply([putClient(`client ${n}`, "a secret of a client")], "child")).number);
+  },
+  /** Seeds, and dies in the middle of the transaction: the audit row asks for the time when all entries are in. */
+  async dieInSeed() {
+    await open(die).apply([{ kind: "seed", entries }], "child");
+    say("survived");
+  },
+  /** Seeds, and dies when that is done. */
+  async dieAfterSeed() {
+    await open(() => NOW).apply([{ kind: "seed", entries }], "child");
+    say("seeded");
+    die();
+  },
+  /** Opens the store, tries to seed it, and says what came of it. */
+  async race() {
+    const directory = open(() => NOW);
+    try {
+      await directory.apply([{ kind: "seed", entries }], "child");
+      say("seeded");
+    } catch (error) {
+      say(error instanceof DirectoryError ? error.code : error);
+    }
+  },
+};
+
+await TASKS[task]?.();

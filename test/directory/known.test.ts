@@ -1,0 +1,600 @@
+import { createHmac } from "node:crypto";
+import { expect } from "chai";
+import * as fc from "fast-check";
+import { Secret } from "../../src/contract/secret.js";
+import type { Command } from "../../src/directory/commands.js";
+import type { Directory, DirectoryLack } from "../../src/directory/directory.js";
+import { DirectoryError } from "../../src/directory/errors.js";
+import { Known, type KnownOptions } from "../../src/directory/known.js";
+import { Bench, masterKeys, NOW, putClient, putInstance, putUser, refusal, revoke, revokeDigest } from "./support.js";
+
+const secret = (text: string): Secret => new Secret(text);
+const ofInstance = (text: string): DirectoryLack => ({ kind: "instance", secretKey: secret(text) });
+const ofClient = (clientId: string): DirectoryLack => ({ kind: "client", clientId });
+const ofUser = (instanceId: string, userId: string): DirectoryLack => ({ kind: "user", instanceId, userId });
+const noDigest = (): string => "no such digest";
+
+/** A directory whose calls are counted, and can be made to fail or to be held up with what they have read. */
+class Stage implements Directory {
+  readonly calls: string[] = [];
+  fails: DirectoryError | undefined;
+  /** Called after a look-up has read and before it gives its answer. */
+  meanwhile: (() => Promise<void>) | undefined;
+
+  constructor(readonly under: Directory) {}
+
+  async #run<Value>(name: string, read: () => Promise<Value>, mayWait = false): Promise<Value> {
+    this.calls.push(name);
+    if (this.fails !== undefined) throw this.fails;
+    const value = await read();
+    const { meanwhile } = this;
+    if (mayWait && meanwhile !== undefined) {
+      this.meanwhile = undefined;
+      await meanwhile();
+    }
+    return value;
+  }
+
+  instance: Directory["instance"] = (key) => this.#run("instance", () => this.under.instance(key), true);
+  client: Directory["client"] = (id) => this.#run("client", () => this.under.client(id), true);
+  user: Directory["user"] = (instance, id) => this.#run("user", () => this.under.user(instance, id), true);
+  revocations: Directory["revocations"] = () => this.#run("revocations", () => this.under.revocations());
+  changes: Directory["changes"] = (after, limit) => this.#run("changes", () => this.under.changes(after, limit));
+  position: Directory["position"] = () => this.under.position();
+  isEmpty: Directory["isEmpty"] = () => this.under.isEmpty();
+  apply: Directory["apply"] = (commands, actor) => this.under.apply(commands, actor);
+  close: Directory["close"] = () => this.under.close();
+}
+
+describe("the directory in memory", () => {
+  let bench: Bench;
+  let stage: Stage;
+  let now: number;
+  let known: Known;
+  const apply = (...commands: readonly Command[]) => stage.apply(commands, "tester");
+  const learn = (lack: DirectoryLack) => known.learn(lack, Number.POSITIVE_INFINITY);
+  const remember = (options: Partial<KnownOptions> = {}) =>
+    new Known({ directory: stage, masterKeys: masterKeys(1), clock: () => now, ...options });
+
+  beforeEach(async () => {
+    bench = new Bench();
+    stage = new Stage(bench.open());
+    now = NOW;
+    known = remember();
+    await known.follow();
+  });
+  afterEach(() => bench.release());
+
+  describe("look-ups", () => {
+    beforeEach(async () => {
+      await apply(putInstance("i", "key one", "key two"), putUser("i", "u", { name: "Jane" }), putClient("c", "the secret"));
+      await known.follow();
+    });
+
+    it("of what was not loaded are undefined", () => {
+      expect(known.instance(secret("key one"))).to.equal(undefined);
+      expect(known.client("c", secret("the secret"))).to.equal(undefined);
+      expect(known.user("i", "u")).to.equal(undefined);
+    });
+
+    it("of what was loaded give it", async () => {
+      for (const lack of [ofInstance("key one"), ofClient("c"), ofUser("i", "u")]) await learn(lack);
+      expect(known.instance(secret("key one"))).to.deep.include({ id: "i", appId: "app of i" });
+      expect(known.client("c", secret("the secret"))?.clientId).to.equal("c");
+      expect(known.user("i", "u")).to.deep.include({ id: "u", name: "Jane" });
+    });
+
+    it("of what does not exist are null once that is known", async () => {
+      for (const lack of [ofInstance("x"), ofClient("x"), ofUser("i", "x"), ofUser("x", "u")]) await learn(lack);
+      expect(known.instance(secret("x"))).to.equal(null);
+      expect(known.client("x", secret("the secret"))).to.equal(null);
+      expect(known.user("i", "x")).to.equal(null);
+      expect(known.user("x", "u")).to.equal(null);
+    });
+
+    it("find an instance by each of its secret keys after one load", async () => {
+      await learn(ofInstance("key one"));
+      expect(known.instance(secret("key two"))).to.equal(known.instance(secret("key one")));
+    });
+
+    it("give an instance's secret keys as HS256 keys in their order", async () => {
+      await learn(ofInstance("key one"));
+      const keys = known.instance(secret("key one"))?.keys ?? [];
+      const mac = (key: Parameters<typeof createHmac>[1]) => createHmac("sha256", key).update("x").digest("hex");
+      expect(keys.map(({ algorithm, kid }) => [algorithm, kid])).to.deep.equal([["HS256", undefined], ["HS256", undefined]]);
+      expect(keys.map(({ key }) => mac(key))).to.deep.equal([mac("key one"), mac("key two")]);
+    });
+
+    it("give the same user object each time", async () => {
+      await learn(ofUser("i", "u"));
+      expect(known.user("i", "u")).to.equal(known.user("i", "u"));
+    });
+
+    it("of what no store can hold are null at once, without a load", () => {
+      for (const text of ["", "\ud800", "a\0", "x".repeat(2_000_000)]) {
+        expect(known.instance(secret(text))).to.equal(null);
+        expect(known.user("i", text)).to.equal(null);
+        expect(known.user(text, "u")).to.equal(null);
+        expect(known.client(text, secret("s"))).to.equal(null);
+      }
+    });
+  });
+
+  describe("clients", () => {
+    beforeEach(async () => {
+      await apply(putClient("c", "the secret"), putClient("d", "the secret of d"));
+      await known.follow();
+      for (const id of ["c", "d", "nobody"]) await learn(ofClient(id));
+    });
+
+    it("are refused with a wrong secret, and with another client's", () => {
+      for (const wrong of ["The secret", "the secret ", "", "the secret of d", "x".repeat(5_000)]) {
+        expect(known.client("c", secret(wrong)), wrong).to.equal(null);
+      }
+      expect(known.client("d", secret("the secret of d"))?.clientId).to.equal("d");
+    });
+
+    it("cost one HMAC of the same text's length whether they exist, are wrong or do not exist", async () => {
+      let used = 0;
+      const [current] = masterKeys(1).all;
+      if (current === undefined) throw new Error("no key");
+      const counted = {
+        ...current,
+        get lookupKey() {
+          used += 1;
+          return current.lookupKey;
+        },
+      };
+      known = remember({ masterKeys: { current: counted, all: [counted], byId: new Map([[counted.id, counted]]) } });
+      await known.follow();
+      for (const id of ["c", "nobody"]) await learn(ofClient(id));
+      const cost = (id: string, text: string): number => {
+        used = 0;
+        known.client(id, secret(text));
+        return used;
+      };
+      expect([cost("c", "the secret"), cost("c", "wrong"), cost("nobody", "the secret"), cost("\ud800", "x")]).to.deep.equal([1, 1, 1, 1]);
+    });
+  });
+
+  describe("master keys in rotation", () => {
+    it("find and check what stands under the previous one and under the current one", async () => {
+      await apply(putInstance("old", "key of old"), putClient("old", "the secret"));
+      const directory = bench.open({ masterKeys: masterKeys(2, 1) });
+      await directory.apply([putInstance("new", "key of new"), putClient("new", "the secret")], "tester");
+      known = remember({ directory, masterKeys: masterKeys(2, 1) });
+      await known.follow();
+      for (const id of ["old", "new"]) {
+        await learn(ofInstance(`key of ${id}`));
+        await learn(ofClient(id));
+        expect(known.instance(secret(`key of ${id}`))?.id).to.equal(id);
+        expect(known.client(id, secret("the secret"))?.clientId).to.equal(id);
+        expect(known.client(id, secret("wrong"))).to.equal(null);
+      }
+    });
+  });
+
+  describe("after a change", () => {
+    const everything = [ofInstance("key of i"), ofInstance("key of j"), ofInstance("nobody's"), ofClient("c"), ofClient("d"), ofClient("nobody"), ofUser("i", "u"), ofUser("j", "u"), ofUser("i", "nobody")];
+    const state = () => ({
+      i: known.instance(secret("key of i"))?.id,
+      j: known.instance(secret("key of j"))?.id,
+      nobodys: known.instance(secret("nobody's")),
+      c: known.client("c", secret("the secret"))?.clientId,
+      d: known.client("d", secret("the secret"))?.clientId,
+      nobody: known.client("nobody", secret("the secret")),
+      iu: known.user("i", "u")?.id,
+      ju: known.user("j", "u")?.id,
+      iNobody: known.user("i", "nobody"),
+    });
+    const all = { i: "i", j: "j", nobodys: null, c: "c", d: "d", nobody: null, iu: "u", ju: "u", iNobody: null };
+    const dropped = undefined;
+
+    beforeEach(async () => {
+      await apply(putInstance("i", "key of i"), putInstance("j", "key of j"), putUser("i", "u"), putUser("j", "u"), putClient("c", "the secret"), putClient("d", "the secret"));
+      await known.follow();
+      for (const lack of everything) await learn(lack);
+      expect(state()).to.deep.equal(all);
+    });
+
+    it("nothing is dropped before the feed was followed, and the position says so", async () => {
+      const before = known.position;
+      await apply({ kind: "removeClient", clientId: "c" });
+      expect(state()).to.deep.equal(all);
+      expect(known.position).to.equal(before);
+      await known.follow();
+      expect(known.position).not.to.equal(before);
+    });
+
+    for (const [command, gone] of [
+      [putInstance("i", "key of i"), { i: dropped, nobodys: dropped, iu: dropped, iNobody: dropped }],
+      [{ kind: "removeInstance", id: "i" }, { i: dropped, nobodys: dropped, iu: dropped, iNobody: dropped }],
+      [putUser("i", "u", { name: "new" }), { iu: dropped }],
+      [putUser("i", "nobody"), { iNobody: dropped }],
+      [{ kind: "removeUser", instanceId: "i", id: "u" }, { iu: dropped }],
+      [putClient("c", "a new secret"), { c: dropped }],
+      [putClient("nobody", "the secret"), { nobody: dropped }],
+      [{ kind: "removeClient", clientId: "c" }, { c: dropped }],
+      [revoke("r", "j"), {}],
+      [revokeDigest("d"), {}],
+    ] as const satisfies readonly (readonly [Command, object])[]) {
+      it(`${command.kind} drops what it touched and nothing else: ${Object.keys(gone).join(", ") || "nothing"}`, async () => {
+        await apply(command);
+        await known.follow();
+        expect(state()).to.deep.equal({ ...all, ...gone });
+      });
+    }
+
+    it("a reset drops everything", async () => {
+      bench.sql("UPDATE feed_head SET position = position + 1");
+      bench.sql("INSERT INTO feed SELECT position, 'reset', '{}' FROM feed_head");
+      await known.follow();
+      expect(Object.values(state()).every((value) => value === undefined)).to.equal(true);
+    });
+
+    it("another epoch drops everything, revocations included", async () => {
+      await apply(revoke("r", "j"));
+      await known.follow();
+      bench.sql("DELETE FROM revocations");
+      bench.sql("UPDATE feed_head SET epoch = 'another'");
+      await known.follow();
+      expect(Object.values(state()).every((value) => value === undefined)).to.equal(true);
+      expect(known.isRevoked("r", "j", noDigest)).to.equal(false);
+      expect(known.position).to.match(/^another\./);
+    });
+
+    it("more than is retained drops everything", async () => {
+      bench.sql("DELETE FROM feed");
+      await apply(putClient("e", "s"), putClient("f", "s"));
+      bench.sql("DELETE FROM feed WHERE position = 7");
+      await known.follow();
+      expect(Object.values(state()).every((value) => value === undefined)).to.equal(true);
+      await learn(ofClient("e"));
+      expect(known.client("e", secret("s"))?.clientId).to.equal("e");
+    });
+
+    it("a secret key that moved to another instance is that one's", async () => {
+      const before = known.instance(secret("key of i"));
+      await apply(putInstance("i", "another key"), putInstance("j", "key of j", "key of i"));
+      await known.follow();
+      await learn(ofInstance("key of i"));
+      const after = known.instance(secret("key of i"));
+      expect(after?.id).to.equal("j");
+      expect(after?.keys).not.to.include(before?.keys[0]);
+    });
+
+    it("a secret key that was unknown is found once an instance has it", async () => {
+      await apply(putInstance("j", "key of j", "nobody's"));
+      await known.follow();
+      await learn(ofInstance("nobody's"));
+      expect(known.instance(secret("nobody's"))?.id).to.equal("j");
+    });
+
+    it("a retired secret key is nobody's, though its instance was known by it", async () => {
+      await apply(putInstance("i", "the new key of i"));
+      await known.follow();
+      await learn(ofInstance("the new key of i"));
+      expect(known.instance(secret("key of i"))).to.equal(undefined);
+      await learn(ofInstance("key of i"));
+      expect(known.instance(secret("key of i"))).to.equal(null);
+    });
+
+    it("many pages of changes are followed in one step", async () => {
+      await apply(...Array.from({ length: 2_500 }, (_, n) => putClient(`many ${n}`, "s")), { kind: "removeClient", clientId: "c" });
+      await known.follow();
+      expect(state()).to.deep.equal({ ...all, c: dropped });
+      expect(known.position).to.match(/\.2507$/);
+    });
+  });
+
+  describe("an entry read before a change that was followed meanwhile", () => {
+    beforeEach(async () => {
+      await apply(putInstance("i", "key of i"), putUser("i", "u"), putClient("c", "the secret"));
+      await known.follow();
+    });
+
+    it("is read again: a user", async () => {
+      stage.meanwhile = async () => {
+        await apply({ kind: "removeUser", instanceId: "i", id: "u" });
+        await known.follow();
+      };
+      await learn(ofUser("i", "u"));
+      expect(known.user("i", "u")).to.equal(null);
+      expect(stage.calls.filter((call) => call === "user")).to.have.length(2);
+    });
+
+    it("is read again: a client that there was not", async () => {
+      stage.meanwhile = async () => {
+        await apply(putClient("new", "the secret"));
+        await known.follow();
+      };
+      await learn(ofClient("new"));
+      expect(known.client("new", secret("the secret"))?.clientId).to.equal("new");
+    });
+
+    it("is read again: an instance whose key was retired", async () => {
+      stage.meanwhile = async () => {
+        await apply(putInstance("i", "a new key"));
+        await known.follow();
+      };
+      await learn(ofInstance("key of i"));
+      expect(known.instance(secret("key of i"))).to.equal(null);
+    });
+
+    it("is read again: after the store was replaced", async () => {
+      stage.meanwhile = async () => {
+        bench.sql("UPDATE feed_head SET epoch = 'another'");
+        bench.sql("DELETE FROM clients");
+        await known.follow();
+      };
+      await learn(ofClient("c"));
+      expect(known.client("c", secret("the secret"))).to.equal(null);
+    });
+
+    it("is kept until the change is followed, when it was not followed yet, and dropped then", async () => {
+      stage.meanwhile = async () => {
+        await apply({ kind: "removeUser", instanceId: "i", id: "u" });
+      };
+      await learn(ofUser("i", "u"));
+      expect(known.user("i", "u")?.id).to.equal("u");
+      await known.follow();
+      expect(known.user("i", "u")).to.equal(undefined);
+    });
+
+    it("read from a store that went on to a new epoch that was not followed yet, is kept only after following it", async () => {
+      bench.sql("UPDATE feed_head SET epoch = 'another'");
+      await learn(ofClient("c"));
+      expect(known.client("c", secret("the secret"))?.clientId).to.equal("c");
+      expect(known.position).to.match(/^another\./);
+    });
+
+    it("is given up, as unavailable, when that happens again and again", async () => {
+      const overtake = async (): Promise<void> => {
+        stage.meanwhile = overtake;
+        await apply(putUser("i", "u"));
+        await known.follow();
+      };
+      stage.meanwhile = overtake;
+      await refusal(learn(ofUser("i", "u")), "unavailable", /overtaken/);
+      expect(known.user("i", "u")).to.equal(undefined);
+    });
+
+    it("never stays, whatever the order of reads, changes and steps", async function () {
+      this.timeout(60_000);
+      const step = fc.constantFrom("put", "remove", "follow", "learn", "learn while put", "learn while remove");
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { maxLength: 12 }), async (steps) => {
+          const put = () => apply(putUser("i", "u"));
+          const remove = () => apply(putUser("i", "u"), { kind: "removeUser", instanceId: "i", id: "u" });
+          const followed = (work: () => Promise<unknown>) => async () => {
+            await work();
+            await known.follow();
+          };
+          for (const one of steps) {
+            if (one === "put") await put();
+            if (one === "remove") await remove();
+            if (one === "follow") await known.follow();
+            if (one === "learn while put") stage.meanwhile = followed(put);
+            if (one === "learn while remove") stage.meanwhile = followed(remove);
+            if (one.startsWith("learn")) await learn(ofUser("i", "u"));
+          }
+          await known.follow();
+          const remembered = known.user("i", "u");
+          if (remembered === undefined) return;
+          expect(remembered?.id).to.equal((await stage.under.user("i", "u")).value?.id);
+        }),
+        { numRuns: 150 },
+      );
+    });
+  });
+
+  describe("key objects", () => {
+    const keysOf = async (text: string) => {
+      await known.follow();
+      await learn(ofInstance(text));
+      return known.instance(secret(text))?.keys ?? [];
+    };
+
+    it("are the same after a reload, for the secret keys that stayed", async () => {
+      await apply(putInstance("i", "one", "two"));
+      const [one, two] = await keysOf("one");
+      await apply(putInstance("i", "two", "three"));
+      const [again, three, ...more] = await keysOf("two");
+      expect(again).to.equal(two);
+      expect(three).not.to.equal(one);
+      expect(more).to.deep.equal([]);
+    });
+
+    it("are the same after a restart of the feed", async () => {
+      await apply(putInstance("i", "one"));
+      const [one] = await keysOf("one");
+      bench.sql("UPDATE feed_head SET epoch = 'another'");
+      expect((await keysOf("one"))[0]).to.equal(one);
+    });
+
+    it("are the same when the same secret key is stored under another master key", async () => {
+      await apply(putInstance("i", "one"));
+      const rotated = bench.open({ masterKeys: masterKeys(2, 1) });
+      known = remember({ directory: rotated, masterKeys: masterKeys(2, 1) });
+      const [one] = await keysOf("one");
+      await rotated.apply([putInstance("i", "one")], "tester");
+      expect((await keysOf("one"))[0]).to.equal(one);
+    });
+
+    it("belong to one instance: the same secret in another's hand is another key", async () => {
+      await apply(putInstance("i", "one"));
+      const [one] = await keysOf("one");
+      await apply({ kind: "removeInstance", id: "i" }, putInstance("j", "one"));
+      expect((await keysOf("one"))[0]).not.to.equal(one);
+    });
+
+    it("do not pass from instance to instance by way of ids and digests that read alike", async () => {
+      await apply(putInstance("1", "one"));
+      const [one] = await keysOf("one");
+      await apply({ kind: "removeInstance", id: "1" }, putInstance("11", "one"));
+      expect((await keysOf("one"))[0]).not.to.equal(one);
+    });
+  });
+
+  describe("revocations", () => {
+    it("hold as soon as they were followed, by jti in their realm", async () => {
+      await apply(revoke("r", "j"));
+      expect(known.isRevoked("r", "j", noDigest)).to.equal(false);
+      await known.follow();
+      expect(known.isRevoked("r", "j", noDigest)).to.equal(true);
+      for (const [realm, jti] of [["s", "j"], ["r", "k"], ["r", undefined], ["rj", ""], ["", "rj"]] as const) {
+        expect(known.isRevoked(realm, jti, noDigest)).to.equal(false);
+      }
+    });
+
+    it("hold by digest in every realm; the digest is computed only where there are such", async () => {
+      let computed = 0;
+      const digest = (): string => {
+        computed += 1;
+        return "d";
+      };
+      expect(known.isRevoked("r", undefined, digest)).to.equal(false);
+      expect(computed).to.equal(0);
+      await apply(revokeDigest("d"));
+      await known.follow();
+      expect(known.isRevoked("r", undefined, digest)).to.equal(true);
+      expect(known.isRevoked("s", "j", digest)).to.equal(true);
+      expect(known.isRevoked("s", "j", noDigest)).to.equal(false);
+    });
+
+    it("are all there after a start", async () => {
+      await apply(revoke("r", "j"), revokeDigest("d"));
+      known = remember();
+      await known.follow();
+      expect(known.isRevoked("r", "j", noDigest)).to.equal(true);
+      expect(known.isRevoked("s", undefined, () => "d")).to.equal(true);
+    });
+
+    it("end at their end, and not before", async () => {
+      const end = NOW / 1000 + 60;
+      await apply(revoke("r", "j", end), revokeDigest("d", end), revoke("r", "for good"));
+      await known.follow();
+      now = end * 1000 - 1;
+      await known.follow();
+      expect(known.isRevoked("r", "j", noDigest)).to.equal(true);
+      now = end * 1000 + 1_000;
+      await known.follow();
+      expect(known.isRevoked("r", "j", noDigest)).to.equal(false);
+      expect(known.isRevoked("r", undefined, () => "d")).to.equal(false);
+      expect(known.isRevoked("r", "for good", noDigest)).to.equal(true);
+    });
+
+    it("given again with an earlier end hold until the later one, as in the store", async () => {
+      const end = NOW / 1000 + 60;
+      await apply(revoke("r", "j", end));
+      await known.follow();
+      await apply(revoke("r", "j", end - 50));
+      await known.follow();
+      now += 30_000;
+      await known.follow();
+      expect(known.isRevoked("r", "j", noDigest)).to.equal(true);
+    });
+  });
+
+  describe("freshness", () => {
+    it("begins with the first step", async () => {
+      known = remember();
+      expect(known.isFresh(now)).to.equal(false);
+      expect(known.position).to.equal("");
+      await known.follow();
+      expect(known.isFresh(now)).to.equal(true);
+    });
+
+    it("ends staleFor after the last step that succeeded", async () => {
+      known = remember({ staleFor: 5_000 });
+      await known.follow();
+      stage.fails = new DirectoryError("unavailable", "The store is away.");
+      now += 5_000;
+      await refusal(known.follow(), "unavailable", /away/);
+      expect(known.isFresh(now)).to.equal(true);
+      expect(known.isFresh(now + 1)).to.equal(false);
+    });
+
+    it("is 60 seconds unless said otherwise", () => {
+      expect([known.isFresh(NOW + 60_000), known.isFresh(NOW + 60_001)]).to.deep.equal([true, false]);
+    });
+
+    it("ends when the clock was set back further than that", () => {
+      expect([known.isFresh(NOW - 60_000), known.isFresh(NOW - 60_001)]).to.deep.equal([true, false]);
+    });
+
+    it("comes back with the store, and what was known meanwhile is right again", async () => {
+      await apply(putClient("c", "the secret"));
+      await known.follow();
+      await learn(ofClient("c"));
+      stage.fails = new DirectoryError("unavailable", "The store is away.");
+      now += 100_000;
+      await refusal(known.follow(), "unavailable", /away/);
+      await apply({ kind: "removeClient", clientId: "c" });
+      stage.fails = undefined;
+      await known.follow();
+      expect(known.isFresh(now)).to.equal(true);
+      expect(known.client("c", secret("the secret"))).to.equal(undefined);
+    });
+
+    it("counts from the start of a step: what happened while it ran may have escaped it", async () => {
+      known = remember({ staleFor: 1_000, clock: () => now++ });
+      now = NOW;
+      await known.follow();
+      expect(known.isFresh(NOW + 1_000)).to.equal(true);
+      expect(known.isFresh(NOW + 1_001)).to.equal(false);
+    });
+  });
+
+  describe("loads", () => {
+    it("are shared by all who wait for the same thing, and by no others", async () => {
+      await Promise.all([ofUser("i", "u"), ofUser("i", "u"), ofUser("iu", ""), ofUser("i", "v"), ofClient("c"), ofClient("c"), ofInstance("k"), ofInstance("k")].map(learn));
+      expect(stage.calls.filter((call) => call === "user")).to.have.length(3);
+      expect(stage.calls.filter((call) => call === "client")).to.have.length(1);
+      expect(stage.calls.filter((call) => call === "instance")).to.have.length(1);
+    });
+
+    it("that fail tell everybody who waits, and are tried anew by the next", async () => {
+      stage.fails = new DirectoryError("unavailable", "The store is away.");
+      const waiting = [learn(ofClient("c")), learn(ofClient("c"))];
+      for (const one of waiting) await refusal(one, "unavailable", /away/);
+      stage.fails = undefined;
+      await learn(ofClient("c"));
+      expect(known.client("c", secret("s"))).to.equal(null);
+    });
+
+    it("begin with following, where nothing was followed yet", async () => {
+      known = remember();
+      await learn(ofClient("c"));
+      expect(known.client("c", secret("s"))).to.equal(null);
+      expect(known.isFresh(now)).to.equal(true);
+    });
+  });
+
+  describe("bounds", () => {
+    const bounds = { known: 3, unknown: 2 };
+    beforeEach(async () => {
+      known = remember({ bounds: { instances: bounds, clients: bounds, users: bounds } });
+      await apply(...[1, 2, 3, 4].flatMap((n) => [putInstance(`i${n}`, `key ${n}`, `other key ${n}`), putUser(`i${n}`, "u"), putClient(`c${n}`, "s")]));
+      await known.follow();
+    });
+
+    it("forget what was least recently used", async () => {
+      for (const n of [1, 2, 3]) for (const lack of [ofInstance(`key ${n}`), ofUser(`i${n}`, "u"), ofClient(`c${n}`)]) await learn(lack);
+      known.instance(secret("other key 1"));
+      known.user("i1", "u");
+      known.client("c1", secret("s"));
+      for (const lack of [ofInstance("key 4"), ofUser("i4", "u"), ofClient("c4")]) await learn(lack);
+      const found = [1, 2, 3, 4].map((n) => [known.instance(secret(`key ${n}`))?.id, known.instance(secret(`other key ${n}`))?.id, known.user(`i${n}`, "u")?.id, known.client(`c${n}`, secret("s"))?.clientId]);
+      const gone = [undefined, undefined, undefined, undefined];
+      expect(found).to.deep.equal([["i1", "i1", "u", "c1"], gone, ["i3", "i3", "u", "c3"], ["i4", "i4", "u", "c4"]]);
+    });
+
+    it("keep a flood of what does not exist from driving out what does", async () => {
+      for (const n of [1, 2, 3]) for (const lack of [ofInstance(`key ${n}`), ofUser(`i${n}`, "u"), ofClient(`c${n}`)]) await learn(lack);
+      for (let n = 0; n < 50; n++) for (const lack of [ofInstance(`x${n}`), ofUser("i1", `x${n}`), ofClient(`x${n}`)]) await learn(lack);
+      for (const n of [1, 2, 3]) expect(known.instance(secret(`key ${n}`))?.id).to.equal(`i${n}`);
+      expect([known.instance(secret("x47")), known.instance(secret("x48"))]).to.deep.equal([undefined, null]);
+    });
+  });
+});

@@ -1,0 +1,216 @@
+import { expect } from "chai";
+import * as fc from "fast-check";
+import { Entries, pairKey } from "../../src/directory/entries.js";
+import { startFollower } from "../../src/directory/follower.js";
+import { Loads } from "../../src/directory/loads.js";
+import { RevokedTokens } from "../../src/directory/revoked.js";
+import { isId, isText } from "../../src/directory/texts.js";
+import { refusal } from "./support.js";
+
+describe("a pair's key", () => {
+  it("is one pair's, whatever characters are in it", () => {
+    const part = fc.oneof(
+      fc.string({ unit: "binary" }),
+      fc.string({ unit: fc.constantFrom("0", "1", "2", ":", "\0", '"', "\ud800", "\u{1F600}", "i") }),
+    );
+    fc.assert(
+      fc.property(part, part, part, part, (a, b, c, d) => {
+        expect(pairKey(a, b) === pairKey(c, d)).to.equal(a === c && b === d);
+      }),
+      { numRuns: 5_000 },
+    );
+  });
+
+  it("is one pair's, wherever one text is split into two", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: fc.constantFrom("1", "2", ":", "a"), maxLength: 30 }), (text) => {
+        const keys = Array.from({ length: text.length + 1 }, (_, at) => pairKey(text.slice(0, at), text.slice(at)));
+        expect(new Set(keys).size).to.equal(keys.length);
+      }),
+    );
+  });
+});
+
+describe("entries", () => {
+  const entries = () => new Entries<{ n: number }>({ known: 3, unknown: 2 });
+
+  it("are values, null for what does not exist, undefined for what is not known", () => {
+    const some = entries();
+    const value = { n: 1 };
+    some.set("a", value, "g");
+    some.set("b", null, "g");
+    expect([some.get("a"), some.get("b"), some.get("c")]).to.deep.equal([value, null, undefined]);
+  });
+
+  it("are one or the other, the last that was said", () => {
+    const some = entries();
+    some.set("a", null, "g");
+    some.set("a", { n: 1 }, "g");
+    some.drop("a");
+    expect(some.get("a")).to.equal(undefined);
+    some.set("a", { n: 1 }, "g");
+    some.set("a", null, "g");
+    expect(some.get("a")).to.equal(null);
+  });
+
+  it("are dropped by group, existing or not", () => {
+    const some = entries();
+    some.set("a", { n: 1 }, "g");
+    some.set("b", null, "g");
+    some.set("c", { n: 1 }, "h");
+    some.set("d", null, "h");
+    some.dropGroups(new Set(["g", "other"]));
+    expect(["a", "b", "c", "d"].map((key) => some.get(key))).to.deep.equal([undefined, undefined, { n: 1 }, null]);
+  });
+});
+
+describe("what an id may be", () => {
+  it("is 1 to so many UTF-16 code units without control characters or lone surrogates", () => {
+    for (const good of ["a", " ", "é", "\u{1F600}", "\u2028", "x".repeat(10)]) expect(isId(good, 10), good).to.equal(true);
+    for (const bad of ["", "\0", "\n", "\u0085", "\ud83d", "\ude00\ud83d", "x".repeat(11)]) expect(isId(bad, 10)).to.equal(false);
+  });
+
+  it("comes out of UTF-8 as it went in", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: fc.constantFrom("a", "\ud83d", "\ude00", "\ufffd") }), (text) => {
+        if (isText(text, 100)) expect(Buffer.from(text).toString()).to.equal(text);
+        else expect(Buffer.from(text).toString()).not.to.equal(text);
+      }),
+    );
+  });
+});
+
+describe("revoked tokens", () => {
+  it("of no realm share an entry, whatever characters are in it", () => {
+    const part = fc.string({ unit: fc.constantFrom("a", ":", "\0", "_", ","), maxLength: 4 });
+    const token = fc.tuple(part, part);
+    fc.assert(
+      fc.property(token, token, (revoked, asked) => {
+        const tokens = new RevokedTokens();
+        tokens.add({ token: { realm: revoked[0], jti: revoked[1] }, until: null });
+        const same = revoked[0] === asked[0] && revoked[1] === asked[1];
+        expect(tokens.has(asked[0], asked[1], () => "")).to.equal(same);
+      }),
+    );
+    const tokens = new RevokedTokens();
+    tokens.add({ token: { realm: "__proto__", jti: "constructor" }, until: null });
+    expect(tokens.has("__proto__", "toString", () => "")).to.equal(false);
+    expect(tokens.has("constructor", "constructor", () => "")).to.equal(false);
+  });
+
+  it("are swept once a second at most, and are gone from their end on", () => {
+    const tokens = new RevokedTokens();
+    tokens.sweep(10_000);
+    tokens.add({ token: { realm: "r", jti: "j" }, until: 10 });
+    tokens.sweep(10_999);
+    expect(tokens.has("r", "j", () => "")).to.equal(true);
+    tokens.sweep(11_000);
+    expect(tokens.has("r", "j", () => "")).to.equal(false);
+  });
+});
+
+describe("loads under way", () => {
+  const gate = () => {
+    let open: () => void = () => {};
+    const passed = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    return { open, passed };
+  };
+
+  it("are started once for all who want the same", async () => {
+    const { open, passed } = gate();
+    let started = 0;
+    const loads = new Loads(() => 0, 10);
+    const load = () => {
+      started += 1;
+      return passed;
+    };
+    const waiting = [loads.run("a", Number.POSITIVE_INFINITY, load), loads.run("a", 1e15, load)];
+    open();
+    await Promise.all(waiting);
+    expect(started).to.equal(1);
+    await loads.run("a", Number.POSITIVE_INFINITY, load);
+    expect(started).to.equal(2);
+  });
+
+  it("are refused beyond their bound, but may be joined", async () => {
+    const { open, passed } = gate();
+    const loads = new Loads(() => 0, 1);
+    const first = loads.run("a", Number.POSITIVE_INFINITY, () => passed);
+    const second = loads.run("a", Number.POSITIVE_INFINITY, () => passed);
+    await refusal(loads.run("b", Number.POSITIVE_INFINITY, () => passed), "unavailable", /1 loads .* under way/);
+    open();
+    await Promise.all([first, second]);
+    await loads.run("b", Number.POSITIVE_INFINITY, () => passed);
+  });
+
+  it("are not begun past the deadline", async () => {
+    const loads = new Loads(() => 100, 1);
+    let started = false;
+    await refusal(loads.run("a", 100, async () => void (started = true)), "unavailable", /in time/);
+    expect(started).to.equal(false);
+  });
+
+  it("go on for the others when one's deadline has come", async () => {
+    const { open, passed } = gate();
+    const loads = new Loads(() => 0, 1);
+    const patient = loads.run("a", Number.POSITIVE_INFINITY, () => passed);
+    await refusal(loads.run("a", 1, () => passed), "unavailable", /in time/);
+    open();
+    await patient;
+  });
+
+  it("that fail after everybody has left harm nobody", async () => {
+    let fail: (error: Error) => void = () => {};
+    const loads = new Loads(() => 0, 1);
+    const load = () => new Promise<void>((_, reject) => (fail = reject));
+    await refusal(loads.run("a", 1, load), "unavailable", /in time/);
+    fail(new Error("nobody hears this"));
+    await new Promise((resolve) => setImmediate(resolve));
+  });
+});
+
+describe("a follower", () => {
+  it("steps at once and then at its interval, tells of the first failure and of the recovery, and stops", async () => {
+    const outcomes = ["ok", "fail", "fail", "fail", "ok", "ok"];
+    const told: string[] = [];
+    let running = 0;
+    let steps = 0;
+    await new Promise<void>((resolve) => {
+      const follower = startFollower({
+        interval: 1,
+        async follow() {
+          running += 1;
+          expect(running).to.equal(1);
+          await Promise.resolve();
+          running -= 1;
+          const outcome = outcomes[steps++];
+          if (steps === outcomes.length) void follower.stop().then(resolve);
+          if (outcome === "fail") throw new Error(`failure ${steps}`);
+        },
+        onFailure: (error) => told.push(String(error)),
+        onRecovery: (failures) => told.push(`recovered after ${failures}`),
+      });
+    });
+    expect(told).to.deep.equal(["Error: failure 2", "recovered after 3"]);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(steps).to.equal(outcomes.length);
+  });
+
+  it("that is stopped waits for the step that is under way, and for no other", async () => {
+    let finish: () => void = () => {};
+    let stopped = false;
+    const follower = startFollower({
+      interval: 1,
+      follow: () => new Promise((resolve) => (finish = resolve)),
+      onFailure: () => {},
+      onRecovery: () => {},
+    });
+    const stopping = follower.stop().then(() => (stopped = true));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(stopped).to.equal(false);
+    finish();
+    await stopping;
+  });
+});

@@ -1,0 +1,216 @@
+import { inspect } from "node:util";
+import { expect } from "chai";
+import { Secret } from "../../src/contract/secret.js";
+import type { Directory } from "../../src/directory/directory.js";
+import { loadSeed, readSeed, SeedError } from "../../src/directory/seed.js";
+import { Bench, putClient, putInstance, refusal } from "./support.js";
+
+/** The example of the documentation, to the letter. */
+const EXAMPLE = `
+instances:
+  - id: inst_abc123
+    appId: app_xyz789
+    secretKeys: [sk_live_0123456789abcdef]
+    users:
+      - { id: a1b2c3d4-e5f6-7890-abcd-ef1234567890, email: jane@example.com, name: Jane Doe, avatarUrl: "https://...", provider: google }
+clients:
+  - { clientId: vision-api-user, clientSecret: abcdefghizklmnopponommnshfghzxxs }
+`;
+
+/** What is wrong with a text: place and message of each problem. */
+function problems(text: string): string[] {
+  try {
+    readSeed(text);
+  } catch (error) {
+    expect(error).to.be.instanceOf(SeedError);
+    return (error as SeedError).problems.map(({ place, message }) => `${place} ${message}`);
+  }
+  return [];
+}
+
+describe("a directory seed", () => {
+  it("is read into entries that can be applied in their order", () => {
+    const entries = readSeed(EXAMPLE);
+    expect(entries.map(({ kind }) => kind)).to.deep.equal(["putInstance", "putUser", "putClient"]);
+    const [instance, user, client] = entries;
+    expect(instance).to.deep.include({ id: "inst_abc123", appId: "app_xyz789" });
+    expect(instance?.kind === "putInstance" && instance.secretKeys.map((key) => key.reveal())).to.deep.equal(["sk_live_0123456789abcdef"]);
+    expect(user).to.deep.equal({
+      kind: "putUser",
+      instanceId: "inst_abc123",
+      id: "a1b2c3d4-e5f6-7890-abcd-ef1234567890",
+      email: "jane@example.com",
+      name: "Jane Doe",
+      avatarUrl: "https://...",
+      provider: "google",
+    });
+    expect(client?.kind === "putClient" && [client.clientId, client.clientSecret.reveal()]).to.deep.equal(["vision-api-user", "abcdefghizklmnopponommnshfghzxxs"]);
+  });
+
+  it("keeps secrets out of whatever is printed", () => {
+    expect(inspect(readSeed(EXAMPLE), { depth: 9 })).not.to.match(/0123456789abcdef|abcdefghizkl/);
+  });
+
+  it("may be empty, or commented out", () => {
+    for (const text of ["", "# instances:\n", "{}", "instances: []", "clients: []\ninstances: []"]) expect(readSeed(text), text).to.deep.equal([]);
+  });
+
+  it("may leave out what describes a user, or say null", () => {
+    const [, u, v] = readSeed("instances: [{id: i, appId: a, secretKeys: [0123456789abcdefg], users: [{id: u}, {id: v, email: null, avatarUrl: ~}]}]");
+    const nothing = { kind: "putUser", instanceId: "i", email: null, name: null, avatarUrl: null, provider: null };
+    expect(u).to.deep.equal({ ...nothing, id: "u" });
+    expect(v).to.deep.equal({ ...nothing, id: "v" });
+  });
+
+  it("may hold short secrets that are said to be weak", () => {
+    expect(readSeed("clients: [{clientId: c, clientSecret: short, weak: true}]")).to.have.length(1);
+    expect(readSeed("instances: [{id: i, appId: a, secretKeys: [short, shorter], weak: true}]")).to.have.length(1);
+    expect(problems("clients: [{clientId: c, clientSecret: short, weak: false}]")).to.have.length(1);
+  });
+
+  describe("is refused, by place and cure:", () => {
+    const instance = (more: string) => `instances: [{id: i, appId: a, secretKeys: [0123456789abcdefg]${more}}]`;
+    const cases: readonly (readonly [what: string, text: string, expected: readonly RegExp[]])[] = [
+      ["an unknown member", "instance: []", [/^instance is no member that a seed has/]],
+      ["an unknown member of an instance", instance(", name: x"), [/^instances\[0\]\.name is no member/]],
+      ["an unknown member of a user", instance(", users: [{id: u, mail: x}]"), [/^instances\[0\]\.users\[0\]\.mail is no member/]],
+      ["an unknown member of a client", "clients: [{clientId: c, clientSecret: 0123456789abcdefg, secret: x}]", [/^clients\[0\]\.secret is no member/]],
+      ["a prototype's name as member", "__proto__: {}", [/^__proto__ is no member/]],
+      ["a prototype's name as a user's member", instance(", users: [{id: u, __proto__: {email: x}}]"), [/^instances\[0\]\.users\[0\]\.__proto__ is no member/]],
+      ["a missing member", "clients: [{clientId: c}]", [/^clients\[0\]\.clientSecret is missing or of the wrong type: it must be a text/]],
+      ["a number for a text", instance(", users: [{id: u}, {id: 12, email: 1}]"), [/^instances\[0\]\.users\[1\]\.id .*quotes/, /^instances\[0\]\.users\[1\]\.email .*quotes/]],
+      ["a boolean for a text", "clients: [{clientId: yes, clientSecret: true}]", [/^clients\[0\]\.clientSecret .*a text/]],
+      ["a text for a list", "instances: [{id: i, appId: a, secretKeys: sk_live_0123456789abcdef}]", [/^instances\[0\]\.secretKeys .*a list/]],
+      ["a mapping for a list", "clients: {clientId: c}", [/^clients .*a list/]],
+      ["a list for everything", "- id: i", [/^ is missing or of the wrong type: it must be a mapping/]],
+      ["a text for everything", "instances", [/^ is missing or of the wrong type: it must be a mapping/]],
+      ["null for an entry", "clients: [~]", [/^clients\[0\] .*a mapping/]],
+      ["a text for weak", "clients: [{clientId: c, clientSecret: short, weak: 'true'}]", [/^clients\[0\]\.weak .*true or false/]],
+      ["binary", "clients: [{clientId: !!binary aGVsbG8=, clientSecret: 0123456789abcdefg}]", [/^clients\[0\]\.clientId .*a text/]],
+      ["a short secret key", "instances: [{id: i, appId: a, secretKeys: [0123456789abcdef, 0123456789abcde]}]", [/^instances\[0\]\.secretKeys\[1\] has fewer than 16 characters.*weak: true/]],
+      ["a short client secret", "clients: [{clientId: c, clientSecret: 0123456789abcde}]", [/^clients\[0\]\.clientSecret has fewer than 16/]],
+      ["no secret key", "instances: [{id: i, appId: a, secretKeys: []}]", [/^instances\[0\] is refused: .*no secret key/]],
+      ["an id that no store can hold", 'clients: [{clientId: "a\\0", clientSecret: 0123456789abcdefg}]', [/^clients\[0\] is refused: .*control characters/]],
+      ["an instance twice", "instances: [{id: i, appId: a, secretKeys: [0123456789abcdefg]}, {id: i, appId: b, secretKeys: [0123456789abcdefh]}]", [/^instances\[1\]\.id is the id that instances\[0\]\.id has already/]],
+      ["a client twice", "clients: [{clientId: c, clientSecret: 0123456789abcdefg}, {clientId: c, clientSecret: 0123456789abcdefg}]", [/^clients\[1\]\.clientId is the id that clients\[0\]\.clientId has/]],
+      ["a user twice", instance(", users: [{id: u}, {id: v}, {id: u}]"), [/^instances\[0\]\.users\[2\]\.id is the id that instances\[0\]\.users\[0\]\.id has/]],
+      ["a secret key in two instances", "instances: [{id: i, appId: a, secretKeys: [0123456789abcdefg]}, {id: j, appId: b, secretKeys: [0123456789abcdefg]}]", [/^instances\[1\]\.secretKeys\[0\] is the secret key that instances\[0\]\.secretKeys\[0\] has/]],
+      ["a key of a mapping twice", "clients: []\nclients: []", [/^line 2, column 1 is a key that this mapping has already/]],
+      ["a key of a deeper mapping twice", "clients:\n  - clientId: c\n    clientId: d\n", [/^line 3, column 5 is a key/]],
+      ["an alias", "clients: &a []\ninstances: *a", [/^line 2, column 12 is an alias/]],
+      ["a bomb of aliases", `a0: &a0 [x]\n${Array.from({ length: 30 }, (_, n) => `a${n + 1}: &a${n + 1} [*a${n}, *a${n}]`).join("\n")}`, [/is an alias/]],
+      ["an unknown tag", "clients: !!js/function 'x'", [/^line 1, column 10 has a tag/]],
+      ["two documents", "clients: []\n---\nclients: []", [/begins a second document/]],
+      ["a tab", "clients:\n\t- clientId: c", [/^line 2, column 1 .*tab/]],
+      ["no YAML", "clients: [", [/is not .*/]],
+      ["depth, in flow", "[".repeat(500_000), [/^ is nested more than 32 levels deep/]],
+      ["depth, in block", "- ".repeat(500_000), [/^ is nested more than 32 levels deep/]],
+      ["depth, in keys", "? ".repeat(500_000), [/^ is nested more than 32 levels deep/]],
+      ["more than 1 MiB", `# ${"é".repeat(524_288)}`, [/^ is larger than 1 MiB.*import/]],
+    ];
+    for (const [what, text, expected] of cases) {
+      it(what, () => {
+        const found = problems(text);
+        for (const [index, pattern] of expected.entries()) expect(found[index]).to.match(pattern);
+        if (!what.startsWith("a bomb") && !/YAML|tab|documents/.test(what)) expect(found, found.join("\n")).to.have.length(expected.length);
+      });
+    }
+  });
+
+  it("may be 1 MiB to the byte", () => {
+    expect(readSeed(`# ${"é".repeat(524_287)}`)).to.deep.equal([]);
+  });
+
+  it("has all of its errors told at once", () => {
+    const text = `
+instances:
+  - { id: i, appId: 1, secretKeys: [short], nonsense: 1, users: [{ id: u }, { id: u, email: 3 }] }
+  - { id: i, appId: a, secretKeys: [] }
+clients: [{ clientId: c }]
+other: 1
+`;
+    const found = problems(text);
+    for (const place of ["instances[0].appId", "instances[0].nonsense", "instances[0].users[1].email", "instances[0].users[1].id", "instances[1].id", "clients[0].clientSecret", "other"]) {
+      expect(found.some((problem) => problem.startsWith(`${place} `)), place).to.equal(true);
+    }
+    const lengths = problems("clients: [{clientId: c, clientSecret: a}, {clientId: d, clientSecret: b}, {clientId: '', clientSecret: 0123456789abcdefg}]");
+    expect(lengths).to.have.length(3);
+  });
+
+  it("has no value of it told in an error, secret or not", () => {
+    for (const text of [
+      "clients: [{clientId: c, clientSecret: hidden}]",
+      'clients: [{clientId: c, "hidden" hidden}]',
+      "a: b: hidden: c",
+      "@hidden",
+      "clients: [{clientId: c, clientSecret: [hidden]}]",
+      "clients: *hidden",
+      "clients: !hidden x",
+      "instances: [{id: i, appId: a, secretKeys: ['-----BEGIN hidden-----']}]",
+      "instances: [{id: i, appId: a, secretKeys: [hidden, hidden], weak: true}]",
+    ]) {
+      let thrown: unknown;
+      try {
+        readSeed(text);
+      } catch (error) {
+        thrown = error;
+      }
+      expect(thrown, text).to.be.instanceOf(SeedError);
+      expect(inspect(thrown, { depth: 9 }), text).not.to.include("hidden");
+    }
+  });
+
+  it("is read in good time, however many keys a mapping has", function () {
+    this.timeout(20_000);
+    const text = Array.from({ length: 80_000 }, (_, n) => `k${n}:`).join("\n");
+    expect(problems(text)).to.have.length(80_000);
+  });
+});
+
+describe("loading a seed", () => {
+  let bench: Bench;
+  let directory: Directory;
+  beforeEach(() => {
+    bench = new Bench();
+    directory = bench.open();
+  });
+  afterEach(() => bench.release());
+
+  it("fills an empty store in one change", async () => {
+    expect(await loadSeed(directory, readSeed(EXAMPLE), "seed")).to.equal(true);
+    expect((await directory.position()).number).to.equal(1);
+    expect((await directory.instance(new Secret("sk_live_0123456789abcdef"))).value?.id).to.equal("inst_abc123");
+    expect((await directory.user("inst_abc123", "a1b2c3d4-e5f6-7890-abcd-ef1234567890")).value?.name).to.equal("Jane Doe");
+    expect((await directory.client("vision-api-user")).value?.clientId).to.equal("vision-api-user");
+  });
+
+  it("leaves a store alone that was written to", async () => {
+    const before = await directory.apply([putClient("c", "s"), { kind: "removeClient", clientId: "c" }], "tester");
+    expect(await loadSeed(directory, readSeed(EXAMPLE), "seed")).to.equal(false);
+    expect(await directory.position()).to.deep.equal(before);
+  });
+
+  it("of nothing writes nothing: the store stays open for a seed to come", async () => {
+    expect(await loadSeed(directory, readSeed(""), "seed")).to.equal(true);
+    expect(await directory.isEmpty()).to.equal(true);
+  });
+
+  it("lets another process win that was a moment faster", async () => {
+    const late: Directory = {
+      ...directory,
+      isEmpty: async () => {
+        const answer = await directory.isEmpty();
+        if (answer) await directory.apply([{ kind: "seed", entries: [putInstance("other", "k")] }], "other process");
+        return answer;
+      },
+    };
+    expect(await loadSeed(late, readSeed(EXAMPLE), "seed")).to.equal(false);
+    expect((await directory.client("vision-api-user")).value).to.equal(null);
+  });
+
+  it("passes on what else goes wrong, and leaves the store empty", async () => {
+    const entries = [putInstance("i", "k"), putInstance("j", "k")];
+    await refusal(loadSeed(directory, entries, "seed"), "conflict", /belongs to the instance "i"/);
+    expect(await directory.isEmpty()).to.equal(true);
+  });
+});

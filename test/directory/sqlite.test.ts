@@ -1,0 +1,292 @@
+import { once } from "node:events";
+import { chmodSync, copyFileSync, existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import Database from "better-sqlite3";
+import { expect } from "chai";
+import { Secret } from "../../src/contract/secret.js";
+import { SealError } from "../../src/directory/errors.js";
+import { specifyDirectory } from "./engine-spec.js";
+import { Bench, child, masterKeys, putClient, putInstance, putUser, refusal, revoke } from "./support.js";
+
+specifyDirectory("SQLite", () => new Bench());
+
+describe("the SQLite store", () => {
+  let bench: Bench;
+  beforeEach(() => {
+    bench = new Bench();
+  });
+  afterEach(() => bench.release());
+
+  describe("its file", () => {
+    it("is made with its folders, readable to nobody else, journal included", async () => {
+      const path = join(bench.folder, "a", "b", "verifier.db");
+      await bench.open({ path }).apply([putClient("c", "s")], "tester");
+      const mode = (file: string) => (statSync(file).mode & 0o777).toString(8);
+      for (const file of [path, `${path}-wal`, `${path}-shm`]) expect(mode(file), file).to.equal("600");
+      expect(mode(join(bench.folder, "a"))).to.equal("700");
+      expect(mode(join(bench.folder, "a", "b"))).to.equal("700");
+    });
+
+    it("keeps the mode that an operator gave it", async () => {
+      await bench.open().close();
+      chmodSync(bench.path, 0o640);
+      bench.open();
+      expect(statSync(bench.path).mode & 0o777).to.equal(0o640);
+    });
+
+    it("holds all of it after it was closed and opened", async () => {
+      const first = bench.open();
+      const position = await first.apply([putInstance("i", "k"), putUser("i", "u"), revoke("r", "j")], "tester");
+      await first.close();
+      const second = bench.open();
+      expect(await second.position()).to.deep.equal(position);
+      expect((await second.instance(new Secret("k"))).value?.id).to.equal("i");
+      expect((await second.revocations()).value).to.have.length(1);
+    });
+
+    it("is written through to the disk at every commit, for a revocation must survive power loss", () => {
+      const seen: unknown[] = [];
+      const original = Database.prototype.pragma;
+      Database.prototype.pragma = function (source, options) {
+        seen.push(source);
+        return original.call(this, source, options);
+      };
+      try {
+        bench.open();
+      } finally {
+        Database.prototype.pragma = original;
+      }
+      expect(seen).to.include("synchronous = FULL");
+      expect(bench.sql("PRAGMA journal_mode")).to.deep.equal([{ journal_mode: "wal" }]);
+    });
+
+    it("holds no secret and no key in the clear", async () => {
+      const directory = bench.open();
+      await directory.apply([putInstance("i", "sk_live_in_the_clear"), putClient("c", "client secret in the clear")], "tester");
+      const everything = ["instances", "secret_keys", "clients", "feed", "audit", "master_keys"].flatMap((table) => bench.sql(`SELECT * FROM ${table}`));
+      expect(JSON.stringify(everything)).not.to.include("in the clear");
+      expect(JSON.stringify(everything)).not.to.include(Buffer.alloc(32, 1).toString("base64").slice(0, 20));
+    });
+  });
+
+  describe("refuses to open", () => {
+    it("a store of a later version, and leaves it as it is", async () => {
+      await bench.open().close();
+      bench.sql("CREATE TABLE later (id INTEGER)");
+      const db = new Database(bench.path);
+      db.pragma("user_version = 99");
+      db.close();
+      await refusal(() => bench.open(), "unusable", /is of version 99; this program knows versions up to 1\. Run the newer program/);
+      expect(bench.sql("PRAGMA user_version")).to.deep.equal([{ user_version: 99 }]);
+    });
+
+    it("another program's database, and leaves it as it is", async () => {
+      bench.sql("CREATE TABLE theirs (id INTEGER)");
+      await refusal(() => bench.open(), "unusable", /another program's database/);
+      expect(bench.sql("SELECT name FROM sqlite_schema")).to.deep.equal([{ name: "theirs" }]);
+      expect(bench.sql("PRAGMA journal_mode")).to.deep.equal([{ journal_mode: "delete" }]);
+    });
+
+    it("a file that is no database", async () => {
+      writeFileSync(bench.path, "instances:\n  - id: i\n".repeat(100));
+      await refusal(() => bench.open(), "unusable", /is no SQLite file.*\(SQLITE_NOTADB\)/);
+    });
+
+    it("a folder", async () => {
+      mkdirSync(bench.path);
+      await refusal(() => bench.open(), "unavailable", /cannot be opened/);
+    });
+
+    it("a path through a file", async () => {
+      writeFileSync(join(bench.folder, "file"), "");
+      await refusal(() => bench.open({ path: join(bench.folder, "file", "verifier.db") }), "unavailable", /cannot be made \((ENOTDIR|EEXIST)\)/);
+    });
+
+    it("and opens an empty file, which a process that was killed may have left", async () => {
+      writeFileSync(bench.path, "");
+      expect(await bench.open().isEmpty()).to.equal(true);
+    });
+  });
+
+  describe("a lock that another process holds", () => {
+    let holder: Database.Database;
+    beforeEach(() => {
+      bench.open();
+      holder = new Database(bench.path);
+      holder.exec("BEGIN IMMEDIATE");
+    });
+    afterEach(() => void holder.close());
+
+    it("makes a writer unavailable after the busy timeout, and no later", async () => {
+      const directory = bench.open({ busyTimeout: 50 });
+      const start = performance.now();
+      await refusal(directory.apply([putClient("c", "s")], "tester"), "unavailable", /is locked by another process.*\(SQLITE_BUSY\)/);
+      const waited = performance.now() - start;
+      expect(waited).to.be.within(30, 1_000);
+    });
+
+    it("does not touch readers", async () => {
+      const directory = bench.open();
+      expect((await directory.client("c")).value).to.equal(null);
+      expect(await directory.changes(await directory.position(), 10)).to.deep.equal([]);
+    });
+
+    it("is gone when it is gone", async () => {
+      const directory = bench.open({ busyTimeout: 0 });
+      await refusal(directory.apply([putClient("c", "s")], "tester"), "unavailable", /locked/);
+      holder.exec("COMMIT");
+      expect((await directory.apply([putClient("c", "s")], "tester")).number).to.equal(1);
+    });
+  });
+
+  describe("an error of SQLite's own", () => {
+    it("comes out without SQL", async () => {
+      const directory = bench.open();
+      bench.sql("DROP TABLE users");
+      const { message } = await refusal(directory.user("i", "u"), "unusable", /^The store gave an error/);
+      expect(message).not.to.match(/SELECT|users|no such table/);
+    });
+  });
+
+  describe("master keys", () => {
+    const K = new Secret("the secret key of i");
+
+    it("that are wrong are found when the store is opened, not when everybody has become a stranger", async () => {
+      await bench.open().apply([putInstance("i", K.reveal())], "tester");
+      const error = await refusal(() => bench.open({ masterKeys: masterKeys(2) }), "unusable", /Add that key to masterKeys/);
+      expect(error).to.be.instanceOf(SealError);
+      expect(error.message).to.include(`under the master key ${masterKeys(1).current.id}, which is not configured`);
+      expect((error as SealError).keyId).to.equal(masterKeys(1).current.id);
+    });
+
+    it("that are wrong are found even while nothing is sealed", async () => {
+      bench.open();
+      await refusal(() => bench.open({ masterKeys: masterKeys(2) }), "unusable", /not configured/);
+    });
+
+    it("may be rotated: what stands under the previous one is found, what is new stands under the current one", async () => {
+      await bench.open().apply([putInstance("i", K.reveal()), putClient("c", "s")], "tester");
+      const rotated = bench.open({ masterKeys: masterKeys(2, 1) });
+      expect((await rotated.instance(K)).value?.secretKeys[0]?.reveal()).to.equal(K.reveal());
+      expect((await rotated.client("c")).value?.keyId).to.equal(masterKeys(1).current.id);
+      await rotated.apply([putInstance("j", "a key of j"), putClient("d", "s")], "tester");
+      expect((await rotated.instance(new Secret("a key of j"))).value?.id).to.equal("j");
+      expect((await rotated.client("d")).value?.keyId).to.equal(masterKeys(2).current.id);
+    });
+
+    it("may be rotated: a key that stands under the previous one still belongs to its instance alone", async () => {
+      await bench.open().apply([putInstance("i", K.reveal())], "tester");
+      const rotated = bench.open({ masterKeys: masterKeys(2, 1) });
+      await refusal(rotated.apply([putInstance("j", K.reveal())], "tester"), "conflict", /belongs to the instance "i"/);
+    });
+
+    it("may be left out once nothing stands under them, and not before", async () => {
+      await bench.open().apply([putInstance("i", K.reveal()), putClient("c", "s")], "tester");
+      const rotated = bench.open({ masterKeys: masterKeys(2, 1) });
+      await rotated.apply([putInstance("i", K.reveal())], "tester");
+      await refusal(() => bench.open({ masterKeys: masterKeys(2) }), "unusable", /not configured/);
+      await rotated.apply([putClient("c", "s")], "tester");
+      const later = bench.open({ masterKeys: masterKeys(2) });
+      expect((await later.instance(K)).value?.id).to.equal("i");
+      expect(bench.sql("SELECT id FROM master_keys")).to.deep.equal([{ id: masterKeys(2).current.id }]);
+    });
+
+    it("that a running process lacks make it say so, rather than that it knows nobody", async () => {
+      const old = bench.open();
+      const rotated = bench.open({ masterKeys: masterKeys(2, 1) });
+      await rotated.apply([putInstance("i", K.reveal()), putClient("c", "s")], "tester");
+      await refusal(old.instance(K), "unusable", new RegExp(`master key ${masterKeys(2).current.id}, which is not configured`));
+      await refusal(old.client("c"), "unusable", /not configured/);
+      await refusal(old.apply([putInstance("j", K.reveal())], "tester"), "unusable", /not configured/);
+    });
+  });
+
+  describe("a sealed value", () => {
+    const open = () => bench.open();
+
+    it("does not open in another row", async () => {
+      await open().apply([putInstance("i", "k"), putInstance("j", "l")], "tester");
+      bench.sql("UPDATE secret_keys SET sealed = (SELECT sealed FROM secret_keys WHERE instance_id = 'j') WHERE instance_id = 'i'");
+      await refusal(open().instance(new Secret("k")), "unusable", /does not open where it stands/);
+      expect((await open().instance(new Secret("l"))).value?.id).to.equal("j");
+    });
+
+    it("does not open for another instance to which its row was given", async () => {
+      await open().apply([putInstance("i", "k"), putInstance("j", "l")], "tester");
+      bench.sql("UPDATE secret_keys SET instance_id = 'j', ordinal = 1 WHERE instance_id = 'i'");
+      await refusal(open().instance(new Secret("k")), "unusable", /does not open where it stands/);
+    });
+
+    it("does not open when it was altered", async () => {
+      await open().apply([putInstance("i", "k")], "tester");
+      bench.sql("UPDATE secret_keys SET sealed = 'nonsense'");
+      await refusal(open().instance(new Secret("k")), "unusable", /is not of the form v1/);
+    });
+  });
+
+  describe("processes", function () {
+    this.timeout(60_000);
+
+    it("write at the same time, and positions have no gap and come twice to nobody", async () => {
+      const directory = bench.open({ busyTimeout: 20_000 });
+      const children = [child("write", bench.path, "100"), child("write", bench.path, "100")];
+      await Promise.all(children.map(({ stdout }) => stdout && once(stdout, "data")));
+      const ours: number[] = [];
+      for (let n = 0; n < 100; n++) ours.push((await directory.apply([putClient(`c${n}`, "s")], "tester")).number);
+      const theirs = (await Promise.all(children.map(({ lines }) => lines))).map((lines) => lines.map(Number));
+      for (const numbers of [ours, ...theirs]) expect(numbers).to.deep.equal(numbers.toSorted((a, b) => a - b));
+      const all = [ours, ...theirs].flat().toSorted((a, b) => a - b);
+      expect(all).to.deep.equal(Array.from({ length: 300 }, (_, n) => n + 1));
+      const changes = await directory.changes({ ...(await directory.position()), number: 0 }, 1_000);
+      expect(changes).to.have.length(300);
+    });
+
+    it("make and seed a new store at the same time, and one of them does it", async () => {
+      const outcomes = await Promise.all([1, 2, 3].map(() => child("race", bench.path, "50").lines));
+      expect(outcomes.flat().toSorted()).to.deep.equal(["conflict", "conflict", "seeded"]);
+      expect((await bench.open().position()).number).to.equal(1);
+    });
+
+    it("killed in the middle of a seed leave a store into which nothing was written", async () => {
+      expect(await child("dieInSeed", bench.path, "2000").lines).to.deep.equal([]);
+      expect(existsSync(bench.path)).to.equal(true);
+      const directory = bench.open();
+      expect(await directory.isEmpty()).to.equal(true);
+      expect((await directory.instance(new Secret("secret 0"))).value).to.equal(null);
+      expect(bench.sql("SELECT count(*) AS n FROM users")).to.deep.equal([{ n: 0 }]);
+      await directory.apply([{ kind: "seed", entries: [putInstance("i", "secret 0")] }], "tester");
+    });
+
+    it("killed after a seed leave all of it", async () => {
+      expect(await child("dieAfterSeed", bench.path, "500").lines).to.deep.equal(["seeded"]);
+      const directory = bench.open();
+      expect((await directory.position()).number).to.equal(1);
+      expect((await directory.instance(new Secret("secret 499"))).value?.id).to.equal("i499");
+      expect(bench.sql("SELECT count(*) AS n FROM users")).to.deep.equal([{ n: 500 }]);
+    });
+
+    it("killed at any moment lose nothing that they were told is written", async () => {
+      const writer = child("writeOn", bench.path);
+      let heard = 0;
+      writer.stdout?.on("data", () => {
+        heard += 1;
+        if (heard === 20) writer.kill("SIGKILL");
+      });
+      const acknowledged = (await writer.lines).length;
+      const { number } = await bench.open().position();
+      expect(acknowledged).to.be.greaterThan(10);
+      expect(number).to.be.within(acknowledged, acknowledged + 1);
+      expect(bench.sql("SELECT count(*) AS n FROM clients")).to.deep.equal([{ n: number }]);
+      expect(bench.sql("SELECT count(*) AS n FROM audit")).to.deep.equal([{ n: number }]);
+    });
+  });
+
+  it("that is a copy taken earlier is told from the one that it was taken of by its followers", async () => {
+    const directory = bench.open();
+    await directory.apply([putClient("c", "s")], "tester");
+    await directory.close();
+    copyFileSync(bench.path, `${bench.path}.copy`);
+    const position = await bench.open().apply([putClient("d", "s")], "tester");
+    expect(await bench.open({ path: `${bench.path}.copy` }).changes(position, 10)).to.equal("restart");
+  });
+});

@@ -1,0 +1,126 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import Database from "better-sqlite3";
+import { expect } from "chai";
+import { Secret } from "../../src/contract/secret.js";
+import type { Command, PutClient, PutInstance, PutUser } from "../../src/directory/commands.js";
+import type { Directory } from "../../src/directory/directory.js";
+import { DirectoryError, type DirectoryErrorCode } from "../../src/directory/errors.js";
+import { type MasterKeys, readMasterKeys } from "../../src/directory/master-keys.js";
+import { openSqliteDirectory, type SqliteOptions } from "../../src/directory/sqlite/directory.js";
+
+/** A time to test at, in milliseconds. */
+export const NOW = 1_800_000_000_000;
+
+/** The text of a master key that consists of one byte. */
+export const masterKeyText = (byte: number): Secret => new Secret(Buffer.alloc(32, byte).toString("base64"));
+
+/** Master keys that consist of one byte each, the current one first. */
+export const masterKeys = (...bytes: readonly number[]): MasterKeys => readMasterKeys(bytes.map(masterKeyText));
+
+/** Folders and directories of one test, released by {@link release}. */
+export class Bench {
+  readonly folder = mkdtempSync(join(tmpdir(), "directory-test-"));
+  readonly path = join(this.folder, "verifier.db");
+  readonly #opened: Directory[] = [];
+
+  /** Opens the store of this bench; again for another connection to it. */
+  open(options: Partial<SqliteOptions> = {}): Directory {
+    const directory = openSqliteDirectory({ path: this.path, masterKeys: masterKeys(1), clock: () => NOW, ...options });
+    this.#opened.push(directory);
+    return directory;
+  }
+
+  /** Looks into the store past all interfaces. */
+  sql<Row = Record<string, unknown>>(text: string, ...parameters: unknown[]): Row[] {
+    const db = new Database(this.path);
+    try {
+      const statement = db.prepare<unknown[], Row>(text);
+      if (statement.reader) return statement.all(...parameters);
+      statement.run(...parameters);
+      return [];
+    } finally {
+      db.close();
+    }
+  }
+
+  async release(): Promise<void> {
+    for (const directory of this.#opened) await directory.close();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+export const putInstance = (id: string, ...secretKeys: readonly string[]): PutInstance => ({
+  kind: "putInstance",
+  id,
+  appId: `app of ${id}`,
+  secretKeys: secretKeys.map((text) => new Secret(text)),
+});
+
+export const putUser = (instanceId: string, id: string, more: Partial<PutUser> = {}): PutUser => ({
+  kind: "putUser",
+  instanceId,
+  id,
+  email: null,
+  name: null,
+  avatarUrl: null,
+  provider: null,
+  ...more,
+});
+
+export const putClient = (clientId: string, secret: string): PutClient => ({
+  kind: "putClient",
+  clientId,
+  clientSecret: new Secret(secret),
+});
+
+export const revoke = (realm: string, jti: string, until?: number): Command => ({
+  kind: "revoke",
+  token: { realm, jti },
+  ...(until === undefined ? {} : { until }),
+});
+
+export const revokeDigest = (digest: string, until?: number): Command => ({
+  kind: "revoke",
+  token: { digest },
+  ...(until === undefined ? {} : { until }),
+});
+
+/** Expects a DirectoryError of this code, whose message matches. */
+export async function refusal(
+  work: (() => unknown) | Promise<unknown>,
+  code: DirectoryErrorCode,
+  message: RegExp,
+): Promise<DirectoryError> {
+  try {
+    await (typeof work === "function" ? work() : work);
+  } catch (error) {
+    expect(error).to.be.instanceOf(DirectoryError);
+    const refused = error as DirectoryError;
+    expect(refused.message).to.match(message);
+    expect(refused.code).to.equal(code);
+    return refused;
+  }
+  throw new Error(`expected a DirectoryError (${code}), and nothing was thrown`);
+}
+
+/** Starts child.ts in a process of its own, on the store at a path. */
+export function child(task: string, ...more: readonly string[]): ChildProcess & { lines: Promise<string[]> } {
+  const script = fileURLToPath(new URL("child.ts", import.meta.url));
+  const process_ = spawn(process.execPath, ["--import", "tsx", script, task, ...more], {
+    stdio: ["ignore", "pipe", "inherit"],
+    env: { ...process.env, NODE_OPTIONS: "" },
+  });
+  let output = "";
+  process_.stdout?.setEncoding("utf8").on("data", (text: string) => {
+    output += text;
+  });
+  const lines = new Promise<string[]>((resolve, reject) => {
+    process_.on("error", reject);
+    process_.on("close", () => resolve(output.split("\n").filter((line) => line !== "")));
+  });
+  return Object.assign(process_, { lines });
+}

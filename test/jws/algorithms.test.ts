@@ -1,0 +1,167 @@
+import { expect } from "chai";
+import fc from "fast-check";
+import { createSecretKey, generateKeyPairSync, sign } from "node:crypto";
+import { ALGORITHMS, type Algorithm, fitsAlgorithm, isAlgorithm, verifySignature } from "../../src/jws/algorithms.js";
+import { joseVerifies, NAMES, newPair, pairOf, parts, signedByJose } from "./signing.js";
+
+const PAYLOAD = JSON.stringify({ sub: "someone", exp: 4_102_444_800 });
+
+describe("ALGORITHMS", () => {
+  it("are those of RFC 7518 section 3.1 without none, and EdDSA", () => {
+    const families = ["HS", "RS", "PS", "ES"].flatMap((name) => [256, 384, 512].map((bits) => `${name}${bits}`));
+    expect(NAMES).to.deep.equal([...families, "EdDSA"]);
+  });
+
+  const NONE = ["none", "None", "NONE", "nOnE", "", "hs256", "Hs256", "RS256 ", "RS256\0", "ES256K", "ES512K", "RS1", "HS1"];
+  const PROTOTYPE = ["constructor", "__proto__", "toString", "hasOwnProperty", "valueOf"];
+  for (const name of [...NONE, ...PROTOTYPE, "Ed25519", "Ed448", "RSA-OAEP", "dir", "A128GCM"]) {
+    it(`have no ${JSON.stringify(name)}`, () => expect(isAlgorithm(name)).to.equal(false));
+  }
+
+  for (const value of [undefined, null, 256, true, {}, ["HS256"], new String("HS256"), { toString: () => "HS256" }]) {
+    it(`have none of type ${typeof value} (${JSON.stringify(value)})`, () => expect(isAlgorithm(value)).to.equal(false));
+  }
+});
+
+describe("verifySignature", () => {
+  for (const algorithm of NAMES) {
+    describe(algorithm, () => {
+      const { publicKey, privateKey } = pairOf(algorithm);
+      let token: string;
+      let input: string;
+      let signature: Buffer;
+      const verifies = (bytes: Buffer, text = input): boolean => verifySignature(algorithm, publicKey, text, bytes);
+
+      before(async () => {
+        token = await signedByJose(algorithm, PAYLOAD, { typ: "JWT" });
+        ({ input, signature } = parts(token));
+      });
+
+      it("verifies what jose signed", () => expect(verifies(signature)).to.equal(true));
+
+      it("gives true or false, nothing else", () => {
+        expect([verifies(signature), verifies(Buffer.alloc(3))]).to.deep.equal([true, false]);
+      });
+
+      it("refuses a signature of no bytes", () => expect(verifies(Buffer.alloc(0))).to.equal(false));
+
+      it("refuses every shorter signature", () => {
+        for (let length = 0; length < signature.length; length++) {
+          expect(verifies(signature.subarray(0, length)), `first ${length}`).to.equal(false);
+          expect(verifies(signature.subarray(signature.length - length)), `last ${length}`).to.equal(false);
+        }
+      });
+
+      it("refuses a lengthened signature", () => {
+        for (const extra of [Buffer.alloc(1), Buffer.alloc(16), Buffer.from([1]), signature]) {
+          expect(verifies(Buffer.concat([signature, extra]))).to.equal(false);
+          expect(verifies(Buffer.concat([extra, signature]))).to.equal(false);
+        }
+      });
+
+      it("refuses zeros, ones and noughts of every length around its own", () => {
+        for (const length of [1, 32, 64, signature.length - 1, signature.length, signature.length + 1, 2_000]) {
+          for (const fill of [0, 1, 0xff]) expect(verifies(Buffer.alloc(length, fill))).to.equal(false);
+        }
+      });
+
+      it("refuses a signature with any one bit flipped", () => {
+        for (let bit = 0; bit < signature.length * 8; bit += 5) {
+          const flipped = Buffer.from(signature);
+          flipped.writeUInt8(flipped.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3);
+          expect(verifies(flipped), `bit ${bit}`).to.equal(false);
+        }
+      });
+
+      it("refuses any noise of the right length, without throwing", () => {
+        const noise = fc.uint8Array({ minLength: signature.length, maxLength: signature.length });
+        fc.assert(fc.property(noise, (bytes) => !verifies(Buffer.from(bytes))));
+      });
+
+      it("refuses the signature under another text", () => {
+        const [header = "", payload = ""] = input.split(".");
+        const others = [`${input}A`, input.slice(1), `${payload}.${header}`, `${header}.`, "", `${header}.${payload}.`];
+        for (const other of others) expect(verifies(signature, other)).to.equal(false);
+      });
+
+      it("refuses the signature of another key", () => {
+        const other = algorithm.startsWith("HS")
+          ? createSecretKey(Buffer.alloc(64, "another"))
+          : newPair(algorithm).publicKey;
+        expect(verifySignature(algorithm, other, input, signature)).to.equal(false);
+      });
+
+      it("refuses the signature as one of any other algorithm, and fits the keys of its own kind alone", () => {
+        for (const other of NAMES.filter((name) => name !== algorithm)) {
+          expect(verifySignature(other, publicKey, input, signature), other).to.equal(false);
+          expect(verifySignature(algorithm, pairOf(other).publicKey, input, signature), other).to.equal(false);
+          const { keyType, curve } = ALGORITHMS[other] as { keyType: string; curve?: string };
+          const mine = ALGORITHMS[algorithm] as { keyType: string; curve?: string };
+          expect(fitsAlgorithm(other, publicKey), other).to.equal(keyType === mine.keyType && curve === mine.curve);
+        }
+      });
+
+      it("refuses the signature of every other algorithm", async () => {
+        for (const other of NAMES.filter((name) => name !== algorithm)) {
+          const foreign = parts(await signedByJose(other, PAYLOAD));
+          expect(verifies(foreign.signature, foreign.input), other).to.equal(false);
+        }
+      });
+
+      it("fits no private key", () => {
+        if (!algorithm.startsWith("HS")) expect(fitsAlgorithm(algorithm, privateKey)).to.equal(false);
+      });
+
+      it("agrees with jose on signatures that are changed a little", async () => {
+        const change = fc.tuple(fc.nat(signature.length - 1), fc.integer({ min: 0, max: 255 }));
+        await fc.assert(
+          fc.asyncProperty(change, async ([at, byte]) => {
+            const bytes = Buffer.from(signature);
+            bytes[at] = byte;
+            const ours = verifies(bytes);
+            expect(ours).to.equal(bytes.equals(signature));
+            const changed = `${input}.${bytes.toString("base64url")}`;
+            expect(await joseVerifies(changed, algorithm, publicKey)).to.equal(ours);
+          }),
+          { numRuns: 25 },
+        );
+      });
+    });
+  }
+
+  it("verifies by long RSA keys, of lengths that are no whole bytes too", () => {
+    for (const [modulusLength, bytes] of [[2050, 257], [2056, 257], [3072, 384]] as const) {
+      const { publicKey, privateKey } = generateKeyPairSync("rsa", { modulusLength });
+      const signature = sign("sha256", Buffer.from("a.b"), privateKey);
+      expect(signature).to.have.length(bytes);
+      expect(verifySignature("RS256", publicKey, "a.b", signature), `${modulusLength}`).to.equal(true);
+    }
+  }).timeout(20_000);
+
+  it("takes no RSA-PSS-typed key, for its parameters choose for themselves", () => {
+    const { publicKey, privateKey } = generateKeyPairSync("rsa-pss", { modulusLength: 2048 });
+    const signature = sign("sha256", Buffer.from("a.b"), privateKey);
+    for (const name of ["PS256", "PS384", "PS512", "RS256"] satisfies Algorithm[]) {
+      expect(fitsAlgorithm(name, publicKey)).to.equal(false);
+      expect(verifySignature(name, publicKey, "a.b", signature)).to.equal(false);
+    }
+  });
+
+  it("takes no other curve, and no other Edwards curve", () => {
+    const k256 = generateKeyPairSync("ec", { namedCurve: "secp256k1" }).publicKey;
+    for (const name of NAMES) {
+      expect(fitsAlgorithm(name, k256), name).to.equal(false);
+      expect(fitsAlgorithm(name, generateKeyPairSync("ed448").publicKey), name).to.equal(false);
+      expect(fitsAlgorithm(name, generateKeyPairSync("x25519").publicKey), name).to.equal(false);
+    }
+  });
+
+  it("never takes a public key for the secret of an HMAC", async () => {
+    for (const name of ["HS256", "HS384", "HS512"] satisfies Algorithm[]) {
+      const { input, signature } = parts(await signedByJose(name, PAYLOAD));
+      for (const other of NAMES.filter((each) => !each.startsWith("HS"))) {
+        expect(verifySignature(name, pairOf(other).publicKey, input, signature)).to.equal(false);
+      }
+    }
+  });
+});

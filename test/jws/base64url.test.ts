@@ -1,0 +1,74 @@
+import { expect } from "chai";
+import fc from "fast-check";
+import { decodeBase64url } from "../../src/jws/base64url.js";
+
+const REFUSED: Record<string, string> = {
+  "padding of one": "Zm8=",
+  "padding of two": "Zg==",
+  "padding alone": "=",
+  "padding where none is due": "Zm9v=",
+  "a plus": "-_+_",
+  "a solidus": "-_/_",
+  "a space within": "Zm 9v",
+  "a space before": " Zm9v",
+  "a line end behind": "Zm9v\n",
+  "a carriage return behind": "Zm9v\r",
+  "a tab": "Zm9\tv",
+  "a NUL": "Zm9v\0",
+  "a dot": "Zm9v.Zm9v",
+  "a letter of another script that looks like one": "Zm9ν",
+  "a character whose low byte is a letter": "Zm9\u0176",
+  "a full-width letter": "Ｚm9v",
+  "a soft hyphen": "Zm\u00ad9v",
+  "a length of 1": "Z",
+  "a length of 5": "Zm9vZ",
+  "spare bits behind one byte": "Zh",
+  "spare bits behind two bytes": "Zm9",
+  "all spare bits": "__",
+  "a percent sign": "Zm9v%",
+};
+
+describe("decodeBase64url", () => {
+  it("takes the empty text for no bytes", () => expect(decodeBase64url("")).to.deep.equal(Buffer.alloc(0)));
+
+  it("takes all letters of the alphabet", () => {
+    const text = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    expect(decodeBase64url(text)?.toString("base64url")).to.equal(text);
+  });
+
+  it("knows RFC 7515 appendix C", () => {
+    expect(decodeBase64url("A-z_4ME")).to.deep.equal(Buffer.from([3, 236, 255, 224, 193]));
+  });
+
+  for (const [name, text] of Object.entries(REFUSED)) {
+    it(`refuses ${name}`, () => expect(decodeBase64url(text)).to.equal(undefined));
+  }
+
+  it("gives back every sequence of bytes", () => {
+    fc.assert(
+      fc.property(fc.uint8Array(), (bytes) => {
+        const text = Buffer.from(bytes).toString("base64url");
+        expect(decodeBase64url(text)).to.deep.equal(Buffer.from(bytes));
+      }),
+    );
+  });
+
+  it("takes a text only where it is the encoding of what it gives", () => {
+    const char = fc.constantFrom(..."AQgwBZz09-_+/= \n.é");
+    fc.assert(
+      fc.property(fc.string({ unit: char, maxLength: 9 }), (text) => {
+        const wellFormed = /^[\w-]*$/.test(text) && text.length % 4 !== 1;
+        const again = Buffer.from(text, "base64").toString("base64url");
+        expect(decodeBase64url(text) !== undefined).to.equal(wellFormed && again === text);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it("takes one last letter of all, for each number of spare bits", () => {
+    const letters = [..."ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"];
+    expect(letters.filter((letter) => decodeBase64url(`A${letter}`) !== undefined)).to.have.length(4);
+    expect(letters.filter((letter) => decodeBase64url(`AA${letter}`) !== undefined)).to.have.length(16);
+    expect(letters.filter((letter) => decodeBase64url(`AAA${letter}`) !== undefined)).to.have.length(64);
+  });
+});

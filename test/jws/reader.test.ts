@@ -1,0 +1,233 @@
+import { expect } from "chai";
+import fc from "fast-check";
+import { readCompact, readJwt } from "../../src/jws/reader.js";
+import { anyObject, hasDouble, whimsical, write } from "./json-tree.js";
+
+const NOTHING: ReadonlySet<string> = new Set();
+const encode = (text: string | Buffer): string => Buffer.from(text as string).toString("base64url");
+
+/** A token of these three; the signature is of no account here. */
+const tokenOf = (header: string, payload = '{"sub":"someone"}', signature = "c2ln"): string =>
+  `${encode(header)}.${encode(payload)}.${signature}`;
+
+const read = (token: string, ignore: readonly string[] = []) => readJwt(token, { ignoreHeaders: new Set(ignore) });
+const malformed = (claim = "") => ({ ok: false, reason: "TOKEN_MALFORMED", claim });
+const refused = (claim: string) => ({ ok: false, reason: "HEADER_REFUSED", claim });
+
+const GOOD = tokenOf('{"alg":"HS256","typ":"JWT"}');
+const [H = "", P = "", S = ""] = GOOD.split(".");
+
+describe("readJwt", () => {
+  it("reads header, claims, the text as signed, what was signed, and the signature", () => {
+    const payload = ' {"sub" : "a\\u0062", "n":12345678901234567890}\n';
+    const token = tokenOf('{"alg":"HS256"}', payload);
+    expect(read(token)).to.deep.equal({
+      ok: true,
+      header: { alg: "HS256" },
+      signingInput: token.slice(0, token.lastIndexOf(".")),
+      payload: Buffer.from(payload),
+      signature: Buffer.from("sig"),
+      claims: { sub: "ab", n: 12345678901234567890 },
+      payloadText: payload,
+    });
+  });
+
+  it("reads the example of RFC 7519 section 3.1", () => {
+    const token =
+      "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+    const jwt = read(token);
+    expect(jwt).to.deep.include({
+      ok: true,
+      header: { typ: "JWT", alg: "HS256" },
+      claims: { iss: "joe", exp: 1300819380, "http://example.com/is_root": true },
+    });
+  });
+
+  it("takes an empty signature, which no key verifies", () => {
+    const jwt = read(`${H}.${P}.`);
+    expect(jwt.ok && jwt.signature).to.deep.equal(Buffer.alloc(0));
+  });
+
+  const MALFORMED: Record<string, string> = {
+    "the empty text": "",
+    "a dot": ".",
+    "two dots": "..",
+    "no dot": H,
+    "one dot": `${H}.${P}`,
+    "three dots": `${GOOD}.`,
+    "four segments": `${GOOD}.${S}`,
+    "a dot in front": `.${GOOD}`,
+    "an empty header": `.${P}.${S}`,
+    "an empty payload": `${H}..${S}`,
+    "header and payload empty": `..${S}`,
+    "a JWE": `${H}.${P}.${S}.${P}.${S}`,
+    "a JWE with a key agreed on directly": `${H}..${S}.${P}.${S}`,
+    "the flattened JSON serialization": JSON.stringify({ protected: H, payload: P, signature: S }),
+    "the general JSON serialization": JSON.stringify({ payload: P, signatures: [{ protected: H, signature: S }] }),
+    "the JSON serialization with two dots in it": JSON.stringify({ protected: `${H}..`, payload: P, signature: S }),
+    "a scheme before it": `Bearer ${GOOD}`,
+    "a space before it": ` ${GOOD}`,
+    "a space behind it": `${GOOD} `,
+    "a line end behind it": `${GOOD}\n`,
+    "a line end within": `${H}.\n${P}.${S}`,
+    "a NUL behind it": `${GOOD}\0`,
+    "quotes around it": `"${GOOD}"`,
+    "a byte order mark before it": `\ufeff${GOOD}`,
+    "padding behind the header": `${H}=.${P}.${S}`,
+    "padding behind the payload": `${H}.${P}==.${S}`,
+    "padding behind the signature": `${H}.${P}.c2lnbg==`,
+    "base64 in the signature": `${H}.${P}.+/+/`,
+    "spare bits in the signature": `${H}.${P}.c2l`,
+    "spare bits in the payload": `${H}.${encode('{"a":1} ').replace(/A$/, "B")}.${S}`,
+    "non-ASCII in the signature": `${H}.${P}.c2lné`,
+    "a dot of another script": `${H}．${P}．${S}`,
+    "percent-encoding": `${H}%2E${P}%2E${S}`,
+  };
+  for (const [name, token] of Object.entries(MALFORMED)) {
+    it(`refuses ${name}`, () => expect(read(token)).to.deep.equal(malformed()));
+  }
+
+  const NOT_OBJECTS: Record<string, string | Buffer> = {
+    "a text": "foo",
+    "a JSON string": '"foo"',
+    "a number": "1",
+    null: "null",
+    "an array": '[{"alg":"HS256"}]',
+    "an object cut short": '{"alg":"HS256"',
+    "two members of one name": '{"alg":"none","alg":"HS256"}',
+    "two members of one name, one escaped": '{"alg":"HS256","\\u0061lg":"none"}',
+    "__proto__ twice": '{"__proto__":{"alg":"HS256"},"__proto__":{}}',
+    "a byte order mark": '\ufeff{"alg":"HS256"}',
+    "invalid UTF-8": Buffer.from([0x7b, 0x22, 0x80, 0x22, 0x3a, 0x31, 0x7d]),
+    "UTF-16": Buffer.from('{"alg":"HS256"}', "utf16le"),
+    NaN: '{"alg":"HS256","x":NaN}',
+    "1e999": '{"alg":"HS256","x":1e999}',
+    "20,000 levels": `{"x":${"[".repeat(20_000)}${"]".repeat(20_000)}}`,
+    "100,000 members": `{${Array.from({ length: 100_000 }, (_, n) => `"${n}":0`).join()}}`,
+  };
+  for (const [name, text] of Object.entries(NOT_OBJECTS)) {
+    it(`refuses a header with ${name}`, () => expect(read(`${encode(text)}.${P}.${S}`)).to.deep.equal(malformed()));
+    it(`refuses a payload with ${name}`, () => expect(read(`${H}.${encode(text)}.${S}`)).to.deep.equal(malformed()));
+  }
+
+  const SOME_VALUES: Record<string, readonly string[]> = {
+    crit: ["[]", '["exp"]', '["b64"]', '["alg"]', "null", '"x"'],
+    b64: ["false", "true", "null", '"false"'],
+    zip: ['"DEF"', '"none"', "null"],
+    enc: ['"A128GCM"', "null"],
+    jwk: ["{}", '{"kty":"oct","k":"AAAA"}', "null"],
+    jku: ['"https://attacker.example/jwks"', '"file:///etc/passwd"', '""', "null"],
+    x5u: ['"https://attacker.example/cert"', "null"],
+    x5c: ["[]", '["MIIB"]', "null"],
+  };
+  for (const [name, values] of Object.entries(SOME_VALUES)) {
+    for (const value of values) {
+      it(`refuses the header parameter ${name}: ${value}`, () => {
+        expect(read(tokenOf(`{"alg":"HS256","${name}":${value}}`))).to.deep.equal(refused(name));
+      });
+    }
+    it(`refuses the header parameter ${name} under an escape`, () => {
+      const escaped = `\\u${name.charCodeAt(0).toString(16).padStart(4, "0")}${name.slice(1)}`;
+      expect(read(tokenOf(`{"alg":"HS256","${escaped}":1}`))).to.deep.equal(refused(name));
+    });
+    it(`reads the header without ${name} where the realm ignores it`, () => {
+      const jwt = read(tokenOf(`{"alg":"HS256","${name}":${values[0]},"typ":"JWT"}`), [name]);
+      expect(jwt.ok && jwt.header).to.deep.equal({ alg: "HS256", typ: "JWT" });
+    });
+    it(`takes a claim named ${name}, and a header parameter that is only alike`, () => {
+      const jwt = read(tokenOf(`{"alg":"HS256","${name.toUpperCase()}":1,"x-${name}":2}`, `{"${name}":1}`));
+      expect(jwt.ok && jwt.claims).to.deep.equal({ [name]: 1 });
+    });
+  }
+
+  it("names one of several refused parameters, and refuses what is left of those ignored", () => {
+    const token = tokenOf('{"jku":"x","crit":["jku"],"alg":"HS256"}');
+    expect(read(token)).to.deep.equal(refused("crit"));
+    expect(read(token, ["crit"])).to.deep.equal(refused("jku"));
+    expect(read(token, ["crit", "jku"]).ok).to.equal(true);
+  });
+
+  for (const name of ["kid", "typ", "cty"]) {
+    for (const value of ["null", "1", "true", "[]", '["JWT"]', "{}"]) {
+      it(`refuses ${name}: ${value}, naming it`, () => {
+        expect(read(tokenOf(`{"alg":"HS256","${name}":${value}}`))).to.deep.equal(malformed(name));
+      });
+    }
+    it(`reads the header without a mistyped ${name} where the realm ignores it`, () => {
+      const jwt = read(tokenOf(`{"alg":"HS256","${name}":1}`), [name]);
+      expect(jwt.ok && jwt.header).to.deep.equal({ alg: "HS256" });
+    });
+    it(`takes any text for ${name}`, () => {
+      for (const value of ["", "../../etc/passwd", "' OR 1=1 --", "__proto__", "a\0b\n", "ключ", "x".repeat(5_000)]) {
+        const jwt = read(tokenOf(JSON.stringify({ alg: "HS256", [name]: value })));
+        expect(jwt.ok && jwt.header[name]).to.equal(value);
+      }
+    });
+  }
+
+  for (const alg of ["", '"alg":null,', '"alg":1,', '"alg":"none",', '"alg":["HS256"],', '"ALG":"HS256",']) {
+    it(`leaves it to others to judge a header with ${alg || "no alg"}`, () => {
+      expect(read(tokenOf(`{${alg}"typ":"JWT"}`)).ok).to.equal(true);
+    });
+  }
+
+  it("leaves members of a __proto__ where they are", () => {
+    const header = '{"alg":"HS256","__proto__":{"crit":["x"],"kid":7,"polluted":true}}';
+    for (const ignore of [[], ["jku"]]) {
+      const jwt = read(tokenOf(header, '{"__proto__":{"sub":"root"}}'), ignore);
+      if (!jwt.ok) throw new Error(jwt.reason);
+      expect(Object.keys(jwt.header)).to.deep.equal(["alg", "__proto__"]);
+      expect(Object.getPrototypeOf(jwt.header)).to.equal(Object.prototype);
+      expect(Object.keys(jwt.claims)).to.deep.equal(["__proto__"]);
+      expect(({} as Record<string, unknown>).polluted).to.equal(undefined);
+    }
+  });
+
+  it("says the same of a token whatever the rest of it, for megabytes and for control characters", () => {
+    expect(read("a".repeat(5_000_000))).to.deep.equal(malformed());
+    expect(read(".".repeat(1_000_000))).to.deep.equal(malformed());
+    expect(read(`${H}.${"A".repeat(4_000_000)}.${S}`)).to.deep.equal(malformed());
+  });
+
+  it("reads what is strict, and nothing else", () => {
+    fc.assert(
+      fc.property(anyObject, fc.infiniteStream(fc.boolean()), (tree, whims) => {
+        const text = write(tree, whimsical(() => whims.next().value as boolean));
+        const jwt = read(tokenOf('{"alg":"HS256"}', text));
+        if (hasDouble(tree)) expect(jwt).to.deep.equal(malformed());
+        else expect(jwt).to.deep.include({ ok: true, claims: JSON.parse(text), payloadText: text });
+      }),
+    );
+  });
+
+  it("has one spelling for each token: any change of one character is refused or changes what is read", () => {
+    const original = read(GOOD);
+    const chars = fc.constantFrom(..."AB_-+/= .\n", "é", "\0", "");
+    fc.assert(
+      fc.property(fc.nat(GOOD.length), chars, fc.boolean(), (at, char, insert) => {
+        const changed = GOOD.slice(0, at) + char + GOOD.slice(insert ? at : at + 1);
+        if (changed !== GOOD) expect(read(changed)).to.not.deep.equal(original);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it("never throws", () => {
+    fc.assert(fc.property(fc.string({ unit: "binary" }), (text) => void read(text)));
+    const piece = fc.oneof(fc.base64String(), fc.string(), fc.json().map(encode));
+    fc.assert(fc.property(fc.array(piece, { maxLength: 5 }), (pieces) => void read(pieces.join("."))));
+  });
+});
+
+describe("readCompact", () => {
+  it("takes a payload of any bytes", () => {
+    const jws = readCompact(`${H}.${encode(Buffer.from([0xff, 0, 0x7b]))}.${S}`, { ignoreHeaders: NOTHING });
+    expect(jws.ok && jws.payload).to.deep.equal(Buffer.from([0xff, 0, 0x7b]));
+  });
+
+  it("refuses what readJwt refuses of the header", () => {
+    expect(readCompact(tokenOf('{"crit":[]}'), { ignoreHeaders: NOTHING })).to.deep.equal(refused("crit"));
+    expect(readCompact(tokenOf('{"kid":1}'), { ignoreHeaders: NOTHING })).to.deep.equal(malformed("kid"));
+    expect(readCompact(`${H}.${P}=.${S}`, { ignoreHeaders: NOTHING })).to.deep.equal(malformed());
+  });
+});

@@ -1,0 +1,122 @@
+import { expect } from "chai";
+import type { Algorithm } from "../../src/jws/algorithms.js";
+import type { VerificationKey } from "../../src/keys/key.js";
+import { KeySet, MAX_TRIES } from "../../src/keys/key-set.js";
+import { NAMES, pairOf } from "../jws/signing.js";
+
+const keyOf = (algorithm: Algorithm, kid?: string): VerificationKey => ({
+  algorithm,
+  kid,
+  key: pairOf(algorithm).publicKey,
+  label: `${algorithm} ${kid}`,
+});
+const labels = (keys: readonly VerificationKey[]): string[] => keys.map(({ label }) => label);
+
+describe("KeySet", () => {
+  const a = keyOf("ES256", "a");
+  const b = keyOf("ES256", "b");
+  const free = keyOf("ES256");
+  const rsa = keyOf("RS256", "a");
+  const set = new KeySet([free, a, rsa, b]);
+
+  it("gives a token's kid the keys of that kid, then those without one", () => {
+    expect(set.select("a", "ES256")).to.deep.equal([a, free]);
+    expect(set.select("b", "ES256")).to.deep.equal([b, free]);
+    expect(set.select("a", "RS256")).to.deep.equal([rsa]);
+  });
+
+  it("gives a kid that no key has the keys without one", () => {
+    expect(set.select("c", "ES256")).to.deep.equal([free]);
+    expect(set.select("c", "RS256")).to.deep.equal([]);
+    expect(set.select("b", "RS256")).to.deep.equal([]);
+  });
+
+  it("gives a token without kid every key of its algorithm, in their order", () => {
+    expect(set.select(undefined, "ES256")).to.deep.equal([free, a, b]);
+    expect(set.select(undefined, "RS256")).to.deep.equal([rsa]);
+  });
+
+  it("never gives a key of another algorithm", () => {
+    for (const algorithm of NAMES) {
+      for (const kid of [undefined, "a", "b", "c"]) {
+        expect(set.select(kid, algorithm).every((key) => key.algorithm === algorithm)).to.equal(true);
+      }
+    }
+    expect(set.select("a", "PS256")).to.deep.equal([]);
+    expect(set.select("a", "none" as Algorithm)).to.deep.equal([]);
+    expect(set.select("a", "constructor" as Algorithm)).to.deep.equal([]);
+  });
+
+  it("compares kids exactly, and takes those that prototypes have for what they are", () => {
+    for (const kid of ["A", "a ", "", "__proto__", "constructor", "a\0"]) {
+      expect(set.select(kid, "ES256"), kid).to.deep.equal([free]);
+      expect(set.hasKid(kid), kid).to.equal(false);
+    }
+    const odd = new KeySet([keyOf("ES256", "__proto__")]);
+    expect(labels(odd.select("__proto__", "ES256"))).to.deep.equal(["ES256 __proto__"]);
+    expect(odd.hasKid("__proto__")).to.equal(true);
+  });
+
+  it("gives the same list for the same question, and nothing can change it", () => {
+    for (const kid of [undefined, "a", "c"]) {
+      const list = set.select(kid, "ES256");
+      expect(set.select(kid, "ES256")).to.equal(list);
+      expect(() => (list as VerificationKey[]).push(rsa)).to.throw(TypeError);
+    }
+    expect(() => (set.keys as VerificationKey[]).push(rsa)).to.throw(TypeError);
+  });
+
+  it("does not follow the list it was made of", () => {
+    const list = [a];
+    const made = new KeySet(list);
+    list.push(b);
+    expect(made.size).to.equal(1);
+    expect(made.hasKid("b")).to.equal(false);
+  });
+
+  it("has a token tried against 16 keys at most, those of its kid first", () => {
+    const many = Array.from({ length: 40 }, (_, n) => keyOf("ES256", `k${n}`));
+    const unnamed = Array.from({ length: 40 }, () => keyOf("ES256"));
+    const large = new KeySet([...unnamed, ...many]);
+    expect(MAX_TRIES).to.equal(16);
+    expect(large.select(undefined, "ES256")).to.have.length(16);
+    expect(large.select("none of them", "ES256")).to.have.length(16);
+    expect(large.select("k39", "ES256")).to.have.length(16);
+    expect(large.select("k39", "ES256")[0]).to.equal(many[39]);
+    expect(new KeySet(many).select("k39", "ES256")).to.deep.equal([many[39]]);
+    expect(large.size).to.equal(80);
+  });
+
+  it("gives all keys of one kid", () => {
+    const twin = keyOf("ES256", "a");
+    expect(new KeySet([a, twin]).select("a", "ES256")).to.deep.equal([a, twin]);
+  });
+
+  it("knows its kids, whatever their algorithm", () => {
+    expect(set.hasKid("a")).to.equal(true);
+    expect(set.hasKid("b")).to.equal(true);
+    expect(set.hasKid("c")).to.equal(false);
+    expect(set.hasKid("undefined")).to.equal(false);
+  });
+
+  it("trusts its own objects and no others that look like them", () => {
+    for (const key of set.keys) expect(set.trusts(key)).to.equal(true);
+    expect(set.trusts({ ...a })).to.equal(false);
+    expect(set.trusts(keyOf("ES256", "z"))).to.equal(false);
+    expect(new KeySet([]).trusts(a)).to.equal(false);
+  });
+
+  it("counts a key that is given twice once", () => {
+    const twice = new KeySet([a, free, a]);
+    expect(twice.keys).to.deep.equal([a, free]);
+    expect(twice.size).to.equal(2);
+    expect(twice.select("a", "ES256")).to.deep.equal([a, free]);
+  });
+
+  it("may be empty", () => {
+    const none = new KeySet([]);
+    expect(none.size).to.equal(0);
+    expect(none.select(undefined, "ES256")).to.deep.equal([]);
+    expect(none.hasKid("a")).to.equal(false);
+  });
+});

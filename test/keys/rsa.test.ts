@@ -1,0 +1,56 @@
+import { expect } from "chai";
+import { generateKeyPairSync } from "node:crypto";
+import { rsaFault } from "../../src/keys/rsa.js";
+import { pairOf, toInteger } from "../jws/signing.js";
+
+const modulusOf = (jwk: { n?: string }): bigint => toInteger(Buffer.from(jwk.n ?? "", "base64url"));
+const N = modulusOf(pairOf("RS256").publicKey.export({ format: "jwk" }));
+
+describe("rsaFault", () => {
+  it("takes keys that OpenSSL made, with the exponents in use", () => {
+    for (const publicExponent of [3, 17, 65537, 0x1000001]) {
+      const { publicKey } = generateKeyPairSync("rsa", { modulusLength: 2048, publicExponent });
+      expect(rsaFault(modulusOf(publicKey.export({ format: "jwk" })), BigInt(publicExponent))).to.equal(undefined);
+    }
+  });
+
+  it("takes 2048 to 16384 bits", () => {
+    expect(rsaFault(2n ** 2047n + 1n, 65537n)).to.equal(undefined);
+    expect(rsaFault(2n ** 16384n - 1n, 65537n)).to.equal(undefined);
+    expect(rsaFault(2n ** 2047n - 1n, 65537n)).to.equal("the RSA key has 2047 bits: make one of at least 2048");
+    expect(rsaFault(2n ** 16384n + 1n, 65537n)).to.equal("the RSA key has 16385 bits: make one of at most 16384");
+    for (const n of [0n, 1n]) expect(rsaFault(n, 3n)).to.include(`the RSA key has ${n} bits`);
+  });
+
+  it("refuses an even modulus", () => expect(rsaFault(N + 1n, 65537n)).to.include("modulus is even"));
+
+  it("refuses even exponents and those under 3", () => {
+    for (const e of [0n, 1n, 2n, 4n, 65536n]) {
+      expect(rsaFault(N, e)).to.equal("the RSA key's exponent is even or less than 3: make a key with 65537");
+    }
+  });
+
+  it("refuses exponents of more than 64 bits", () => {
+    expect(rsaFault(N, 2n ** 64n - 1n)).to.equal(undefined);
+    expect(rsaFault(N, 2n ** 64n + 1n)).to.equal(
+      "the RSA key's exponent has 65 bits, at most 64 are taken: make a key with 65537",
+    );
+  });
+
+  it("refuses keys that bear the mark of ROCA", () => {
+    // The product of the primes up to 167, as in the library at fault; a modulus is a power of 65537 modulo it.
+    const primes = Array.from({ length: 166 }, (_, n) => n + 2).filter((n) => {
+      for (let divisor = 2; divisor * divisor <= n; divisor++) if (n % divisor === 0) return false;
+      return true;
+    });
+    const product = primes.reduce((result, prime) => result * BigInt(prime), 1n);
+    for (const exponent of [1n, 2n, 1000n, 65537n]) {
+      let rest = 1n;
+      for (let round = 0n; round < exponent; round++) rest = (rest * 65537n) % product;
+      const n = (2n ** 2047n / product + 1n) * product + rest;
+      expect(rsaFault(n, 65537n)).to.equal(
+        "the RSA key can be factored (ROCA, CVE-2017-15361): make a new one by other means",
+      );
+    }
+  });
+});

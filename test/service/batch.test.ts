@@ -1,0 +1,113 @@
+import { expect } from "chai";
+import { FAILURES } from "../../src/contract/failures.js";
+import { failureFromStatus } from "../../src/contract/status.js";
+import { failure, type Outcome } from "../../src/contract/verifier.js";
+import { deferred, failing, REJECTED, start, VERIFIED } from "./harness.js";
+
+const BATCH = "BatchVerifyTokens";
+const byToken: Parameters<typeof start>[0] = ({ token }) => {
+  const text = token.reveal();
+  if (text === "throws") throw new Error("no");
+  if (text === "unavailable") return failure("KEYS_UNAVAILABLE", 2500);
+  if (text === "later") return Promise.resolve({ ...VERIFIED, token: { ...VERIFIED.token, subject: text } });
+  return text.startsWith("bad") ? REJECTED : { ...VERIFIED, token: { ...VERIFIED.token, subject: text } };
+};
+const items = (tokens: string[]) => ({ requests: tokens.map((token) => ({ realm: "r", token })) });
+
+describe("BatchVerifyTokens", () => {
+  it("answers in the order of the requests, whatever comes first", async () => {
+    const { client } = await start(byToken);
+    const { value } = await client.call(BATCH, items(["a", "later", "bad", "b", "unavailable", "throws", "c"]));
+    const told = value.responses.map((item: any) =>
+      item.outcome === "error" ? item.error.reason : (item.verdict.verified?.token.subject ?? item.verdict.rejected.reason),
+    );
+    expect(told).to.deep.equal([
+      "a",
+      "later",
+      "REASON_TOKEN_EXPIRED",
+      "b",
+      "ERROR_REASON_KEYS_UNAVAILABLE",
+      "ERROR_REASON_INTERNAL",
+      "c",
+    ]);
+  });
+
+  it("says of an item's error what its call would have said", async () => {
+    const { client } = await start(byToken);
+    const { value } = await client.call(BATCH, items(["unavailable"]));
+    const { code, message, retryAfter } = value.responses[0].error;
+    expect({ code, message }).to.deep.equal({ code: 14, message: FAILURES.KEYS_UNAVAILABLE.message });
+    expect(retryAfter).to.deep.equal({ seconds: 2, nanos: 500_000_000 });
+  });
+
+  it("answers an empty batch with an empty one", async () => {
+    const { client } = await start(byToken);
+    expect((await client.call(BATCH, {})).value.responses).to.deep.equal([]);
+  });
+
+  it("verifies identical requests once and answers each", async () => {
+    const { client, asked, verified } = await start(byToken);
+    const one = { realm: "r", token: "a", instanceSecretKey: "k" };
+    const requests = [one, one, { ...one, realm: "s" }, { ...one, explain: true }, { ...one, instanceSecretKey: "l" }, one];
+    const { value } = await client.call(BATCH, { requests });
+    expect(value.responses).to.have.length(6);
+    expect(asked).to.have.length(4);
+    expect(verified.map(({ items }) => items)).to.deep.equal([3, 1, 1, 1]);
+  });
+
+  it("does not take a key for a client's credentials of the same letters", async () => {
+    const { client, asked } = await start(byToken);
+    const credentials = (clientId: string, clientSecret: string) => ({ clientCredentials: { clientId, clientSecret } });
+    const requests = [{ instanceSecretKey: "ab" }, credentials("a", "b"), credentials("", "ab"), credentials("ab", "")];
+    await client.call(BATCH, { requests: requests.map((caller) => ({ realm: "r", token: "t", ...caller })) });
+    expect(asked).to.have.length(4);
+  });
+
+  describe("limits", () => {
+    const callers = (count: number) => ({
+      requests: Array.from({ length: count }, (_, index) => ({ token: "t", instanceSecretKey: `k${index}` })),
+    });
+
+    it("admits as many requests as configured, and not one more", async () => {
+      const { client, refused, asked } = await start(byToken, { batch: 3 });
+      expect((await client.call(BATCH, items(["a", "b", "c"]))).value.responses).to.have.length(3);
+      const error = await failing(client.call(BATCH, items(["a", "b", "c", "d"])));
+      expect(failureFromStatus(error)).to.deep.equal(failure("BATCH_TOO_LARGE"));
+      expect(refused).to.deep.equal([`${BATCH} BATCH_TOO_LARGE`]);
+      expect(asked).to.have.length(3);
+    });
+
+    it("admits 8 distinct callers, and not one more", async () => {
+      const { client } = await start(byToken);
+      expect((await client.call(BATCH, callers(8))).value.responses).to.have.length(8);
+      const error = await failing(client.call(BATCH, callers(9)));
+      expect(failureFromStatus(error)).to.deep.equal(failure("TOO_MANY_CALLERS"));
+    });
+  });
+
+  it("lets other calls through while it works on a large batch", async () => {
+    const order: string[] = [];
+    const first = deferred<void>();
+    const { client } = await start(({ realm }) => {
+      order.push(realm);
+      if (order.length === 1) first.resolve();
+      return VERIFIED;
+    });
+    const requests = Array.from({ length: 1000 }, (_, index) => ({ realm: "batch", token: `t${index}` }));
+    const batch = client.call(BATCH, { requests });
+    await first.promise;
+    await client.call("VerifyToken", { realm: "single", token: "t" });
+    await batch;
+    expect(order).to.have.length(1001);
+    expect(order.indexOf("single")).to.be.lessThan(1000);
+  });
+
+  it("says TIMED_OUT of the items without an outcome, and the outcome of the others", async () => {
+    const never = new Promise<Outcome>(() => undefined);
+    const { client, verified } = await start(({ token }) => (token.reveal() === "slow" ? never : VERIFIED), { request: 20 });
+    const { value } = await client.call(BATCH, items(["a", "slow", "b"]));
+    expect(value.responses.map((item: any) => item.outcome)).to.deep.equal(["verdict", "error", "verdict"]);
+    expect(value.responses[1].error.reason).to.equal("ERROR_REASON_TIMED_OUT");
+    expect(verified).to.have.length(3);
+  });
+});

@@ -1,0 +1,169 @@
+import { status } from "@grpc/grpc-js";
+import { expect } from "chai";
+import { failureFromStatus } from "../../src/contract/status.js";
+import { failure, type Outcome } from "../../src/contract/verifier.js";
+import { MAX_UNDER_WAY } from "../../src/service/limits.js";
+import { collect, deferred, REJECTED, start, VERIFIED } from "./harness.js";
+
+const message = (id: string, ...tokens: string[]) => ({ id, requests: tokens.map((token) => ({ realm: "r", token })) });
+const next = (stream: NodeJS.EventEmitter) => new Promise<any>((resolve) => stream.once("data", resolve));
+
+describe("StreamVerifyTokens", () => {
+  it("answers each message by its id, then ends with the caller's end", async () => {
+    const { client } = await start(({ token }) => (token.reveal() === "bad" ? REJECTED : VERIFIED));
+    const stream = client.stream({ "x-request-id": "id-1" });
+    const all = collect(stream);
+    for (let index = 0; index < 100; index++) stream.write(message(`m${index}`, "a", "bad"));
+    stream.end();
+    const { messages, status: ended } = await all;
+    expect(ended.code).to.equal(status.OK);
+    expect(ended.metadata.get("x-request-id")).to.deep.equal(["id-1"]);
+    expect(messages.map(({ id }) => id).sort()).to.deep.equal(Array.from({ length: 100 }, (_, i) => `m${i}`).sort());
+    for (const { responses } of messages) {
+      expect(responses.map((item: any) => item.verdict.verdict)).to.deep.equal(["verified", "rejected"]);
+    }
+  });
+
+  it("does not let a slow message hold up the next", async () => {
+    const slow = deferred<Outcome>();
+    const { client } = await start(({ token }) => (token.reveal() === "slow" ? slow.promise : VERIFIED));
+    const stream = client.stream();
+    const first = next(stream);
+    stream.write(message("1", "slow"));
+    stream.write(message("2", "fast"));
+    expect((await first).id).to.equal("2");
+    const second = next(stream);
+    slow.resolve(VERIFIED);
+    expect((await second).id).to.equal("1");
+    stream.end();
+    expect((await collect(stream)).status.code).to.equal(status.OK);
+  });
+
+  it("lets the answers under way arrive after the caller's end", async () => {
+    const slow = deferred<Outcome>();
+    const { client } = await start(() => slow.promise);
+    const stream = client.stream();
+    const all = collect(stream);
+    stream.end(message("1", "slow"));
+    slow.resolve(VERIFIED);
+    const { messages, status: ended } = await all;
+    expect(messages).to.have.length(1);
+    expect(ended.code).to.equal(status.OK);
+  });
+
+  it("gives each message its own time, and the others their answers", async () => {
+    const { client } = await start(({ token }) => (token.reveal() === "slow" ? new Promise(() => undefined) : VERIFIED), { request: 20 });
+    const stream = client.stream();
+    const all = collect(stream);
+    stream.write(message("1", "slow", "a"));
+    stream.end(message("2", "a"));
+    const { messages } = await all;
+    const [one, two] = ["1", "2"].map((id) => messages.find((answer) => answer.id === id));
+    expect(one.responses.map((item: any) => item.outcome)).to.deep.equal(["error", "verdict"]);
+    expect(two.responses[0].outcome).to.equal("verdict");
+  });
+
+  it("keeps a message's fault to itself", async () => {
+    const { client, faults } = await start(({ token }) => {
+      if (token.reveal() === "throws") throw new Error("no");
+      return VERIFIED;
+    });
+    const stream = client.stream();
+    const all = collect(stream);
+    stream.write(message("1", "throws"));
+    stream.end(message("2", "a"));
+    const { messages, status: ended } = await all;
+    expect(ended.code).to.equal(status.OK);
+    expect(messages.find(({ id }) => id === "1").responses[0].error.reason).to.equal("ERROR_REASON_INTERNAL");
+    expect(messages.find(({ id }) => id === "2").responses[0].outcome).to.equal("verdict");
+    expect(faults).to.have.length(1);
+  });
+
+  describe("ends with a status, after the answers under way, where a message", () => {
+    const callers = Array.from({ length: 9 }, (_, index) => ({ token: "t", instanceSecretKey: `k${index}` }));
+    const cases = {
+      BATCH_TOO_LARGE: message("2", "a", "b", "c", "d", "e", "f", "g", "h", "i", "j"),
+      TOO_MANY_CALLERS: { id: "2", requests: callers },
+      ID_TOO_LONG: message("é".repeat(65), "a"),
+    } as const;
+    for (const reason of Object.keys(cases) as (keyof typeof cases)[]) {
+      it(`is ${reason}`, async () => {
+        const slow = deferred<Outcome>();
+        const { client, refused } = await start(() => slow.promise, { batch: 9 });
+        const stream = client.stream();
+        const all = collect(stream);
+        stream.write(message("1", "slow"));
+        stream.write(cases[reason]);
+        stream.write(message("3", "never read"));
+        const { client: other } = await start(() => VERIFIED);
+        await other.call("VerifyToken", { token: "t" });
+        slow.resolve(VERIFIED);
+        const { messages, status: ended } = await all;
+        expect(messages.map(({ id }) => id)).to.deep.equal(["1"]);
+        expect(failureFromStatus(ended)).to.deep.equal(failure(reason));
+        expect(refused).to.deep.equal([`StreamVerifyTokens ${reason}`]);
+      });
+    }
+  });
+
+  it("admits as many streams as configured, and another once one has ended", async () => {
+    const { client } = await start(() => VERIFIED, { streams: 1 });
+    const first = client.stream();
+    const answered = next(first);
+    first.write(message("1", "a"));
+    await answered;
+    const refused = await collect(client.stream());
+    expect(failureFromStatus(refused.status)).to.deep.equal(failure("TOO_MANY_STREAMS"));
+    const ended = collect(first);
+    first.end();
+    await ended;
+    const third = client.stream();
+    const all = collect(third);
+    third.end(message("3", "a"));
+    expect((await all).messages).to.have.length(1);
+  });
+
+  it("gives back the place of a stream that was cancelled", async () => {
+    const { client } = await start(() => VERIFIED, { streams: 1 });
+    const first = client.stream();
+    const [answered, ended] = [next(first), collect(first)];
+    first.write(message("1", "a"));
+    await answered;
+    first.cancel();
+    await ended;
+    // The cancellation goes to the server on the same connection, ahead of the next stream.
+    const second = client.stream();
+    const all = collect(second);
+    second.end(message("2", "a"));
+    expect((await all).messages).to.have.length(1);
+  });
+
+  it("reads no further than it can answer", async () => {
+    const late = deferred<Outcome>();
+    const { client, asked } = await start(() => late.promise);
+    const stream = client.stream();
+    const all = collect(stream);
+    for (let index = 0; index < 200; index++) stream.write(message(`m${index}`, `t${index}`));
+    stream.end();
+    // Another call on the same connection, behind all of these messages.
+    while (asked.length < MAX_UNDER_WAY) await new Promise((resolve) => setImmediate(resolve));
+    const unary = client.call("VerifyToken", { realm: "unary", token: "t" });
+    while (!asked.some(({ request }) => request.realm === "unary")) await new Promise((resolve) => setImmediate(resolve));
+    expect(asked.filter(({ request }) => request.realm === "r")).to.have.length(MAX_UNDER_WAY);
+    late.resolve(VERIFIED);
+    await unary;
+    expect((await all).messages).to.have.length(200);
+  });
+
+  it("reads no further while the caller does not read the answers", async () => {
+    const { client, asked } = await start(() => ({ ...VERIFIED, token: { ...VERIFIED.token, payload: "x".repeat(100_000) } }));
+    const stream = client.stream();
+    stream.pause();
+    for (let index = 0; index < 500; index++) stream.write(message(`m${index}`, `t${index}`));
+    stream.end();
+    for (let turn = 0; turn < 300; turn++) await client.call("VerifyToken", { realm: "unary", token: "t" });
+    expect(asked.filter(({ request }) => request.realm === "r").length).to.be.lessThan(150);
+    const all = collect(stream);
+    expect((await all).messages).to.have.length(500);
+  }).timeout(10_000);
+});

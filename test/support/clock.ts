@@ -1,0 +1,22 @@
+import type { Clock } from "../../src/contract/verifier.js";
+
+/** The time of the tests, in milliseconds: 2027-01-15T08:00:00Z. No token of theirs ages. */
+export const NOW = 1_800_000_000_000;
+
+/** A clock that stands still until it is set. */
+export interface TestClock {
+  readonly now: Clock;
+  /** @param millis since 1970 */
+  set(millis: number): void;
+}
+
+/** Makes a clock that stands at {@link NOW}. */
+export function createClock(): TestClock {
+  let time = NOW;
+  return {
+    now: () => time,
+    set: (millis) => {
+      time = millis;
+    },
+  };
+}

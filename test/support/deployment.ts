@@ -1,0 +1,145 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Core, openCore } from "../../src/cli/core.js";
+import { callLogger } from "../../src/cli/log.js";
+import { gatewayObserver, serviceObserver } from "../../src/cli/observers.js";
+import { channelVerifier } from "../../src/client/verifier.js";
+import { type Config, loadConfig } from "../../src/config/load.js";
+import { Secret } from "../../src/contract/secret.js";
+import type { Verifier } from "../../src/contract/verifier.js";
+import type { Command } from "../../src/directory/commands.js";
+import { readMasterKeys } from "../../src/directory/master-keys.js";
+import { openSqliteDirectory } from "../../src/directory/sqlite/directory.js";
+import { createGateway } from "../../src/gateway/server.js";
+import { createServer } from "../../src/service/server.js";
+import { createClock, type TestClock } from "./clock.js";
+import { KEYS } from "./keys.js";
+import { createMemoryLog } from "./log.js";
+
+const MASTER_KEY = Buffer.alloc(32, "test master key ").toString("base64");
+
+const support = (file: string): string => readFileSync(new URL(file, import.meta.url), "utf8");
+
+/** The environment of a test's configuration: the secrets of the test keys by name, and the master key. */
+export function testEnvironment(): Record<string, string> {
+  const secrets = [...KEYS.values()].flatMap(({ name, secret }) => (secret === undefined ? [] : [[name, secret] as const]));
+  return { MASTER_KEY, ...Object.fromEntries(secrets) };
+}
+
+/** A folder with a configuration, its seed and its keys. */
+export interface Folder {
+  readonly path: string;
+  readonly config: Config;
+  /** Writes to the store as an operator's command would: from outside the service. */
+  apply(commands: readonly Command[]): Promise<void>;
+  remove(): void;
+}
+
+/** Makes a folder. @param configuration a file of test/support, or the text of one */
+export function makeFolder(configuration: string): Folder {
+  const path = mkdtempSync(join(tmpdir(), "token-verifier-"));
+  const env = testEnvironment();
+  for (const { name, publicPem } of KEYS.values()) if (publicPem !== undefined) writeFileSync(join(path, `${name}.pem`), publicPem);
+  // A seed knows no variables: they are put in here.
+  writeFileSync(join(path, "directory.yaml"), support("./directory.yaml").replace(/\$\{([^}]+)\}/g, (_, name: string) => env[name] ?? ""));
+  const file = join(path, "verifier.yaml");
+  writeFileSync(file, configuration.endsWith(".yaml") ? support(`./${configuration}`) : configuration);
+  mkdirSync(join(path, "data"), { mode: 0o700 });
+  const config = loadConfig(file, { env });
+  return {
+    path,
+    config,
+    async apply(commands) {
+      const masterKeys = readMasterKeys([new Secret(MASTER_KEY)]);
+      const storePath = config.store.url.replace(/^sqlite:/, "");
+      const directory = openSqliteDirectory({ path: storePath, masterKeys, clock: createClock().now });
+      try {
+        await directory.apply(commands, "a test");
+      } finally {
+        await directory.close();
+      }
+    },
+    remove: () => rmSync(path, { recursive: true, force: true }),
+  };
+}
+
+/** Puts something in the core's place: to break it, or to say what it cannot be brought to say. */
+export type Script = (core: Verifier) => Verifier;
+
+/** The whole service, running: the core, its gRPC service, and two gateways to it. */
+export interface Deployment {
+  readonly config: Config;
+  readonly clock: TestClock;
+  readonly core: Core;
+  /** What the gateway in process and the gRPC service ask. */
+  readonly verifier: Verifier;
+  /** Port of the gateway that asks the core in process. */
+  readonly inProcess: number;
+  /** Port of the gateway that asks over a gRPC channel. */
+  readonly overChannel: number;
+  /** Where the gRPC service listens. */
+  readonly grpc: string;
+  /** Closes the gRPC service alone. */
+  closeService(): Promise<void>;
+  log(): string;
+  close(): Promise<void>;
+}
+
+/** What a deployment may be given. */
+export interface DeploymentOptions {
+  /** Commands that are carried out on the store, from outside, once the service runs. */
+  readonly commands?: readonly Command[];
+  readonly script?: Script;
+  /** `limits.request` in milliseconds, where a test waits for its end. */
+  readonly request?: number;
+  readonly faceRealms?: Readonly<Record<string, string>>;
+}
+
+/** Brings up the service of a configuration. @param configuration a file of test/support, or the text of one */
+export async function deploy(configuration: string, options: DeploymentOptions = {}): Promise<Deployment> {
+  const folder = makeFolder(configuration);
+  const clock = createClock();
+  const { log, text } = createMemoryLog();
+  const core = await openCore(folder.config, { clock: clock.now, log });
+  const config: Config = {
+    ...folder.config,
+    limits: { ...folder.config.limits, ...(options.request !== undefined && { request: options.request }) },
+    faces: folder.config.faces.map((face) => ({ ...face, realm: options.faceRealms?.[face.name] ?? face.realm })),
+  };
+  const { limits, faces } = config;
+  const verifier = options.script?.(core.verifier) ?? core.verifier;
+  const calls = callLogger(log, "all", clock.now);
+  const server = createServer({
+    limits,
+    verification: { verifier, clock: clock.now, observer: serviceObserver(log, calls) },
+  });
+  const grpc = await server.listen("127.0.0.1:0");
+  const channel = channelVerifier(grpc);
+  // The service's clock is a test's; a deadline in the channel's own, which is the real one, would tell it nothing.
+  const timeless: Verifier = { verify: (request, context) => channel.verify(request, { ...context, deadline: Number.POSITIVE_INFINITY }) };
+  const observer = gatewayObserver(log, calls);
+  const gateways = [verifier, timeless].map((one) => createGateway(faces, limits, { verifier: one, clock: clock.now, observer }));
+  const [inProcess = 0, overChannel = 0] = await Promise.all(
+    gateways.map((gateway) => gateway.listen({ host: "127.0.0.1", port: 0 })),
+  );
+  if (options.commands !== undefined) await folder.apply(options.commands);
+  return {
+    config,
+    clock,
+    core,
+    verifier,
+    inProcess,
+    overChannel,
+    grpc,
+    closeService: () => server.close(0),
+    log: text,
+    async close() {
+      await Promise.all(gateways.map((gateway) => gateway.close(0)));
+      channel.close();
+      await server.close(0);
+      await core.close();
+      folder.remove();
+    },
+  };
+}
