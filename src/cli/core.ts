@@ -14,6 +14,7 @@ import { noDirectory } from "../directory/none.js";
 import { readSeed, SeedError } from "../directory/seed.js";
 import { openSqliteDirectory } from "../directory/sqlite/directory.js";
 import { FactCache } from "../verifier/facts.js";
+import { limitFailures } from "../verifier/limited.js";
 import { createVerifier, type Load } from "../verifier/verify.js";
 
 /** The core, running. */
@@ -42,7 +43,7 @@ export async function openCore(config: Config, { clock, log }: CoreContext): Pro
     facts: new FactCache(config.cache.facts),
   };
   return {
-    verifier: createVerifier(() => view, clock, loader(store?.known, log)),
+    verifier: limitFailures(createVerifier(() => view, clock, loader(store?.known, log)), config.failures, clock),
     close: async () => store?.close(),
   };
 }

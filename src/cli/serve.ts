@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import { type Config, type GatewayConfig, loadConfig, loadGatewayConfig } from "../config/load.js";
 import { channelVerifier } from "../client/channel-verifier.js";
+import { addressReader } from "../contract/address.js";
 import type { Clock, Verifier } from "../contract/verifier.js";
 import { createGateway } from "../gateway/server.js";
 import { createServer } from "../service/server.js";
@@ -90,8 +91,13 @@ interface HttpContext {
 }
 
 function httpPort(config: Config | GatewayConfig, verifier: Verifier, { clock, log, calls }: HttpContext): Port {
-  const { http, faces, limits } = config;
-  const gateway = createGateway(faces, limits, { verifier, clock, observer: gatewayObserver(log, calls) });
+  const { http, faces, limits, trustedProxies } = config;
+  const gateway = createGateway(faces, limits, {
+    verifier,
+    clock,
+    observer: gatewayObserver(log, calls),
+    addressOf: addressReader(trustedProxies),
+  });
   return {
     name: "http",
     open: () => (http === undefined ? Promise.resolve("") : gateway.listen(http.address)),

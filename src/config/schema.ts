@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { VENDORS } from "../vendors/index.js";
-import { address, characters, duration, oneOrMore, size } from "./values.js";
+import { address, characters, duration, oneOrMore, rate, size } from "./values.js";
+import { isNetwork } from "../contract/address.js";
 import { ALGORITHMS } from "../jws/algorithms.js";
 
 // The configuration file, as docs/configuration.md explains it: names, types, limits and defaults. What a text here says
@@ -37,6 +38,19 @@ const limits = z
   })
   .prefault({})
   .describe("What one caller may ask for: sizes in bytes, `batch` in requests, `streams` open at once.");
+
+const failures = z
+  .strictObject({
+    perClient: rate().default({ count: 20, window: 60_000 }),
+    perAddress: rate().default({ count: 100, window: 60_000 }),
+  })
+  .prefault({})
+  .describe("Failed credentials that are borne: of one client id from one address, and from one address. Missing ones do not count.");
+
+const trustedProxies = z
+  .array(z.string().refine(isNetwork, { error: "must be an IP address, or a network such as 10.0.0.0/8" }))
+  .default([])
+  .describe("Peers whose word for their own callers' addresses is believed: proxies (X-Forwarded-For) and gateways.");
 
 const drain = z
   .strictObject({ delay: duration().default(1000), timeout: duration().default(5000) })
@@ -79,6 +93,8 @@ export const coreSchema = z.strictObject({
   directory: z.string().optional().describe("A seed (YAML) that is loaded into an empty store."),
   log,
   limits,
+  failures,
+  trustedProxies,
   cache: z
     .strictObject({ facts: size(0, 64 * 1024 ** 3).default(64 * 1024 ** 2) })
     .prefault({})
@@ -95,6 +111,7 @@ export const gatewaySchema = z.strictObject({
     .describe("The gRPC service that verifies."),
   log,
   limits,
+  trustedProxies,
   drain,
   realms,
 });

@@ -34,6 +34,15 @@ export function size(least: number, most: number): z.ZodType<number, string> {
   }, right);
 }
 
+/** So many within so long: the window in milliseconds. */
+export function rate(): z.ZodType<{ count: number; window: number }, string> {
+  return read((text) => {
+    const [, count, span] = /^([1-9]\d{0,8})\/(\S+)$/.exec(text) ?? [];
+    const window = parseDuration(span ?? "");
+    return count !== undefined && window !== undefined && window > 0 ? { count: Number(count), window } : undefined;
+  }, "must be a number within a duration, such as 20/1m");
+}
+
 /** The most characters that a token may have: a bare number, or a size. */
 export function characters(): z.ZodType<number> {
   const right = "must be a number of characters from 16 to 1048576, such as 600, or a size such as 16KiB";

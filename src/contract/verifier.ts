@@ -35,13 +35,11 @@ export interface CallContext {
   readonly deadline: number;
 }
 
-/** The token is good. */
+/** The token is good. Its parts are immutable, and the same objects for the same token as long as nothing about them changed. */
 export interface Verified {
   readonly kind: "verified";
   /** What the signed bytes say. */
   readonly token: Token;
-  /** The protobuf encoding of `token`, where it is at hand: made once for each token and copied into each answer. */
-  readonly encodedToken?: Uint8Array;
   /** Whom the token speaks for. */
   readonly principal: Principal | undefined;
   /** What the verdict rests on. */

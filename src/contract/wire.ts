@@ -1,10 +1,10 @@
-import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { type BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import type { Duration } from "../../gen/google/protobuf/duration.js";
 import {
-  BatchItem,
+  type BatchItem,
   Check,
   Evidence,
-  type ItemError,
+  ItemError,
   Principal,
   Rejected as RejectedMessage,
   Token,
@@ -14,7 +14,7 @@ import {
 import { FAILURES, failureNumber, failureReason } from "./failures.js";
 import { reasonMessage, reasonName, reasonNumber } from "./reasons.js";
 import { Secret } from "./secret.js";
-import { type Credential, type Failure, failure, type Outcome, type Verdict, type VerificationRequest } from "./verifier.js";
+import { type Credential, type Failure, failure, type Outcome, type Rejected, type Verdict, type VerificationRequest, type Verified } from "./verifier.js";
 
 /** Reads a request off the wire. */
 export function requestFromWire(message: VerifyTokenRequest): VerificationRequest {
@@ -61,68 +61,119 @@ function credentialToWire(credential: Credential | undefined): VerifyTokenReques
   }
 }
 
-const tag = (field: number): number => (field << 3) | WireType.LengthDelimited;
+// The answers are put together by hand: a writer's forks cost more than all the rest of a call for a token seen before.
+// What is in them is immutable and comes again and again as the same object, so each is encoded once. All field numbers
+// are those of the proto; a test reads every answer back through the generated code.
 
-// Field numbers of the proto. The messages on the hot path are written by hand around the token's bytes, which were
-// encoded when the token was first verified; a test reads them back through the generated code.
-const RESPONSE = { verified: tag(1), rejected: tag(2), checks: tag(3) };
-const VERIFIED = { token: tag(1), principal: tag(2), evidence: tag(3) };
-const BATCH = { responses: tag(1) };
-const STREAM = { id: tag(1), responses: tag(2) };
+const ENCODED = new WeakMap<object, Uint8Array>();
+
+/** The bytes of a message that never changes. */
+function once<Message extends object>(message: Message, encode: (message: Message) => BinaryWriter): Uint8Array {
+  let bytes = ENCODED.get(message);
+  if (bytes === undefined) {
+    bytes = encode(message).finish();
+    ENCODED.set(message, bytes);
+  }
+  return bytes;
+}
+
+/** A length-delimited field: its number, below 16, and its bytes; or the fields that it consists of. */
+interface Field {
+  readonly number: number;
+  readonly length: number;
+  readonly content: Uint8Array | readonly Field[];
+}
+
+const field = (number: number, content: Uint8Array): Field => ({ number, length: content.length, content });
+
+function message(number: number, content: readonly Field[]): Field {
+  return { number, length: sizeOf(content), content };
+}
+
+function sizeOf(fields: readonly Field[]): number {
+  let size = 0;
+  for (const { length } of fields) size += 1 + varintSize(length) + length;
+  return size;
+}
+
+function varintSize(value: number): number {
+  let size = 1;
+  for (let rest = value; rest > 127; rest >>>= 7) size++;
+  return size;
+}
+
+function serialize(fields: readonly Field[]): Buffer {
+  const buffer = Buffer.allocUnsafe(sizeOf(fields));
+  writeFields(buffer, 0, fields);
+  return buffer;
+}
+
+function writeFields(buffer: Buffer, start: number, fields: readonly Field[]): number {
+  let at = start;
+  for (const { number, length, content } of fields) {
+    buffer[at++] = (number << 3) | WireType.LengthDelimited;
+    let rest = length;
+    for (; rest > 127; rest >>>= 7) buffer[at++] = (rest & 127) | 128;
+    buffer[at++] = rest;
+    if (content instanceof Uint8Array) {
+      buffer.set(content, at);
+      at += length;
+    } else {
+      at = writeFields(buffer, at, content);
+    }
+  }
+  return at;
+}
 
 /** Encodes a verdict as a `VerifyTokenResponse`. */
 export function encodeVerdict(verdict: Verdict): Buffer {
-  const writer = new BinaryWriter();
-  writeVerdict(writer, verdict);
-  return toBuffer(writer);
+  return serialize(verdictFields(verdict));
 }
 
 /** Encodes the outcomes of a batch as a `BatchVerifyTokensResponse`. */
 export function encodeBatch(outcomes: readonly Outcome[]): Buffer {
-  const writer = new BinaryWriter();
-  for (const outcome of outcomes) writeItem(writer, BATCH.responses, outcome);
-  return toBuffer(writer);
+  return serialize(outcomes.map((outcome) => message(1, itemFields(outcome))));
 }
 
 /** Encodes the outcomes of a stream's message as a `StreamVerifyTokensResponse`. */
 export function encodeStreamMessage(id: string, outcomes: readonly Outcome[]): Buffer {
-  const writer = new BinaryWriter();
-  if (id !== "") writer.uint32(STREAM.id).string(id);
-  for (const outcome of outcomes) writeItem(writer, STREAM.responses, outcome);
-  return toBuffer(writer);
+  return serialize([
+    ...(id === "" ? [] : [field(1, Buffer.from(id))]),
+    ...outcomes.map((outcome) => message(2, itemFields(outcome))),
+  ]);
 }
 
-function writeVerdict(writer: BinaryWriter, verdict: Verdict): void {
-  if (verdict.kind === "verified") {
-    writer.uint32(RESPONSE.verified).fork();
-    writer.uint32(VERIFIED.token).bytes(verdict.encodedToken ?? Token.encode(verdict.token).finish());
-    if (verdict.principal !== undefined) {
-      Principal.encode(verdict.principal, writer.uint32(VERIFIED.principal).fork()).join();
-    }
-    Evidence.encode(verdict.evidence, writer.uint32(VERIFIED.evidence).fork()).join();
-    writer.join();
-  } else {
-    RejectedMessage.encode(rejectedMessage(verdict), writer.uint32(RESPONSE.rejected).fork()).join();
-  }
-  for (const check of verdict.checks) Check.encode(check, writer.uint32(RESPONSE.checks).fork()).join();
+/** The fields of a `VerifyTokenResponse`. */
+function verdictFields(verdict: Verdict): Field[] {
+  const fields = [
+    verdict.kind === "verified" ? message(1, verifiedFields(verdict)) : field(2, once(verdict, encodeRejected)),
+  ];
+  for (const check of verdict.checks) fields.push(field(3, Check.encode(check).finish()));
+  return fields;
 }
 
-function rejectedMessage(verdict: Extract<Verdict, { kind: "rejected" }>): RejectedMessage {
-  const { reason, claim } = verdict;
+/** The fields of a `Verified`. */
+function verifiedFields({ token, principal, evidence }: Verified): Field[] {
+  const fields = [field(1, once(token, Token.encode))];
+  if (principal !== undefined) fields.push(field(2, once(principal, Principal.encode)));
+  fields.push(field(3, once(evidence, Evidence.encode)));
+  return fields;
+}
+
+const encodeRejected = (verdict: Rejected): BinaryWriter => RejectedMessage.encode(rejectedMessage(verdict));
+
+/** The fields of a `BatchItem`. */
+function itemFields(outcome: Outcome): Field[] {
+  return [
+    outcome.kind === "failure"
+      ? field(2, ItemError.encode(itemError(outcome)).finish())
+      : message(1, verdictFields(outcome)),
+  ];
+}
+
+function rejectedMessage({ reason, claim }: Rejected): RejectedMessage {
   if (reason === undefined) return { reason: 0, claim, message: "The token was rejected." };
   return { reason: reasonNumber(reason), claim, message: reasonMessage(reason, claim) };
-}
-
-function writeItem(writer: BinaryWriter, field: number, outcome: Outcome): void {
-  writer.uint32(field).fork();
-  if (outcome.kind === "failure") {
-    BatchItem.encode({ outcome: { $case: "error", value: itemError(outcome) } }, writer);
-  } else {
-    writer.uint32(tag(1)).fork();
-    writeVerdict(writer, outcome);
-    writer.join();
-  }
-  writer.join();
 }
 
 function itemError({ reason, retryAfter }: Failure): ItemError {
@@ -173,9 +224,4 @@ export function outcomeFromItem({ outcome }: BatchItem): Outcome {
     );
   }
   return failure("VERIFIER_UNAVAILABLE");
-}
-
-function toBuffer(writer: BinaryWriter): Buffer {
-  const bytes = writer.finish();
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -1,7 +1,7 @@
 import type { Secret } from "../contract/secret.js";
 import { KeyError, loadSecret } from "../keys/load.js";
-import type { RevokedToken, User } from "./directory.js";
 import { DirectoryError } from "./errors.js";
+import type { RevokedToken, User } from "./records.js";
 import { ID_LENGTH, isId, isText, JTI_LENGTH, SECRET_LENGTH, TEXT_LENGTH } from "./texts.js";
 
 /** Puts an instance, replacing the one of its id whole; its users stay. */
@@ -53,7 +53,8 @@ const CHECKS: { readonly [Kind in Command["kind"]]: (command: CommandOf<Kind>) =
   putInstance({ id, appId, secretKeys }) {
     checkId("id of an instance", id);
     checkId("app id of an instance", appId);
-    if (secretKeys.length === 0) throw invalid(`The instance ${JSON.stringify(id)} has no secret key. Give at least one.`);
+    if (secretKeys.length === 0)
+      throw invalid(`The instance ${JSON.stringify(id)} has no secret key. Give at least one.`);
     for (const secretKey of secretKeys) {
       checkSecret(`secret key of the instance ${JSON.stringify(id)}`, secretKey);
       checkLoads(id, secretKey);

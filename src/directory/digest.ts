@@ -28,5 +28,7 @@ export function sameDigest(a: Uint8Array, b: Uint8Array): boolean {
 }
 
 function digest({ lookupKey }: MasterKey, scope: string, secret: Secret): Buffer {
-  return createHmac("sha256", lookupKey).update(scope + secret.reveal()).digest();
+  return createHmac("sha256", lookupKey)
+    .update(scope + secret.reveal())
+    .digest();
 }

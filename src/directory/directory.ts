@@ -1,6 +1,9 @@
 import type { Secret } from "../contract/secret.js";
 import type { VerificationKey } from "../keys/key.js";
 import type { Command } from "./commands.js";
+import type { Revocation, User } from "./records.js";
+
+export type { Revocation, RevokedToken, User } from "./records.js";
 
 /**
  * A position in the directory's change feed: how many changes had been committed. Gapless, and in the order of the
@@ -19,33 +22,10 @@ export interface Instance {
   readonly keys: readonly VerificationKey[];
 }
 
-/** A user of an instance. */
-export interface User {
-  readonly instanceId: string;
-  readonly id: string;
-  readonly email: string | null;
-  readonly name: string | null;
-  readonly avatarUrl: string | null;
-  readonly provider: string | null;
-}
-
 /** A client as verification needs it: its secret stays in the directory as a keyed digest. */
 export interface Client {
   readonly clientId: string;
 }
-
-/** A token that is not to be accepted any more, and until when that must be remembered. */
-export interface Revocation {
-  /** By its `jti` among the tokens of one realm, or by the digest of its header and payload in any realm. */
-  readonly token: RevokedToken;
-  /** Seconds since 1970 from which the revocation no longer holds; null: it holds for good. */
-  readonly until: number | null;
-}
-
-/** How a revocation names its token. The digest is the one that {@link KnownDirectory.isRevoked} is asked with. */
-export type RevokedToken =
-  | { readonly realm: string; readonly jti: string; readonly digest?: undefined }
-  | { readonly digest: string; readonly realm?: undefined; readonly jti?: undefined };
 
 /**
  * What the directory has in memory, for a decision that must not wait. Each look-up answers with an entry, with null

@@ -28,7 +28,10 @@ export class Loads {
 
   #start(name: string, load: () => Promise<void>): Promise<void> {
     if (this.#underWay.size >= this.#max) {
-      throw new DirectoryError("unavailable", `${this.#max} loads from the directory are under way already. Try again.`);
+      throw new DirectoryError(
+        "unavailable",
+        `${this.#max} loads from the directory are under way already. Try again.`,
+      );
     }
     const loading = load().finally(() => this.#underWay.delete(name));
     this.#underWay.set(name, loading);

@@ -53,7 +53,9 @@ type Seed = z.infer<typeof seedSchema>;
  */
 export function readSeed(text: string): readonly Entry[] {
   if (Buffer.byteLength(text) > MAX_BYTES) {
-    throw new SeedError([{ place: "", message: "is larger than 1 MiB. Import it as JSON Lines with `token-verifier import`." }]);
+    throw new SeedError([
+      { place: "", message: "is larger than 1 MiB. Import it as JSON Lines with `token-verifier import`." },
+    ]);
   }
   const { value, problems } = readYaml(text);
   if (problems.length > 0) throw new SeedError(problems);
@@ -94,7 +96,12 @@ function problemsOf(issue: z.core.$ZodIssue): Problem[] {
   }
   if (issue.code === "invalid_type") {
     const cure = issue.expected === "string" ? " Numbers, dates and the like need quotes around them." : "";
-    return [{ place, message: `is missing or of the wrong type: it must be ${TYPES[issue.expected] ?? issue.expected}.${cure}` }];
+    return [
+      {
+        place,
+        message: `is missing or of the wrong type: it must be ${TYPES[issue.expected] ?? issue.expected}.${cure}`,
+      },
+    ];
   }
   return [{ place, message: "is not what a seed has there. See the form in the documentation." }];
 }

@@ -17,18 +17,34 @@ const MAX_DEPTH = 32;
  */
 export function readYaml(text: string): { readonly value: unknown; readonly problems: readonly Problem[] } {
   if (isDeep(text)) {
-    return { value: null, problems: [{ place: "", message: `is nested more than ${MAX_DEPTH} levels deep. See the form in the documentation.` }] };
+    return {
+      value: null,
+      problems: [
+        { place: "", message: `is nested more than ${MAX_DEPTH} levels deep. See the form in the documentation.` },
+      ],
+    };
   }
   const lines = new LineCounter();
   // The library's own look for equal keys takes time in proportion to the square of their number.
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, stringKeys: true, uniqueKeys: false });
+  const document = parseDocument(text, {
+    lineCounter: lines,
+    prettyErrors: false,
+    stringKeys: true,
+    uniqueKeys: false,
+  });
   const at = (offset: number): string => {
     const { line, col } = lines.linePos(offset);
     return `line ${line}, column ${col}`;
   };
   const problems: Problem[] = [
-    ...document.errors.map(({ code, pos }) => ({ place: at(pos[0]), message: SYNTAX[code] ?? `is not well-formed YAML (${code}).` })),
-    ...document.warnings.map(({ pos }) => ({ place: at(pos[0]), message: "has a tag that YAML does not define. Take it out." })),
+    ...document.errors.map(({ code, pos }) => ({
+      place: at(pos[0]),
+      message: SYNTAX[code] ?? `is not well-formed YAML (${code}).`,
+    })),
+    ...document.warnings.map(({ pos }) => ({
+      place: at(pos[0]),
+      message: "has a tag that YAML does not define. Take it out.",
+    })),
     ...refusals(document, at),
   ];
   return { value: problems.length === 0 ? document.toJS() : null, problems };
@@ -59,7 +75,8 @@ function refusals(document: Document.Parsed, at: (offset: number) => string): Pr
     const seen = new Set<unknown>();
     for (const { key } of node.items) {
       if (!isScalar(key)) continue;
-      if (seen.has(key.value)) problems.push({ place: place(key), message: "is a key that this mapping has already. Keep one." });
+      if (seen.has(key.value))
+        problems.push({ place: place(key), message: "is a key that this mapping has already. Keep one." });
       seen.add(key.value);
     }
   });

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { AddressReader } from "../contract/address.js";
 import { acceptRequestId } from "../contract/request-id.js";
 import { type Clock, failure, type Outcome, type Verifier } from "../contract/verifier.js";
 import { Secret } from "../contract/secret.js";
@@ -20,7 +21,7 @@ export interface FaceCall {
   readonly face: string;
   readonly realm: string;
   readonly requestId: string;
-  /** The peer's address; empty for a socket file. */
+  /** The caller's address; empty for a socket file. */
   readonly address: string;
   readonly method: string;
   readonly status: number;
@@ -46,6 +47,8 @@ export interface HandlerOptions {
   /** `limits.request`, milliseconds. */
   readonly requestTimeout: number;
   readonly observer: GatewayObserver;
+  /** Where a call came from. */
+  readonly addressOf: AddressReader;
 }
 
 /** A plain node:http handler. */
@@ -53,12 +56,12 @@ export type Handler = (req: IncomingMessage, res: ServerResponse) => void;
 
 /** Serves a face: reads the vendor's request, asks the verifier, writes the vendor's answer. */
 export function faceHandler({ name, realm, face }: ServedFace, options: HandlerOptions): Handler {
-  const { verifier, clock, bodyLimit, requestTimeout, observer } = options;
+  const { verifier, clock, bodyLimit, requestTimeout, observer, addressOf } = options;
 
   async function serve(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const started = clock();
     const requestId = acceptRequestId(req.headers["x-request-id"]);
-    const address = req.socket.remoteAddress ?? "";
+    const address = addressOf(req.socket.remoteAddress ?? "", req.headersDistinct["x-forwarded-for"]?.join(","));
     const context = { requestId, address, deadline: started + requestTimeout };
     let outcome: Outcome | undefined;
     const ask: Ask = async ({ token, credential }) => {

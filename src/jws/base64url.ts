@@ -1,7 +1,7 @@
 /**
  * Decodes base64url without padding (RFC 7515 section 2), one spelling for each sequence of bytes.
  *
- * Padding, `+` and `/`, white space, non-ASCII, a length that no bytes have and spare bits that are not zero are refused.
+ * Padding, `+` and `/`, white space, non-ASCII, a length that no bytes have and spare bits other than zero are refused.
  *
  * @returns the bytes, none for an empty text; undefined where the text is not the canonical one
  */

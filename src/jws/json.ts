@@ -1,7 +1,5 @@
 import { isUtf8 } from "node:buffer";
 
-export { memberText } from "./member-text.js";
-
 /**
  * A JSON object as `readObject` made it. Its members may have any name, `__proto__` and `constructor` among them: look
  * at them with {@link member} alone.
@@ -27,8 +25,8 @@ export function member(object: JsonObject, name: string): unknown {
 
 /**
  * Reads a JSON object strictly (RFC 8259, I-JSON of RFC 7493): UTF-8 without a byte order mark, no member twice at any
- * level, however it is spelt, finite numbers, no lone surrogates, at most {@link MAX_DEPTH} levels and {@link MAX_ITEMS}
- * members and elements. Takes time in proportion to the bytes, and no stack for what is too deep.
+ * level, however it is spelt, finite numbers, no lone surrogates, at most {@link MAX_DEPTH} levels and
+ * {@link MAX_ITEMS} members and elements. Takes time in proportion to the bytes, and no stack for what is too deep.
  *
  * @returns undefined for anything else
  */

@@ -11,8 +11,8 @@ export interface LoadOptions {
   /** The `kid` of the key; undefined: what the key says, or else none. */
   readonly kid?: string | undefined;
   /**
-   * What to do with a key without `alg` that several of the realm's algorithms fit: refuse it ("error", the default, for
-   * keys of the configuration), or take the first of them ("first", for keys of the network).
+   * What to do with a key without `alg` that several of the realm's algorithms fit: refuse it ("error", the default,
+   * for keys of the configuration), or take the first of them ("first", for keys of the network).
    */
   readonly several?: "error" | "first" | undefined;
 }
@@ -31,9 +31,12 @@ export function askedAlgorithm(options: LoadOptions, stated: string | undefined)
   const asked = alg ?? stated;
   if (asked === undefined) return undefined;
   if (isAlgorithm(asked) && algorithms.includes(asked)) return asked;
-  throw new KeyError(`the key is for ${quoted(asked)}, which is not among the realm's algorithms: ${list(algorithms)}`, {
-    foreign: true,
-  });
+  throw new KeyError(
+    `the key is for ${quoted(asked)}, which is not among the realm's algorithms: ${list(algorithms)}`,
+    {
+      foreign: true,
+    },
+  );
 }
 
 /**

@@ -12,7 +12,8 @@ const P = 2n ** 255n - 19n;
 export function ed25519Fault(bytes: Buffer): string | undefined {
   if (bytes.length !== 32) return `the Ed25519 key has ${bytes.length} bytes: it must have 32`;
   const y = BigInt.asUintN(255, BigInt(`0x${Buffer.from(bytes).reverse().toString("hex")}`));
-  if (hasSmallOrder(y % P)) return "the Ed25519 key is a point of small order, by which anybody can sign: make a new key";
+  if (hasSmallOrder(y % P))
+    return "the Ed25519 key is a point of small order, by which anybody can sign: make a new key";
   if (y >= P) return "the Ed25519 key is not in its canonical form: export the key anew";
   if (!isOnCurve(y)) return "the Ed25519 key is not a point of the curve: export the key anew";
   return undefined;

@@ -41,8 +41,8 @@ export class KeySet {
   }
 
   /**
-   * The keys to try on a token, in order, at most {@link MAX_TRIES}: those of its `kid`, then those without a `kid`; for
-   * a token without one, every key of the algorithm. Makes nothing: the same list for the same question.
+   * The keys to try on a token, in order, at most {@link MAX_TRIES}: those of its `kid`, then those without a `kid`;
+   * for a token without one, every key of the algorithm. Makes nothing: the same list for the same question.
    */
   select(kid: string | undefined, algorithm: Algorithm): readonly VerificationKey[] {
     const shelf = this.#shelves.get(algorithm);

@@ -20,7 +20,9 @@ export function chooseKid(configured: string | undefined, stated: unknown): stri
   checkKid(configured);
   checkKid(stated);
   if (configured !== undefined && stated !== undefined && configured !== stated) {
-    throw new KeyError(`the key's "kid" is ${quoted(stated)}, but ${quoted(configured)} is configured: make them agree`);
+    throw new KeyError(
+      `the key's "kid" is ${quoted(stated)}, but ${quoted(configured)} is configured: make them agree`,
+    );
   }
   return configured ?? stated;
 }

@@ -87,7 +87,9 @@ function publicKey(members: JsonObject, kty: string): KeyObject {
   try {
     return createPublicKey({ key: jwk, format: "jwk" });
   } catch {
-    throw new KeyError(`the members of the ${kind} key are no key, as a point that is not on its curve: export it anew`);
+    throw new KeyError(
+      `the members of the ${kind} key are no key, as a point that is not on its curve: export it anew`,
+    );
   }
 }
 
@@ -99,7 +101,9 @@ function part(members: JsonObject, name: string, width: number): Buffer {
   }
   if (width === 0 ? bytes.length > 0 : bytes.length === width) return bytes;
   const wanted = width === 0 ? "at least one" : width;
-  throw new KeyError(`the JWK's member "${name}" has ${bytes.length} bytes, it must have ${wanted}: export the key anew`);
+  throw new KeyError(
+    `the JWK's member "${name}" has ${bytes.length} bytes, it must have ${wanted}: export the key anew`,
+  );
 }
 
 function text(members: JsonObject, name: string): string {

@@ -13,8 +13,8 @@ export interface LeftOut {
   /** What is wrong and what would be right; holds no key material. */
   readonly why: string;
   /**
-   * True where the key is at fault: an error in a configuration, a warning for a fetched set. False where it is only set
-   * aside, for it is meant for another algorithm or use, or stands there twice.
+   * True where the key is at fault: an error in a configuration, a warning for a fetched set. False where it is only
+   * set aside, for it is meant for another algorithm or use, or stands there twice.
    */
   readonly refused: boolean;
 }
@@ -41,7 +41,10 @@ interface Found {
  * @param doc as JSON.parse made it; may be anything
  * @throws KeyError where it is no key set at all
  */
-export function loadJwks(doc: unknown, { algorithms, several }: Pick<LoadOptions, "algorithms" | "several">): LoadedSet {
+export function loadJwks(
+  doc: unknown,
+  { algorithms, several }: Pick<LoadOptions, "algorithms" | "several">,
+): LoadedSet {
   const list = typeof doc === "object" && doc !== null ? member(doc as JsonObject, "keys") : undefined;
   if (!Array.isArray(list)) throw new KeyError('this is not a JWK Set: give an object as {"keys": [...]}');
   const found: Found[] = [];
@@ -63,7 +66,9 @@ export function loadJwks(doc: unknown, { algorithms, several }: Pick<LoadOptions
 
 function refuseSymmetric(jwk: unknown): void {
   if (typeof jwk === "object" && jwk !== null && member(jwk as JsonObject, "kty") === "oct") {
-    throw new KeyError('a symmetric key (kty "oct") in a set of public keys: take it out, and replace it if others saw it');
+    throw new KeyError(
+      'a symmetric key (kty "oct") in a set of public keys: take it out, and replace it if others saw it',
+    );
   }
 }
 

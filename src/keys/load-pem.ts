@@ -20,7 +20,8 @@ const CURES: readonly (readonly [label: RegExp, what: string, cure: string])[] =
 /**
  * Loads a public key from PEM: exactly one block `PUBLIC KEY` (SPKI, RFC 7468 section 13).
  *
- * @throws KeyError for anything else, with the command that makes it right, and for a key that is weak or fits no algorithm
+ * @throws KeyError for anything else, with the command that makes it right, and for a key that is weak or fits no
+ * algorithm
  */
 export function loadPem(pem: string, options: LoadOptions): VerificationKey {
   const kid = chooseKid(options.kid, undefined);
@@ -36,13 +37,16 @@ function readPem(pem: string): KeyObject {
   }
   const cure = CURES.find(([pattern]) => labels.some((each) => pattern.test(each)));
   if (cure !== undefined) throw new KeyError(`this is ${cure[1]}: ${cure[2]}`);
-  if (labels.length > 1) throw new KeyError(`the PEM text holds ${labels.length} blocks: give one public key for each entry`);
+  if (labels.length > 1)
+    throw new KeyError(`the PEM text holds ${labels.length} blocks: give one public key for each entry`);
   if (label !== "PUBLIC KEY") throw new KeyError("the PEM text holds no public key: give a block PUBLIC KEY");
   // Lines may be of any length and end in any way.
-  const body = /-----BEGINPUBLICKEY-----([A-Za-z0-9+/]+={0,2})-----ENDPUBLICKEY-----/.exec(pem.replace(/\s+/g, ""))?.[1];
+  const body = /-----BEGINPUBLICKEY-----([A-Za-z0-9+/]+={0,2})-----ENDPUBLICKEY-----/.exec(
+    pem.replace(/\s+/g, ""),
+  )?.[1];
   const key = body === undefined ? undefined : readSpki(Buffer.from(body, "base64"));
   if (key !== undefined) return key;
   throw new KeyError(
-    "the PEM text cannot be read as a public key (cut short, changed, or a point that is not on its curve): export it anew",
+    "the PEM text cannot be read as a public key (cut short, changed, or a point not on its curve): export it anew",
   );
 }

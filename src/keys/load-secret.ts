@@ -18,8 +18,8 @@ export interface SecretOptions {
  * Loads the secret of an HMAC algorithm.
  *
  * @param secret the bytes themselves, or a text that stands for its UTF-8 bytes
- * @throws KeyError where it is too short, or is the text or the DER of a key: whoever verifies HMACs by something public
- * lets everybody sign
+ * @throws KeyError where it is too short, or is the text or the DER of a key: whoever verifies HMACs by something
+ * public lets everybody sign
  */
 export function loadSecret(secret: string | Buffer, { algorithm, kid, minBytes }: SecretOptions): VerificationKey {
   const { minSecretBytes }: AlgorithmRow = ALGORITHMS[algorithm];
@@ -32,7 +32,7 @@ export function loadSecret(secret: string | Buffer, { algorithm, kid, minBytes }
   const least = Math.max(1, minBytes ?? minSecretBytes);
   if (bytes.length < least) {
     throw new KeyError(
-      `the secret has ${bytes.length} bytes, ${algorithm} needs at least ${least}: draw one with openssl rand -base64 ${least}`,
+      `the secret has ${bytes.length} bytes, ${algorithm} needs at least ${least}: make one by openssl rand -base64 ${least}`,
     );
   }
   return { algorithm, kid, key: createSecretKey(bytes), label: `secret of ${bytes.length} bytes` };
@@ -44,7 +44,7 @@ function refusePublicText(bytes: Buffer): void {
   if (text.includes("-----BEGIN")) {
     throw new KeyError('the secret is the text of a PEM file: give a public key as "pem" or "pemFile"');
   }
-  if (/^\s*\{[^]*"kty"/.test(text)) throw new KeyError('the secret is the text of a JWK: give it as "jwk"');
+  if (/^\s*\{.*"kty"/s.test(text)) throw new KeyError('the secret is the text of a JWK: give it as "jwk"');
   if (isDer(bytes)) throw new KeyError('the secret is a public key in DER: give it as "pem", with its algorithm');
 }
 

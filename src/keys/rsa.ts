@@ -19,7 +19,7 @@ export function rsaFault(n: bigint, e: bigint): string | undefined {
   if (n % 2n === 0n) return "the RSA key's modulus is even, so it is none: export the key anew";
   if (e < 3n || e % 2n === 0n) return "the RSA key's exponent is even or less than 3: make a key with 65537";
   if (bitLength(e) > MAX_EXPONENT_BITS) {
-    return `the RSA key's exponent has ${bitLength(e)} bits, at most ${MAX_EXPONENT_BITS} are taken: make a key with 65537`;
+    return `the RSA key's exponent has ${bitLength(e)} bits, more than ${MAX_EXPONENT_BITS}: make a key with 65537`;
   }
   if (isRoca(n)) return "the RSA key can be factored (ROCA, CVE-2017-15361): make a new one by other means";
   return undefined;

@@ -3,11 +3,11 @@ import { KeySet } from "./key-set.js";
 
 /** Where a realm's keys come from, and how fresh they are. All times are in milliseconds since 1970. */
 export interface KeySource {
-  /** The keys that are trusted now; undefined: none is usable yet, or no longer. The same set as long as nothing changed. */
+  /** The keys trusted now; undefined: none is usable yet, or no longer. The same object as long as nothing changed. */
   current(now: number): KeySet | undefined;
   /**
-   * Has the keys fetched where that may help: none are usable, or none has this `kid`. Neither rejects nor says what came
-   * of it: look at {@link current} again.
+   * Has the keys fetched where that may help: none are usable, or none has this `kid`. Neither rejects nor says what
+   * came of it: look at {@link current} again.
    *
    * @param kid the one that is sought; undefined: any keys
    * @param deadline when waiting is of no more use

@@ -4,7 +4,7 @@ import { KeyError } from "./key-error.js";
 /** OBJECT IDENTIFIER id-ecPublicKey (RFC 5480 section 2.1.1). */
 const EC_PUBLIC_KEY = Buffer.from("06072a8648ce3d0201", "hex");
 
-/** A SubjectPublicKeyInfo that names P-256, P-384 or P-521 and holds a point that is not the one at infinity; in hex. */
+/** In hex, a SubjectPublicKeyInfo that names P-256, P-384 or P-521 and holds a point other than that at infinity. */
 const EC_BY_NAME =
   /^30(81)?..30..06072a8648ce3d0201(06082a8648ce3d030107|06052b81040022|06052b81040023)03(81)?..000[234]/;
 
@@ -18,7 +18,7 @@ export function readSpki(der: Buffer): KeyObject | undefined {
   // Looked at before node:crypto does: Node 20 ends the whole process over the details of a point at infinity.
   if (der.includes(EC_PUBLIC_KEY) && !EC_BY_NAME.test(der.toString("hex"))) {
     throw new KeyError(
-      "the EC key is not a point on P-256, P-384 or P-521, given by name: make one with openssl ecparam -name prime256v1 -genkey",
+      "the EC key is not a point on P-256, P-384 or P-521, given by name: make one by openssl ecparam -name prime256v1 -genkey",
     );
   }
   try {

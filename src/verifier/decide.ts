@@ -1,9 +1,9 @@
 import { CheckResult } from "../../gen/tokenverifier/v1/token_verifier.js";
 import { reasonMessage, reasonNumber } from "../contract/reasons.js";
 import { type Check, type Evidence, failure, type Outcome, type Rejected, type VerificationRequest, type Verified } from "../contract/verifier.js";
+import type { Fact } from "./facts.js";
 import type { Caller, Realm, Rule } from "./realm.js";
 import { caller, explainable, key, revocation, shape, signature, subject } from "./stages.js";
-import { timestamp } from "./token.js";
 import { type Case, type Lack, reject, type Stage, type View } from "./view.js";
 
 /** An outcome, or what is lacking for one. */
@@ -97,23 +97,25 @@ function verified(c: Case, checks: readonly Check[]): Outcome {
   const verdict: Verified = {
     kind: "verified",
     token: fact.token,
-    encodedToken: fact.encodedToken,
     principal: c.principal ?? fact.principal,
-    evidence: evidence(c),
+    evidence: evidence(c, fact),
     checks,
   };
   return verdict;
 }
 
-function evidence({ realm, view, now, fact }: Case): Evidence {
+function evidence({ realm, view, now }: Case, fact: Fact): Evidence {
+  const { position } = view.directory;
   const age = realm.keys.age(now);
-  const { clockTolerance } = realm.policy;
-  const exp = fact?.claims["exp"];
-  return {
-    keySetAge: age === undefined ? undefined : { seconds: BigInt(Math.trunc(age / 1000)), nanos: 0 },
-    feedPosition: view.directory.position,
-    cacheableUntil: typeof exp === "number" ? timestamp(exp + clockTolerance) : undefined,
+  const seconds = age === undefined ? undefined : BigInt(Math.trunc(age / 1000));
+  const last = fact.evidence;
+  if (last?.feedPosition === position && last.keySetAge?.seconds === seconds) return last;
+  fact.evidence = {
+    keySetAge: seconds === undefined ? undefined : { seconds, nanos: 0 },
+    feedPosition: position,
+    cacheableUntil: fact.cacheableUntil,
   };
+  return fact.evidence;
 }
 
 /**

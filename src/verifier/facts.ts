@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
 import { LRUCache } from "lru-cache";
-import type { Principal, Token } from "../contract/verifier.js";
+import type { Timestamp } from "../../gen/google/protobuf/timestamp.js";
+import type { Evidence, Principal, Token } from "../contract/verifier.js";
 import type { JsonObject } from "../jws/json.js";
 import type { VerificationKey } from "../keys/key.js";
 import type { Realm } from "./realm.js";
@@ -14,21 +15,23 @@ export interface Fact {
   readonly header: JsonObject;
   readonly claims: JsonObject;
   readonly token: Token;
-  /** `token` as protobuf. */
-  readonly encodedToken: Uint8Array;
   /** Whom the claims name, where the realm's subject is read from the claims. */
   readonly principal: Principal | undefined;
+  /** The time at which the token expires for its realm, if it does. */
+  readonly cacheableUntil: Timestamp | undefined;
+  /** The evidence of the last call: the same object is given again as long as it says the same. */
+  evidence: Evidence | undefined;
 }
 
 /** What an entry costs besides the token's text: the map's entry, the objects and their strings' headers, in bytes. */
 const ENTRY_OVERHEAD = 1200;
 
 /**
- * An estimate of the memory that a fact holds, in bytes: the encoded token, the payload's text and the objects parsed
- * from it (measured: three to four times its length).
+ * An estimate of the memory that a fact holds, in bytes: the payload's text, its encoded copy and the objects parsed
+ * from it (three to four times its length).
  */
 function cost(fact: Fact): number {
-  return ENTRY_OVERHEAD + fact.encodedToken.byteLength + fact.token.payload.length * 5;
+  return ENTRY_OVERHEAD + fact.token.payload.length * 6;
 }
 
 /** The digest under which a token's fact is kept: SHA-256 over its exact bytes. A token that is no ASCII has none: it never verifies. */

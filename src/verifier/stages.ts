@@ -4,7 +4,7 @@ import { type Algorithm, verifySignature } from "../jws/algorithms.js";
 import { member } from "../jws/json.js";
 import { readJwt } from "../jws/reader.js";
 import type { VerificationKey } from "../keys/key.js";
-import { encodeToken, tokenMessage } from "./token.js";
+import { timestamp, tokenMessage } from "./token.js";
 import { type Fact, tokenDigest } from "./facts.js";
 import type { Callers } from "./realm.js";
 import { type Case, lacks, reject, type Stop } from "./view.js";
@@ -97,15 +97,16 @@ export function signature(c: Case): Stop | undefined {
   const { signingInput, signature: bytes, payloadText } = c.unproven;
   const signer = c.candidates.find((one) => verifySignature(one.algorithm, one.key, signingInput, bytes));
   if (signer === undefined) return reject("SIGNATURE_INVALID");
-  const token = tokenMessage(c.header, c.claims, payloadText);
-  const { subject } = c.realm.policy;
+  const { subject, clockTolerance } = c.realm.policy;
+  const exp = member(c.claims, "exp");
   const fact: Fact = {
     key: signer,
     header: c.header,
     claims: c.claims,
-    token,
-    encodedToken: encodeToken(token),
+    token: tokenMessage(c.header, c.claims, payloadText),
     principal: subject.from === "claims" ? subject.read(c.claims, c.caller) : undefined,
+    cacheableUntil: typeof exp === "number" ? timestamp(exp + clockTolerance) : undefined,
+    evidence: undefined,
   };
   c.view.facts.set(c.realm, c.digest, fact);
   c.fact = fact;

@@ -1,5 +1,5 @@
 import type { Timestamp } from "../../gen/google/protobuf/timestamp.js";
-import { Token } from "../../gen/tokenverifier/v1/token_verifier.js";
+import type { Token } from "../contract/verifier.js";
 import { type JsonObject, member } from "../jws/json.js";
 import { isString, isTime } from "./rules.js";
 
@@ -18,11 +18,6 @@ export function tokenMessage(header: JsonObject, claims: JsonObject, payload: st
     algorithm: text(member(header, "alg")),
     payload,
   };
-}
-
-/** A token's message as protobuf: made once for each token, copied into each answer. */
-export function encodeToken(token: Token): Uint8Array {
-  return Token.encode(token).finish();
 }
 
 const text = (value: unknown): string => (isString(value) ? value : "");

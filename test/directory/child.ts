@@ -5,9 +5,13 @@ import { openSqliteDirectory } from "../../src/directory/sqlite/directory.js";
 import { masterKeys, NOW, putClient, putInstance, putUser } from "./support.js";
 
 const [task = "", path = "", count = "0"] = process.argv.slice(2);
-const say = (line: unknown): void => void writeSync(1, `${line}\n`);
-const open = (clock: () => number) => openSqliteDirectory({ path, masterKeys: masterKeys(1), clock, busyTimeout: 20_000 });
-const entries = Array.from({ length: Number(count) }, (_, n) => [putInstance(`i${n}`, `secret ${n}`), putUser(`i${n}`, "u")]).flat();
+const say = (line: string | number): void => void writeSync(1, `${line}\n`);
+const open = (clock: () => number) =>
+  openSqliteDirectory({ path, masterKeys: masterKeys(1), clock, busyTimeout: 20_000 });
+const entries = Array.from({ length: Number(count) }, (_, n) => [
+  putInstance(`i${n}`, `secret ${n}`),
+  putUser(`i${n}`, "u"),
+]).flat();
 const die = (): number => {
   process.kill(process.pid, "SIGKILL");
   return 0;
@@ -24,7 +28,8 @@ const TASKS: Record<string, () => Promise<void>> = {
   /** The same without end. */
   async writeOn() {
     const directory = open(() => NOW);
-    for (let n = 0; ; n++) say((await directory.apply([putClient(`client ${n}`, "a secret of a client")], "child")).number);
+    for (let n = 0; ; n++)
+      say((await directory.apply([putClient(`client ${n}`, "a secret of a client")], "child")).number);
   },
   /** Seeds, and dies in the middle of the transaction: the audit row asks for the time when all entries are in. */
   async dieInSeed() {
@@ -44,7 +49,7 @@ const TASKS: Record<string, () => Promise<void>> = {
       await directory.apply([{ kind: "seed", entries }], "child");
       say("seeded");
     } catch (error) {
-      say(error instanceof DirectoryError ? error.code : error);
+      say(error instanceof DirectoryError ? error.code : String(error));
     }
   },
 };

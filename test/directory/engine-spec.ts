@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { Secret } from "../../src/contract/secret.js";
 import type { Command } from "../../src/directory/commands.js";
 import type { Directory } from "../../src/directory/directory.js";
-import { putClient, putInstance, putUser, refusal, revoke, revokeDigest, NOW } from "./support.js";
+import { NOW, putClient, putInstance, putUser, refusal, revoke, revokeDigest } from "./support.js";
 
 /** A store of one engine, for one test. */
 export interface EngineBench {
@@ -229,7 +229,11 @@ export function specifyDirectory(engine: string, start: () => EngineBench): void
       const jane = { email: "jane@example.com", name: "Jane", avatarUrl: "https://a.example/j", provider: "google" };
 
       it("have what was put, absent members being null", async () => {
-        await apply(putInstance("i", "k"), putUser("i", "jane", jane), putUser("i", "joe", { email: "", name: "a\nb" }));
+        await apply(
+          putInstance("i", "k"),
+          putUser("i", "jane", jane),
+          putUser("i", "joe", { email: "", name: "a\nb" }),
+        );
         expect((await directory.user("i", "jane")).value).to.deep.equal({ instanceId: "i", id: "jane", ...jane });
         expect((await directory.user("i", "joe")).value).to.deep.equal({
           instanceId: "i",
@@ -250,7 +254,11 @@ export function specifyDirectory(engine: string, start: () => EngineBench): void
       it("are those of one instance", async () => {
         await apply(putInstance("i", "k"), putInstance("j", "l"), putUser("i", "u"));
         expect((await directory.user("j", "u")).value).to.equal(null);
-        await refusal(apply({ kind: "removeUser", instanceId: "j", id: "u" }), "not-found", /no user "u" in the instance "j"/);
+        await refusal(
+          apply({ kind: "removeUser", instanceId: "j", id: "u" }),
+          "not-found",
+          /no user "u" in the instance "j"/,
+        );
         expect((await directory.user("i", "u")).value?.id).to.equal("u");
       });
     });
@@ -276,7 +284,11 @@ export function specifyDirectory(engine: string, start: () => EngineBench): void
 
     describe("revocations", () => {
       it("are given back whole", async () => {
-        const position = await apply(revoke("r", "j", 1_900_000_000), revoke("s", "j"), revokeDigest("d", 1_900_000_001));
+        const position = await apply(
+          revoke("r", "j", 1_900_000_000),
+          revoke("s", "j"),
+          revokeDigest("d", 1_900_000_001),
+        );
         const { value, position: at } = await directory.revocations();
         expect(at).to.deep.equal(position);
         expect(value).to.have.deep.members([
@@ -293,7 +305,12 @@ export function specifyDirectory(engine: string, start: () => EngineBench): void
         ["an end does not shorten what is for good", undefined, 1_900_000_000, null],
       ] as const) {
         it(`given twice: ${name}`, async () => {
-          await apply(revoke("r", "j", first), revoke("r", "j", second), revokeDigest("d", first), revokeDigest("d", second));
+          await apply(
+            revoke("r", "j", first),
+            revoke("r", "j", second),
+            revokeDigest("d", first),
+            revokeDigest("d", second),
+          );
           const { value } = await directory.revocations();
           expect(value.map(({ until }) => until)).to.deep.equal([holds, holds]);
         });
@@ -301,7 +318,11 @@ export function specifyDirectory(engine: string, start: () => EngineBench): void
 
       it("are forgotten a day after their end, when another is written", async () => {
         const seconds = NOW / 1000;
-        await apply(revoke("r", "long over", seconds - 86_400), revoke("r", "just over", seconds - 86_399), revoke("r", "new"));
+        await apply(
+          revoke("r", "long over", seconds - 86_400),
+          revoke("r", "just over", seconds - 86_399),
+          revoke("r", "new"),
+        );
         const { value } = await directory.revocations();
         expect(value.map(({ token }) => token.jti)).to.have.members(["just over", "new"]);
       });
@@ -349,7 +370,11 @@ export function specifyDirectory(engine: string, start: () => EngineBench): void
       it("is refused: describing texts with NUL or lone surrogates", async () => {
         for (const text of ["\0", "\ud800", "x".repeat(2049)]) {
           for (const member of ["email", "name", "avatarUrl", "provider"] as const) {
-            await refusal(apply(putUser("i", "u", { [member]: text })), "invalid", new RegExp(`The ${member} of the user "u"`));
+            await refusal(
+              apply(putUser("i", "u", { [member]: text })),
+              "invalid",
+              new RegExp(`The ${member} of the user "u"`),
+            );
           }
         }
       });
@@ -358,7 +383,11 @@ export function specifyDirectory(engine: string, start: () => EngineBench): void
         refusal(apply(putInstance("i")), "invalid", /has no secret key/));
 
       it("is refused: a secret key that is a public key, and its text is not in the error", async () => {
-        const { message } = await refusal(apply(putInstance("i", '{"kty":"RSA","n":"abc"}')), "invalid", /"i" is refused/);
+        const { message } = await refusal(
+          apply(putInstance("i", '{"kty":"RSA","n":"abc"}')),
+          "invalid",
+          /"i" is refused/,
+        );
         expect(message).not.to.include("abc");
       });
 

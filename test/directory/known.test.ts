@@ -67,7 +67,11 @@ describe("the directory in memory", () => {
 
   describe("look-ups", () => {
     beforeEach(async () => {
-      await apply(putInstance("i", "key one", "key two"), putUser("i", "u", { name: "Jane" }), putClient("c", "the secret"));
+      await apply(
+        putInstance("i", "key one", "key two"),
+        putUser("i", "u", { name: "Jane" }),
+        putClient("c", "the secret"),
+      );
       await known.follow();
     });
 
@@ -101,7 +105,10 @@ describe("the directory in memory", () => {
       await learn(ofInstance("key one"));
       const keys = known.instance(secret("key one"))?.keys ?? [];
       const mac = (key: Parameters<typeof createHmac>[1]) => createHmac("sha256", key).update("x").digest("hex");
-      expect(keys.map(({ algorithm, kid }) => [algorithm, kid])).to.deep.equal([["HS256", undefined], ["HS256", undefined]]);
+      expect(keys.map(({ algorithm, kid }) => [algorithm, kid])).to.deep.equal([
+        ["HS256", undefined],
+        ["HS256", undefined],
+      ]);
       expect(keys.map(({ key }) => mac(key))).to.deep.equal([mac("key one"), mac("key two")]);
     });
 
@@ -153,7 +160,12 @@ describe("the directory in memory", () => {
         known.client(id, secret(text));
         return used;
       };
-      expect([cost("c", "the secret"), cost("c", "wrong"), cost("nobody", "the secret"), cost("\ud800", "x")]).to.deep.equal([1, 1, 1, 1]);
+      expect([
+        cost("c", "the secret"),
+        cost("c", "wrong"),
+        cost("nobody", "the secret"),
+        cost("\ud800", "x"),
+      ]).to.deep.equal([1, 1, 1, 1]);
     });
   });
 
@@ -175,7 +187,17 @@ describe("the directory in memory", () => {
   });
 
   describe("after a change", () => {
-    const everything = [ofInstance("key of i"), ofInstance("key of j"), ofInstance("nobody's"), ofClient("c"), ofClient("d"), ofClient("nobody"), ofUser("i", "u"), ofUser("j", "u"), ofUser("i", "nobody")];
+    const everything = [
+      ofInstance("key of i"),
+      ofInstance("key of j"),
+      ofInstance("nobody's"),
+      ofClient("c"),
+      ofClient("d"),
+      ofClient("nobody"),
+      ofUser("i", "u"),
+      ofUser("j", "u"),
+      ofUser("i", "nobody"),
+    ];
     const state = () => ({
       i: known.instance(secret("key of i"))?.id,
       j: known.instance(secret("key of j"))?.id,
@@ -191,7 +213,14 @@ describe("the directory in memory", () => {
     const dropped = undefined;
 
     beforeEach(async () => {
-      await apply(putInstance("i", "key of i"), putInstance("j", "key of j"), putUser("i", "u"), putUser("j", "u"), putClient("c", "the secret"), putClient("d", "the secret"));
+      await apply(
+        putInstance("i", "key of i"),
+        putInstance("j", "key of j"),
+        putUser("i", "u"),
+        putUser("j", "u"),
+        putClient("c", "the secret"),
+        putClient("d", "the secret"),
+      );
       await known.follow();
       for (const lack of everything) await learn(lack);
       expect(state()).to.deep.equal(all);
@@ -208,7 +237,10 @@ describe("the directory in memory", () => {
 
     for (const [command, gone] of [
       [putInstance("i", "key of i"), { i: dropped, nobodys: dropped, iu: dropped, iNobody: dropped }],
-      [{ kind: "removeInstance", id: "i" }, { i: dropped, nobodys: dropped, iu: dropped, iNobody: dropped }],
+      [
+        { kind: "removeInstance", id: "i" },
+        { i: dropped, nobodys: dropped, iu: dropped, iNobody: dropped },
+      ],
       [putUser("i", "u", { name: "new" }), { iu: dropped }],
       [putUser("i", "nobody"), { iNobody: dropped }],
       [{ kind: "removeUser", instanceId: "i", id: "u" }, { iu: dropped }],
@@ -280,7 +312,10 @@ describe("the directory in memory", () => {
     });
 
     it("many pages of changes are followed in one step", async () => {
-      await apply(...Array.from({ length: 2_500 }, (_, n) => putClient(`many ${n}`, "s")), { kind: "removeClient", clientId: "c" });
+      await apply(...Array.from({ length: 2_500 }, (_, n) => putClient(`many ${n}`, "s")), {
+        kind: "removeClient",
+        clientId: "c",
+      });
       await known.follow();
       expect(state()).to.deep.equal({ ...all, c: dropped });
       expect(known.position).to.match(/\.2507$/);
@@ -442,7 +477,13 @@ describe("the directory in memory", () => {
       expect(known.isRevoked("r", "j", noDigest)).to.equal(false);
       await known.follow();
       expect(known.isRevoked("r", "j", noDigest)).to.equal(true);
-      for (const [realm, jti] of [["s", "j"], ["r", "k"], ["r", undefined], ["rj", ""], ["", "rj"]] as const) {
+      for (const [realm, jti] of [
+        ["s", "j"],
+        ["r", "k"],
+        ["r", undefined],
+        ["rj", ""],
+        ["", "rj"],
+      ] as const) {
         expect(known.isRevoked(realm, jti, noDigest)).to.equal(false);
       }
     });
@@ -548,7 +589,18 @@ describe("the directory in memory", () => {
 
   describe("loads", () => {
     it("are shared by all who wait for the same thing, and by no others", async () => {
-      await Promise.all([ofUser("i", "u"), ofUser("i", "u"), ofUser("iu", ""), ofUser("i", "v"), ofClient("c"), ofClient("c"), ofInstance("k"), ofInstance("k")].map(learn));
+      await Promise.all(
+        [
+          ofUser("i", "u"),
+          ofUser("i", "u"),
+          ofUser("iu", ""),
+          ofUser("i", "v"),
+          ofClient("c"),
+          ofClient("c"),
+          ofInstance("k"),
+          ofInstance("k"),
+        ].map(learn),
+      );
       expect(stage.calls.filter((call) => call === "user")).to.have.length(3);
       expect(stage.calls.filter((call) => call === "client")).to.have.length(1);
       expect(stage.calls.filter((call) => call === "instance")).to.have.length(1);
@@ -575,24 +627,38 @@ describe("the directory in memory", () => {
     const bounds = { known: 3, unknown: 2 };
     beforeEach(async () => {
       known = remember({ bounds: { instances: bounds, clients: bounds, users: bounds } });
-      await apply(...[1, 2, 3, 4].flatMap((n) => [putInstance(`i${n}`, `key ${n}`, `other key ${n}`), putUser(`i${n}`, "u"), putClient(`c${n}`, "s")]));
+      await apply(
+        ...[1, 2, 3, 4].flatMap((n) => [
+          putInstance(`i${n}`, `key ${n}`, `other key ${n}`),
+          putUser(`i${n}`, "u"),
+          putClient(`c${n}`, "s"),
+        ]),
+      );
       await known.follow();
     });
 
     it("forget what was least recently used", async () => {
-      for (const n of [1, 2, 3]) for (const lack of [ofInstance(`key ${n}`), ofUser(`i${n}`, "u"), ofClient(`c${n}`)]) await learn(lack);
+      for (const n of [1, 2, 3])
+        for (const lack of [ofInstance(`key ${n}`), ofUser(`i${n}`, "u"), ofClient(`c${n}`)]) await learn(lack);
       known.instance(secret("other key 1"));
       known.user("i1", "u");
       known.client("c1", secret("s"));
       for (const lack of [ofInstance("key 4"), ofUser("i4", "u"), ofClient("c4")]) await learn(lack);
-      const found = [1, 2, 3, 4].map((n) => [known.instance(secret(`key ${n}`))?.id, known.instance(secret(`other key ${n}`))?.id, known.user(`i${n}`, "u")?.id, known.client(`c${n}`, secret("s"))?.clientId]);
+      const found = [1, 2, 3, 4].map((n) => [
+        known.instance(secret(`key ${n}`))?.id,
+        known.instance(secret(`other key ${n}`))?.id,
+        known.user(`i${n}`, "u")?.id,
+        known.client(`c${n}`, secret("s"))?.clientId,
+      ]);
       const gone = [undefined, undefined, undefined, undefined];
       expect(found).to.deep.equal([["i1", "i1", "u", "c1"], gone, ["i3", "i3", "u", "c3"], ["i4", "i4", "u", "c4"]]);
     });
 
     it("keep a flood of what does not exist from driving out what does", async () => {
-      for (const n of [1, 2, 3]) for (const lack of [ofInstance(`key ${n}`), ofUser(`i${n}`, "u"), ofClient(`c${n}`)]) await learn(lack);
-      for (let n = 0; n < 50; n++) for (const lack of [ofInstance(`x${n}`), ofUser("i1", `x${n}`), ofClient(`x${n}`)]) await learn(lack);
+      for (const n of [1, 2, 3])
+        for (const lack of [ofInstance(`key ${n}`), ofUser(`i${n}`, "u"), ofClient(`c${n}`)]) await learn(lack);
+      for (let n = 0; n < 50; n++)
+        for (const lack of [ofInstance(`x${n}`), ofUser("i1", `x${n}`), ofClient(`x${n}`)]) await learn(lack);
       for (const n of [1, 2, 3]) expect(known.instance(secret(`key ${n}`))?.id).to.equal(`i${n}`);
       expect([known.instance(secret("x47")), known.instance(secret("x48"))]).to.deep.equal([undefined, null]);
     });

@@ -66,8 +66,10 @@ describe("entries", () => {
 
 describe("what an id may be", () => {
   it("is 1 to so many UTF-16 code units without control characters or lone surrogates", () => {
-    for (const good of ["a", " ", "é", "\u{1F600}", "\u2028", "x".repeat(10)]) expect(isId(good, 10), good).to.equal(true);
-    for (const bad of ["", "\0", "\n", "\u0085", "\ud83d", "\ude00\ud83d", "x".repeat(11)]) expect(isId(bad, 10)).to.equal(false);
+    for (const good of ["a", " ", "é", "\u{1F600}", "\u2028", "x".repeat(10)])
+      expect(isId(good, 10), good).to.equal(true);
+    for (const bad of ["", "\0", "\n", "\u0085", "\ud83d", "\ude00\ud83d", "x".repeat(11)])
+      expect(isId(bad, 10)).to.equal(false);
   });
 
   it("comes out of UTF-8 as it went in", () => {
@@ -139,7 +141,11 @@ describe("loads under way", () => {
     const loads = new Loads(() => 0, 1);
     const first = loads.run("a", Number.POSITIVE_INFINITY, () => passed);
     const second = loads.run("a", Number.POSITIVE_INFINITY, () => passed);
-    await refusal(loads.run("b", Number.POSITIVE_INFINITY, () => passed), "unavailable", /1 loads .* under way/);
+    await refusal(
+      loads.run("b", Number.POSITIVE_INFINITY, () => passed),
+      "unavailable",
+      /1 loads .* under way/,
+    );
     open();
     await Promise.all([first, second]);
     await loads.run("b", Number.POSITIVE_INFINITY, () => passed);
@@ -148,7 +154,13 @@ describe("loads under way", () => {
   it("are not begun past the deadline", async () => {
     const loads = new Loads(() => 100, 1);
     let started = false;
-    await refusal(loads.run("a", 100, async () => void (started = true)), "unavailable", /in time/);
+    await refusal(
+      loads.run("a", 100, async () => {
+        started = true;
+      }),
+      "unavailable",
+      /in time/,
+    );
     expect(started).to.equal(false);
   });
 
@@ -156,7 +168,11 @@ describe("loads under way", () => {
     const { open, passed } = gate();
     const loads = new Loads(() => 0, 1);
     const patient = loads.run("a", Number.POSITIVE_INFINITY, () => passed);
-    await refusal(loads.run("a", 1, () => passed), "unavailable", /in time/);
+    await refusal(
+      loads.run("a", 1, () => passed),
+      "unavailable",
+      /in time/,
+    );
     open();
     await patient;
   });

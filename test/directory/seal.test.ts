@@ -42,12 +42,17 @@ describe("master keys", () => {
     ["spare bits", `${good.slice(0, 42)}d=`],
   ] as const) {
     it(`are refused when they are ${what}, by their place and not by their text`, async () => {
-      const { message } = await refusal(() => readMasterKeys([masterKeyText(1), new Secret(text)]), "unusable", /^masterKeys\[1\] is not 32 bytes/);
+      const { message } = await refusal(
+        () => readMasterKeys([masterKeyText(1), new Secret(text)]),
+        "unusable",
+        /^masterKeys\[1\] is not 32 bytes/,
+      );
       if (text !== "") expect(message).not.to.include(text.trim());
     });
   }
 
-  it("are refused when there is none", () => refusal(() => readMasterKeys([]), "unusable", /no master key.*openssl rand/));
+  it("are refused when there is none", () =>
+    refusal(() => readMasterKeys([]), "unusable", /no master key.*openssl rand/));
   it("are refused when one stands there twice", () => refusal(() => masterKeys(1, 2, 1), "unusable", /twice/));
 });
 
@@ -112,8 +117,22 @@ describe("a sealed value", () => {
 
   it("does not open when it is cut, empty or with a shorter tag", async () => {
     const parts = seal(masterKeys(1), new Secret("text"), place).split(".");
-    const short = [...parts.slice(0, 4), Buffer.from(parts[4] ?? "", "base64url").subarray(0, 4).toString("base64url")];
-    for (const sealed of ["", "v1", "....", "v1....", parts.slice(0, 4).join("."), short.join("."), [...parts, ""].join("."), ["v2", ...parts.slice(1)].join(".")]) {
+    const short = [
+      ...parts.slice(0, 4),
+      Buffer.from(parts[4] ?? "", "base64url")
+        .subarray(0, 4)
+        .toString("base64url"),
+    ];
+    for (const sealed of [
+      "",
+      "v1",
+      "....",
+      "v1....",
+      parts.slice(0, 4).join("."),
+      short.join("."),
+      [...parts, ""].join("."),
+      ["v2", ...parts.slice(1)].join("."),
+    ]) {
       const error = await refusal(() => unseal(masterKeys(1), sealed, place), "unusable", /is not of the form v1/);
       expect((error as SealError).keyId).to.equal(undefined);
     }
@@ -122,7 +141,11 @@ describe("a sealed value", () => {
   it("opens under a previous master key, and under no other", async () => {
     const sealed = seal(masterKeys(1), new Secret("text"), place);
     expect(unseal(masterKeys(2, 1), sealed, place).reveal()).to.equal("text");
-    const error = await refusal(() => unseal(masterKeys(2, 3), sealed, place), "unusable", /Add that key to masterKeys/);
+    const error = await refusal(
+      () => unseal(masterKeys(2, 3), sealed, place),
+      "unusable",
+      /Add that key to masterKeys/,
+    );
     expect((error as SealError).keyId).to.equal(masterKeys(1).current.id);
     expect(error.message).to.include(masterKeys(2).current.id).and.to.include(masterKeys(3).current.id);
   });
@@ -133,7 +156,10 @@ describe("a sealed value", () => {
   });
 
   it("does not open under a key that only claims the id", async () => {
-    const sealed = seal(masterKeys(1), new Secret("text"), place).replace(masterKeys(1).current.id, masterKeys(2).current.id);
+    const sealed = seal(masterKeys(1), new Secret("text"), place).replace(
+      masterKeys(1).current.id,
+      masterKeys(2).current.id,
+    );
     await refusal(() => unseal(masterKeys(2), sealed, place), "unusable", /does not open/);
   });
 
@@ -171,14 +197,23 @@ describe("a digest", () => {
     fc.assert(
       fc.property(text, text, text, text, (id, one, otherId, other) => {
         const same = id === otherId && one === other;
-        const digests = [clientSecretDigest(key, id, new Secret(one)), clientSecretDigest(key, otherId, new Secret(other))] as const;
+        const digests = [
+          clientSecretDigest(key, id, new Secret(one)),
+          clientSecretDigest(key, otherId, new Secret(other)),
+        ] as const;
         expect(sameDigest(...digests)).to.equal(same);
         expect(sameDigest(digests[0], secretKeyDigest(key, new Secret(one)))).to.equal(false);
       }),
     );
-    expect(clientSecretDigest(key, "a", new Secret("bc"))).not.to.deep.equal(clientSecretDigest(key, "ab", new Secret("c")));
+    expect(clientSecretDigest(key, "a", new Secret("bc"))).not.to.deep.equal(
+      clientSecretDigest(key, "ab", new Secret("c")),
+    );
   });
 
   it("under a master key that is not at hand is an error that names it", () =>
-    refusal(() => masterKeyOf(masterKeys(1), "0123456789abcdef"), "unusable", /under the master key 0123456789abcdef, which is not configured/));
+    refusal(
+      () => masterKeyOf(masterKeys(1), "0123456789abcdef"),
+      "unusable",
+      /under the master key 0123456789abcdef, which is not configured/,
+    ));
 });

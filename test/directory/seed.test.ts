@@ -34,7 +34,9 @@ describe("a directory seed", () => {
     expect(entries.map(({ kind }) => kind)).to.deep.equal(["putInstance", "putUser", "putClient"]);
     const [instance, user, client] = entries;
     expect(instance).to.deep.include({ id: "inst_abc123", appId: "app_xyz789" });
-    expect(instance?.kind === "putInstance" && instance.secretKeys.map((key) => key.reveal())).to.deep.equal(["sk_live_0123456789abcdef"]);
+    expect(instance?.kind === "putInstance" && instance.secretKeys.map((key) => key.reveal())).to.deep.equal([
+      "sk_live_0123456789abcdef",
+    ]);
     expect(user).to.deep.equal({
       kind: "putUser",
       instanceId: "inst_abc123",
@@ -44,7 +46,10 @@ describe("a directory seed", () => {
       avatarUrl: "https://...",
       provider: "google",
     });
-    expect(client?.kind === "putClient" && [client.clientId, client.clientSecret.reveal()]).to.deep.equal(["vision-api-user", "abcdefghizklmnopponommnshfghzxxs"]);
+    expect(client?.kind === "putClient" && [client.clientId, client.clientSecret.reveal()]).to.deep.equal([
+      "vision-api-user",
+      "abcdefghizklmnopponommnshfghzxxs",
+    ]);
   });
 
   it("keeps secrets out of whatever is printed", () => {
@@ -52,11 +57,14 @@ describe("a directory seed", () => {
   });
 
   it("may be empty, or commented out", () => {
-    for (const text of ["", "# instances:\n", "{}", "instances: []", "clients: []\ninstances: []"]) expect(readSeed(text), text).to.deep.equal([]);
+    for (const text of ["", "# instances:\n", "{}", "instances: []", "clients: []\ninstances: []"])
+      expect(readSeed(text), text).to.deep.equal([]);
   });
 
   it("may leave out what describes a user, or say null", () => {
-    const [, u, v] = readSeed("instances: [{id: i, appId: a, secretKeys: [0123456789abcdefg], users: [{id: u}, {id: v, email: null, avatarUrl: ~}]}]");
+    const [, u, v] = readSeed(
+      "instances: [{id: i, appId: a, secretKeys: [0123456789abcdefg], users: [{id: u}, {id: v, email: null, avatarUrl: ~}]}]",
+    );
     const nothing = { kind: "putUser", instanceId: "i", email: null, name: null, avatarUrl: null, provider: null };
     expect(u).to.deep.equal({ ...nothing, id: "u" });
     expect(v).to.deep.equal({ ...nothing, id: "v" });
@@ -73,32 +81,112 @@ describe("a directory seed", () => {
     const cases: readonly (readonly [what: string, text: string, expected: readonly RegExp[]])[] = [
       ["an unknown member", "instance: []", [/^instance is no member that a seed has/]],
       ["an unknown member of an instance", instance(", name: x"), [/^instances\[0\]\.name is no member/]],
-      ["an unknown member of a user", instance(", users: [{id: u, mail: x}]"), [/^instances\[0\]\.users\[0\]\.mail is no member/]],
-      ["an unknown member of a client", "clients: [{clientId: c, clientSecret: 0123456789abcdefg, secret: x}]", [/^clients\[0\]\.secret is no member/]],
+      [
+        "an unknown member of a user",
+        instance(", users: [{id: u, mail: x}]"),
+        [/^instances\[0\]\.users\[0\]\.mail is no member/],
+      ],
+      [
+        "an unknown member of a client",
+        "clients: [{clientId: c, clientSecret: 0123456789abcdefg, secret: x}]",
+        [/^clients\[0\]\.secret is no member/],
+      ],
       ["a prototype's name as member", "__proto__: {}", [/^__proto__ is no member/]],
-      ["a prototype's name as a user's member", instance(", users: [{id: u, __proto__: {email: x}}]"), [/^instances\[0\]\.users\[0\]\.__proto__ is no member/]],
-      ["a missing member", "clients: [{clientId: c}]", [/^clients\[0\]\.clientSecret is missing or of the wrong type: it must be a text/]],
-      ["a number for a text", instance(", users: [{id: u}, {id: 12, email: 1}]"), [/^instances\[0\]\.users\[1\]\.id .*quotes/, /^instances\[0\]\.users\[1\]\.email .*quotes/]],
-      ["a boolean for a text", "clients: [{clientId: yes, clientSecret: true}]", [/^clients\[0\]\.clientSecret .*a text/]],
-      ["a text for a list", "instances: [{id: i, appId: a, secretKeys: sk_live_0123456789abcdef}]", [/^instances\[0\]\.secretKeys .*a list/]],
+      [
+        "a prototype's name as a user's member",
+        instance(", users: [{id: u, __proto__: {email: x}}]"),
+        [/^instances\[0\]\.users\[0\]\.__proto__ is no member/],
+      ],
+      [
+        "a missing member",
+        "clients: [{clientId: c}]",
+        [/^clients\[0\]\.clientSecret is missing or of the wrong type: it must be a text/],
+      ],
+      [
+        "a number for a text",
+        instance(", users: [{id: u}, {id: 12, email: 1}]"),
+        [/^instances\[0\]\.users\[1\]\.id .*quotes/, /^instances\[0\]\.users\[1\]\.email .*quotes/],
+      ],
+      [
+        "a boolean for a text",
+        "clients: [{clientId: yes, clientSecret: true}]",
+        [/^clients\[0\]\.clientSecret .*a text/],
+      ],
+      [
+        "a text for a list",
+        "instances: [{id: i, appId: a, secretKeys: sk_live_0123456789abcdef}]",
+        [/^instances\[0\]\.secretKeys .*a list/],
+      ],
       ["a mapping for a list", "clients: {clientId: c}", [/^clients .*a list/]],
       ["a list for everything", "- id: i", [/^ is missing or of the wrong type: it must be a mapping/]],
       ["a text for everything", "instances", [/^ is missing or of the wrong type: it must be a mapping/]],
       ["null for an entry", "clients: [~]", [/^clients\[0\] .*a mapping/]],
-      ["a text for weak", "clients: [{clientId: c, clientSecret: short, weak: 'true'}]", [/^clients\[0\]\.weak .*true or false/]],
-      ["binary", "clients: [{clientId: !!binary aGVsbG8=, clientSecret: 0123456789abcdefg}]", [/^clients\[0\]\.clientId .*a text/]],
-      ["a short secret key", "instances: [{id: i, appId: a, secretKeys: [0123456789abcdef, 0123456789abcde]}]", [/^instances\[0\]\.secretKeys\[1\] has fewer than 16 characters.*weak: true/]],
-      ["a short client secret", "clients: [{clientId: c, clientSecret: 0123456789abcde}]", [/^clients\[0\]\.clientSecret has fewer than 16/]],
-      ["no secret key", "instances: [{id: i, appId: a, secretKeys: []}]", [/^instances\[0\] is refused: .*no secret key/]],
-      ["an id that no store can hold", 'clients: [{clientId: "a\\0", clientSecret: 0123456789abcdefg}]', [/^clients\[0\] is refused: .*control characters/]],
-      ["an instance twice", "instances: [{id: i, appId: a, secretKeys: [0123456789abcdefg]}, {id: i, appId: b, secretKeys: [0123456789abcdefh]}]", [/^instances\[1\]\.id is the id that instances\[0\]\.id has already/]],
-      ["a client twice", "clients: [{clientId: c, clientSecret: 0123456789abcdefg}, {clientId: c, clientSecret: 0123456789abcdefg}]", [/^clients\[1\]\.clientId is the id that clients\[0\]\.clientId has/]],
-      ["a user twice", instance(", users: [{id: u}, {id: v}, {id: u}]"), [/^instances\[0\]\.users\[2\]\.id is the id that instances\[0\]\.users\[0\]\.id has/]],
-      ["a secret key in two instances", "instances: [{id: i, appId: a, secretKeys: [0123456789abcdefg]}, {id: j, appId: b, secretKeys: [0123456789abcdefg]}]", [/^instances\[1\]\.secretKeys\[0\] is the secret key that instances\[0\]\.secretKeys\[0\] has/]],
-      ["a key of a mapping twice", "clients: []\nclients: []", [/^line 2, column 1 is a key that this mapping has already/]],
-      ["a key of a deeper mapping twice", "clients:\n  - clientId: c\n    clientId: d\n", [/^line 3, column 5 is a key/]],
+      [
+        "a text for weak",
+        "clients: [{clientId: c, clientSecret: short, weak: 'true'}]",
+        [/^clients\[0\]\.weak .*true or false/],
+      ],
+      [
+        "binary",
+        "clients: [{clientId: !!binary aGVsbG8=, clientSecret: 0123456789abcdefg}]",
+        [/^clients\[0\]\.clientId .*a text/],
+      ],
+      [
+        "a short secret key",
+        "instances: [{id: i, appId: a, secretKeys: [0123456789abcdef, 0123456789abcde]}]",
+        [/^instances\[0\]\.secretKeys\[1\] has fewer than 16 characters.*weak: true/],
+      ],
+      [
+        "a short client secret",
+        "clients: [{clientId: c, clientSecret: 0123456789abcde}]",
+        [/^clients\[0\]\.clientSecret has fewer than 16/],
+      ],
+      [
+        "no secret key",
+        "instances: [{id: i, appId: a, secretKeys: []}]",
+        [/^instances\[0\] is refused: .*no secret key/],
+      ],
+      [
+        "an id that no store can hold",
+        'clients: [{clientId: "a\\0", clientSecret: 0123456789abcdefg}]',
+        [/^clients\[0\] is refused: .*control characters/],
+      ],
+      [
+        "an instance twice",
+        "instances: [{id: i, appId: a, secretKeys: [0123456789abcdefg]}, {id: i, appId: b, secretKeys: [0123456789abcdefh]}]",
+        [/^instances\[1\]\.id is the id that instances\[0\]\.id has already/],
+      ],
+      [
+        "a client twice",
+        "clients: [{clientId: c, clientSecret: 0123456789abcdefg}, {clientId: c, clientSecret: 0123456789abcdefg}]",
+        [/^clients\[1\]\.clientId is the id that clients\[0\]\.clientId has/],
+      ],
+      [
+        "a user twice",
+        instance(", users: [{id: u}, {id: v}, {id: u}]"),
+        [/^instances\[0\]\.users\[2\]\.id is the id that instances\[0\]\.users\[0\]\.id has/],
+      ],
+      [
+        "a secret key in two instances",
+        "instances: [{id: i, appId: a, secretKeys: [0123456789abcdefg]}, {id: j, appId: b, secretKeys: [0123456789abcdefg]}]",
+        [/^instances\[1\]\.secretKeys\[0\] is the secret key that instances\[0\]\.secretKeys\[0\] has/],
+      ],
+      [
+        "a key of a mapping twice",
+        "clients: []\nclients: []",
+        [/^line 2, column 1 is a key that this mapping has already/],
+      ],
+      [
+        "a key of a deeper mapping twice",
+        "clients:\n  - clientId: c\n    clientId: d\n",
+        [/^line 3, column 5 is a key/],
+      ],
       ["an alias", "clients: &a []\ninstances: *a", [/^line 2, column 12 is an alias/]],
-      ["a bomb of aliases", `a0: &a0 [x]\n${Array.from({ length: 30 }, (_, n) => `a${n + 1}: &a${n + 1} [*a${n}, *a${n}]`).join("\n")}`, [/is an alias/]],
+      [
+        "a bomb of aliases",
+        `a0: &a0 [x]\n${Array.from({ length: 30 }, (_, n) => `a${n + 1}: &a${n + 1} [*a${n}, *a${n}]`).join("\n")}`,
+        [/is an alias/],
+      ],
       ["an unknown tag", "clients: !!js/function 'x'", [/^line 1, column 10 has a tag/]],
       ["two documents", "clients: []\n---\nclients: []", [/begins a second document/]],
       ["a tab", "clients:\n\t- clientId: c", [/^line 2, column 1 .*tab/]],
@@ -112,7 +200,8 @@ describe("a directory seed", () => {
       it(what, () => {
         const found = problems(text);
         for (const [index, pattern] of expected.entries()) expect(found[index]).to.match(pattern);
-        if (!what.startsWith("a bomb") && !/YAML|tab|documents/.test(what)) expect(found, found.join("\n")).to.have.length(expected.length);
+        if (!what.startsWith("a bomb") && !/YAML|tab|documents/.test(what))
+          expect(found, found.join("\n")).to.have.length(expected.length);
       });
     }
   });
@@ -130,10 +219,23 @@ clients: [{ clientId: c }]
 other: 1
 `;
     const found = problems(text);
-    for (const place of ["instances[0].appId", "instances[0].nonsense", "instances[0].users[1].email", "instances[0].users[1].id", "instances[1].id", "clients[0].clientSecret", "other"]) {
-      expect(found.some((problem) => problem.startsWith(`${place} `)), place).to.equal(true);
+    for (const place of [
+      "instances[0].appId",
+      "instances[0].nonsense",
+      "instances[0].users[1].email",
+      "instances[0].users[1].id",
+      "instances[1].id",
+      "clients[0].clientSecret",
+      "other",
+    ]) {
+      expect(
+        found.some((problem) => problem.startsWith(`${place} `)),
+        place,
+      ).to.equal(true);
     }
-    const lengths = problems("clients: [{clientId: c, clientSecret: a}, {clientId: d, clientSecret: b}, {clientId: '', clientSecret: 0123456789abcdefg}]");
+    const lengths = problems(
+      "clients: [{clientId: c, clientSecret: a}, {clientId: d, clientSecret: b}, {clientId: '', clientSecret: 0123456789abcdefg}]",
+    );
     expect(lengths).to.have.length(3);
   });
 
@@ -180,7 +282,9 @@ describe("loading a seed", () => {
     expect(await loadSeed(directory, readSeed(EXAMPLE), "seed")).to.equal(true);
     expect((await directory.position()).number).to.equal(1);
     expect((await directory.instance(new Secret("sk_live_0123456789abcdef"))).value?.id).to.equal("inst_abc123");
-    expect((await directory.user("inst_abc123", "a1b2c3d4-e5f6-7890-abcd-ef1234567890")).value?.name).to.equal("Jane Doe");
+    expect((await directory.user("inst_abc123", "a1b2c3d4-e5f6-7890-abcd-ef1234567890")).value?.name).to.equal(
+      "Jane Doe",
+    );
     expect((await directory.client("vision-api-user")).value?.clientId).to.equal("vision-api-user");
   });
 

@@ -62,8 +62,13 @@ describe("the SQLite store", () => {
 
     it("holds no secret and no key in the clear", async () => {
       const directory = bench.open();
-      await directory.apply([putInstance("i", "sk_live_in_the_clear"), putClient("c", "client secret in the clear")], "tester");
-      const everything = ["instances", "secret_keys", "clients", "feed", "audit", "master_keys"].flatMap((table) => bench.sql(`SELECT * FROM ${table}`));
+      await directory.apply(
+        [putInstance("i", "sk_live_in_the_clear"), putClient("c", "client secret in the clear")],
+        "tester",
+      );
+      const everything = ["instances", "secret_keys", "clients", "feed", "audit", "master_keys"].flatMap((table) =>
+        bench.sql(`SELECT * FROM ${table}`),
+      );
       expect(JSON.stringify(everything)).not.to.include("in the clear");
       expect(JSON.stringify(everything)).not.to.include(Buffer.alloc(32, 1).toString("base64").slice(0, 20));
     });
@@ -76,7 +81,11 @@ describe("the SQLite store", () => {
       const db = new Database(bench.path);
       db.pragma("user_version = 99");
       db.close();
-      await refusal(() => bench.open(), "unusable", /is of version 99; this program knows versions up to 1\. Run the newer program/);
+      await refusal(
+        () => bench.open(),
+        "unusable",
+        /is of version 99; this program knows versions up to 1\. Run the newer program/,
+      );
       expect(bench.sql("PRAGMA user_version")).to.deep.equal([{ user_version: 99 }]);
     });
 
@@ -99,7 +108,11 @@ describe("the SQLite store", () => {
 
     it("a path through a file", async () => {
       writeFileSync(join(bench.folder, "file"), "");
-      await refusal(() => bench.open({ path: join(bench.folder, "file", "verifier.db") }), "unavailable", /cannot be made \((ENOTDIR|EEXIST)\)/);
+      await refusal(
+        () => bench.open({ path: join(bench.folder, "file", "verifier.db") }),
+        "unavailable",
+        /cannot be made \((ENOTDIR|EEXIST)\)/,
+      );
     });
 
     it("and opens an empty file, which a process that was killed may have left", async () => {
@@ -120,7 +133,11 @@ describe("the SQLite store", () => {
     it("makes a writer unavailable after the busy timeout, and no later", async () => {
       const directory = bench.open({ busyTimeout: 50 });
       const start = performance.now();
-      await refusal(directory.apply([putClient("c", "s")], "tester"), "unavailable", /is locked by another process.*\(SQLITE_BUSY\)/);
+      await refusal(
+        directory.apply([putClient("c", "s")], "tester"),
+        "unavailable",
+        /is locked by another process.*\(SQLITE_BUSY\)/,
+      );
       const waited = performance.now() - start;
       expect(waited).to.be.within(30, 1_000);
     });
@@ -153,7 +170,11 @@ describe("the SQLite store", () => {
 
     it("that are wrong are found when the store is opened, not when everybody has become a stranger", async () => {
       await bench.open().apply([putInstance("i", K.reveal())], "tester");
-      const error = await refusal(() => bench.open({ masterKeys: masterKeys(2) }), "unusable", /Add that key to masterKeys/);
+      const error = await refusal(
+        () => bench.open({ masterKeys: masterKeys(2) }),
+        "unusable",
+        /Add that key to masterKeys/,
+      );
       expect(error).to.be.instanceOf(SealError);
       expect(error.message).to.include(`under the master key ${masterKeys(1).current.id}, which is not configured`);
       expect((error as SealError).keyId).to.equal(masterKeys(1).current.id);
@@ -195,7 +216,11 @@ describe("the SQLite store", () => {
       const old = bench.open();
       const rotated = bench.open({ masterKeys: masterKeys(2, 1) });
       await rotated.apply([putInstance("i", K.reveal()), putClient("c", "s")], "tester");
-      await refusal(old.instance(K), "unusable", new RegExp(`master key ${masterKeys(2).current.id}, which is not configured`));
+      await refusal(
+        old.instance(K),
+        "unusable",
+        new RegExp(`master key ${masterKeys(2).current.id}, which is not configured`),
+      );
       await refusal(old.client("c"), "unusable", /not configured/);
       await refusal(old.apply([putInstance("j", K.reveal())], "tester"), "unusable", /not configured/);
     });
@@ -206,7 +231,9 @@ describe("the SQLite store", () => {
 
     it("does not open in another row", async () => {
       await open().apply([putInstance("i", "k"), putInstance("j", "l")], "tester");
-      bench.sql("UPDATE secret_keys SET sealed = (SELECT sealed FROM secret_keys WHERE instance_id = 'j') WHERE instance_id = 'i'");
+      bench.sql(
+        "UPDATE secret_keys SET sealed = (SELECT sealed FROM secret_keys WHERE instance_id = 'j') WHERE instance_id = 'i'",
+      );
       await refusal(open().instance(new Secret("k")), "unusable", /does not open where it stands/);
       expect((await open().instance(new Secret("l"))).value?.id).to.equal("j");
     });
@@ -230,7 +257,7 @@ describe("the SQLite store", () => {
     it("write at the same time, and positions have no gap and come twice to nobody", async () => {
       const directory = bench.open({ busyTimeout: 20_000 });
       const children = [child("write", bench.path, "100"), child("write", bench.path, "100")];
-      await Promise.all(children.map(({ stdout }) => stdout && once(stdout, "data")));
+      await Promise.all(children.map(({ stdout }) => once(stdout, "data")));
       const ours: number[] = [];
       for (let n = 0; n < 100; n++) ours.push((await directory.apply([putClient(`c${n}`, "s")], "tester")).number);
       const theirs = (await Promise.all(children.map(({ lines }) => lines))).map((lines) => lines.map(Number));
@@ -268,9 +295,9 @@ describe("the SQLite store", () => {
     it("killed at any moment lose nothing that they were told is written", async () => {
       const writer = child("writeOn", bench.path);
       let heard = 0;
-      writer.stdout?.on("data", () => {
+      writer.stdout.on("data", () => {
         heard += 1;
-        if (heard === 20) writer.kill("SIGKILL");
+        if (heard === 20) writer.kill();
       });
       const acknowledged = (await writer.lines).length;
       const { number } = await bench.open().position();

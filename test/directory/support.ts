@@ -1,7 +1,8 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import Database from "better-sqlite3";
 import { expect } from "chai";
@@ -107,20 +108,29 @@ export async function refusal(
   throw new Error(`expected a DirectoryError (${code}), and nothing was thrown`);
 }
 
-/** Starts child.ts in a process of its own, on the store at a path. */
-export function child(task: string, ...more: readonly string[]): ChildProcess & { lines: Promise<string[]> } {
+/** Starts child.ts in a process of its own, on the store at a path. Its lines come when it has ended. */
+export function child(task: string, ...more: readonly string[]): Child {
   const script = fileURLToPath(new URL("child.ts", import.meta.url));
-  const process_ = spawn(process.execPath, ["--import", "tsx", script, task, ...more], {
+  const started = spawn(process.execPath, ["--import", "tsx", script, task, ...more], {
     stdio: ["ignore", "pipe", "inherit"],
     env: { ...process.env, NODE_OPTIONS: "" },
   });
   let output = "";
-  process_.stdout?.setEncoding("utf8").on("data", (text: string) => {
+  started.stdout.setEncoding("utf8").on("data", (text: string) => {
     output += text;
   });
   const lines = new Promise<string[]>((resolve, reject) => {
-    process_.on("error", reject);
-    process_.on("close", () => resolve(output.split("\n").filter((line) => line !== "")));
+    started.on("error", reject);
+    started.on("close", () => resolve(output.split("\n").filter((line) => line !== "")));
   });
-  return Object.assign(process_, { lines });
+  return { stdout: started.stdout, lines, kill: () => void started.kill("SIGKILL") };
+}
+
+/** Another process. */
+export interface Child {
+  readonly stdout: Readable;
+  /** What it said, line by line. */
+  readonly lines: Promise<string[]>;
+  /** Ends it without giving it a chance to do anything. */
+  kill(): void;
 }

@@ -1,6 +1,6 @@
-import { expect } from "chai";
-import fc from "fast-check";
 import { createSecretKey, generateKeyPairSync, sign } from "node:crypto";
+import { expect } from "chai";
+import * as fc from "fast-check";
 import { ALGORITHMS, type Algorithm, fitsAlgorithm, isAlgorithm, verifySignature } from "../../src/jws/algorithms.js";
 import { joseVerifies, NAMES, newPair, pairOf, parts, signedByJose } from "./signing.js";
 
@@ -12,14 +12,29 @@ describe("ALGORITHMS", () => {
     expect(NAMES).to.deep.equal([...families, "EdDSA"]);
   });
 
-  const NONE = ["none", "None", "NONE", "nOnE", "", "hs256", "Hs256", "RS256 ", "RS256\0", "ES256K", "ES512K", "RS1", "HS1"];
+  const NONE = [
+    "none",
+    "None",
+    "NONE",
+    "nOnE",
+    "",
+    "hs256",
+    "Hs256",
+    "RS256 ",
+    "RS256\0",
+    "ES256K",
+    "ES512K",
+    "RS1",
+    "HS1",
+  ];
   const PROTOTYPE = ["constructor", "__proto__", "toString", "hasOwnProperty", "valueOf"];
   for (const name of [...NONE, ...PROTOTYPE, "Ed25519", "Ed448", "RSA-OAEP", "dir", "A128GCM"]) {
     it(`have no ${JSON.stringify(name)}`, () => expect(isAlgorithm(name)).to.equal(false));
   }
 
   for (const value of [undefined, null, 256, true, {}, ["HS256"], new String("HS256"), { toString: () => "HS256" }]) {
-    it(`have none of type ${typeof value} (${JSON.stringify(value)})`, () => expect(isAlgorithm(value)).to.equal(false));
+    it(`have none of type ${typeof value} (${JSON.stringify(value)})`, () =>
+      expect(isAlgorithm(value)).to.equal(false));
   }
 });
 
@@ -130,7 +145,11 @@ describe("verifySignature", () => {
   }
 
   it("verifies by long RSA keys, of lengths that are no whole bytes too", () => {
-    for (const [modulusLength, bytes] of [[2050, 257], [2056, 257], [3072, 384]] as const) {
+    for (const [modulusLength, bytes] of [
+      [2050, 257],
+      [2056, 257],
+      [3072, 384],
+    ] as const) {
       const { publicKey, privateKey } = generateKeyPairSync("rsa", { modulusLength });
       const signature = sign("sha256", Buffer.from("a.b"), privateKey);
       expect(signature).to.have.length(bytes);

@@ -1,5 +1,5 @@
+import { constants, createHash, generateKeyPairSync, privateEncrypt, sign } from "node:crypto";
 import { expect } from "chai";
-import { createHash, constants, generateKeyPairSync, privateEncrypt, sign } from "node:crypto";
 import { type Algorithm, verifySignature } from "../../src/jws/algorithms.js";
 import { pairOf, toBytes, toInteger } from "./signing.js";
 
@@ -56,7 +56,8 @@ describe("ECDSA", () => {
 
       it("refuses values that are not reduced", () => {
         // Only where they fit, as on P-521, is the number the same modulo n.
-        for (const bytes of [pair(r + n, s), pair(r, s + n), pair(r + n, s + n)]) expect(verifies(bytes)).to.equal(false);
+        for (const bytes of [pair(r + n, s), pair(r, s + n), pair(r + n, s + n)])
+          expect(verifies(bytes)).to.equal(false);
       });
 
       it("refuses other widths", () => {
@@ -69,13 +70,18 @@ describe("ECDSA", () => {
         const der = sign(hash, Buffer.from(INPUT), privateKey);
         expect(verifies(der)).to.equal(false);
         expect(verifies(der.subarray(0, 2 * width))).to.equal(false);
-        const body = Buffer.concat([Buffer.from([2, 1, 1, 2, 2 * width - 7 > 127 ? 1 : 2 * width - 7]), Buffer.alloc(200, 1)]);
+        const body = Buffer.concat([
+          Buffer.from([2, 1, 1, 2, 2 * width - 7 > 127 ? 1 : 2 * width - 7]),
+          Buffer.alloc(200, 1),
+        ]);
         const short = Buffer.concat([Buffer.from([0x30, Math.min(127, 2 * width - 2)]), body]).subarray(0, 2 * width);
         expect(verifies(short)).to.equal(false);
       });
 
       it("refuses a signature over another hash", () => {
-        for (const other of ["sha1", "sha224", "sha256", "sha384", "sha512", "sha3-256"].filter((each) => each !== hash)) {
+        for (const other of ["sha1", "sha224", "sha256", "sha384", "sha512", "sha3-256"].filter(
+          (each) => each !== hash,
+        )) {
           const bytes = sign(other, Buffer.from(INPUT), { key: privateKey, dsaEncoding: "ieee-p1363" });
           expect(verifies(bytes), other).to.equal(false);
         }
@@ -129,7 +135,7 @@ describe("RSASSA-PKCS1-v1_5", () => {
     "eight bytes of padding alone": block(prefix, { behind: Buffer.alloc(256 - 3 - prefix.length - 8, 1) }),
     "no padding": block(prefix, { behind: Buffer.alloc(256 - 3 - prefix.length, 1) }),
     "DigestInfo without NULL": block(info(`302f300b0609${SHA256}0420`)),
-    "DigestInfo with parameters": block(info(`3033300f0609${SHA256}04020000${"0420"}`)),
+    "DigestInfo with parameters": block(info(`3033300f0609${SHA256}040200000420`)),
     "DigestInfo with a long length": block(info(`308131300d0609${SHA256}05000420`)),
     "DigestInfo that names SHA-1": block(info("3021300906052b0e03021a05000420")),
     "DigestInfo that names SHA-512": block(info("3031300d060960864801650304020305000420")),
@@ -206,7 +212,8 @@ describe("RSASSA-PSS", () => {
 
   const mgf1 = (hash: string, seed: Buffer, length: number): Buffer => {
     const blocks: Buffer[] = [];
-    for (let counter = 0; blocks.length * 20 < length; counter++) blocks.push(sha(hash, seed, toBytes(BigInt(counter), 4)));
+    for (let counter = 0; blocks.length * 20 < length; counter++)
+      blocks.push(sha(hash, seed, toBytes(BigInt(counter), 4)));
     return Buffer.concat(blocks).subarray(0, length);
   };
 
@@ -220,7 +227,14 @@ describe("RSASSA-PSS", () => {
   }
 
   /** EMSA-PSS of RFC 8017 section 9.1.1 for 2048 bits, with parts of it made otherwise. */
-  const encode = ({ mgf = "sha256", trailer = 0xbc, mark = 1, padding = 0, prefix = 0, salt = 32 }: Encoding): Buffer => {
+  const encode = ({
+    mgf = "sha256",
+    trailer = 0xbc,
+    mark = 1,
+    padding = 0,
+    prefix = 0,
+    salt = 32,
+  }: Encoding): Buffer => {
     const bytes = Buffer.alloc(salt, 7);
     const digest = sha("sha256", Buffer.alloc(8, prefix), sha("sha256", Buffer.from(INPUT)), bytes);
     const db = Buffer.concat([Buffer.alloc(256 - 32 - 2 - salt, padding), Buffer.from([mark]), bytes]);

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 
 /** JSON as it is written: members in their order, names as often as they stand there, numbers by their spelling. */
 export type Tree =
@@ -41,12 +41,15 @@ export const COMPACT: Style = { string: (value) => JSON.stringify(value), space:
 
 /** Escapes and white space at the whim of a generator of booleans. */
 export function whimsical(whim: () => boolean): Style {
-  const escape = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  const spell = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
   return {
     string: (value) => {
       const chars = Array.from(value, (char) => {
         if (!whim()) return JSON.stringify(char).slice(1, -1);
-        return char.split("").map(whim() ? escape : (unit) => escape(unit).replace(/[a-f]/g, (x) => x.toUpperCase())).join("");
+        return char
+          .split("")
+          .map(whim() ? spell : (unit) => spell(unit).replace(/[a-f]/g, (x) => x.toUpperCase()))
+          .join("");
       });
       return `"${chars.join("")}"`;
     },

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { memberText } from "../../src/jws/member-text.js";
 import { anyTree, COMPACT, type Tree, whimsical, write } from "./json-tree.js";
 
@@ -13,7 +13,12 @@ const CASES: [what: string, json: string, name: string, expected: string | undef
   ["null", '{"a": null }', "a", "null"],
   ["the last of several", '{"b":[1,{"a":2}],"c":"a","a":3}', "a", "3"],
   ["a list", '{"a":[ 1 , "b" ,\n[ ] , { } ]}', "a", '[1,"b",[],{}]'],
-  ["an object, its members in their order", '{"a": { "b" : 1 , "2" : 1.50, "1" : [ ] } }', "a", '{"b":1,"2":1.50,"1":[]}'],
+  [
+    "an object, its members in their order",
+    '{"a": { "b" : 1 , "2" : 1.50, "1" : [ ] } }',
+    "a",
+    '{"b":1,"2":1.50,"1":[]}',
+  ],
   ["white space within strings", '{"a":[" x \\t y "]}', "a", '[" x \\t y "]'],
   ["escapes that need not be", '{"a":"\\u0061\\/\\u00e9\\u007f"}', "a", '"a/é\u007f"'],
   ["escapes that must be", '{"a":"\\"\\\\\\u0000\\u001F\\n"}', "a", '"\\"\\\\\\u0000\\u001f\\n"'],
@@ -42,7 +47,10 @@ describe("memberText", () => {
   it("writes each member as the compact form of its own spelling, however the text is spaced and escaped", () => {
     fc.assert(
       fc.property(object, fc.infiniteStream(fc.boolean()), (tree, whims) => {
-        const json = write(tree, whimsical(() => whims.next().value as boolean));
+        const json = write(
+          tree,
+          whimsical(() => whims.next().value as boolean),
+        );
         for (const [name, value] of tree.members as readonly (readonly [string, Tree])[]) {
           expect(memberText(json, name)).to.equal(write(value, COMPACT));
         }

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { readCompact, readJwt } from "../../src/jws/reader.js";
 import { anyObject, hasDouble, whimsical, write } from "./json-tree.js";
 
@@ -19,7 +19,7 @@ const [H = "", P = "", S = ""] = GOOD.split(".");
 
 describe("readJwt", () => {
   it("reads header, claims, the text as signed, what was signed, and the signature", () => {
-    const payload = ' {"sub" : "a\\u0062", "n":12345678901234567890}\n';
+    const payload = ' {"sub" : "a\\u0062", "n":18446744073709551616}\n';
     const token = tokenOf('{"alg":"HS256"}', payload);
     expect(read(token)).to.deep.equal({
       ok: true,
@@ -27,7 +27,7 @@ describe("readJwt", () => {
       signingInput: token.slice(0, token.lastIndexOf(".")),
       payload: Buffer.from(payload),
       signature: Buffer.from("sig"),
-      claims: { sub: "ab", n: 12345678901234567890 },
+      claims: { sub: "ab", n: 2 ** 64 },
       payloadText: payload,
     });
   });
@@ -192,17 +192,20 @@ describe("readJwt", () => {
   it("reads what is strict, and nothing else", () => {
     fc.assert(
       fc.property(anyObject, fc.infiniteStream(fc.boolean()), (tree, whims) => {
-        const text = write(tree, whimsical(() => whims.next().value as boolean));
+        const text = write(
+          tree,
+          whimsical(() => whims.next().value as boolean),
+        );
         const jwt = read(tokenOf('{"alg":"HS256"}', text));
         if (hasDouble(tree)) expect(jwt).to.deep.equal(malformed());
-        else expect(jwt).to.deep.include({ ok: true, claims: JSON.parse(text), payloadText: text });
+        else expect(jwt).to.deep.include({ ok: true, claims: JSON.parse(text) as unknown, payloadText: text });
       }),
     );
   });
 
   it("has one spelling for each token: any change of one character is refused or changes what is read", () => {
     const original = read(GOOD);
-    const chars = fc.constantFrom(..."AB_-+/= .\n", "é", "\0", "");
+    const chars = fc.constantFrom("A", "B", "_", "-", "+", "/", "=", " ", ".", "\n", "é", "\0", "");
     fc.assert(
       fc.property(fc.nat(GOOD.length), chars, fc.boolean(), (at, char, insert) => {
         const changed = GOOD.slice(0, at) + char + GOOD.slice(insert ? at : at + 1);

@@ -62,5 +62,10 @@ export function toInteger(bytes: Buffer): bigint {
 
 /** A big-endian integer in so many bytes; those that do not fit are cut off at the front. */
 export function toBytes(integer: bigint, width: number): Buffer {
-  return Buffer.from(BigInt.asUintN(8 * width, integer).toString(16).padStart(2 * width, "0"), "hex");
+  return Buffer.from(
+    BigInt.asUintN(8 * width, integer)
+      .toString(16)
+      .padStart(2 * width, "0"),
+    "hex",
+  );
 }

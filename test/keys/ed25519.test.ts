@@ -1,5 +1,5 @@
-import { expect } from "chai";
 import { createPublicKey, generateKeyPairSync } from "node:crypto";
+import { expect } from "chai";
 import { verifySignature } from "../../src/jws/algorithms.js";
 import { ed25519Fault } from "../../src/keys/ed25519.js";
 
@@ -97,7 +97,8 @@ describe("ed25519Fault", () => {
 
   it("knows points of the curve from other bytes", () => {
     for (let y = 2n; y < 60n; y++) {
-      const fault = withY(y) === undefined ? "the Ed25519 key is not a point of the curve: export the key anew" : undefined;
+      const fault =
+        withY(y) === undefined ? "the Ed25519 key is not a point of the curve: export the key anew" : undefined;
       expect(ed25519Fault(encode(y, 0n)), `y = ${y}`).to.equal(fault);
       expect(ed25519Fault(encode(y, 1n)), `y = ${y}`).to.equal(fault);
     }

@@ -1,9 +1,9 @@
-import { expect } from "chai";
 import { createHmac, generateKeyPairSync, type JsonWebKey } from "node:crypto";
 import { inspect } from "node:util";
+import { expect } from "chai";
 import { calculateJwkThumbprint } from "jose";
 import { type Algorithm, verifySignature } from "../../src/jws/algorithms.js";
-import { loadJwk, type LoadOptions } from "../../src/keys/load.js";
+import { type LoadOptions, loadJwk } from "../../src/keys/load.js";
 import { NAMES, pairOf, parts, signedByJose, toBytes } from "../jws/signing.js";
 import { refusal } from "./refusal.js";
 
@@ -30,7 +30,7 @@ describe("loadJwk", () => {
   for (const jwk of [RSA, EC, jwkOf("ES384"), jwkOf("ES512"), ED]) {
     it(`labels a ${jwk.kty} key ${jwk.crv ?? ""} by its thumbprint, whatever else is in it`, async () => {
       const key = loadJwk({ kid: "x", x5t: "y", nbf: 1, ...jwk, ext: true }, ALL);
-      expect(key.label).to.equal(await calculateJwkThumbprint(jwk as never));
+      expect(key.label).to.equal(await calculateJwkThumbprint(jwk));
     });
   }
 
@@ -57,7 +57,9 @@ describe("loadJwk", () => {
 
   it("takes members of its own alone", () => {
     expect(refusal(() => loadJwk(Object.create(EC), ALL)).message).to.include('no member "kty"');
-    expect(refusal(() => loadJwk(JSON.parse('{"__proto__":{"kty":"RSA"}}'), ALL)).message).to.include('no member "kty"');
+    expect(refusal(() => loadJwk(JSON.parse('{"__proto__":{"kty":"RSA"}}'), ALL)).message).to.include(
+      'no member "kty"',
+    );
   });
 
   const REFUSED: Record<string, [jwk: unknown, message: string]> = {
@@ -90,7 +92,10 @@ describe("loadJwk", () => {
     "RSA with the exponent 1": [{ ...RSA, e: "AQ" }, "exponent is even or less than 3"],
     "RSA with the exponent 2": [{ ...RSA, e: "Ag" }, "exponent is even or less than 3"],
     "RSA with the exponent 65536": [{ ...RSA, e: "AQAA" }, "exponent is even or less than 3"],
-    "RSA with an exponent as long as the modulus": [{ ...RSA, e: RSA.n }, "exponent has 2048 bits, at most 64 are taken"],
+    "RSA with an exponent as long as the modulus": [
+      { ...RSA, e: RSA.n },
+      "exponent has 2048 bits, more than 64",
+    ],
     "RSA with an even modulus": [
       { ...RSA, n: toBytes(2n ** 2047n + 2n, 256).toString("base64url") },
       "modulus is even",
@@ -106,7 +111,7 @@ describe("loadJwk", () => {
     "EC at 0, 0": [{ ...EC, x: "A".repeat(43), y: "A".repeat(43) }, "not on its curve"],
     "EC with coordinates that are not reduced": [{ ...EC, x: `${"_".repeat(42)}8` }, "not on its curve"],
     "EC with x and y swapped": [{ ...EC, x: EC.y, y: EC.x }, "not on its curve"],
-    "Ed25519 of 31 bytes": [{ ...ED, x: ED.x?.slice(0, 42).replace(/.$/, "A") }, 'it must have 32'],
+    "Ed25519 of 31 bytes": [{ ...ED, x: ED.x?.slice(0, 42).replace(/.$/, "A") }, "it must have 32"],
     "Ed25519 of small order": [{ ...ED, x: "A".repeat(43) }, "a point of small order"],
     "a private RSA key": [pairOf("RS256").privateKey.export({ format: "jwk" }), 'the private member "d"'],
     "a private EC key": [pairOf("ES256").privateKey.export({ format: "jwk" }), 'the private member "d"'],
@@ -136,11 +141,20 @@ describe("loadJwk", () => {
     "alg of an HMAC on a public key": [{ ...RSA, alg: "HS256" }, "HS256 does not take a key of type rsa"],
     "alg of a signature on a secret": [{ ...OCT, alg: "RS256" }, "RS256 does not take a secret"],
     "use that is no text": [{ ...EC, use: ["sig"] }, 'member "use" is not a string'],
-    "use for encryption with an alg for signatures": [{ ...RSA, use: "enc", alg: "RS256" }, `"use" is "enc", not "sig"`],
+    "use for encryption with an alg for signatures": [
+      { ...RSA, use: "enc", alg: "RS256" },
+      `"use" is "enc", not "sig"`,
+    ],
     "use in another case": [{ ...RSA, use: "SIG", alg: "RS256" }, `"use" is "SIG", not "sig"`],
     "use that contradicts key_ops": [{ ...RSA, use: "enc", key_ops: ["verify"] }, `"use" is "enc"`],
-    "key_ops that contradict use": [{ ...RSA, use: "sig", key_ops: ["encrypt"] }, '"key_ops" of the key is without "verify"'],
-    "key_ops that contradict alg": [{ ...RSA, alg: "RS256", key_ops: ["sign"] }, '"key_ops" of the key is without "verify"'],
+    "key_ops that contradict use": [
+      { ...RSA, use: "sig", key_ops: ["encrypt"] },
+      '"key_ops" of the key is without "verify"',
+    ],
+    "key_ops that contradict alg": [
+      { ...RSA, alg: "RS256", key_ops: ["sign"] },
+      '"key_ops" of the key is without "verify"',
+    ],
     "no key_ops at all": [{ ...EC, use: "sig", key_ops: [] }, '"key_ops" of the key is without "verify"'],
     "key_ops that are a text": [{ ...EC, key_ops: "verify" }, '"key_ops" is not a list of different texts'],
     "key_ops with a number": [{ ...EC, key_ops: ["verify", 1] }, '"key_ops" is not a list of different texts'],
@@ -203,9 +217,7 @@ describe("loadJwk", () => {
       expect(loadJwk(RSA, options).algorithm).to.equal("PS256");
       expect(loadJwk({ ...RSA, alg: "PS256" }, options).algorithm).to.equal("PS256");
       const error = refusal(() => loadJwk({ ...RSA, alg: "RS256" }, options));
-      expect(error.message).to.equal(
-        `the key's "alg" is "RS256", but PS256 is configured for it: make the two agree`,
-      );
+      expect(error.message).to.equal(`the key's "alg" is "RS256", but PS256 is configured for it: make the two agree`);
       expect(error.foreign).to.equal(false);
     });
 

@@ -1,5 +1,5 @@
-import { expect } from "chai";
 import type { JsonWebKey } from "node:crypto";
+import { expect } from "chai";
 import type { Algorithm } from "../../src/jws/algorithms.js";
 import { loadJwks } from "../../src/keys/load.js";
 import { newPair, pairOf } from "../jws/signing.js";
@@ -15,7 +15,18 @@ const load = (...keys: unknown[]) => loadJwks({ keys }, { algorithms: ALGORITHMS
 const kids = (set: ReturnType<typeof load>) => set.keys.map(({ kid }) => kid);
 
 describe("loadJwks", () => {
-  for (const doc of [undefined, null, "", "{}", [], [jwkOf("RS256")], {}, { keys: {} }, { keys: "x" }, { keys: null }]) {
+  for (const doc of [
+    undefined,
+    null,
+    "",
+    "{}",
+    [],
+    [jwkOf("RS256")],
+    {},
+    { keys: {} },
+    { keys: "x" },
+    { keys: null },
+  ]) {
     it(`refuses ${JSON.stringify(doc)?.slice(0, 30)}, which is no key set`, () => {
       expect(refusal(() => loadJwks(doc, { algorithms: ALGORITHMS })).message).to.equal(
         'this is not a JWK Set: give an object as {"keys": [...]}',
@@ -66,7 +77,7 @@ describe("loadJwks", () => {
   });
 
   const FAULTS: Record<string, [jwk: unknown, why: string]> = {
-    "a symmetric key": [OCT, "a symmetric key (kty \"oct\") in a set of public keys"],
+    "a symmetric key": [OCT, 'a symmetric key (kty "oct") in a set of public keys'],
     "a symmetric key for something else": [{ ...OCT, alg: "A128GCM", use: "enc" }, "a symmetric key"],
     "a private key": [pairOf("ES256").privateKey.export({ format: "jwk" }), 'the private member "d"'],
     "a private key for something else": [
@@ -92,7 +103,10 @@ describe("loadJwks", () => {
   }
 
   it("gives no kid for a key that has none", () => {
-    expect(load({ kty: "new" }, { kty: "new", kid: 1 }).leftOut.map((one) => "kid" in one)).to.deep.equal([false, false]);
+    expect(load({ kty: "new" }, { kty: "new", kid: 1 }).leftOut.map((one) => "kid" in one)).to.deep.equal([
+      false,
+      false,
+    ]);
   });
 
   it("says nothing of key material", () => {
@@ -128,7 +142,9 @@ describe("loadJwks", () => {
         [0, "x", true],
         [2, "x", true],
       ]);
-      expect(set.leftOut[0]?.why).to.equal('different keys have the "kid" "x" (numbers 0, 2): give each a "kid" of its own');
+      expect(set.leftOut[0]?.why).to.equal(
+        'different keys have the "kid" "x" (numbers 0, 2): give each a "kid" of its own',
+      );
     });
 
     it("of keys of different types is refused as well", () => {

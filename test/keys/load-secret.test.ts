@@ -1,6 +1,6 @@
-import { expect } from "chai";
 import { createHmac } from "node:crypto";
 import { inspect } from "node:util";
+import { expect } from "chai";
 import { type Algorithm, verifySignature } from "../../src/jws/algorithms.js";
 import { loadSecret } from "../../src/keys/load.js";
 import { NAMES, pairOf } from "../jws/signing.js";
@@ -26,7 +26,7 @@ describe("loadSecret", () => {
     it(`refuses ${least - 1} bytes for ${algorithm}, and says how many there must be`, () => {
       const error = refusal(() => loadSecret("x".repeat(least - 1), { algorithm }));
       expect(error.message).to.equal(
-        `the secret has ${least - 1} bytes, ${algorithm} needs at least ${least}: draw one with openssl rand -base64 ${least}`,
+        `the secret has ${least - 1} bytes, ${algorithm} needs at least ${least}: make one by openssl rand -base64 ${least}`,
       );
       expect(error.foreign).to.equal(false);
     });
@@ -56,7 +56,9 @@ describe("loadSecret", () => {
     expect(loadSecret(secret, { algorithm: "HS256", kid: "one" }).kid).to.equal("one");
     expect(refusal(() => loadSecret(secret, { algorithm: "HS256", kid: "" })).message).to.include('"kid" is empty');
     for (const kid of [1, null, {}] as unknown as string[]) {
-      expect(refusal(() => loadSecret(secret, { algorithm: "HS256", kid })).message).to.include('"kid" is not a string');
+      expect(refusal(() => loadSecret(secret, { algorithm: "HS256", kid })).message).to.include(
+        '"kid" is not a string',
+      );
     }
   });
 
@@ -72,13 +74,13 @@ describe("loadSecret", () => {
       const { publicKey, privateKey } = pairOf(name);
       const spki = publicKey.export({ type: "spki", format: "pem" }).toString();
       const TEXTS: Record<string, [secret: string | Buffer, cure: string]> = {
-        "PEM": [spki, 'give a public key as "pem"'],
+        PEM: [spki, 'give a public key as "pem"'],
         "PEM with other line ends, behind a text": [`my key\r\n${spki.replaceAll("\n", "\r\n")}`, 'as "pem"'],
         "PEM in one line": [spki.replaceAll("\n", ""), 'as "pem"'],
         "PEM as bytes": [Buffer.from(spki), 'as "pem"'],
         "PEM of a private key": [privateKey.export({ type: "pkcs8", format: "pem" }).toString(), 'as "pem"'],
-        "DER": [publicKey.export({ type: "spki", format: "der" }), "public key in DER"],
-        "JWK": [JSON.stringify(publicKey.export({ format: "jwk" })), 'give it as "jwk"'],
+        DER: [publicKey.export({ type: "spki", format: "der" }), "public key in DER"],
+        JWK: [JSON.stringify(publicKey.export({ format: "jwk" })), 'give it as "jwk"'],
         "JWK Set": [JSON.stringify({ keys: [publicKey.export({ format: "jwk" })] }, null, 2), 'give it as "jwk"'],
       };
       for (const [form, [secret, cure]] of Object.entries(TEXTS)) {

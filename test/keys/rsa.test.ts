@@ -1,5 +1,5 @@
-import { expect } from "chai";
 import { generateKeyPairSync } from "node:crypto";
+import { expect } from "chai";
 import { rsaFault } from "../../src/keys/rsa.js";
 import { pairOf, toInteger } from "../jws/signing.js";
 
@@ -8,7 +8,7 @@ const N = modulusOf(pairOf("RS256").publicKey.export({ format: "jwk" }));
 
 describe("rsaFault", () => {
   it("takes keys that OpenSSL made, with the exponents in use", () => {
-    for (const publicExponent of [3, 17, 65537, 0x1000001]) {
+    for (const publicExponent of [3, 65537]) {
       const { publicKey } = generateKeyPairSync("rsa", { modulusLength: 2048, publicExponent });
       expect(rsaFault(modulusOf(publicKey.export({ format: "jwk" })), BigInt(publicExponent))).to.equal(undefined);
     }
@@ -33,7 +33,7 @@ describe("rsaFault", () => {
   it("refuses exponents of more than 64 bits", () => {
     expect(rsaFault(N, 2n ** 64n - 1n)).to.equal(undefined);
     expect(rsaFault(N, 2n ** 64n + 1n)).to.equal(
-      "the RSA key's exponent has 65 bits, at most 64 are taken: make a key with 65537",
+      "the RSA key's exponent has 65 bits, more than 64: make a key with 65537",
     );
   });
 

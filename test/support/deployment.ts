@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type Core, openCore } from "../../src/cli/core.js";
 import { callLogger } from "../../src/cli/log.js";
 import { gatewayObserver, serviceObserver } from "../../src/cli/observers.js";
-import { channelVerifier } from "../../src/client/verifier.js";
+import { channelVerifier } from "../../src/client/channel-verifier.js";
 import { type Config, loadConfig } from "../../src/config/load.js";
 import { Secret } from "../../src/contract/secret.js";
 import type { Verifier } from "../../src/contract/verifier.js";
@@ -70,6 +70,7 @@ export type Script = (core: Verifier) => Verifier;
 /** The whole service, running: the core, its gRPC service, and two gateways to it. */
 export interface Deployment {
   readonly config: Config;
+  readonly folder: Folder;
   readonly clock: TestClock;
   readonly core: Core;
   /** What the gateway in process and the gRPC service ask. */
@@ -88,7 +89,7 @@ export interface Deployment {
 
 /** What a deployment may be given. */
 export interface DeploymentOptions {
-  /** Commands that are carried out on the store, from outside, once the service runs. */
+  /** Commands that are carried out on the store, after the seed was loaded and before the service runs. */
   readonly commands?: readonly Command[];
   readonly script?: Script;
   /** `limits.request` in milliseconds, where a test waits for its end. */
@@ -101,6 +102,11 @@ export async function deploy(configuration: string, options: DeploymentOptions =
   const folder = makeFolder(configuration);
   const clock = createClock();
   const { log, text } = createMemoryLog();
+  if (options.commands !== undefined) {
+    // The first start loads the seed; the commands stand in the store when the second one reads it.
+    await (await openCore(folder.config, { clock: clock.now, log })).close();
+    await folder.apply(options.commands);
+  }
   const core = await openCore(folder.config, { clock: clock.now, log });
   const config: Config = {
     ...folder.config,
@@ -123,9 +129,9 @@ export async function deploy(configuration: string, options: DeploymentOptions =
   const [inProcess = 0, overChannel = 0] = await Promise.all(
     gateways.map((gateway) => gateway.listen({ host: "127.0.0.1", port: 0 })),
   );
-  if (options.commands !== undefined) await folder.apply(options.commands);
   return {
     config,
+    folder,
     clock,
     core,
     verifier,

@@ -1,5 +1,5 @@
 import Database from "better-sqlite3";
-import { type DirectoryErrorCode, DirectoryError } from "../errors.js";
+import { DirectoryError, type DirectoryErrorCode } from "../errors.js";
 
 /** What SQLite's result codes mean to us, by their prefix; the first that fits. */
 const MEANINGS: readonly (readonly [prefix: string, code: DirectoryErrorCode, message: string])[] = [

@@ -44,7 +44,10 @@ function makeFile(file: string): void {
     if (!existsSync(file)) closeSync(openSync(file, "a", 0o600));
   } catch (error) {
     const { code = "unknown" } = error as NodeJS.ErrnoException;
-    throw new DirectoryError("unavailable", `The store ${file} cannot be made (${code}). See that its folder may be written.`);
+    throw new DirectoryError(
+      "unavailable",
+      `The store ${file} cannot be made (${code}). See that its folder may be written.`,
+    );
   }
 }
 

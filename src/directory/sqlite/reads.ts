@@ -82,7 +82,8 @@ export function prepareReads(db: Database, keys: MasterKeys) {
     client(id: string): Read<ClientRecord | null> {
       const row = theRow(clientRow.get(id));
       const { clientId, keyId, secretDigest } = row;
-      if (clientId === null || keyId === null || secretDigest === null) return { value: null, position: positionOf(row) };
+      if (clientId === null || keyId === null || secretDigest === null)
+        return { value: null, position: positionOf(row) };
       masterKeyOf(keys, keyId);
       return { value: { clientId, keyId, secretDigest }, position: positionOf(row) };
     },
@@ -112,7 +113,9 @@ export function prepareReads(db: Database, keys: MasterKeys) {
       if (after === first.position) return [];
       // Positions are gapless: where the next one is missing, it is not retained any more.
       if (first.number !== after + 1) return "restart";
-      return rows.map(({ number, kind, touched }) => changeOf(number ?? 0, { kind: kind ?? "", touched: touched ?? "" }));
+      return rows.map(({ number, kind, touched }) =>
+        changeOf(number ?? 0, { kind: kind ?? "", touched: touched ?? "" }),
+      );
     },
 
     position: (): Position => positionOf(theRow(head.get())),
@@ -125,6 +128,7 @@ function positionOf({ epoch, position }: Head): Position {
 
 /** Every look-up starts from the one row of feed_head, so there is always a row. */
 function theRow<Row>(row: Row | undefined): Row {
-  if (row === undefined) throw new DirectoryError("unusable", "The store has lost its feed_head. Restore it from a backup.");
+  if (row === undefined)
+    throw new DirectoryError("unusable", "The store has lost its feed_head. Restore it from a backup.");
   return row;
 }

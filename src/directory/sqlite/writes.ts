@@ -151,5 +151,8 @@ function revocationChanges(db: Database, clock: Clock): Pick<Changes, "revoke"> 
 
 function absent(what: string, id: string, instanceId?: string): DirectoryError {
   const where = instanceId === undefined ? "" : ` in the instance ${JSON.stringify(instanceId)}`;
-  return new DirectoryError("not-found", `There is no ${what} ${JSON.stringify(id)}${where}. Look at the id; it is case-sensitive.`);
+  return new DirectoryError(
+    "not-found",
+    `There is no ${what} ${JSON.stringify(id)}${where}. Look at the id; it is case-sensitive.`,
+  );
 }

@@ -1,0 +1,208 @@
+import { expect } from "chai";
+import { ErrorReason, Reason, VerifyTokenRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
+import { requestFromWire } from "../../src/contract/wire.js";
+import { type Case, readCases, readRows } from "../support/cases.js";
+import { CONDITIONS, deployIn } from "../support/conditions.js";
+import { deploy, type Deployment } from "../support/deployment.js";
+import { revocations } from "../support/revocations.js";
+import { answerOf, expectAnswer, expectOutcome } from "../support/expect.js";
+import { type Answer, createClient, type GrpcClient, type Message, readItems } from "../support/grpc.js";
+import { exchange } from "../support/http.js";
+import { KEYS } from "../support/keys.js";
+
+// Every case of test/cases, in every way in which it can be asked. What the service is made of here is real: a
+// configuration file, a store, sockets; only a case with a `condition` may put a script in the core's place.
+
+const CASES = readCases();
+const ROWS = readRows();
+
+/** Asks the core itself, without a wire. */
+async function askCore({ verifier }: Deployment, request: Message): Promise<Answer> {
+  const message = VerifyTokenRequest.fromPartial(partialOf(request));
+  const context = { requestId: "a-test", address: "", deadline: Number.POSITIVE_INFINITY };
+  return answerOf(await verifier.verify(requestFromWire(message), context));
+}
+
+/** A request in the contract's names as the generated code names it. */
+function partialOf({ instance_secret_key: key, client_credentials: client, ...others }: Message): object {
+  const { client_id: clientId, client_secret: clientSecret } = (client ?? {}) as Message;
+  if (key !== undefined) return { ...others, caller: { $case: "instanceSecretKey", value: key } };
+  if (client !== undefined) return { ...others, caller: { $case: "clientCredentials", value: { clientId, clientSecret } } };
+  return others;
+}
+
+interface Services {
+  readonly deployment: Deployment;
+  readonly client: GrpcClient;
+}
+
+async function open(deploying: Promise<Deployment>): Promise<Services> {
+  const deployment = await deploying;
+  return { deployment, client: createClient(deployment.grpc) };
+}
+
+async function close({ deployment, client }: Services): Promise<void> {
+  client.close();
+  await deployment.close();
+}
+
+/** One case, in each of its ways. */
+function check(one: Case, services: () => Services): void {
+  const { rest, grpc, condition = "" } = one;
+  const channelOnly = CONDITIONS[condition]?.channelOnly === true;
+  if (rest !== undefined) {
+    if (!channelOnly) {
+      it("over HTTP, the core in process", async () => {
+        expectAnswer(await exchange(services().deployment.inProcess, rest.request), rest.answer);
+      });
+    }
+    it("over HTTP, the core behind a gRPC channel", async () => {
+      expectAnswer(await exchange(services().deployment.overChannel, rest.request), rest.answer);
+    });
+  }
+  if (grpc !== undefined) {
+    if (!channelOnly && !condition.endsWith("fault")) {
+      it("asked in process", async () => {
+        expectOutcome(await askCore(services().deployment, grpc.request), grpc.outcome, one);
+      });
+    }
+    it("over gRPC", async () => {
+      expectOutcome(await services().client.verify(grpc.request), grpc.outcome, one);
+    });
+  }
+  if (one.compact !== undefined) it("is the token that it always was", () => expect(one.token).to.equal(one.compact));
+}
+
+const groups = <T>(items: readonly T[], key: (item: T) => string): Map<string, T[]> => {
+  const found = new Map<string, T[]>();
+  for (const item of items) {
+    const group = found.get(key(item));
+    if (group === undefined) found.set(key(item), [item]);
+    else group.push(item);
+  }
+  return found;
+};
+
+describe("cases", () => {
+  for (const [configuration, cases] of groups(CASES, (one) => one.configuration)) {
+    const healthy = cases.filter(({ condition }) => condition === undefined);
+    describe(configuration, () => {
+      let services: Services;
+      before(async () => {
+        services = await open(deploy(configuration, { commands: revocations() }));
+      });
+      after(() => close(services));
+
+      for (const [file, ofFile] of groups(healthy, (one) => one.file)) {
+        describe(file, () => {
+          for (const one of ofFile) describe(one.name, () => check(one, () => services));
+        });
+      }
+
+      describe("many at once", () => {
+        const asked = healthy.filter(({ grpc }) => grpc !== undefined);
+        for (const [index, batch] of batches(asked).entries()) {
+          it(`batch ${index + 1}: each item as if it were alone`, async () => {
+            const items = await services.client.batch(batch.map(({ grpc }) => grpc!.request));
+            if (!Array.isArray(items)) throw new Error(JSON.stringify(items));
+            expectItems(items as Answer[], batch);
+          });
+          it(`message ${index + 1} of a stream: the same`, async () => {
+            const messages = [{ id: "one", requests: batch.map(({ grpc }) => grpc!.request) }, { id: "two" }];
+            const answers = await services.client.stream(messages);
+            if (!Array.isArray(answers)) throw new Error(JSON.stringify(answers));
+            const byId = new Map((answers as Message[]).map((answer) => [answer["id"], answer]));
+            expect([...byId.keys()]).to.have.members(["one", "two"]);
+            expectItems(readItems(byId.get("one")!), batch);
+          });
+        }
+      });
+
+      it("leaves no token and no secret in the log", () => {
+        const log = services.deployment.log();
+        expect(log).to.include('"msg":"call"');
+        for (const { token } of healthy) if (token.length > 20) expect(log).not.to.include(token);
+        for (const { secret } of KEYS.values()) if (secret !== undefined) expect(log).not.to.include(secret);
+      });
+    });
+
+    for (const [condition, ofCondition] of groups(
+      cases.filter((one) => one.condition !== undefined),
+      (one) => one.condition ?? "",
+    )) {
+      describe(`${configuration}, ${condition}`, () => {
+        let services: Services;
+        before(async () => {
+          services = await open(deployIn(condition, configuration));
+        });
+        after(() => close(services));
+        for (const one of ofCondition) describe(`${one.file}: ${one.name}`, () => check(one, () => services));
+      });
+    }
+  }
+});
+
+function expectItems(items: readonly Answer[], batch: readonly Case[]): void {
+  expect(items).to.have.length(batch.length);
+  for (const [at, one] of batch.entries()) {
+    try {
+      expectOutcome(items[at]!, one.grpc!.outcome, one);
+    } catch (error) {
+      throw new Error(`${one.file}: ${one.name}: ${String(error)}`, { cause: error });
+    }
+  }
+}
+
+/** Cuts cases into batches that the service admits: of at most eight callers. */
+function batches(cases: readonly Case[]): Case[][] {
+  const made: Case[][] = [];
+  let callers = new Set<string>();
+  for (const one of cases) {
+    const { instance_secret_key: key, client_credentials: client } = one.grpc!.request;
+    const caller = JSON.stringify([key, client]);
+    if (made.length === 0 || (!callers.has(caller) && callers.size === 8)) {
+      made.push([]);
+      callers = new Set();
+    }
+    if (key !== undefined || client !== undefined) callers.add(caller);
+    made.at(-1)!.push(one);
+  }
+  return made;
+}
+
+describe("coverage of the contract by cases", () => {
+  const covered = new Set(CASES.flatMap(({ covers }) => covers));
+
+  it("has a case for every row", () => {
+    expect([...ROWS.keys()].filter((row) => !covered.has(row))).to.deep.equal([]);
+  });
+
+  it("has a row for everything that a case says it covers", () => {
+    expect([...covered].filter((row) => !ROWS.has(row))).to.deep.equal([]);
+  });
+
+  const names = (numbers: object, prefix: string): string[] =>
+    Object.keys(numbers).filter((name) => name.startsWith(prefix) && !name.endsWith("_UNSPECIFIED"));
+
+  it("has a case for every Reason", () => {
+    const reasons = CASES.flatMap(({ grpc }) => (grpc && "rejected" in grpc.outcome ? `REASON_${grpc.outcome.rejected}` : []));
+    expect(names(Reason, "REASON_").filter((name) => !reasons.includes(name))).to.deep.equal([]);
+  });
+
+  it("has a case for every ErrorReason", () => {
+    const errors = CASES.flatMap(({ grpc }) => (grpc && "error" in grpc.outcome ? grpc.outcome.error : []));
+    const known = new Set([...errors, ...ELSEWHERE]);
+    const missing = names(ErrorReason, "ERROR_REASON_").filter((name) => !known.has(name.replace("ERROR_REASON_", "")));
+    expect(missing).to.deep.equal([]);
+  });
+});
+
+/** Failures of batches, streams and servers, which test/e2e/calls.test.ts brings about; and what a gateway alone meets. */
+const ELSEWHERE = [
+  "BATCH_TOO_LARGE",
+  "TOO_MANY_CALLERS",
+  "ID_TOO_LONG",
+  "TOO_MANY_STREAMS",
+  "SHUTTING_DOWN",
+  "VERIFIER_UNAVAILABLE",
+];

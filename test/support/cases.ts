@@ -1,0 +1,268 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { parse } from "yaml";
+import { z } from "zod";
+import { makeToken, type Tampering, type TokenSpec } from "./token.js";
+
+// The form of test/cases/*.yaml. docs in test/cases/README.md.
+
+const text = z.union([z.string(), z.strictObject({ repeat: z.string(), times: z.int() })]);
+const object = z.record(z.string(), z.unknown());
+
+const token = z.strictObject({
+  /** A token of the file's `tokens`, or of another token there, that this one is made from. */
+  of: z.string().optional(),
+  key: z.string().optional(),
+  alg: z.string().optional(),
+  header: object.optional(),
+  headerText: z.string().optional(),
+  claims: object.optional(),
+  without: z.array(z.string()).optional(),
+  withoutHeader: z.array(z.string()).optional(),
+  payload: z.string().optional(),
+  payloadHex: z.string().optional(),
+  tamper: z.array(z.string()).optional(),
+  /** The very token, in place of everything else. */
+  text: text.optional(),
+  /** Makes the payload longer, so that the token has exactly so many characters. */
+  length: z.int().optional(),
+  /** What the token must look like. */
+  compact: z.string().optional(),
+});
+
+const header = z.union([text, z.array(text), z.null()]);
+
+const rest = z.strictObject({
+  method: z.string().optional(),
+  target: z.string().optional(),
+  /** Over the face's own; null takes one away, a list sends several. */
+  headers: z.record(z.string(), header).optional(),
+  body: text.optional(),
+  bodyHex: z.string().optional(),
+  /** The body as JSON, in place of `body`. */
+  json: z.unknown().optional(),
+  chunked: z.boolean().optional(),
+});
+
+const answer = z.strictObject({
+  status: z.int(),
+  body: z.string(),
+  /** Over those that every answer carries; null: must be absent. */
+  headers: z.record(z.string(), z.string().nullable()).optional(),
+});
+
+const caller = z.union([
+  z.strictObject({ instance_secret_key: z.string() }),
+  z.strictObject({ client_credentials: z.strictObject({ client_id: z.string().optional(), client_secret: z.string().optional() }) }),
+  z.null(),
+]);
+
+const ask = z.strictObject({ realm: z.string().optional(), caller: caller.optional(), explain: z.boolean().optional() });
+
+const expectation = z.union([
+  z.strictObject({ rejected: z.string(), claim: z.string().default(""), checks: z.array(object).optional() }),
+  z.strictObject({
+    verified: z.strictObject({ token: object.optional(), principal: object.nullable().optional(), evidence: object.optional() }),
+    checks: z.array(object).optional(),
+  }),
+  z.strictObject({ error: z.string(), retryAfter: z.number().optional() }),
+]);
+
+const oneCase = z.strictObject({
+  name: z.string(),
+  /** Rows of test/cases/rows.yaml. */
+  covers: z.array(z.string()).default([]),
+  token: z.union([z.string(), token]).optional(),
+  rest: rest.optional(),
+  answer: z.union([z.string(), answer]).optional(),
+  ask: ask.optional(),
+  outcome: z.union([z.string(), expectation]).optional(),
+  /** How the service is broken meanwhile: a name of test/support/conditions.ts. */
+  condition: z.string().optional(),
+});
+
+const file = z.strictObject({
+  about: z.string(),
+  /** The configuration: a file of test/support. */
+  configuration: z.string().default("verifier.yaml"),
+  rest: rest.optional(),
+  ask: ask.optional(),
+  answers: z.record(z.string(), answer).default({}),
+  tokens: z.record(z.string(), token).default({}),
+  cases: z.array(oneCase),
+});
+
+type RawToken = z.output<typeof token>;
+type Rest = z.output<typeof rest>;
+
+/** What must be answered over HTTP. */
+export type ExpectedAnswer = z.output<typeof answer>;
+
+/** What must be answered over gRPC. */
+export type ExpectedOutcome = z.output<typeof expectation>;
+
+/** A request over HTTP, ready to send. */
+export interface RestRequest {
+  readonly method: string;
+  readonly target: string;
+  readonly headers: readonly (readonly [string, string])[];
+  readonly body: Buffer | undefined;
+  readonly chunked: boolean;
+}
+
+/** One case, everything in it filled in. */
+export interface Case {
+  readonly file: string;
+  readonly configuration: string;
+  readonly name: string;
+  readonly covers: readonly string[];
+  readonly condition: string | undefined;
+  /** The compact token; empty where the case has none. */
+  readonly token: string;
+  /** The payload as signed, where the token was made here. */
+  readonly payload: string | undefined;
+  /** What the token must look like, where the case says so. */
+  readonly compact: string | undefined;
+  readonly rest: { readonly request: RestRequest; readonly answer: ExpectedAnswer } | undefined;
+  readonly grpc:
+    | { readonly request: Readonly<Record<string, unknown>>; readonly outcome: ExpectedOutcome }
+    | undefined;
+}
+
+const FOLDER = new URL("../cases/", import.meta.url);
+
+/** All cases, file by file. */
+export function readCases(): readonly Case[] {
+  return readdirSync(FOLDER)
+    .filter((name) => name.endsWith(".yaml") && name !== "rows.yaml")
+    .sort()
+    .flatMap(readFile);
+}
+
+/** The rows of the contract: id and what the row says. */
+export function readRows(): ReadonlyMap<string, string> {
+  const rows = z.record(z.string(), z.string()).parse(parse(readFileSync(new URL("rows.yaml", FOLDER), "utf8")));
+  return new Map(Object.entries(rows));
+}
+
+function readFile(name: string): Case[] {
+  const parsed = file.safeParse(parse(readFileSync(new URL(name, FOLDER), "utf8"), { merge: true }));
+  if (!parsed.success) throw new Error(`test/cases/${name}: ${z.prettifyError(parsed.error)}`);
+  const { configuration, tokens, answers, cases, ...defaults } = parsed.data;
+  const stem = name.replace(/\.yaml$/, "");
+  const seen = new Set<string>();
+  return cases.map((one) => {
+    const fail = (what: string): never => {
+      throw new Error(`test/cases/${name}: ${one.name}: ${what}`);
+    };
+    if (seen.has(one.name)) fail("the name stands there twice");
+    seen.add(one.name);
+    const made = one.token === undefined ? { token: "", payload: undefined, compact: undefined } : build(one.token, tokens);
+    const answer =
+      typeof one.answer === "string" ? (answers[one.answer] ?? fail(`there is no answer ${one.answer}`)) : one.answer;
+    const outcome = typeof one.outcome === "string" ? readOutcome(one.outcome) : one.outcome;
+    if (answer === undefined && outcome === undefined) fail("expects nothing");
+    const { realm = "", caller, explain } = { ...defaults.ask, ...one.ask };
+    return {
+      file: stem,
+      configuration,
+      name: one.name,
+      covers: one.covers.map((row) => (row.includes(" ") ? row : `${stem} ${row}`)),
+      condition: one.condition,
+      ...made,
+      rest: answer && { request: restRequest(defaults.rest ?? {}, one.rest ?? {}, made.token), answer },
+      grpc:
+        outcome &&
+        ({ request: { realm, token: made.token, ...caller, ...(explain !== undefined && { explain }) }, outcome }),
+    };
+  });
+}
+
+/** `rejected REASON claim`, `error REASON`, `error REASON 60` or `verified`. */
+function readOutcome(short: string): ExpectedOutcome {
+  const [kind, reason = "", rest = ""] = short.split(" ");
+  if (kind === "verified" && reason === "") return { verified: {} };
+  if (kind === "rejected") return { rejected: reason, claim: rest };
+  if (kind === "error") return { error: reason, ...(rest !== "" && { retryAfter: Number(rest) }) };
+  throw new Error(`what is meant by the outcome "${short}"?`);
+}
+
+const plain = (value: z.output<typeof text>): string => (typeof value === "string" ? value : value.repeat.repeat(value.times));
+
+function build(
+  raw: string | RawToken,
+  tokens: Readonly<Record<string, RawToken>>,
+): Pick<Case, "token" | "payload" | "compact"> {
+  const { text: literal, length, compact, ...spec } = flatten(typeof raw === "string" ? { of: raw } : raw, tokens);
+  if (literal !== undefined) return { token: plain(literal), payload: undefined, compact };
+  const made: TokenSpec = {
+    key: spec.key ?? "",
+    ...(spec.alg !== undefined && { alg: spec.alg }),
+    header: dropped(spec.header, spec.withoutHeader),
+    ...(spec.headerText !== undefined && { headerText: spec.headerText }),
+    claims: dropped(spec.claims, spec.without),
+    ...(spec.payload !== undefined && { payload: spec.payload }),
+    ...(spec.payloadHex !== undefined && { payloadHex: spec.payloadHex }),
+    tamper: (spec.tamper ?? []) as readonly Tampering[],
+  };
+  const payload = spec.payloadHex === undefined ? (made.payload ?? JSON.stringify(made.claims)) : undefined;
+  if (length === undefined) return { token: makeToken(made), payload, compact };
+  return lengthened({ ...made, payload: payload ?? "" }, length);
+}
+
+/** White space behind the payload brings a token to a length; one of every four lengths there is none of. */
+function lengthened(spec: TokenSpec & { readonly payload: string }, length: number): Pick<Case, "token" | "payload" | "compact"> {
+  const nearly = Math.floor(((length - makeToken(spec).length) * 3) / 4);
+  for (let spaces = Math.max(0, nearly - 3); ; spaces++) {
+    const payload = spec.payload + " ".repeat(spaces);
+    const token = makeToken({ ...spec, payload });
+    if (token.length === length) return { token, payload, compact: undefined };
+    if (token.length > length) break;
+  }
+  throw new Error(`no token has ${length} characters`);
+}
+
+function dropped(members: Readonly<Record<string, unknown>> = {}, names: readonly string[] = []): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(members).filter(([name]) => !names.includes(name)));
+}
+
+function flatten(raw: RawToken, tokens: Readonly<Record<string, RawToken>>): RawToken {
+  if (raw.of === undefined) return raw;
+  const base = tokens[raw.of];
+  if (base === undefined) throw new Error(`there is no token ${raw.of}`);
+  const { compact: _compact, ...under } = flatten(base, tokens);
+  const isSame = Object.keys(raw).every((name) => name === "of" || name === "compact");
+  return {
+    ...under,
+    ...(isSame && { compact: base.compact }),
+    ...raw,
+    header: { ...under.header, ...raw.header },
+    claims: { ...under.claims, ...raw.claims },
+  };
+}
+
+function restRequest(defaults: Rest, own: Rest, token: string): RestRequest {
+  const fill = (value: string): string => value.replaceAll("{token}", () => token);
+  const headers = Object.entries({ ...defaults.headers, ...own.headers }).flatMap(([name, value]) => {
+    if (value === null) return [];
+    return (Array.isArray(value) ? value : [value]).map((one) => [name, fill(plain(one))] as const);
+  });
+  return {
+    method: own.method ?? defaults.method ?? "POST",
+    target: own.target ?? defaults.target ?? "/",
+    headers,
+    body: bodyOf(own, token) ?? bodyOf(defaults, token),
+    chunked: own.chunked ?? false,
+  };
+}
+
+function bodyOf({ body, bodyHex, json }: Rest, token: string): Buffer | undefined {
+  if (bodyHex !== undefined) return Buffer.from(bodyHex, "hex");
+  if (body !== undefined) return Buffer.from(plain(body).replaceAll("{token}", () => token));
+  if (json === undefined) return undefined;
+  return Buffer.from(JSON.stringify(json, (_, value: unknown) => jsonValue(value, token)));
+}
+
+function jsonValue(value: unknown, token: string): unknown {
+  const repeated = text.safeParse(value);
+  return repeated.success ? plain(repeated.data).replaceAll("{token}", () => token) : value;
+}

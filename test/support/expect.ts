@@ -1,0 +1,73 @@
+import { expect } from "chai";
+import { FAILURES, type FailureReason } from "../../src/contract/failures.js";
+import type { ReasonName } from "../../src/contract/reasons.js";
+import { failureToStatus } from "../../src/contract/status.js";
+import type { Outcome } from "../../src/contract/verifier.js";
+import { encodeVerdict } from "../../src/contract/wire.js";
+import type { Case, ExpectedAnswer, ExpectedOutcome } from "./cases.js";
+import { type Answer, decodeVerdict, type Message, readError } from "./grpc.js";
+import { type HttpAnswer, valuesOf } from "./http.js";
+
+/** What every answer of the gateway carries. */
+const EVERY: Readonly<Record<string, string>> = {
+  "Content-Type": "application/json",
+  "Cache-Control": "no-store",
+  "X-Content-Type-Options": "nosniff",
+};
+
+/** What no answer carries, unless a case says so. */
+const NEVER = ["X-Powered-By", "ETag", "Allow", "WWW-Authenticate", "Retry-After", "Server", "Set-Cookie"];
+
+/** Holds an answer over HTTP against what it must be, to the byte. */
+export function expectAnswer(got: HttpAnswer, want: ExpectedAnswer): void {
+  expect({ status: got.status, body: got.body }).to.deep.equal({ status: want.status, body: want.body });
+  const headers: Record<string, string | null> = {
+    ...Object.fromEntries(NEVER.map((name) => [name, null])),
+    ...EVERY,
+    ...want.headers,
+  };
+  for (const [name, value] of Object.entries(headers)) {
+    expect(valuesOf(got, name), name).to.deep.equal(value === null ? [] : [value]);
+  }
+  expect(valuesOf(got, "X-Request-Id")).to.have.length(1);
+}
+
+/** An outcome as it goes over the wire, read by the client of another make. */
+export function answerOf(outcome: Outcome): Answer {
+  if (outcome.kind === "failure") {
+    const { code, details, metadata } = failureToStatus(outcome);
+    return { error: readError({ code, details, metadata }) };
+  }
+  return { verdict: decodeVerdict(encodeVerdict(outcome)) };
+}
+
+/** Holds an answer over gRPC, or a batch's item, against what it must be. */
+export function expectOutcome(got: Answer, want: ExpectedOutcome, { payload }: Pick<Case, "payload">): void {
+  if ("error" in want) {
+    const entry = FAILURES[want.error as FailureReason];
+    const retry = want.retryAfter ?? (entry.retryAfter === undefined ? undefined : entry.retryAfter / 1000);
+    expect(got).to.deep.equal({
+      error: { code: entry.code, reason: want.error, domain: "tokenverifier.v1", retryAfter: retry, message: entry.message },
+    });
+    return;
+  }
+  if ("error" in got) throw new Error(`an error: ${JSON.stringify(got.error)}`);
+  const { verified, rejected, checks } = got.verdict as Readonly<Record<string, Message | undefined>>;
+  if ("rejected" in want) {
+    if (rejected === undefined) throw new Error(`no rejection: ${JSON.stringify(got.verdict)}`);
+    const { message, ...others } = rejected;
+    const claim = want.claim === "" ? {} : { claim: want.claim };
+    expect(others).to.deep.equal({ reason: `REASON_${want.rejected as ReasonName}`, ...claim });
+    expect(message).to.be.a("string").that.is.not.empty;
+  } else {
+    if (verified === undefined) throw new Error(`not verified: ${JSON.stringify(got.verdict)}`);
+    const { token, principal, evidence } = verified as Readonly<Record<string, Message | undefined>>;
+    if (payload !== undefined) expect(token?.["payload"]).to.equal(payload);
+    const { payload: _payload, ...said } = token ?? {};
+    if (want.verified.token !== undefined) expect(said).to.deep.equal(want.verified.token);
+    if (want.verified.principal !== undefined) expect(principal ?? null).to.deep.equal(want.verified.principal);
+    if (want.verified.evidence !== undefined) expect(evidence).to.deep.include(want.verified.evidence);
+  }
+  if (want.checks !== undefined) expect(checks).to.deep.equal(want.checks);
+  else expect(checks ?? []).to.deep.equal([]);
+}

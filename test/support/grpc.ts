@@ -1,0 +1,177 @@
+import { fileURLToPath } from "node:url";
+import { type Client, credentials, loadPackageDefinition, Metadata, type ServiceError } from "@grpc/grpc-js";
+import { loadSync, type MethodDefinition } from "@grpc/proto-loader";
+import { GoogleError } from "google-gax";
+
+// A client of another make: the published .proto files read by proto-loader, error details read by google-gax. Nothing
+// of src and nothing of gen is in it.
+
+const definition = loadSync("tokenverifier/v1/token_verifier.proto", {
+  includeDirs: [fileURLToPath(new URL("../../proto", import.meta.url))],
+  keepCase: true,
+  longs: String,
+  enums: String,
+  oneofs: true,
+});
+
+const NAME = "tokenverifier.v1.TokenVerifier";
+
+/** A message as proto-loader gives and takes it: the contract's names, fields that are not set left out. */
+export type Message = Readonly<Record<string, unknown>>;
+
+/** What became of a request: the verdict, or the error. */
+export type Answer =
+  | { readonly verdict: Message }
+  | { readonly error: CallError };
+
+/** A call's error, from its status and details. */
+export interface CallError {
+  readonly code: number;
+  /** Of google.rpc.ErrorInfo. */
+  readonly reason: string | undefined;
+  readonly domain: string | undefined;
+  /** Of google.rpc.RetryInfo, in seconds. */
+  readonly retryAfter: number | undefined;
+  readonly message: string;
+}
+
+/** An item of a batch's answer. */
+export type Item = Answer;
+
+interface Unary {
+  (request: Message, metadata: Metadata, callback: (error: ServiceError | null, response?: Message) => void): void;
+}
+
+type Stub = Client & {
+  readonly VerifyToken: Unary;
+  readonly BatchVerifyTokens: Unary;
+  readonly StreamVerifyTokens: () => Stream;
+};
+
+/** A stream as grpc-js gives it. */
+export interface Stream {
+  write(message: Message): void;
+  end(): void;
+  cancel(): void;
+  on(event: "data", listener: (message: Message) => void): Stream;
+  on(event: "error", listener: (error: ServiceError) => void): Stream;
+  on(event: "end", listener: () => void): Stream;
+}
+
+/** A client of the contract. */
+export interface GrpcClient {
+  verify(request: Message): Promise<Answer>;
+  /** The items, or the error of the whole call. */
+  batch(requests: readonly Message[]): Promise<readonly Item[] | CallError>;
+  /** Sends messages over one stream, ends it, and gives the answers in the order in which they came. */
+  stream(messages: readonly Message[]): Promise<readonly Message[] | CallError>;
+  /** Opens a stream and leaves it open. */
+  open(): Stream;
+  close(): void;
+}
+
+/** Makes a client. */
+export function createClient(address: string): GrpcClient {
+  const loaded = loadPackageDefinition(definition) as unknown as {
+    tokenverifier: { v1: { TokenVerifier: new (address: string, credentials: unknown, options: object) => Stub } };
+  };
+  const stub = new loaded.tokenverifier.v1.TokenVerifier(address, credentials.createInsecure(), {
+    "grpc.use_local_subchannel_pool": 1,
+    "grpc.max_receive_message_length": -1,
+    "grpc.max_send_message_length": -1,
+  });
+  const call = (method: "VerifyToken" | "BatchVerifyTokens", request: Message): Promise<Message | CallError> =>
+    new Promise((resolve) => {
+      stub[method](request, new Metadata(), (error, response) => resolve(error === null ? (response ?? {}) : readError(error)));
+    });
+  return {
+    async verify(request) {
+      const answer = await call("VerifyToken", request);
+      return isCallError(answer) ? { error: answer } : { verdict: readVerdict(answer) };
+    },
+    async batch(requests) {
+      const answer = await call("BatchVerifyTokens", { requests });
+      return isCallError(answer) ? answer : readItems(answer);
+    },
+    stream: (messages) =>
+      new Promise((resolve) => {
+        const answers: Message[] = [];
+        const stream = stub.StreamVerifyTokens();
+        stream
+          .on("data", (message) => answers.push(message))
+          .on("error", (error) => resolve(readError(error)))
+          .on("end", () => resolve(answers));
+        for (const message of messages) stream.write(message);
+        stream.end();
+      }),
+    open: () => stub.StreamVerifyTokens(),
+    close: () => stub.close(),
+  };
+}
+
+/** Whether a call failed as a whole. */
+export function isCallError(answer: object): answer is CallError {
+  return "code" in answer && "reason" in answer && "domain" in answer;
+}
+
+/** Reads a VerifyTokenResponse that was encoded elsewhere. */
+export function decodeVerdict(bytes: Buffer): Message {
+  const { responseDeserialize } = (definition[NAME] as Record<string, MethodDefinition<object, object>>)["VerifyToken"]!;
+  return readVerdict(responseDeserialize(bytes) as Message);
+}
+
+/** The items of a batch's, or a stream's message's, answer. */
+export function readItems(answer: Message): readonly Item[] {
+  return ((answer["responses"] ?? []) as readonly Message[]).map((item) => {
+    const error = item["error"] as Message | undefined;
+    if (error === undefined) return { verdict: readVerdict(item["verdict"] as Message) };
+    return {
+      error: {
+        code: Number(error["code"]),
+        reason: String(error["reason"]).replace("ERROR_REASON_", ""),
+        domain: "tokenverifier.v1",
+        retryAfter: seconds(error["retry_after"]),
+        message: String(error["message"]),
+      },
+    };
+  });
+}
+
+/** A status with its details. */
+export function readError(error: Pick<ServiceError, "code" | "metadata"> & Partial<ServiceError>): CallError {
+  // It changes what it is given.
+  const copy = Object.assign(new Error(error.details ?? ""), { code: error.code, metadata: error.metadata.clone() });
+  const read = GoogleError.parseGRPCStatusDetails(copy as unknown as GoogleError);
+  const retry = (read.statusDetails as readonly Message[] | undefined)?.find((detail) => "retryDelay" in detail);
+  return {
+    code: error.code,
+    reason: read.reason,
+    domain: read.domain,
+    retryAfter: seconds(retry?.["retryDelay"]),
+    message: error.details ?? "",
+  };
+}
+
+/** A google.protobuf.Duration or Timestamp in seconds. */
+function seconds(value: unknown): number | undefined {
+  if (value === undefined || value === null) return undefined;
+  const { seconds = 0, nanos = 0 } = value as { seconds?: unknown; nanos?: number };
+  return Number(seconds) + nanos / 1e9;
+}
+
+const TIMES = new Set(["expires_at", "not_before", "issued_at", "cacheable_until", "key_set_age"]);
+
+/** A message with its times as seconds and without what stands for "absent". */
+function readVerdict(message: Message): Message {
+  return Object.fromEntries(
+    Object.entries(message)
+      .filter(([, value]) => value !== null && value !== undefined)
+      .map(([name, value]) => {
+        if (TIMES.has(name)) return [name, seconds(value)];
+        if (Array.isArray(value)) {
+          return [name, value.map((one: unknown) => (typeof one === "object" && one !== null ? readVerdict(one as Message) : one))];
+        }
+        return [name, typeof value === "object" ? readVerdict(value as Message) : value];
+      }),
+  );
+}
