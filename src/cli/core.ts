@@ -11,7 +11,7 @@ import { startFollower } from "../directory/follower.js";
 import { Known } from "../directory/known.js";
 import { readMasterKeys } from "../directory/master-keys.js";
 import { noDirectory } from "../directory/none.js";
-import { readSeed, SeedError } from "../directory/seed.js";
+import { loadSeed, readSeed, SeedError } from "../directory/seed.js";
 import { openSqliteDirectory } from "../directory/sqlite/directory.js";
 import { FactCache } from "../verifier/facts.js";
 import { limitFailures } from "../verifier/limited.js";
@@ -82,13 +82,13 @@ async function openStore(config: Config, { clock, log }: CoreContext): Promise<S
 
 async function seed(directory: Directory, file: string | undefined, log: Logger): Promise<void> {
   if (file === undefined) return;
-  if (!(await directory.isEmpty())) {
-    log.info({ file }, "directory seed ignored: the store holds a directory already");
-    return;
+  // Not even read where it is of no use: a seed that was broken since must not keep the service from starting.
+  const entries = (await directory.isEmpty()) ? readSeedFile(file) : [];
+  if (entries.length > 0 && (await loadSeed(directory, entries, "seed"))) {
+    log.info({ file, entries: entries.length }, "directory seed loaded");
+  } else {
+    log.info({ file }, "directory seed ignored: the store holds a directory already, or the seed nothing");
   }
-  const entries = readSeedFile(file);
-  await directory.apply([{ kind: "seed", entries }], "seed");
-  log.info({ file, entries: entries.length }, "directory seed loaded");
 }
 
 /**

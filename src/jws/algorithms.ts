@@ -65,7 +65,7 @@ export function isAlgorithm(name: unknown): name is Algorithm {
   return typeof name === "string" && Object.hasOwn(ALGORITHMS, name);
 }
 
-/** Whether a key is of the type and curve that an algorithm takes. Private keys are of none; strength is not looked at. */
+/** Whether a key is of the type and curve that an algorithm takes; a private one never is. Looks at no strength. */
 export function fitsAlgorithm(algorithm: Algorithm, key: KeyObject): boolean {
   const { keyType, curve }: AlgorithmRow = ALGORITHMS[algorithm];
   if (keyType === "secret") return key.type === "secret";

@@ -1,4 +1,4 @@
-import { createPublicKey, createSecretKey, type KeyObject } from "node:crypto";
+import { createPublicKey, createSecretKey, type JsonWebKey, type KeyObject } from "node:crypto";
 import { isAlgorithm } from "../jws/algorithms.js";
 import { decodeBase64url } from "../jws/base64url.js";
 import { type JsonObject, member } from "../jws/json.js";
@@ -82,8 +82,9 @@ function publicKey(members: JsonObject, kty: string): KeyObject {
       foreign: true,
     });
   }
-  const parts = Object.entries(shape).map(([name, width]) => [name, part(members, name, width).toString("base64url")]);
-  const jwk = { kty, ...(kty === "RSA" ? {} : { crv }), ...Object.fromEntries(parts) };
+  // A JWK of nothing but what was checked: whatever else stands in the other one, node:crypto does not get to see it.
+  const jwk: JsonWebKey = kty === "RSA" || crv === undefined ? { kty } : { kty, crv };
+  for (const [name, width] of Object.entries(shape)) jwk[name] = part(members, name, width).toString("base64url");
   try {
     return createPublicKey({ key: jwk, format: "jwk" });
   } catch {

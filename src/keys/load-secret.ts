@@ -32,7 +32,7 @@ export function loadSecret(secret: string | Buffer, { algorithm, kid, minBytes }
   const least = Math.max(1, minBytes ?? minSecretBytes);
   if (bytes.length < least) {
     throw new KeyError(
-      `the secret has ${bytes.length} bytes, ${algorithm} needs at least ${least}: make one by openssl rand -base64 ${least}`,
+      `the secret has ${bytes.length} bytes, ${algorithm} needs at least ${least}: try openssl rand -base64 ${least}`,
     );
   }
   return { algorithm, kid, key: createSecretKey(bytes), label: `secret of ${bytes.length} bytes` };

@@ -7,7 +7,7 @@ import type { VerificationKey } from "./key.js";
 import { KeyError } from "./key-error.js";
 import { rsaFault } from "./rsa.js";
 
-/** What is wrong with a key as such, by its type; undefined where nothing is. EC points were checked when they were read. */
+/** What is wrong with a key as such, by its type; undefined where nothing is. EC points were checked on reading. */
 const FAULTS: Readonly<Record<string, (jwk: JsonWebKey) => string | undefined>> = {
   rsa: ({ n, e }) => rsaFault(integer(n), integer(e)),
   ed25519: ({ x }) => ed25519Fault(decodeBase64url(x ?? "") ?? Buffer.alloc(0)),

@@ -18,7 +18,7 @@ export function readSpki(der: Buffer): KeyObject | undefined {
   // Looked at before node:crypto does: Node 20 ends the whole process over the details of a point at infinity.
   if (der.includes(EC_PUBLIC_KEY) && !EC_BY_NAME.test(der.toString("hex"))) {
     throw new KeyError(
-      "the EC key is not a point on P-256, P-384 or P-521, given by name: make one by openssl ecparam -name prime256v1 -genkey",
+      "the EC key is not a point on P-256, P-384 or P-521, given by name: try openssl ecparam -name P-256 -genkey",
     );
   }
   try {

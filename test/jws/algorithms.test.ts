@@ -1,8 +1,14 @@
-import { createSecretKey, generateKeyPairSync, sign } from "node:crypto";
+import { createSecretKey, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { expect } from "chai";
 import * as fc from "fast-check";
 import { ALGORITHMS, type Algorithm, fitsAlgorithm, isAlgorithm, verifySignature } from "../../src/jws/algorithms.js";
 import { joseVerifies, NAMES, newPair, pairOf, parts, signedByJose } from "./signing.js";
+
+/** A key for the same algorithm that is another's; for RSA that of a sibling, since they are slow to make. */
+function otherThan(algorithm: Algorithm): KeyObject {
+  if (pairOf(algorithm).publicKey.asymmetricKeyType !== "rsa") return newPair(algorithm).publicKey;
+  return pairOf(algorithm === "RS256" ? "PS256" : "RS256").publicKey;
+}
 
 const PAYLOAD = JSON.stringify({ sub: "someone", exp: 4_102_444_800 });
 
@@ -100,9 +106,7 @@ describe("verifySignature", () => {
       });
 
       it("refuses the signature of another key", () => {
-        const other = algorithm.startsWith("HS")
-          ? createSecretKey(Buffer.alloc(64, "another"))
-          : newPair(algorithm).publicKey;
+        const other = algorithm.startsWith("HS") ? createSecretKey(Buffer.alloc(64, "another")) : otherThan(algorithm);
         expect(verifySignature(algorithm, other, input, signature)).to.equal(false);
       });
 
@@ -147,7 +151,6 @@ describe("verifySignature", () => {
   it("verifies by long RSA keys, of lengths that are no whole bytes too", () => {
     for (const [modulusLength, bytes] of [
       [2050, 257],
-      [2056, 257],
       [3072, 384],
     ] as const) {
       const { publicKey, privateKey } = generateKeyPairSync("rsa", { modulusLength });

@@ -26,9 +26,7 @@ describe("loadPem", () => {
 
     it(`labels a key for ${algorithm} by its thumbprint (RFC 7638)`, async () => {
       const jwk = pairOf(algorithm).publicKey.export({ format: "jwk" });
-      expect(loadPem(pemOf(algorithm), { algorithms: [algorithm] }).label).to.equal(
-        await calculateJwkThumbprint(jwk),
-      );
+      expect(loadPem(pemOf(algorithm), { algorithms: [algorithm] }).label).to.equal(await calculateJwkThumbprint(jwk));
     });
   }
 

@@ -26,7 +26,7 @@ describe("loadSecret", () => {
     it(`refuses ${least - 1} bytes for ${algorithm}, and says how many there must be`, () => {
       const error = refusal(() => loadSecret("x".repeat(least - 1), { algorithm }));
       expect(error.message).to.equal(
-        `the secret has ${least - 1} bytes, ${algorithm} needs at least ${least}: make one by openssl rand -base64 ${least}`,
+        `the secret has ${least - 1} bytes, ${algorithm} needs at least ${least}: try openssl rand -base64 ${least}`,
       );
       expect(error.foreign).to.equal(false);
     });

@@ -11,6 +11,7 @@ import type { Verifier } from "../../src/contract/verifier.js";
 import type { Command } from "../../src/directory/commands.js";
 import { readMasterKeys } from "../../src/directory/master-keys.js";
 import { openSqliteDirectory } from "../../src/directory/sqlite/directory.js";
+import { addressReader } from "../../src/contract/address.js";
 import { createGateway } from "../../src/gateway/server.js";
 import { createServer } from "../../src/service/server.js";
 import { createClock, type TestClock } from "./clock.js";
@@ -125,9 +126,16 @@ export async function deploy(configuration: string, options: DeploymentOptions =
   // The service's clock is a test's; a deadline in the channel's own, which is the real one, would tell it nothing.
   const timeless: Verifier = { verify: (request, context) => channel.verify(request, { ...context, deadline: Number.POSITIVE_INFINITY }) };
   const observer = gatewayObserver(log, calls);
-  const gateways = [verifier, timeless].map((one) => createGateway(faces, limits, { verifier: one, clock: clock.now, observer }));
+  const gateways = [verifier, timeless].map((one) =>
+    createGateway(faces, limits, {
+      verifier: one,
+      clock: clock.now,
+      observer,
+      addressOf: addressReader(config.trustedProxies),
+    }),
+  );
   const [inProcess = 0, overChannel = 0] = await Promise.all(
-    gateways.map((gateway) => gateway.listen({ host: "127.0.0.1", port: 0 })),
+    gateways.map(async (gateway) => Number((await gateway.listen("127.0.0.1:0")).split(":").at(-1))),
   );
   return {
     config,
