@@ -4,8 +4,8 @@ import { CompactSign } from "jose";
 import type { Config } from "../config/load.js";
 import type { ConfiguredRealm } from "../config/realms.js";
 import { parseDuration } from "../contract/units.js";
-import { PLACEHOLDERS, seedValues } from "./development.js";
 import { CommandError, EXIT } from "./errors.js";
+import { PLACEHOLDERS, seedValues } from "./example-values.js";
 
 /** What a token is signed with. */
 export interface SigningKey {

@@ -13,7 +13,7 @@ export interface JsonDocument {
 }
 
 /** Deepest nesting taken, the outermost object being the first level. */
-export const MAX_DEPTH = 32;
+export const MAX_DEPTH = 128;
 
 /** Most members and array elements taken, those of all levels together. */
 export const MAX_ITEMS = 2_000;

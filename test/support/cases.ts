@@ -84,6 +84,8 @@ const file = z.strictObject({
   about: z.string(),
   /** The configuration: a file of test/support. */
   configuration: z.string().default("verifier.yaml"),
+  /** The face whose rows `covers` names; that of the file's name, where it is left out. */
+  rows: z.string().optional(),
   rest: rest.optional(),
   ask: ask.optional(),
   answers: z.record(z.string(), answer).default({}),
@@ -147,8 +149,8 @@ export function readRows(): ReadonlyMap<string, string> {
 function readFile(name: string): Case[] {
   const parsed = file.safeParse(parse(readFileSync(new URL(name, FOLDER), "utf8"), { merge: true }));
   if (!parsed.success) throw new Error(`test/cases/${name}: ${z.prettifyError(parsed.error)}`);
-  const { configuration, tokens, answers, cases, ...defaults } = parsed.data;
   const stem = name.replace(/\.yaml$/, "");
+  const { configuration, rows = stem, tokens, answers, cases, ...defaults } = parsed.data;
   const seen = new Set<string>();
   return cases.map((one) => {
     const fail = (what: string): never => {
@@ -166,7 +168,7 @@ function readFile(name: string): Case[] {
       file: stem,
       configuration,
       name: one.name,
-      covers: one.covers.map((row) => (row.includes(" ") ? row : `${stem} ${row}`)),
+      covers: one.covers.map((row) => (/^(integuru|clowk|fiserv|everything) /.test(row) ? row : `${rows} ${row}`)),
       condition: one.condition,
       ...made,
       rest: answer && { request: restRequest(defaults.rest ?? {}, one.rest ?? {}, made.token), answer },
