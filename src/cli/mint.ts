@@ -8,7 +8,7 @@ import { CommandError, EXIT } from "./errors.js";
 import { PLACEHOLDERS, seedValues } from "./example-values.js";
 
 /** What a token is signed with. */
-export interface SigningKey {
+interface SigningKey {
   readonly key: KeyObject;
   readonly algorithm: string;
   /** Put in the header where there is one. */
@@ -16,17 +16,14 @@ export interface SigningKey {
 }
 
 /** Signs claims as a compact JWS. */
-export async function sign(
-  claims: Readonly<Record<string, unknown>>,
-  { key, algorithm, kid }: SigningKey,
-): Promise<string> {
+async function sign(claims: Readonly<Record<string, unknown>>, { key, algorithm, kid }: SigningKey): Promise<string> {
   const bytes = new TextEncoder().encode(JSON.stringify(claims));
   const header = { alg: algorithm, ...(kid !== undefined && { kid }) };
   return new CompactSign(bytes).setProtectedHeader(header).sign(key);
 }
 
 /** The private key that by custom lies beside a public one: `name.private.pem` for `name.pem`; undefined where there is none. */
-export function privateKeyBeside(pemFile: string): KeyObject | undefined {
+function privateKeyBeside(pemFile: string): KeyObject | undefined {
   const file = pemFile.replace(/(\.pem)?$/, ".private.pem");
   return existsSync(file) ? createPrivateKey(readFileSync(file, "utf8")) : undefined;
 }
@@ -69,7 +66,11 @@ export async function mint(config: Config, options: MintOptions, now: number): P
 }
 
 function genericClaims({ settings }: ConfiguredRealm, now: number): Record<string, unknown> {
-  const { issuer, audience, claims = {} } = settings as {
+  const {
+    issuer,
+    audience,
+    claims = {},
+  } = settings as {
     issuer?: readonly string[] | null;
     audience?: readonly string[] | null;
     claims?: Readonly<Record<string, unknown>>;
@@ -134,7 +135,8 @@ function readPrivateKey(file: string): KeyObject {
   try {
     return createPrivateKey(readFileSync(file, "utf8"));
   } catch (error) {
-    const why = (error as NodeJS.ErrnoException).syscall === undefined ? "it is no private key in PEM" : "it cannot be read";
+    const why =
+      (error as NodeJS.ErrnoException).syscall === undefined ? "it is no private key in PEM" : "it cannot be read";
     throw new CommandError(`${file}: ${why}.`, EXIT.usage);
   }
 }

@@ -1,15 +1,23 @@
 import { readFileSync } from "node:fs";
+import { status } from "@grpc/grpc-js";
 import { CheckResult, checkResultToJSON, Evidence, Token } from "../../gen/tokenverifier/v1/token_verifier.js";
 import { channelVerifier } from "../client/channel-verifier.js";
 import { loadConfig } from "../config/load.js";
 import { FAILURES } from "../contract/failures.js";
 import { reasonMessage } from "../contract/reasons.js";
 import { Secret } from "../contract/secret.js";
-import type { Check, Clock, Credential, Outcome, Principal, VerificationRequest, Verifier } from "../contract/verifier.js";
+import type {
+  Check,
+  Clock,
+  Credential,
+  Outcome,
+  Principal,
+  VerificationRequest,
+  Verifier,
+} from "../contract/verifier.js";
 import { openCore } from "./core.js";
 import { CommandError, EXIT } from "./errors.js";
 import { createLogger } from "./log.js";
-import { status } from "@grpc/grpc-js";
 
 /** The options of `verify`. */
 export interface VerifyOptions {
@@ -53,11 +61,11 @@ export async function verify(
     explain: options.explain ?? false,
   };
   const clock = clockAt(options.at);
-  const { verifier, close } = await open(options, clock, env);
+  const opened = await open(options, clock, env);
   try {
-    return await verifier.verify(request, { requestId: "cli", address: "", deadline: clock() + PATIENCE });
+    return await opened.verifier.verify(request, { requestId: "cli", address: "", deadline: clock() + PATIENCE });
   } finally {
-    await close();
+    await opened.close();
   }
 }
 
@@ -135,7 +143,10 @@ export function outcomeToJson(outcome: Outcome): unknown {
   const explained = checks.length > 0 ? { checks } : {};
   if (outcome.kind === "rejected") {
     const { reason, claim } = outcome;
-    return { rejected: { reason: reason ?? "UNKNOWN", claim, message: reason ? reasonMessage(reason, claim) : "" }, ...explained };
+    return {
+      rejected: { reason: reason ?? "UNKNOWN", claim, message: reason ? reasonMessage(reason, claim) : "" },
+      ...explained,
+    };
   }
   const { token, principal, evidence } = outcome;
   const verified = {
@@ -160,7 +171,9 @@ export function formatOutcome(outcome: Outcome): string {
     case "rejected": {
       const { reason, claim, checks } = outcome;
       const head = `rejected: ${reason ?? "UNKNOWN"}${claim === "" ? "" : ` (${claim})`}`;
-      return [head, ...(reason === undefined ? [] : [reasonMessage(reason, claim)]), ...formatChecks(checks)].join("\n");
+      return [head, ...(reason === undefined ? [] : [reasonMessage(reason, claim)]), ...formatChecks(checks)].join(
+        "\n",
+      );
     }
     case "verified":
       return [
@@ -184,5 +197,10 @@ function formatPrincipal(principal: Principal | undefined): string[] {
 function formatChecks(checks: readonly Check[]): string[] {
   if (checks.length === 0) return [];
   const width = Math.max(...checks.map(({ name }) => name.length));
-  return ["", ...checks.map(({ name, result, message }) => `${MARKS[result] ?? "?"}  ${name.padEnd(width)}  ${message}`.trimEnd())];
+  return [
+    "",
+    ...checks.map(({ name, result, message }) =>
+      `${MARKS[result] ?? "?"}  ${name.padEnd(width)}  ${message}`.trimEnd(),
+    ),
+  ];
 }

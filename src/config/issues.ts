@@ -35,28 +35,54 @@ export function formatPath(path: Path): string {
   }, "");
 }
 
-/** Zod's findings as issues. @param within where the checked value stands */
+/** How a value must be where it is of the wrong type. */
+const TYPES: Readonly<Record<string, string>> = {
+  string: "a text",
+  number: "a number",
+  int: "a whole number",
+  boolean: "true or false",
+  array: "a list",
+  object: "a mapping",
+  record: "a mapping",
+};
+
+/** What is wrong, in a sentence without its subject. Nothing of the value stands in it: it may be a secret. */
+const sentence: z.core.$ZodErrorMap = (issue) => {
+  const must = issue.input === undefined ? "is missing: it must" : "must";
+  switch (issue.code) {
+    case "invalid_type": {
+      const isBare = typeof issue.input === "number" || typeof issue.input === "boolean";
+      const cure = issue.expected === "string" && isBare ? ": put it in quotes" : "";
+      return `${must} be ${TYPES[issue.expected] ?? issue.expected}${cure}`;
+    }
+    case "invalid_value":
+      return `${must} be ${issue.values.length > 1 ? "one of " : ""}${issue.values.map(String).join(", ")}`;
+    case "too_small":
+      return issue.origin === "string" || issue.origin === "array"
+        ? "must not be empty"
+        : `must be at least ${issue.minimum}`;
+    case "too_big":
+      return `must be at most ${issue.maximum}`;
+    case "unrecognized_keys": {
+      const { shape } = issue.inst?._zod.def as { shape?: object };
+      return `is not a key that exists here; there are ${Object.keys(shape ?? {}).join(", ")}`;
+    }
+    default:
+      return undefined;
+  }
+};
+
+/** Options for Zod, so that its issues can be told. A schema's own `error` comes first. */
+export const TELLING: z.core.ParseContext<z.core.$ZodIssue> = { error: sentence };
+
+/** Zod's findings as issues, from a parse that was {@link TELLING}. @param within where the checked value stands */
 export function issuesOf(error: z.ZodError, within: Path = []): ConfigIssue[] {
   return error.issues.flatMap((issue): ConfigIssue[] => {
     const path = [...within, ...issue.path];
     if (issue.code === "unrecognized_keys") {
-      return issue.keys.map((key) => ({ place: formatPath([...path, key]), message: "is not a key that exists here" }));
+      return issue.keys.map((key) => ({ place: formatPath([...path, key]), message: issue.message }));
     }
-    return [{ place: formatPath(path), message: sentence(issue) }];
+    const message = issue.code === "invalid_key" ? (issue.issues[0]?.message ?? issue.message) : issue.message;
+    return [{ place: formatPath(path), message }];
   });
-}
-
-function sentence(issue: z.core.$ZodIssue): string {
-  switch (issue.code) {
-    case "invalid_type":
-      return issue.input === undefined ? `is missing: it must be a ${issue.expected}` : `must be a ${issue.expected}`;
-    case "invalid_value":
-      return `must be one of ${issue.values.map(String).join(", ")}`;
-    case "too_small":
-      return issue.origin === "string" ? "must not be empty" : `must be at least ${issue.minimum}`;
-    case "too_big":
-      return `must be at most ${issue.maximum}`;
-    default:
-      return issue.message;
-  }
 }

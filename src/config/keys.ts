@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import type { Algorithm } from "../jws/algorithms.js";
 import type { VerificationKey } from "../keys/key.js";
 import { KeyError, loadJwk, loadJwks, loadPem, loadSecret } from "../keys/load.js";
-import { type ConfigIssue, formatPath, issuesOf, type Path } from "./issues.js";
+import { type ConfigIssue, formatPath, issuesOf, type Path, TELLING } from "./issues.js";
 import { keyForms } from "./schema.js";
 
 /** What became of a realm's configured keys. */
@@ -75,7 +75,7 @@ function loadEntry(entry: unknown, path: Path, context: KeyContext): readonly Ve
     context.issues.push({ place: formatPath(path), message });
     return [];
   }
-  const parsed = keyForms[form].safeParse(entry);
+  const parsed = keyForms[form].safeParse(entry, TELLING);
   if (!parsed.success) {
     context.issues.push(...issuesOf(parsed.error, path));
     return [];

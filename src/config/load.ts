@@ -5,7 +5,7 @@ import { z } from "zod";
 import { VENDORS } from "../vendors/index.js";
 import type { Face } from "../vendors/vendor.js";
 import { type Environment, interpolate } from "./interpolate.js";
-import { ConfigError, type ConfigIssue, formatPath, issuesOf } from "./issues.js";
+import { ConfigError, type ConfigIssue, formatPath, issuesOf, TELLING } from "./issues.js";
 import { type ConfiguredRealm, type FaceSettings, readFaceRealm, readRealm } from "./realms.js";
 import { coreSchema, gatewaySchema } from "./schema.js";
 
@@ -32,8 +32,10 @@ export interface Config extends Omit<Core, "realms" | "masterKey" | "masterKeyFi
 }
 
 /** The configuration of a gateway on its own, checked whole. */
-export interface GatewayConfig extends Omit<GatewayOnly, "realms"> {
+export interface GatewayConfig extends Omit<GatewayOnly, "realms" | "http" | "upstream"> {
   readonly file: string;
+  readonly http: NonNullable<GatewayOnly["http"]>;
+  readonly upstream: string;
   readonly faces: readonly ConfiguredFace[];
 }
 
@@ -90,8 +92,12 @@ export function loadGatewayConfig(file: string, context: LoadContext): GatewayCo
         return realm === undefined ? [] : [[name, realm] as const];
       }),
     );
-    const { realms: _realms, ...others } = settings;
-    return { ...others, file, faces: bindFaces(realms, settings, issues) };
+    const { realms: _realms, http, upstream, ...others } = settings;
+    if (http === undefined) issues.push({ place: "http", message: "is missing: give the address to show the faces at" });
+    if (upstream === undefined) issues.push({ place: "upstream", message: "is missing: give the gRPC service's address" });
+    const faces = bindFaces(realms, settings, issues);
+    // What is missing of the two was told just now.
+    return { ...others, file, http: http ?? { address: "", faces: {} }, upstream: upstream ?? "", faces };
   });
 }
 
@@ -106,26 +112,46 @@ function load<S extends z.ZodType, T>(
   if (typeof raw !== "object" || raw === null || Array.isArray(raw)) {
     throw new ConfigError(file, [{ place: "", message: "the file must hold a mapping of settings" }]);
   }
-  const parsed = schema.safeParse(raw);
+  const parsed = schema.safeParse(raw, TELLING);
   if (!parsed.success) {
     issues.push(...issuesOf(parsed.error));
-    // What is in the realms is told in the same breath, so far as the rest lets it be seen.
-    buildRealmsOnly(schema, raw, file, issues);
-    throw new ConfigError(file, issues);
+    throw new ConfigError(file, [...issues, ...issuesOfRest(schema, soundPart(raw, parsed.error), build, issues)]);
   }
   const built = build(parsed.data, issues);
   if (issues.length > 0) throw new ConfigError(file, issues);
   return built;
 }
 
-function buildRealmsOnly(schema: z.ZodType, raw: object, file: string, issues: ConfigIssue[]): void {
+/** What else is wrong, in the part of a configuration that the schema admits: all is told in the same breath. */
+function issuesOfRest<S extends z.ZodType>(
+  schema: S,
+  rest: object,
+  build: (settings: z.output<S>, issues: ConfigIssue[]) => unknown,
+  told: readonly ConfigIssue[],
+): ConfigIssue[] {
+  const parsed = schema.safeParse(rest);
+  if (!parsed.success) return [];
+  const issues: ConfigIssue[] = [];
+  build(parsed.data, issues);
+  // What was left out is missing now; that is no news.
+  return issues.filter(({ place }) => !told.some((issue) => issue.place.startsWith(place)));
+}
+
+/** A configuration without the keys that the schema refuses; of the realms only those that have no good name. */
+function soundPart(raw: object, { issues }: z.ZodError): object {
+  const refused = new Set(
+    issues.flatMap(({ path: [first], ...issue }) => {
+      if (first !== undefined) return [first];
+      return issue.code === "unrecognized_keys" ? issue.keys : [];
+    }),
+  );
   const { realms } = raw as { realms?: unknown };
-  if (typeof realms !== "object" || realms === null || Array.isArray(realms)) return;
-  const resolve = resolver(file);
-  for (const [name, value] of Object.entries(realms)) {
-    if (schema === gatewaySchema) readFaceRealm(name, value, issues);
-    else readRealm(name, value, { resolve, issues });
-  }
+  const isMapping = typeof realms === "object" && realms !== null && !Array.isArray(realms);
+  const names = new Set(issues.flatMap(({ path }) => (path[0] === "realms" ? [path[1]] : [])));
+  return {
+    ...Object.fromEntries(Object.entries(raw).filter(([key]) => !refused.has(key))),
+    realms: isMapping ? Object.fromEntries(Object.entries(realms).filter(([name]) => !names.has(name))) : {},
+  };
 }
 
 function readYaml(file: string): unknown {
@@ -138,14 +164,31 @@ function readYaml(file: string): unknown {
   }
   const document = parseDocument(text, { prettyErrors: true });
   if (document.errors.length > 0) {
-    const issues = document.errors.map(({ linePos, message }) => ({
+    const issues = document.errors.map(({ linePos, code, message }) => ({
       place: linePos === undefined ? "" : `line ${linePos[0].line}, column ${linePos[0].col}`,
-      message: (message.split("\n", 1)[0] ?? "").replace(/ at line \d+, column \d+:?$/, ""),
+      message: SYNTAX[code] ?? (message.split("\n", 1)[0] ?? "").replace(/ at line \d+, column \d+:?$/, ""),
     }));
     throw new ConfigError(file, issues);
   }
-  return document.toJS({ maxAliasCount: 100 }) as unknown;
+  try {
+    return document.toJS({ maxAliasCount: 100 }) as unknown;
+  } catch (error) {
+    if (!(error instanceof ReferenceError)) throw error;
+    const message = "an alias stands for nothing, or there are too many of them: put a text that begins with * in quotes";
+    throw new ConfigError(file, [{ place: "", message }]);
+  }
 }
+
+/** Where the YAML library's own words are of no help, or quote the text, which may be a secret. */
+const SYNTAX: Readonly<Record<string, string>> = {
+  BAD_DQ_ESCAPE: "double quotes know no such escape: use single quotes to take every character as it is",
+  BAD_PROP_ORDER: "an anchor or a tag stands in the wrong place: put texts that begin with & or ! in quotes",
+  DUPLICATE_KEY: "the mapping has this key already: keep one",
+  MULTIPLE_DOCS: "a second document begins here: the file must hold one",
+  TAB_AS_INDENT: "this is indented with a tab: use spaces",
+  TAG_RESOLVE_FAILED: "there is no such tag: put a text that begins with ! in quotes",
+  UNEXPECTED_TOKEN: "this does not belong here: look at the quotes, brackets and indentation before it",
+};
 
 function resolver(file: string): (name: string) => string {
   const folder = path.dirname(path.resolve(file));
@@ -154,14 +197,16 @@ function resolver(file: string): (name: string) => string {
 
 function bindFaces(
   realms: ReadonlyMap<string, { readonly vendor: { readonly name: string } | undefined; readonly settings: FaceSettings }>,
-  { http }: Pick<Core, "http">,
+  { http, realms: raw }: Pick<Core, "http" | "realms">,
   issues: ConfigIssue[],
 ): ConfiguredFace[] {
   return VENDORS.flatMap((vendor) => {
     const bound = (http?.faces as Record<string, string> | undefined)?.[vendor.name];
     const realm = realms.get(bound ?? vendor.name);
     if (realm?.vendor?.name !== vendor.name) {
-      if (bound !== undefined) {
+      // A realm with this preset that is not among the good ones was complained of already.
+      const { preset } = (bound === undefined ? {} : (raw[bound] ?? {})) as { preset?: unknown };
+      if (bound !== undefined && preset !== vendor.name) {
         const message = `must name a realm with the preset ${vendor.name}`;
         issues.push({ place: formatPath(["http", "faces", vendor.name]), message });
       }
@@ -192,9 +237,12 @@ function readMasterKeys(
     }
   }
   for (const [index, key] of keys.entries()) {
-    if (Buffer.from(key, "base64").length === 32 && /^[A-Za-z0-9+/]{43}=?$/.test(key)) continue;
+    const bytes = Buffer.from(key, "base64");
+    const isGood = bytes.length === 32 && bytes.toString("base64") === key;
+    if (isGood && keys.indexOf(key) === index) continue;
     const place = masterKeys === undefined ? (given[0]?.[0] ?? "") : formatPath(["masterKeys", index]);
-    issues.push({ place, message: "must be 32 bytes in base64: openssl rand -base64 32 makes one" });
+    const right = "must be 32 bytes in base64: openssl rand -base64 32 makes one";
+    issues.push({ place, message: isGood ? "stands in the list twice: leave one out" : right });
   }
   return keys;
 }

@@ -4,7 +4,7 @@ import { VENDORS } from "../vendors/index.js";
 import type { Vendor } from "../vendors/vendor.js";
 import { genericPolicy } from "../verifier/generic.js";
 import { createRealm, type Policy, type Realm } from "../verifier/realm.js";
-import { type ConfigIssue, formatPath, issuesOf, type Path } from "./issues.js";
+import { type ConfigIssue, formatPath, issuesOf, type Path, TELLING } from "./issues.js";
 import { type LoadedKeys, loadKeys } from "./keys.js";
 import { facePresetSchemas, genericSchema, presetSchemas } from "./schema.js";
 
@@ -37,7 +37,11 @@ export function readRealm(name: string, value: unknown, { resolve, issues }: Rea
   if (issues.length > before) return undefined;
   if (vendor !== undefined) {
     const settings = parse(presetSchemas.get(vendor.name), value, path, issues);
-    if (settings === undefined) return undefined;
+    if (settings === undefined) {
+      const { algorithms } = vendor.policy(z.object(vendor.policySettings).parse({}));
+      checkKeysAlone(value, algorithms, path, { resolve, issues });
+      return undefined;
+    }
     const { keys = [], explain, ...others } = settings;
     const policy: Policy = {
       ...vendor.policy(others),
@@ -50,12 +54,22 @@ export function readRealm(name: string, value: unknown, { resolve, issues }: Rea
     return { realm: createRealm(name, policy, staticSource(loaded.keys)), vendor, settings: others, ...loaded };
   }
   const settings = parse(genericSchema, value, path, issues);
-  if (settings === undefined) return undefined;
+  if (settings === undefined) {
+    const algorithms = genericSchema.shape.algorithms.safeParse((value as { algorithms?: unknown } | null)?.algorithms);
+    if (algorithms.success) checkKeysAlone(value, algorithms.data, path, { resolve, issues });
+    return undefined;
+  }
   const policy = genericPolicy(settings);
   const loaded = loadKeys(settings.keys, [...path, "keys"], { algorithms: policy.algorithms, resolve, issues });
   if (issues.length > before) return undefined;
   const { keys: _keys, ...others } = settings;
   return { realm: createRealm(name, policy, staticSource(loaded.keys)), vendor, settings: others, ...loaded };
+}
+
+/** Tells what is wrong with the keys of a realm of which something else is wrong. */
+function checkKeysAlone(value: unknown, algorithms: Policy["algorithms"], path: Path, context: RealmContext): void {
+  const { keys } = value as { keys?: unknown };
+  if (Array.isArray(keys)) loadKeys(keys, [...path, "keys"], { algorithms, ...context });
 }
 
 function checkKeysOf({ keysOf }: Policy, keys: readonly unknown[], path: Path, issues: ConfigIssue[]): void {
@@ -101,7 +115,7 @@ function parse<S extends z.ZodType>(
   path: Path,
   issues: ConfigIssue[],
 ): z.output<S> | undefined {
-  const parsed = schema?.safeParse(value);
+  const parsed = schema?.safeParse(value, TELLING);
   if (parsed?.success) return parsed.data;
   if (parsed !== undefined) issues.push(...issuesOf(parsed.error, path));
   return undefined;

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { VENDORS } from "../vendors/index.js";
-import { address, characters, duration, oneOrMore, rate, size } from "./values.js";
+import { address, characters, duration, oneOrMoreOrNull, rate, size } from "./values.js";
 import { isNetwork } from "../contract/address.js";
 import { ALGORITHMS } from "../jws/algorithms.js";
 
@@ -26,6 +26,9 @@ const log = z
   .prefault({})
   .describe("What is logged: `calls` are verifications; rejected ones are limited per second and the rest counted.");
 
+/** Node's timers hold no more than 2^31 - 1 ms, and fire at once where they are given more. */
+const LONGEST_TIMER = 24 * 86_400_000;
+
 const limits = z
   .strictObject({
     body: size(1024, 64 * 1024 ** 2).default(64 * 1024),
@@ -33,8 +36,8 @@ const limits = z
     message: size(1024, 64 * 1024 ** 2).default(4 * 1024 ** 2),
     batch: z.int().min(1).max(100_000).default(1000),
     streams: z.int().min(1).max(100_000).default(100),
-    idle: duration(1000).default(300_000),
-    request: duration(100).default(10_000),
+    idle: duration(1000, LONGEST_TIMER).default(300_000),
+    request: duration(100, LONGEST_TIMER).default(10_000),
   })
   .prefault({})
   .describe("What one caller may ask for: sizes in bytes, `batch` in requests, `streams` open at once.");
@@ -53,7 +56,7 @@ const trustedProxies = z
   .describe("Peers whose word for their own callers' addresses is believed: proxies (X-Forwarded-For) and gateways.");
 
 const drain = z
-  .strictObject({ delay: duration().default(1000), timeout: duration().default(5000) })
+  .strictObject({ delay: duration(0, LONGEST_TIMER).default(1000), timeout: duration(0, LONGEST_TIMER).default(5000) })
   .prefault({})
   .describe("How the service ends on SIGTERM or SIGINT.");
 
@@ -74,10 +77,13 @@ const http = z
   .describe("Where the faces are served.");
 
 const store = z
-  .union([
-    z.string().transform((url) => ({ url, staleFor: 60_000 })),
-    z.strictObject({ url: z.string(), staleFor: duration(1000).default(60_000) }),
-  ])
+  .union(
+    [
+      z.string().transform((url) => ({ url, staleFor: 60_000 })),
+      z.strictObject({ url: z.string(), staleFor: duration(1000).default(60_000) }),
+    ],
+    { error: "must be sqlite: and the name of a file, such as sqlite:./data/verifier.db, or {url: ..., staleFor: ...}" },
+  )
   .default({ url: "sqlite:./data/verifier.db", staleFor: 60_000 })
   .describe("Where the directory is kept. `staleFor`: how long verdicts are given while it cannot be read.");
 
@@ -107,7 +113,10 @@ export const coreSchema = z.strictObject({
 export const gatewaySchema = z.strictObject({
   http,
   upstream: z
-    .union([address(), z.strictObject({ address: address() }).transform((long) => long.address)])
+    .union([address(), z.strictObject({ address: address() }).transform((long) => long.address)], {
+      error: "must be the gRPC service's address such as 10.0.0.5:50051 or unix:/path, or {address: ...}",
+    })
+    .optional()
     .describe("The gRPC service that verifies."),
   log,
   limits,
@@ -146,8 +155,8 @@ const claimValue = z.union([z.string(), z.number(), z.boolean()]);
 /** A realm that names no preset: any issuer's tokens. */
 export const genericSchema = z.strictObject({
   algorithms: z.array(algorithm).min(1),
-  issuer: oneOrMore().nullable().describe("Exact. null: not checked."),
-  audience: oneOrMore().nullable().describe("Exact; one of them must be in the token's. null: not checked."),
+  issuer: oneOrMoreOrNull().describe("Exact. null: not checked."),
+  audience: oneOrMoreOrNull().describe("Exact; one of them must be in the token's. null: not checked."),
   typ: z.array(z.string().min(1)).min(1).optional(),
   typRequired: z.boolean().default(false),
   requiredClaims: z.array(z.string().min(1)).default(["exp"]),

@@ -16,12 +16,18 @@ function read<T>(parse: (text: string) => T | undefined, right: string) {
 export const address = (): z.ZodType<string, string> =>
   read((text) => (readAddress(text) === undefined ? undefined : text), 'must be an address such as 127.0.0.1:8080, "[::1]:8080" or unix:/run/verifier.sock');
 
-/** A duration, in milliseconds. @param least the shortest that is admitted, milliseconds */
-export function duration(least = 0): z.ZodType<number, string> {
-  const right = `must be a duration of at least ${least} ms, such as 500ms, 30s, 10m or 1h`;
+/**
+ * A duration, in milliseconds.
+ *
+ * @param least the shortest that is admitted, milliseconds
+ * @param most the longest, milliseconds; a multiple of a day
+ */
+export function duration(least = 0, most = Number.MAX_SAFE_INTEGER): z.ZodType<number, string> {
+  const bound = most === Number.MAX_SAFE_INTEGER ? "" : ` and at most ${most / 86_400_000}d`;
+  const right = `must be a duration of at least ${least} ms${bound}, such as 500ms, 30s, 10m or 1h`;
   return read((text) => {
     const millis = parseDuration(text);
-    return millis !== undefined && millis >= least ? millis : undefined;
+    return millis !== undefined && millis >= least && millis <= most ? millis : undefined;
   }, right);
 }
 
@@ -49,9 +55,13 @@ export function characters(): z.ZodType<number> {
   return z.union([z.int().min(16).max(1024 ** 2), size(16, 1024 ** 2)], { error: right });
 }
 
-/** One text or a list of them, as a list that is not empty. */
-export function oneOrMore(): z.ZodType<string[], string | string[]> {
+/** One text or a list of them, as a list that is not empty; or null, which must be said on purpose. */
+export function oneOrMoreOrNull(): z.ZodType<string[] | null, string | string[] | null> {
   const text = z.string().min(1);
-  const right = "must be a text or a list of texts";
-  return z.union([text.transform((one) => [one]), z.array(text).min(1)], { error: right });
+  const right = "a text or a list of texts, or null, which says that it is not checked";
+  return z
+    .union([text.transform((one) => [one]), z.array(text).min(1)], {
+      error: ({ input }) => (input === undefined ? `is missing: give ${right}` : `must be ${right}`),
+    })
+    .nullable();
 }

@@ -8,13 +8,22 @@ import {
   Principal,
   Rejected as RejectedMessage,
   Token,
-  VerifyTokenResponse,
   type VerifyTokenRequest,
+  type VerifyTokenResponse,
 } from "../../gen/tokenverifier/v1/token_verifier.js";
 import { FAILURES, failureNumber, failureReason } from "./failures.js";
 import { reasonMessage, reasonName, reasonNumber } from "./reasons.js";
 import { Secret } from "./secret.js";
-import { type Credential, type Failure, failure, type Outcome, type Rejected, type Verdict, type VerificationRequest, type Verified } from "./verifier.js";
+import {
+  type Credential,
+  type Failure,
+  failure,
+  type Outcome,
+  type Rejected,
+  type Verdict,
+  type VerificationRequest,
+  type Verified,
+} from "./verifier.js";
 
 /** Reads a request off the wire. */
 export function requestFromWire(message: VerifyTokenRequest): VerificationRequest {
@@ -154,12 +163,15 @@ function verdictFields(verdict: Verdict): Field[] {
 
 /** The fields of a `Verified`. */
 function verifiedFields({ token, principal, evidence }: Verified): Field[] {
-  const fields = [field(1, once(token, Token.encode))];
-  if (principal !== undefined) fields.push(field(2, once(principal, Principal.encode)));
-  fields.push(field(3, once(evidence, Evidence.encode)));
+  const fields = [field(1, once(token, encodeToken))];
+  if (principal !== undefined) fields.push(field(2, once(principal, encodePrincipal)));
+  fields.push(field(3, once(evidence, encodeEvidence)));
   return fields;
 }
 
+const encodeToken = (token: Token): BinaryWriter => Token.encode(token);
+const encodePrincipal = (principal: Principal): BinaryWriter => Principal.encode(principal);
+const encodeEvidence = (evidence: Evidence): BinaryWriter => Evidence.encode(evidence);
 const encodeRejected = (verdict: Rejected): BinaryWriter => RejectedMessage.encode(rejectedMessage(verdict));
 
 /** The fields of a `BatchItem`. */

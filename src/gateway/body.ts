@@ -21,7 +21,7 @@ export class ClientGone extends Error {
 export function readBody(req: IncomingMessage, res: ServerResponse, limit: number): Promise<Buffer | undefined> {
   const announced = Number(req.headers["content-length"] ?? 0);
   if (announced > limit) return Promise.resolve(undefined);
-  if (req.headers.expect !== undefined && req.httpVersion === "1.1") res.writeContinue();
+  if (/^100-continue$/i.test(req.headers.expect ?? "") && req.httpVersion === "1.1") res.writeContinue();
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let length = 0;

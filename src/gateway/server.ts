@@ -1,6 +1,7 @@
 import http from "node:http";
-import type net from "node:net";
+import type { Duplex } from "node:stream";
 import { listen } from "../contract/listen.js";
+import { acceptRequestId } from "../contract/request-id.js";
 import { createApp } from "./app.js";
 import type { HandlerOptions, ServedFace } from "./handler.js";
 
@@ -40,17 +41,23 @@ const MALFORMED: Readonly<Record<string, string>> = {
   ERR_HTTP_REQUEST_TIMEOUT: "408 Request Timeout",
 };
 
-/** Answers what is no HTTP request, and closes. */
-function refuse(error: NodeJS.ErrnoException, socket: net.Socket): void {
-  if (error.code === "ECONNRESET" || !socket.writable) {
-    socket.destroy();
-    return;
-  }
-  const status = MALFORMED[error.code ?? ""] ?? "400 Bad Request";
+/** How long a client may go on sending what is no HTTP request, after it was told so: milliseconds. */
+const LINGER = 1000;
+
+/** The whole answer to what is no HTTP request. */
+function refusal(code: string | undefined): string {
+  const status = MALFORMED[code ?? ""] ?? "400 Bad Request";
   const body = JSON.stringify({ error: status.slice(4) });
-  socket.end(
-    `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
-  );
+  const headers = {
+    "Content-Type": "application/json",
+    "Content-Length": body.length,
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "X-Request-Id": acceptRequestId(undefined),
+    Connection: "close",
+  };
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  return `HTTP/1.1 ${status}\r\n${lines.join("")}\r\n${body}`;
 }
 
 /** Makes a gateway: an HTTP/1.1 server that shows the faces. It opens nothing yet. */
@@ -61,9 +68,37 @@ export function createGateway(
 ): Gateway {
   const app = createApp(faces, { ...options, bodyLimit: limits.body, requestTimeout: limits.request });
   let closing = false;
+  /** The answers that are not written yet, in the order of their requests. */
+  const underWay = new Set<http.ServerResponse>();
   const serve: http.RequestListener = (req, res) => {
+    underWay.add(res);
+    res.once("close", () => {
+      underWay.delete(res);
+      // A connection that is idle from now on would keep a closing server open.
+      if (closing) server.closeIdleConnections();
+    });
     if (closing) res.setHeader("Connection", "close");
     app(req, res);
+  };
+  const refused = new WeakSet<Duplex>();
+  /** Answers what is no HTTP request, after the whole requests that came before it on the connection, and closes. */
+  const refuse = (error: NodeJS.ErrnoException, socket: Duplex): void => {
+    if (refused.has(socket)) return;
+    if (error.code === "ECONNRESET" || !socket.writable) {
+      socket.destroy();
+      return;
+    }
+    const answers = [...underWay].filter(({ req }) => req.socket === socket);
+    const before = answers.findLast(({ req }) => req.complete);
+    if (before !== undefined) {
+      before.once("close", () => refuse(error, socket));
+      return;
+    }
+    refused.add(socket);
+    // What is malformed may be the rest of a request that has its answer.
+    socket.end(answers.some(({ headersSent }) => headersSent) ? undefined : refusal(error.code));
+    const cut = setTimeout(() => socket.destroy(), LINGER);
+    socket.once("close", () => clearTimeout(cut));
   };
   const server = http.createServer(
     {
@@ -77,12 +112,16 @@ export function createGateway(
   );
   // A face asks for the body itself, if it wants it: the caller is judged first.
   server.on("checkContinue", serve);
+  // An expectation that nobody here knows changes nothing.
+  server.on("checkExpectation", serve);
   server.on("clientError", refuse);
   return {
     listen: (address) => listen(server, address),
     close: (timeout) =>
       new Promise((resolve) => {
         closing = true;
+        const last = new Map([...underWay].map((res) => [res.req.socket, res]));
+        for (const res of last.values()) if (!res.headersSent) res.setHeader("Connection", "close");
         const cut = setTimeout(() => server.closeAllConnections(), timeout);
         server.close(() => {
           clearTimeout(cut);

@@ -11,19 +11,20 @@ const REQUEST_ID = "x-request-id";
 /** A call as the verifier and the observer see it. */
 export class Call implements CallContext {
   readonly requestId: string;
+  readonly address: string;
   readonly deadline: number;
   readonly #call: ServerCall;
 
-  /** @param latest the time at which the service itself gives up, in milliseconds since 1970 */
-  constructor(call: ServerCall, latest: number, requestId = acceptRequestId(call.metadata.get(REQUEST_ID)[0])) {
+  /**
+   * @param latest the time at which the service itself gives up, in milliseconds since 1970
+   * @param parent the call that this one is a part of
+   */
+  constructor(call: ServerCall, latest: number, parent?: Call) {
     this.#call = call;
-    this.requestId = requestId;
+    this.requestId = parent?.requestId ?? acceptRequestId(call.metadata.get(REQUEST_ID)[0]);
+    // Now: a call that is over has forgotten its peer, and a log may ask later.
+    this.address = parent?.address ?? peerAddress(call.getPeer());
     this.deadline = Math.min(Number(call.getDeadline()), latest);
-  }
-
-  /** Asked for only where it is needed: to look at the socket costs more than all the rest of this object. */
-  get address(): string {
-    return peerAddress(this.#call.getPeer());
   }
 
   /** True once nobody waits for the answer any more. */
@@ -33,7 +34,7 @@ export class Call implements CallContext {
 
   /** The same call with a time limit of its own: a message of a stream. */
   renewed(latest: number): Call {
-    return new Call(this.#call, latest, this.requestId);
+    return new Call(this.#call, latest, this);
   }
 
   /** The trailing metadata of a good answer. */

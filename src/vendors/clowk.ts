@@ -4,7 +4,7 @@ import { Secret } from "../contract/secret.js";
 import type { Outcome } from "../contract/verifier.js";
 import { member } from "../jws/json.js";
 import type { Rule } from "../verifier/realm.js";
-import { isString, isTime, issuer, notBefore, notExpired, required, typed } from "../verifier/rules.js";
+import { isString, issuer, isTime, notBefore, notExpired, required, typed } from "../verifier/rules.js";
 import { principalOf, stringClaim, userOfInstance } from "../verifier/subject.js";
 import {
   type Answer,

@@ -22,9 +22,27 @@ const PATH = "/v1/api/oauth/validateToken";
 
 /** The vendor's error codes: one digit of layer, three of HTTP status, two of sequence. */
 const ERRORS = {
-  methodNotAllowed: { status: 405, code: "240501", source: "AGT", title: "Method Not Allowed", param: "Method not allowed" },
-  noContentType: { status: 415, code: "241502", source: "AGT", title: "Unsupported Media Type", param: "Content type is not provided" },
-  contentType: { status: 415, code: "241501", source: "AGT", title: "Unsupported Media Type", param: "Unsupported Media Type" },
+  methodNotAllowed: {
+    status: 405,
+    code: "240501",
+    source: "AGT",
+    title: "Method Not Allowed",
+    param: "Method not allowed",
+  },
+  noContentType: {
+    status: 415,
+    code: "241502",
+    source: "AGT",
+    title: "Unsupported Media Type",
+    param: "Content type is not provided",
+  },
+  contentType: {
+    status: 415,
+    code: "241501",
+    source: "AGT",
+    title: "Unsupported Media Type",
+    param: "Unsupported Media Type",
+  },
   empty: { status: 400, code: "240006", source: "APT", title: "Bad Request", param: "Payload is empty" },
   notReadable: { status: 400, code: "240007", source: "APT", title: "Bad Request", param: "Message not readable" },
   notValid: { status: 400, code: "240005", source: "APT", title: "Bad Request", param: "Payload is not valid" },
@@ -36,7 +54,13 @@ const ERRORS = {
     param: "token: This field should not be empty",
   },
   constraint: { status: 400, code: "240010", source: "APT", title: "Constraint(s) Violated", param: "" },
-  credentials: { status: 401, code: "140106", source: "AGT", title: "Unauthorized", param: "Invalid client credentials" },
+  credentials: {
+    status: 401,
+    code: "140106",
+    source: "AGT",
+    title: "Unauthorized",
+    param: "Invalid client credentials",
+  },
   tooLarge: { status: 413, code: "241301", source: "AGT", title: "Payload Too Large", param: "Payload is too large" },
   throttled: { status: 429, code: "242901", source: "AGT", title: "Too Many Requests", param: "Too many requests" },
   unexpected: {
@@ -46,7 +70,13 @@ const ERRORS = {
     title: "Internal Server Error",
     param: "An unexpected internal server error occurred",
   },
-  unavailable: { status: 503, code: "250301", source: "AGT", title: "Service Unavailable", param: "Service Unavailable" },
+  unavailable: {
+    status: 503,
+    code: "250301",
+    source: "AGT",
+    title: "Service Unavailable",
+    param: "Service Unavailable",
+  },
 } as const;
 
 const FAILURES: Readonly<Record<FailureKind, keyof typeof ERRORS>> = {
@@ -95,7 +125,8 @@ function fail(
 /** Everything in a request that breaks a constraint, in the vendor's order. */
 function violations(fields: Fields, request: FaceRequest, maxTokenLength: number): string[] {
   const found: string[] = [];
-  const tooLong = (name: string, most: number): number => found.push(`${name}: The maximum length for this field is ${most}`);
+  const tooLong = (name: string, most: number): number =>
+    found.push(`${name}: The maximum length for this field is ${most}`);
   const limits = { token: maxTokenLength, client_id: 60, client_secret: 100 };
   for (const [name, most] of Object.entries(limits)) {
     const value = fields[name];
@@ -126,7 +157,9 @@ async function read(request: FaceRequest, maxTokenLength: number): Promise<Quest
   if (!isObject(value)) return fail("notValid", request);
 
   // Own members alone: a body cannot bring in what the prototype has.
-  const fields: Fields = Object.fromEntries(NAMES.map((name) => [name, Object.hasOwn(value, name) ? value[name] : undefined]));
+  const fields: Fields = Object.fromEntries(
+    NAMES.map((name) => [name, Object.hasOwn(value, name) ? value[name] : undefined]),
+  );
   const { token } = fields;
   if (token === undefined || token === null || token === "") return fail("required", request);
   const params = violations(fields, request, maxTokenLength);

@@ -3,7 +3,7 @@ import type { ReasonName } from "../contract/reasons.js";
 import type { Outcome, Rejected, Verified } from "../contract/verifier.js";
 import { type JsonObject, member } from "../jws/json.js";
 import { memberText } from "../jws/member-text.js";
-import { equalsOneOf, isTime, issuedInPast, notBefore, notExpired, required, typed } from "../verifier/rules.js";
+import { equalsOneOf, issuedInPast, isTime, notBefore, notExpired, required, typed } from "../verifier/rules.js";
 import { stringClaim } from "../verifier/subject.js";
 import { type Answer, defineVendor, type FaceRequest, failureKind, json, retryAfter } from "./vendor.js";
 
@@ -20,7 +20,9 @@ const policySettings = {
 const faceSettings = {
   members: z
     .record(
-      z.string().refine((name) => name !== "valid", { error: "`valid` is the answer's own member: choose another name" }),
+      z
+        .string()
+        .refine((name) => name !== "valid", { error: "`valid` is the answer's own member: choose another name" }),
       z.string().min(1),
     )
     .default({ taiki_user: "taiki_user_id", client: "client_app_id" })
@@ -43,7 +45,10 @@ const BAD_HEADER = unauthorized({
   detail: "Authorization header must contain two space-delimited values",
   code: "bad_authorization_header",
 });
-const NO_USER = unauthorized({ detail: "Token contained no recognizable user identification", code: "token_not_valid" });
+const NO_USER = unauthorized({
+  detail: "Token contained no recognizable user identification",
+  code: "token_not_valid",
+});
 const NOT_ACCEPTABLE = json(406, { detail: "Could not satisfy the request Accept header." }, ALLOW);
 const OPTIONS = json(
   200,
@@ -93,7 +98,10 @@ const ADMITTING: ReadonlySet<string> = new Set(["application/json", "application
 
 function read(request: FaceRequest): { token: string } | Answer {
   if (!acceptsJson(request.headers["accept"])) return NOT_ACCEPTABLE;
-  const words = (request.headers["authorization"] ?? []).join(",").split(/[ \t]+/).filter((word) => word !== "");
+  const words = (request.headers["authorization"] ?? [])
+    .join(",")
+    .split(/[ \t]+/)
+    .filter((word) => word !== "");
   if (words[0] !== "Bearer") return NOT_PROVIDED;
   const [, token] = words;
   return words.length === 2 && token !== undefined ? { token } : BAD_HEADER;

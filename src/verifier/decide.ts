@@ -1,6 +1,14 @@
 import { CheckResult } from "../../gen/tokenverifier/v1/token_verifier.js";
 import { reasonMessage, reasonNumber } from "../contract/reasons.js";
-import { type Check, type Evidence, failure, type Outcome, type Rejected, type VerificationRequest, type Verified } from "../contract/verifier.js";
+import {
+  type Check,
+  type Evidence,
+  failure,
+  type Outcome,
+  type Rejected,
+  type VerificationRequest,
+  type Verified,
+} from "../contract/verifier.js";
 import type { Fact } from "./facts.js";
 import type { Caller, Realm, Rule } from "./realm.js";
 import { caller, explainable, key, revocation, shape, signature, subject } from "./stages.js";
@@ -141,7 +149,11 @@ function explain(c: Case, steps: readonly Step[]): Decision {
       stop?.reason === undefined
         ? entry(step, CheckResult.CHECK_RESULT_PASSED, detail)
         : {
-            ...entry(step, CheckResult.CHECK_RESULT_FAILED, `${reasonMessage(stop.reason, stop.claim)} ${detail}`.trim()),
+            ...entry(
+              step,
+              CheckResult.CHECK_RESULT_FAILED,
+              `${reasonMessage(stop.reason, stop.claim)} ${detail}`.trim(),
+            ),
             reason: reasonNumber(stop.reason),
             claim: stop.claim,
           },

@@ -1,5 +1,12 @@
 import { LRUCache } from "lru-cache";
-import { type CallContext, type Clock, failure, type Outcome, type VerificationRequest, type Verifier } from "../contract/verifier.js";
+import {
+  type CallContext,
+  type Clock,
+  failure,
+  type Outcome,
+  type VerificationRequest,
+  type Verifier,
+} from "../contract/verifier.js";
 
 /** So many failures within so long. */
 export interface Rate {

@@ -1,9 +1,9 @@
+import type { ReasonName } from "../contract/reasons.js";
 import type { Principal } from "../contract/verifier.js";
 import type { Client, DirectoryLack, Instance, KnownDirectory } from "../directory/directory.js";
 import type { Algorithm } from "../jws/algorithms.js";
 import type { JsonObject } from "../jws/json.js";
 import type { KeySource } from "../keys/source.js";
-import type { ReasonName } from "../contract/reasons.js";
 
 /** Who may ask: anyone, without a credential; instances, by a secret key; clients, by their credentials. */
 export type Callers = "anyone" | "instances" | "clients";
@@ -50,7 +50,11 @@ export type Subject =
       /** The claim that must name one; a rejection is `USER_UNKNOWN` about it. */
       readonly claim: string;
       /** Null where the directory has nobody of that name; a lack where it is not known yet. */
-      readonly find: (claims: JsonObject, caller: Caller, directory: KnownDirectory) => Principal | DirectoryLack | null;
+      readonly find: (
+        claims: JsonObject,
+        caller: Caller,
+        directory: KnownDirectory,
+      ) => Principal | DirectoryLack | null;
     };
 
 /** What makes a token good: a vendor's preset, or what the configuration of a realm says. */

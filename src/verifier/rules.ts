@@ -180,7 +180,8 @@ export function headerType(allowed: readonly string[] | undefined, present: bool
       const typ = member(header, "typ");
       return typ === undefined ? !present : isString(typ) && (set?.has(plain(typ)) ?? true);
     },
-    detail: (_claims, { header }) => `'typ' is ${shown(member(header, "typ"))}; admitted: ${allowed?.map(shown).join(", ") ?? "any"}.`,
+    detail: (_claims, { header }) =>
+      `'typ' is ${shown(member(header, "typ"))}; admitted: ${allowed?.map(shown).join(", ") ?? "any"}.`,
   };
 }
 

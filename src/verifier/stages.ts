@@ -4,9 +4,9 @@ import { type Algorithm, verifySignature } from "../jws/algorithms.js";
 import { member } from "../jws/json.js";
 import { readJwt } from "../jws/reader.js";
 import type { VerificationKey } from "../keys/key.js";
-import { timestamp, tokenMessage } from "./token.js";
 import { type Fact, tokenDigest } from "./facts.js";
 import type { Callers } from "./realm.js";
+import { timestamp, tokenMessage } from "./token.js";
 import { type Case, lacks, reject, type Stop } from "./view.js";
 
 /** Who asks: the credential must be of the kind that the realm takes, and belong to somebody. */

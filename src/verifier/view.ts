@@ -1,5 +1,5 @@
-import type { Failure, Principal, Rejected, VerificationRequest } from "../contract/verifier.js";
 import type { ReasonName } from "../contract/reasons.js";
+import type { Failure, Principal, Rejected, VerificationRequest } from "../contract/verifier.js";
 import type { DirectoryLack, KnownDirectory } from "../directory/directory.js";
 import type { JsonObject } from "../jws/json.js";
 import type { VerificationKey } from "../keys/key.js";

@@ -11,7 +11,7 @@ const definition = loadSync("tokenverifier/v1/token_verifier.proto", {
   keepCase: true,
   longs: String,
   enums: String,
-  oneofs: true,
+  oneofs: false,
 });
 
 const NAME = "tokenverifier.v1.TokenVerifier";
