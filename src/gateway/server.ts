@@ -70,12 +70,13 @@ export function createGateway(
   let closing = false;
   /** The answers that are not written yet, in the order of their requests. */
   const underWay = new Set<http.ServerResponse>();
+  const answersOn = (socket: Duplex) => [...underWay].filter(({ req }) => req.socket === socket);
   const serve: http.RequestListener = (req, res) => {
     underWay.add(res);
     res.once("close", () => {
       underWay.delete(res);
       // A connection that is idle from now on would keep a closing server open.
-      if (closing) server.closeIdleConnections();
+      if (closing && answersOn(req.socket).length === 0) req.socket.destroySoon();
     });
     if (closing) res.setHeader("Connection", "close");
     app(req, res);
@@ -88,7 +89,7 @@ export function createGateway(
       socket.destroy();
       return;
     }
-    const answers = [...underWay].filter(({ req }) => req.socket === socket);
+    const answers = answersOn(socket);
     const before = answers.findLast(({ req }) => req.complete);
     if (before !== undefined) {
       before.once("close", () => refuse(error, socket));

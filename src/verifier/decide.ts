@@ -11,7 +11,7 @@ import {
 } from "../contract/verifier.js";
 import type { Fact } from "./facts.js";
 import type { Caller, Realm, Rule } from "./realm.js";
-import { caller, explainable, key, revocation, shape, signature, subject } from "./stages.js";
+import { caller, key, revocation, shape, signature, subject } from "./stages.js";
 import { type Case, type Lack, reject, type Stage, type View } from "./view.js";
 
 /** An outcome, or what is lacking for one. */
@@ -63,7 +63,6 @@ function stepsOf(realm: Realm): readonly Step[] {
     const { rules } = realm.policy;
     steps = [
       stage(caller),
-      stage(explainable),
       stage(shape),
       ...rules.filter((rule) => rule.ahead).map(ruleStep),
       stage(key),

@@ -9,8 +9,12 @@ import type { Callers } from "./realm.js";
 import { timestamp, tokenMessage } from "./token.js";
 import { type Case, lacks, reject, type Stop } from "./view.js";
 
-/** Who asks: the credential must be of the kind that the realm takes, and belong to somebody. */
+/** Who asks: the credential must be of the kind that the realm takes, and belong to somebody who may ask what it asks. */
 export function caller(c: Case): Stop | undefined {
+  return identified(c) ?? explainable(c);
+}
+
+function identified(c: Case): Stop | undefined {
   const { credential } = c.request;
   const { callers } = c.realm.policy;
   if (callers === "anyone") return credential === undefined ? undefined : failure("CREDENTIAL_REFUSED");
@@ -40,7 +44,7 @@ const CALLER_KINDS = { anyone: "anyone", instances: "instance", clients: "client
 >;
 
 /** Whether this caller may have an explanation, where it asks for one. */
-export function explainable(c: Case): Stop | undefined {
+function explainable(c: Case): Stop | undefined {
   const { explain } = c.realm.policy;
   if (!c.request.explain || explain === "anyone") return undefined;
   return explain !== "nobody" && CALLER_KINDS[explain] === c.caller.kind ? undefined : failure("EXPLAIN_DENIED");

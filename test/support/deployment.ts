@@ -28,6 +28,11 @@ export function testEnvironment(): Record<string, string> {
   return { MASTER_KEY, ...Object.fromEntries(secrets) };
 }
 
+/** The text of a configuration of test/support, with more at its end. */
+export function configurationWith(file: string, more: string): string {
+  return `${support(`./${file}`)}\n${more}\n`;
+}
+
 /** A folder with a configuration, its seed and its keys. */
 export interface Folder {
   readonly path: string;

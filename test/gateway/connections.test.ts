@@ -1,0 +1,290 @@
+import { expect } from "chai";
+import type { Outcome } from "../../src/contract/verifier.js";
+import { requestBytes, valuesOf } from "../support/http.js";
+import { CLOWK, FISERV, GOOD_BODY, good, INTEGURU, open, type Opened, verdict, Wire } from "./harness.js";
+
+// The gateway on the wire: what belongs to HTTP and not to a vendor.
+
+const FACES = [INTEGURU, CLOWK, FISERV];
+
+/** The same server still answers. */
+async function expectAlive({ port }: Opened): Promise<void> {
+  for (const path of FACES) {
+    const answer = await new Wire(port).send(good(path, [["Connection", "close"]])).answer();
+    expect(answer).to.include({ status: 200, body: GOOD_BODY[path] });
+  }
+}
+
+describe("gateway: connections", () => {
+  let server: Opened;
+  before(async () => {
+    server = await open();
+  });
+  afterEach(() => expectAlive(server));
+
+  for (const path of FACES) {
+    describe(path, () => {
+      it("keeps a connection for the next request", async () => {
+        const wire = new Wire(server.port);
+        for (let turn = 0; turn < 3; turn++) {
+          expect(await wire.send(good(path)).answer()).to.include({ status: 200, body: GOOD_BODY[path] });
+        }
+        expect(wire.isClosed).to.equal(false);
+        wire.halfClose();
+        await wire.closed;
+      });
+
+      it("answers three requests of one packet, in their order", async () => {
+        const ids = ["first", "second", "third"];
+        const wire = new Wire(server.port).send(Buffer.concat(ids.map((id) => good(path, [["X-Request-Id", id]]))));
+        for (const id of ids) {
+          const answer = await wire.answer();
+          expect(answer).to.include({ status: 200, body: GOOD_BODY[path] });
+          expect(valuesOf(answer, "X-Request-Id")).to.deep.equal([id]);
+        }
+        wire.halfClose();
+      });
+
+      it("closes where it is asked to", async () => {
+        const wire = new Wire(server.port).send(good(path, [["Connection", "close"]]));
+        const answer = await wire.answer();
+        expect(answer.status).to.equal(200);
+        expect(valuesOf(answer, "Connection")).to.deep.equal(["close"]);
+        await wire.closed;
+        expect(wire.text).to.equal("");
+      });
+
+      it("answers a client that has closed its side", async () => {
+        const wire = new Wire(server.port).send(good(path));
+        wire.halfClose();
+        expect(await wire.answer()).to.include({ status: 200, body: GOOD_BODY[path] });
+        await wire.closed;
+      });
+
+      it("answers HTTP/1.0, and closes", async () => {
+        const wire = new Wire(server.port).send(good(path).toString().replace("HTTP/1.1", "HTTP/1.0"));
+        expect(await wire.answer()).to.include({ status: 200, body: GOOD_BODY[path] });
+        await wire.closed;
+      });
+    });
+  }
+
+  it("answers in the order of the requests, though the second is ready first", async () => {
+    let release!: (outcome: Outcome) => void;
+    let waiting!: () => void;
+    const asked = new Promise<void>((resolve) => {
+      waiting = resolve;
+    });
+    const slow = await open((request) => {
+      if (request.token.reveal() !== "slow") return verdict(request);
+      return new Promise((resolve) => {
+        release = resolve;
+        waiting();
+      });
+    });
+    const first = good(INTEGURU, [["X-Request-Id", "slow"]]).toString().replace("Bearer good", "Bearer slow");
+    const wire = new Wire(slow.port).send(first + good(INTEGURU, [["X-Request-Id", "quick"]]).toString());
+    await asked;
+    release({ kind: "rejected", reason: "TOKEN_EXPIRED", claim: "exp", checks: [] });
+    expect(valuesOf(await wire.answer(), "X-Request-Id")).to.deep.equal(["slow"]);
+    expect(valuesOf(await wire.answer(), "X-Request-Id")).to.deep.equal(["quick"]);
+    wire.halfClose();
+  });
+
+  it("outlives a client that resets the connection before its answer", async () => {
+    let seen!: () => void;
+    const asked = new Promise<void>((resolve) => {
+      seen = resolve;
+    });
+    let release!: (outcome: Outcome) => void;
+    const slow = await open(() => {
+      seen();
+      return new Promise((resolve) => {
+        release = resolve;
+      });
+    });
+    const wire = new Wire(slow.port).send(good(INTEGURU));
+    await asked;
+    wire.reset();
+    await wire.closed;
+    release({ kind: "rejected", reason: "TOKEN_EXPIRED", claim: "exp", checks: [] });
+    const other = new Wire(slow.port).send(good(INTEGURU));
+    while (slow.asked.length < 2) await new Promise((resolve) => setImmediate(resolve));
+    release({ kind: "rejected", reason: "TOKEN_EXPIRED", claim: "exp", checks: [] });
+    expect((await other.answer()).status).to.equal(401);
+    expect(slow.faults).to.deep.equal([]);
+    other.halfClose();
+  });
+
+  it("outlives a client that goes away in the middle of its body", async () => {
+    const before = server.calls.length;
+    for (const path of [CLOWK, FISERV]) {
+      const wire = new Wire(server.port);
+      const whole = good(path, [["X-Request-Id", "gone"]]).toString();
+      wire.send(whole.slice(0, -5));
+      // Another request on another connection: by its answer the first one was read, too.
+      await new Wire(server.port).send(good(path, [["Connection", "close"]])).answer();
+      wire.reset();
+      await wire.closed;
+    }
+    await expectAlive(server);
+    expect(server.faults).to.deep.equal([]);
+    expect(server.calls.slice(before).map(({ requestId }) => requestId)).not.to.include("gone");
+  });
+});
+
+describe("gateway: Expect: 100-continue", () => {
+  let server: Opened;
+  before(async () => {
+    server = await open();
+  });
+  afterEach(() => expectAlive(server));
+  const EXPECT = ["Expect", "100-continue"] as const;
+
+  /** The head and the body of a request. */
+  function parts(bytes: Buffer): [string, string] {
+    const text = bytes.toString("latin1");
+    const end = text.indexOf("\r\n\r\n") + 4;
+    return [text.slice(0, end), text.slice(end)];
+  }
+
+  it("Clowk asks for the body once the credential is good", async () => {
+    const [head, body] = parts(good(CLOWK, [EXPECT]));
+    const wire = new Wire(server.port).send(head);
+    await wire.until("HTTP/1.1 100 Continue\r\n\r\n");
+    wire.send(body);
+    expect(await wire.answer()).to.include({ status: 200, body: GOOD_BODY[CLOWK], continued: true });
+    // and the connection goes on
+    expect(await wire.send(good(CLOWK)).answer()).to.include({ status: 200, continued: false });
+    wire.halfClose();
+  });
+
+  for (const [what, from, to, body] of [
+    ["unknown", "sk_good", "sk_wrong", '{"error":"Unauthorized"}'],
+    ["missing", "X-Clowk-Secret-Key: sk_good\r\n", "", '{"error":"Missing secret key"}'],
+  ] as const) {
+    it(`Clowk does not ask for it where the credential is ${what}`, async () => {
+      const [head, rest] = parts(Buffer.from(good(CLOWK, [EXPECT]).toString().replace(from, to)));
+      const wire = new Wire(server.port).send(head);
+      const answer = await wire.answer();
+      expect(answer).to.include({ status: 401, body, continued: false });
+      // Whether its body still comes is for the client to say: the connection is of no more use.
+      expect(valuesOf(answer, "Connection")).to.deep.equal(["close"]);
+      wire.send(rest).send(good(CLOWK));
+      await wire.closed;
+      expect(wire.text).to.equal("");
+    });
+  }
+
+  it("Integuru never asks for it", async () => {
+    const bytes = requestBytes(
+      { method: "POST", target: INTEGURU, headers: [["Authorization", "Bearer good"], EXPECT], body: Buffer.alloc(1000) },
+      "",
+    );
+    const [head] = parts(bytes);
+    const wire = new Wire(server.port).send(head);
+    expect(await wire.answer()).to.include({ status: 200, body: GOOD_BODY[INTEGURU], continued: false });
+    wire.halfClose();
+  });
+
+  it("Fiserv asks for it at once, unless the content type is wrong already", async () => {
+    const [head, body] = parts(good(FISERV, [EXPECT]));
+    const wire = new Wire(server.port).send(head);
+    await wire.until("HTTP/1.1 100 Continue\r\n\r\n");
+    expect(await wire.send(body).answer()).to.include({ status: 200, continued: true });
+    wire.halfClose();
+    const other = new Wire(server.port).send(head.replace("application/json", "text/plain"));
+    expect(await other.answer()).to.include({ status: 415, continued: false });
+    other.halfClose();
+  });
+
+  it("does not ask for a body that is announced as too large", async () => {
+    const [head] = parts(good(CLOWK, [EXPECT]));
+    const wire = new Wire(server.port).send(head.replace(/Content-Length: \d+/, "Content-Length: 65537"));
+    expect(await wire.answer()).to.include({ status: 413, continued: false });
+    wire.halfClose();
+  });
+
+  it("asks for nothing that HTTP/1.0 does not know", async () => {
+    const bytes = good(CLOWK, [EXPECT]).toString().replace("HTTP/1.1", "HTTP/1.0");
+    expect(await new Wire(server.port).send(bytes).answer()).to.include({ status: 200, continued: false });
+  });
+
+  it("takes an expectation that it does not know for none", async () => {
+    const wire = new Wire(server.port).send(good(CLOWK, [["Expect", "the-unexpected"]]));
+    expect(await wire.answer()).to.include({ status: 200, body: GOOD_BODY[CLOWK], continued: false });
+    wire.halfClose();
+  });
+
+  it("answers 404 without asking where there is no face", async () => {
+    const [head] = parts(good(CLOWK, [EXPECT]));
+    const wire = new Wire(server.port).send(head.replace(CLOWK, "/nowhere"));
+    expect(await wire.answer()).to.include({ status: 404, continued: false });
+    wire.halfClose();
+  });
+});
+
+describe("gateway: closing", () => {
+  it("answers what is under way, says that the connection ends, and is closed without waiting for the time-out", async () => {
+    let release!: (outcome: Outcome) => void;
+    let seen!: () => void;
+    const asked = new Promise<void>((resolve) => {
+      seen = resolve;
+    });
+    const server = await open(() => {
+      seen();
+      return new Promise((resolve) => {
+        release = resolve;
+      });
+    });
+    const idle = new Wire(server.port).send(good("/nowhere"));
+    await idle.answer();
+    const wire = new Wire(server.port).send(good(INTEGURU));
+    await asked;
+    const started = performance.now();
+    const closed = server.gateway.close(15_000);
+    await idle.closed;
+    release({ kind: "rejected", reason: "TOKEN_EXPIRED", claim: "exp", checks: [] });
+    const answer = await wire.answer();
+    expect(answer.status).to.equal(401);
+    expect(valuesOf(answer, "Connection")).to.deep.equal(["close"]);
+    await closed;
+    expect(performance.now() - started).to.be.below(5000);
+    await wire.closed;
+  });
+
+  it("answers every request of one packet", async () => {
+    const pending: ((outcome: Outcome) => void)[] = [];
+    const server = await open(
+      () =>
+        new Promise((resolve) => {
+          pending.push(resolve);
+        }),
+    );
+    const wire = new Wire(server.port).send(Buffer.concat([good(INTEGURU), good(INTEGURU), good(INTEGURU)]));
+    while (pending.length < 3) await new Promise((resolve) => setImmediate(resolve));
+    const closed = server.gateway.close(15_000);
+    for (const resolve of pending) resolve({ kind: "rejected", reason: "TOKEN_EXPIRED", claim: "exp", checks: [] });
+    const connections: (readonly string[])[] = [];
+    for (let turn = 0; turn < 3; turn++) connections.push(valuesOf(await wire.answer(), "Connection"));
+    expect(connections.at(-1)).to.deep.equal(["close"]);
+    await closed;
+  });
+
+  it("opens to nobody any more", async () => {
+    const server = await open();
+    await server.gateway.close(0);
+    const wire = new Wire(server.port);
+    await wire.closed;
+    expect(wire.text).to.equal("");
+  });
+
+  it("cuts what is still open after the time-out", async () => {
+    const server = await open(() => new Promise(() => {}));
+    const wire = new Wire(server.port).send(good(INTEGURU));
+    while (server.asked.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    await server.gateway.close(50);
+    await wire.closed;
+    expect(wire.text).to.equal("");
+  });
+});

@@ -1,0 +1,204 @@
+import net from "node:net";
+import { z } from "zod";
+import { failure, type Outcome, type VerificationRequest, type Verified, type Verifier } from "../../src/contract/verifier.js";
+import type { FaceCall, HandlerOptions } from "../../src/gateway/handler.js";
+import { createGateway, type Gateway, type GatewayLimits } from "../../src/gateway/server.js";
+import { VENDORS } from "../../src/vendors/index.js";
+import { createClock } from "../support/clock.js";
+import { type HttpAnswer, requestBytes } from "../support/http.js";
+
+// Gateways on real ports in front of a verifier that the test writes, and connections whose bytes the test writes.
+
+export const INTEGURU = "/api/verify-token";
+export const CLOWK = "/api/v1/tokens/verify";
+export const FISERV = "/v1/api/oauth/validateToken";
+
+const VERIFIED: Verified = {
+  kind: "verified",
+  token: {
+    subject: "jane",
+    issuer: "",
+    audience: [],
+    expiresAt: undefined,
+    notBefore: undefined,
+    issuedAt: undefined,
+    id: "",
+    keyId: "",
+    algorithm: "HS256",
+    payload: '{"taiki_user_id":"jane","client_app_id":"app"}',
+  },
+  principal: { user: { id: "jane", instanceId: "inst" }, client: undefined },
+  evidence: { keySetAge: undefined, feedPosition: "", cacheableUntil: undefined },
+  checks: [],
+};
+
+/** Takes the token `good` and the secret key `sk_good` for good, and throws at the token `throw`. */
+export function verdict({ token, credential }: VerificationRequest): Outcome {
+  if (credential?.kind === "instance" && credential.secretKey.isEmpty) return failure("CALLER_MISSING");
+  if (credential?.kind === "instance" && credential.secretKey.reveal() !== "sk_good") return failure("CALLER_UNKNOWN");
+  if (token.isEmpty) return failure("TOKEN_EMPTY");
+  if (token.reveal() === "throw") throw new Error("a fault of the test's own");
+  if (token.reveal() === "good") return VERIFIED;
+  return { kind: "rejected", reason: "TOKEN_MALFORMED", claim: "", checks: [] };
+}
+
+export interface Opened {
+  readonly gateway: Gateway;
+  readonly port: number;
+  readonly calls: FaceCall[];
+  readonly faults: { readonly error: unknown; readonly requestId: string }[];
+  /** What the verifier was asked. */
+  readonly asked: VerificationRequest[];
+}
+
+export const LIMITS: GatewayLimits = { body: 64 * 1024, headers: 16 * 1024, request: 10_000, idle: 60_000 };
+
+const opened: Opened[] = [];
+after(() => Promise.all(opened.map(({ gateway }) => gateway.close(0))));
+
+/** Opens a gateway with every vendor's face. */
+export async function open(
+  verify: Verifier["verify"] = verdict,
+  limits: Partial<GatewayLimits> = {},
+  options: Partial<HandlerOptions> = {},
+): Promise<Opened> {
+  const calls: FaceCall[] = [];
+  const faults: Opened["faults"] = [];
+  const asked: VerificationRequest[] = [];
+  const faces = VENDORS.map(({ name, path, face, faceSettings, maxTokenLength }) => ({
+    name,
+    path,
+    realm: name,
+    face: face(z.object(faceSettings).parse({}), maxTokenLength),
+  }));
+  const gateway = createGateway(
+    faces,
+    { ...LIMITS, ...limits },
+    {
+      verifier: {
+        verify: (request, context) => {
+          asked.push(request);
+          return verify(request, context);
+        },
+      },
+      clock: createClock().now,
+      observer: { faceCall: (call) => void calls.push(call), fault: (error, requestId) => void faults.push({ error, requestId }) },
+      addressOf: (peer) => peer,
+      ...options,
+    },
+  );
+  const port = Number((await gateway.listen("127.0.0.1:0")).split(":").at(-1));
+  const self = { gateway, port, calls, faults, asked };
+  opened.push(self);
+  return self;
+}
+
+/** A connection whose bytes the test writes and reads. */
+export class Wire {
+  readonly #socket: net.Socket;
+  #received = Buffer.alloc(0);
+  #wake: (() => void)[] = [];
+  /** Once the server has closed its side, or reset the connection. */
+  readonly closed: Promise<void>;
+  isClosed = false;
+
+  constructor(port: number) {
+    this.#socket = net.connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+    this.#socket.on("data", (data) => {
+      this.#received = Buffer.concat([this.#received, data]);
+      for (const wake of this.#wake.splice(0)) wake();
+    });
+    this.closed = new Promise((resolve) => {
+      const over = (): void => {
+        this.isClosed = true;
+        for (const wake of this.#wake.splice(0)) wake();
+        resolve();
+      };
+      this.#socket.on("end", () => {
+        over();
+        this.#socket.end();
+      });
+      this.#socket.on("close", over);
+    });
+    this.#socket.on("error", () => {});
+  }
+
+  send(bytes: Buffer | string): this {
+    this.#socket.write(bytes);
+    return this;
+  }
+
+  /** Says that nothing more will be sent, and goes on reading. */
+  halfClose(): void {
+    this.#socket.end();
+  }
+
+  /** Goes away without a word. */
+  reset(): void {
+    this.#socket.resetAndDestroy();
+  }
+
+  get text(): string {
+    return this.#received.toString("latin1");
+  }
+
+  /** Waits for a text; fails where the server closes before it came. */
+  async until(text: string): Promise<void> {
+    while (!this.text.includes(text)) {
+      if (this.isClosed) throw new Error(`closed before ${JSON.stringify(text)}: ${this.text}`);
+      await new Promise<void>((resolve) => this.#wake.push(resolve));
+    }
+  }
+
+  /** The next answer, without `100 Continue`; fails where the server closes before it is whole. */
+  async answer(method = "POST"): Promise<HttpAnswer> {
+    let continued = false;
+    for (;;) {
+      const end = this.#received.indexOf("\r\n\r\n");
+      if (end >= 0) {
+        const [first = "", ...lines] = this.#received.subarray(0, end).toString("latin1").split("\r\n");
+        if (first.startsWith("HTTP/1.1 100")) {
+          continued = true;
+          this.#received = this.#received.subarray(end + 4);
+          continue;
+        }
+        const headers = lines.map((line) => {
+          const colon = line.indexOf(":");
+          return [line.slice(0, colon), line.slice(colon + 1).trim()] as const;
+        });
+        const [, length = "0"] = headers.find(([name]) => name.toLowerCase() === "content-length") ?? [];
+        const size = method === "HEAD" ? 0 : Number(length);
+        if (this.#received.length >= end + 4 + size) {
+          const body = this.#received.subarray(end + 4, end + 4 + size).toString("utf8");
+          this.#received = this.#received.subarray(end + 4 + size);
+          return { status: Number(first.slice(9, 12)), headers, body, continued };
+        }
+      }
+      if (this.isClosed) throw new Error(`closed without an answer: ${JSON.stringify(this.text)}`);
+      await new Promise<void>((resolve) => this.#wake.push(resolve));
+    }
+  }
+}
+
+/** A good request to a face, whose connection stays open. */
+export function good(path: string, headers: readonly (readonly [string, string])[] = []): Buffer {
+  const json = ["Content-Type", "application/json"] as const;
+  if (path === INTEGURU) {
+    const all = [["Authorization", "Bearer good"], ...headers] as const;
+    return requestBytes({ method: "POST", target: path, headers: all, body: Buffer.alloc(0) }, "");
+  }
+  if (path === CLOWK) {
+    const all = [json, ["X-Clowk-Secret-Key", "sk_good"], ...headers] as const;
+    return requestBytes({ method: "POST", target: path, headers: all, body: Buffer.from('{"token":"good"}') }, "");
+  }
+  const body = Buffer.from('{"token":"good","client_id":"a","client_secret":"b"}');
+  return requestBytes({ method: "POST", target: path, headers: [json, ...headers], body }, "");
+}
+
+/** The body of the answer to a good request. */
+export const GOOD_BODY: Readonly<Record<string, string>> = {
+  [INTEGURU]: '{"valid":true,"taiki_user":"jane","client":"app"}',
+  [CLOWK]:
+    '{"id":"jane","resource":"token","data":{"valid":true,"email":null,"name":null,"avatar_url":null,"provider":null}}',
+  [FISERV]: '{"valid":true}',
+};
