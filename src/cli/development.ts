@@ -86,16 +86,17 @@ export function prepareDevelopment(folder: string): { readonly file: string; rea
   const file = path.join(folder, DEVELOPMENT_FILE);
   if (existsSync(file)) return { file, made: false };
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const files: Files = {
-    "master.key": `${randomBytes(32).toString("base64")}\n`,
-    ...Object.assign({}, ...VENDORS.map((vendor) => keyKind(vendor)?.files(vendor.name))),
-    "directory.yaml": directoryYaml(),
+  const groups: readonly Files[] = [
+    { "master.key": `${randomBytes(32).toString("base64")}\n` },
+    ...VENDORS.map((vendor) => keyKind(vendor)?.files(vendor.name) ?? {}),
+    { "directory.yaml": directoryYaml() },
     // Last: a folder with a configuration in it is whole.
-    [DEVELOPMENT_FILE]: configYaml(),
-  };
-  for (const [name, text] of Object.entries(files)) {
-    const target = path.join(folder, name);
-    if (!existsSync(target)) writeFileSync(target, text, { mode: 0o600 });
+    { [DEVELOPMENT_FILE]: configYaml() },
+  ];
+  for (const group of groups) {
+    // The halves of a key pair are made together, or left as they are.
+    if (Object.keys(group).every((name) => existsSync(path.join(folder, name)))) continue;
+    for (const [name, text] of Object.entries(group)) writeFileSync(path.join(folder, name), text, { mode: 0o600 });
   }
   return { file, made: true };
 }
@@ -131,7 +132,7 @@ export async function exampleRequests(
   requests.push({
     title: "gRPC, by reflection",
     command:
-      `npx buf curl --protocol grpc --http2-prior-knowledge -d ${quote(JSON.stringify(overGrpc))} ` +
+      `npx @bufbuild/buf curl --protocol grpc --http2-prior-knowledge -d ${quote(JSON.stringify(overGrpc))} ` +
       `http://${addresses["grpc"] ?? ""}/tokenverifier.v1.TokenVerifier/VerifyToken`,
   });
   return requests;

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { ConfigError } from "../config/issues.js";
 import { DirectoryError } from "../directory/errors.js";
 
@@ -12,6 +13,15 @@ export class CommandError extends Error {
   ) {
     super(message);
     this.name = "CommandError";
+  }
+}
+
+/** The secret in a file that an option names, without white space around it. @throws {CommandError} */
+export function secretIn(file: string): string {
+  try {
+    return readFileSync(file, "utf8").trim();
+  } catch (error) {
+    throw new CommandError(`${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? "error"}).`, EXIT.usage);
   }
 }
 

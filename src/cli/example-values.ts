@@ -1,16 +1,6 @@
-import { existsSync, readFileSync } from "node:fs";
-import { parse } from "yaml";
+import { existsSync } from "node:fs";
 import type { ExampleValues } from "../vendors/vendor.js";
-
-interface SeedFile {
-  readonly instances: readonly {
-    readonly id: string;
-    readonly appId: string;
-    readonly secretKeys: readonly string[];
-    readonly users: readonly { readonly id: string }[];
-  }[];
-  readonly clients: readonly { readonly clientId: string; readonly clientSecret: string }[];
-}
+import { readSeedFile } from "./core.js";
 
 /** Values for a token where no directory seed gives any. */
 export const PLACEHOLDERS: Omit<ExampleValues, "now"> = {
@@ -22,21 +12,22 @@ export const PLACEHOLDERS: Omit<ExampleValues, "now"> = {
   clientSecret: "",
 };
 
-/** The ids and secrets of a directory seed's first instance, user and client; undefined where there is no such seed. */
+/**
+ * The ids and secrets of a directory seed's first instance, its first user and the first client, as far as there are
+ * any; undefined where there is no such file.
+ *
+ * @throws {ConfigError} where the seed cannot be used
+ */
 export function seedValues(file: string | undefined): Omit<ExampleValues, "now"> | undefined {
   if (file === undefined || !existsSync(file)) return undefined;
-  const { instances, clients } = parse(readFileSync(file, "utf8")) as Partial<SeedFile>;
-  const [instance] = instances ?? [];
-  const [client] = clients ?? [];
-  const [user] = instance?.users ?? [];
-  const [secretKey] = instance?.secretKeys ?? [];
-  if (instance === undefined || client === undefined || user === undefined || secretKey === undefined) return undefined;
+  const entries = readSeedFile(file);
+  const instance = entries.find((entry) => entry.kind === "putInstance");
+  const user = entries.find((entry) => entry.kind === "putUser" && entry.instanceId === instance?.id);
+  const client = entries.find((entry) => entry.kind === "putClient");
   return {
-    instanceId: instance.id,
-    appId: instance.appId,
-    userId: user.id,
-    secretKey,
-    clientId: client.clientId,
-    clientSecret: client.clientSecret,
+    ...PLACEHOLDERS,
+    ...(instance && { instanceId: instance.id, appId: instance.appId, secretKey: instance.secretKeys[0]?.reveal() ?? "" }),
+    ...(user?.kind === "putUser" && { userId: user.id }),
+    ...(client && { clientId: client.clientId, clientSecret: client.clientSecret.reveal() }),
   };
 }

@@ -36,7 +36,7 @@ export interface CallLine {
   readonly status?: number;
 }
 
-/** Lines of rejected and failed calls that are written in a second; what is above is counted. */
+/** Lines of rejected and refused calls that are written in a second; what is above is counted. */
 const LINES_PER_SECOND = 100;
 
 /**
@@ -51,7 +51,7 @@ export function callLogger(log: Logger, calls: LogSettings["calls"], clock: Cloc
     const { outcome } = call;
     const kind = kindOf(outcome);
     if (kind !== "fault" && (calls === "none" || (calls === "rejected" && kind === "verified"))) return;
-    if (kind !== "verified" || calls !== "all") {
+    if (kind === "rejected" || kind === "refused") {
       const now = Math.floor(clock() / 1000);
       if (now !== second) {
         if (omitted > 0) log.warn({ omitted }, "calls not logged");

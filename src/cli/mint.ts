@@ -4,7 +4,7 @@ import { CompactSign } from "jose";
 import type { Config } from "../config/load.js";
 import type { ConfiguredRealm } from "../config/realms.js";
 import { parseDuration } from "../contract/units.js";
-import { CommandError, EXIT } from "./errors.js";
+import { CommandError, EXIT, secretIn } from "./errors.js";
 import { PLACEHOLDERS, seedValues } from "./example-values.js";
 
 /** What a token is signed with. */
@@ -105,10 +105,8 @@ function signingKey(config: Config, { realm, keys, files }: ConfiguredRealm, opt
   const [algorithm = ""] = realm.policy.algorithms;
   if (realm.policy.keysOf === "instance") {
     const secretKey =
-      options.secretKeyFile === undefined
-        ? seedValues(config.directory)?.secretKey
-        : readFileSync(options.secretKeyFile, "utf8").trim();
-    if (secretKey !== undefined) return { key: createSecretKey(secretKey, "utf8"), algorithm };
+      options.secretKeyFile === undefined ? seedValues(config.directory)?.secretKey : secretIn(options.secretKeyFile);
+    if (secretKey !== undefined && secretKey !== "") return { key: createSecretKey(secretKey, "utf8"), algorithm };
     throw new CommandError("Give the instance's secret key: --secret-key-file FILE.", EXIT.usage);
   }
   if (options.keyFile === undefined) {

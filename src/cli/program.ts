@@ -130,13 +130,14 @@ function configFile(given: string | undefined): string {
 }
 
 async function serveCommand(options: { config?: string; only?: Only; json?: boolean }, world: World): Promise<void> {
+  const context = { ...world, ...(options.json === true && { logFormat: "json" as const }) };
   if (options.config !== undefined) {
-    endOnSignal(await serve(options.config, options.only, world));
+    endOnSignal(await serve(options.config, options.only, context));
     return;
   }
   if (options.only !== undefined) throw new CommandError("--only needs a configuration: give --config FILE.", EXIT.usage);
   const { file, made } = prepareDevelopment(DEVELOPMENT_FOLDER);
-  const running = await serve(file, undefined, world);
+  const running = await serve(file, undefined, context);
   endOnSignal(running);
   const requests = await exampleRequests(loadConfig(file, world), running.addresses, world.clock());
   if (options.json) {

@@ -6,7 +6,8 @@ import type { Clock, Verifier } from "../contract/verifier.js";
 import { createGateway } from "../gateway/server.js";
 import { createServer } from "../service/server.js";
 import { openCore } from "./core.js";
-import { type CallLine, callLogger, createLogger } from "./log.js";
+import { CommandError, EXIT } from "./errors.js";
+import { type CallLine, callLogger, createLogger, type LogSettings } from "./log.js";
 import { gatewayObserver, serviceObserver } from "./observers.js";
 
 /** What `serve` needs of the world. */
@@ -15,6 +16,8 @@ export interface ServeContext {
   readonly clock: Clock;
   /** Where the log goes, instead of where the configuration says. */
   readonly log?: Logger;
+  /** How it is written, instead of as the configuration says. */
+  readonly logFormat?: LogSettings["format"];
 }
 
 /** The parts of a service that may run on their own. */
@@ -53,7 +56,11 @@ export async function serve(file: string, only: Only | undefined, context: Serve
 
 async function serveCore(config: Config, only: Only | undefined, context: ServeContext): Promise<Running> {
   const { clock } = context;
-  const log = context.log ?? createLogger(config.log);
+  if ((config.grpc ?? config.admin ?? (only === "grpc" ? undefined : config.http)) === undefined) {
+    const message = `${config.file} gives nothing an address to listen at: set grpc${only === "grpc" ? "" : " or http"}.`;
+    throw new CommandError(message, EXIT.usage);
+  }
+  const log = openLog(config.log, context);
   const core = await openCore(config, { clock, log });
   const calls = callLogger(log, config.log.calls, clock);
   const { grpc, http, admin, limits } = config;
@@ -63,13 +70,17 @@ async function serveCore(config: Config, only: Only | undefined, context: ServeC
     ports.push(grpcPort("grpc", grpc, createServer({ limits, verification })));
   }
   if (admin !== undefined) ports.push(grpcPort("admin", admin, createServer({ limits })));
-  if (http !== undefined && only !== "grpc") ports.push(httpPort(config, core.verifier, { clock, log, calls }));
+  if (http !== undefined && only !== "grpc") ports.push(httpPort({ ...config, http }, core.verifier, { clock, log, calls }));
   return run(ports, config, log, () => core.close());
+}
+
+function openLog(settings: LogSettings, { log, logFormat = settings.format }: ServeContext): Logger {
+  return log ?? createLogger({ ...settings, format: logFormat });
 }
 
 async function serveGateway(config: GatewayConfig, context: ServeContext): Promise<Running> {
   const { clock } = context;
-  const log = context.log ?? createLogger(config.log);
+  const log = openLog(config.log, context);
   const upstream = channelVerifier(config.upstream);
   const calls = callLogger(log, config.log.calls, clock);
   return run([httpPort(config, upstream, { clock, log, calls })], config, log, async () => upstream.close());
@@ -90,7 +101,9 @@ interface HttpContext {
   readonly calls: (call: CallLine) => void;
 }
 
-function httpPort(config: Config | GatewayConfig, verifier: Verifier, { clock, log, calls }: HttpContext): Port {
+type HttpConfig = Pick<GatewayConfig, "http" | "faces" | "limits" | "trustedProxies">;
+
+function httpPort(config: HttpConfig, verifier: Verifier, { clock, log, calls }: HttpContext): Port {
   const { http, faces, limits, trustedProxies } = config;
   const gateway = createGateway(faces, limits, {
     verifier,
@@ -100,7 +113,7 @@ function httpPort(config: Config | GatewayConfig, verifier: Verifier, { clock, l
   });
   return {
     name: "http",
-    open: () => (http === undefined ? Promise.resolve("") : gateway.listen(http.address)),
+    open: () => gateway.listen(http.address),
     retire: () => {},
     close: (timeout) => gateway.close(timeout),
   };

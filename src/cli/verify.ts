@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { status } from "@grpc/grpc-js";
 import { CheckResult, checkResultToJSON, Evidence, Token } from "../../gen/tokenverifier/v1/token_verifier.js";
 import { channelVerifier } from "../client/channel-verifier.js";
@@ -16,7 +15,7 @@ import type {
   Verifier,
 } from "../contract/verifier.js";
 import { openCore } from "./core.js";
-import { CommandError, EXIT } from "./errors.js";
+import { CommandError, EXIT, secretIn } from "./errors.js";
 import { createLogger } from "./log.js";
 
 /** The options of `verify`. */
@@ -89,20 +88,12 @@ function credentialOf({ secretKeyFile, clientId, clientSecretFile }: VerifyOptio
   if (secretKeyFile !== undefined && clientId !== undefined) {
     throw new CommandError("Name one caller: --secret-key-file, or --client-id with --client-secret-file.", EXIT.usage);
   }
-  if (secretKeyFile !== undefined) return { kind: "instance", secretKey: secretIn(secretKeyFile) };
+  if (secretKeyFile !== undefined) return { kind: "instance", secretKey: new Secret(secretIn(secretKeyFile)) };
   if ((clientId === undefined) !== (clientSecretFile === undefined)) {
     throw new CommandError("--client-id and --client-secret-file go together.", EXIT.usage);
   }
   if (clientId === undefined || clientSecretFile === undefined) return undefined;
-  return { kind: "client", clientId, clientSecret: secretIn(clientSecretFile) };
-}
-
-function secretIn(file: string): Secret {
-  try {
-    return new Secret(readFileSync(file, "utf8").trim());
-  } catch (error) {
-    throw new CommandError(`${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? "error"}).`, EXIT.usage);
-  }
+  return { kind: "client", clientId, clientSecret: new Secret(secretIn(clientSecretFile)) };
 }
 
 function clockAt(at: string | undefined): Clock {

@@ -20,7 +20,10 @@ export function channelVerifier(address: string, options: ChannelOptions = {}): 
   const channel = openChannel(address, options);
   return {
     async verify(request, { requestId, deadline }) {
-      const answer = await channel.call(TokenVerifierService.verifyToken, requestToWire(request), { requestId, deadline });
+      const answer = await channel.call(TokenVerifierService.verifyToken, requestToWire(request), {
+        requestId,
+        deadline,
+      });
       return isFailure(answer) ? answer : outcomeFromWire(answer);
     },
     close: () => channel.close(),

@@ -1,8 +1,8 @@
 import {
-  type CallOptions as GrpcCallOptions,
   Client,
   type ClientUnaryCall,
   credentials,
+  type CallOptions as GrpcCallOptions,
   Metadata,
   type MethodDefinition,
   type ServiceError,
@@ -83,7 +83,15 @@ export function openChannel(address: string, { connections = 1, waitForReady = f
           const client = clients[turn++ % clients.length] as Client;
           const options: GrpcCallOptions = { deadline };
           const { path, requestSerialize, responseDeserialize } = method;
-          call = client.makeUnaryRequest(path, requestSerialize, responseDeserialize, request, metadata, options, answered);
+          call = client.makeUnaryRequest(
+            path,
+            requestSerialize,
+            responseDeserialize,
+            request,
+            metadata,
+            options,
+            answered,
+          );
           signal?.addEventListener("abort", cancel, { once: true });
         } catch {
           // grpc-js throws where the channel was closed.

@@ -1,5 +1,5 @@
 import type { FailureReason } from "../contract/failures.js";
-import { reasonMessage, type ReasonName } from "../contract/reasons.js";
+import { type ReasonName, reasonMessage } from "../contract/reasons.js";
 import { Secret } from "../contract/secret.js";
 import type {
   Check,

@@ -13,8 +13,12 @@ export function createApp(faces: readonly ServedFace[], options: HandlerOptions)
   app.disable("query parser");
   app.enable("case sensitive routing");
   app.enable("strict routing");
+  const notFound = (req: express.Request, res: express.Response): void =>
+    send(res, NOT_FOUND, acceptRequestId(req.headers["x-request-id"]));
+  // Express drops a fragment, which no target may have, and would find the face before it.
+  app.use((req, res, next) => (req.url.includes("#") ? notFound(req, res) : next()));
   for (const served of faces) app.all(served.path, faceHandler(served, options));
-  app.use((req, res) => send(res, NOT_FOUND, acceptRequestId(req.headers["x-request-id"])));
+  app.use(notFound);
   app.use(((error, req, res, _next) => {
     const requestId = acceptRequestId(req.headers["x-request-id"]);
     options.observer.fault(error, requestId);

@@ -30,12 +30,29 @@ export interface FaceCall {
   readonly millis: number;
 }
 
-/** Is told of what the gateway does. */
+/** Is told of what the gateway does. What its methods throw is dropped. */
 export interface GatewayObserver {
   /** A face answered. */
   faceCall(call: FaceCall): void;
   /** Something was thrown that should not have been; the client got the vendor's answer to an internal error. */
   fault(error: unknown, requestId: string): void;
+}
+
+/** The same observer, which cannot end the process any more: nobody awaits a handler. */
+export function harmless(observer: GatewayObserver): GatewayObserver {
+  const quietly =
+    <Args extends unknown[]>(tell: (...args: Args) => void) =>
+    (...args: Args): void => {
+      try {
+        tell(...args);
+      } catch {
+        // A log that cannot be written is no reason to fail a request; there is nobody left to tell.
+      }
+    };
+  return {
+    faceCall: quietly((call) => observer.faceCall(call)),
+    fault: quietly((error, requestId) => observer.fault(error, requestId)),
+  };
 }
 
 /** What handlers need besides their face. */

@@ -3,7 +3,7 @@ import type { Duplex } from "node:stream";
 import { listen } from "../contract/listen.js";
 import { acceptRequestId } from "../contract/request-id.js";
 import { createApp } from "./app.js";
-import type { HandlerOptions, ServedFace } from "./handler.js";
+import { type HandlerOptions, harmless, type ServedFace } from "./handler.js";
 
 /** What the gateway admits. */
 export interface GatewayLimits {
@@ -66,13 +66,20 @@ export function createGateway(
   limits: GatewayLimits,
   options: Omit<HandlerOptions, "bodyLimit" | "requestTimeout">,
 ): Gateway {
-  const app = createApp(faces, { ...options, bodyLimit: limits.body, requestTimeout: limits.request });
+  const app = createApp(faces, {
+    ...options,
+    observer: harmless(options.observer),
+    bodyLimit: limits.body,
+    requestTimeout: limits.request,
+  });
   let closing = false;
   /** The answers that are not written yet, in the order of their requests. */
   const underWay = new Set<http.ServerResponse>();
   const answersOn = (socket: Duplex) => [...underWay].filter(({ req }) => req.socket === socket);
+  const latest = new WeakMap<Duplex, http.ServerResponse>();
   const serve: http.RequestListener = (req, res) => {
     underWay.add(res);
+    latest.set(req.socket, res);
     res.once("close", () => {
       underWay.delete(res);
       // A connection that is idle from now on would keep a closing server open.
@@ -89,15 +96,16 @@ export function createGateway(
       socket.destroy();
       return;
     }
-    const answers = answersOn(socket);
-    const before = answers.findLast(({ req }) => req.complete);
+    const before = answersOn(socket).findLast(({ req }) => req.complete);
     if (before !== undefined) {
       before.once("close", () => refuse(error, socket));
       return;
     }
     refused.add(socket);
-    // What is malformed may be the rest of a request that has its answer.
-    socket.end(answers.some(({ headersSent }) => headersSent) ? undefined : refusal(error.code));
+    // What is malformed, or late, may be the rest of a request that has its answer.
+    const last = latest.get(socket);
+    const isAnswered = last?.req.complete === false && last.headersSent;
+    socket.end(isAnswered ? undefined : refusal(error.code));
     const cut = setTimeout(() => socket.destroy(), LINGER);
     socket.once("close", () => clearTimeout(cut));
   };

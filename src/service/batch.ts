@@ -36,10 +36,7 @@ interface Question {
 
 function sameQuestion(a: VerifyTokenRequest, b: VerifyTokenRequest): boolean {
   return (
-    a.token === b.token &&
-    a.realm === b.realm &&
-    a.explain === b.explain &&
-    callerKey(a.caller) === callerKey(b.caller)
+    a.token === b.token && a.realm === b.realm && a.explain === b.explain && callerKey(a.caller) === callerKey(b.caller)
   );
 }
 

@@ -1,7 +1,7 @@
 import { Metadata, type ServerUnaryCall } from "@grpc/grpc-js";
 import { acceptRequestId } from "../contract/request-id.js";
-import { failureToStatus, type FailureStatus } from "../contract/status.js";
-import { type CallContext, failure, type Failure } from "../contract/verifier.js";
+import { type FailureStatus, failureToStatus } from "../contract/status.js";
+import { type CallContext, type Failure, failure } from "../contract/verifier.js";
 
 /** What every kind of grpc-js server call has. */
 export type ServerCall = Pick<ServerUnaryCall<unknown, unknown>, "metadata" | "getPeer" | "getDeadline" | "cancelled">;

@@ -38,7 +38,8 @@ export function readDescriptors(): Descriptors {
     const dot = name.lastIndexOf(".");
     const [parent, member] = [name.slice(0, Math.max(0, dot)), name.slice(dot + 1)];
     const owner = registry.get(parent);
-    if (owner?.kind === "service") return owner.methods.some((method) => method.name === member) ? owner.file : undefined;
+    if (owner?.kind === "service")
+      return owner.methods.some((method) => method.name === member) ? owner.file : undefined;
     if (owner?.kind === "message" && owner.members.some((own) => own.name === member)) return owner.file;
     for (const other of registry) {
       if (other.kind !== "enum") continue;

@@ -23,7 +23,10 @@ interface Request extends Message {
 
 type MessageResponse =
   | { readonly case: "fileDescriptorResponse"; readonly value: { fileDescriptorProto: Uint8Array[] } }
-  | { readonly case: "allExtensionNumbersResponse"; readonly value: { baseTypeName: string; extensionNumber: number[] } }
+  | {
+      readonly case: "allExtensionNumbersResponse";
+      readonly value: { baseTypeName: string; extensionNumber: number[] };
+    }
   | { readonly case: "listServicesResponse"; readonly value: { service: { name: string }[] } }
   | { readonly case: "errorResponse"; readonly value: { errorCode: number; errorMessage: string } };
 
@@ -37,7 +40,11 @@ const files = (fileDescriptorProto: Uint8Array[] | undefined): MessageResponse =
     ? refused(status.NOT_FOUND, "This server describes nothing of that name.")
     : { case: "fileDescriptorResponse", value: { fileDescriptorProto } };
 
-function answer({ messageRequest: ask }: Request, descriptors: Descriptors, services: readonly string[]): MessageResponse {
+function answer(
+  { messageRequest: ask }: Request,
+  descriptors: Descriptors,
+  services: readonly string[],
+): MessageResponse {
   switch (ask.case) {
     case "fileByFilename":
       return files(descriptors.file(ask.value));
@@ -91,7 +98,10 @@ export function addReflection(server: Server, services: readonly string[], openC
   }
 }
 
-function infoHandler(respond: (request: Request) => Message, openCalls: OpenCalls): handleBidiStreamingCall<Request, Message> {
+function infoHandler(
+  respond: (request: Request) => Message,
+  openCalls: OpenCalls,
+): handleBidiStreamingCall<Request, Message> {
   return (call) => {
     const forget = openCalls.add(() => call.emit("error", failureToStatus(SHUTTING_DOWN)));
     call.on("cancelled", forget);

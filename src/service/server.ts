@@ -1,8 +1,8 @@
 import type net from "node:net";
-import { addHealth, HEALTH_SERVICE_NAME } from "./health.js";
 import type { Verification } from "./asking.js";
 import { batchVerifyTokensHandler } from "./batch-verify-tokens.js";
 import { SERVICE_DEFINITION, SERVICE_NAME } from "./definition.js";
+import { addHealth, HEALTH_SERVICE_NAME } from "./health.js";
 import type { ServiceLimits } from "./limits.js";
 import { listen } from "./listener.js";
 import { harmless } from "./observer.js";
@@ -72,9 +72,8 @@ export function createServer({ limits, verification }: ServerOptions): ServiceSe
       server.tryShutdown(() => resolve());
     });
     openCalls.endAll();
+    // Not forceShutdown: it ends connections politely, and waits for a peer that may be gone to do the same.
     const cut = setTimeout(() => {
-      server.forceShutdown();
-      // It ends connections politely, and waits for a peer that may be gone to do the same.
       for (const socket of sockets) socket.destroy();
     }, timeout);
     return Promise.all([...ports, calls]).then(() => clearTimeout(cut));

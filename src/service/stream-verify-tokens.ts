@@ -79,8 +79,6 @@ class VerificationStream {
   }
 
   async #answer({ message: { id, requests }, bytes }: Message): Promise<void> {
-    // A message that was read before the stream began to end, and comes after: it stays unanswered.
-    if (this.#ending !== undefined) return;
     const { clock, limits, observer } = this.#env;
     const refused = Buffer.byteLength(id) > MAX_ID_BYTES ? "ID_TOO_LONG" : refusal(requests, limits);
     if (refused !== undefined) {

@@ -23,6 +23,9 @@ export interface FailureLimits {
   readonly perAddress: Rate;
 }
 
+/** No client has an id of more characters (the directory takes none). */
+const LONGEST_ID = 255;
+
 /** How many addresses and clients are remembered; of more, those that failed longest ago are forgotten. */
 const REMEMBERED = 100_000;
 
@@ -57,9 +60,14 @@ export function limitFailures(verifier: Verifier, limits: FailureLimits, clock: 
   const byClient = new Failures(limits.perClient);
   const byAddress = new Failures(limits.perAddress);
 
-  /** A client id as one address tries it: an address holds no white space, so no two pairs share a name. */
+  /**
+   * A client id as one address tries it: an address holds no white space, so no two pairs share a name. An id may be as
+   * long as a message: those that are too long for any client are one, lest they fill the memory.
+   */
   function clientName({ credential }: VerificationRequest, address: string): string | undefined {
-    return credential?.kind === "client" ? `${address} ${credential.clientId}` : undefined;
+    if (credential?.kind !== "client") return undefined;
+    const { clientId } = credential;
+    return `${address} ${clientId.length > LONGEST_ID ? "" : clientId}`;
   }
 
   function noted(outcome: Outcome, request: VerificationRequest, address: string): Outcome {

@@ -1,8 +1,17 @@
 import { expect } from "chai";
 import { channelVerifier } from "../../src/client/channel-verifier.js";
 import { Secret } from "../../src/contract/secret.js";
-import { configurationWith, deploy, type Deployment } from "../support/deployment.js";
-import { type CallError, createClient, type GrpcClient, isCallError, type Message, readError, readItems, type Stream } from "../support/grpc.js";
+import { configurationWith, type Deployment, deploy } from "../support/deployment.js";
+import {
+  type CallError,
+  createClient,
+  type GrpcClient,
+  isCallError,
+  type Message,
+  readError,
+  readItems,
+  type Stream,
+} from "../support/grpc.js";
 import { makeToken } from "../support/token.js";
 
 // What concerns batches, streams and the server as a whole, over a real port: the failures that no single token brings
@@ -10,7 +19,11 @@ import { makeToken } from "../support/token.js";
 
 const good = makeToken({ key: "p256", header: { alg: "ES256" }, claims: { exp: 1_800_003_600 } });
 const ask = { realm: "lax", token: good };
-const caller = (index: number): Message => ({ ...ask, realm: "instances", instance_secret_key: `sk_live_unknown_${index}` });
+const caller = (index: number): Message => ({
+  ...ask,
+  realm: "instances",
+  instance_secret_key: `sk_live_unknown_${index}`,
+});
 const many = (count: number): Message[] => Array.from({ length: count }, () => ask);
 
 /** The reason and the code of a call that failed as a whole. */
@@ -124,7 +137,11 @@ describe("calls", () => {
     for (const [what, message, reason] of [
       ["an id of 129 bytes", { id: `x${"ü".repeat(64)}`, requests: [ask] }, "ID_TOO_LONG"],
       ["more requests than the limit", { id: "1", requests: many(21) }, "BATCH_TOO_LARGE"],
-      ["nine callers", { id: "1", requests: Array.from({ length: 9 }, (_, index) => caller(index)) }, "TOO_MANY_CALLERS"],
+      [
+        "nine callers",
+        { id: "1", requests: Array.from({ length: 9 }, (_, index) => caller(index)) },
+        "TOO_MANY_CALLERS",
+      ],
     ] as const) {
       it(`ends at a message with ${what}`, async () => {
         expect(failed(await client.stream([message]))).to.deep.equal([3, reason]);
@@ -133,11 +150,13 @@ describe("calls", () => {
 
     it("is refused where as many are open as may be, and let in again after one has ended", async () => {
       const [one, two] = [client.open(), client.open()];
-      await Promise.all([one, two].map((stream, index) => {
-        const answer = next(stream);
-        stream.write({ id: String(index), requests: [ask] });
-        return answer;
-      }));
+      await Promise.all(
+        [one, two].map((stream, index) => {
+          const answer = next(stream);
+          stream.write({ id: String(index), requests: [ask] });
+          return answer;
+        }),
+      );
       const error = await ending(client.open());
       expect([error.code, error.reason, error.retryAfter]).to.deep.equal([8, "TOO_MANY_STREAMS", 1]);
       const ended = new Promise<void>((resolve) => one.on("end", resolve));
@@ -162,8 +181,10 @@ describe("a server that shuts down", () => {
       stream.write({ id: "last", requests: [ask] });
       expect((await answer)["id"]).to.equal("last");
       const end = ending(stream);
-      await deployment.closeService();
+      const closed = deployment.closeService(10_000);
       const { code, reason, retryAfter } = await end;
+      client.close();
+      await closed;
       expect([code, reason, retryAfter]).to.deep.equal([14, "SHUTTING_DOWN", 1]);
     } finally {
       client.close();
@@ -177,7 +198,11 @@ describe("a server that shuts down", () => {
     try {
       await deployment.closeService();
       const request = { realm: "lax", token: new Secret(good), credential: undefined, explain: false };
-      const outcome = await channel.verify(request, { requestId: "a-test", address: "", deadline: Number.POSITIVE_INFINITY });
+      const outcome = await channel.verify(request, {
+        requestId: "a-test",
+        address: "",
+        deadline: Number.POSITIVE_INFINITY,
+      });
       expect(outcome).to.deep.equal({ kind: "failure", reason: "VERIFIER_UNAVAILABLE", retryAfter: 1000 });
     } finally {
       channel.close();

@@ -3,12 +3,12 @@ import { ErrorReason, Reason, VerifyTokenRequest } from "../../gen/tokenverifier
 import { requestFromWire } from "../../src/contract/wire.js";
 import { type Case, readCases, readRows } from "../support/cases.js";
 import { CONDITIONS, deployIn } from "../support/conditions.js";
-import { deploy, type Deployment } from "../support/deployment.js";
-import { revocations } from "../support/revocations.js";
+import { type Deployment, deploy } from "../support/deployment.js";
 import { answerOf, expectAnswer, expectOutcome } from "../support/expect.js";
 import { type Answer, createClient, type GrpcClient, type Message, readItems } from "../support/grpc.js";
 import { exchange } from "../support/http.js";
 import { KEYS } from "../support/keys.js";
+import { revocations } from "../support/revocations.js";
 
 // Every case of test/cases, in every way in which it can be asked. What the service is made of here is real: a
 // configuration file, a store, sockets; only a case with a `condition` may put a script in the core's place.
@@ -27,7 +27,8 @@ async function askCore({ verifier }: Deployment, request: Message): Promise<Answ
 function partialOf({ instance_secret_key: key, client_credentials: client, ...others }: Message): object {
   const { client_id: clientId, client_secret: clientSecret } = (client ?? {}) as Message;
   if (key !== undefined) return { ...others, caller: { $case: "instanceSecretKey", value: key } };
-  if (client !== undefined) return { ...others, caller: { $case: "clientCredentials", value: { clientId, clientSecret } } };
+  if (client !== undefined)
+    return { ...others, caller: { $case: "clientCredentials", value: { clientId, clientSecret } } };
   return others;
 }
 
@@ -49,7 +50,7 @@ async function close({ deployment, client }: Services): Promise<void> {
 /** One case, in each of its ways. */
 function check(one: Case, services: () => Services): void {
   const { rest, grpc, condition = "" } = one;
-  const channelOnly = CONDITIONS[condition]?.channelOnly === true;
+  const { channelOnly = false, addressed = false } = CONDITIONS[condition] ?? {};
   if (rest !== undefined) {
     if (!channelOnly) {
       it("over HTTP, the core in process", async () => {
@@ -61,7 +62,7 @@ function check(one: Case, services: () => Services): void {
     });
   }
   if (grpc !== undefined) {
-    if (!channelOnly && !condition.endsWith("fault")) {
+    if (!channelOnly && !addressed && !condition.endsWith("fault")) {
       it("asked in process", async () => {
         expectOutcome(await askCore(services().deployment, grpc.request), grpc.outcome, one);
       });
@@ -121,7 +122,8 @@ describe("cases", () => {
       it("leaves no token and no secret in the log", async () => {
         const { deployment, client } = services;
         for (const { rest, grpc } of healthy) {
-          if (rest !== undefined && (rest.request.body?.length ?? 0) < 100_000) await exchange(deployment.inProcess, rest.request);
+          if (rest !== undefined && (rest.request.body?.length ?? 0) < 100_000)
+            await exchange(deployment.inProcess, rest.request);
           if (grpc !== undefined) await client.verify(grpc.request);
         }
         const log = deployment.log();
@@ -190,7 +192,9 @@ describe("coverage of the contract by cases", () => {
     Object.keys(numbers).filter((name) => name.startsWith(prefix) && !name.endsWith("_UNSPECIFIED"));
 
   it("has a case for every Reason", () => {
-    const reasons = CASES.flatMap(({ grpc }) => (grpc && "rejected" in grpc.outcome ? `REASON_${grpc.outcome.rejected}` : []));
+    const reasons = CASES.flatMap(({ grpc }) =>
+      grpc && "rejected" in grpc.outcome ? `REASON_${grpc.outcome.rejected}` : [],
+    );
     expect(names(Reason, "REASON_").filter((name) => !reasons.includes(name))).to.deep.equal([]);
   });
 

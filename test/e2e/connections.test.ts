@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { type Case, readCases } from "../support/cases.js";
-import { deploy, type Deployment } from "../support/deployment.js";
+import { type Deployment, deploy } from "../support/deployment.js";
 import { expectAnswer } from "../support/expect.js";
 import { type HttpRequest, readAnswers, requestBytes, sendBytes } from "../support/http.js";
 import { revocations } from "../support/revocations.js";
@@ -13,12 +13,17 @@ type RestCase = Case & { readonly rest: NonNullable<Case["rest"]> };
 /** Cases whose request is read whole. What is left of a body that nobody read ends the connection, or is dropped. */
 const CASES = readCases().filter(
   (one): one is RestCase =>
-    one.rest !== undefined && one.condition === undefined && one.configuration === "verifier.yaml" && (one.rest.request.body?.length ?? 0) < 50_000,
+    one.rest !== undefined &&
+    one.condition === undefined &&
+    one.configuration === "verifier.yaml" &&
+    (one.rest.request.body?.length ?? 0) < 50_000,
 );
 
 /** The bytes of requests on one connection; the last one closes it. */
 function together(requests: readonly HttpRequest[]): Buffer {
-  return Buffer.concat(requests.map((request, index) => requestBytes(request, index === requests.length - 1 ? "close" : "")));
+  return Buffer.concat(
+    requests.map((request, index) => requestBytes(request, index === requests.length - 1 ? "close" : "")),
+  );
 }
 
 /** Whether the face asks for the body before it answers: who is refused for the credential, say, is not asked for one. */
@@ -38,7 +43,10 @@ describe("connections", () => {
   async function expectAll(cases: readonly RestCase[], change: (request: HttpRequest) => HttpRequest): Promise<void> {
     const requests = cases.map(({ rest }) => change(rest.request));
     const bytes = await sendBytes(deployment.inProcess, together(requests));
-    const answers = readAnswers(bytes, requests.map(({ method }) => method));
+    const answers = readAnswers(
+      bytes,
+      requests.map(({ method }) => method),
+    );
     for (const [index, one] of cases.entries()) {
       try {
         expectAnswer(answers[index]!, one.rest.answer);
@@ -58,7 +66,10 @@ describe("connections", () => {
 
   it("says 100 Continue where it wants the body, and the same answer", async () => {
     for (const one of CASES.filter(({ rest }) => rest.request.body !== undefined)) {
-      const request = { ...one.rest.request, headers: [...one.rest.request.headers, ["Expect", "100-continue"] as const] };
+      const request = {
+        ...one.rest.request,
+        headers: [...one.rest.request.headers, ["Expect", "100-continue"] as const],
+      };
       const [answer] = readAnswers(await sendBytes(deployment.inProcess, requestBytes(request)), [request.method]);
       try {
         expectAnswer(answer!, one.rest.answer);

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect } from "chai";
-import { deploy, type Deployment } from "../support/deployment.js";
+import { type Deployment, deploy } from "../support/deployment.js";
 import { exchange, type HttpAnswer, valuesOf } from "../support/http.js";
 
 // What a real stack said (Django 3.2, DRF 3.14 with the JSON renderer alone, SimpleJWT 5.2.2, PyJWT 2.6), replayed against
@@ -52,7 +52,10 @@ function plain(text: Text): string {
 /** Methods that the recorder announced a length for, whether or not there was a body. */
 const WITH_BODY = new Set(["POST", "PUT", "PATCH"]);
 
-function send(port: number, { method = "POST", target = "/api/verify-token", headers, body = "" }: Exchange): Promise<HttpAnswer> {
+function send(
+  port: number,
+  { method = "POST", target = "/api/verify-token", headers, body = "" }: Exchange,
+): Promise<HttpAnswer> {
   const bytes = Buffer.from(plain(body), "latin1");
   return exchange(port, {
     method,

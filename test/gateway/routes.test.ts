@@ -50,7 +50,7 @@ describe("gateway: paths", () => {
         expect(answer, target).to.include({ status: 404, body: NOT_FOUND });
       });
     }
-    for (const query of ["?", "?a=b", "?a[b]=c&a[__proto__]=d", `?x=${"y".repeat(4000)}`, "?%", "?/x", "?a?b", "?\u00a0"]) {
+    for (const query of ["?", "?a=b", "?a[b]=c&a[__proto__]=d", `?x=${"y".repeat(4000)}`, "?%", "?/x", "?a?b"]) {
       it(`${path}: the query ${query.slice(0, 30)} changes nothing`, async () => {
         expect(await ask(path, path + query)).to.include({ status: 200, body: GOOD_BODY[path] });
       });

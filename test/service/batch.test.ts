@@ -19,7 +19,9 @@ describe("BatchVerifyTokens", () => {
     const { client } = await start(byToken);
     const { value } = await client.call(BATCH, items(["a", "later", "bad", "b", "unavailable", "throws", "c"]));
     const told = value.responses.map((item: any) =>
-      item.outcome === "error" ? item.error.reason : (item.verdict.verified?.token.subject ?? item.verdict.rejected.reason),
+      item.outcome === "error"
+        ? item.error.reason
+        : (item.verdict.verified?.token.subject ?? item.verdict.rejected.reason),
     );
     expect(told).to.deep.equal([
       "a",
@@ -48,7 +50,14 @@ describe("BatchVerifyTokens", () => {
   it("verifies identical requests once and answers each", async () => {
     const { client, asked, verified } = await start(byToken);
     const one = { realm: "r", token: "a", instanceSecretKey: "k" };
-    const requests = [one, one, { ...one, realm: "s" }, { ...one, explain: true }, { ...one, instanceSecretKey: "l" }, one];
+    const requests = [
+      one,
+      one,
+      { ...one, realm: "s" },
+      { ...one, explain: true },
+      { ...one, instanceSecretKey: "l" },
+      one,
+    ];
     const { value } = await client.call(BATCH, { requests });
     expect(value.responses).to.have.length(6);
     expect(asked).to.have.length(4);
@@ -104,7 +113,9 @@ describe("BatchVerifyTokens", () => {
 
   it("says TIMED_OUT of the items without an outcome, and the outcome of the others", async () => {
     const never = new Promise<Outcome>(() => undefined);
-    const { client, verified } = await start(({ token }) => (token.reveal() === "slow" ? never : VERIFIED), { request: 20 });
+    const { client, verified } = await start(({ token }) => (token.reveal() === "slow" ? never : VERIFIED), {
+      request: 20,
+    });
     const { value } = await client.call(BATCH, items(["a", "slow", "b"]));
     expect(value.responses.map((item: any) => item.outcome)).to.deep.equal(["verdict", "error", "verdict"]);
     expect(value.responses[1].error.reason).to.equal("ERROR_REASON_TIMED_OUT");

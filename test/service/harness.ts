@@ -96,7 +96,13 @@ export async function start(
   return self;
 }
 
-const PROTO = loadSync("tokenverifier/v1/token_verifier.proto", { includeDirs: ["proto"], oneofs: true, longs: Number, enums: String });
+const PROTO = loadSync("tokenverifier/v1/token_verifier.proto", {
+  includeDirs: ["proto"],
+  arrays: true,
+  oneofs: true,
+  longs: Number,
+  enums: String,
+});
 const loaded = grpc.loadPackageDefinition(PROTO) as unknown as {
   tokenverifier: { v1: { TokenVerifier: grpc.ServiceClientConstructor } };
 };
@@ -112,7 +118,12 @@ type Unary = "VerifyToken" | "BatchVerifyTokens";
 export interface TestClient {
   // biome-ignore lint/suspicious/noExplicitAny: proto-loader makes its methods at run time
   readonly raw: Client & Record<string, any>;
-  call(method: Unary, message: object, metadata?: Record<string, string>, options?: grpc.CallOptions): Promise<Answered>;
+  call(
+    method: Unary,
+    message: object,
+    metadata?: Record<string, string>,
+    options?: grpc.CallOptions,
+  ): Promise<Answered>;
   // biome-ignore lint/suspicious/noExplicitAny: as above
   stream(metadata?: Record<string, string>): grpc.ClientDuplexStream<object, any>;
 }
@@ -133,21 +144,39 @@ export function testClient(address: string): TestClient {
     call: (method, message, metadata = {}, options = {}) =>
       new Promise((resolve, reject) => {
         let value: unknown;
-        const call = raw[method]?.(message, metadataOf(metadata), options, (error: ServiceError | null, got: unknown) => {
-          if (error !== null) reject(error);
-          value = got;
-        }) as grpc.ClientUnaryCall;
+        const call = raw[method]?.(
+          message,
+          metadataOf(metadata),
+          options,
+          (error: ServiceError | null, got: unknown) => {
+            if (error !== null) reject(error);
+            value = got;
+          },
+        ) as grpc.ClientUnaryCall;
         call.on("status", (status) => resolve({ value, trailer: status.metadata }));
       }),
-    stream: (metadata = {}) => raw["StreamVerifyTokens"]?.(metadataOf(metadata)),
+    stream: (metadata = {}) => {
+      const stream = raw["StreamVerifyTokens"]?.(metadataOf(metadata));
+      // How a stream ends is told by its status.
+      stream.on("error", () => undefined);
+      return stream;
+    },
   };
 }
 
 /** The error that a call fails with. @throws where it does not fail */
 export async function failing(call: Promise<unknown>): Promise<ServiceError> {
-  const answer = await call.then((value) => ({ value }), (error: ServiceError) => error);
+  const answer = await call.then(
+    (value) => ({ value }),
+    (error: ServiceError) => error,
+  );
   if ("value" in answer) throw new Error(`did not fail: ${JSON.stringify(answer.value)}`);
   return answer;
+}
+
+/** Waits, a turn of the event loop at a time, until it is so. */
+export async function eventually(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await new Promise((resolve) => setImmediate(resolve));
 }
 
 /** A promise and what settles it. */
@@ -160,9 +189,8 @@ export function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => voi
 }
 
 /** All messages of a stream, and the status that ended it. */
-export function collect(stream: grpc.ClientDuplexStream<object, unknown>): Promise<{ messages: any[]; status: grpc.StatusObject }> {
+export function collect(stream: NodeJS.EventEmitter): Promise<{ messages: any[]; status: grpc.StatusObject }> {
   const messages: unknown[] = [];
   stream.on("data", (message) => messages.push(message));
-  stream.on("error", () => undefined);
   return new Promise((resolve) => stream.on("status", (status) => resolve({ messages, status })));
 }

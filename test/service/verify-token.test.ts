@@ -24,7 +24,11 @@ describe("VerifyToken", () => {
   it("hands the whole question to the verifier", async () => {
     const { client, asked } = await start(() => VERIFIED);
     await client.call("VerifyToken", { realm: "r", token: "t", instanceSecretKey: "sk_1", explain: true });
-    await client.call("VerifyToken", { realm: "r", token: "t", clientCredentials: { clientId: "c", clientSecret: "s" } });
+    await client.call("VerifyToken", {
+      realm: "r",
+      token: "t",
+      clientCredentials: { clientId: "c", clientSecret: "s" },
+    });
     await client.call("VerifyToken", { realm: "", token: "" });
     const [instance, app, none] = asked.map(({ request }) => request);
     expect(instance?.explain).to.equal(true);
@@ -60,7 +64,10 @@ describe("VerifyToken", () => {
       expect(asked[0]?.call.requestId).to.equal("my id/1");
     });
 
-    for (const [what, sent] of Object.entries({ none: {}, "one that is too long": { "x-request-id": "x".repeat(129) } })) {
+    for (const [what, sent] of Object.entries({
+      none: {},
+      "one that is too long": { "x-request-id": "x".repeat(129) },
+    })) {
       it(`is made where there is ${what}`, async () => {
         const { client, asked } = await start(() => VERIFIED);
         const { trailer } = await client.call("VerifyToken", { token: "t" }, sent);
@@ -151,6 +158,9 @@ describe("VerifyToken", () => {
       items: 1,
       millis: 0,
     });
-    expect({ requestId: call.requestId, address: call.address }).to.deep.equal({ requestId: "id-1", address: "127.0.0.1" });
+    expect({ requestId: call.requestId, address: call.address }).to.deep.equal({
+      requestId: "id-1",
+      address: "127.0.0.1",
+    });
   });
 });

@@ -3,7 +3,7 @@ import { parse } from "yaml";
 import { z } from "zod";
 import { makeToken, type Tampering, type TokenSpec } from "./token.js";
 
-// The form of test/cases/*.yaml. docs in test/cases/README.md.
+// The form of test/cases/*.yaml; test/cases/README.md tells how to write one.
 
 const text = z.union([z.string(), z.strictObject({ repeat: z.string(), times: z.int() })]);
 const object = z.record(z.string(), z.unknown());
@@ -52,16 +52,26 @@ const answer = z.strictObject({
 
 const caller = z.union([
   z.strictObject({ instance_secret_key: z.string() }),
-  z.strictObject({ client_credentials: z.strictObject({ client_id: z.string().optional(), client_secret: z.string().optional() }) }),
+  z.strictObject({
+    client_credentials: z.strictObject({ client_id: z.string().optional(), client_secret: z.string().optional() }),
+  }),
   z.null(),
 ]);
 
-const ask = z.strictObject({ realm: z.string().optional(), caller: caller.optional(), explain: z.boolean().optional() });
+const ask = z.strictObject({
+  realm: z.string().optional(),
+  caller: caller.optional(),
+  explain: z.boolean().optional(),
+});
 
 const expectation = z.union([
   z.strictObject({ rejected: z.string(), claim: z.string().default(""), checks: z.array(object).optional() }),
   z.strictObject({
-    verified: z.strictObject({ token: object.optional(), principal: object.nullable().optional(), evidence: object.optional() }),
+    verified: z.strictObject({
+      token: object.optional(),
+      principal: object.nullable().optional(),
+      evidence: object.optional(),
+    }),
     checks: z.array(object).optional(),
   }),
   z.strictObject({ error: z.string(), retryAfter: z.number().optional() }),
@@ -125,19 +135,20 @@ export interface Case {
   /** What the token must look like, where the case says so. */
   readonly compact: string | undefined;
   readonly rest: { readonly request: RestRequest; readonly answer: ExpectedAnswer } | undefined;
-  readonly grpc:
-    | { readonly request: Readonly<Record<string, unknown>>; readonly outcome: ExpectedOutcome }
-    | undefined;
+  readonly grpc: { readonly request: Readonly<Record<string, unknown>>; readonly outcome: ExpectedOutcome } | undefined;
 }
 
 const FOLDER = new URL("../cases/", import.meta.url);
 
-/** All cases, file by file. */
+let all: readonly Case[] | undefined;
+
+/** All cases, file by file; the same ones each time. */
 export function readCases(): readonly Case[] {
-  return readdirSync(FOLDER)
+  all ??= readdirSync(FOLDER)
     .filter((name) => name.endsWith(".yaml") && name !== "rows.yaml")
     .sort()
     .flatMap(readFile);
+  return all;
 }
 
 /** The rows of the contract: id and what the row says. */
@@ -158,7 +169,8 @@ function readFile(name: string): Case[] {
     };
     if (seen.has(one.name)) fail("the name stands there twice");
     seen.add(one.name);
-    const made = one.token === undefined ? { token: "", payload: undefined, compact: undefined } : build(one.token, tokens);
+    const made =
+      one.token === undefined ? { token: "", payload: undefined, compact: undefined } : build(one.token, tokens);
     const answer =
       typeof one.answer === "string" ? (answers[one.answer] ?? fail(`there is no answer ${one.answer}`)) : one.answer;
     const outcome = typeof one.outcome === "string" ? readOutcome(one.outcome) : one.outcome;
@@ -172,9 +184,10 @@ function readFile(name: string): Case[] {
       condition: one.condition,
       ...made,
       rest: answer && { request: restRequest(defaults.rest ?? {}, one.rest ?? {}, made.token), answer },
-      grpc:
-        outcome &&
-        ({ request: { realm, token: made.token, ...caller, ...(explain !== undefined && { explain }) }, outcome }),
+      grpc: outcome && {
+        request: { realm, token: made.token, ...caller, ...(explain !== undefined && { explain }) },
+        outcome,
+      },
     };
   });
 }
@@ -188,7 +201,8 @@ function readOutcome(short: string): ExpectedOutcome {
   throw new Error(`what is meant by the outcome "${short}"?`);
 }
 
-const plain = (value: z.output<typeof text>): string => (typeof value === "string" ? value : value.repeat.repeat(value.times));
+const plain = (value: z.output<typeof text>): string =>
+  typeof value === "string" ? value : value.repeat.repeat(value.times);
 
 function build(
   raw: string | RawToken,
@@ -212,7 +226,10 @@ function build(
 }
 
 /** White space behind the payload brings a token to a length; one of every four lengths there is none of. */
-function lengthened(spec: TokenSpec & { readonly payload: string }, length: number): Pick<Case, "token" | "payload" | "compact"> {
+function lengthened(
+  spec: TokenSpec & { readonly payload: string },
+  length: number,
+): Pick<Case, "token" | "payload" | "compact"> {
   const nearly = Math.floor(((length - makeToken(spec).length) * 3) / 4);
   for (let spaces = Math.max(0, nearly - 3); ; spaces++) {
     const payload = spec.payload + " ".repeat(spaces);
@@ -223,7 +240,10 @@ function lengthened(spec: TokenSpec & { readonly payload: string }, length: numb
   throw new Error(`no token has ${length} characters`);
 }
 
-function dropped(members: Readonly<Record<string, unknown>> = {}, names: readonly string[] = []): Record<string, unknown> {
+function dropped(
+  members: Readonly<Record<string, unknown>> = {},
+  names: readonly string[] = [],
+): Record<string, unknown> {
   return Object.fromEntries(Object.entries(members).filter(([name]) => !names.includes(name)));
 }
 

@@ -1,15 +1,20 @@
 import type { FailureReason } from "../../src/contract/failures.js";
 import { failure, type Verifier } from "../../src/contract/verifier.js";
 import { NOW } from "./clock.js";
-import { deploy, type Deployment, type DeploymentOptions } from "./deployment.js";
+import { configurationWith, type Deployment, type DeploymentOptions, deploy } from "./deployment.js";
+import { exchange } from "./http.js";
 
 /** A way in which a service can be in trouble. */
 interface Condition {
   readonly options?: DeploymentOptions;
+  /** Changes the configuration's text. */
+  readonly configuration?: (text: string) => string;
   /** Brings the trouble about once the service runs. */
   readonly begin?: (deployment: Deployment) => Promise<void>;
   /** Only what goes over a channel is concerned. */
   readonly channelOnly?: true;
+  /** Only callers who have an address are concerned: not those in process. */
+  readonly addressed?: true;
 }
 
 const saying = (reason: FailureReason): Condition => ({
@@ -17,6 +22,12 @@ const saying = (reason: FailureReason): Condition => ({
 });
 
 const staleFor = 60_000;
+
+const UNKNOWN_CALLER = {
+  method: "POST",
+  target: "/api/v1/tokens/verify",
+  headers: [["X-Clowk-Secret-Key", "sk_live_test_only_nobody"]] as const,
+};
 
 /** What a case's `condition` may be. */
 export const CONDITIONS: Readonly<Record<string, Condition>> = {
@@ -47,11 +58,24 @@ export const CONDITIONS: Readonly<Record<string, Condition>> = {
     },
   },
   /** The same, where the answer was awaited. */
-  "late fault": { options: { script: () => ({ verify: () => Promise.reject(new Error("a fault of the test's own")) }) } },
+  "late fault": {
+    options: { script: () => ({ verify: () => Promise.reject(new Error("a fault of the test's own")) }) },
+  },
   /** The faces ask for a realm that the core does not have. */
   "no realm": { options: { faceRealms: { integuru: "gone", clowk: "gone", fiserv: "gone" } } },
-  /** Too many failed credentials. The limiter's stage is not built yet: until then it is said in its place, here alone. */
-  "rate limited": saying("RATE_LIMITED"),
+  /** As many failed credentials came from the address of all callers here as are borne. */
+  "rate limited": {
+    configuration: (text) => text.replace(/^failures: .*$/m, "failures: { perClient: 2/1m, perAddress: 3/1m }"),
+    begin: async ({ inProcess, overChannel }) => {
+      for (const port of [inProcess, overChannel, inProcess]) {
+        const { status } = await exchange(port, UNKNOWN_CALLER);
+        if (status !== 401) throw new Error(`a wrong credential was answered ${status}`);
+      }
+    },
+    addressed: true,
+  },
+  /** A face whose realm takes no credential has nothing to count: what it would answer is said in the core's place. */
+  "said to be rate limited": saying("RATE_LIMITED"),
   /** Key sets that are fetched are not built yet. */
   "keys unavailable": saying("KEYS_UNAVAILABLE"),
   "no verdict": saying("NO_VERDICT"),
@@ -69,7 +93,8 @@ export const CONDITIONS: Readonly<Record<string, Condition>> = {
 export async function deployIn(condition: string, configuration: string): Promise<Deployment> {
   const found = CONDITIONS[condition];
   if (found === undefined) throw new Error(`there is no condition ${condition}`);
-  const deployment = await deploy(configuration, found.options);
+  const text = configurationWith(configuration, "");
+  const deployment = await deploy(found.configuration?.(text) ?? text, found.options);
   await found.begin?.(deployment);
   return deployment;
 }

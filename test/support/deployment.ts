@@ -6,12 +6,12 @@ import { callLogger } from "../../src/cli/log.js";
 import { gatewayObserver, serviceObserver } from "../../src/cli/observers.js";
 import { channelVerifier } from "../../src/client/channel-verifier.js";
 import { type Config, loadConfig } from "../../src/config/load.js";
+import { addressReader } from "../../src/contract/address.js";
 import { Secret } from "../../src/contract/secret.js";
 import type { Verifier } from "../../src/contract/verifier.js";
 import type { Command } from "../../src/directory/commands.js";
 import { readMasterKeys } from "../../src/directory/master-keys.js";
 import { openSqliteDirectory } from "../../src/directory/sqlite/directory.js";
-import { addressReader } from "../../src/contract/address.js";
 import { createGateway } from "../../src/gateway/server.js";
 import { createServer } from "../../src/service/server.js";
 import { createClock, type TestClock } from "./clock.js";
@@ -23,8 +23,10 @@ const MASTER_KEY = Buffer.alloc(32, "test master key ").toString("base64");
 const support = (file: string): string => readFileSync(new URL(file, import.meta.url), "utf8");
 
 /** The environment of a test's configuration: the secrets of the test keys by name, and the master key. */
-export function testEnvironment(): Record<string, string> {
-  const secrets = [...KEYS.values()].flatMap(({ name, secret }) => (secret === undefined ? [] : [[name, secret] as const]));
+function testEnvironment(): Record<string, string> {
+  const secrets = [...KEYS.values()].flatMap(({ name, secret }) =>
+    secret === undefined ? [] : [[name, secret] as const],
+  );
   return { MASTER_KEY, ...Object.fromEntries(secrets) };
 }
 
@@ -46,9 +48,13 @@ export interface Folder {
 export function makeFolder(configuration: string): Folder {
   const path = mkdtempSync(join(tmpdir(), "token-verifier-"));
   const env = testEnvironment();
-  for (const { name, publicPem } of KEYS.values()) if (publicPem !== undefined) writeFileSync(join(path, `${name}.pem`), publicPem);
+  for (const { name, publicPem } of KEYS.values())
+    if (publicPem !== undefined) writeFileSync(join(path, `${name}.pem`), publicPem);
   // A seed knows no variables: they are put in here.
-  writeFileSync(join(path, "directory.yaml"), support("./directory.yaml").replace(/\$\{([^}]+)\}/g, (_, name: string) => env[name] ?? ""));
+  writeFileSync(
+    join(path, "directory.yaml"),
+    support("./directory.yaml").replace(/\$\{([^}]+)\}/g, (_, name: string) => env[name] ?? ""),
+  );
   const file = join(path, "verifier.yaml");
   writeFileSync(file, configuration.endsWith(".yaml") ? support(`./${configuration}`) : configuration);
   mkdirSync(join(path, "data"), { mode: 0o700 });
@@ -87,8 +93,8 @@ export interface Deployment {
   readonly overChannel: number;
   /** Where the gRPC service listens. */
   readonly grpc: string;
-  /** Closes the gRPC service alone. */
-  closeService(): Promise<void>;
+  /** Closes the gRPC service alone. @param timeout milliseconds for calls under way; 0 where it is left out */
+  closeService(timeout?: number): Promise<void>;
   log(): string;
   close(): Promise<void>;
 }
@@ -129,7 +135,9 @@ export async function deploy(configuration: string, options: DeploymentOptions =
   const grpc = await server.listen("127.0.0.1:0");
   const channel = channelVerifier(grpc);
   // The service's clock is a test's; a deadline in the channel's own, which is the real one, would tell it nothing.
-  const timeless: Verifier = { verify: (request, context) => channel.verify(request, { ...context, deadline: Number.POSITIVE_INFINITY }) };
+  const timeless: Verifier = {
+    verify: (request, context) => channel.verify(request, { ...context, deadline: Number.POSITIVE_INFINITY }),
+  };
   const observer = gatewayObserver(log, calls);
   const gateways = [verifier, timeless].map((one) =>
     createGateway(faces, limits, {
@@ -151,7 +159,7 @@ export async function deploy(configuration: string, options: DeploymentOptions =
     inProcess,
     overChannel,
     grpc,
-    closeService: () => server.close(0),
+    closeService: (timeout = 0) => server.close(timeout),
     log: text,
     async close() {
       await Promise.all(gateways.map((gateway) => gateway.close(0)));

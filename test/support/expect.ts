@@ -47,7 +47,13 @@ export function expectOutcome(got: Answer, want: ExpectedOutcome, { payload }: P
     const entry = FAILURES[want.error as FailureReason];
     const retry = want.retryAfter ?? (entry.retryAfter === undefined ? undefined : entry.retryAfter / 1000);
     expect(got).to.deep.equal({
-      error: { code: entry.code, reason: want.error, domain: "tokenverifier.v1", retryAfter: retry, message: entry.message },
+      error: {
+        code: entry.code,
+        reason: want.error,
+        domain: "tokenverifier.v1",
+        retryAfter: retry,
+        message: entry.message,
+      },
     });
     return;
   }

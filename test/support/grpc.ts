@@ -20,9 +20,7 @@ const NAME = "tokenverifier.v1.TokenVerifier";
 export type Message = Readonly<Record<string, unknown>>;
 
 /** What became of a request: the verdict, or the error. */
-export type Answer =
-  | { readonly verdict: Message }
-  | { readonly error: CallError };
+export type Answer = { readonly verdict: Message } | { readonly error: CallError };
 
 /** A call's error, from its status and details. */
 export interface CallError {
@@ -38,9 +36,11 @@ export interface CallError {
 /** An item of a batch's answer. */
 export type Item = Answer;
 
-interface Unary {
-  (request: Message, metadata: Metadata, callback: (error: ServiceError | null, response?: Message) => void): void;
-}
+type Unary = (
+  request: Message,
+  metadata: Metadata,
+  callback: (error: ServiceError | null, response?: Message) => void,
+) => void;
 
 type Stub = Client & {
   readonly VerifyToken: Unary;
@@ -82,7 +82,9 @@ export function createClient(address: string): GrpcClient {
   });
   const call = (method: "VerifyToken" | "BatchVerifyTokens", request: Message): Promise<Message | CallError> =>
     new Promise((resolve) => {
-      stub[method](request, new Metadata(), (error, response) => resolve(error === null ? (response ?? {}) : readError(error)));
+      stub[method](request, new Metadata(), (error, response) =>
+        resolve(error === null ? (response ?? {}) : readError(error)),
+      );
     });
   return {
     async verify(request) {
@@ -116,7 +118,9 @@ export function isCallError(answer: object): answer is CallError {
 
 /** Reads a VerifyTokenResponse that was encoded elsewhere. */
 export function decodeVerdict(bytes: Buffer): Message {
-  const { responseDeserialize } = (definition[NAME] as Record<string, MethodDefinition<object, object>>)["VerifyToken"]!;
+  const { responseDeserialize } = (definition[NAME] as Record<string, MethodDefinition<object, object>>)[
+    "VerifyToken"
+  ]!;
   return readVerdict(responseDeserialize(bytes) as Message);
 }
 
@@ -169,7 +173,10 @@ function readVerdict(message: Message): Message {
       .map(([name, value]) => {
         if (TIMES.has(name)) return [name, seconds(value)];
         if (Array.isArray(value)) {
-          return [name, value.map((one: unknown) => (typeof one === "object" && one !== null ? readVerdict(one as Message) : one))];
+          return [
+            name,
+            value.map((one: unknown) => (typeof one === "object" && one !== null ? readVerdict(one as Message) : one)),
+          ];
         }
         return [name, typeof value === "object" ? readVerdict(value as Message) : value];
       }),

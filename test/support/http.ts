@@ -80,7 +80,8 @@ export function readAnswers(bytes: Buffer, methods: readonly string[]): HttpAnsw
     answers.push({ status: Number(first.slice(9, 12)), headers, body: body.toString("utf8"), continued });
     at = end + 4 + length;
   }
-  if (at !== bytes.length) throw new Error(`more than was asked for: ${bytes.subarray(at).toString("latin1").slice(0, 200)}`);
+  if (at !== bytes.length)
+    throw new Error(`more than was asked for: ${bytes.subarray(at).toString("latin1").slice(0, 200)}`);
   return answers;
 }
 

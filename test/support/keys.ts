@@ -26,7 +26,12 @@ const file = JSON.parse(readFileSync(new URL("./keys.json", import.meta.url), "u
 export const KEYS: ReadonlyMap<string, TestKey> = new Map(
   Object.entries(file.keys).map(([name, { private: pem, public: publicPem, secret }]) => [
     name,
-    { name, signer: pem === undefined ? createSecretKey(Buffer.from(secret ?? "")) : createPrivateKey(pem), publicPem, secret },
+    {
+      name,
+      signer: pem === undefined ? createSecretKey(Buffer.from(secret ?? "")) : createPrivateKey(pem),
+      publicPem,
+      secret,
+    },
   ]),
 );
 

@@ -1,4 +1,4 @@
-import { pino, type Logger } from "pino";
+import { type Logger, pino } from "pino";
 
 /** A log that is kept in memory. */
 export interface MemoryLog {

@@ -1,6 +1,6 @@
 import type { Command } from "../../src/directory/commands.js";
-import { readCases } from "./cases.js";
 import { revocationDigest } from "../../src/verifier/stages.js";
+import { readCases } from "./cases.js";
 
 /** The revocations that the cases count on: one by `jti` in each realm that has cases of it, and one by digest. */
 export function revocations(): readonly Command[] {

@@ -25,7 +25,7 @@ export interface TokenSpec {
 const HASHES: Readonly<Record<string, string>> = { 256: "sha256", 384: "sha384", 512: "sha512" };
 
 /** Signs as RFC 7518, section 3 and RFC 8037 say. */
-export function signature(alg: string, input: string, key: KeyObject): Buffer {
+function signature(alg: string, input: string, key: KeyObject): Buffer {
   const data = Buffer.from(input, "ascii");
   if (alg === "EdDSA") return sign(null, data, key);
   const hash = HASHES[alg.slice(2)];
@@ -57,11 +57,6 @@ export function makeToken(spec: TokenSpec): string {
   const alg = spec.alg ?? String(spec.header["alg"]);
   const made = `${input}.${signature(alg, input, keyOf(spec.key).signer).toString("base64url")}`;
   return (spec.tamper ?? []).reduce((token, how) => TAMPERINGS[how](token), made);
-}
-
-/** True for algorithms that sign the same bytes with the same text each time. */
-export function isDeterministic(alg: string): boolean {
-  return alg.startsWith("HS") || alg.startsWith("RS") || alg === "EdDSA";
 }
 
 function edit(token: string, segment: 0 | 1 | 2, change: (text: string) => string): string {
@@ -108,7 +103,8 @@ const TAMPERINGS = {
   "space inside": (token: string) => token.replace(".", ". "),
   "line end behind": (token: string) => `${token}\n`,
   "non-ASCII signature": (token: string) => edit(token, 2, (text) => `é${text.slice(1)}`),
-  "flip payload": (token: string) => edit(token, 1, (text) => encode(Buffer.from(text, "base64url").toString().replace("}", " }"))),
+  "flip payload": (token: string) =>
+    edit(token, 1, (text) => encode(Buffer.from(text, "base64url").toString().replace("}", " }"))),
 } as const satisfies Readonly<Record<string, (token: string) => string>>;
 
 /** What may be done to a token. */

@@ -1,0 +1,300 @@
+import { chmodSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect } from "chai";
+import { keyOf } from "../support/keys.js";
+import { COMMAND, configuration, type Ended, emptyFolder, end, folderOf, type Process, run, serving, shell } from "./harness.js";
+
+// verify, mint and check as a user has them.
+
+const CONFIG = ["--config", "verifier.yaml"];
+const CALLERS: Readonly<Record<string, readonly string[]>> = {
+  integuru: [],
+  clowk: ["--secret-key-file", "instance.key"],
+  fiserv: ["--client-id", "vision-api-user", "--client-secret-file", "client.secret"],
+  partner: [],
+};
+
+const json = ({ stdout }: Ended): any => JSON.parse(stdout);
+
+describe("the command line", () => {
+  let folder: string;
+  before(() => {
+    folder = folderOf();
+  });
+  const mint = async (realm: string, ...args: string[]): Promise<string> => {
+    const { code, stdout, stderr } = await run(["mint", "--realm", realm, ...CONFIG, ...args], folder);
+    expect(code, stderr).to.equal(0);
+    return stdout.trim();
+  };
+  const verify = (realm: string, token: string, ...args: string[]): Promise<Ended> =>
+    run(["verify", "--realm", realm, ...CONFIG, ...(CALLERS[realm] ?? []), ...args, "-"], folder, token);
+
+  describe("mint | verify -", () => {
+    let service: Process;
+    let address: string;
+    before(async () => {
+      ({ service, grpc: address } = await serving(folder));
+    });
+    after(() => end(service));
+
+    for (const [realm, caller] of Object.entries(CALLERS)) {
+      it(`${realm}: verified, offline and by the running service`, async () => {
+        for (const where of ["--config verifier.yaml", `--address ${address}`]) {
+          const line = `${COMMAND} mint --realm ${realm} --config verifier.yaml | ${COMMAND} verify --realm ${realm} ${where} ${caller.join(" ")} -`;
+          const { code, stdout, stderr } = await shell(line, folder);
+          expect({ code, stderr }, stdout).to.deep.equal({ code: 0, stderr: "" });
+          expect(stdout).to.match(/^verified\nalgorithm {2}[A-Z0-9]+\n/);
+        }
+      });
+    }
+
+    it("says the same by the service and offline, explained, as JSON", async () => {
+      const token = await mint("partner");
+      const [offline, online] = await Promise.all([
+        verify("partner", token, "--explain", "--json"),
+        run(["verify", "--realm", "partner", "--address", address, "--explain", "--json", token], folder),
+      ]);
+      expect([offline.code, online.code]).to.deep.equal([0, 0]);
+      const [a, b] = [json(offline), json(online)];
+      for (const one of [a, b]) delete one.verified.evidence;
+      expect(a).to.deep.equal(b);
+      expect(a.verified.token).to.include({ issuer: "https://issuer.example", algorithm: "ES256", keyId: "p1" });
+      expect(a.checks.map(({ result }: { result: string }) => result)).to.satisfy((results: string[]) => results.every((one) => /PASSED|SKIPPED/.test(one)));
+    });
+
+    it("a realm that needs a caller and has none: exit code 2, and what to set", async () => {
+      const { code, stdout } = await run(["verify", "--realm", "clowk", "--address", address, "x.y.z"], folder);
+      expect(code).to.equal(2);
+      expect(stdout).to.match(/^no verdict: CALLER_MISSING\n/);
+    });
+  });
+
+  describe("verify", () => {
+    it("rejected: exit code 1, the reason and the claim", async () => {
+      const token = await mint("partner", "--claim", "iss=https://elsewhere.example");
+      const { code, stdout, stderr } = await verify("partner", token);
+      expect({ code, stderr }).to.deep.equal({ code: 1, stderr: "" });
+      expect(stdout).to.match(/^rejected: ISSUER_MISMATCH \(iss\)\n\S.+\n$/);
+      expect(json(await verify("partner", token, "--json"))).to.deep.include({
+        rejected: { reason: "ISSUER_MISMATCH", claim: "iss", message: json(await verify("partner", token, "--json")).rejected.message },
+      });
+    });
+
+    it("--explain: what each check found, a line each", async () => {
+      const token = await mint("partner", "--claim", "token_use=refresh");
+      const { code, stdout } = await verify("partner", token, "--explain");
+      expect(code).to.equal(1);
+      expect(stdout).to.match(/^rejected: CLAIM_MISMATCH \(token_use\)\n/);
+      const checks = stdout.split("\n\n")[1]?.trim().split("\n") ?? [];
+      expect(checks.length).to.be.above(5);
+      for (const line of checks) expect(line).to.match(/^(pass|FAIL|skip) {2}\S+/);
+      expect(checks.filter((line) => line.startsWith("FAIL"))).to.have.length(1);
+    });
+
+    it("--explain says nothing of claims that nobody signed", async () => {
+      const token = (await mint("partner", "--claim", "token_use=refresh")).replace(/\.[^.]+$/, ".".padEnd(87, "A"));
+      const { code, stdout } = await verify("partner", token, "--explain");
+      expect(code).to.equal(1);
+      expect(stdout).to.match(/^rejected: SIGNATURE_INVALID\n/);
+      expect(stdout).not.to.include("refresh");
+      expect(stdout).to.match(/^skip {2}/m);
+    });
+
+    it("--at: at any time, in either form", async () => {
+      const token = await mint("partner", "--claim", "exp=1700000000", "--claim", "iat=1699990000");
+      for (const [at, code] of [
+        ["2023-11-14T22:13:19Z", 0],
+        ["1699999999.9", 0],
+        ["2023-11-14T22:13:20Z", 1],
+        ["1700000000", 1],
+      ] as const) {
+        expect((await verify("partner", token, "--at", at)).code, at).to.equal(code);
+      }
+      expect((await verify("partner", token)).stdout).to.match(/^rejected: TOKEN_EXPIRED \(exp\)\n/);
+    });
+
+    it("takes a token as an argument, and white space around one from standard input", async () => {
+      const token = await mint("integuru");
+      expect((await run(["verify", "--realm", "integuru", ...CONFIG, token], folder)).code).to.equal(0);
+      expect((await verify("integuru", `\n  ${token}\r\n`)).code).to.equal(0);
+    });
+
+    for (const [what, args, stdin, code, said] of [
+      ["an unknown realm", ["--realm", "nowhere", ...CONFIG, "x.y.z"], "", 2, /^no verdict: REALM_UNKNOWN\n/],
+      ["an empty token", ["--realm", "integuru", ...CONFIG, "-"], "", 2, /^no verdict: TOKEN_EMPTY\n/],
+      ["an unknown instance", ["--realm", "clowk", ...CONFIG, "--secret-key-file", "client.secret", "x"], "", 2, /^no verdict: CALLER_UNKNOWN\n/],
+      ["no permission to explain", ["--realm", "clowk", ...CONFIG, "--explain", "x"], "", 2, /^no verdict: CALLER_MISSING\n/],
+      ["nobody listens", ["--realm", "integuru", "--address", "127.0.0.1:1", "x"], "", 3, /^no verdict: VERIFIER_UNAVAILABLE\n/],
+    ] as const) {
+      it(`${what}: exit code ${code}`, async () => {
+        const ended = await run(["verify", ...args], folder, stdin);
+        expect(ended.code, ended.stderr).to.equal(code);
+        expect(ended.stdout).to.match(said);
+        const asJson = await run(["verify", ...args, "--json"], folder, stdin);
+        expect(asJson.code).to.equal(code);
+        expect(json(asJson).error).to.have.keys("code", "reason", "message");
+      });
+    }
+  });
+
+  describe("mint", () => {
+    it("adds and replaces claims, JSON as JSON", async () => {
+      const token = await mint("partner", "--claim", "sub=jane", "--claim", "list=[1,2]", "--claim", "flag=true", "--claim", "text=a=b", "--claim", 'quoted="5"', "--expires", "5m");
+      const claims = JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString());
+      expect(claims).to.deep.include({ sub: "jane", list: [1, 2], flag: true, text: "a=b", quoted: "5", token_use: "access", scope: "read" });
+      expect(claims.exp - claims.iat).to.equal(300);
+    });
+
+    it("--json", async () => expect(json(await run(["mint", "--realm", "integuru", ...CONFIG, "--json"], folder))).to.have.keys("token"));
+
+    it("signs with a key that is given, if it is the realm's", async () => {
+      writeFileSync(join(folder, "mine.pem"), keyOf("p256").signer.export({ type: "pkcs8", format: "pem" }));
+      writeFileSync(join(folder, "other.pem"), keyOf("p256-other").signer.export({ type: "pkcs8", format: "pem" }));
+      expect((await verify("partner", await mint("partner", "--key-file", "mine.pem"))).code).to.equal(0);
+      const { code, stderr } = await run(["mint", "--realm", "partner", ...CONFIG, "--key-file", "other.pem"], folder);
+      expect(code).to.equal(2);
+      expect(stderr).to.equal("The key in other.pem is the private half of no key of the realm partner.\n");
+    });
+
+    it("signs with an instance's key that is given", async () => {
+      expect((await verify("clowk", await mint("clowk", "--secret-key-file", "instance.key"))).code).to.equal(0);
+    });
+
+    for (const [what, args, said] of [
+      ["an unknown realm", ["--realm", "nowhere"], "There is no realm nowhere. verifier.yaml has: integuru, clowk, fiserv, partner.\n"],
+      ["a claim without a value", ["--realm", "partner", "--claim", "x"], "--claim x: write name=value.\n"],
+      ["a life that is no duration", ["--realm", "partner", "--expires", "tomorrow"], "--expires must be a duration such as 10m or 1h.\n"],
+      ["a key file that is not there", ["--realm", "partner", "--key-file", "none.pem"], "none.pem: it cannot be read.\n"],
+      ["a key file that holds none", ["--realm", "partner", "--key-file", "client.secret"], "client.secret: it is no private key in PEM.\n"],
+      ["a secret key's file that is not there", ["--realm", "clowk", "--secret-key-file", "none.key"], "none.key cannot be read (ENOENT).\n"],
+    ] as const) {
+      it(`${what}: exit code 2, and what is right`, async () => {
+        const { code, stdout, stderr } = await run(["mint", ...args, ...CONFIG], folder);
+        expect({ code, stdout, stderr }).to.deep.equal({ code: 2, stdout: "", stderr: said });
+      });
+    }
+
+    it("a seed that is broken: what is wrong with it, and nothing of its secrets", async () => {
+      const broken = folderOf(configuration(), { "directory.yaml": "instances:\n  - secretKeys: [S3CRETmarker\n" });
+      const { code, stderr } = await run(["mint", "--realm", "clowk", ...CONFIG], broken);
+      expect(code, stderr).to.equal(2);
+      expect(stderr).to.match(/directory\.yaml cannot be used:\n {2}line \d/);
+      expect(stderr).not.to.include("S3CRET");
+    });
+
+    it("a realm without a private key at hand", async () => {
+      const other = folderOf(configuration().replace("./partner.pem", "./partner-public.pem"), { "partner-public.pem": keyOf("p256").publicPem ?? "" });
+      const { code, stderr } = await run(["mint", "--realm", "partner", ...CONFIG], other);
+      expect({ code, stderr }).to.deep.equal({ code: 2, stderr: "There is no private key for the realm partner: give one with --key-file FILE.\n" });
+    });
+  });
+
+  describe("check", () => {
+    it("says what is in a good configuration", async () => {
+      const { code, stdout, stderr } = await run(["check", ...CONFIG], folder);
+      expect({ code, stderr }).to.deep.equal({ code: 0, stderr: "" });
+      for (const line of [
+        "verifier.yaml is good.",
+        "grpc    127.0.0.1:0",
+        "realm integuru: integuru, HS256, callers: anyone",
+        "realm clowk: clowk, HS256, callers: instances",
+        "  keys: each instance's own",
+        "realm partner: no preset, ES256, callers: anyone",
+        "face /api/verify-token: realm integuru",
+      ]) {
+        expect(stdout.split("\n")).to.include(line);
+      }
+      expect(stdout).to.match(/^ {2}key ES256 kid p1, /m);
+      expect(stdout).not.to.include("warning");
+    });
+
+    it("--json says the same", async () => {
+      const report = json(await run(["check", ...CONFIG, "--json"], folder));
+      expect(report.listeners).to.deep.equal({ grpc: "127.0.0.1:0", http: "127.0.0.1:0" });
+      expect(report.realms.map(({ name }: { name: string }) => name)).to.deep.equal(["integuru", "clowk", "fiserv", "partner"]);
+      expect(report.faces).to.have.length(3);
+      expect(report.warnings).to.deep.equal([]);
+    });
+
+    it("shows no secret", async () => {
+      for (const args of [[], ["--json"]]) {
+        const { stdout } = await run(["check", ...CONFIG, ...args], folder);
+        for (const file of ["master.key", "integuru.key", "instance.key"]) {
+          expect(stdout).not.to.include((await shell(`cat ${file}`, folder)).stdout.trim());
+        }
+      }
+    });
+
+    it("warns of what is probably not meant", async () => {
+      const other = folderOf("http: { address: 127.0.0.1:0 }\nrealms:\n  mine: { preset: integuru, keys: [{ secretFile: ./integuru.key }] }\n");
+      const { code, stdout } = await run(["check", ...CONFIG], other);
+      expect(code).to.equal(0);
+      expect(stdout).to.include("warning: http shows no face: no realm has a vendor's preset and its name (see http.faces)");
+      expect(stdout).to.include("warning: realms.mine: its face is not shown: name it under http.faces.integuru");
+    });
+
+    it("a bad configuration, and a bad seed: exit code 2, all of it on standard error", async () => {
+      const other = folderOf(configuration("limits: { body: 5 }\nprot: 1\n"));
+      const bad = await run(["check", ...CONFIG], other);
+      expect({ code: bad.code, stdout: bad.stdout }).to.deep.equal({ code: 2, stdout: "" });
+      expect(bad.stderr).to.match(/^verifier\.yaml cannot be used:\n {2}limits\.body: must be a size such as .*\n {2}prot: is not a key/);
+      const seed = await run(["check", ...CONFIG], folderOf(configuration(), { "directory.yaml": "instances: [{ id: a, appId: b, secretKeys: [short] }]\n" }));
+      expect({ code: seed.code, stdout: seed.stdout }).to.deep.equal({ code: 2, stdout: "" });
+      expect(seed.stderr).to.match(/directory\.yaml cannot be used:\n {2}instances\[0\]\.secretKeys\[0\]:? has fewer than 16 characters/);
+    });
+  });
+
+  describe("usage", () => {
+    const USAGE: Record<string, readonly [args: readonly string[], said: RegExp]> = {
+      "an unknown command": [["verfy"], /unknown command 'verfy'\n\(Did you mean verify\?\)/],
+      "an unknown option": [["check", "--confg", "x"], /unknown option '--confg'\n\(Did you mean --config\?\)/],
+      "no realm": [["verify", "x"], /required option '-r, --realm <name>' not specified/],
+      "no token": [["verify", "--realm", "x"], /missing required argument 'token'/],
+      "an option without its value": [["check", "--config"], /argument missing/],
+      "a part that does not exist": [["serve", "--only", "udp"], /Allowed choices are grpc, http/],
+      "--only without a configuration": [["serve", "--only", "grpc"], /^--only needs a configuration: give --config FILE\.\n$/],
+      "no configuration to be found": [["check"], /^Give a configuration: --config FILE\./],
+      "a configuration that is not there": [["check", "--config", "none.yaml"], /^none\.yaml cannot be used:\n {2}the file cannot be read \(ENOENT\)\n$/],
+      "address and configuration": [["verify", "--realm", "x", "--address", "a:1", "--config", "y", "t"], /^Give --address \(a running service\) or --config \(offline\), not both\.\n$/],
+      "--at without a configuration": [["verify", "--realm", "x", "--at", "5", "t"], /^--at works offline: give --config FILE with it\.\n$/],
+      "a time that is none": [["verify", "--realm", "x", "--config", "verifier.yaml", "--at", "noon", "t"], /^--at must be a time such as/],
+      "two callers": [["verify", "--realm", "x", "--secret-key-file", "a", "--client-id", "b", "t"], /^Name one caller:/],
+      "half a client": [["verify", "--realm", "x", "--client-id", "b", "t"], /^--client-id and --client-secret-file go together\.\n$/],
+      "a caller's file that is not there": [["verify", "--realm", "x", "--secret-key-file", "none", "t"], /^none cannot be read \(ENOENT\)\.\n$/],
+      "an address that is none": [["verify", "--realm", "x", "--address", "", "t"], /address/],
+    };
+    for (const [what, [args, said]] of Object.entries(USAGE)) {
+      it(`${what}: exit code 2, on standard error`, async () => {
+        const { code, stdout, stderr } = await run(args, emptyFolder());
+        expect({ code, stdout }, stderr).to.deep.equal({ code: 2, stdout: "" });
+        expect(stderr).to.match(said);
+        expect(stderr).not.to.match(/\n {4}at /);
+      });
+    }
+
+    it("no command at all: the help, exit code 2, on standard error", async () => {
+      const { code, stdout, stderr } = await run([], emptyFolder());
+      expect({ code, stdout }).to.deep.equal({ code: 2, stdout: "" });
+      expect(stderr).to.match(/^Usage: token-verifier /);
+    });
+
+    it("--help and --version: exit code 0, on standard output", async () => {
+      for (const args of [["--help"], ["serve", "--help"], ["verify", "--help"], ["mint", "--help"], ["check", "--help"]]) {
+        const { code, stdout, stderr } = await run(args, emptyFolder());
+        expect({ code, stderr }).to.deep.equal({ code: 0, stderr: "" });
+        expect(stdout).to.match(/^Usage: token-verifier /);
+        for (const line of stdout.split("\n")) expect(line.length, line).to.be.below(101);
+      }
+      expect((await run(["--version"], emptyFolder())).stdout).to.match(/^\d+\.\d+\.\d+\n$/);
+    });
+  });
+
+  it("a folder where nothing may be written is no stack trace", async function () {
+    if (process.getuid?.() === 0) this.skip();
+    const closed = emptyFolder();
+    chmodSync(closed, 0o500);
+    const { code, stderr } = await run(["serve"], closed);
+    expect(code).to.equal(3);
+    expect(stderr).not.to.match(/\n {4}at /);
+  });
+});

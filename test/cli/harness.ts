@@ -1,0 +1,201 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import net from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { keyOf, secretOf } from "../support/keys.js";
+
+// The command line as a user has it: child processes in folders of their own.
+
+export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const TSX = import.meta.resolve("tsx");
+const MAIN = join(ROOT, "src/cli/main.ts");
+
+/** The command as a word of a shell. */
+export const COMMAND = `'${process.execPath}' --import '${TSX}' '${MAIN}'`;
+
+export const MASTER_KEY = Buffer.alloc(32, "cli tests").toString("base64");
+
+export const SEED = `instances:
+  - id: inst_abc123
+    appId: app_xyz789
+    secretKeys: [${secretOf("clowk")}]
+    users:
+      - { id: a1b2c3d4-e5f6-7890-abcd-ef1234567890, email: jane@example.com, name: Jane Doe, provider: google }
+clients:
+  - { clientId: vision-api-user, clientSecret: abcdefghizklmnopponommnshfghzxxs }
+`;
+
+export const CLIENT_SECRET = "abcdefghizklmnopponommnshfghzxxs";
+
+/** A configuration of all realms on any free ports. @param extra more keys of the top level */
+export const configuration = (extra = ""): string => `grpc: 127.0.0.1:0
+http: 127.0.0.1:0
+store: sqlite:./verifier.db
+masterKeyFile: ./master.key
+directory: ./directory.yaml
+${extra}
+realms:
+  integuru: { preset: integuru, keys: [{ secretFile: ./integuru.key }], explain: anyone }
+  clowk: { preset: clowk, explain: instances }
+  fiserv: { preset: fiserv, keys: [{ pemFile: ./fiserv.pem }], explain: clients }
+  partner:
+    algorithms: [ES256]
+    issuer: https://issuer.example
+    audience: https://api.example
+    claims: { token_use: access, scope: { includes: read } }
+    explain: anyone
+    keys: [{ pemFile: ./partner.pem, kid: p1 }]
+`;
+
+const folders: string[] = [];
+const children = new Set<ChildProcess>();
+after(() => {
+  for (const child of children) child.kill("SIGKILL");
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
+/** An empty folder. */
+export function emptyFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "token-verifier-cli-"));
+  folders.push(folder);
+  return folder;
+}
+
+/** A folder with a configuration (`verifier.yaml`) and everything that it names. */
+export function folderOf(text = configuration(), files: Readonly<Record<string, string>> = {}): string {
+  const folder = emptyFolder();
+  const privatePem = (name: string): string => keyOf(name).signer.export({ type: "pkcs8", format: "pem" }).toString();
+  const all = {
+    "verifier.yaml": text,
+    "master.key": `${MASTER_KEY}\n`,
+    "directory.yaml": SEED,
+    "integuru.key": `${secretOf("integuru")}\n`,
+    "fiserv.pem": keyOf("fiserv").publicPem ?? "",
+    "fiserv.private.pem": privatePem("fiserv"),
+    "partner.pem": keyOf("p256").publicPem ?? "",
+    "partner.private.pem": privatePem("p256"),
+    "instance.key": `${secretOf("clowk")}\n`,
+    "client.secret": `${CLIENT_SECRET}\n`,
+    ...files,
+  };
+  for (const [name, content] of Object.entries(all)) writeFileSync(join(folder, name), content);
+  return folder;
+}
+
+/** Where npx finds what npm ci has installed. */
+export function linkModules(folder: string): void {
+  symlinkSync(join(ROOT, "node_modules"), join(folder, "node_modules"));
+}
+
+/** How a command ended. */
+export interface Ended {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A process and what it says. */
+export class Process {
+  readonly child: ChildProcess;
+  stdout = "";
+  stderr = "";
+  readonly ended: Promise<Ended>;
+  #over = false;
+  #wake: (() => void)[] = [];
+
+  constructor(command: string, args: readonly string[], cwd: string, stdin: string | undefined) {
+    this.child = spawn(command, args, { cwd, stdio: ["pipe", "pipe", "pipe"] });
+    children.add(this.child);
+    const wake = (): void => {
+      for (const resolve of this.#wake.splice(0)) resolve();
+    };
+    this.child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+      this.stdout += text;
+      wake();
+    });
+    this.child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+      this.stderr += text;
+      wake();
+    });
+    this.child.stdin?.on("error", () => {});
+    this.child.stdin?.end(stdin ?? "");
+    this.ended = new Promise((resolve) => {
+      this.child.once("close", (code, signal) => {
+        this.#over = true;
+        children.delete(this.child);
+        wake();
+        resolve({ code, signal, stdout: this.stdout, stderr: this.stderr });
+      });
+    });
+  }
+
+  /** Waits for a text in what it prints; fails where it ends before. */
+  async until(text: string | RegExp): Promise<void> {
+    const found = (): boolean => (typeof text === "string" ? this.stdout.includes(text) : text.test(this.stdout));
+    while (!found()) {
+      if (this.#over) throw new Error(`ended before ${String(text)}:\n${this.stdout}${this.stderr}`);
+      await new Promise<void>((resolve) => this.#wake.push(resolve));
+    }
+  }
+
+  /** The lines of its JSON log so far. */
+  lines(): Record<string, unknown>[] {
+    return this.stdout
+      .split("\n")
+      .filter((line) => line.startsWith("{"))
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+  }
+
+  /** Waits until the log says that it is ready: its addresses. */
+  async ready(): Promise<Record<string, string>> {
+    await this.until(/"msg":"ready"\}\n/);
+    return this.lines().find(({ msg }) => msg === "ready") as Record<string, string>;
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.child.kill(signal);
+  }
+}
+
+/** Starts the command. */
+export function start(args: readonly string[], cwd: string, stdin?: string): Process {
+  return new Process(process.execPath, ["--import", TSX, MAIN, ...args], cwd, stdin);
+}
+
+/** Runs the command to its end. */
+export function run(args: readonly string[], cwd: string, stdin?: string): Promise<Ended> {
+  return start(args, cwd, stdin).ended;
+}
+
+/** Runs a line of a shell to its end, as a user would paste it. */
+export function shell(line: string, cwd: string): Promise<Ended> {
+  return new Process("bash", ["-c", line], cwd, undefined).ended;
+}
+
+/** Starts the service of a folder and gives its addresses. */
+export async function serving(folder: string, ...args: readonly string[]): Promise<{ service: Process; grpc: string; http: string; port: number }> {
+  const service = start(["serve", "--config", "verifier.yaml", ...args], folder);
+  const { grpc = "", http = "" } = await service.ready();
+  return { service, grpc, http, port: Number(http.split(":").at(-1)) };
+}
+
+/** Ends a service as an operator would. */
+export async function end(service: Process): Promise<Ended> {
+  service.kill("SIGTERM");
+  return service.ended;
+}
+
+/** Whether somebody listens at a port of this machine. */
+export function isTaken(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = net.connect({ port, host: "127.0.0.1" });
+    probe.once("connect", () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.once("error", () => resolve(false));
+  });
+}

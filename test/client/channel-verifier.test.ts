@@ -1,0 +1,68 @@
+import { expect } from "chai";
+import { type ChannelVerifier, channelVerifier } from "../../src/client/channel-verifier.js";
+import { FAILURE_REASONS } from "../../src/contract/failures.js";
+import { Secret } from "../../src/contract/secret.js";
+import { failure, type Outcome } from "../../src/contract/verifier.js";
+import { createServer } from "../../src/service/server.js";
+import { LIMITS, REJECTED, start, VERIFIED } from "../service/harness.js";
+
+const REQUEST = { realm: "r", token: new Secret("t"), credential: undefined, explain: false };
+const context = (deadline = Infinity) => ({ requestId: "id-1", address: "192.0.2.1", deadline });
+
+describe("channelVerifier", () => {
+  const opened: ChannelVerifier[] = [];
+  const open: typeof channelVerifier = (...args) => {
+    const verifier = channelVerifier(...args);
+    opened.push(verifier);
+    return verifier;
+  };
+  after(() => opened.forEach((verifier) => verifier.close()));
+
+  const outcomes: Outcome[] = [VERIFIED, REJECTED, ...FAILURE_REASONS.map((reason) => failure(reason))];
+  for (const outcome of outcomes) {
+    it(`hands on ${"reason" in outcome ? outcome.reason : outcome.kind} as the verifier gave it`, async () => {
+      const { address, asked } = await start(() => outcome);
+      expect(await open(address).verify(REQUEST, context())).to.deep.equal(outcome);
+      expect(asked[0]?.call.requestId).to.equal("id-1");
+    });
+  }
+
+  it("hands on the caller's credential and what is left of the time", async () => {
+    const { address, asked } = await start(() => VERIFIED, { request: 600_000 });
+    const credential = { kind: "instance", secretKey: new Secret("sk") } as const;
+    const deadline = Date.now() + 60_000;
+    await open(address).verify({ ...REQUEST, credential, explain: true }, context(deadline));
+    const [{ request, call } = expect.fail()] = asked;
+    expect(request.explain).to.equal(true);
+    expect(request.credential?.kind === "instance" && request.credential.secretKey.reveal()).to.equal("sk");
+    expect(call.deadline).to.be.within(deadline - 5000, deadline + 100);
+  });
+
+  it("says TIMED_OUT where the time is over, also before it began", async () => {
+    const { address } = await start(() => new Promise(() => undefined));
+    for (const left of [30, 0, -1000]) {
+      expect(await open(address).verify(REQUEST, context(Date.now() + left))).to.include({ reason: "TIMED_OUT" });
+    }
+  });
+
+  it("says VERIFIER_UNAVAILABLE, at once, where there is nobody", async () => {
+    const server = createServer({ limits: LIMITS });
+    const address = await server.listen("127.0.0.1:0");
+    await server.close(0);
+    expect(await open(address).verify(REQUEST, context())).to.deep.equal(failure("VERIFIER_UNAVAILABLE"));
+  });
+
+  it("says INTERNAL where something else listens there", async () => {
+    const server = createServer({ limits: LIMITS });
+    const address = await server.listen("127.0.0.1:0");
+    expect(await open(address).verify(REQUEST, context())).to.deep.equal(failure("INTERNAL"));
+    await server.close(100);
+  });
+
+  it("says VERIFIER_UNAVAILABLE once it is closed", async () => {
+    const { address } = await start(() => VERIFIED);
+    const verifier = channelVerifier(address);
+    verifier.close();
+    expect(await verifier.verify(REQUEST, context())).to.deep.equal(failure("VERIFIER_UNAVAILABLE"));
+  });
+});

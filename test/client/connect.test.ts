@@ -1,0 +1,197 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "chai";
+import { connect, VerificationFailure, type VerifierClient } from "../../src/client/index.js";
+import { FAILURE_REASONS, FAILURES } from "../../src/contract/failures.js";
+import { failure, type Outcome } from "../../src/contract/verifier.js";
+import { createServer } from "../../src/service/server.js";
+import { deferred, LIMITS, REJECTED, start, VERIFIED } from "../service/harness.js";
+
+const NEVER = new Promise<Outcome>(() => undefined);
+const clients: VerifierClient[] = [];
+const open: typeof connect = (...args) => {
+  const client = connect(...args);
+  clients.push(client);
+  return client;
+};
+after(() => clients.forEach((client) => client.close()));
+
+const thrownBy = (call: Promise<unknown>): Promise<any> =>
+  call.then(
+    () => expect.fail("did not throw"),
+    (error) => error,
+  );
+
+/** A port that nobody listens at. */
+async function deadAddress(): Promise<string> {
+  const server = createServer({ limits: LIMITS });
+  const address = await server.listen("127.0.0.1:0");
+  await server.close(0);
+  return address;
+}
+
+describe("connect", () => {
+  it("gives the verdict on a good token", async () => {
+    const { address } = await start(() => VERIFIED);
+    expect(await open(address).verify({ realm: "r", token: "t" })).to.deep.equal(VERIFIED);
+  });
+
+  it("gives the verdict on a bad token, with a sentence", async () => {
+    const { address } = await start(() => REJECTED);
+    expect(await open(address).verify({ realm: "r", token: "t" })).to.deep.equal({
+      kind: "rejected",
+      reason: "TOKEN_EXPIRED",
+      claim: "exp",
+      message: "The token has expired ('exp' is not after now).",
+      checks: [],
+    });
+  });
+
+  it("sends the whole request", async () => {
+    const { address, asked } = await start(() => VERIFIED);
+    const client = open(address);
+    await client.verify({ realm: "r", token: "t", instanceSecretKey: "sk", explain: true }, { requestId: "id-1" });
+    await client.verify({ realm: "r", token: "t", clientCredentials: { clientId: "c", clientSecret: "s" } });
+    const [first, second] = asked;
+    expect(first?.call.requestId).to.equal("id-1");
+    expect(first?.request).to.include({ realm: "r", explain: true });
+    expect(first?.request.token.reveal()).to.equal("t");
+    expect(first?.request.credential?.kind).to.equal("instance");
+    expect(second?.request.credential).to.include({ kind: "client", clientId: "c" });
+  });
+
+  it("refuses a request of two callers", async () => {
+    const { address, asked } = await start(() => VERIFIED);
+    const two = {
+      realm: "r",
+      token: "t",
+      instanceSecretKey: "k",
+      clientCredentials: { clientId: "c", clientSecret: "s" },
+    };
+    expect(await thrownBy(open(address).verify(two))).to.be.instanceOf(TypeError);
+    expect(asked).to.have.length(0);
+  });
+
+  for (const reason of FAILURE_REASONS) {
+    it(`throws a VerificationFailure for ${reason}`, async () => {
+      const { address } = await start(() => failure(reason));
+      const error = await thrownBy(open(address).verify({ realm: "r", token: "t" }, { requestId: "id-1" }));
+      expect(error).to.be.instanceOf(VerificationFailure);
+      const { code, message, retryAfter: retryAfterMs } = FAILURES[reason];
+      expect(error).to.include({ name: "VerificationFailure", reason, code, message, retryAfterMs, requestId: "id-1" });
+    });
+  }
+
+  it("answers a batch in order, with failures in their places", async () => {
+    const { address } = await start(({ token }) =>
+      token.reveal() === "no" ? failure("REALM_UNKNOWN") : token.reveal() === "bad" ? REJECTED : VERIFIED,
+    );
+    const requests = ["a", "bad", "no", "b"].map((token) => ({ realm: "r", token }));
+    const answers = await open(address).verifyBatch(requests);
+    expect(answers.map((one) => (one instanceof VerificationFailure ? one.reason : one.kind))).to.deep.equal([
+      "verified",
+      "rejected",
+      "REALM_UNKNOWN",
+      "verified",
+    ]);
+  });
+
+  it("throws where a batch fails as a whole", async () => {
+    const { address } = await start(() => VERIFIED, { batch: 1 });
+    const error = await thrownBy(
+      open(address).verifyBatch([
+        { realm: "r", token: "a" },
+        { realm: "r", token: "b" },
+      ]),
+    );
+    expect(error).to.be.instanceOf(VerificationFailure).and.include({ reason: "BATCH_TOO_LARGE" });
+  });
+
+  it("gives up at its deadline", async () => {
+    const { address } = await start(() => NEVER);
+    const error = await thrownBy(open(address, { deadlineMs: 30 }).verify({ realm: "r", token: "t" }));
+    expect(error).to.include({ reason: "TIMED_OUT" });
+    const sooner = await thrownBy(open(address).verify({ realm: "r", token: "t" }, { deadlineMs: 30 }));
+    expect(sooner).to.include({ reason: "TIMED_OUT" });
+  });
+
+  it("takes 2 seconds where nothing else is said", async () => {
+    const { address, asked } = await start(() => VERIFIED);
+    const before = Date.now();
+    await open(address).verify({ realm: "r", token: "t" });
+    expect(asked[0]?.call.deadline).to.be.within(before + 1000, Date.now() + 2000);
+  });
+
+  it("is cancelled by a signal, and rejects with its reason", async () => {
+    const entered = deferred<void>();
+    const { address } = await start(() => {
+      entered.resolve();
+      return NEVER;
+    });
+    const controller = new AbortController();
+    // Longer than this test may take: it is the signal that ends the call.
+    const options = { signal: controller.signal, deadlineMs: 600_000 };
+    const call = thrownBy(open(address).verify({ realm: "r", token: "t" }, options));
+    await entered.promise;
+    const reason = new Error("enough");
+    controller.abort(reason);
+    expect(await call).to.equal(reason);
+    const late = await thrownBy(open(address).verify({ realm: "r", token: "t" }, { signal: controller.signal }));
+    expect(late).to.equal(reason);
+  });
+
+  it("waits for a service that is not there yet, within the deadline", async () => {
+    const address = await deadAddress();
+    const client = open(address, { deadlineMs: 15_000 });
+    const call = client.verify({ realm: "r", token: "t" });
+    await start(() => VERIFIED, {}, address);
+    expect((await call).kind).to.equal("verified");
+    const gone = await thrownBy(open(await deadAddress(), { deadlineMs: 50 }).verify({ realm: "r", token: "t" }));
+    expect(gone).to.include({ reason: "TIMED_OUT" });
+  });
+
+  it("fails at once where it was told not to wait", async () => {
+    const client = open(await deadAddress(), { waitForReady: false, deadlineMs: 15_000 });
+    expect(await thrownBy(client.verify({ realm: "r", token: "t" }))).to.include({
+      reason: "VERIFIER_UNAVAILABLE",
+      code: 14,
+    });
+  });
+
+  it("finds a service that was started again", async () => {
+    const first = await start(() => VERIFIED);
+    const client = open(first.address, { deadlineMs: 15_000 });
+    await client.verify({ realm: "r", token: "t" });
+    await first.server.close(1000);
+    await start(() => REJECTED, {}, first.address);
+    expect((await client.verify({ realm: "r", token: "t" })).kind).to.equal("rejected");
+  });
+
+  it("opens as many connections as it is told, and uses them in turn", async () => {
+    const { address, asked } = await start(() => VERIFIED);
+    const client = open(address, { connections: 3 });
+    for (let turn = 0; turn < 6; turn++) await client.verify({ realm: "r", token: "t" });
+    expect(asked).to.have.length(6);
+  });
+
+  it("speaks over a socket file", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "tv-"));
+    const { address } = await start(() => VERIFIED, {}, `unix:${join(directory, "s.sock")}`);
+    expect((await open(address).verify({ realm: "r", token: "t" })).kind).to.equal("verified");
+    await rm(directory, { recursive: true });
+  });
+
+  it("fails once it is closed", async () => {
+    const { address } = await start(() => VERIFIED);
+    const client = connect(address);
+    client.close();
+    expect(await thrownBy(client.verify({ realm: "r", token: "t" }))).to.include({ reason: "VERIFIER_UNAVAILABLE" });
+  });
+
+  it("prints no secret in its errors", async () => {
+    const { address } = await start(() => failure("CALLER_UNKNOWN"));
+    const error = await thrownBy(open(address).verify({ realm: "r", token: "TOKEN", instanceSecretKey: "SECRET" }));
+    expect(JSON.stringify(error) + error.stack).to.not.match(/TOKEN\b(?!_)|SECRET/);
+  });
+});

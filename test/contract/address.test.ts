@@ -1,0 +1,81 @@
+import { expect } from "chai";
+import fc from "fast-check";
+import { addressReader, isNetwork } from "../../src/contract/address.js";
+
+describe("addressReader", () => {
+  const NETWORKS = ["10.0.0.1", "10.1.0.0/16", "::1", "fd00::/8"];
+  const read = addressReader(NETWORKS);
+
+  it("takes the peer's address where nobody is trusted, whatever is forwarded", () => {
+    const nobody = addressReader([]);
+    expect(nobody("192.0.2.1", "1.1.1.1")).to.equal("192.0.2.1");
+    expect(nobody("10.0.0.1", "1.1.1.1")).to.equal("10.0.0.1");
+    expect(nobody("::ffff:192.0.2.1", undefined)).to.equal("192.0.2.1");
+    expect(nobody("2001:db8::1", undefined)).to.equal("2001:db8::1");
+    expect(nobody("", "1.1.1.1")).to.equal("");
+  });
+
+  for (const [peer, forwarded, address] of [
+    ["192.0.2.1", "1.1.1.1", "192.0.2.1"], // not trusted: its word is nothing
+    ["10.0.0.1", undefined, "10.0.0.1"],
+    ["10.0.0.1", "", "10.0.0.1"],
+    ["10.0.0.1", "1.1.1.1", "1.1.1.1"],
+    ["10.0.0.2", "1.1.1.1", "10.0.0.2"], // beside the trusted one
+    ["10.1.200.3", "1.1.1.1", "1.1.1.1"],
+    ["10.2.0.0", "1.1.1.1", "10.2.0.0"],
+    ["::ffff:10.0.0.1", "1.1.1.1", "1.1.1.1"],
+    ["10.0.0.1", "::ffff:1.1.1.1", "1.1.1.1"],
+    ["::1", "2001:db8::7", "2001:db8::7"],
+    ["fd12::1", "1.1.1.1", "1.1.1.1"],
+    ["10.0.0.1", "9.9.9.9, 1.1.1.1", "1.1.1.1"], // what the client wrote itself stands left
+    ["10.0.0.1", "9.9.9.9, 1.1.1.1, 10.1.0.5", "1.1.1.1"], // through two proxies
+    ["10.0.0.1", "9.9.9.9,1.1.1.1,10.1.0.5,::1", "1.1.1.1"],
+    ["10.0.0.1", "10.1.0.1, 10.1.0.2", "10.1.0.1"], // all of them proxies: the first
+    ["10.0.0.1", "9.9.9.9, unknown", "10.0.0.1"], // no address: nobody's word is taken
+    ["10.0.0.1", "9.9.9.9, ", "10.0.0.1"],
+    ["10.0.0.1", "1.1.1.1:4711", "10.0.0.1"],
+    ["10.0.0.1", "<script>", "10.0.0.1"],
+    ["10.0.0.1", "9.9.9.9, bad, 10.1.0.1", "10.1.0.1"],
+    ["fe80::1%eth0", "1.1.1.1", "fe80::1%eth0"],
+    ["10.0.0.1", "fe80::1%eth0", "fe80::1%eth0"],
+    ["", "1.1.1.1", ""], // a socket file
+  ] as const) {
+    it(`${JSON.stringify(peer)} forwarding ${JSON.stringify(forwarded)} is ${JSON.stringify(address)}`, () => {
+      expect(read(peer, forwarded)).to.equal(address);
+    });
+  }
+
+  const anything = fc.oneof(
+    fc.ipV4(),
+    fc.ipV6(),
+    fc.constantFrom("10.0.0.1", "::1", "", " ", "unknown", "::ffff:10.0.0.1"),
+    fc.string(),
+  );
+
+  it("never believes what stands left of the first stranger", () => {
+    fc.assert(
+      fc.property(fc.array(anything, { maxLength: 5 }), fc.constantFrom("192.0.2.9", "2001:db8::9"), (left, stranger) => {
+        expect(read("10.0.0.1", [...left, stranger].join(","))).to.equal(stranger);
+        expect(read("10.0.0.1", [...left, stranger, "10.1.2.3", "::1"].join(" , "))).to.equal(stranger);
+      }),
+    );
+  });
+
+  it("takes a peer that is not trusted at nobody's word, and never throws", () => {
+    fc.assert(
+      fc.property(anything, fc.option(fc.array(anything), { nil: undefined }), (peer, forwarded) => {
+        expect(read(peer, forwarded?.join(","))).to.be.a("string");
+        expect(read("192.0.2.9", forwarded?.join(","))).to.equal("192.0.2.9");
+      }),
+    );
+  });
+});
+
+describe("isNetwork", () => {
+  for (const text of ["10.0.0.1", "10.0.0.0/8", "0.0.0.0/0", "10.0.0.1/32", "::1", "fd00::/8", "::/0", "::1/128"]) {
+    it(`admits ${text}`, () => expect(isNetwork(text)).to.equal(true));
+  }
+  for (const text of ["", "x", "10.0.0", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/", "10.0.0.0/8x", "::1/129", "localhost", "10.0.0.256", "*", "10.0.0.0/8/8", " 10.0.0.1"]) {
+    it(`refuses ${JSON.stringify(text)}`, () => expect(isNetwork(text)).to.equal(false));
+  }
+});

@@ -1,0 +1,52 @@
+import { expect } from "chai";
+import fc from "fast-check";
+import { parseDuration, parseSize } from "../../src/contract/units.js";
+
+const WRONG = ["", "1", "s", "1 s", " 1s", "1s ", "-1s", "+1s", "1.5s", "1e3s", "1S", "1sec", "0x1s", "١s", "1s1s", "1m30s", "1234567890123s", "Infinitys", "1constructor", "1__proto__"];
+
+describe("parseDuration", () => {
+  for (const [text, millis] of [
+    ["0s", 0],
+    ["1ms", 1],
+    ["500ms", 500],
+    ["30s", 30_000],
+    ["10m", 600_000],
+    ["1h", 3_600_000],
+    ["7d", 604_800_000],
+    ["007s", 7000],
+  ] as const) {
+    it(`${text} is ${millis} ms`, () => expect(parseDuration(text)).to.equal(millis));
+  }
+  for (const text of [...WRONG, "1KiB", "1B", "1w", "1y", "1us"]) {
+    it(`${JSON.stringify(text)} is none`, () => expect(parseDuration(text)).to.equal(undefined));
+  }
+});
+
+describe("parseSize", () => {
+  for (const [text, bytes] of [
+    ["0B", 0],
+    ["1B", 1],
+    ["64KiB", 65_536],
+    ["4MiB", 4_194_304],
+    ["1GiB", 1_073_741_824],
+  ] as const) {
+    it(`${text} is ${bytes} bytes`, () => expect(parseSize(text)).to.equal(bytes));
+  }
+  for (const text of [...WRONG, "1K", "1KB", "1kb", "1kib", "1M", "1TiB", "64 KiB"]) {
+    it(`${JSON.stringify(text)} is none`, () => expect(parseSize(text)).to.equal(undefined));
+  }
+});
+
+describe("durations and sizes", () => {
+  it("are whole, never negative, and nothing is one of both", () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), fc.stringMatching(/^\d{1,14}[a-zA-Z]{0,4}$/)), (text) => {
+        const [millis, bytes] = [parseDuration(text), parseSize(text)];
+        for (const value of [millis, bytes]) {
+          if (value !== undefined) expect(Number.isInteger(value) && value >= 0, text).to.equal(true);
+        }
+        expect(millis === undefined || bytes === undefined).to.equal(true);
+      }),
+    );
+  });
+});

@@ -1,0 +1,291 @@
+import { expect } from "chai";
+import { requestBytes, valuesOf } from "../support/http.js";
+import { CLOWK, FISERV, GOOD_BODY, good, INTEGURU, open, type Opened, Wire } from "./harness.js";
+
+// What no client should send. The same server answers a good request after each of them.
+
+const FACES = [INTEGURU, CLOWK, FISERV];
+const MB = 1024 ** 2;
+
+async function expectAlive({ port, faults }: Opened): Promise<void> {
+  for (const path of FACES) {
+    const answer = await new Wire(port).send(good(path, [["Connection", "close"]])).answer();
+    expect(answer).to.include({ status: 200, body: GOOD_BODY[path] });
+  }
+  expect(faults).to.deep.equal([]);
+}
+
+/** A request with a body to each face, whose caller is good. */
+function withBody(path: string, body: Buffer, chunked = false, connection = "close"): Buffer {
+  const headers: (readonly [string, string])[] = [["Content-Type", "application/json"]];
+  if (path === INTEGURU) headers.push(["Authorization", "Bearer good"]);
+  if (path === CLOWK) headers.push(["X-Clowk-Secret-Key", "sk_good"]);
+  return requestBytes({ method: "POST", target: path, headers, body, chunked }, connection);
+}
+
+const TOO_LARGE: Readonly<Record<string, string>> = {
+  [CLOWK]: '{"error":"Request body too large"}',
+  [FISERV]:
+    '[{"detail":"Please refer to invalid-params for error details","errorCode":"241301","instance":"/v1/api/oauth/validateToken",' +
+    '"invalid-params":["Payload is too large"],"source":"AGT","status":413,"title":"Payload Too Large"}]',
+};
+
+describe("gateway: bodies", () => {
+  let server: Opened;
+  before(async () => {
+    server = await open();
+  });
+  afterEach(() => expectAlive(server));
+
+  const json = (length: number): Buffer => {
+    const frame = '{"token":"good","client_id":"a","client_secret":"b","x":""}';
+    return Buffer.from(frame.replace('"x":"', `"x":"${"x".repeat(length - frame.length)}`));
+  };
+
+  for (const path of FACES) {
+    for (const chunked of [false, true]) {
+      const how = chunked ? "chunked" : "announced";
+      it(`${path}, ${how}: a body of exactly the limit is read`, async () => {
+        const answer = await new Wire(server.port).send(withBody(path, json(64 * 1024), chunked)).answer();
+        expect(answer).to.include({ status: 200, body: GOOD_BODY[path] });
+      });
+
+      it(`${path}, ${how}: one byte more is ${path === INTEGURU ? "never looked at" : "413"}`, async () => {
+        const wire = new Wire(server.port).send(withBody(path, json(64 * 1024 + 1), chunked, ""));
+        const answer = await wire.answer();
+        if (path === INTEGURU) expect(answer).to.include({ status: 200, body: GOOD_BODY[path] });
+        else expect(answer).to.include({ status: 413, body: TOO_LARGE[path] });
+        // What was left of it is dropped, and the connection goes on.
+        expect(await wire.send(good(path)).answer()).to.include({ status: 200, body: GOOD_BODY[path] });
+        wire.halfClose();
+      });
+
+      it(`${path}, ${how}: 10 MB`, async () => {
+        const wire = new Wire(server.port).send(withBody(path, Buffer.alloc(10 * MB, "x"), chunked, ""));
+        expect((await wire.answer()).status).to.equal(path === INTEGURU ? 200 : 413);
+        expect(await wire.send(good(path)).answer()).to.include({ status: 200, body: GOOD_BODY[path] });
+        wire.halfClose();
+      });
+    }
+  }
+
+  it("413 comes while the body is still being sent", async () => {
+    for (const path of [CLOWK, FISERV]) {
+      const head = withBody(path, Buffer.alloc(0), true, "").toString().replace("0\r\n\r\n", "");
+      const wire = new Wire(server.port).send(head);
+      // 80 KiB of an endless body, and no more until the answer is there.
+      for (let chunk = 0; chunk < 10; chunk++) wire.send(`2000\r\n${"x".repeat(8192)}\r\n`);
+      expect(await wire.answer()).to.include({ status: 413, body: TOO_LARGE[path] });
+      wire.reset();
+    }
+  });
+
+  it("a chunked body of one byte a chunk is read whole", async () => {
+    const [head, body] = good(FISERV).toString().split("\r\n\r\n") as [string, string];
+    const chunks = [...body].map((byte) => `1\r\n${byte}\r\n`).join("");
+    const wire = new Wire(server.port).send(
+      `${head.replace(/Content-Length: \d+/, "Transfer-Encoding: chunked")}\r\n\r\n${chunks}0\r\nX-Trailer: y\r\n\r\n`,
+    );
+    expect(await wire.answer()).to.include({ status: 200, body: GOOD_BODY[FISERV] });
+    wire.halfClose();
+  });
+
+  it("a body of 20,000 levels is answered", async () => {
+    const deep = Buffer.from(`{"token":${"[".repeat(20_000)}${"]".repeat(20_000)}}`);
+    for (const path of [CLOWK, FISERV]) {
+      expect((await new Wire(server.port).send(withBody(path, deep)).answer()).status).to.equal(400);
+    }
+  });
+
+  it("a body that is cut short by a half-closed client gets no verdict", async () => {
+    for (const path of [CLOWK, FISERV]) {
+      const wire = new Wire(server.port).send(good(path).subarray(0, -5));
+      wire.halfClose();
+      await wire.closed;
+      expect(wire.text).not.to.include("200 OK");
+    }
+  });
+});
+
+describe("gateway: what is no HTTP request", () => {
+  let server: Opened;
+  before(async () => {
+    server = await open();
+  });
+  afterEach(() => expectAlive(server));
+
+  const body = '{"token":"good","client_id":"a","client_secret":"b"}';
+  const post = (lines: readonly string[], rest = ""): string =>
+    `POST ${FISERV} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n${lines.map((line) => `${line}\r\n`).join("")}\r\n${rest}`;
+  const hidden = good("/hidden").toString();
+
+  const malformed: Record<string, string | Buffer> = {
+    "random bytes": Buffer.from("8f3ac1d2e4b5960718293a4b5c6d7e8ff0e1d2c3b4a59687", "hex"),
+    "an empty line and nothing sensible": "\r\n\r\nhello\r\n\r\n",
+    "a TLS greeting": Buffer.from("16030100c8010000c403035f", "hex"),
+    "the preface of HTTP/2": "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "HTTP/3.0": "POST / HTTP/3.0\r\nHost: a\r\n\r\n",
+    "a method that does not exist": "VERIFY / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "a method in lower case": "post / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "a target with a space": "POST /a b HTTP/1.1\r\nHost: a\r\n\r\n",
+    "a header without a colon": post(["X-Nothing"]),
+    "a header name with a space": post(["X Y: z"]),
+    "a space before the colon": post(["X-Y : z"]),
+    "a NUL in a header": post(["X: a\0b"]),
+    "a bare CR in a header": post(["X: a\rb: c"]),
+    "a folded header": post(["X: a", " b"]),
+    "Content-Length twice, different": post(["Content-Length: 5", "Content-Length: 6"], body),
+    "Content-Length twice, the same": post([`Content-Length: ${body.length}`, `Content-Length: ${body.length}`], body),
+    "Content-Length as a list": post([`Content-Length: ${body.length}, ${body.length}`], body),
+    "Content-Length with a sign": post([`Content-Length: +${body.length}`], body),
+    "a negative Content-Length": post(["Content-Length: -1"], body),
+    "Content-Length in hex": post(["Content-Length: 0x10"], body),
+    "Content-Length beyond 64 bits": post(["Content-Length: 99999999999999999999999"], body),
+    "TE.CL": post(["Transfer-Encoding: chunked", "Content-Length: 4"], `5c\r\n${hidden}\r\n0\r\n\r\n`),
+    "CL.TE": post(["Content-Length: 6", "Transfer-Encoding: chunked"], `0\r\n\r\n${hidden}`),
+    "TE.TE": post(["Transfer-Encoding: chunked", "Transfer-Encoding: identity"], `0\r\n\r\n${hidden}`),
+    "chunked, but not last": post(["Transfer-Encoding: chunked, gzip"], `0\r\n\r\n${hidden}`),
+    "a spelling of chunked": post(["Transfer-Encoding: xchunked"], `0\r\n\r\n${hidden}`),
+    "chunked behind a vertical tab": post(["Transfer-Encoding: \u000bchunked"], `0\r\n\r\n${hidden}`),
+    "a transfer coding that does not exist": post(["Transfer-Encoding: cow"], `0\r\n\r\n${hidden}`),
+  };
+  for (const [what, bytes] of Object.entries(malformed)) {
+    it(`${what}: 400, and closed`, async () => {
+      const wire = new Wire(server.port).send(bytes);
+      const answer = await wire.answer();
+      expect(answer).to.include({ status: 400, body: '{"error":"Bad Request"}' });
+      expect(valuesOf(answer, "Connection")).to.deep.equal(["close"]);
+      await wire.closed;
+      // Nothing that was hidden in it is answered.
+      expect(wire.text).to.equal("");
+    });
+  }
+
+  it("a request without Host: 400, and closed", async () => {
+    const wire = new Wire(server.port).send(good(INTEGURU).toString().replace("Host: 127.0.0.1\r\n", ""));
+    expect((await wire.answer()).status).to.equal(400);
+    await wire.closed;
+  });
+
+  for (const [what, chunks] of [
+    ["a chunk of no size", "zz\r\nabc\r\n0\r\n\r\n"],
+    ["a chunk that is longer than it says", '5\r\n{"token":"good"}\r\n0\r\n\r\n'],
+    ["a chunk size beyond 64 bits", "fffffffffffffffff\r\na\r\n0\r\n\r\n"],
+    ["a bare line feed behind a chunk size", "5\n{}   \r\n0\r\n\r\n"],
+  ] as const) {
+    it(`${what}: no verdict, and closed`, async () => {
+      for (const path of FACES) {
+        const head = withBody(path, Buffer.alloc(0), true, "").toString().replace("0\r\n\r\n", "");
+        const wire = new Wire(server.port).send(head + chunks + hidden);
+        const answer = await wire.answer();
+        // Integuru answers by the header alone, and may have done so before the body was seen to be none.
+        if (path === INTEGURU) expect(answer.status).to.be.oneOf([200, 400]);
+        else expect(answer).to.include({ status: 400, body: '{"error":"Bad Request"}' });
+        await wire.closed;
+        expect(wire.text).to.equal("");
+      }
+    });
+  }
+
+  it("nonsense behind a good request: the request is answered, then 400, then closed", async () => {
+    for (const path of FACES) {
+      const wire = new Wire(server.port).send(Buffer.concat([good(path), good(path), Buffer.from("nonsense\r\n\r\n")]));
+      expect(await wire.answer()).to.include({ status: 200, body: GOOD_BODY[path] });
+      expect(await wire.answer()).to.include({ status: 200, body: GOOD_BODY[path] });
+      expect((await wire.answer()).status).to.equal(400);
+      await wire.closed;
+    }
+  });
+
+  it("CONNECT and Upgrade change nothing", async () => {
+    const wire = new Wire(server.port).send("CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n");
+    await wire.closed;
+    const upgrade = [["Connection", "Upgrade, HTTP2-Settings"], ["Upgrade", "h2c"], ["HTTP2-Settings", "AAMAAABkAAQ"]] as const;
+    const other = new Wire(server.port).send(good(INTEGURU, upgrade));
+    expect(await other.answer()).to.include({ status: 200, body: GOOD_BODY[INTEGURU] });
+    other.halfClose();
+  });
+
+  it("64 KiB of headers: 431, and closed", async () => {
+    for (const headers of [
+      `X-Long: ${"x".repeat(64 * 1024)}\r\n`,
+      "X-Many: y\r\n".repeat(6000),
+      `Authorization: Bearer ${"x".repeat(64 * 1024)}\r\n`,
+      `${"x".repeat(64 * 1024)}: y\r\n`,
+    ]) {
+      const wire = new Wire(server.port).send(`POST ${INTEGURU} HTTP/1.1\r\nHost: a\r\n${headers}\r\n`);
+      expect(await wire.answer()).to.include({ status: 431, body: '{"error":"Request Header Fields Too Large"}' });
+      await wire.closed;
+    }
+    const wire = new Wire(server.port).send(`POST /${"x".repeat(64 * 1024)} HTTP/1.1\r\nHost: a\r\n\r\n`);
+    expect((await wire.answer()).status).to.equal(431);
+    await wire.closed;
+  });
+
+  it("headers within the limit are no matter, also many of them", async () => {
+    const many = Array.from({ length: 1000 }, (_, index) => [`X-${index}`, "y"] as const);
+    const wire = new Wire(server.port).send(good(INTEGURU, many));
+    expect((await wire.answer()).status).to.equal(200);
+    wire.halfClose();
+  });
+
+  it("500 connections that say nothing do not keep others out", async () => {
+    const silent = Array.from({ length: 500 }, () => new Wire(server.port));
+    await expectAlive(server);
+    for (const wire of silent) wire.reset();
+  });
+});
+
+describe("gateway: slow clients", () => {
+  let server: Opened;
+  before(async () => {
+    server = await open(undefined, { request: 300 });
+  });
+  afterEach(() => expectAlive(server));
+
+  /** Sends a byte each 20 ms until the server closes; the milliseconds that it took. */
+  async function drip(wire: Wire, bytes: string): Promise<number> {
+    const started = performance.now();
+    let at = 0;
+    const timer = setInterval(() => wire.send(bytes[at++ % bytes.length] ?? "x"), 20);
+    await wire.closed;
+    clearInterval(timer);
+    return performance.now() - started;
+  }
+
+  it("headers that are sent a byte at a time are cut with 408", async () => {
+    const wire = new Wire(server.port).send("POST / HTTP/1.1\r\nHost: a\r\nX: ");
+    expect(await drip(wire, "x")).to.be.within(250, 5000);
+    expect(wire.text).to.match(/^HTTP\/1\.1 408 Request Timeout\r\n/);
+    expect(wire.text).to.match(/\{"error":"Request Timeout"\}$/);
+  });
+
+  it("a connection that says nothing is closed", async () => {
+    const wire = new Wire(server.port);
+    await wire.closed;
+  });
+
+  for (const path of [CLOWK, FISERV]) {
+    it(`${path}: a body that is sent a byte at a time is cut with 408`, async () => {
+      const wire = new Wire(server.port).send(withBody(path, Buffer.alloc(0), true, "").toString().replace("0\r\n\r\n", ""));
+      expect(await drip(wire, "1\r\nx\r\n")).to.be.within(250, 5000);
+      expect(wire.text).to.match(/^HTTP\/1\.1 408 Request Timeout\r\n/);
+    });
+  }
+
+  it("what is left unread of a body is not waited for longer than that either", async () => {
+    const wire = new Wire(server.port).send(withBody(INTEGURU, Buffer.alloc(0), true, "").toString().replace("0\r\n\r\n", ""));
+    expect(await wire.answer()).to.include({ status: 200, body: GOOD_BODY[INTEGURU] });
+    expect(await drip(wire, "1\r\nx\r\n")).to.be.below(5000);
+    // Its answer was given: no second one.
+    expect(wire.text).to.equal("");
+  });
+
+  it("idle connections are closed after `limits.idle`", async () => {
+    const idle = await open(undefined, { idle: 200 });
+    const wire = new Wire(idle.port).send(good(INTEGURU));
+    await wire.answer();
+    await wire.closed;
+    expect(wire.text).to.equal("");
+  });
+});

@@ -1,0 +1,132 @@
+import http2 from "node:http2";
+import net from "node:net";
+import { gzipSync } from "node:zlib";
+import { status } from "@grpc/grpc-js";
+import { expect } from "chai";
+import { failing, start, VERIFIED } from "./harness.js";
+import { frame, grpcRequest, grpcStatus } from "./raw.js";
+
+/** VerifyTokenRequest { realm: "r", token: "t" } */
+const GOOD = Buffer.from([0x0a, 1, 0x72, 0x12, 1, 0x74]);
+
+describe("what is no proper call", () => {
+  let running: Awaited<ReturnType<typeof start>>;
+  let session: http2.ClientHttp2Session;
+  before(async () => {
+    running = await start(() => VERIFIED, { message: 10_000, request: 200 });
+    session = http2.connect(`http://${running.address}`);
+    session.on("error", () => undefined);
+  });
+  after(() => session.destroy());
+  afterEach("the server goes on answering", async () => {
+    const { value } = await running.client.call("VerifyToken", { token: "t" });
+    expect(value.verdict).to.equal("verified");
+  });
+
+  const send = (body: Uint8Array, headers = {}, method = "VerifyToken"): Promise<string> => {
+    const request = grpcRequest(session, method, headers);
+    request.end(body);
+    return grpcStatus(request);
+  };
+
+  it("(what is one is answered)", async () => {
+    expect(await send(frame(GOOD))).to.equal("0");
+  });
+
+  const INTERNAL = String(status.INTERNAL);
+  const undecodable: Record<string, number[]> = {
+    "a field cut short": [0x0a, 5, 0x72],
+    "an endless varint": [0x0a, ...new Array(11).fill(0xff)],
+    "a group that is not closed": [0x0b],
+    "invalid UTF-8 in the realm": [0x0a, 2, 0xc3, 0x28],
+    "an overlong encoding in the token": [0x12, 2, 0xc0, 0xae],
+    "a surrogate in a secret": [0x1a, 3, 0xed, 0xa0, 0x80],
+    "invalid UTF-8 in a client's id": [0x22, 3, 0x0a, 1, 0xff],
+  };
+  for (const [what, bytes] of Object.entries(undecodable)) {
+    it(`${what} is INTERNAL`, async () => {
+      expect(await send(frame(Buffer.from(bytes)))).to.equal(INTERNAL);
+    });
+  }
+
+  it("nesting without end is refused, not followed", async () => {
+    let nested = Buffer.alloc(0);
+    for (let depth = 0; depth < 200; depth++)
+      nested = Buffer.concat([Buffer.from([0x9b, 0x06]), nested, Buffer.from([0x9c, 0x06])]);
+    expect(await send(frame(nested))).to.be.oneOf([INTERNAL, "0"]);
+  });
+
+  it("an oversize message is RESOURCE_EXHAUSTED", async () => {
+    const error = await failing(running.client.call("VerifyToken", { token: "t".repeat(10_001) }));
+    expect(error.code).to.equal(status.RESOURCE_EXHAUSTED);
+  });
+
+  it("a small message that unpacks to a large one is RESOURCE_EXHAUSTED", async () => {
+    const packed = frame(gzipSync(Buffer.alloc(10_000_000)));
+    packed[0] = 1;
+    expect(packed.length).to.be.lessThan(10_000);
+    expect(await send(packed, { "grpc-encoding": "gzip" })).to.equal(String(status.RESOURCE_EXHAUSTED));
+  });
+
+  it("an unknown compression is UNIMPLEMENTED", async () => {
+    const packed = frame(GOOD);
+    packed[0] = 1;
+    expect(await send(packed, { "grpc-encoding": "br" })).to.equal(String(status.UNIMPLEMENTED));
+  });
+
+  it("an unknown method, and an unknown service, are UNIMPLEMENTED", async () => {
+    expect(await send(frame(GOOD), {}, "Nonsense")).to.equal(String(status.UNIMPLEMENTED));
+    expect(await send(frame(GOOD), { ":path": "/a.B/C" })).to.equal(String(status.UNIMPLEMENTED));
+  });
+
+  it("no message, and two messages, are UNIMPLEMENTED", async () => {
+    expect(await send(Buffer.alloc(0))).to.equal(String(status.UNIMPLEMENTED));
+    expect(await send(Buffer.concat([frame(GOOD), frame(GOOD)]))).to.equal(String(status.UNIMPLEMENTED));
+  });
+
+  it("another content type is HTTP 415", async () => {
+    const request = grpcRequest(session, "VerifyToken", { "content-type": "application/json" });
+    request.end("{}");
+    const [headers] = await new Promise<[http2.IncomingHttpHeaders]>((resolve) =>
+      request.on("response", (...args) => resolve([args[0]])),
+    );
+    expect(headers[":status"]).to.equal(415);
+  });
+
+  it("headers above the limit are cut", async () => {
+    expect(await send(frame(GOOD), { "x-filler": "x".repeat(15_000) })).to.equal("0");
+    expect(await send(frame(GOOD), { "x-filler": "x".repeat(17_000) })).to.not.equal("0");
+    const error = await failing(running.client.call("VerifyToken", { token: "t" }, { "x-filler": "x".repeat(17_000) }));
+    expect(error.code).to.be.oneOf([status.RESOURCE_EXHAUSTED, status.INTERNAL, status.UNAVAILABLE, status.CANCELLED]);
+  });
+
+  it("a request that does not arrive whole in time is cut", async () => {
+    const request = grpcRequest(session, "VerifyToken");
+    request.write(frame(GOOD).subarray(0, 7));
+    expect(await grpcStatus(request)).to.equal("cut");
+  });
+
+  it("a malformed time-out is INTERNAL", async () => {
+    expect(await send(frame(GOOD), { "grpc-timeout": "soon" })).to.equal(INTERNAL);
+  });
+
+  const strangers: Record<string, string | Buffer> = {
+    "HTTP/1.1": "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "TLS to a plain port": Buffer.from("16030100050100000100", "hex"),
+    noise: Buffer.alloc(4096, 0xa7),
+    "a preface and then noise": Buffer.concat([
+      Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+      Buffer.alloc(64, 0xff),
+    ]),
+  };
+  for (const [what, bytes] of Object.entries(strangers)) {
+    it(`${what} gets its connection closed`, async () => {
+      const [host, port] = running.address.split(":");
+      const socket = net.connect(Number(port), host);
+      socket.on("error", () => undefined);
+      socket.write(bytes);
+      socket.resume();
+      await new Promise((resolve) => socket.on("close", resolve));
+    });
+  }
+});

@@ -1,0 +1,81 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { Secret } from "../../src/contract/secret.js";
+import type { VerificationRequest } from "../../src/contract/verifier.js";
+import type { Client, Instance, KnownDirectory, User } from "../../src/directory/directory.js";
+import { readSeed } from "../../src/directory/seed.js";
+import { loadSecret } from "../../src/keys/load.js";
+import { FactCache } from "../../src/verifier/facts.js";
+import type { Realm } from "../../src/verifier/realm.js";
+import type { View } from "../../src/verifier/view.js";
+import type { Case } from "./cases.js";
+import { type Folder, makeFolder } from "./deployment.js";
+import { revocations } from "./revocations.js";
+
+/** A directory that knows everything of a seed at once. */
+function knownDirectory(seed: string): KnownDirectory {
+  const instances = new Map<string, Instance>();
+  const clients = new Map<string, { client: Client; secret: string }>();
+  const users = new Map<string, User>();
+  for (const entry of readSeed(seed)) {
+    if (entry.kind === "putInstance") {
+      const keys = entry.secretKeys.map((one) => loadSecret(one.reveal(), { algorithm: "HS256", minBytes: 1 }));
+      const instance: Instance = { id: entry.id, appId: entry.appId, keys };
+      for (const one of entry.secretKeys) instances.set(one.reveal(), instance);
+    } else if (entry.kind === "putClient") {
+      clients.set(entry.clientId, { client: { clientId: entry.clientId }, secret: entry.clientSecret.reveal() });
+    } else {
+      users.set(JSON.stringify([entry.instanceId, entry.id]), entry);
+    }
+  }
+  const revoked = new Set<string>();
+  for (const command of revocations()) {
+    if (command.kind !== "revoke") continue;
+    revoked.add(command.token.digest ?? JSON.stringify([command.token.realm, command.token.jti]));
+  }
+  return {
+    position: "seed",
+    isFresh: () => true,
+    instance: (key) => instances.get(key.reveal()) ?? null,
+    client: (id, secret) => (clients.get(id)?.secret === secret.reveal() ? clients.get(id)!.client : null),
+    user: (instanceId, userId) => users.get(JSON.stringify([instanceId, userId])) ?? null,
+    isRevoked: (realm, jti, digest) => revoked.has(JSON.stringify([realm, jti])) || revoked.has(digest()),
+  };
+}
+
+/** What a configuration of test/support makes, without a store. */
+export interface Bench {
+  readonly realms: ReadonlyMap<string, Realm>;
+  readonly directory: KnownDirectory;
+  /** A view of it. @param facts the memory, an ordinary one where it is left out */
+  view(facts?: FactCache): View;
+}
+
+/** Reads a configuration and its seed. */
+export function makeBench(configuration: string): Bench {
+  const folder: Folder = makeFolder(configuration);
+  try {
+    const realms = new Map(folder.config.realms.map(({ realm }) => [realm.name, realm]));
+    const directory = knownDirectory(readFileSync(join(folder.path, "directory.yaml"), "utf8"));
+    return { realms, directory, view: (facts = new FactCache(1024 ** 2)) => ({ realms, directory, facts }) };
+  } finally {
+    folder.remove();
+  }
+}
+
+/** A case's request over gRPC as the core takes it. */
+export function requestOf({ grpc, token }: Case): VerificationRequest {
+  const { realm, instance_secret_key: key, client_credentials: client, explain } = grpc!.request;
+  const { client_id: id = "", client_secret: secret = "" } = (client ?? {}) as Record<string, string>;
+  return {
+    realm: String(realm),
+    token: new Secret(token),
+    credential:
+      typeof key === "string"
+        ? { kind: "instance", secretKey: new Secret(key) }
+        : client === undefined
+          ? undefined
+          : { kind: "client", clientId: id, clientSecret: new Secret(secret) },
+    explain: explain === true,
+  };
+}

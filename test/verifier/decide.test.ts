@@ -1,0 +1,297 @@
+import { createPublicKey } from "node:crypto";
+import { expect } from "chai";
+import { compactVerify } from "jose";
+import { CheckResult } from "../../gen/tokenverifier/v1/token_verifier.js";
+import { reasonName } from "../../src/contract/reasons.js";
+import { Secret } from "../../src/contract/secret.js";
+import type { Check } from "../../src/contract/verifier.js";
+import { type Decision, decide } from "../../src/verifier/decide.js";
+import { FactCache } from "../../src/verifier/facts.js";
+import { createRealm, type Realm } from "../../src/verifier/realm.js";
+import type { View } from "../../src/verifier/view.js";
+import { type Case, readCases } from "../support/cases.js";
+import { NOW } from "../support/clock.js";
+import { answerOf, expectOutcome } from "../support/expect.js";
+import { KEYS } from "../support/keys.js";
+import { makeToken } from "../support/token.js";
+import { type Bench, makeBench, requestOf } from "../support/view.js";
+
+const CASES = readCases().filter(({ grpc, condition }) => grpc !== undefined && condition === undefined);
+const BENCHES = new Map(
+  [...new Set(CASES.map(({ configuration }) => configuration))].map((name) => [name, makeBench(name)]),
+);
+const benchOf = ({ configuration }: Case): Bench => BENCHES.get(configuration)!;
+
+describe("decide", () => {
+  // One memory for all cases of a configuration: what is in it must not matter to any of them.
+  const crowded = new Map([...BENCHES].map(([name, bench]) => [name, bench.view(new FactCache(64 * 1024 ** 2))]));
+
+  for (const one of CASES) {
+    it(`says the same whatever it remembers: ${one.file}: ${one.name}`, () => {
+      const bench = benchOf(one);
+      const request = requestOf(one);
+      const first = decide(request, bench.view(new FactCache(0)), NOW);
+      if (first.kind === "lacks") throw new Error("lacks something");
+      expectOutcome(answerOf(first), one.grpc!.outcome, one);
+      for (const view of [bench.view(new FactCache(0)), bench.view(), crowded.get(one.configuration)!]) {
+        for (let times = 0; times < 2; times++) expect(decide(request, view, NOW)).to.deep.equal(first);
+      }
+    });
+  }
+
+  it("looks at the time on every call, cached or not", () => {
+    const bench = BENCHES.get("verifier.yaml")!;
+    const view = bench.view();
+    const token = makeToken({
+      key: "p256",
+      header: { alg: "ES256" },
+      claims: { nbf: 1_800_000_000, exp: 1_800_000_010 },
+    });
+    const at = (now: number): string => {
+      const decision = decide(
+        { realm: "lax", token: new Secret(token), credential: undefined, explain: false },
+        view,
+        now,
+      );
+      return decision.kind === "rejected" ? (decision.reason ?? "") : decision.kind;
+    };
+    expect([NOW - 1, NOW, NOW + 9_999, NOW + 10_000, NOW - 1, NOW].map(at)).to.deep.equal([
+      "TOKEN_NOT_YET_VALID",
+      "verified",
+      "verified",
+      "TOKEN_EXPIRED",
+      "TOKEN_NOT_YET_VALID",
+      "verified",
+    ]);
+  });
+
+  it("looks at revocation on every call, cached or not", () => {
+    const bench = BENCHES.get("verifier.yaml")!;
+    let revoked = false;
+    const view: View = { ...bench.view(), directory: { ...bench.directory, isRevoked: () => revoked } };
+    const token = makeToken({ key: "p256", header: { alg: "ES256" }, claims: { jti: "j" } });
+    const ask = (): Decision =>
+      decide({ realm: "es256", token: new Secret(token), credential: undefined, explain: false }, view, NOW);
+    expect(ask().kind).to.equal("verified");
+    revoked = true;
+    expect(ask()).to.include({ kind: "rejected", reason: "TOKEN_REVOKED" });
+    revoked = false;
+    expect(ask().kind).to.equal("verified");
+  });
+
+  it("finds a token revoked by its digest under a second signature on the same claims", () => {
+    const bench = BENCHES.get("verifier.yaml")!;
+    const spec = { key: "p256", header: { alg: "ES256" }, claims: { sub: "s" } };
+    const [one, two] = [makeToken(spec), makeToken(spec)];
+    expect(one).not.to.equal(two);
+    const digests: string[] = [];
+    const view: View = {
+      ...bench.view(),
+      directory: {
+        ...bench.directory,
+        isRevoked: (_realm, _jti, digest) => {
+          digests.push(digest());
+          return false;
+        },
+      },
+    };
+    for (const token of [one, two, one]) {
+      decide({ realm: "es256", token: new Secret(token), credential: undefined, explain: false }, view, NOW);
+    }
+    expect(new Set(digests).size).to.equal(1);
+    expect(digests).to.have.length(3);
+  });
+
+  it("tries no other instance's key, and asks the directory of no other instance", () => {
+    const bench = BENCHES.get("verifier.yaml")!;
+    const asked: string[] = [];
+    const view: View = {
+      ...bench.view(),
+      directory: {
+        ...bench.directory,
+        instance: (key) => {
+          asked.push(key.reveal());
+          return bench.directory.instance(key);
+        },
+        user: (instanceId, userId) => {
+          asked.push(instanceId);
+          return bench.directory.user(instanceId, userId);
+        },
+      },
+    };
+    const secretKey = new Secret("sk_live_test_only_0123456789abcdef0123456789abcdef");
+    const token = makeToken({ key: "clowk-other", header: { alg: "HS256" }, claims: { instance_id: "inst_other" } });
+    const decision = decide(
+      { realm: "clowk", token: new Secret(token), credential: { kind: "instance", secretKey }, explain: false },
+      view,
+      NOW,
+    );
+    expect(decision).to.include({ kind: "rejected", reason: "INSTANCE_MISMATCH" });
+    expect(asked).to.deep.equal([secretKey.reveal()]);
+  });
+});
+
+describe("decide, where something is not known yet", () => {
+  const bench = BENCHES.get("verifier.yaml")!;
+  const secretKey = new Secret("sk_live_test_only_0123456789abcdef0123456789abcdef");
+  const good = makeToken({
+    key: "clowk",
+    header: { alg: "HS256" },
+    claims: { iss: "clowk", exp: 1_800_003_600, sub: "u", instance_id: "inst_abc123" },
+  });
+  const ask = (token: string, directory: Partial<View["directory"]>): Decision =>
+    decide(
+      { realm: "clowk", token: new Secret(token), credential: { kind: "instance", secretKey }, explain: false },
+      { ...bench.view(), directory: { ...bench.directory, ...directory } },
+      NOW,
+    );
+
+  it("lacks the instance before it looks at the token at all", () => {
+    const lacking = { kind: "lacks", lack: { kind: "instance", secretKey } };
+    for (const token of ["", "x", good]) expect(ask(token, { instance: () => undefined })).to.deep.equal(lacking);
+  });
+
+  it("lacks the user only of a token that is good so far", () => {
+    const unknown = { user: () => undefined };
+    expect(ask(good, unknown)).to.deep.equal({
+      kind: "lacks",
+      lack: { kind: "user", instanceId: "inst_abc123", userId: "u" },
+    });
+    expect(ask("x", unknown)).to.include({ kind: "rejected" });
+    expect(ask(good, { ...unknown, isRevoked: () => true })).to.include({ kind: "rejected", reason: "TOKEN_REVOKED" });
+  });
+
+  it("lacks the keys, by the token's kid", () => {
+    const realm: Realm = {
+      ...bench.realms.get("es256")!,
+      keys: { current: () => undefined, load: async () => {}, age: () => undefined },
+    };
+    const view: View = { ...bench.view(), realms: new Map([["r", realm]]) };
+    const token = makeToken({ key: "p256", header: { alg: "ES256", kid: "k" }, claims: {} });
+    const decision = decide({ realm: "r", token: new Secret(token), credential: undefined, explain: false }, view, NOW);
+    expect(decision).to.deep.equal({ kind: "lacks", lack: { kind: "keys", realm, kid: "k" } });
+  });
+
+  it("uses nothing of a directory that is not fresh, in any realm", () => {
+    const view: View = { ...bench.view(), directory: { ...bench.directory, isFresh: () => false } };
+    for (const realm of bench.realms.keys()) {
+      const decision = decide({ realm, token: new Secret(good), credential: undefined, explain: false }, view, NOW);
+      expect(decision).to.include({ kind: "failure", reason: "DIRECTORY_UNAVAILABLE" });
+    }
+  });
+});
+
+describe("an explanation", () => {
+  const PASSED = CheckResult.CHECK_RESULT_PASSED;
+  const FAILED = CheckResult.CHECK_RESULT_FAILED;
+  const SKIPPED = CheckResult.CHECK_RESULT_SKIPPED;
+
+  /** The same realms, with explanations for who asks. */
+  function open({ realms, view }: Bench): View {
+    const explaining = new Map(
+      [...realms].map(([name, realm]) => [
+        name,
+        createRealm(name, { ...realm.policy, explain: realm.policy.callers }, realm.keys),
+      ]),
+    );
+    return { ...view(), realms: explaining };
+  }
+
+  const names = (checks: readonly Check[]): readonly string[] => checks.map(({ name, claim }) => `${name} ${claim}`);
+
+  for (const [configuration, bench] of BENCHES) {
+    it(`gives the verdict that there is without it, and its reason as the first that failed: ${configuration}`, () => {
+      const view = open(bench);
+      const ways = new Map<string, readonly string[]>();
+      for (const one of CASES.filter((other) => other.configuration === configuration)) {
+        const request = { ...requestOf(one), explain: false };
+        const short = decide(request, view, NOW);
+        const long = decide({ ...request, explain: true }, view, NOW);
+        if (short.kind === "failure" || short.kind === "lacks" || long.kind === "failure" || long.kind === "lacks") {
+          expect(long, one.name).to.deep.equal(short);
+          continue;
+        }
+        expect({ ...long, checks: [] }, one.name).to.deep.equal(short);
+        const { checks } = long;
+
+        // Every check of the realm is told, always in the same order.
+        const way = names(
+          checks.map((check) => (check.result === FAILED && check.name === "shape" ? { ...check, claim: "" } : check)),
+        ).map((name) => (/^(shape|key|revocation|subject) /.test(name) ? (name.split(" ")[0] ?? "") : name));
+        expect(way, one.name).to.deep.equal(ways.get(request.realm) ?? way);
+        ways.set(request.realm, way);
+
+        const firstFailed = checks.find(({ result }) => result === FAILED);
+        const reason = long.kind === "rejected" ? long.reason : undefined;
+        expect(firstFailed && reasonName(firstFailed.reason), one.name).to.equal(reason);
+        if (long.kind === "rejected") expect(firstFailed?.claim).to.equal(long.claim);
+
+        // Nothing is said about what nobody signed: after a failure up to the signature, all is skipped.
+        const signature = checks.findIndex(({ name }) => name === "signature");
+        const failedEarly = checks.findIndex(({ result }, index) => result === FAILED && index <= signature);
+        for (const [index, check] of checks.entries()) {
+          const silent = failedEarly >= 0 && index > failedEarly;
+          expect(check.result === SKIPPED, `${one.name}: ${check.name}`).to.equal(silent);
+          if (check.result !== FAILED) expect(check.reason).to.equal(0);
+          if (check.result === FAILED) expect(check.message, one.name).not.to.equal("");
+          if (index <= signature && check.result === PASSED) expect(check.message, one.name).to.equal("");
+        }
+      }
+    });
+  }
+
+  it("tells everything that is wrong, once the signature has verified", () => {
+    const view = open(BENCHES.get("verifier.yaml")!);
+    const token = makeToken({
+      key: "rsa",
+      header: { alg: "RS256", kid: "rsa", typ: "x" },
+      claims: { iss: "x", aud: "y", exp: 1, nbf: 1_900_000_000, iat: "x", token_use: "id", scope: "", jti: "revoked" },
+    });
+    const decision = decide(
+      { realm: "partner", token: new Secret(token), credential: undefined, explain: true },
+      view,
+      NOW,
+    );
+    if (decision.kind !== "rejected") throw new Error(decision.kind);
+    expect(decision.reason).to.equal("TYPE_MISMATCH");
+    expect(
+      decision.checks
+        .filter(({ result }) => result === FAILED)
+        .map(({ reason, claim }) => `${reasonName(reason)} ${claim}`),
+    ).to.deep.equal([
+      "TYPE_MISMATCH typ",
+      "CLAIM_MISSING sub",
+      "CLAIM_MISSING tid",
+      "CLAIM_MISTYPED iat",
+      "TOKEN_EXPIRED exp",
+      "TOKEN_NOT_YET_VALID nbf",
+      "ISSUER_MISMATCH iss",
+      "AUDIENCE_MISMATCH aud",
+      "CLAIM_MISMATCH token_use",
+      "CLAIM_MISMATCH scope",
+    ]);
+  });
+});
+
+describe("what we verify", () => {
+  it("jose verifies too", async () => {
+    const keys = [...KEYS.values()].map(({ publicPem, signer }) =>
+      publicPem === undefined ? signer : createPublicKey(publicPem),
+    );
+    const verified = CASES.filter(
+      ({ grpc, file, name }) => "verified" in grpc!.outcome && !(file === "realms" && name === "all of them ignored"),
+    );
+    expect(verified.length).to.be.above(50);
+    for (const { token, file, name } of verified) {
+      const tried = await Promise.all(
+        keys.map((key) =>
+          compactVerify(token, key).then(
+            () => true,
+            () => false,
+          ),
+        ),
+      );
+      expect(tried.includes(true), `${file}: ${name}`).to.equal(true);
+    }
+  });
+});

@@ -1,0 +1,151 @@
+import { expect } from "chai";
+import fc from "fast-check";
+import { Secret } from "../../src/contract/secret.js";
+import type { VerificationKey } from "../../src/keys/key.js";
+import { loadPem, loadSecret } from "../../src/keys/load.js";
+import { staticSource } from "../../src/keys/source.js";
+import { decide } from "../../src/verifier/decide.js";
+import { type Fact, FactCache, tokenDigest } from "../../src/verifier/facts.js";
+import { createRealm, type Realm } from "../../src/verifier/realm.js";
+import { tokenMessage } from "../../src/verifier/token.js";
+import type { View } from "../../src/verifier/view.js";
+import { NOW } from "../support/clock.js";
+import { keyOf, secretOf } from "../support/keys.js";
+import { makeToken } from "../support/token.js";
+import { makeBench } from "../support/view.js";
+
+const bench = makeBench("verifier.yaml");
+const { policy } = bench.realms.get("hs256")!;
+const realmOf = (name: string, ...keys: VerificationKey[]): Realm => createRealm(name, policy, staticSource(keys));
+const key = () => loadSecret(secretOf("hs256"), { algorithm: "HS256" });
+
+function fact(payload: string, by: VerificationKey): Fact {
+  const token = tokenMessage({ alg: "HS256" }, {}, payload);
+  return {
+    key: by,
+    header: {},
+    claims: {},
+    token,
+    principal: undefined,
+    cacheableUntil: undefined,
+    evidence: undefined,
+  };
+}
+
+const one = key();
+
+describe("the memory of facts", () => {
+  it("stays within its bound, and no realm has more than half", () => {
+    const puts = fc.array(fc.record({ realm: fc.nat(4), digest: fc.nat(200), size: fc.nat(3000) }), { maxLength: 300 });
+    fc.assert(
+      fc.property(puts, fc.integer({ min: 0, max: 60_000 }), (all, bound) => {
+        const cache = new FactCache(bound);
+        const realms = Array.from({ length: 5 }, (_, index) => realmOf(String(index), one));
+        for (const { realm, digest, size } of all) {
+          cache.set(realms[realm]!, String(digest), fact("x".repeat(size), one));
+          expect(cache.bytes).to.be.at.most(bound);
+        }
+        for (const kept of realms) {
+          const before = cache.bytes;
+          cache.keepOnly(realms.filter((realm) => realm !== kept));
+          expect(before - cache.bytes).to.be.at.most(Math.floor(bound / 2));
+        }
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it("gives back what was put, per realm, until something else of that realm drives it out", () => {
+    const cache = new FactCache(10_000);
+    const [a, b] = [realmOf("same name", one), realmOf("same name", one)];
+    const known = fact("{}", one);
+    cache.set(a, "digest", known);
+    expect(cache.get(a, "digest")).to.equal(known);
+    expect(cache.get(b, "digest")).to.equal(undefined);
+    expect(cache.get(a, "other")).to.equal(undefined);
+    for (let index = 0; index < 1000; index++) cache.set(b, String(index), fact("{}", one));
+    expect(cache.get(a, "digest"), "a flood in another realm leaves it").to.equal(known);
+    for (let index = 0; index < 1000; index++) cache.set(a, String(index), fact("{}", one));
+    expect(cache.get(a, "digest"), "a flood in its own does not").to.equal(undefined);
+  });
+
+  it("keeps nothing with a bound of 0, and nothing that is larger than a realm's share", () => {
+    const none = new FactCache(0);
+    const realm = realmOf("r", one);
+    none.set(realm, "d", fact("{}", one));
+    expect([none.bytes, none.get(realm, "d")]).to.deep.equal([0, undefined]);
+    const small = new FactCache(10_000);
+    small.set(realm, "d", fact("x".repeat(2000), one));
+    expect([small.bytes, small.get(realm, "d")]).to.deep.equal([0, undefined]);
+  });
+
+  it("forgets realms that are not to be kept", () => {
+    const cache = new FactCache(100_000);
+    const [a, b] = [realmOf("a", one), realmOf("b", one)];
+    cache.set(a, "d", fact("{}", one));
+    cache.set(b, "d", fact("{}", one));
+    cache.keepOnly([b]);
+    expect([cache.get(a, "d"), cache.get(b, "d")?.key]).to.deep.equal([undefined, one]);
+  });
+
+  it("goes by the exact bytes", () => {
+    const texts = fc.array(fc.string(), { minLength: 2, maxLength: 30 });
+    fc.assert(fc.property(texts, (all) => new Set(all.map(tokenDigest)).size === new Set(all).size));
+  });
+});
+
+describe("a fact counts", () => {
+  const token = makeToken({ key: "hs256", header: { alg: "HS256" }, claims: { sub: "s" } });
+  const forged = makeToken({ key: "integuru", header: { alg: "HS256" }, claims: { sub: "s" } });
+  const ask = (view: View, text: string) =>
+    decide({ realm: "r", token: new Secret(text), credential: undefined, explain: false }, view, NOW);
+  const viewOf = (realm: Realm, facts: FactCache): View => ({ ...bench.view(facts), realms: new Map([["r", realm]]) });
+
+  it("for the very key object that verified, and no other of the same text", () => {
+    const facts = new FactCache(1024 ** 2);
+    const [mine, twin] = [key(), key()];
+    const realm = realmOf("r", mine);
+    expect(ask(viewOf(realm, facts), token)).to.have.property("kind", "verified");
+    const remembered = facts.get(realm, tokenDigest(token));
+    expect(remembered?.key).to.equal(mine);
+    // A realm of the same name with a key of the same text: it is verified anew, and remembered apart.
+    const other = realmOf("r", twin);
+    expect(ask(viewOf(other, facts), token)).to.have.property("kind", "verified");
+    expect(facts.get(other, tokenDigest(token))?.key).to.equal(twin);
+    expect(facts.get(realm, tokenDigest(token))).to.equal(remembered);
+  });
+
+  it("no longer once its key is trusted no longer, be it in the memory or not", () => {
+    let keys = [key()];
+    const retired = keys[0]!;
+    const realm = createRealm("r", policy, { ...staticSource([]), current: () => staticSource(keys).current(NOW) });
+    const facts = new FactCache(1024 ** 2);
+    expect(ask(viewOf(realm, facts), token)).to.have.property("kind", "verified");
+    keys = [loadSecret(secretOf("integuru"), { algorithm: "HS256" })];
+    expect(facts.get(realm, tokenDigest(token))?.key, "still in the memory").to.equal(retired);
+    expect(ask(viewOf(realm, facts), token)).to.include({ kind: "rejected", reason: "SIGNATURE_INVALID" });
+    keys = [retired];
+    expect(ask(viewOf(realm, facts), token)).to.have.property("kind", "verified");
+  });
+
+  it("for nothing where another key's fact was put in its place", () => {
+    const stranger = loadSecret(secretOf("integuru"), { algorithm: "HS256" });
+    const realm = realmOf("r", key());
+    const facts = new FactCache(1024 ** 2);
+    facts.set(realm, tokenDigest(forged), fact('{"sub":"s"}', stranger));
+    expect(ask(viewOf(realm, facts), forged)).to.include({ kind: "rejected", reason: "SIGNATURE_INVALID" });
+  });
+
+  it("not for a signature of another spelling, and failures are not remembered", () => {
+    const pem = loadPem(keyOf("p256").publicPem!, { algorithms: ["ES256"], several: "error" });
+    const ecPolicy = bench.realms.get("es256")!.policy;
+    const realm = createRealm("r", ecPolicy, staticSource([pem]));
+    const facts = new FactCache(1024 ** 2);
+    const es = makeToken({ key: "p256", header: { alg: "ES256" }, claims: { sub: "s" } });
+    const bad = makeToken({ key: "p256", header: { alg: "ES256" }, claims: { sub: "s" }, tamper: ["flip signature"] });
+    expect(ask(viewOf(realm, facts), es)).to.have.property("kind", "verified");
+    const held = facts.bytes;
+    expect(ask(viewOf(realm, facts), bad)).to.include({ kind: "rejected", reason: "SIGNATURE_INVALID" });
+    expect(facts.bytes).to.equal(held);
+  });
+});

@@ -1,0 +1,180 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { expect } from "chai";
+import fc from "fast-check";
+import { Secret } from "../../src/contract/secret.js";
+import { type Credential, failure, type Outcome, type Verifier } from "../../src/contract/verifier.js";
+import { type FailureLimits, limitFailures } from "../../src/verifier/limited.js";
+import { createClock, NOW } from "../support/clock.js";
+
+const LIMITS: FailureLimits = { perClient: { count: 3, window: 60_000 }, perAddress: { count: 5, window: 60_000 } };
+const GOOD = "the right secret";
+const REJECTED: Outcome = { kind: "rejected", reason: "TOKEN_EXPIRED", claim: "exp", checks: [] };
+
+const client = (clientId: string, secret = "wrong"): Credential => ({
+  kind: "client",
+  clientId,
+  clientSecret: new Secret(secret),
+});
+const instance = (secretKey = "wrong"): Credential => ({ kind: "instance", secretKey: new Secret(secretKey) });
+
+/** A verifier that knows one secret, and counts how often it was asked. */
+function setUp({ late = false, limits = LIMITS } = {}) {
+  const clock = createClock();
+  let asked = 0;
+  const core: Verifier = {
+    verify: ({ credential }) => {
+      asked++;
+      const secret = credential?.kind === "client" ? credential.clientSecret : credential?.secretKey;
+      const outcome =
+        secret === undefined || secret.isEmpty ? failure("CALLER_MISSING") : secret.reveal() === GOOD ? REJECTED : failure("CALLER_UNKNOWN");
+      return late ? Promise.resolve(outcome) : outcome;
+    },
+  };
+  const limited = limitFailures(core, limits, clock.now);
+  const ask = async (address: string, credential?: Credential): Promise<string> => {
+    const request = { realm: "r", token: new Secret("t"), credential, explain: false };
+    const outcome = await limited.verify(request, { requestId: "a", address, deadline: Infinity });
+    return outcome.kind === "failure" ? outcome.reason : outcome.kind;
+  };
+  return { clock, limited, ask, asked: () => asked };
+}
+
+async function times<T>(count: number, action: () => Promise<T>): Promise<T[]> {
+  const results: T[] = [];
+  for (let turn = 0; turn < count; turn++) results.push(await action());
+  return results;
+}
+
+describe("limitFailures", () => {
+  for (const late of [false, true]) {
+    describe(late ? "answers that are awaited" : "answers at once", () => {
+      it("bears as many failures of a client from an address as it says, and asks no more then", async () => {
+        const { ask, asked } = setUp({ late });
+        expect(await times(5, () => ask("a", client("x")))).to.deep.equal([
+          ...Array.from({ length: 3 }, () => "CALLER_UNKNOWN"),
+          "RATE_LIMITED",
+          "RATE_LIMITED",
+        ]);
+        expect(asked()).to.equal(3);
+      });
+
+      it("refuses the right secret, too, from where it was guessed at: who guesses learns nothing", async () => {
+        const { ask } = setUp({ late });
+        await times(3, () => ask("a", client("x")));
+        expect(await ask("a", client("x", GOOD))).to.equal("RATE_LIMITED");
+      });
+
+      it("does not lock a client out elsewhere, nor another client from there", async () => {
+        const { ask } = setUp({ late });
+        await times(4, () => ask("a", client("x")));
+        expect(await ask("b", client("x", GOOD))).to.equal("rejected");
+        expect(await ask("b", client("x"))).to.equal("CALLER_UNKNOWN");
+        expect(await ask("a", client("y", GOOD))).to.equal("rejected");
+      });
+
+      it("bears as many failures from an address, whoever is named", async () => {
+        const { ask } = setUp({ late });
+        for (const id of ["a", "b", "c"]) expect(await ask("a", client(id))).to.equal("CALLER_UNKNOWN");
+        for (let turn = 0; turn < 2; turn++) expect(await ask("a", instance())).to.equal("CALLER_UNKNOWN");
+        expect(await ask("a", instance())).to.equal("RATE_LIMITED");
+        expect(await ask("a", client("z"))).to.equal("RATE_LIMITED");
+        expect(await ask("a", instance(GOOD))).to.equal("RATE_LIMITED");
+        expect(await ask("b", instance(GOOD))).to.equal("rejected");
+      });
+
+      it("says how long to wait: to the window's end, which the first failure began", async () => {
+        const { ask, clock, limited } = setUp({ late });
+        await ask("a", client("x"));
+        clock.set(NOW + 20_000);
+        await times(2, () => ask("a", client("x")));
+        const request = { realm: "r", token: new Secret("t"), credential: client("x"), explain: false };
+        const outcome = await limited.verify(request, { requestId: "a", address: "a", deadline: Infinity });
+        expect(outcome).to.deep.equal({ kind: "failure", reason: "RATE_LIMITED", retryAfter: 40_000 });
+      });
+
+      it("begins anew once the window is over, and not a millisecond before; refused tries do not prolong it", async () => {
+        const { ask, clock } = setUp({ late });
+        await times(3, () => ask("a", client("x")));
+        clock.set(NOW + 59_999);
+        expect(await ask("a", client("x", GOOD))).to.equal("RATE_LIMITED");
+        clock.set(NOW + 60_000);
+        expect(await ask("a", client("x", GOOD))).to.equal("rejected");
+        expect(await times(4, () => ask("a", client("x")))).to.deep.equal([
+          ...Array.from({ length: 3 }, () => "CALLER_UNKNOWN"),
+          "RATE_LIMITED",
+        ]);
+      });
+    });
+  }
+
+  it("does not count what is missing, nor what is good", async () => {
+    const { ask } = setUp();
+    await times(50, () => ask("a", instance("")));
+    await times(50, () => ask("a", client("x", "")));
+    await times(50, () => ask("a"));
+    await times(50, () => ask("a", client("x", GOOD)));
+    expect(await ask("a", client("x"))).to.equal("CALLER_UNKNOWN");
+  });
+
+  it("lets calls without a credential pass, also from an address that is shut out", async () => {
+    const { ask } = setUp();
+    await times(6, () => ask("a", instance()));
+    expect(await ask("a", instance(GOOD))).to.equal("RATE_LIMITED");
+    expect(await ask("a")).to.equal("CALLER_MISSING");
+  });
+
+  it("limits nobody who has no address", async () => {
+    const { ask } = setUp();
+    expect(new Set(await times(50, () => ask("", client("x"))))).to.deep.equal(new Set(["CALLER_UNKNOWN"]));
+  });
+
+  it("takes no two pairs of address and client for one", async () => {
+    const { ask } = setUp();
+    await times(3, () => ask("10.0.0.1", client("1 x")));
+    expect(await ask("10.0.0.11", client(" x"))).to.equal("CALLER_UNKNOWN");
+    expect(await ask("10.0.0.1", client("1  x"))).to.equal("CALLER_UNKNOWN");
+  });
+
+  it("remembers little of a client id that is megabytes long", async () => {
+    const { ask } = setUp({ limits: { perClient: { count: 3, window: 60_000 }, perAddress: { count: 1e6, window: 60_000 } } });
+    setFlagsFromString("--expose-gc");
+    const collect = runInNewContext("gc") as () => void;
+    const used = (): number => {
+      collect();
+      return process.memoryUsage().heapUsed;
+    };
+    const before = used();
+    for (let turn = 0; turn < 200; turn++) await ask("a", client(`${turn}${"x".repeat(1024 ** 2)}`));
+    expect(used() - before).to.be.below(20 * 1024 ** 2);
+    expect(await ask("a", client("0"))).to.equal("CALLER_UNKNOWN");
+    expect(await ask("a", client(`other${"x".repeat(1024 ** 2)}`))).to.equal("RATE_LIMITED");
+  });
+
+  it("never shuts out a client from an address where nobody failed", async () => {
+    const step = fc.record({ address: fc.constantFrom("a", "b"), id: fc.constantFrom("x", "y"), wait: fc.nat(30_000) });
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
+        const { ask, clock } = setUp();
+        let now = NOW;
+        for (const { address, id, wait } of steps) {
+          clock.set((now += wait));
+          await ask(address, client(id));
+          for (const one of ["x", "y"]) expect(await ask("c", client(one, GOOD))).to.equal("rejected");
+        }
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it("never asks the core more often, within a window, than an address may fail", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.nat(5), { minLength: 20, maxLength: 60 }), async (ids) => {
+        const { ask, asked } = setUp();
+        for (const id of ids) await ask("a", client(String(id)));
+        expect(asked()).to.equal(LIMITS.perAddress.count);
+      }),
+      { numRuns: 30 },
+    );
+  });
+});

@@ -1,0 +1,229 @@
+import { expect } from "chai";
+import fc from "fast-check";
+import type { Rule, RuleContext } from "../../src/verifier/realm.js";
+import {
+  audience,
+  equalsOneOf,
+  headerType,
+  includes,
+  isAudience,
+  issuedInPast,
+  issuer,
+  isTime,
+  lifetime,
+  notBefore,
+  notExpired,
+  required,
+  typed,
+} from "../../src/verifier/rules.js";
+
+const LAST = 253_402_300_799;
+
+const at = (seconds: number, header = {}): RuleContext => ({ seconds, header, caller: { kind: "anyone" } });
+const passes = (rule: Rule, claims: object, seconds = 0): boolean =>
+  rule.test(claims as Record<string, unknown>, at(seconds));
+
+/** Times, many of them at the edges. */
+const time = fc.oneof(
+  fc.constantFrom(0, 1, LAST, LAST - 1, 1_800_000_000),
+  fc.integer({ min: 0, max: LAST }),
+  fc.double({ min: 0, max: LAST, noNaN: true }),
+);
+/** What is no time. */
+const noTime = fc.oneof(
+  fc.constantFrom(null, true, "1800000000", [], {}, -1, -0.001, LAST + 1, LAST + 0.5, 1.8e12, Number.MAX_VALUE),
+  fc.string(),
+);
+const seconds = fc.integer({ min: 0, max: 2 ** 33 }).map((millis) => millis / 1000);
+const tolerance = fc.integer({ min: 0, max: 3600 });
+
+describe("times", () => {
+  it("are numbers from 1970 to the end of the year 9999", () => {
+    fc.assert(fc.property(time, (value) => isTime(value)));
+    fc.assert(fc.property(noTime, (value) => !isTime(value)));
+    expect([Number.NaN, Number.POSITIVE_INFINITY, undefined].filter(isTime)).to.deep.equal([]);
+  });
+
+  it("expire when exp is not after now, less the tolerance", () => {
+    fc.assert(
+      fc.property(
+        time,
+        seconds,
+        tolerance,
+        (exp, now, slack) => passes(notExpired(slack), { exp }, now) === exp > now - slack,
+      ),
+    );
+    expect(passes(notExpired(), { exp: 100 }, 100)).to.equal(false);
+    expect(passes(notExpired(), { exp: 100.001 }, 100)).to.equal(true);
+    expect(passes(notExpired(5), { exp: 95 }, 100)).to.equal(false);
+    expect(passes(notExpired(5), { exp: 95.001 }, 100)).to.equal(true);
+  });
+
+  it("are not yet valid when nbf is after now and the tolerance", () => {
+    fc.assert(
+      fc.property(
+        time,
+        seconds,
+        tolerance,
+        (nbf, now, slack) => passes(notBefore(slack), { nbf }, now) === nbf <= now + slack,
+      ),
+    );
+    expect(passes(notBefore(), { nbf: 100 }, 100)).to.equal(true);
+    expect(passes(notBefore(5), { nbf: 105.001 }, 100)).to.equal(false);
+  });
+
+  it("are issued in the future when iat is after now", () => {
+    fc.assert(fc.property(time, seconds, (iat, now) => passes(issuedInPast(), { iat }, now) === iat <= now));
+  });
+
+  it("live no longer than is admitted", () => {
+    fc.assert(
+      fc.property(
+        time,
+        time,
+        fc.integer({ min: 1, max: 1e9 }),
+        (iat, exp, max) => passes(lifetime(max), { iat, exp }) === exp - iat <= max,
+      ),
+    );
+    expect(passes(lifetime(60), { iat: 100, exp: 160 })).to.equal(true);
+    expect(passes(lifetime(60), { iat: 100, exp: 160.001 })).to.equal(false);
+  });
+
+  it("are left to the rules of presence and type where there is none", () => {
+    const rules = [notExpired(), notBefore(), issuedInPast(), lifetime(1)];
+    fc.assert(
+      fc.property(noTime, (value) => rules.every((rule) => passes(rule, { exp: value, nbf: value, iat: value }, 1e9))),
+    );
+    for (const rule of rules) expect(passes(rule, {}, 1e9), rule.check).to.equal(true);
+  });
+});
+
+describe("presence and type", () => {
+  it("take null for present, and nothing from the prototype", () => {
+    expect(passes(required("exp"), { exp: null })).to.equal(true);
+    expect(passes(required("exp"), {})).to.equal(false);
+    expect(passes(required("toString"), {})).to.equal(false);
+    expect(passes(required("exp"), Object.create({ exp: 1 }) as object)).to.equal(false);
+    expect(passes(typed("exp", isTime), { exp: null })).to.equal(false);
+    expect(passes(typed("exp", isTime), {})).to.equal(true);
+    expect(passes(typed("constructor", isTime), {})).to.equal(true);
+  });
+
+  it("take a string, or a list of at least one string, for an audience", () => {
+    const any = fc.anything();
+    fc.assert(
+      fc.property(
+        any,
+        (value) =>
+          isAudience(value) ===
+          (typeof value === "string" ||
+            (Array.isArray(value) && value.length > 0 && value.every((one) => typeof one === "string"))),
+      ),
+    );
+    expect(isAudience([])).to.equal(false);
+  });
+});
+
+describe("values", () => {
+  const word = fc.constantFrom<string>("a", "b", "c", "A", "", "a b", "constructor", "__proto__");
+  const value = fc.oneof(word, fc.constantFrom(0, 1, true, false, null), fc.array(word), fc.dictionary(word, word));
+
+  it("of issuers compare exactly; absent is a mismatch", () => {
+    fc.assert(
+      fc.property(
+        value,
+        fc.uniqueArray(word, { minLength: 1 }),
+        (iss, all) => passes(issuer(all), { iss }) === all.includes(iss as string),
+      ),
+    );
+    expect(passes(issuer(["a"]), {})).to.equal(false);
+  });
+
+  it("of audiences compare exactly, with any of a list", () => {
+    fc.assert(
+      fc.property(value, fc.uniqueArray(word, { minLength: 1 }), (aud, all) => {
+        const given: unknown[] = Array.isArray(aud) ? aud : [aud];
+        return passes(audience(all), { aud }) === given.some((one) => all.includes(one as string));
+      }),
+    );
+  });
+
+  it("of other claims equal one of several, of the same type", () => {
+    const allowed = fc.array(fc.oneof(word, fc.constantFrom(0, 1, true, false)), { minLength: 1 });
+    fc.assert(
+      fc.property(
+        value,
+        allowed,
+        (given, all) => passes(equalsOneOf("c", all), { c: given }) === (all as unknown[]).includes(given),
+      ),
+    );
+    expect(passes(equalsOneOf("c", [1]), { c: "1" })).to.equal(false);
+    expect(passes(equalsOneOf("c", [true]), { c: 1 })).to.equal(false);
+  });
+
+  it("of lists and space-separated strings include a member, whole", () => {
+    const scopes = fc.array(fc.constantFrom("read", "write", "reader", "READ", ""));
+    fc.assert(
+      fc.property(scopes, (list) => passes(includes("scope", "read"), { scope: list }) === list.includes("read")),
+    );
+    fc.assert(
+      fc.property(
+        scopes,
+        (list) => passes(includes("scope", "read"), { scope: list.join(" ") }) === list.includes("read"),
+      ),
+    );
+    for (const scope of [7, null, { read: true }, "read\twrite", "read,write", ["read write"]]) {
+      expect(passes(includes("scope", "read"), { scope }), JSON.stringify(scope)).to.equal(false);
+    }
+  });
+});
+
+describe("the header's typ", () => {
+  const takes = (rule: Rule, header: object): boolean => rule.test({}, at(0, header));
+
+  it("is taken in any case, a leading application/ dropped", () => {
+    const rule = headerType(["JWT", "application/at+jwt"], false);
+    for (const typ of ["JWT", "jwt", "application/JWT", "APPLICATION/jwt", "at+jwt", "application/AT+JWT"]) {
+      expect(takes(rule, { typ }), typ).to.equal(true);
+    }
+    for (const typ of ["", "J", "JWTS", " jwt", "application/", "application/application/jwt", "text/jwt", 7, null]) {
+      expect(takes(rule, { typ }), String(typ)).to.equal(false);
+    }
+  });
+
+  it("may be absent unless it is required", () => {
+    expect(takes(headerType(["JWT"], false), {})).to.equal(true);
+    expect(takes(headerType(["JWT"], true), {})).to.equal(false);
+    expect(takes(headerType(undefined, true), {})).to.equal(false);
+    expect(takes(headerType(undefined, true), { typ: "anything" })).to.equal(true);
+  });
+});
+
+describe("details", () => {
+  it("say what was seen, cut where it is long, and never throw", () => {
+    const rules = [
+      notExpired(),
+      notBefore(),
+      issuedInPast(),
+      lifetime(9),
+      issuer(["i"]),
+      audience(["a"]),
+      equalsOneOf("c", ["x"]),
+      includes("c", "x"),
+    ];
+    fc.assert(
+      fc.property(fc.jsonValue(), (value) => {
+        for (const rule of rules) {
+          const said =
+            rule.detail?.(
+              { exp: value, nbf: value, iat: value, iss: value, aud: value, c: value },
+              at(1_800_000_000),
+            ) ?? "";
+          if (said.length > 300) return false;
+        }
+        return true;
+      }),
+    );
+    fc.assert(fc.property(time, (exp) => (notExpired().detail?.({ exp }, at(1_800_000_000)) ?? "").endsWith(".")));
+  });
+});

@@ -1,0 +1,121 @@
+import { expect } from "chai";
+import { Secret } from "../../src/contract/secret.js";
+import { type CallContext, failure, type Outcome, type VerificationRequest } from "../../src/contract/verifier.js";
+import type { Instance, KnownDirectory } from "../../src/directory/directory.js";
+import { FactCache } from "../../src/verifier/facts.js";
+import { createVerifier, type Load } from "../../src/verifier/verify.js";
+import type { Lack, View } from "../../src/verifier/view.js";
+import { createClock, NOW } from "../support/clock.js";
+import { makeToken } from "../support/token.js";
+import { makeBench } from "../support/view.js";
+
+const bench = makeBench("verifier.yaml");
+const token = makeToken({ key: "p256", header: { alg: "ES256" }, claims: { exp: 1_800_003_600 } });
+const secretKey = new Secret("sk_live_whoever");
+const ASKED: VerificationRequest = {
+  realm: "instances",
+  token: new Secret(token),
+  credential: { kind: "instance", secretKey },
+  explain: false,
+};
+const CONTEXT: CallContext = { requestId: "a-test", address: "", deadline: Number.POSITIVE_INFINITY };
+
+/** A verifier whose directory knows the caller once it was loaded so many times. */
+function verifierThat({
+  knowsAfter,
+  load,
+}: {
+  knowsAfter: number;
+  load?: (round: number, lack: Lack) => ReturnType<Load>;
+}) {
+  const instance: Instance = { id: "i", appId: "a", keys: [] };
+  const clock = createClock();
+  const lacks: Lack[] = [];
+  const deadlines: number[] = [];
+  const directory: KnownDirectory = {
+    ...bench.directory,
+    instance: () => (lacks.length >= knowsAfter ? instance : undefined),
+  };
+  const view: View = { realms: bench.realms, directory, facts: new FactCache(0) };
+  const verifier = createVerifier(
+    () => view,
+    clock.now,
+    (lack, deadline) => {
+      lacks.push(lack);
+      deadlines.push(deadline);
+      return load?.(lacks.length, lack) ?? Promise.resolve(undefined);
+    },
+  );
+  return { verifier, clock, lacks, deadlines };
+}
+
+const kindOf = (outcome: Outcome): string => (outcome.kind === "failure" ? outcome.reason : outcome.kind);
+
+describe("verify", () => {
+  it("answers at once, without a promise, where nothing is lacking", () => {
+    const { verifier, lacks } = verifierThat({ knowsAfter: 0 });
+    const outcome = verifier.verify(ASKED, CONTEXT);
+    expect(outcome).not.to.be.an.instanceOf(Promise);
+    expect(outcome).to.have.property("kind", "verified");
+    expect(lacks).to.deep.equal([]);
+  });
+
+  for (const rounds of [1, 2, 3, 4]) {
+    it(`loads what is lacking and decides again: ${rounds} times`, async () => {
+      const { verifier, lacks, deadlines } = verifierThat({ knowsAfter: rounds });
+      expect(kindOf(await verifier.verify(ASKED, { ...CONTEXT, deadline: NOW + 1000 }))).to.equal("verified");
+      expect(lacks).to.deep.equal(Array.from({ length: rounds }, () => ({ kind: "instance", secretKey })));
+      expect(new Set(deadlines)).to.deep.equal(new Set([NOW + 1000]));
+    });
+  }
+
+  it("gives up after four rounds", async () => {
+    const { verifier, lacks } = verifierThat({ knowsAfter: 5 });
+    expect(await verifier.verify(ASKED, CONTEXT)).to.deep.equal(failure("NO_VERDICT"));
+    expect(lacks).to.have.length(4);
+  });
+
+  it("gives the failure of a load, and loads no more", async () => {
+    const load = (round: number) => Promise.resolve(round === 2 ? failure("DIRECTORY_UNAVAILABLE", 5000) : undefined);
+    const { verifier, lacks } = verifierThat({ knowsAfter: 4, load });
+    expect(await verifier.verify(ASKED, CONTEXT)).to.deep.equal(failure("DIRECTORY_UNAVAILABLE", 5000));
+    expect(lacks).to.have.length(2);
+  });
+
+  it("is too late at the deadline, even with everything at hand", async () => {
+    const { verifier, clock } = verifierThat({
+      knowsAfter: 1,
+      load: async () => {
+        clock.set(NOW + 1000);
+        return undefined;
+      },
+    });
+    expect(await verifier.verify(ASKED, { ...CONTEXT, deadline: NOW + 1000 })).to.deep.equal(failure("TIMED_OUT"));
+  });
+
+  it("looks at the clock anew in each round", async () => {
+    const { verifier, clock } = verifierThat({
+      knowsAfter: 1,
+      load: async () => {
+        clock.set(1_800_003_600_000);
+        return undefined;
+      },
+    });
+    const outcome = await verifier.verify(ASKED, CONTEXT);
+    expect(outcome).to.include({ kind: "rejected", reason: "TOKEN_EXPIRED" });
+  });
+
+  it("takes the view of the moment: one that changed while it waited", async () => {
+    const first = bench.view();
+    let view: View = { ...first, directory: { ...first.directory, instance: () => undefined } };
+    const verifier = createVerifier(
+      () => view,
+      () => NOW,
+      async () => {
+        view = { ...first, realms: new Map() };
+        return undefined;
+      },
+    );
+    expect(await verifier.verify(ASKED, CONTEXT)).to.deep.equal(failure("REALM_UNKNOWN"));
+  });
+});
