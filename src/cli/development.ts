@@ -132,7 +132,7 @@ export async function exampleRequests(
   requests.push({
     title: "gRPC, by reflection",
     command:
-      `npx @bufbuild/buf curl --protocol grpc --http2-prior-knowledge -d ${quote(JSON.stringify(overGrpc))} ` +
+      `npx buf curl --protocol grpc --http2-prior-knowledge -d ${quote(JSON.stringify(overGrpc))} ` +
       `http://${addresses["grpc"] ?? ""}/tokenverifier.v1.TokenVerifier/VerifyToken`,
   });
   return requests;

@@ -74,7 +74,7 @@ async function open(
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<{ readonly verifier: Verifier; close(): Promise<void> | void }> {
   if (config === undefined) {
-    const verifier = channelVerifier(address);
+    const verifier = connect(address);
     return { verifier, close: () => verifier.close() };
   }
   const core = await openCore(loadConfig(config, { env }), {
@@ -82,6 +82,14 @@ async function open(
     log: createLogger({ level: "silent", format: "json", calls: "none" }),
   });
   return { verifier: core.verifier, close: () => core.close() };
+}
+
+function connect(address: string): ReturnType<typeof channelVerifier> {
+  try {
+    return channelVerifier(address);
+  } catch {
+    throw new CommandError("--address must be host:port, dns:///name:port or unix:/path.", EXIT.usage);
+  }
 }
 
 function credentialOf({ secretKeyFile, clientId, clientSecretFile }: VerifyOptions): Credential | undefined {

@@ -2,10 +2,10 @@ import {
   Client,
   type ClientUnaryCall,
   credentials,
-  type CallOptions as GrpcCallOptions,
   Metadata,
   type MethodDefinition,
   type ServiceError,
+  status,
 } from "@grpc/grpc-js";
 import { failureFromStatus } from "../contract/status.js";
 import type { Failure } from "../contract/verifier.js";
@@ -65,42 +65,58 @@ export function openChannel(address: string, { connections = 1, waitForReady = f
     () => new Client(address, credentials.createInsecure(), GRPC_OPTIONS),
   );
   let turn = 0;
+  const next = (): Client => clients[turn++ % clients.length] as Client;
   return {
-    call: (method, request, { deadline, requestId, signal }) =>
-      new Promise((resolve, reject) => {
-        if (signal?.aborted) return reject(signal.reason);
-        const metadata = new Metadata({ waitForReady });
-        metadata.set("x-request-id", requestId);
-        const cancel = (): void => call?.cancel();
-        const answered = (error: ServiceError | null, response?: Parameters<typeof resolve>[0]): void => {
-          signal?.removeEventListener("abort", cancel);
-          if (error === null && response !== undefined) resolve(response);
-          else if (signal?.aborted) reject(signal.reason);
-          else resolve(failureFromStatus(error ?? {}));
-        };
-        let call: ClientUnaryCall | undefined;
-        try {
-          const client = clients[turn++ % clients.length] as Client;
-          const options: GrpcCallOptions = { deadline };
-          const { path, requestSerialize, responseDeserialize } = method;
-          call = client.makeUnaryRequest(
-            path,
-            requestSerialize,
-            responseDeserialize,
-            request,
-            metadata,
-            options,
-            answered,
-          );
-          signal?.addEventListener("abort", cancel, { once: true });
-        } catch {
-          // grpc-js throws where the channel was closed.
-          resolve(failureFromStatus({ code: 14 }));
-        }
-        return undefined;
-      }),
+    async call(method, request, { deadline, requestId, signal }) {
+      signal?.throwIfAborted();
+      const metadata = new Metadata({ waitForReady });
+      metadata.set("x-request-id", requestId);
+      const { answer, error } = await unary(next(), method, request, metadata, deadline, signal);
+      if (answer !== undefined) return answer;
+      signal?.throwIfAborted();
+      return failureFromStatus(error);
+    },
     close: () => {
       for (const client of clients) client.close();
     },
   };
+}
+
+interface Ended<Response> {
+  readonly answer?: Response | undefined;
+  readonly error: Partial<ServiceError>;
+}
+
+function unary<Request, Response>(
+  client: Client,
+  { path, requestSerialize, responseDeserialize }: MethodDefinition<Request, Response>,
+  request: Request,
+  metadata: Metadata,
+  deadline: number,
+  signal: AbortSignal | undefined,
+): Promise<Ended<Response>> {
+  return new Promise((resolve) => {
+    const cancel = (): void => call.cancel();
+    const ended = (error: ServiceError | null, answer?: Response): void => {
+      signal?.removeEventListener("abort", cancel);
+      resolve({ answer, error: error ?? {} });
+    };
+    let call: ClientUnaryCall;
+    try {
+      call = client.makeUnaryRequest(
+        path,
+        requestSerialize,
+        responseDeserialize,
+        request,
+        metadata,
+        { deadline },
+        ended,
+      );
+    } catch {
+      // grpc-js throws where the channel was closed.
+      resolve({ error: { code: status.UNAVAILABLE } });
+      return;
+    }
+    signal?.addEventListener("abort", cancel, { once: true });
+  });
 }

@@ -6,7 +6,7 @@ import type { Failure } from "./verifier.js";
 import { durationFromMillis, millisFromDuration } from "./wire.js";
 
 /** The `domain` of every ErrorInfo of this service. */
-export const ERROR_DOMAIN = "tokenverifier.v1";
+const ERROR_DOMAIN = "tokenverifier.v1";
 
 const DETAILS_KEY = "grpc-status-details-bin";
 const TYPE = {

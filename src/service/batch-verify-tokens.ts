@@ -6,27 +6,33 @@ import type { Environment } from "./asking.js";
 import { refusal, verifyBatch } from "./batch.js";
 import { Call } from "./call.js";
 
+type Respond = (...of: Parameters<handleUnaryCall<BatchVerifyTokensRequest, Buffer>>) => Promise<void>;
+
 const RPC = "BatchVerifyTokens";
 
 /** Handles BatchVerifyTokens. */
 export function batchVerifyTokensHandler(env: Environment): handleUnaryCall<BatchVerifyTokensRequest, Buffer> {
   const { clock, limits, observer } = env;
-  return async (grpcCall, callback) => {
-    const started = clock();
-    const call = new Call(grpcCall, started + limits.request);
-    const { requests } = grpcCall.request;
+
+  async function answer(messages: BatchVerifyTokensRequest["requests"], call: Call, started: number) {
     try {
-      const refused = refusal(requests, limits);
-      if (refused !== undefined) {
-        callback(call.status(failure(refused)));
-        observer.refused(RPC, call, refused);
-        return;
-      }
-      const answer = encodeBatch(await verifyBatch(env, RPC, requests, call, started));
-      if (!call.cancelled) callback(null, answer, call.trailer());
+      const refused = refusal(messages, limits);
+      if (refused === undefined) return encodeBatch(await verifyBatch(env, RPC, messages, call, started));
+      observer.refused(RPC, call, refused);
+      return failure(refused);
     } catch (error) {
       observer.fault(RPC, call, error);
-      if (!call.cancelled) callback(call.status(failure("INTERNAL")));
+      return failure("INTERNAL");
     }
+  }
+
+  const respond: Respond = async (grpcCall, callback) => {
+    const started = clock();
+    const call = new Call(grpcCall, started + limits.request);
+    const answered = await answer(grpcCall.request.requests, call, started);
+    if (call.cancelled) return;
+    if (Buffer.isBuffer(answered)) callback(null, answered, call.trailer());
+    else callback(call.status(answered));
   };
+  return (grpcCall, callback) => void respond(grpcCall, callback);
 }

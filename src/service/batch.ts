@@ -73,7 +73,7 @@ export async function verifyBatch(
   started: number,
 ): Promise<Outcome[]> {
   const { clock, observer } = env;
-  const outcomes = new Array<Outcome | undefined>(messages.length);
+  const outcomes = Array.from<undefined, Outcome | undefined>({ length: messages.length }, () => undefined);
   const settle = ({ request: { realm }, places }: Question, outcome: Outcome): void => {
     const [first = 0] = places;
     if (outcomes[first] !== undefined) return;

@@ -1,4 +1,5 @@
 import { Metadata, type ServerUnaryCall } from "@grpc/grpc-js";
+import { addressReader } from "../contract/address.js";
 import { acceptRequestId } from "../contract/request-id.js";
 import { type FailureStatus, failureToStatus } from "../contract/status.js";
 import { type CallContext, type Failure, failure } from "../contract/verifier.js";
@@ -56,9 +57,9 @@ export class Call implements CallContext {
 /** What ends every call that a server which shuts down will not answer. */
 export const SHUTTING_DOWN = failure("SHUTTING_DOWN");
 
+const addressOf = addressReader([]);
+
 /** The address in grpc-js's name of a peer: without the port, IPv4 as IPv4; empty for a socket file. */
 export function peerAddress(peer: string): string {
-  if (peer === "unknown") return "";
-  const address = peer.slice(0, peer.lastIndexOf(":"));
-  return address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
+  return peer === "unknown" ? "" : addressOf(peer.slice(0, peer.lastIndexOf(":")), undefined);
 }

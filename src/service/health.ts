@@ -1,4 +1,4 @@
-import type { Server, ServerWritableStream, UntypedServiceImplementation } from "@grpc/grpc-js";
+import type { Server, ServerWritableStream } from "@grpc/grpc-js";
 import { HealthImplementation, type ServingStatus } from "grpc-health-check";
 import { failureToStatus } from "../contract/status.js";
 import { SHUTTING_DOWN } from "./call.js";
@@ -29,7 +29,7 @@ export function addHealth(server: Server, openCalls: OpenCalls): (serving: boole
         call.on("cancelled", forget);
         (watch as (call: WatchCall) => void)(call);
       };
-      server.addService(definition, { ...others, watch: endingWatch } as UntypedServiceImplementation);
+      server.addService(definition, { ...others, watch: endingWatch });
     },
   });
   return (serving) => {

@@ -6,10 +6,7 @@ import { type Descriptors, readDescriptors } from "./descriptors.js";
 import type { OpenCalls } from "./open-calls.js";
 
 /** The service's full names: the two versions are alike but for the package. */
-export const REFLECTION_SERVICE_NAMES = [
-  "grpc.reflection.v1.ServerReflection",
-  "grpc.reflection.v1alpha.ServerReflection",
-];
+const REFLECTION_SERVICE_NAMES = ["grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"];
 
 // The messages of grpc/reflection/v1/reflection.proto, as far as they are looked at.
 interface Request extends Message {
@@ -80,7 +77,7 @@ export function addReflection(server: Server, services: readonly string[], openC
         validHost: request.host,
         originalRequest: request,
         messageResponse: answer(request, descriptors, listed),
-      } as Record<string, unknown>);
+      });
     server.addService(
       {
         serverReflectionInfo: {

@@ -1,10 +1,10 @@
-import type net from "node:net";
+import net from "node:net";
+import { listen } from "../contract/listen.js";
 import type { Verification } from "./asking.js";
 import { batchVerifyTokensHandler } from "./batch-verify-tokens.js";
 import { SERVICE_DEFINITION, SERVICE_NAME } from "./definition.js";
 import { addHealth, HEALTH_SERVICE_NAME } from "./health.js";
 import type { ServiceLimits } from "./limits.js";
-import { listen } from "./listener.js";
 import { harmless } from "./observer.js";
 import { OpenCalls } from "./open-calls.js";
 import { addReflection } from "./reflection.js";
@@ -81,13 +81,15 @@ export function createServer({ limits, verification }: ServerOptions): ServiceSe
 
   return {
     async listen(address) {
-      const listener = await listen(address, (socket) => {
+      // grpc-js is handed the connections and listens at nothing itself: it hides the system's error and prints it.
+      const listener = net.createServer({ noDelay: true }, (socket) => {
         sockets.add(socket);
         socket.once("close", () => sockets.delete(socket));
         injector.injectConnection(socket);
       });
-      listeners.push(listener.server);
-      return listener.address;
+      const bound = await listen(listener, address);
+      listeners.push(listener);
+      return bound;
     },
     setServing,
     close: (timeout) => (closed ??= close(timeout)),

@@ -283,7 +283,7 @@ describe("the command line", () => {
         const { code, stdout, stderr } = await run(args, emptyFolder());
         expect({ code, stderr }).to.deep.equal({ code: 0, stderr: "" });
         expect(stdout).to.match(/^Usage: token-verifier /);
-        for (const line of stdout.split("\n")) expect(line.length, line).to.be.below(101);
+        for (const line of stdout.split("\n")) expect(line.length, line).to.be.below(121);
       }
       expect((await run(["--version"], emptyFolder())).stdout).to.match(/^\d+\.\d+\.\d+\n$/);
     });

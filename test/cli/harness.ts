@@ -3,7 +3,9 @@ import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
+import { run as runCommand } from "../../src/cli/program.js";
 import { keyOf, secretOf } from "../support/keys.js";
 
 // The command line as a user has it: child processes in folders of their own.
@@ -165,9 +167,37 @@ export function start(args: readonly string[], cwd: string, stdin?: string): Pro
   return new Process(process.execPath, ["--import", TSX, MAIN, ...args], cwd, stdin);
 }
 
-/** Runs the command to its end. */
-export function run(args: readonly string[], cwd: string, stdin?: string): Promise<Ended> {
-  return start(args, cwd, stdin).ended;
+let before: Promise<unknown> = Promise.resolve();
+
+/** Runs the command to its end, in this process: one after the other, for they share its folder and its output. */
+export function run(args: readonly string[], cwd: string, stdin = ""): Promise<Ended> {
+  const ending = before.then(() => runHere(args, cwd, stdin));
+  before = ending.catch(() => {});
+  return ending;
+}
+
+async function runHere(args: readonly string[], cwd: string, stdin: string): Promise<Ended> {
+  const said = { stdout: "", stderr: "" };
+  const outputs = ["stdout", "stderr"] as const;
+  const writes = outputs.map((name) => process[name].write);
+  const [folder, exitCode] = [process.cwd(), process.exitCode];
+  process.chdir(cwd);
+  process.exitCode = undefined;
+  for (const name of outputs) {
+    process[name].write = (text: string | Uint8Array) => {
+      said[name] += String(text);
+      return true;
+    };
+  }
+  try {
+    const world = { env: {}, stdin: Readable.from([stdin]), clock: Date.now };
+    await runCommand(["node", "token-verifier", ...args], world);
+    return { code: Number(process.exitCode ?? 0), signal: null, ...said };
+  } finally {
+    for (const [at, name] of outputs.entries()) process[name].write = writes[at] as typeof process.stdout.write;
+    process.chdir(folder);
+    process.exitCode = exitCode;
+  }
 }
 
 /** Runs a line of a shell to its end, as a user would paste it. */

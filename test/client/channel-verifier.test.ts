@@ -16,7 +16,9 @@ describe("channelVerifier", () => {
     opened.push(verifier);
     return verifier;
   };
-  after(() => opened.forEach((verifier) => verifier.close()));
+  after(() => {
+    for (const verifier of opened) verifier.close();
+  });
 
   const outcomes: Outcome[] = [VERIFIED, REJECTED, ...FAILURE_REASONS.map((reason) => failure(reason))];
   for (const outcome of outcomes) {

@@ -15,12 +15,14 @@ const open: typeof connect = (...args) => {
   clients.push(client);
   return client;
 };
-after(() => clients.forEach((client) => client.close()));
+after(() => {
+  for (const client of clients) client.close();
+});
 
 const thrownBy = (call: Promise<unknown>): Promise<any> =>
   call.then(
     () => expect.fail("did not throw"),
-    (error) => error,
+    (error: unknown) => error,
   );
 
 /** A port that nobody listens at. */

@@ -95,7 +95,7 @@ describe("listening", () => {
       .listen(address)
       .then(
         () => undefined,
-        (thrown) => thrown,
+        (thrown: unknown) => thrown,
       );
     expect(error).to.include({ code: "EADDRINUSE", syscall: "listen" });
     await server.close(100);
@@ -117,16 +117,16 @@ describe("listening", () => {
         .listen(address)
         .then(
           () => undefined,
-          (thrown) => thrown,
+          (thrown: unknown) => thrown,
         );
       expect(error).to.be.instanceOf(RangeError);
-      expect(error.message).to.include("use host:port, [v6]:port or unix:/path");
+      expect((error as Error).message).to.include("use host:port, [v6]:port or unix:/path");
     });
   }
 
   it("opens several ports, IPv6 among them", async function () {
     const { server, asked } = await start(() => VERIFIED);
-    const v6 = await server.listen("[::1]:0").catch((error) => error);
+    const v6 = await server.listen("[::1]:0").catch((error: unknown) => error as Error);
     if (v6 instanceof Error) return this.skip();
     const client = testClient(v6);
     await client.call("VerifyToken", { token: "t" });
@@ -143,7 +143,7 @@ describe("listening", () => {
     const second = createServer({ limits: LIMITS });
     const error = await second.listen(`unix:${path}`).then(
       () => undefined,
-      (thrown) => thrown,
+      (thrown: unknown) => thrown,
     );
     expect(error).to.include({ code: "EADDRINUSE" });
     await server.close(1000);

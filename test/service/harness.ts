@@ -108,7 +108,6 @@ const loaded = grpc.loadPackageDefinition(PROTO) as unknown as {
 };
 
 export interface Answered {
-  // biome-ignore lint/suspicious/noExplicitAny: what proto-loader decodes has no types
   readonly value: any;
   readonly trailer: Metadata;
 }
@@ -116,7 +115,6 @@ export interface Answered {
 type Unary = "VerifyToken" | "BatchVerifyTokens";
 
 export interface TestClient {
-  // biome-ignore lint/suspicious/noExplicitAny: proto-loader makes its methods at run time
   readonly raw: Client & Record<string, any>;
   call(
     method: Unary,
@@ -124,7 +122,6 @@ export interface TestClient {
     metadata?: Record<string, string>,
     options?: grpc.CallOptions,
   ): Promise<Answered>;
-  // biome-ignore lint/suspicious/noExplicitAny: as above
   stream(metadata?: Record<string, string>): grpc.ClientDuplexStream<object, any>;
 }
 
@@ -168,7 +165,7 @@ export function testClient(address: string): TestClient {
 export async function failing(call: Promise<unknown>): Promise<ServiceError> {
   const answer = await call.then(
     (value) => ({ value }),
-    (error: ServiceError) => error,
+    (error: unknown) => error as ServiceError,
   );
   if ("value" in answer) throw new Error(`did not fail: ${JSON.stringify(answer.value)}`);
   return answer;

@@ -36,7 +36,7 @@ describe("what is no proper call", () => {
   const INTERNAL = String(status.INTERNAL);
   const undecodable: Record<string, number[]> = {
     "a field cut short": [0x0a, 5, 0x72],
-    "an endless varint": [0x0a, ...new Array(11).fill(0xff)],
+    "an endless varint": [0x0a, ...Buffer.alloc(11, 0xff)],
     "a group that is not closed": [0x0b],
     "invalid UTF-8 in the realm": [0x0a, 2, 0xc3, 0x28],
     "an overlong encoding in the token": [0x12, 2, 0xc0, 0xae],

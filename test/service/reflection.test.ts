@@ -59,7 +59,7 @@ describe("reflection", () => {
         ) as any;
         const client = new tokenverifier.v1.TokenVerifier(address, grpc.credentials.createInsecure());
         const verdict = await new Promise<any>((resolve, reject) =>
-          client.verifyToken({ token: "t" }, (error: unknown, value: unknown) =>
+          client.verifyToken({ token: "t" }, (error: Error | null, value: unknown) =>
             error ? reject(error) : resolve(value),
           ),
         );
@@ -171,7 +171,10 @@ describe("reflection", () => {
           .to.include("tokenverifier.v1.TokenVerifier/StreamVerifyTokens")
           .and.include("grpc.health.v1.Health/Check");
         const { stdout: answer } = await curl(
-          ...["--reflect-protocol", protocol, "-d", '{"realm":"r","token":"t"}'],
+          "--reflect-protocol",
+          protocol,
+          "-d",
+          '{"realm":"r","token":"t"}',
           `http://${address}/tokenverifier.v1.TokenVerifier/VerifyToken`,
         );
         expect(JSON.parse(answer).verified.token).to.include({ subject: "jane", expiresAt: "2030-03-17T17:46:40Z" });
