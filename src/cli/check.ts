@@ -52,7 +52,8 @@ function warningsOf({ grpc, http, admin, realms, faces }: Config): string[] {
   }
   for (const { realm, vendor } of realms) {
     const served = faces.some((face) => face.realm === realm.name);
-    if (grpc === undefined && !served) warnings.push(`realms.${realm.name}: nobody can ask it: grpc is absent and no face serves it`);
+    if (grpc === undefined && !served)
+      warnings.push(`realms.${realm.name}: nobody can ask it: grpc is absent and no face serves it`);
     if (vendor !== undefined && http !== undefined && !served) {
       warnings.push(`realms.${realm.name}: its face is not shown: name it under http.faces.${vendor.name}`);
     }
@@ -68,10 +69,27 @@ export function formatReport(report: CheckReport): string {
   for (const { name, preset, algorithms, callers, keys, setAside } of report.realms) {
     lines.push(`realm ${name}: ${preset ?? "no preset"}, ${algorithms.join(", ")}, callers: ${callers}`);
     if (keys.length === 0) lines.push("  keys: each instance's own");
-    for (const { algorithm, kid, label } of keys) lines.push(`  key ${algorithm} ${kid === null ? "without kid" : `kid ${kid}`}, ${label}`);
+    for (const { algorithm, kid, label } of keys)
+      lines.push(`  key ${algorithm} ${kid === null ? "without kid" : `kid ${kid}`}, ${label}`);
     for (const what of setAside) lines.push(`  set aside: ${what}`);
   }
   for (const { path, realm } of report.faces) lines.push(`face ${path}: realm ${realm}`);
   for (const warning of report.warnings) lines.push(`warning: ${warning}`);
   return lines.join("\n");
+}
+
+/** What is in a gateway's configuration, for people's eyes. */
+export function formatGatewayReport(report: {
+  readonly file: string;
+  readonly upstream: string;
+  readonly http: string;
+  readonly faces: CheckReport["faces"];
+}): string {
+  return [
+    `${report.file} is good.`,
+    "",
+    `http     ${report.http}`,
+    `upstream ${report.upstream}`,
+    ...report.faces.map(({ path, realm }) => `face ${path}: realm ${realm}`),
+  ].join("\n");
 }

@@ -43,7 +43,11 @@ export async function openCore(config: Config, { clock, log }: CoreContext): Pro
     facts: new FactCache(config.cache.facts),
   };
   return {
-    verifier: limitFailures(createVerifier(() => view, clock, loader(store?.known, log)), config.failures, clock),
+    verifier: limitFailures(
+      createVerifier(() => view, clock, loader(store?.known, log)),
+      config.failures,
+      clock,
+    ),
     close: async () => store?.close(),
   };
 }
@@ -64,7 +68,10 @@ async function openStore(config: Config, { clock, log }: CoreContext): Promise<S
     await known.follow();
     const follower = startFollower({
       follow: () => known.follow(),
-      onFailure: (error) => log.warn({ err: error }, "directory cannot be read"),
+      onFailure: (err) => {
+        if (known.isFresh(clock())) log.warn({ err }, "directory cannot be read");
+        else log.error({ err }, "directory cannot be read: no verdicts are given");
+      },
       onRecovery: (failures) => log.info({ failures }, "directory can be read again"),
     });
     return {
@@ -83,8 +90,8 @@ async function openStore(config: Config, { clock, log }: CoreContext): Promise<S
 async function seed(directory: Directory, file: string | undefined, log: Logger): Promise<void> {
   if (file === undefined) return;
   // Not even read where it is of no use: a seed that was broken since must not keep the service from starting.
-  const entries = (await directory.isEmpty()) ? readSeedFile(file) : [];
-  if (entries.length > 0 && (await loadSeed(directory, entries, "seed"))) {
+  const entries = (await directory.isEmpty()) ? readSeedFile(file) : undefined;
+  if (entries !== undefined && (await loadSeed(directory, entries, "seed"))) {
     log.info({ file, entries: entries.length }, "directory seed loaded");
   } else {
     log.info({ file }, "directory seed ignored: the store holds a directory already, or the seed nothing");

@@ -1,42 +1,59 @@
-import { generateKeyPairSync, randomBytes, randomUUID } from "node:crypto";
+import { generateKeyPairSync, type KeyPairKeyObjectResult, randomBytes, randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { z } from "zod";
+import type { Config } from "../config/load.js";
+import type { Algorithm } from "../jws/algorithms.js";
 import { VENDORS } from "../vendors/index.js";
 import type { Vendor } from "../vendors/vendor.js";
-import type { Config } from "../config/load.js";
+import { CommandError } from "./errors.js";
 import { PLACEHOLDERS, seedValues } from "./example-values.js";
 import { mint } from "./mint.js";
 
 // The newcomer's path: what `serve` makes for itself when nobody gave it a configuration.
 
-/** Development keys, by the first letters of their algorithm: what is made, and in which files. */
-const KEY_KINDS: Readonly<Record<string, { readonly entry: (name: string) => string; readonly files: (name: string) => Files }>> = {
-  HS: {
-    entry: (name) => `{ secretFile: ./${name}.key }`,
-    files: (name) => ({ [`${name}.key`]: `${randomBytes(64).toString("hex")}\n` }),
-  },
-  RS: {
-    entry: (name) => `{ pemFile: ./${name}.pem }`,
-    files: (name) => {
-      const { publicKey, privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
-      return {
-        [`${name}.pem`]: publicKey.export({ type: "spki", format: "pem" }).toString(),
-        [`${name}.private.pem`]: privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
-      };
-    },
-  },
-};
-
 type Files = Readonly<Record<string, string>>;
 
-/** A vendor's policy with nothing configured. */
-const defaultPolicy = (vendor: Vendor) => vendor.policy(z.object(vendor.policySettings).parse({}));
-
-const keyKind = (vendor: Vendor) => {
-  const { keysOf, algorithms } = defaultPolicy(vendor);
-  return keysOf === "realm" ? KEY_KINDS[algorithms[0]?.slice(0, 2) ?? ""] : undefined;
+/** Key pairs for development, by the algorithms that they are for. */
+const KEY_PAIRS: Readonly<Partial<Record<Algorithm, () => KeyPairKeyObjectResult>>> = {
+  RS256: rsaPair,
+  RS384: rsaPair,
+  RS512: rsaPair,
+  PS256: rsaPair,
+  PS384: rsaPair,
+  PS512: rsaPair,
+  ES256: () => generateKeyPairSync("ec", { namedCurve: "P-256" }),
+  ES384: () => generateKeyPairSync("ec", { namedCurve: "P-384" }),
+  ES512: () => generateKeyPairSync("ec", { namedCurve: "P-521" }),
+  EdDSA: () => generateKeyPairSync("ed25519"),
 };
+
+function rsaPair(): KeyPairKeyObjectResult {
+  return generateKeyPairSync("rsa", { modulusLength: 2048 });
+}
+
+/** What the realm of a vendor's preset has for keys, and the files that hold them; nothing where instances bring theirs. */
+function developmentKeys({
+  name,
+  keysOf,
+  algorithms,
+}: Vendor): { readonly entry: string; readonly files: () => Files } | undefined {
+  if (keysOf === "instance") return undefined;
+  const pair = algorithms[0] && KEY_PAIRS[algorithms[0]];
+  if (pair === undefined) {
+    return {
+      entry: `{ secretFile: ./${name}.key }`,
+      files: () => ({ [`${name}.key`]: `${randomBytes(64).toString("hex")}\n` }),
+    };
+  }
+  const files = (): Files => {
+    const { publicKey, privateKey } = pair();
+    return {
+      [`${name}.pem`]: publicKey.export({ type: "spki", format: "pem" }).toString(),
+      [`${name}.private.pem`]: privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
+    };
+  };
+  return { entry: `{ pemFile: ./${name}.pem }`, files };
+}
 
 const configYaml = (): string => `# Made by \`token-verifier serve\` for development, with keys made on this machine.
 # docs/configuration.md explains every key.
@@ -51,13 +68,13 @@ realms:
 ${VENDORS.map(realmYaml).join("")}`;
 
 function realmYaml(vendor: Vendor): string {
-  const { name } = vendor;
-  const keys = keyKind(vendor);
+  const { name, callers } = vendor;
+  const keys = developmentKeys(vendor);
   const lines = [
     `  ${name}:`,
     `    preset: ${name}`,
-    ...(keys === undefined ? [] : [`    keys: [${keys.entry(name)}]`]),
-    `    explain: ${defaultPolicy(vendor).callers}`,
+    ...(keys === undefined ? [] : [`    keys: [${keys.entry}]`]),
+    `    explain: ${callers}`,
   ];
   return `${lines.join("\n")}\n`;
 }
@@ -88,7 +105,7 @@ export function prepareDevelopment(folder: string): { readonly file: string; rea
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const groups: readonly Files[] = [
     { "master.key": `${randomBytes(32).toString("base64")}\n` },
-    ...VENDORS.map((vendor) => keyKind(vendor)?.files(vendor.name) ?? {}),
+    ...VENDORS.map((vendor) => developmentKeys(vendor)?.files() ?? {}),
     { "directory.yaml": directoryYaml() },
     // Last: a folder with a configuration in it is whole.
     { [DEVELOPMENT_FILE]: configYaml() },
@@ -107,7 +124,12 @@ export interface ExampleRequest {
   readonly command: string;
 }
 
-/** One request for each face and one over gRPC, with tokens that are good for an hour. @param now milliseconds since 1970 */
+/**
+ * One request for each face and one over gRPC, with tokens that are good for an hour. A realm for which no token can be
+ * made is left out.
+ *
+ * @param now milliseconds since 1970
+ */
 export async function exampleRequests(
   config: Config,
   addresses: Readonly<Record<string, string>>,
@@ -115,26 +137,37 @@ export async function exampleRequests(
 ): Promise<ExampleRequest[]> {
   const values = { ...(seedValues(config.directory) ?? PLACEHOLDERS), now: Math.floor(now / 1000) };
   const requests: ExampleRequest[] = [];
-  let overGrpc: { realm: string; token: string } | undefined;
+  const tokens = new Map<string, string>();
+  for (const { realm } of config.realms) {
+    try {
+      tokens.set(realm.name, await mint(config, { realm: realm.name, claim: [], expires: "1h" }, now));
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error;
+    }
+  }
   for (const { realm, path } of config.faces) {
     const vendor = config.realms.find((one) => one.realm.name === realm)?.vendor;
-    if (vendor === undefined) continue;
-    const token = await mint(config, { realm, claim: [], expires: "1h" }, now);
+    const token = tokens.get(realm);
+    if (vendor === undefined || token === undefined || addresses["http"] === undefined) continue;
     const { headers, body } = vendor.example.request(token, values);
     const args = Object.entries(headers).map(([name, value]) => `-H ${quote(`${name}: ${value}`)}`);
     if (body !== undefined) args.push(`-d ${quote(body)}`);
     requests.push({
       title: `${vendor.name}: the vendor's endpoint`,
-      command: `curl -i -X POST http://${addresses["http"] ?? ""}${path} ${args.join(" ")}`,
+      command: `curl -i -X POST http://${addresses["http"]}${path} ${args.join(" ")}`,
     });
-    overGrpc ??= { realm, token };
   }
-  requests.push({
-    title: "gRPC, by reflection",
-    command:
-      `npx buf curl --protocol grpc --http2-prior-knowledge -d ${quote(JSON.stringify(overGrpc))} ` +
-      `http://${addresses["grpc"] ?? ""}/tokenverifier.v1.TokenVerifier/VerifyToken`,
-  });
+  const open = config.realms.find(({ realm }) => realm.policy.callers === "anyone" && tokens.has(realm.name))?.realm
+    .name;
+  if (open !== undefined && addresses["grpc"] !== undefined) {
+    const data = JSON.stringify({ realm: open, token: tokens.get(open) });
+    requests.push({
+      title: "gRPC, by reflection",
+      command:
+        `npx buf curl --protocol grpc --http2-prior-knowledge -d ${quote(data)} ` +
+        `http://${addresses["grpc"]}/tokenverifier.v1.TokenVerifier/VerifyToken`,
+    });
+  }
   return requests;
 }
 

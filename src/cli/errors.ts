@@ -34,11 +34,24 @@ export function endOf(error: unknown): { readonly message: string; readonly exit
   }
   const { code, syscall, address, port } = error as NodeJS.ErrnoException & { address?: string; port?: number };
   if (syscall === "listen") return { message: listenMessage(code, address, port), exitCode: EXIT.unavailable };
-  return { message: error instanceof Error ? (error.stack ?? error.message) : String(error), exitCode: EXIT.unavailable };
+  if (syscall === "getaddrinfo") {
+    const { hostname } = error as { hostname?: string };
+    return {
+      message: `The host ${hostname ?? ""} cannot be found (${code ?? ""}): give another in the configuration.`,
+      exitCode: EXIT.usage,
+    };
+  }
+  // The system's own words name the file and what was tried.
+  if (code !== undefined && syscall !== undefined)
+    return { message: (error as Error).message, exitCode: EXIT.unavailable };
+  return {
+    message: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    exitCode: EXIT.unavailable,
+  };
 }
 
 function listenMessage(code: string | undefined, address: string | undefined, port: number | undefined): string {
-  const where = port === undefined ? (address ?? "the address") : `${address ?? ""}:${port}`;
+  const where = port === undefined || port < 0 ? `unix:${address ?? ""}` : `${address ?? ""}:${port}`;
   const why: Record<string, string> = {
     EADDRINUSE: "another process listens there: stop it, or give another address in the configuration",
     EACCES: "this user may not listen there: give a port above 1023, or a folder that may be written",

@@ -26,7 +26,11 @@ export function seedValues(file: string | undefined): Omit<ExampleValues, "now">
   const client = entries.find((entry) => entry.kind === "putClient");
   return {
     ...PLACEHOLDERS,
-    ...(instance && { instanceId: instance.id, appId: instance.appId, secretKey: instance.secretKeys[0]?.reveal() ?? "" }),
+    ...(instance && {
+      instanceId: instance.id,
+      appId: instance.appId,
+      secretKey: instance.secretKeys[0]?.reveal() ?? "",
+    }),
     ...(user?.kind === "putUser" && { userId: user.id }),
     ...(client && { clientId: client.clientId, clientSecret: client.clientSecret.reveal() }),
   };

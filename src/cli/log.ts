@@ -1,21 +1,33 @@
-import { pino, type DestinationStream, type Logger } from "pino";
+import { status } from "@grpc/grpc-js";
+import { type DestinationStream, type Logger, pino } from "pino";
 import pretty from "pino-pretty";
 import type { Config } from "../config/load.js";
 import { FAILURES } from "../contract/failures.js";
 import type { Clock, Outcome } from "../contract/verifier.js";
-import { status } from "@grpc/grpc-js";
 
 /** How the service logs: the configuration's `log`. */
 export type LogSettings = Config["log"];
 
 /** The log: one line for each event, JSON or for people's eyes; constant messages, values as fields. */
 export function createLogger({ level, format }: LogSettings, destination?: DestinationStream): Logger {
-  const stream =
-    destination ??
-    (format === "pretty"
-      ? pretty({ sync: true, ignore: "pid,hostname", translateTime: "SYS:HH:MM:ss.l" })
-      : pino.destination({ fd: 1, sync: true }));
-  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, stream);
+  const stream = destination ?? standardOutput();
+  const written =
+    format === "pretty" && destination === undefined
+      ? pretty({ destination: stream, ignore: "pid,hostname", translateTime: "SYS:HH:MM:ss.l" })
+      : stream;
+  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, written);
+}
+
+/** Standard output for a log. A full disk or a closed pipe loses lines and never the service; standard error says so, once. */
+function standardOutput(): DestinationStream {
+  const stream = pino.destination({ fd: 1, sync: true });
+  let told = false;
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (told) return;
+    told = true;
+    process.stderr.write(`Log lines are lost: standard output cannot be written (${error.code ?? error.message}).\n`);
+  });
+  return stream;
 }
 
 /** A finished call, as its log line tells it. */
@@ -50,7 +62,7 @@ export function callLogger(log: Logger, calls: LogSettings["calls"], clock: Cloc
   return (call) => {
     const { outcome } = call;
     const kind = kindOf(outcome);
-    if (kind !== "fault" && (calls === "none" || (calls === "rejected" && kind === "verified"))) return;
+    if (kind !== "fault" && (calls === "none" || (calls === "rejected" && UNREMARKABLE.has(kind)))) return;
     if (kind === "rejected" || kind === "refused") {
       const now = Math.floor(clock() / 1000);
       if (now !== second) {
@@ -68,11 +80,15 @@ export function callLogger(log: Logger, calls: LogSettings["calls"], clock: Cloc
   };
 }
 
-type Kind = "verified" | "rejected" | "refused" | "fault";
+/** `probe`: a gateway asked who is calling, with an empty token, and the caller is good. */
+type Kind = "verified" | "probe" | "rejected" | "refused" | "fault";
+
+const UNREMARKABLE: ReadonlySet<Kind> = new Set(["verified", "probe"]);
 
 function kindOf(outcome: Outcome | undefined): Kind {
   if (outcome === undefined) return "refused";
   if (outcome.kind !== "failure") return outcome.kind;
+  if (outcome.reason === "TOKEN_EMPTY") return "probe";
   return SERVER_CODES.has(FAILURES[outcome.reason].code) ? "fault" : "refused";
 }
 
@@ -88,7 +104,11 @@ function fieldsOf(call: CallLine): Record<string, unknown> {
       : outcome.kind === "verified"
         ? { outcome: "verified", ...(outcome.token.keyId !== "" && { kid: outcome.token.keyId }) }
         : outcome.kind === "rejected"
-          ? { outcome: "rejected", reason: outcome.reason ?? "UNKNOWN", ...(outcome.claim !== "" && { claim: outcome.claim }) }
+          ? {
+              outcome: "rejected",
+              reason: outcome.reason ?? "UNKNOWN",
+              ...(outcome.claim !== "" && { claim: outcome.claim }),
+            }
           : { outcome: "failed", reason: outcome.reason };
   return {
     requestId,

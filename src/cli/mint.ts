@@ -22,9 +22,9 @@ async function sign(claims: Readonly<Record<string, unknown>>, { key, algorithm,
   return new CompactSign(bytes).setProtectedHeader(header).sign(key);
 }
 
-/** The private key that by custom lies beside a public one: `name.private.pem` for `name.pem`; undefined where there is none. */
-function privateKeyBeside(pemFile: string): KeyObject | undefined {
-  const file = pemFile.replace(/(\.pem)?$/, ".private.pem");
+/** The private key that by custom lies beside a public one: `name.private.pem` for `name.pem` or `name.json`; undefined where there is none. */
+function privateKeyBeside(publicFile: string): KeyObject | undefined {
+  const file = publicFile.replace(/(\.[a-z]+)?$/, ".private.pem");
   return existsSync(file) ? createPrivateKey(readFileSync(file, "utf8")) : undefined;
 }
 
@@ -58,7 +58,7 @@ export async function mint(config: Config, options: MintOptions, now: number): P
   if (life === undefined) throw new CommandError("--expires must be a duration such as 10m or 1h.", EXIT.usage);
   const values = { ...(seedValues(config.directory) ?? PLACEHOLDERS), now: Math.floor(now / 1000) };
   const claims = {
-    ...(realm.vendor?.example.claims(values) ?? genericClaims(realm, values.now)),
+    ...(realm.vendor?.example.claims(values, realm.settings) ?? genericClaims(realm, values.now)),
     exp: values.now + life / 1000,
     ...Object.fromEntries(options.claim.map(parseClaim)),
   };

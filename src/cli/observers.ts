@@ -10,7 +10,15 @@ export function serviceObserver(log: Logger, calls: (call: CallLine) => void): C
     verified: ({ rpc, call, realm, outcome, items, millis }) =>
       calls({ requestId: call.requestId, via: rpc, realm, address: () => call.address, outcome, millis, items }),
     refused: (rpc, call, reason) =>
-      calls({ requestId: call.requestId, via: rpc, realm: "", address: () => call.address, outcome: failure(reason), millis: 0, items: 1 }),
+      calls({
+        requestId: call.requestId,
+        via: rpc,
+        realm: "",
+        address: () => call.address,
+        outcome: failure(reason),
+        millis: 0,
+        items: 1,
+      }),
     fault: (via, { requestId }, err) => log.error({ err, via, requestId }, "unexpected fault"),
   };
 }

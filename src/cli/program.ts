@@ -3,15 +3,15 @@ import path from "node:path";
 import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { Command, CommanderError, Option } from "commander";
-import { loadConfig } from "../config/load.js";
+import { loadConfig, loadGatewayConfig } from "../config/load.js";
 import type { Clock } from "../contract/verifier.js";
-import { describeConfig, formatReport } from "./check.js";
+import { describeConfig, formatGatewayReport, formatReport } from "./check.js";
 import { readSeedFile } from "./core.js";
 import { DEVELOPMENT_FILE, exampleRequests, prepareDevelopment } from "./development.js";
-import { CommandError, endOf, EXIT } from "./errors.js";
-import { mint, type MintOptions } from "./mint.js";
+import { CommandError, EXIT, endOf } from "./errors.js";
+import { type MintOptions, mint } from "./mint.js";
 import { type Only, type Running, serve } from "./serve.js";
-import { exitCodeOf, formatOutcome, outcomeToJson, verify, type VerifyOptions } from "./verify.js";
+import { exitCodeOf, formatOutcome, outcomeToJson, type VerifyOptions, verify } from "./verify.js";
 
 /** What the command line has of the world. */
 export interface World {
@@ -99,8 +99,15 @@ function program(world: World): Command {
     .command("check")
     .description("validate a configuration and print what is in it")
     .addOption(config())
+    .addOption(new Option("--only <part>", "that of one part alone").choices(["grpc", "http"]))
     .addOption(json())
-    .action((options: { config?: string; json?: boolean }) => {
+    .action((options: { config?: string; only?: Only; json?: boolean }) => {
+      if (options.only === "http") {
+        const { file, upstream, http, faces } = loadGatewayConfig(configFile(options.config), world);
+        const report = { file, upstream, http: http.address, faces: faces.map(({ path, realm }) => ({ path, realm })) };
+        print(options.json ? JSON.stringify(report) : formatGatewayReport(report));
+        return;
+      }
       const loaded = loadConfig(configFile(options.config), world);
       if (loaded.directory !== undefined) readSeedFile(loaded.directory);
       const report = describeConfig(loaded);
@@ -132,13 +139,13 @@ function configFile(given: string | undefined): string {
 async function serveCommand(options: { config?: string; only?: Only; json?: boolean }, world: World): Promise<void> {
   const context = { ...world, ...(options.json === true && { logFormat: "json" as const }) };
   if (options.config !== undefined) {
-    endOnSignal(await serve(options.config, options.only, context));
+    await endOnSignal(serve(options.config, options.only, context));
     return;
   }
-  if (options.only !== undefined) throw new CommandError("--only needs a configuration: give --config FILE.", EXIT.usage);
+  if (options.only !== undefined)
+    throw new CommandError("--only needs a configuration: give --config FILE.", EXIT.usage);
   const { file, made } = prepareDevelopment(DEVELOPMENT_FOLDER);
-  const running = await serve(file, undefined, context);
-  endOnSignal(running);
+  const running = await endOnSignal(serve(file, undefined, context));
   const requests = await exampleRequests(loadConfig(file, world), running.addresses, world.clock());
   if (options.json) {
     print(JSON.stringify({ config: file, addresses: running.addresses, requests }));
@@ -151,21 +158,28 @@ Requests to paste into another terminal, in this folder; their tokens are good f
   for (const { title, command } of requests) print(`# ${title}\n${command}\n`);
 }
 
-/** Ends the service on the first SIGTERM or SIGINT, and the process on the second. */
-function endOnSignal(running: Running): void {
+/**
+ * Ends the service on the first SIGTERM or SIGINT, and the process on the second. Signals are heard from the beginning:
+ * one that comes while the service starts ends it once it has.
+ */
+async function endOnSignal(starting: Promise<Running>): Promise<Running> {
+  const signals = ["SIGTERM", "SIGINT"] as const;
+  const unheed = (listener: () => void): void => {
+    for (const signal of signals) process.off(signal, listener);
+  };
   const end = (): void => {
-    process.once("SIGTERM", () => process.exit(EXIT.unavailable));
-    process.once("SIGINT", () => process.exit(EXIT.unavailable));
-    void running.stop().then(() => process.exit(EXIT.done));
+    unheed(end);
+    for (const signal of signals) process.once(signal, () => process.exit(EXIT.unavailable));
+    // Where it could not start, that is told already.
+    void starting.then((running) => running.stop().then(() => process.exit(EXIT.done))).catch(() => {});
   };
-  let ending = false;
-  const once = (): void => {
-    if (ending) return;
-    ending = true;
-    end();
-  };
-  process.once("SIGTERM", once);
-  process.once("SIGINT", once);
+  for (const signal of signals) process.on(signal, end);
+  try {
+    return await starting;
+  } catch (error) {
+    unheed(end);
+    throw error;
+  }
 }
 
 function version(): string {

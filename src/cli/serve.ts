@@ -1,6 +1,6 @@
 import type { Logger } from "pino";
-import { type Config, type GatewayConfig, loadConfig, loadGatewayConfig } from "../config/load.js";
 import { channelVerifier } from "../client/channel-verifier.js";
+import { type Config, type GatewayConfig, loadConfig, loadGatewayConfig } from "../config/load.js";
 import { addressReader } from "../contract/address.js";
 import type { Clock, Verifier } from "../contract/verifier.js";
 import { createGateway } from "../gateway/server.js";
@@ -64,13 +64,15 @@ async function serveCore(config: Config, only: Only | undefined, context: ServeC
   const core = await openCore(config, { clock, log });
   const calls = callLogger(log, config.log.calls, clock);
   const { grpc, http, admin, limits } = config;
+  const addressOf = addressReader(config.trustedProxies);
   const ports: Port[] = [];
   if (grpc !== undefined) {
-    const verification = { verifier: core.verifier, clock, observer: serviceObserver(log, calls) };
+    const verification = { verifier: core.verifier, clock, observer: serviceObserver(log, calls), addressOf };
     ports.push(grpcPort("grpc", grpc, createServer({ limits, verification })));
   }
   if (admin !== undefined) ports.push(grpcPort("admin", admin, createServer({ limits })));
-  if (http !== undefined && only !== "grpc") ports.push(httpPort({ ...config, http }, core.verifier, { clock, log, calls }));
+  if (http !== undefined && only !== "grpc")
+    ports.push(httpPort({ ...config, http }, core.verifier, { clock, log, calls }));
   return run(ports, config, log, () => core.close());
 }
 
@@ -83,6 +85,7 @@ async function serveGateway(config: GatewayConfig, context: ServeContext): Promi
   const log = openLog(config.log, context);
   const upstream = channelVerifier(config.upstream);
   const calls = callLogger(log, config.log.calls, clock);
+  log.info({ upstream: config.upstream }, "asking");
   return run([httpPort(config, upstream, { clock, log, calls })], config, log, async () => upstream.close());
 }
 
@@ -114,7 +117,7 @@ function httpPort(config: HttpConfig, verifier: Verifier, { clock, log, calls }:
   return {
     name: "http",
     open: () => gateway.listen(http.address),
-    retire: () => {},
+    retire: () => gateway.retire(),
     close: (timeout) => gateway.close(timeout),
   };
 }

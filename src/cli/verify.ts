@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { status } from "@grpc/grpc-js";
 import { CheckResult, checkResultToJSON, Evidence, Token } from "../../gen/tokenverifier/v1/token_verifier.js";
 import { channelVerifier } from "../client/channel-verifier.js";
@@ -14,6 +15,7 @@ import type {
   VerificationRequest,
   Verifier,
 } from "../contract/verifier.js";
+import { createRealm } from "../verifier/realm.js";
 import { openCore } from "./core.js";
 import { CommandError, EXIT, secretIn } from "./errors.js";
 import { createLogger } from "./log.js";
@@ -62,7 +64,11 @@ export async function verify(
   const clock = clockAt(options.at);
   const opened = await open(options, clock, env);
   try {
-    return await opened.verifier.verify(request, { requestId: "cli", address: "", deadline: clock() + PATIENCE });
+    return await opened.verifier.verify(request, {
+      requestId: `cli-${randomUUID()}`,
+      address: "",
+      deadline: clock() + PATIENCE,
+    });
   } finally {
     await opened.close();
   }
@@ -77,10 +83,19 @@ async function open(
     const verifier = connect(address);
     return { verifier, close: () => verifier.close() };
   }
-  const core = await openCore(loadConfig(config, { env }), {
-    clock,
-    log: createLogger({ level: "silent", format: "json", calls: "none" }),
+  const loaded = loadConfig(config, { env });
+  // Whoever holds the configuration and its keys may know why.
+  const realms = loaded.realms.map((one) => {
+    const { name, policy, keys } = one.realm;
+    return { ...one, realm: createRealm(name, { ...policy, explain: "anyone" }, keys) };
   });
+  const core = await openCore(
+    { ...loaded, realms },
+    {
+      clock,
+      log: createLogger({ level: "silent", format: "json", calls: "none" }),
+    },
+  );
   return { verifier: core.verifier, close: () => core.close() };
 }
 

@@ -11,17 +11,18 @@ export interface ChannelVerifier extends Verifier {
 }
 
 /**
- * A {@link Verifier} over a channel: what a gateway without keys asks. The call's request id goes along, and its
- * deadline; whatever the channel or the service fails with is a failure.
+ * A {@link Verifier} over a channel: what a gateway without keys asks. The call's request id goes along, its caller's
+ * address and its deadline; whatever the channel or the service fails with is a failure.
  *
  * @param address `host:port`, `dns:///name:port` or `unix:/path`
  */
 export function channelVerifier(address: string, options: ChannelOptions = {}): ChannelVerifier {
   const channel = openChannel(address, options);
   return {
-    async verify(request, { requestId, deadline }) {
+    async verify(request, { requestId, address, deadline }) {
       const answer = await channel.call(TokenVerifierService.verifyToken, requestToWire(request), {
         requestId,
+        address,
         deadline,
       });
       return isFailure(answer) ? answer : outcomeFromWire(answer);

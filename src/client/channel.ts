@@ -27,6 +27,8 @@ export interface ChannelCall {
   readonly deadline: number;
   /** Goes along as `x-request-id`. */
   readonly requestId: string;
+  /** Where the call came from, if it is another's: goes along as `x-forwarded-for`, and is believed of named peers alone. */
+  readonly address?: string;
   /** Cancels the call. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -67,10 +69,11 @@ export function openChannel(address: string, { connections = 1, waitForReady = f
   let turn = 0;
   const next = (): Client => clients[turn++ % clients.length] as Client;
   return {
-    async call(method, request, { deadline, requestId, signal }) {
+    async call(method, request, { deadline, requestId, address = "", signal }) {
       signal?.throwIfAborted();
       const metadata = new Metadata({ waitForReady });
       metadata.set("x-request-id", requestId);
+      if (address !== "") metadata.set("x-forwarded-for", address);
       const { answer, error } = await unary(next(), method, request, metadata, deadline, signal);
       if (answer !== undefined) return answer;
       signal?.throwIfAborted();

@@ -60,6 +60,8 @@ export type Verdict = VerifiedToken | RejectedToken;
 
 /** A question as the contract has it. @throws TypeError where both kinds of caller are named */
 export function toRequest({ realm, token, explain = false, ...callers }: VerifyRequest): VerificationRequest {
+  // A program without types that lost its token must not be told that the token is bad.
+  if (typeof realm !== "string" || typeof token !== "string") throw new TypeError("realm and token must be strings");
   return { realm, token: new Secret(token), credential: toCredential(callers), explain };
 }
 

@@ -18,7 +18,10 @@ export function interpolate(value: unknown, env: Environment, issues: ConfigIssu
       if (literal !== undefined) return literal;
       const text = name !== undefined && Object.hasOwn(env, name) ? env[name] : undefined;
       if (text !== undefined) return text;
-      const what = name === undefined ? "a ${ without NAME} after it: write ${NAME}" : `the environment variable ${name} is not set: set it`;
+      const what =
+        name === undefined
+          ? `a \${ without NAME} after it: write \${NAME}`
+          : `the environment variable ${name} is not set: set it`;
       issues.push({ place: formatPath(path), message: `${what}, or write $\${ for a literal \${` });
       return "";
     });

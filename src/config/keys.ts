@@ -28,7 +28,10 @@ type Form = keyof typeof keyForms;
 type Entry<F extends Form> = ReturnType<(typeof keyForms)[F]["parse"]>;
 type Loaders = { readonly [F in Form]: (entry: Entry<F>, context: KeyContext) => readonly VerificationKey[] };
 
-const options = ({ alg, kid }: { alg?: Algorithm | undefined; kid?: string | undefined }, { algorithms }: KeyContext) => ({
+const options = (
+  { alg, kid }: { alg?: Algorithm | undefined; kid?: string | undefined },
+  { algorithms }: KeyContext,
+) => ({
   algorithms,
   several: "error" as const,
   ...(alg !== undefined && { alg }),
@@ -41,18 +44,19 @@ const LOADERS: Loaders = {
   secretBase64: (entry, context) => [secretKey(base64(entry.secretBase64), entry, context)],
   secretFile: (entry, context) => [secretKey(read(entry.secretFile, context).replace(/\r?\n$/, ""), entry, context)],
   pem: (entry, context) => [loadPem(entry.pem, options(entry, context))],
-  pemFile: (entry, context) => {
-    context.files.push(context.resolve(entry.pemFile));
-    return [loadPem(read(entry.pemFile, context), options(entry, context))];
-  },
+  pemFile: (entry, context) => [loadPem(readPublic(entry.pemFile, context), options(entry, context))],
   jwk: (entry, context) => [loadJwk(entry.jwk, options(entry, context))],
-  jwkFile: (entry, context) => [loadJwk(json(read(entry.jwkFile, context)), options(entry, context))],
+  jwkFile: (entry, context) => [loadJwk(json(readPublic(entry.jwkFile, context)), options(entry, context))],
   jwks: (entry, context) => keySet(entry.jwks, context),
-  jwksFile: (entry, context) => keySet(json(read(entry.jwksFile, context)), context),
+  jwksFile: (entry, context) => keySet(json(readPublic(entry.jwksFile, context)), context),
 };
 
 /** Loads the keys of a realm, each for itself, so that all that is wrong is told at once. @param path where the list stands */
-export function loadKeys(entries: readonly unknown[], path: Path, context: Omit<KeyContext, "setAside" | "files">): LoadedKeys {
+export function loadKeys(
+  entries: readonly unknown[],
+  path: Path,
+  context: Omit<KeyContext, "setAside" | "files">,
+): LoadedKeys {
   const setAside: string[] = [];
   const files: string[] = [];
   const keys = entries.flatMap((entry, index) => loadEntry(entry, [...path, index], { ...context, setAside, files }));
@@ -121,6 +125,12 @@ function read(file: string, { resolve }: KeyContext): string {
   } catch (error) {
     throw new KeyError(`${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? "error"})`);
   }
+}
+
+/** The text of a file with public keys, whose name is remembered. */
+function readPublic(file: string, context: KeyContext): string {
+  context.files.push(context.resolve(file));
+  return read(file, context);
 }
 
 function json(text: string): unknown {

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { parseDocument } from "yaml";
-import { z } from "zod";
+import type { z } from "zod";
 import { VENDORS } from "../vendors/index.js";
 import type { Face } from "../vendors/vendor.js";
 import { type Environment, interpolate } from "./interpolate.js";
@@ -52,7 +52,9 @@ export interface LoadContext {
 export function loadConfig(file: string, context: LoadContext): Config {
   return load(file, context, coreSchema, (settings, issues) => {
     const resolve = resolver(file);
-    const realms = Object.entries(settings.realms).flatMap(([name, value]) => readRealm(name, value, { resolve, issues }) ?? []);
+    const realms = Object.entries(settings.realms).flatMap(
+      ([name, value]) => readRealm(name, value, { resolve, issues }) ?? [],
+    );
     const faces = bindFaces(
       new Map(realms.map((one) => [one.realm.name, { vendor: one.vendor, settings: one.settings }])),
       settings,
@@ -93,8 +95,10 @@ export function loadGatewayConfig(file: string, context: LoadContext): GatewayCo
       }),
     );
     const { realms: _realms, http, upstream, ...others } = settings;
-    if (http === undefined) issues.push({ place: "http", message: "is missing: give the address to show the faces at" });
-    if (upstream === undefined) issues.push({ place: "upstream", message: "is missing: give the gRPC service's address" });
+    if (http === undefined)
+      issues.push({ place: "http", message: "is missing: give the address to show the faces at" });
+    if (upstream === undefined)
+      issues.push({ place: "upstream", message: "is missing: give the gRPC service's address" });
     const faces = bindFaces(realms, settings, issues);
     // What is missing of the two was told just now.
     return { ...others, file, http: http ?? { address: "", faces: {} }, upstream: upstream ?? "", faces };
@@ -174,7 +178,8 @@ function readYaml(file: string): unknown {
     return document.toJS({ maxAliasCount: 100 }) as unknown;
   } catch (error) {
     if (!(error instanceof ReferenceError)) throw error;
-    const message = "an alias stands for nothing, or there are too many of them: put a text that begins with * in quotes";
+    const message =
+      "an alias stands for nothing, or there are too many of them: put a text that begins with * in quotes";
     throw new ConfigError(file, [{ place: "", message }]);
   }
 }
@@ -196,7 +201,10 @@ function resolver(file: string): (name: string) => string {
 }
 
 function bindFaces(
-  realms: ReadonlyMap<string, { readonly vendor: { readonly name: string } | undefined; readonly settings: FaceSettings }>,
+  realms: ReadonlyMap<
+    string,
+    { readonly vendor: { readonly name: string } | undefined; readonly settings: FaceSettings }
+  >,
   { http, realms: raw }: Pick<Core, "http" | "realms">,
   issues: ConfigIssue[],
 ): ConfiguredFace[] {

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import type { z } from "zod";
 import { staticSource } from "../keys/source.js";
 import { VENDORS } from "../vendors/index.js";
 import type { Vendor } from "../vendors/vendor.js";
@@ -30,54 +30,67 @@ export interface RealmContext {
 }
 
 /** Reads a realm; undefined where something is wrong with it. */
-export function readRealm(name: string, value: unknown, { resolve, issues }: RealmContext): ConfiguredRealm | undefined {
+export function readRealm(name: string, value: unknown, context: RealmContext): ConfiguredRealm | undefined {
   const path: Path = ["realms", name];
-  const before = issues.length;
-  const vendor = vendorOf(value, path, issues);
-  if (issues.length > before) return undefined;
-  if (vendor !== undefined) {
-    const settings = parse(presetSchemas.get(vendor.name), value, path, issues);
-    if (settings === undefined) {
-      const { algorithms } = vendor.policy(z.object(vendor.policySettings).parse({}));
-      checkKeysAlone(value, algorithms, path, { resolve, issues });
-      return undefined;
-    }
-    const { keys = [], explain, ...others } = settings;
-    const policy: Policy = {
-      ...vendor.policy(others),
-      maxTokenLength: settings.maxTokenLength,
-      explain: explain === false ? "nobody" : explain,
-    };
-    checkKeysOf(policy, keys, path, issues);
-    const loaded = loadKeys(keys, [...path, "keys"], { algorithms: policy.algorithms, resolve, issues });
-    if (issues.length > before) return undefined;
-    return { realm: createRealm(name, policy, staticSource(loaded.keys)), vendor, settings: others, ...loaded };
-  }
-  const settings = parse(genericSchema, value, path, issues);
-  if (settings === undefined) {
-    const algorithms = genericSchema.shape.algorithms.safeParse((value as { algorithms?: unknown } | null)?.algorithms);
-    if (algorithms.success) checkKeysAlone(value, algorithms.data, path, { resolve, issues });
+  const before = context.issues.length;
+  const vendor = vendorOf(value, path, context.issues);
+  if (context.issues.length > before) return undefined;
+  const read = vendor === undefined ? readGeneric(value, path, context) : readPreset(vendor, value, path, context);
+  if (read === undefined) return undefined;
+  const { policy, settings, keys } = read;
+  const loaded = loadKeys(keys, [...path, "keys"], { algorithms: policy.algorithms, ...context });
+  if (context.issues.length > before) return undefined;
+  return { realm: createRealm(name, policy, staticSource(loaded.keys)), vendor, settings, ...loaded };
+}
+
+/** A realm's settings, read, and its keys, which are not yet. */
+interface Read {
+  readonly policy: Policy;
+  readonly settings: FaceSettings;
+  readonly keys: readonly unknown[];
+}
+
+function readPreset(vendor: Vendor, value: unknown, path: Path, context: RealmContext): Read | undefined {
+  const parsed = parse(presetSchemas.get(vendor.name), value, path, context.issues);
+  if (parsed === undefined) {
+    checkKeysAlone(value, vendor.algorithms, path, context);
     return undefined;
   }
-  const policy = genericPolicy(settings);
-  const loaded = loadKeys(settings.keys, [...path, "keys"], { algorithms: policy.algorithms, resolve, issues });
-  if (issues.length > before) return undefined;
-  const { keys: _keys, ...others } = settings;
-  return { realm: createRealm(name, policy, staticSource(loaded.keys)), vendor, settings: others, ...loaded };
+  const { keys = [], explain, ...settings } = parsed;
+  const { algorithms, callers, keysOf } = vendor;
+  const place = formatPath([...path, "keys"]);
+  if (keysOf === "realm" && keys.length === 0) {
+    context.issues.push({ place, message: "is missing: give the keys that verify its tokens" });
+  }
+  if (keysOf === "instance" && keys.length > 0) {
+    context.issues.push({ place, message: "leave it out: each instance's own secret keys verify its tokens" });
+  }
+  const policy: Policy = {
+    algorithms,
+    callers,
+    keysOf,
+    ...vendor.policy(settings),
+    maxTokenLength: settings.maxTokenLength,
+    explain: explain === false ? "nobody" : explain,
+  };
+  return { policy, settings, keys };
+}
+
+function readGeneric(value: unknown, path: Path, context: RealmContext): Read | undefined {
+  const parsed = parse(genericSchema, value, path, context.issues);
+  if (parsed === undefined) {
+    const algorithms = genericSchema.shape.algorithms.safeParse((value as { algorithms?: unknown } | null)?.algorithms);
+    if (algorithms.success) checkKeysAlone(value, algorithms.data, path, context);
+    return undefined;
+  }
+  const { keys, ...settings } = parsed;
+  return { policy: genericPolicy(parsed), settings, keys };
 }
 
 /** Tells what is wrong with the keys of a realm of which something else is wrong. */
 function checkKeysAlone(value: unknown, algorithms: Policy["algorithms"], path: Path, context: RealmContext): void {
   const { keys } = value as { keys?: unknown };
   if (Array.isArray(keys)) loadKeys(keys, [...path, "keys"], { algorithms, ...context });
-}
-
-function checkKeysOf({ keysOf }: Policy, keys: readonly unknown[], path: Path, issues: ConfigIssue[]): void {
-  const place = formatPath([...path, "keys"]);
-  if (keysOf === "realm" && keys.length === 0) issues.push({ place, message: "is missing: give the keys that verify its tokens" });
-  if (keysOf === "instance" && keys.length > 0) {
-    issues.push({ place, message: "leave it out: each instance's own secret keys verify its tokens" });
-  }
 }
 
 /** Reads what a gateway on its own knows of a realm; undefined where something is wrong with it. */
@@ -91,7 +104,10 @@ export function readFaceRealm(
   const vendor = vendorOf(value, path, issues);
   if (issues.length > before) return undefined;
   if (vendor === undefined) {
-    issues.push({ place: formatPath([...path, "preset"]), message: "is missing: a gateway on its own serves presets' faces alone" });
+    issues.push({
+      place: formatPath([...path, "preset"]),
+      message: "is missing: a gateway on its own serves presets' faces alone",
+    });
     return undefined;
   }
   const settings = parse(facePresetSchemas.get(vendor.name), value, path, issues);

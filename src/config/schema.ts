@@ -1,11 +1,10 @@
 import { z } from "zod";
-import { VENDORS } from "../vendors/index.js";
-import { address, characters, duration, oneOrMoreOrNull, rate, size } from "./values.js";
 import { isNetwork } from "../contract/address.js";
 import { ALGORITHMS } from "../jws/algorithms.js";
+import { VENDORS } from "../vendors/index.js";
+import { address, characters, duration, oneOrMoreOrNull, rate, size } from "./values.js";
 
-// The configuration file, as docs/configuration.md explains it: names, types, limits and defaults. What a text here says
-// with describe() is what the reference says.
+// The configuration file, as docs/configuration.md explains it: names, types, limits and defaults.
 
 const listener = (what: string) =>
   z
@@ -36,6 +35,7 @@ const limits = z
     message: size(1024, 64 * 1024 ** 2).default(4 * 1024 ** 2),
     batch: z.int().min(1).max(100_000).default(1000),
     streams: z.int().min(1).max(100_000).default(100),
+    connections: z.int().min(1).max(1_000_000).default(10_000),
     idle: duration(1000, LONGEST_TIMER).default(300_000),
     request: duration(100, LONGEST_TIMER).default(10_000),
   })
@@ -48,7 +48,9 @@ const failures = z
     perAddress: rate().default({ count: 100, window: 60_000 }),
   })
   .prefault({})
-  .describe("Failed credentials that are borne: of one client id from one address, and from one address. Missing ones do not count.");
+  .describe(
+    "Failed credentials that are borne: of one client id from one address, and from one address. Missing ones do not count.",
+  );
 
 const trustedProxies = z
   .array(z.string().refine(isNetwork, { error: "must be an IP address, or a network such as 10.0.0.0/8" }))
@@ -61,7 +63,10 @@ const drain = z
   .describe("How the service ends on SIGTERM or SIGINT.");
 
 const realms = z
-  .record(z.string().regex(name, { error: "a realm's name has 1 to 64 letters, digits, dots, dashes and underscores" }), z.unknown())
+  .record(
+    z.string().regex(name, { error: "a realm's name has 1 to 64 letters, digits, dots, dashes and underscores" }),
+    z.unknown(),
+  )
   .describe("The realms, by name.");
 
 const faces = z
@@ -82,7 +87,9 @@ const store = z
       z.string().transform((url) => ({ url, staleFor: 60_000 })),
       z.strictObject({ url: z.string(), staleFor: duration(1000).default(60_000) }),
     ],
-    { error: "must be sqlite: and the name of a file, such as sqlite:./data/verifier.db, or {url: ..., staleFor: ...}" },
+    {
+      error: "must be sqlite: and the name of a file, such as sqlite:./data/verifier.db, or {url: ..., staleFor: ...}",
+    },
   )
   .default({ url: "sqlite:./data/verifier.db", staleFor: 60_000 })
   .describe("Where the directory is kept. `staleFor`: how long verdicts are given while it cannot be read.");

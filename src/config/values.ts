@@ -14,7 +14,10 @@ function read<T>(parse: (text: string) => T | undefined, right: string) {
 
 /** An address, as text. */
 export const address = (): z.ZodType<string, string> =>
-  read((text) => (readAddress(text) === undefined ? undefined : text), 'must be an address such as 127.0.0.1:8080, "[::1]:8080" or unix:/run/verifier.sock');
+  read(
+    (text) => (readAddress(text) === undefined ? undefined : text),
+    'must be an address such as 127.0.0.1:8080, "[::1]:8080" or unix:/run/verifier.sock',
+  );
 
 /**
  * A duration, in milliseconds.
@@ -52,7 +55,16 @@ export function rate(): z.ZodType<{ count: number; window: number }, string> {
 /** The most characters that a token may have: a bare number, or a size. */
 export function characters(): z.ZodType<number> {
   const right = "must be a number of characters from 16 to 1048576, such as 600, or a size such as 16KiB";
-  return z.union([z.int().min(16).max(1024 ** 2), size(16, 1024 ** 2)], { error: right });
+  return z.union(
+    [
+      z
+        .int()
+        .min(16)
+        .max(1024 ** 2),
+      size(16, 1024 ** 2),
+    ],
+    { error: right },
+  );
 }
 
 /** One text or a list of them, as a list that is not empty; or null, which must be said on purpose. */

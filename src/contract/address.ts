@@ -32,7 +32,7 @@ export function addressReader(trusted: readonly string[]): AddressReader {
     net.isIP(address) !== 0 && proxies.check(address, net.isIPv4(address) ? "ipv4" : "ipv6");
   return (peer, forwarded) => {
     let address = plain(peer);
-    const claims = (forwarded ?? "").split(",").map((one) => plain(one.trim()));
+    const claims = (forwarded ?? "").split(",").map((one) => withoutPort(one.trim()));
     while (isProxy(address)) {
       const before = claims.pop();
       if (before === undefined || net.isIP(before) === 0) break;
@@ -42,5 +42,33 @@ export function addressReader(trusted: readonly string[]): AddressReader {
   };
 }
 
-const plain = (address: string): string =>
-  address.startsWith("::ffff:") && address.includes(".") ? address.slice("::ffff:".length) : address;
+/** An address as every spelling of it is written: IPv4 in IPv6 as IPv4, IPv6 as RFC 5952 has it. Anything else as it is. */
+function plain(address: string): string {
+  // One with a zone is of this link alone, and has no other spelling worth the while.
+  if (!net.isIPv6(address) || address.includes("%")) return address;
+  const canonical = new URL(`http://[${address}]/`).hostname.slice(1, -1);
+  const [, high, low] = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(canonical) ?? [];
+  if (high === undefined || low === undefined) return canonical;
+  const number = parseInt(high, 16) * 65_536 + parseInt(low, 16);
+  return [24, 16, 8, 0].map((shift) => (number >>> shift) & 255).join(".");
+}
+
+/** Some proxies write `address:port`, and IPv6 in brackets. */
+function withoutPort(text: string): string {
+  const [, v6, v4] = /^(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+))(?::\d{1,5})?$/.exec(text) ?? [];
+  return plain(v6 ?? v4 ?? text);
+}
+
+/**
+ * What limits count an address as: itself, or the /64 network of an IPv6 address, for whoever has one of these has them
+ * all.
+ */
+export function limitedAddress(address: string): string {
+  if (!net.isIPv6(address) || address.includes("%")) return address;
+  const [left = "", right] = address.split("::");
+  const head = left === "" ? [] : left.split(":");
+  const tail = right === undefined || right === "" ? [] : right.split(":");
+  const groups =
+    right === undefined ? head : [...head, ...Array<string>(8 - head.length - tail.length).fill("0"), ...tail];
+  return `${groups.slice(0, 4).join(":")}::/64`;
+}

@@ -16,7 +16,7 @@ interface FailureEntry {
   readonly retryAfter?: number;
 }
 
-/** The catalogue of failures. The proto, docs and every face's texts are held against it by tests. */
+/** The catalogue of failures. The compiler holds it against the proto, and the faces' kinds of failures against it. */
 export const FAILURES: Readonly<Record<FailureReason, FailureEntry>> = {
   REALM_UNKNOWN: {
     code: status.NOT_FOUND,
@@ -72,7 +72,8 @@ export const FAILURES: Readonly<Record<FailureReason, FailureEntry>> = {
   },
   TIMED_OUT: {
     code: status.DEADLINE_EXCEEDED,
-    message: "No verdict was reached within the time this service gives a call. Try again.",
+    message:
+      "No verdict was reached in time. See that the service can be reached and is not overloaded, and try again.",
     retryAfter: 1_000,
   },
   SHUTTING_DOWN: {
@@ -82,7 +83,7 @@ export const FAILURES: Readonly<Record<FailureReason, FailureEntry>> = {
   },
   VERIFIER_UNAVAILABLE: {
     code: status.UNAVAILABLE,
-    message: "The verifier behind this gateway cannot be reached. Try again.",
+    message: "The verifier cannot be reached. See that it runs and listens where it is looked for, and try again.",
     retryAfter: 1_000,
   },
   INTERNAL: {

@@ -7,7 +7,7 @@ export type ReasonName = Exclude<Unprefixed<keyof typeof Reason>, "UNSPECIFIED">
 
 /**
  * The catalogue of reasons: for each, the sentence that goes to a developer. `{claim}` stands for the
- * quoted name of the claim concerned. The proto, docs and every face's texts are held against it by tests.
+ * quoted name of the claim concerned. The compiler holds it against the proto.
  */
 const MESSAGES: Record<ReasonName, string> = {
   TOKEN_TOO_LARGE: "The token is longer than this realm admits.",

@@ -201,7 +201,7 @@ function itemError({ reason, retryAfter }: Failure): ItemError {
 /** A `google.protobuf.Duration` of so many milliseconds. */
 export function durationFromMillis(millis: number): Duration {
   const seconds = Math.trunc(millis / 1000);
-  return { seconds: BigInt(seconds), nanos: Math.round((millis - seconds * 1000) * 1e6) };
+  return { seconds: BigInt(seconds), nanos: Math.min(999_999_999, Math.round((millis - seconds * 1000) * 1e6)) };
 }
 
 /** The milliseconds of a `google.protobuf.Duration`. */
@@ -230,10 +230,11 @@ export function outcomeFromItem({ outcome }: BatchItem): Outcome {
   if (outcome?.$case === "verdict") return outcomeFromWire(outcome.value);
   if (outcome?.$case === "error") {
     const { reason, retryAfter } = outcome.value;
-    return failure(
-      failureReason(reason) ?? "VERIFIER_UNAVAILABLE",
-      retryAfter === undefined ? undefined : millisFromDuration(retryAfter),
-    );
+    return {
+      kind: "failure",
+      reason: failureReason(reason) ?? "VERIFIER_UNAVAILABLE",
+      retryAfter: retryAfter && millisFromDuration(retryAfter),
+    };
   }
   return failure("VERIFIER_UNAVAILABLE");
 }

@@ -16,7 +16,11 @@ export interface Revocation {
   readonly until: number | null;
 }
 
-/** How a revocation names its token. The digest is the one that `KnownDirectory.isRevoked` is asked with. */
+/**
+ * How a revocation names its token: by its `jti` among the tokens of a realm, or by the digest that
+ * {@link KnownDirectory.isRevoked} is asked with. Where instances sign their own tokens, each draws its own `jti`s: `realm`
+ * is the realm's name, a `/` and the instance's id there.
+ */
 export type RevokedToken =
   | { readonly realm: string; readonly jti: string; readonly digest?: undefined }
   | { readonly digest: string; readonly realm?: undefined; readonly jti?: undefined };

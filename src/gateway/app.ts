@@ -1,6 +1,6 @@
 import express from "express";
 import { acceptRequestId } from "../contract/request-id.js";
-import { faceHandler, type HandlerOptions, send, type ServedFace } from "./handler.js";
+import { faceHandler, type HandlerOptions, type ServedFace, send } from "./handler.js";
 
 const NOT_FOUND = { status: 404, body: JSON.stringify({ error: "Not found" }) };
 const FAULT = { status: 500, body: JSON.stringify({ error: "Internal server error" }) };

@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressReader } from "../contract/address.js";
 import { acceptRequestId } from "../contract/request-id.js";
-import { type Clock, failure, type Outcome, type Verifier } from "../contract/verifier.js";
 import { Secret } from "../contract/secret.js";
+import { type Clock, failure, type Outcome, type Verifier } from "../contract/verifier.js";
 import type { Answer, Ask, Face, FaceRequest } from "../vendors/vendor.js";
 import { ClientGone, readBody } from "./body.js";
 
@@ -82,11 +82,14 @@ export function faceHandler({ name, realm, face }: ServedFace, options: HandlerO
     const context = { requestId, address, deadline: started + requestTimeout };
     let outcome: Outcome | undefined;
     const ask: Ask = async ({ token, credential }) => {
-      outcome = await verifier.verify({ realm, token: new Secret(token), credential, explain: false }, context);
-      return outcome;
+      const answer = await verifier.verify({ realm, token: new Secret(token), credential, explain: false }, context);
+      // Who is calling was asked for the face's own sake: the request has no outcome yet.
+      if (answer.kind !== "failure" || answer.reason !== "TOKEN_EMPTY") outcome = answer;
+      return answer;
     };
     const request: FaceRequest = {
       method: req.method ?? "",
+      target: req.url ?? "",
       headers: req.headersDistinct,
       body: () => readBody(req, res, bodyLimit),
     };
@@ -101,7 +104,16 @@ export function faceHandler({ name, realm, face }: ServedFace, options: HandlerO
     }
     send(res, answer, requestId);
     const { status } = answer;
-    observer.faceCall({ face: name, realm, requestId, address, method: request.method, status, outcome, millis: clock() - started });
+    observer.faceCall({
+      face: name,
+      realm,
+      requestId,
+      address,
+      method: request.method,
+      status,
+      outcome,
+      millis: clock() - started,
+    });
   }
 
   return (req, res) => void serve(req, res);

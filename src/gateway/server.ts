@@ -13,6 +13,8 @@ export interface GatewayLimits {
   readonly headers: number;
   /** `limits.request`, milliseconds: for a request to arrive whole, and for its answer. */
   readonly request: number;
+  /** `limits.connections`: open at the port; a further one is closed at once. */
+  readonly connections: number;
   /** `limits.idle`, milliseconds: after which a connection without a request is closed. */
   readonly idle: number;
 }
@@ -27,6 +29,8 @@ export interface Gateway {
    * @throws RangeError for what is no address; the system's error (EADDRINUSE, EACCES …)
    */
   listen(address: string): Promise<string>;
+  /** From now on each answer ends its connection, so that clients come back elsewhere; the port goes on accepting. */
+  retire(): void;
   /**
    * Closes: no new connections, requests under way are answered, with `Connection: close`; what is still open after
    * the time-out is cut.
@@ -72,6 +76,7 @@ export function createGateway(
     bodyLimit: limits.body,
     requestTimeout: limits.request,
   });
+  let retiring = false;
   let closing = false;
   /** The answers that are not written yet, in the order of their requests. */
   const underWay = new Set<http.ServerResponse>();
@@ -85,7 +90,7 @@ export function createGateway(
       // A connection that is idle from now on would keep a closing server open.
       if (closing && answersOn(req.socket).length === 0) req.socket.destroySoon();
     });
-    if (closing) res.setHeader("Connection", "close");
+    if (retiring || closing) res.setHeader("Connection", "close");
     app(req, res);
   };
   const refused = new WeakSet<Duplex>();
@@ -124,8 +129,14 @@ export function createGateway(
   // An expectation that nobody here knows changes nothing.
   server.on("checkExpectation", serve);
   server.on("clientError", refuse);
+  server.maxConnections = limits.connections;
+  // Also one that sends requests and takes no answers.
+  server.timeout = limits.idle;
   return {
     listen: (address) => listen(server, address),
+    retire: () => {
+      retiring = true;
+    },
     close: (timeout) =>
       new Promise((resolve) => {
         closing = true;

@@ -1,3 +1,4 @@
+import type { AddressReader } from "../contract/address.js";
 import { type Clock, failure, type Outcome, type VerificationRequest, type Verifier } from "../contract/verifier.js";
 import type { Call } from "./call.js";
 import type { ServiceLimits } from "./limits.js";
@@ -8,11 +9,14 @@ export interface Verification {
   readonly verifier: Verifier;
   readonly clock: Clock;
   readonly observer: CallObserver;
+  /** Where a call came from (default: from its peer, whatever that says). */
+  readonly addressOf?: AddressReader;
 }
 
 /** What the handlers work with. */
 export interface Environment extends Verification {
   readonly limits: ServiceLimits;
+  readonly addressOf: AddressReader;
 }
 
 /** Asks the verifier. What it throws against its own contract is told and becomes INTERNAL. */

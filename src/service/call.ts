@@ -1,5 +1,5 @@
 import { Metadata, type ServerUnaryCall } from "@grpc/grpc-js";
-import { addressReader } from "../contract/address.js";
+import type { AddressReader } from "../contract/address.js";
 import { acceptRequestId } from "../contract/request-id.js";
 import { type FailureStatus, failureToStatus } from "../contract/status.js";
 import { type CallContext, type Failure, failure } from "../contract/verifier.js";
@@ -8,6 +8,7 @@ import { type CallContext, type Failure, failure } from "../contract/verifier.js
 export type ServerCall = Pick<ServerUnaryCall<unknown, unknown>, "metadata" | "getPeer" | "getDeadline" | "cancelled">;
 
 const REQUEST_ID = "x-request-id";
+const FORWARDED = "x-forwarded-for";
 
 /** A call as the verifier and the observer see it. */
 export class Call implements CallContext {
@@ -18,13 +19,14 @@ export class Call implements CallContext {
 
   /**
    * @param latest the time at which the service itself gives up, in milliseconds since 1970
-   * @param parent the call that this one is a part of
+   * @param from where it comes from, or the call that it is a part of
    */
-  constructor(call: ServerCall, latest: number, parent?: Call) {
+  constructor(call: ServerCall, latest: number, from: AddressReader | Call) {
     this.#call = call;
-    this.requestId = parent?.requestId ?? acceptRequestId(call.metadata.get(REQUEST_ID)[0]);
+    const part = from instanceof Call;
+    this.requestId = part ? from.requestId : acceptRequestId(call.metadata.get(REQUEST_ID)[0]);
     // Now: a call that is over has forgotten its peer, and a log may ask later.
-    this.address = parent?.address ?? peerAddress(call.getPeer());
+    this.address = part ? from.address : from(peerHost(call.getPeer()), forwardedBy(call));
     this.deadline = Math.min(Number(call.getDeadline()), latest);
   }
 
@@ -57,9 +59,13 @@ export class Call implements CallContext {
 /** What ends every call that a server which shuts down will not answer. */
 export const SHUTTING_DOWN = failure("SHUTTING_DOWN");
 
-const addressOf = addressReader([]);
+/** The address in grpc-js's name of a peer: without the port; empty for a socket file. */
+export function peerHost(peer: string): string {
+  return peer === "unknown" ? "" : peer.slice(0, peer.lastIndexOf(":"));
+}
 
-/** The address in grpc-js's name of a peer: without the port, IPv4 as IPv4; empty for a socket file. */
-export function peerAddress(peer: string): string {
-  return peer === "unknown" ? "" : addressOf(peer.slice(0, peer.lastIndexOf(":")), undefined);
+/** What the peer says of where the call came from: a gateway, or a proxy, forwards its own caller's address. */
+function forwardedBy(call: ServerCall): string | undefined {
+  const values = call.metadata.get(FORWARDED);
+  return values.length === 0 ? undefined : values.join(",");
 }

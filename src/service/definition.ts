@@ -26,27 +26,54 @@ const asIs = (bytes: Buffer): Buffer => bytes;
 
 const { verifyToken, batchVerifyTokens, streamVerifyTokens } = TokenVerifierService;
 
-/** The contract's service for grpc-js: requests are read strictly (what cannot be read is INTERNAL), answers are bytes. */
-export const SERVICE_DEFINITION = {
-  verifyToken: {
-    ...verifyToken,
-    requestDeserialize: (bytes: Buffer): VerifyTokenRequest => VerifyTokenRequest.decode(strictly(bytes)),
-    responseSerialize: asIs,
-  },
-  batchVerifyTokens: {
-    ...batchVerifyTokens,
-    requestDeserialize: (bytes: Buffer): BatchVerifyTokensRequest => BatchVerifyTokensRequest.decode(strictly(bytes)),
-    responseSerialize: asIs,
-  },
-  streamVerifyTokens: {
-    ...streamVerifyTokens,
-    requestDeserialize: (bytes: Buffer): Sized<StreamVerifyTokensRequest> => ({
-      message: StreamVerifyTokensRequest.decode(strictly(bytes)),
-      bytes: bytes.length,
-    }),
-    responseSerialize: asIs,
-  },
-};
+/**
+ * A list that is longer than a batch may be, of nothing: what stands for one that was not read. Two bytes make a request,
+ * so four megabytes of them would keep everybody else waiting just to be counted.
+ */
+function tooMany<Item>(bytes: Buffer, field: number, most: number): Item[] | undefined {
+  // Fewer bytes cannot hold more.
+  if (bytes.length <= 2 * most) return undefined;
+  const reader = strictly(bytes);
+  for (let count = 0; reader.pos < reader.len; ) {
+    const [number, wireType] = reader.tag();
+    if (number === field && ++count > most) return new Array<Item>(most + 1);
+    reader.skip(wireType, number);
+  }
+  return undefined;
+}
+
+/**
+ * The contract's service for grpc-js: requests are read strictly (what cannot be read is INTERNAL), answers are bytes.
+ *
+ * @param batch `limits.batch`; of a longer list no more is read than that it is longer
+ */
+export function serviceDefinition(batch: number) {
+  return {
+    verifyToken: {
+      ...verifyToken,
+      requestDeserialize: (bytes: Buffer): VerifyTokenRequest => VerifyTokenRequest.decode(strictly(bytes)),
+      responseSerialize: asIs,
+    },
+    batchVerifyTokens: {
+      ...batchVerifyTokens,
+      requestDeserialize: (bytes: Buffer): BatchVerifyTokensRequest => {
+        const requests = tooMany<VerifyTokenRequest>(bytes, 1, batch);
+        return requests === undefined ? BatchVerifyTokensRequest.decode(strictly(bytes)) : { requests };
+      },
+      responseSerialize: asIs,
+    },
+    streamVerifyTokens: {
+      ...streamVerifyTokens,
+      requestDeserialize: (bytes: Buffer): Sized<StreamVerifyTokensRequest> => {
+        const requests = tooMany<VerifyTokenRequest>(bytes, 2, batch);
+        const message =
+          requests === undefined ? StreamVerifyTokensRequest.decode(strictly(bytes)) : { id: "", requests };
+        return { message, bytes: bytes.length };
+      },
+      responseSerialize: asIs,
+    },
+  };
+}
 
 /** The service's full name, as health and reflection know it. */
 export const SERVICE_NAME = "tokenverifier.v1.TokenVerifier";

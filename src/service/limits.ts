@@ -8,6 +8,8 @@ export interface ServiceLimits {
   readonly batch: number;
   /** StreamVerifyTokens calls open at this server; above: TOO_MANY_STREAMS. */
   readonly streams: number;
+  /** Connections open at a port; a further one is closed at once. */
+  readonly connections: number;
   /** Milliseconds after which a connection without a call is closed. */
   readonly idle: number;
   /** Milliseconds for a request to arrive whole, and again for its answer; above: cut, and TIMED_OUT. */

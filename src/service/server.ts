@@ -1,8 +1,9 @@
 import net from "node:net";
+import { addressReader } from "../contract/address.js";
 import { listen } from "../contract/listen.js";
 import type { Verification } from "./asking.js";
 import { batchVerifyTokensHandler } from "./batch-verify-tokens.js";
-import { SERVICE_DEFINITION, SERVICE_NAME } from "./definition.js";
+import { SERVICE_NAME, serviceDefinition } from "./definition.js";
 import { addHealth, HEALTH_SERVICE_NAME } from "./health.js";
 import type { ServiceLimits } from "./limits.js";
 import { harmless } from "./observer.js";
@@ -46,12 +47,16 @@ export interface ServiceServer {
 /** Makes a server. It opens nothing yet. */
 export function createServer({ limits, verification }: ServerOptions): ServiceServer {
   const openCalls = new OpenCalls();
-  const unary = new Set([SERVICE_DEFINITION.verifyToken.path, SERVICE_DEFINITION.batchVerifyTokens.path] as string[]);
-  const { server, injector } = createTransport(limits, (path) => unary.has(path));
+  const definition = serviceDefinition(limits.batch);
+  const { server, injector } = createTransport(limits, {
+    unary: new Set([definition.verifyToken.path, definition.batchVerifyTokens.path]),
+    streaming: new Set([definition.streamVerifyTokens.path]),
+  });
   const names = [HEALTH_SERVICE_NAME];
   if (verification !== undefined) {
-    const env = { ...verification, limits, observer: harmless(verification.observer) };
-    server.addService(SERVICE_DEFINITION, {
+    const { observer, addressOf = addressReader([]) } = verification;
+    const env = { ...verification, limits, addressOf, observer: harmless(observer) };
+    server.addService(definition, {
       verifyToken: verifyTokenHandler(env),
       batchVerifyTokens: batchVerifyTokensHandler(env),
       streamVerifyTokens: streamVerifyTokensHandler(env, openCalls),
@@ -87,6 +92,7 @@ export function createServer({ limits, verification }: ServerOptions): ServiceSe
         socket.once("close", () => sockets.delete(socket));
         injector.injectConnection(socket);
       });
+      listener.maxConnections = limits.connections;
       const bound = await listen(listener, address);
       listeners.push(listener);
       return bound;

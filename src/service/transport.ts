@@ -16,12 +16,17 @@ interface Internals {
   readonly http2Servers: ReadonlyMap<http2.Http2Server, unknown>;
 }
 
-/**
- * Makes a grpc-js server within the limits.
- *
- * @param slow true for the path of a method whose request must arrive whole within `limits.request`
- */
-export function createTransport(limits: ServiceLimits, slow: (path: string) => boolean): Transport {
+/** Bytes that a call to health or reflection may send in all: their messages have some tens. */
+const SMALL = 64 * 1024;
+
+/** The paths of the methods that may send much: of those that send one message, and of those that send many. */
+export interface LargeMethods {
+  readonly unary: ReadonlySet<string>;
+  readonly streaming: ReadonlySet<string>;
+}
+
+/** Makes a grpc-js server within the limits. @param large all other methods may send {@link SMALL} bytes */
+export function createTransport(limits: ServiceLimits, large: LargeMethods): Transport {
   const server = new Server({
     "grpc.max_receive_message_length": limits.message,
     // Calls under way on one connection; a client keeps the next ones back.
@@ -44,7 +49,9 @@ export function createTransport(limits: ServiceLimits, slow: (path: string) => b
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   for (const http2Server of internals.http2Servers.keys()) {
     http2Server.on("stream", (stream, headers) => {
-      if (slow(headers[":path"] ?? "")) cutWhereSlow(stream, limits.request);
+      const path = headers[":path"] ?? "";
+      if (large.unary.has(path)) cutWhereSlow(stream, limits.request);
+      else if (!large.streaming.has(path)) cutWhereLarge(stream);
     });
   }
   return { server, injector };
@@ -57,4 +64,13 @@ function cutWhereSlow(stream: http2.ServerHttp2Stream, millis: number): void {
   }, millis);
   timer.unref();
   stream.once("close", () => clearTimeout(timer));
+}
+
+/** grpc-js knows one limit for all messages, and holds those that have not come whole for as long as it takes. */
+function cutWhereLarge(stream: http2.ServerHttp2Stream): void {
+  let bytes = 0;
+  stream.on("data", (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes > SMALL) stream.close(http2.constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  });
 }

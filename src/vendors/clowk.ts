@@ -15,6 +15,7 @@ import {
   failureKind,
   isObject,
   json,
+  judgeCaller,
   mediaType,
   parseBody,
   type Question,
@@ -94,9 +95,8 @@ function secretKey({ headers }: FaceRequest): string {
 async function read(request: FaceRequest, ask: Ask): Promise<Question | Answer> {
   if (request.method !== "POST") return NOT_ALLOWED;
   const credential = { kind: "instance", secretKey: new Secret(secretKey(request)) } as const;
-  // The caller comes before the body: an empty token asks about nobody else.
-  const caller = await ask({ token: "", credential });
-  if (caller.kind === "failure" && caller.reason !== "TOKEN_EMPTY") return write(caller);
+  const stranger = await judgeCaller(ask, credential);
+  if (stranger !== undefined) return write(stranger);
 
   if (mediaType(request) !== "application/json") return MISSING_TOKEN;
   const body = await request.body();
@@ -135,14 +135,14 @@ function write(outcome: Outcome): Answer {
 export const clowk = defineVendor({
   name: "clowk",
   path: "/api/v1/tokens/verify",
+  algorithms: ["HS256"],
+  callers: "instances",
+  keysOf: "instance",
   maxTokenLength: 16 * 1024,
   policySettings,
   faceSettings: {},
   policy: ({ users }) => ({
-    algorithms: ["HS256"],
     ignoreHeaders: [],
-    callers: "instances",
-    keysOf: "instance",
     clockTolerance: 0,
     rules: [
       ownInstance,

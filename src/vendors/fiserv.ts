@@ -182,14 +182,14 @@ function write(outcome: Outcome, request: FaceRequest): Answer {
 export const fiserv = defineVendor({
   name: "fiserv",
   path: PATH,
+  algorithms: ["RS256"],
+  callers: "clients",
+  keysOf: "realm",
   maxTokenLength: 600,
   policySettings: {},
   faceSettings: {},
   policy: () => ({
-    algorithms: ["RS256"],
     ignoreHeaders: [],
-    callers: "clients",
-    keysOf: "realm",
     clockTolerance: 0,
     rules: [required("exp"), typed("exp", isTime), notExpired()],
     subject: {

@@ -4,4 +4,4 @@ import { integuru } from "./integuru.js";
 import type { Vendor } from "./vendor.js";
 
 /** All vendors. A new one is a file of its own and a name in this list. */
-export const VENDORS: readonly Vendor[] = [integuru, clowk, fiserv] as unknown as readonly Vendor[];
+export const VENDORS: readonly Vendor[] = [integuru, clowk, fiserv];

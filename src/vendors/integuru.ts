@@ -4,7 +4,7 @@ import type { Outcome, Rejected, Verified } from "../contract/verifier.js";
 import { type JsonObject, member } from "../jws/json.js";
 import { memberText } from "../jws/member-text.js";
 import { equalsOneOf, issuedInPast, isTime, notBefore, notExpired, required, typed } from "../verifier/rules.js";
-import { stringClaim } from "../verifier/subject.js";
+import { principalOf, stringClaim } from "../verifier/subject.js";
 import { type Answer, defineVendor, type FaceRequest, failureKind, json, retryAfter } from "./vendor.js";
 
 // Integuru, POST /api/verify-token: the answers of Django REST framework with SimpleJWT before 5.5.
@@ -134,15 +134,15 @@ const FAILURES = {
 export const integuru = defineVendor({
   name: "integuru",
   path: "/api/verify-token",
+  algorithms: ["HS256"],
+  callers: "anyone",
+  keysOf: "realm",
   maxTokenLength: 16 * 1024,
   policySettings,
   faceSettings,
   policy: ({ userClaim }) => ({
-    algorithms: ["HS256"],
     // The vendor's stack does not look at it.
     ignoreHeaders: ["typ"],
-    callers: "anyone",
-    keysOf: "realm",
     clockTolerance: 0,
     rules: [
       typed("exp", isTime),
@@ -160,12 +160,10 @@ export const integuru = defineVendor({
     subject: {
       from: "claims",
       read: (claims) => {
-        const user = idClaim(claims, userClaim);
-        const client = stringClaim(claims, "client_app_id");
-        return {
-          user: user === undefined ? undefined : { id: user, instanceId: "" },
-          client: client === undefined ? undefined : { clientId: client },
-        };
+        const id = idClaim(claims, userClaim);
+        const clientId = stringClaim(claims, "client_app_id");
+        const { user } = id === undefined ? {} : principalOf({ id });
+        return { user, client: clientId === undefined ? undefined : { clientId } };
       },
     },
   }),
@@ -184,13 +182,13 @@ export const integuru = defineVendor({
     };
   },
   example: {
-    claims: ({ now, appId, userId }) => ({
+    claims: ({ now, appId, userId }, { userClaim }) => ({
       token_type: "access",
       exp: now + 3600,
       iat: now,
       jti: `example-${now}`,
       client_app_id: appId,
-      taiki_user_id: userId,
+      [userClaim]: userId,
     }),
     request: (token) => ({ headers: { Authorization: `Bearer ${token}` } }),
   },

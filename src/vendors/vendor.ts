@@ -7,6 +7,8 @@ import type { Policy } from "../verifier/realm.js";
 export interface FaceRequest {
   /** Upper case, as sent. */
   readonly method: string;
+  /** The request target as sent (RFC 9112, section 3.2): the path, and the query if there is one. */
+  readonly target: string;
   /** Header names in lower case, with each header's values as they were sent, none joined or dropped. */
   readonly headers: Readonly<Partial<Record<string, readonly string[]>>>;
   /**
@@ -57,34 +59,48 @@ export interface ExampleValues {
 export interface Vendor<
   PolicyShape extends z.ZodRawShape = z.ZodRawShape,
   FaceShape extends z.ZodRawShape = z.ZodRawShape,
-> {
+> extends Pick<Policy, "algorithms" | "callers" | "keysOf"> {
   /** The preset's and the face's name in the configuration. */
   readonly name: string;
-  /** The endpoint's path, exact. */
+  /** The endpoint's path, exact: letters, digits, `.`, `_`, `-` and `/`. */
   readonly path: string;
   /** Where `maxTokenLength` is not configured: characters. */
   readonly maxTokenLength: number;
-  /** The realm's settings that the policy takes. */
+  /** The realm's settings that the policy takes, beside those that every realm has. */
   readonly policySettings: PolicyShape;
   /** The realm's settings that the face takes; all that a gateway on its own needs to know. */
   readonly faceSettings: FaceShape;
-  /** The policy of the vendor's tokens. What a configuration may set for every realm is left to it. */
-  readonly policy: (settings: z.infer<z.ZodObject<PolicyShape>>) => Omit<Policy, "maxTokenLength" | "explain">;
+  /** The policy of the vendor's tokens, but for what stands beside it here and what any realm may configure. */
+  policy(settings: z.infer<z.ZodObject<PolicyShape>>): VendorPolicy;
   /** The face. @param maxTokenLength characters */
-  readonly face: (settings: z.infer<z.ZodObject<FaceShape>>, maxTokenLength: number) => Face;
+  face(settings: z.infer<z.ZodObject<FaceShape>>, maxTokenLength: number): Face;
   /** For `mint` and for the requests that a newcomer is given. */
   readonly example: {
-    readonly claims: (values: ExampleValues) => Record<string, unknown>;
-    readonly request: (
+    claims(values: ExampleValues, settings: z.infer<z.ZodObject<PolicyShape>>): Record<string, unknown>;
+    request(
       token: string,
       values: ExampleValues,
-    ) => { readonly headers: Readonly<Record<string, string>>; readonly body?: string };
+    ): { readonly headers: Readonly<Record<string, string>>; readonly body?: string };
   };
 }
 
-/** Declares a vendor, its settings' types inferred. */
-export function defineVendor<P extends z.ZodRawShape, F extends z.ZodRawShape>(vendor: Vendor<P, F>): Vendor<P, F> {
-  return vendor;
+/** What a vendor says of its tokens, given its settings. */
+export type VendorPolicy = Pick<Policy, "ignoreHeaders" | "clockTolerance" | "rules" | "subject">;
+
+/** Declares a vendor, its settings' types inferred. Whoever gets it as a plain {@link Vendor} has to parse settings by its own schemas first. */
+export function defineVendor<P extends z.ZodRawShape, F extends z.ZodRawShape>(vendor: Vendor<P, F>): Vendor {
+  return vendor as unknown as Vendor;
+}
+
+/**
+ * Asks who is calling, before anything else of a request is looked at: with an empty token there is nothing else to
+ * judge.
+ *
+ * @returns undefined for a good caller; otherwise the failure to answer with
+ */
+export async function judgeCaller(ask: Ask, credential: Credential): Promise<Failure | undefined> {
+  const outcome = await ask({ token: "", credential });
+  return outcome.kind === "failure" && outcome.reason !== "TOKEN_EMPTY" ? outcome : undefined;
 }
 
 /** What a failure means to a face, whose vendor has one answer for each kind. */
@@ -117,8 +133,9 @@ export function failureKind({ reason }: Failure): FailureKind {
 }
 
 /** The `Retry-After` of a failure (RFC 9110, section 10.2.3), in whole seconds, at least 1; no header where trying again is no use. */
-export function retryAfter({ retryAfter }: Failure): Record<string, string> {
-  return retryAfter === undefined ? {} : { "Retry-After": String(Math.max(1, Math.ceil(retryAfter / 1000))) };
+export function retryAfter(failure: Failure): Record<string, string> {
+  const millis = failure.retryAfter;
+  return millis === undefined ? {} : { "Retry-After": String(Math.max(1, Math.ceil(millis / 1000))) };
 }
 
 /** An answer with a JSON body. */

@@ -46,14 +46,14 @@ interface Step {
   readonly rule?: Rule;
 }
 
-const stage = (run: Stage): Step => ({ check: run.name, claim: "", run });
+const stage = (check: string, run: Stage): Step => ({ check, claim: "", run });
 
 function ruleStep(rule: Rule): Step {
   const rejection = reject(rule.reason, rule.claim);
   return { check: rule.check, claim: rule.claim, run: (c) => (rule.test(c.claims, c) ? undefined : rejection), rule };
 }
 
-const SIGNATURE = stage(signature);
+const SIGNATURE = stage("signature", signature);
 const STEPS = new WeakMap<Realm, readonly Step[]>();
 
 /** The way of a token through a realm, in order. */
@@ -62,14 +62,14 @@ function stepsOf(realm: Realm): readonly Step[] {
   if (steps === undefined) {
     const { rules } = realm.policy;
     steps = [
-      stage(caller),
-      stage(shape),
+      stage("caller", caller),
+      stage("shape", shape),
       ...rules.filter((rule) => rule.ahead).map(ruleStep),
-      stage(key),
+      stage("key", key),
       SIGNATURE,
       ...rules.filter((rule) => !rule.ahead).map(ruleStep),
-      stage(revocation),
-      stage(subject),
+      stage("revocation", revocation),
+      stage("subject", subject),
     ];
     STEPS.set(realm, steps);
   }

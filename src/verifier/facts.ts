@@ -15,6 +15,8 @@ export interface Fact {
   readonly header: JsonObject;
   readonly claims: JsonObject;
   readonly token: Token;
+  /** What it counts for in the cache: {@link factSize}. */
+  readonly size: number;
   /** Whom the claims name, where the realm's subject is read from the claims. */
   readonly principal: Principal | undefined;
   /** The time at which the token expires for its realm, if it does. */
@@ -23,15 +25,17 @@ export interface Fact {
   evidence: Evidence | undefined;
 }
 
-/** What an entry costs besides the token's text: the map's entry, the objects and their strings' headers, in bytes. */
+/** What an entry costs besides the token itself: the map's entry and the objects around it, in bytes. */
 const ENTRY_OVERHEAD = 1200;
 
 /**
- * An estimate of the memory that a fact holds, in bytes: the payload's text, its encoded copy and the objects parsed
- * from it (three to four times its length).
+ * An estimate of the memory that a fact holds, in bytes, from above: the payload's text, its encoded copy and the strings
+ * parsed from it grow with the token's length; the objects, with how many members and elements there are, for `[{},{}]`
+ * takes far more than its text.
  */
-function cost(fact: Fact): number {
-  return ENTRY_OVERHEAD + fact.token.payload.length * 6;
+export function factSize(length: number, header: JsonObject, payload: string): number {
+  const items = (JSON.stringify(header) + payload).match(/[,:[{]/g)?.length ?? 0;
+  return ENTRY_OVERHEAD + length * 6 + items * 40;
 }
 
 /** The digest under which a token's fact is kept: SHA-256 over its exact bytes. A token that is no ASCII has none: it never verifies. */
@@ -60,7 +64,7 @@ export class FactCache {
   /** Remembers a fact. */
   set(realm: Realm, digest: string, fact: Fact): void {
     const share = Math.floor(this.#bound / 2);
-    const size = cost(fact);
+    const { size } = fact;
     if (size > share) return;
     let facts = this.#realms.get(realm);
     if (facts === undefined) {

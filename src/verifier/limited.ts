@@ -1,7 +1,10 @@
+import { hash } from "node:crypto";
 import { LRUCache } from "lru-cache";
+import { limitedAddress } from "../contract/address.js";
 import {
   type CallContext,
   type Clock,
+  type Credential,
   failure,
   type Outcome,
   type VerificationRequest,
@@ -23,10 +26,7 @@ export interface FailureLimits {
   readonly perAddress: Rate;
 }
 
-/** No client has an id of more characters (the directory takes none). */
-const LONGEST_ID = 255;
-
-/** How many addresses and clients are remembered; of more, those that failed longest ago are forgotten. */
+/** How many addresses, clients and good credentials are remembered; of more, those that were used longest ago are forgotten. */
 const REMEMBERED = 100_000;
 
 /** Counts failures by name, each within a window that starts with its first. */
@@ -36,6 +36,12 @@ class Failures {
 
   constructor(rate: Rate) {
     this.#rate = rate;
+  }
+
+  /** Whether there was a failure in a window that lasts. */
+  any(name: string, now: number): boolean {
+    const window = this.#windows.get(name);
+    return window !== undefined && now < window.end;
   }
 
   /** Milliseconds until this name may try again; 0 where it may. */
@@ -51,48 +57,70 @@ class Failures {
   }
 }
 
+/** A name of 32 bytes for texts of any length and content: what a stranger sends must not be held as it is. */
+function digest(...texts: readonly string[]): string {
+  return hash("sha256", JSON.stringify(texts), "binary");
+}
+
+/** A credential as one address uses it. */
+function credentialName(address: string, credential: Credential): string {
+  return credential.kind === "client"
+    ? digest(address, credential.clientId, credential.clientSecret.reveal())
+    : digest(address, credential.secretKey.reveal());
+}
+
 /**
  * A verifier that answers RATE_LIMITED to an address that failed too often to say who it is. It stands before the
- * question is looked at, so that a guess that is refused costs nothing and tells nothing. Calls without a credential,
- * or without an address (in process, a socket file), pass.
+ * question is looked at, so that a guess that is refused costs nothing and tells nothing. A credential that was good from
+ * this very address while others failed there passes: a rightful caller is not locked out by its neighbours. Calls
+ * without a credential, or without an address (in process, a socket file), pass.
  */
 export function limitFailures(verifier: Verifier, limits: FailureLimits, clock: Clock): Verifier {
   const byClient = new Failures(limits.perClient);
   const byAddress = new Failures(limits.perAddress);
+  const good = new LRUCache<string, true>({ max: REMEMBERED });
 
-  /**
-   * A client id as one address tries it: an address holds no white space, so no two pairs share a name. An id may be as
-   * long as a message: those that are too long for any client are one, lest they fill the memory.
-   */
-  function clientName({ credential }: VerificationRequest, address: string): string | undefined {
-    if (credential?.kind !== "client") return undefined;
-    const { clientId } = credential;
-    return `${address} ${clientId.length > LONGEST_ID ? "" : clientId}`;
-  }
-
-  function noted(outcome: Outcome, request: VerificationRequest, address: string): Outcome {
+  function note(outcome: Outcome, credential: Credential, address: string): Outcome {
+    const now = clock();
     if (outcome.kind === "failure" && outcome.reason === "CALLER_UNKNOWN") {
-      const now = clock();
-      const client = clientName(request, address);
-      if (client !== undefined) byClient.add(client, now);
+      if (credential.kind === "client") byClient.add(digest(address, credential.clientId), now);
       byAddress.add(address, now);
+      good.delete(credentialName(address, credential));
+    } else if (byAddress.any(address, now) && isGoodCaller(outcome)) {
+      good.set(credentialName(address, credential), true);
     }
     return outcome;
   }
 
+  function waitOf(credential: Credential, address: string, now: number): number {
+    const client =
+      credential.kind === "client" && byAddress.any(address, now) ? digest(address, credential.clientId) : undefined;
+    return Math.max(byAddress.wait(address, now), client === undefined ? 0 : byClient.wait(client, now));
+  }
+
   return {
     verify(request: VerificationRequest, context: CallContext) {
-      if (request.credential === undefined) return verifier.verify(request, context);
-      const { address } = context;
+      const { credential } = request;
+      if (credential === undefined || isMissing(credential)) return verifier.verify(request, context);
+      const address = limitedAddress(context.address);
       if (address === "") return verifier.verify(request, context);
-      const now = clock();
-      const client = clientName(request, address);
-      const wait = Math.max(byAddress.wait(address, now), client === undefined ? 0 : byClient.wait(client, now));
-      if (wait > 0) return failure("RATE_LIMITED", wait);
+      const wait = waitOf(credential, address, clock());
+      if (wait > 0 && !good.has(credentialName(address, credential))) return failure("RATE_LIMITED", wait);
       const outcome = verifier.verify(request, context);
       return outcome instanceof Promise
-        ? outcome.then((late) => noted(late, request, address))
-        : noted(outcome, request, address);
+        ? outcome.then((late) => note(late, credential, address))
+        : note(outcome, credential, address);
     },
   };
+}
+
+/** Whether a credential says nothing: it counts as little as one that was not sent, and is told that it is missing. */
+function isMissing(credential: Credential): boolean {
+  if (credential.kind === "instance") return credential.secretKey.isEmpty;
+  return credential.clientId === "" || credential.clientSecret.isEmpty;
+}
+
+/** Whether an outcome shows that the caller is who it says: a verdict, or a failure that only a known caller gets. */
+function isGoodCaller(outcome: Outcome): boolean {
+  return outcome.kind !== "failure" || outcome.reason === "TOKEN_EMPTY";
 }

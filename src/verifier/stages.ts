@@ -4,7 +4,7 @@ import { type Algorithm, verifySignature } from "../jws/algorithms.js";
 import { member } from "../jws/json.js";
 import { readJwt } from "../jws/reader.js";
 import type { VerificationKey } from "../keys/key.js";
-import { type Fact, tokenDigest } from "./facts.js";
+import { type Fact, factSize, tokenDigest } from "./facts.js";
 import type { Callers } from "./realm.js";
 import { timestamp, tokenMessage } from "./token.js";
 import { type Case, lacks, reject, type Stop } from "./view.js";
@@ -108,6 +108,7 @@ export function signature(c: Case): Stop | undefined {
     header: c.header,
     claims: c.claims,
     token: tokenMessage(c.header, c.claims, payloadText),
+    size: factSize(c.text.length, c.header, payloadText),
     principal: subject.from === "claims" ? subject.read(c.claims, c.caller) : undefined,
     cacheableUntil: typeof exp === "number" ? timestamp(exp + clockTolerance) : undefined,
     evidence: undefined,
@@ -121,8 +122,18 @@ export function signature(c: Case): Stop | undefined {
 export function revocation(c: Case): Stop | undefined {
   const jti = member(c.claims, "jti");
   const digest = (): string => revocationDigest(c.text);
-  const revoked = c.view.directory.isRevoked(c.realm.name, typeof jti === "string" ? jti : undefined, digest);
+  const revoked = c.view.directory.isRevoked(issuerOf(c), typeof jti === "string" ? jti : undefined, digest);
   return revoked ? reject("TOKEN_REVOKED", typeof jti === "string" ? "jti" : "") : undefined;
+}
+
+/**
+ * Within what a `jti` is unique: the realm's name; where instances sign their own tokens, each draws its own, so the
+ * instance's id stands behind it (no realm's name has a `/`).
+ */
+function issuerOf({ realm, caller }: Case): string {
+  return caller.kind === "instance" && realm.policy.keysOf === "instance"
+    ? `${realm.name}/${caller.instance.id}`
+    : realm.name;
 }
 
 /** What a token is revoked by where its `jti` will not do: the SHA-256, in base64url, of its first two segments and the dot between them. */

@@ -35,7 +35,8 @@ export function principalOf(user: {
   provider?: string | undefined;
   instanceId?: string;
 }): Principal {
-  return { user: { instanceId: "", ...user }, client: undefined };
+  const { id, email, name, avatarUrl, provider, instanceId = "" } = user;
+  return { user: { id, email, name, avatarUrl, provider, instanceId }, client: undefined };
 }
 
 /** One principal for each user record: records are immutable, and the hot path makes nothing twice. */

@@ -2,7 +2,18 @@ import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
 import { keyOf } from "../support/keys.js";
-import { COMMAND, configuration, type Ended, emptyFolder, end, folderOf, type Process, run, serving, shell } from "./harness.js";
+import {
+  COMMAND,
+  configuration,
+  type Ended,
+  emptyFolder,
+  end,
+  folderOf,
+  type Process,
+  run,
+  serving,
+  shell,
+} from "./harness.js";
 
 // verify, mint and check as a user has them.
 
@@ -59,7 +70,9 @@ describe("the command line", () => {
       for (const one of [a, b]) delete one.verified.evidence;
       expect(a).to.deep.equal(b);
       expect(a.verified.token).to.include({ issuer: "https://issuer.example", algorithm: "ES256", keyId: "p1" });
-      expect(a.checks.map(({ result }: { result: string }) => result)).to.satisfy((results: string[]) => results.every((one) => /PASSED|SKIPPED/.test(one)));
+      expect(a.checks.map(({ result }: { result: string }) => result)).to.satisfy((results: string[]) =>
+        results.every((one) => /PASSED|SKIPPED/.test(one)),
+      );
     });
 
     it("a realm that needs a caller and has none: exit code 2, and what to set", async () => {
@@ -76,7 +89,11 @@ describe("the command line", () => {
       expect({ code, stderr }).to.deep.equal({ code: 1, stderr: "" });
       expect(stdout).to.match(/^rejected: ISSUER_MISMATCH \(iss\)\n\S.+\n$/);
       expect(json(await verify("partner", token, "--json"))).to.deep.include({
-        rejected: { reason: "ISSUER_MISMATCH", claim: "iss", message: json(await verify("partner", token, "--json")).rejected.message },
+        rejected: {
+          reason: "ISSUER_MISMATCH",
+          claim: "iss",
+          message: json(await verify("partner", token, "--json")).rejected.message,
+        },
       });
     });
 
@@ -122,9 +139,27 @@ describe("the command line", () => {
     for (const [what, args, stdin, code, said] of [
       ["an unknown realm", ["--realm", "nowhere", ...CONFIG, "x.y.z"], "", 2, /^no verdict: REALM_UNKNOWN\n/],
       ["an empty token", ["--realm", "integuru", ...CONFIG, "-"], "", 2, /^no verdict: TOKEN_EMPTY\n/],
-      ["an unknown instance", ["--realm", "clowk", ...CONFIG, "--secret-key-file", "client.secret", "x"], "", 2, /^no verdict: CALLER_UNKNOWN\n/],
-      ["no permission to explain", ["--realm", "clowk", ...CONFIG, "--explain", "x"], "", 2, /^no verdict: CALLER_MISSING\n/],
-      ["nobody listens", ["--realm", "integuru", "--address", "127.0.0.1:1", "x"], "", 3, /^no verdict: VERIFIER_UNAVAILABLE\n/],
+      [
+        "an unknown instance",
+        ["--realm", "clowk", ...CONFIG, "--secret-key-file", "client.secret", "x"],
+        "",
+        2,
+        /^no verdict: CALLER_UNKNOWN\n/,
+      ],
+      [
+        "no permission to explain",
+        ["--realm", "clowk", ...CONFIG, "--explain", "x"],
+        "",
+        2,
+        /^no verdict: CALLER_MISSING\n/,
+      ],
+      [
+        "nobody listens",
+        ["--realm", "integuru", "--address", "127.0.0.1:1", "x"],
+        "",
+        3,
+        /^no verdict: VERIFIER_UNAVAILABLE\n/,
+      ],
     ] as const) {
       it(`${what}: exit code ${code}`, async () => {
         const ended = await run(["verify", ...args], folder, stdin);
@@ -139,13 +174,36 @@ describe("the command line", () => {
 
   describe("mint", () => {
     it("adds and replaces claims, JSON as JSON", async () => {
-      const token = await mint("partner", "--claim", "sub=jane", "--claim", "list=[1,2]", "--claim", "flag=true", "--claim", "text=a=b", "--claim", 'quoted="5"', "--expires", "5m");
+      const token = await mint(
+        "partner",
+        "--claim",
+        "sub=jane",
+        "--claim",
+        "list=[1,2]",
+        "--claim",
+        "flag=true",
+        "--claim",
+        "text=a=b",
+        "--claim",
+        'quoted="5"',
+        "--expires",
+        "5m",
+      );
       const claims = JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString());
-      expect(claims).to.deep.include({ sub: "jane", list: [1, 2], flag: true, text: "a=b", quoted: "5", token_use: "access", scope: "read" });
+      expect(claims).to.deep.include({
+        sub: "jane",
+        list: [1, 2],
+        flag: true,
+        text: "a=b",
+        quoted: "5",
+        token_use: "access",
+        scope: "read",
+      });
       expect(claims.exp - claims.iat).to.equal(300);
     });
 
-    it("--json", async () => expect(json(await run(["mint", "--realm", "integuru", ...CONFIG, "--json"], folder))).to.have.keys("token"));
+    it("--json", async () =>
+      expect(json(await run(["mint", "--realm", "integuru", ...CONFIG, "--json"], folder))).to.have.keys("token"));
 
     it("signs with a key that is given, if it is the realm's", async () => {
       writeFileSync(join(folder, "mine.pem"), keyOf("p256").signer.export({ type: "pkcs8", format: "pem" }));
@@ -161,12 +219,32 @@ describe("the command line", () => {
     });
 
     for (const [what, args, said] of [
-      ["an unknown realm", ["--realm", "nowhere"], "There is no realm nowhere. verifier.yaml has: integuru, clowk, fiserv, partner.\n"],
+      [
+        "an unknown realm",
+        ["--realm", "nowhere"],
+        "There is no realm nowhere. verifier.yaml has: integuru, clowk, fiserv, partner.\n",
+      ],
       ["a claim without a value", ["--realm", "partner", "--claim", "x"], "--claim x: write name=value.\n"],
-      ["a life that is no duration", ["--realm", "partner", "--expires", "tomorrow"], "--expires must be a duration such as 10m or 1h.\n"],
-      ["a key file that is not there", ["--realm", "partner", "--key-file", "none.pem"], "none.pem: it cannot be read.\n"],
-      ["a key file that holds none", ["--realm", "partner", "--key-file", "client.secret"], "client.secret: it is no private key in PEM.\n"],
-      ["a secret key's file that is not there", ["--realm", "clowk", "--secret-key-file", "none.key"], "none.key cannot be read (ENOENT).\n"],
+      [
+        "a life that is no duration",
+        ["--realm", "partner", "--expires", "tomorrow"],
+        "--expires must be a duration such as 10m or 1h.\n",
+      ],
+      [
+        "a key file that is not there",
+        ["--realm", "partner", "--key-file", "none.pem"],
+        "none.pem: it cannot be read.\n",
+      ],
+      [
+        "a key file that holds none",
+        ["--realm", "partner", "--key-file", "client.secret"],
+        "client.secret: it is no private key in PEM.\n",
+      ],
+      [
+        "a secret key's file that is not there",
+        ["--realm", "clowk", "--secret-key-file", "none.key"],
+        "none.key cannot be read (ENOENT).\n",
+      ],
     ] as const) {
       it(`${what}: exit code 2, and what is right`, async () => {
         const { code, stdout, stderr } = await run(["mint", ...args, ...CONFIG], folder);
@@ -183,9 +261,14 @@ describe("the command line", () => {
     });
 
     it("a realm without a private key at hand", async () => {
-      const other = folderOf(configuration().replace("./partner.pem", "./partner-public.pem"), { "partner-public.pem": keyOf("p256").publicPem ?? "" });
+      const other = folderOf(configuration().replace("./partner.pem", "./partner-public.pem"), {
+        "partner-public.pem": keyOf("p256").publicPem ?? "",
+      });
       const { code, stderr } = await run(["mint", "--realm", "partner", ...CONFIG], other);
-      expect({ code, stderr }).to.deep.equal({ code: 2, stderr: "There is no private key for the realm partner: give one with --key-file FILE.\n" });
+      expect({ code, stderr }).to.deep.equal({
+        code: 2,
+        stderr: "There is no private key for the realm partner: give one with --key-file FILE.\n",
+      });
     });
   });
 
@@ -211,7 +294,12 @@ describe("the command line", () => {
     it("--json says the same", async () => {
       const report = json(await run(["check", ...CONFIG, "--json"], folder));
       expect(report.listeners).to.deep.equal({ grpc: "127.0.0.1:0", http: "127.0.0.1:0" });
-      expect(report.realms.map(({ name }: { name: string }) => name)).to.deep.equal(["integuru", "clowk", "fiserv", "partner"]);
+      expect(report.realms.map(({ name }: { name: string }) => name)).to.deep.equal([
+        "integuru",
+        "clowk",
+        "fiserv",
+        "partner",
+      ]);
       expect(report.faces).to.have.length(3);
       expect(report.warnings).to.deep.equal([]);
     });
@@ -226,10 +314,14 @@ describe("the command line", () => {
     });
 
     it("warns of what is probably not meant", async () => {
-      const other = folderOf("http: { address: 127.0.0.1:0 }\nrealms:\n  mine: { preset: integuru, keys: [{ secretFile: ./integuru.key }] }\n");
+      const other = folderOf(
+        "http: { address: 127.0.0.1:0 }\nrealms:\n  mine: { preset: integuru, keys: [{ secretFile: ./integuru.key }] }\n",
+      );
       const { code, stdout } = await run(["check", ...CONFIG], other);
       expect(code).to.equal(0);
-      expect(stdout).to.include("warning: http shows no face: no realm has a vendor's preset and its name (see http.faces)");
+      expect(stdout).to.include(
+        "warning: http shows no face: no realm has a vendor's preset and its name (see http.faces)",
+      );
       expect(stdout).to.include("warning: realms.mine: its face is not shown: name it under http.faces.integuru");
     });
 
@@ -237,10 +329,17 @@ describe("the command line", () => {
       const other = folderOf(configuration("limits: { body: 5 }\nprot: 1\n"));
       const bad = await run(["check", ...CONFIG], other);
       expect({ code: bad.code, stdout: bad.stdout }).to.deep.equal({ code: 2, stdout: "" });
-      expect(bad.stderr).to.match(/^verifier\.yaml cannot be used:\n {2}limits\.body: must be a size such as .*\n {2}prot: is not a key/);
-      const seed = await run(["check", ...CONFIG], folderOf(configuration(), { "directory.yaml": "instances: [{ id: a, appId: b, secretKeys: [short] }]\n" }));
+      expect(bad.stderr).to.match(
+        /^verifier\.yaml cannot be used:\n {2}limits\.body: must be a size such as .*\n {2}prot: is not a key/,
+      );
+      const seed = await run(
+        ["check", ...CONFIG],
+        folderOf(configuration(), { "directory.yaml": "instances: [{ id: a, appId: b, secretKeys: [short] }]\n" }),
+      );
       expect({ code: seed.code, stdout: seed.stdout }).to.deep.equal({ code: 2, stdout: "" });
-      expect(seed.stderr).to.match(/directory\.yaml cannot be used:\n {2}instances\[0\]\.secretKeys\[0\]:? has fewer than 16 characters/);
+      expect(seed.stderr).to.match(
+        /directory\.yaml cannot be used:\n {2}instances\[0\]\.secretKeys\[0\]:? has fewer than 16 characters/,
+      );
     });
   });
 
@@ -252,15 +351,39 @@ describe("the command line", () => {
       "no token": [["verify", "--realm", "x"], /missing required argument 'token'/],
       "an option without its value": [["check", "--config"], /argument missing/],
       "a part that does not exist": [["serve", "--only", "udp"], /Allowed choices are grpc, http/],
-      "--only without a configuration": [["serve", "--only", "grpc"], /^--only needs a configuration: give --config FILE\.\n$/],
+      "--only without a configuration": [
+        ["serve", "--only", "grpc"],
+        /^--only needs a configuration: give --config FILE\.\n$/,
+      ],
       "no configuration to be found": [["check"], /^Give a configuration: --config FILE\./],
-      "a configuration that is not there": [["check", "--config", "none.yaml"], /^none\.yaml cannot be used:\n {2}the file cannot be read \(ENOENT\)\n$/],
-      "address and configuration": [["verify", "--realm", "x", "--address", "a:1", "--config", "y", "t"], /^Give --address \(a running service\) or --config \(offline\), not both\.\n$/],
-      "--at without a configuration": [["verify", "--realm", "x", "--at", "5", "t"], /^--at works offline: give --config FILE with it\.\n$/],
-      "a time that is none": [["verify", "--realm", "x", "--config", "verifier.yaml", "--at", "noon", "t"], /^--at must be a time such as/],
-      "two callers": [["verify", "--realm", "x", "--secret-key-file", "a", "--client-id", "b", "t"], /^Name one caller:/],
-      "half a client": [["verify", "--realm", "x", "--client-id", "b", "t"], /^--client-id and --client-secret-file go together\.\n$/],
-      "a caller's file that is not there": [["verify", "--realm", "x", "--secret-key-file", "none", "t"], /^none cannot be read \(ENOENT\)\.\n$/],
+      "a configuration that is not there": [
+        ["check", "--config", "none.yaml"],
+        /^none\.yaml cannot be used:\n {2}the file cannot be read \(ENOENT\)\n$/,
+      ],
+      "address and configuration": [
+        ["verify", "--realm", "x", "--address", "a:1", "--config", "y", "t"],
+        /^Give --address \(a running service\) or --config \(offline\), not both\.\n$/,
+      ],
+      "--at without a configuration": [
+        ["verify", "--realm", "x", "--at", "5", "t"],
+        /^--at works offline: give --config FILE with it\.\n$/,
+      ],
+      "a time that is none": [
+        ["verify", "--realm", "x", "--config", "verifier.yaml", "--at", "noon", "t"],
+        /^--at must be a time such as/,
+      ],
+      "two callers": [
+        ["verify", "--realm", "x", "--secret-key-file", "a", "--client-id", "b", "t"],
+        /^Name one caller:/,
+      ],
+      "half a client": [
+        ["verify", "--realm", "x", "--client-id", "b", "t"],
+        /^--client-id and --client-secret-file go together\.\n$/,
+      ],
+      "a caller's file that is not there": [
+        ["verify", "--realm", "x", "--secret-key-file", "none", "t"],
+        /^none cannot be read \(ENOENT\)\.\n$/,
+      ],
       "an address that is none": [["verify", "--realm", "x", "--address", "", "t"], /address/],
     };
     for (const [what, [args, said]] of Object.entries(USAGE)) {
@@ -279,7 +402,13 @@ describe("the command line", () => {
     });
 
     it("--help and --version: exit code 0, on standard output", async () => {
-      for (const args of [["--help"], ["serve", "--help"], ["verify", "--help"], ["mint", "--help"], ["check", "--help"]]) {
+      for (const args of [
+        ["--help"],
+        ["serve", "--help"],
+        ["verify", "--help"],
+        ["mint", "--help"],
+        ["check", "--help"],
+      ]) {
         const { code, stdout, stderr } = await run(args, emptyFolder());
         expect({ code, stderr }).to.deep.equal({ code: 0, stderr: "" });
         expect(stdout).to.match(/^Usage: token-verifier /);

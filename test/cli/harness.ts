@@ -192,7 +192,7 @@ async function runHere(args: readonly string[], cwd: string, stdin: string): Pro
   try {
     const world = { env: {}, stdin: Readable.from([stdin]), clock: Date.now };
     await runCommand(["node", "token-verifier", ...args], world);
-    return { code: Number(process.exitCode ?? 0), signal: null, ...said };
+    return { code: (process.exitCode as number | undefined) ?? 0, signal: null, ...said };
   } finally {
     for (const [at, name] of outputs.entries()) process[name].write = writes[at] as typeof process.stdout.write;
     process.chdir(folder);
@@ -206,7 +206,10 @@ export function shell(line: string, cwd: string): Promise<Ended> {
 }
 
 /** Starts the service of a folder and gives its addresses. */
-export async function serving(folder: string, ...args: readonly string[]): Promise<{ service: Process; grpc: string; http: string; port: number }> {
+export async function serving(
+  folder: string,
+  ...args: readonly string[]
+): Promise<{ service: Process; grpc: string; http: string; port: number }> {
   const service = start(["serve", "--config", "verifier.yaml", ...args], folder);
   const { grpc = "", http = "" } = await service.ready();
   return { service, grpc, http, port: Number(http.split(":").at(-1)) };

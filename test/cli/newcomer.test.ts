@@ -16,7 +16,8 @@ async function expectAllWork(commands: readonly string[], folder: string): Promi
   for (const command of commands) expect(command, "a single line").not.to.include("\n");
   const answers: Ended[] = [];
   for (const command of commands) answers.push(await shell(command, folder));
-  for (const [at, { code, stdout, stderr }] of answers.entries()) expect(code, `${commands[at]}\n${stdout}${stderr}`).to.equal(0);
+  for (const [at, { code, stdout, stderr }] of answers.entries())
+    expect(code, `${commands[at]}\n${stdout}${stderr}`).to.equal(0);
   const [integuru, clowk, fiserv, grpc] = answers.map(({ stdout }) => stdout);
   for (const answer of [integuru, clowk, fiserv]) expect(answer).to.match(/^HTTP\/1\.1 200 OK\r\n/);
   expect(integuru).to.match(/\r\n\r\n\{"valid":true,"taiki_user":"[0-9a-f-]{36}","client":"app_dev"\}$/);
@@ -34,7 +35,10 @@ describe("serve without a configuration", () => {
     const data = join(folder, "data");
     expect(prepareDevelopment(data)).to.deep.equal({ file: join(data, "verifier.yaml"), made: true });
     const file = join(data, "verifier.yaml");
-    writeFileSync(file, readFileSync(file, "utf8").replace("127.0.0.1:50051", "127.0.0.1:0").replace("127.0.0.1:8080", "127.0.0.1:0"));
+    writeFileSync(
+      file,
+      readFileSync(file, "utf8").replace("127.0.0.1:50051", "127.0.0.1:0").replace("127.0.0.1:8080", "127.0.0.1:0"),
+    );
     const context = { env: {}, clock: Date.now, log: createMemoryLog().log };
     const requests = async (addresses: Readonly<Record<string, string>>) =>
       (await exampleRequests(loadConfig(file, context), addresses, Date.now())).map(({ command }) => command);
@@ -45,7 +49,14 @@ describe("serve without a configuration", () => {
 
     const made = Object.fromEntries(readdirSync(data).map((name) => [name, readFileSync(join(data, name))]));
     expect(prepareDevelopment(data)).to.deep.equal({ file, made: false });
-    for (const name of ["verifier.yaml", "directory.yaml", "master.key", "integuru.key", "fiserv.pem", "fiserv.private.pem"]) {
+    for (const name of [
+      "verifier.yaml",
+      "directory.yaml",
+      "master.key",
+      "integuru.key",
+      "fiserv.pem",
+      "fiserv.private.pem",
+    ]) {
       expect(readFileSync(join(data, name)).equals(made[name] as Buffer), name).to.equal(true);
     }
     const second = await serve(file, undefined, context);
@@ -62,7 +73,10 @@ describe("serve without a configuration", () => {
     const other = join(emptyFolder(), "data");
     prepareDevelopment(other);
     for (const name of ["master.key", "integuru.key", "fiserv.private.pem", "directory.yaml"]) {
-      expect(readFileSync(join(data, name)).equals(readFileSync(join(other, name))), `${name}: keys are made anew`).to.equal(false);
+      expect(
+        readFileSync(join(data, name)).equals(readFileSync(join(other, name))),
+        `${name}: keys are made anew`,
+      ).to.equal(false);
     }
   });
 
@@ -76,7 +90,9 @@ describe("serve without a configuration", () => {
     expect(prepareDevelopment(data).made).to.equal(true);
     expect(readdirSync(data)).to.include.members(["verifier.yaml", "fiserv.pem"]);
     // The halves of a pair fit each other.
-    const [half, other] = ["fiserv.pem", "fiserv.private.pem"].map((name) => createPublicKey(readFileSync(join(data, name))));
+    const [half, other] = ["fiserv.pem", "fiserv.private.pem"].map((name) =>
+      createPublicKey(readFileSync(join(data, name))),
+    );
     expect(half!.equals(other!)).to.equal(true);
     expect(readFileSync(join(data, "master.key"), "utf8")).to.equal(key);
     expect(readFileSync(join(data, "integuru.key"), "utf8")).to.equal("mine\n");
@@ -84,7 +100,7 @@ describe("serve without a configuration", () => {
 
   it("is what a real terminal shows, on the default ports", async function () {
     if ((await isTaken(50_051)) || (await isTaken(8080))) {
-      console.log("      (skipped: another process listens at 127.0.0.1:50051 or 127.0.0.1:8080)");
+      process.stdout.write("      (skipped: another process listens at 127.0.0.1:50051 or 127.0.0.1:8080)\n");
       this.skip();
     }
     this.timeout(60_000);
@@ -112,7 +128,7 @@ describe("serve without a configuration", () => {
 
   it("--json prints one line with the requests", async function () {
     if ((await isTaken(50_051)) || (await isTaken(8080))) {
-      console.log("      (skipped: another process listens at 127.0.0.1:50051 or 127.0.0.1:8080)");
+      process.stdout.write("      (skipped: another process listens at 127.0.0.1:50051 or 127.0.0.1:8080)\n");
       this.skip();
     }
     const service = start(["serve", "--json"], emptyFolder());
@@ -120,7 +136,10 @@ describe("serve without a configuration", () => {
     await service.until("}\n");
     const lines = service.stdout.trim().split("\n");
     for (const line of lines) expect(() => JSON.parse(line) as unknown, line).not.to.throw();
-    const told = JSON.parse(lines.find((line) => line.includes('"requests":')) ?? "") as { addresses: object; requests: { command: string }[] };
+    const told = JSON.parse(lines.find((line) => line.includes('"requests":')) ?? "") as {
+      addresses: object;
+      requests: { command: string }[];
+    };
     expect(told.addresses).to.deep.equal({ grpc: "127.0.0.1:50051", http: "127.0.0.1:8080" });
     expect(told.requests).to.have.length(4);
     service.kill("SIGTERM");

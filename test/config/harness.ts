@@ -38,7 +38,8 @@ export function wrongs(loading: () => unknown): string[] {
     loading();
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    for (const { place, message } of error.issues) expect(error.message).to.include(`${place}${place && ": "}${message}`);
+    for (const { place, message } of error.issues)
+      expect(error.message).to.include(`${place}${place && ": "}${message}`);
     return error.issues.map(({ place, message }) => `${place}: ${message}`);
   }
   throw new Error("nothing is wrong");

@@ -1,9 +1,10 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: that is how a configuration names its variables
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { expect } from "chai";
 import { exportJWK } from "jose";
 import { loadConfig } from "../../src/config/load.js";
-import { jwkOf, keyOf, KEYS } from "../support/keys.js";
+import { jwkOf, KEYS, keyOf } from "../support/keys.js";
 import { type Env, type Files, folderWith, load, loadGateway, wrongs } from "./harness.js";
 
 const pem = (name: string): string => keyOf(name).publicPem ?? "";
@@ -13,8 +14,10 @@ const OTHER_MASTER = Buffer.alloc(32, 8).toString("base64");
 const SECRET = "0123456789abcdef0123456789abcdef";
 
 /** A good configuration whose realm `partner` is this. */
-const partner = (members: string): string => `grpc: 127.0.0.1:0\nrealms:\n  partner: { issuer: null, audience: null, ${members} }\n`;
-const withKey = (entry: string, algorithms = "ES256"): string => partner(`algorithms: [${algorithms}], keys: [${entry}]`);
+const partner = (members: string): string =>
+  `grpc: 127.0.0.1:0\nrealms:\n  partner: { issuer: null, audience: null, ${members} }\n`;
+const withKey = (entry: string, algorithms = "ES256"): string =>
+  partner(`algorithms: [${algorithms}], keys: [${entry}]`);
 const GOOD = withKey("{ pemFile: ./p256.pem }");
 const FILES: Files = {
   "p256.pem": pem("p256"),
@@ -41,7 +44,9 @@ describe("what is wrong with a configuration", () => {
     },
     "an unknown key, deep": {
       text: top("limits: { bdy: 1KiB }"),
-      is: ["limits.bdy: is not a key that exists here; there are body, headers, message, batch, streams, idle, request"],
+      is: [
+        "limits.bdy: is not a key that exists here; there are body, headers, message, batch, streams, idle, request",
+      ],
     },
     "an unknown key of a long form": {
       text: top("http: { address: 127.0.0.1:0, face: {} }"),
@@ -65,24 +70,48 @@ describe("what is wrong with a configuration", () => {
       is: ["masterKey: must be a text: put it in quotes"],
     },
     "a text where a number belongs": { text: top('limits: { batch: "10" }'), is: ["limits.batch: must be a number"] },
-    "a fraction where a whole number belongs": { text: top("limits: { batch: 1.5 }"), is: ["limits.batch: must be a whole number"] },
+    "a fraction where a whole number belongs": {
+      text: top("limits: { batch: 1.5 }"),
+      is: ["limits.batch: must be a whole number"],
+    },
     "a number that is too small": { text: top("limits: { streams: 0 }"), is: ["limits.streams: must be at least 1"] },
-    "a number that is too large": { text: top("limits: { batch: 100001 }"), is: ["limits.batch: must be at most 100000"] },
-    "yes where true belongs": { text: partner("algorithms: [ES256], typRequired: yes, keys: [{ pemFile: ./p256.pem }]"), is: ["realms.partner.typRequired: must be true or false"] },
+    "a number that is too large": {
+      text: top("limits: { batch: 100001 }"),
+      is: ["limits.batch: must be at most 100000"],
+    },
+    "yes where true belongs": {
+      text: partner("algorithms: [ES256], typRequired: yes, keys: [{ pemFile: ./p256.pem }]"),
+      is: ["realms.partner.typRequired: must be true or false"],
+    },
     "a duration without a unit": {
       text: top("drain: { delay: 5 }"),
       is: [`drain.delay: must be a duration of at least 0 ms and at most 24d, ${WHICH_DURATION}`],
     },
     "a duration with a fraction": { text: top("limits: { idle: 1.5m }"), is: [/^limits\.idle: must be a duration/] },
-    "a duration that no timer holds": { text: top("drain: { timeout: 25d }"), is: [/^drain\.timeout: must be a duration .* at most 24d/] },
-    "a duration that is too short": { text: top("limits: { request: 99ms }"), is: [/^limits\.request: must be a duration of at least 100 ms/] },
+    "a duration that no timer holds": {
+      text: top("drain: { timeout: 25d }"),
+      is: [/^drain\.timeout: must be a duration .* at most 24d/],
+    },
+    "a duration that is too short": {
+      text: top("limits: { request: 99ms }"),
+      is: [/^limits\.request: must be a duration of at least 100 ms/],
+    },
     "a size without a unit": {
       text: top("limits: { body: 65536 }"),
       is: ["limits.body: must be a size such as 64KiB or 4MiB, from 1024 to 67108864 bytes"],
     },
-    "a size in another unit": { text: top("limits: { body: 64KB }"), is: [/^limits\.body: must be a size such as 64KiB/] },
-    "a rate": { text: top("failures: { perClient: 20 }"), is: ["failures.perClient: must be a number within a duration, such as 20/1m"] },
-    "a rate of nothing": { text: top("failures: { perAddress: 0/1m }"), is: [/^failures\.perAddress: must be a number within/] },
+    "a size in another unit": {
+      text: top("limits: { body: 64KB }"),
+      is: [/^limits\.body: must be a size such as 64KiB/],
+    },
+    "a rate": {
+      text: top("failures: { perClient: 20 }"),
+      is: ["failures.perClient: must be a number within a duration, such as 20/1m"],
+    },
+    "a rate of nothing": {
+      text: top("failures: { perAddress: 0/1m }"),
+      is: [/^failures\.perAddress: must be a number within/],
+    },
     "a choice": {
       text: top("log: { level: loud }"),
       is: ["log.level: must be one of trace, debug, info, warn, error, fatal, silent"],
@@ -91,8 +120,14 @@ describe("what is wrong with a configuration", () => {
       text: top("admin: localhost"),
       is: ["admin: must be an address such as 127.0.0.1:8080 or unix:/path, or {address: ...}"],
     },
-    "an address with a port that does not exist": { text: top("http: 127.0.0.1:65536"), is: [/^http: must be an address such as 127\.0\.0\.1:8080/] },
-    "a v6 address without brackets": { text: top('http: "::1:8080"'), is: [/^http: must be an address such as 127\.0\.0\.1:8080/] },
+    "an address with a port that does not exist": {
+      text: top("http: 127.0.0.1:65536"),
+      is: [/^http: must be an address such as 127\.0\.0\.1:8080/],
+    },
+    "a v6 address without brackets": {
+      text: top('http: "::1:8080"'),
+      is: [/^http: must be an address such as 127\.0\.0\.1:8080/],
+    },
     "a URL as an address": { text: top('http: "http://127.0.0.1:8080"'), is: [/^http: must be an address/] },
     "unix without a path": { text: top('http: "unix:"'), is: [/^http: must be an address/] },
     "a port alone as an address": { text: top("http: 8080"), is: [/^http: must be an address/] },
@@ -100,8 +135,14 @@ describe("what is wrong with a configuration", () => {
       text: top("store: mysql://x"),
       is: ["store: must be sqlite: and the name of a file, such as sqlite:./data/verifier.db"],
     },
-    "a store that is a number": { text: top("store: 5"), is: [/^store: must be sqlite: and the name of a file, such as sqlite:/] },
-    "a network": { text: top("trustedProxies: [10.0.0.0/33]"), is: ["trustedProxies[0]: must be an IP address, or a network such as 10.0.0.0/8"] },
+    "a store that is a number": {
+      text: top("store: 5"),
+      is: [/^store: must be sqlite: and the name of a file, such as sqlite:/],
+    },
+    "a network": {
+      text: top("trustedProxies: [10.0.0.0/33]"),
+      is: ["trustedProxies[0]: must be an IP address, or a network such as 10.0.0.0/8"],
+    },
     "a realm's name": {
       text: `${GOOD}  "a b": { preset: clowk }\n`,
       is: ['realms["a b"]: a realm\'s name has 1 to 64 letters, digits, dots, dashes and underscores'],
@@ -134,7 +175,9 @@ describe("what is wrong with a configuration", () => {
     },
     "a secret where the preset takes public keys": {
       text: `masterKey: ${MASTER}\nrealms:\n  fiserv: { preset: fiserv, keys: [{ secret: ${SECRET} }] }\n`,
-      is: ["realms.fiserv.keys[0].secret: a secret verifies HS256, HS384 or HS512, and this realm takes RS256: give a public key"],
+      is: [
+        "realms.fiserv.keys[0].secret: a secret verifies HS256, HS384 or HS512, and this realm takes RS256: give a public key",
+      ],
     },
     "no algorithms, issuer, audience and keys": {
       text: "realms:\n  partner: {}\n",
@@ -145,26 +188,46 @@ describe("what is wrong with a configuration", () => {
         "realms.partner.keys: is missing: it must be a list",
       ],
     },
-    "an empty audience": { text: GOOD.replace("audience: null", "audience: []"), is: [/^realms\.partner\.audience: must /] },
-    "the algorithm none": { text: withKey("{ pemFile: ./p256.pem }", "none"), is: [/^realms\.partner\.algorithms\[0\]: must be one of HS256, .*EdDSA$/] },
-    "no keys at all": { text: partner("algorithms: [ES256], keys: []"), is: ["realms.partner.keys: must not be empty"] },
-    "a key of no form": { text: withKey("{ alg: ES256 }"), is: [/^realms\.partner\.keys\[0\]: must have exactly one of secret, secretBase64, secretFile, pem, /] },
-    "a key of two forms": { text: withKey("{ pemFile: ./p256.pem, secret: x }"), is: [/^realms\.partner\.keys\[0\]: must have exactly one of/] },
-    "a key that is no mapping": { text: withKey("./p256.pem"), is: [/^realms\.partner\.keys\[0\]: must have exactly one of/] },
+    "an empty audience": {
+      text: GOOD.replace("audience: null", "audience: []"),
+      is: [/^realms\.partner\.audience: must /],
+    },
+    "the algorithm none": {
+      text: withKey("{ pemFile: ./p256.pem }", "none"),
+      is: [/^realms\.partner\.algorithms\[0\]: must be one of HS256, .*EdDSA$/],
+    },
+    "no keys at all": {
+      text: partner("algorithms: [ES256], keys: []"),
+      is: ["realms.partner.keys: must not be empty"],
+    },
+    "a key of no form": {
+      text: withKey("{ alg: ES256 }"),
+      is: [/^realms\.partner\.keys\[0\]: must have exactly one of secret, secretBase64, secretFile, pem, /],
+    },
+    "a key of two forms": {
+      text: withKey("{ pemFile: ./p256.pem, secret: x }"),
+      is: [/^realms\.partner\.keys\[0\]: must have exactly one of/],
+    },
+    "a key that is no mapping": {
+      text: withKey("./p256.pem"),
+      is: [/^realms\.partner\.keys\[0\]: must have exactly one of/],
+    },
     "a private key": {
       text: withKey("{ pemFile: ./private.pem }"),
       is: ["realms.partner.keys[0].pemFile: this is a private key: give the public key: openssl pkey -in KEY -pubout"],
     },
     "a private JWK": {
       text: withKey(`{ jwk: ${JSON.stringify({ ...jwkOf("p256"), d: "AAAA" })} }`),
-      is: ['realms.partner.keys[0].jwk: the JWK holds the private member "d": give the public key, and replace this one'],
+      is: [
+        'realms.partner.keys[0].jwk: the JWK holds the private member "d": give the public key, and replace this one',
+      ],
     },
     "a private key in a set": {
       text: withKey(`{ jwks: { keys: [${JSON.stringify({ ...jwkOf("p256"), d: "AAAA" })}] } }`),
       is: [/^realms\.partner\.keys\[0\]\.jwks: keys\[0\]: the JWK holds the private member "d"/],
     },
     "a symmetric key in a set": {
-      text: withKey('{ jwks: { keys: [{ kty: oct, k: AAAA }] } }', "HS256"),
+      text: withKey("{ jwks: { keys: [{ kty: oct, k: AAAA }] } }", "HS256"),
       is: [/^realms\.partner\.keys\[0\]\.jwks: keys\[0\]: a symmetric key \(kty "oct"\) in a set of public keys/],
     },
     "a set without a usable key": {
@@ -173,25 +236,46 @@ describe("what is wrong with a configuration", () => {
     },
     "a secret that is too short": {
       text: withKey("{ secretFile: ./short.key }", "HS256"),
-      is: ["realms.partner.keys[0].secretFile: the secret has 5 bytes, HS256 needs at least 32: try openssl rand -base64 32"],
+      is: [
+        "realms.partner.keys[0].secretFile: the secret has 5 bytes, HS256 needs at least 32: try openssl rand -base64 32",
+      ],
     },
-    "a secret that is not base64": { text: withKey('{ secretBase64: "not base64!" }', "HS256"), is: [/^realms\.partner\.keys\[0\]\.secretBase64: this is not base64: openssl rand/] },
-    "a file that is not there": { text: withKey("{ pemFile: ./none.pem }"), is: ["realms.partner.keys[0].pemFile: ./none.pem cannot be read (ENOENT)"] },
-    "a file that is a folder": { text: withKey("{ pemFile: . }"), is: ["realms.partner.keys[0].pemFile: . cannot be read (EISDIR)"] },
-    "a file that is no JSON": { text: withKey("{ jwkFile: ./p256.pem }"), is: ["realms.partner.keys[0].jwkFile: the file is not JSON"] },
+    "a secret that is not base64": {
+      text: withKey('{ secretBase64: "not base64!" }', "HS256"),
+      is: [/^realms\.partner\.keys\[0\]\.secretBase64: this is not base64: openssl rand/],
+    },
+    "a file that is not there": {
+      text: withKey("{ pemFile: ./none.pem }"),
+      is: ["realms.partner.keys[0].pemFile: ./none.pem cannot be read (ENOENT)"],
+    },
+    "a file that is a folder": {
+      text: withKey("{ pemFile: . }"),
+      is: ["realms.partner.keys[0].pemFile: . cannot be read (EISDIR)"],
+    },
+    "a file that is no JSON": {
+      text: withKey("{ jwkFile: ./p256.pem }"),
+      is: ["realms.partner.keys[0].jwkFile: the file is not JSON"],
+    },
     "two keys of one kid": {
       text: withKey("{ pemFile: ./p256.pem, kid: a }, { pemFile: ./p256.pem, kid: a }"),
       is: ['realms.partner.keys: 2 keys have the kid "a": give each a kid of its own'],
     },
     "several algorithms that fit a public key": {
       text: withKey("{ pemFile: ./rsa.pem }", "RS256, PS256"),
-      is: [/^realms\.partner\.keys\[0\]\.pemFile: .* fits several of the realm's algorithms: set "alg" to one of RS256, PS256$/],
+      is: [
+        /^realms\.partner\.keys\[0\]\.pemFile: .* fits several of the realm's algorithms: set "alg" to one of RS256, PS256$/,
+      ],
     },
     "several algorithms that fit a secret": {
       text: withKey(`{ secret: ${SECRET} }`, "HS256, HS384"),
       is: ["realms.partner.keys[0].secret: say which algorithm it is for: alg: one of HS256, HS384"],
     },
-    "an alg that is not the realm's": { text: withKey("{ pemFile: ./rsa.pem, alg: RS256 }"), is: [/^realms\.partner\.keys\[0\]\.pemFile: the key is for "RS256", which is not among the realm's algorithms: ES256$/] },
+    "an alg that is not the realm's": {
+      text: withKey("{ pemFile: ./rsa.pem, alg: RS256 }"),
+      is: [
+        /^realms\.partner\.keys\[0\]\.pemFile: the key is for "RS256", which is not among the realm's algorithms: ES256$/,
+      ],
+    },
     "a variable that is not set": {
       text: withKey('{ secret: "${SIGNING_KEY}" }', "HS256"),
       is: [
@@ -207,30 +291,79 @@ describe("what is wrong with a configuration", () => {
       text: withKey('{ secret: "0123456789abcdef${0123456789abcdef" }', "HS256"),
       is: ["realms.partner.keys[0].secret: a ${ without NAME} after it: write ${NAME}, or write $${ for a literal ${"],
     },
-    "a claim rule": { text: partner("algorithms: [ES256], claims: { scope: { has: read } }, keys: [{ pemFile: ./p256.pem }]"), is: [/^realms\.partner\.claims\.scope: must be a value, a list of values, or \{includes: member\}$|^realms\.partner\.claims\.scope/] },
-    "a token length": { text: partner("algorithms: [ES256], maxTokenLength: lots, keys: [{ pemFile: ./p256.pem }]"), is: [/^realms\.partner\.maxTokenLength: must be a (number of characters|size)/] },
-    "a header that cannot be ignored": { text: partner("algorithms: [ES256], ignoreHeaders: [alg], keys: [{ pemFile: ./p256.pem }]"), is: [/^realms\.partner\.ignoreHeaders\[0\]: must be one of b64, zip,/] },
+    "a claim rule": {
+      text: partner("algorithms: [ES256], claims: { scope: { has: read } }, keys: [{ pemFile: ./p256.pem }]"),
+      is: [
+        /^realms\.partner\.claims\.scope: must be a value, a list of values, or \{includes: member\}$|^realms\.partner\.claims\.scope/,
+      ],
+    },
+    "a token length": {
+      text: partner("algorithms: [ES256], maxTokenLength: lots, keys: [{ pemFile: ./p256.pem }]"),
+      is: [/^realms\.partner\.maxTokenLength: must be a (number of characters|size)/],
+    },
+    "a header that cannot be ignored": {
+      text: partner("algorithms: [ES256], ignoreHeaders: [alg], keys: [{ pemFile: ./p256.pem }]"),
+      is: [/^realms\.partner\.ignoreHeaders\[0\]: must be one of b64, zip,/],
+    },
     "`valid` as a member": {
       text: `realms:\n  integuru: { preset: integuru, members: { valid: x }, keys: [{ secret: ${SECRET} }] }\n`,
       is: ["realms.integuru.members.valid: `valid` is the answer's own member: choose another name"],
     },
     "no master key where callers need one": {
       text: "realms:\n  clowk: { preset: clowk }\n",
-      is: ["masterKey: is missing: the secrets of the callers of the realm clowk are sealed with it; make one with: openssl rand -base64 32"],
+      is: [
+        "masterKey: is missing: the secrets of the callers of the realm clowk are sealed with it; make one with: openssl rand -base64 32",
+      ],
     },
-    "no master key where a seed needs one": { text: top("directory: ./directory.yaml"), is: [/^masterKey: is missing: the secrets of the directory seed are sealed/] },
-    "a master key that is too short": { text: top("masterKey: c2hvcnQ="), is: ["masterKey: must be 32 bytes in base64: openssl rand -base64 32 makes one"] },
-    "a master key without padding": { text: top(`masterKey: ${MASTER.replace("=", "")}`), is: [/^masterKey: must be 32 bytes in base64/] },
-    "a master key in hex": { text: top(`masterKey: "${"ab".repeat(32)}"`), is: [/^masterKey: must be 32 bytes in base64/] },
-    "a master key's file that is not there": { text: top("masterKeyFile: ./none.key"), is: ["masterKeyFile: ./none.key cannot be read (ENOENT)"] },
-    "a master key's file that holds none": { text: top("masterKeyFile: ./short.key"), is: ["masterKeyFile: must be 32 bytes in base64: openssl rand -base64 32 makes one"] },
-    "one bad one of several master keys": { text: top(`masterKeys: [${MASTER}, x]`), is: [/^masterKeys\[1\]: must be 32 bytes in base64/] },
-    "one master key twice": { text: top(`masterKeys: [${MASTER}, ${OTHER_MASTER}, ${MASTER}]`), is: ["masterKeys[2]: stands in the list twice: leave one out"] },
+    "no master key where a seed needs one": {
+      text: top("directory: ./directory.yaml"),
+      is: [/^masterKey: is missing: the secrets of the directory seed are sealed/],
+    },
+    "a master key that is too short": {
+      text: top("masterKey: c2hvcnQ="),
+      is: ["masterKey: must be 32 bytes in base64: openssl rand -base64 32 makes one"],
+    },
+    "a master key without padding": {
+      text: top(`masterKey: ${MASTER.replace("=", "")}`),
+      is: [/^masterKey: must be 32 bytes in base64/],
+    },
+    "a master key in hex": {
+      text: top(`masterKey: "${"ab".repeat(32)}"`),
+      is: [/^masterKey: must be 32 bytes in base64/],
+    },
+    "a master key's file that is not there": {
+      text: top("masterKeyFile: ./none.key"),
+      is: ["masterKeyFile: ./none.key cannot be read (ENOENT)"],
+    },
+    "a master key's file that holds none": {
+      text: top("masterKeyFile: ./short.key"),
+      is: ["masterKeyFile: must be 32 bytes in base64: openssl rand -base64 32 makes one"],
+    },
+    "one bad one of several master keys": {
+      text: top(`masterKeys: [${MASTER}, x]`),
+      is: [/^masterKeys\[1\]: must be 32 bytes in base64/],
+    },
+    "one master key twice": {
+      text: top(`masterKeys: [${MASTER}, ${OTHER_MASTER}, ${MASTER}]`),
+      is: ["masterKeys[2]: stands in the list twice: leave one out"],
+    },
     "no master keys in the list": { text: top("masterKeys: []"), is: ["masterKeys: must not be empty"] },
-    "masterKey and masterKeyFile": { text: top(`masterKey: ${MASTER}\nmasterKeyFile: ./master.key`), is: ["masterKeyFile: give one of masterKey, masterKeyFile and masterKeys"] },
-    "masterKeyFile and masterKeys": { text: top(`masterKeyFile: ./master.key\nmasterKeys: [${MASTER}]`), is: ["masterKeys: give one of masterKey, masterKeyFile and masterKeys"] },
-    "a face bound to no realm": { text: top("http: { address: 127.0.0.1:0, faces: { clowk: nowhere } }"), is: ["http.faces.clowk: must name a realm with the preset clowk"] },
-    "a face bound to a realm of no preset": { text: top("http: { address: 127.0.0.1:0, faces: { clowk: partner } }"), is: ["http.faces.clowk: must name a realm with the preset clowk"] },
+    "masterKey and masterKeyFile": {
+      text: top(`masterKey: ${MASTER}\nmasterKeyFile: ./master.key`),
+      is: ["masterKeyFile: give one of masterKey, masterKeyFile and masterKeys"],
+    },
+    "masterKeyFile and masterKeys": {
+      text: top(`masterKeyFile: ./master.key\nmasterKeys: [${MASTER}]`),
+      is: ["masterKeys: give one of masterKey, masterKeyFile and masterKeys"],
+    },
+    "a face bound to no realm": {
+      text: top("http: { address: 127.0.0.1:0, faces: { clowk: nowhere } }"),
+      is: ["http.faces.clowk: must name a realm with the preset clowk"],
+    },
+    "a face bound to a realm of no preset": {
+      text: top("http: { address: 127.0.0.1:0, faces: { clowk: partner } }"),
+      is: ["http.faces.clowk: must name a realm with the preset clowk"],
+    },
     "a face bound to another vendor's realm": {
       text: `http: { address: 127.0.0.1:0, faces: { fiserv: mine } }\nrealms:\n  mine: { preset: integuru, keys: [{ secret: ${SECRET} }] }\n`,
       is: ["http.faces.fiserv: must name a realm with the preset fiserv"],
@@ -239,7 +372,10 @@ describe("what is wrong with a configuration", () => {
       text: "http: { address: 127.0.0.1:0, faces: { integuru: mine } }\nrealms:\n  mine: { preset: integuru }\n",
       is: ["realms.mine.keys: is missing: give the keys that verify its tokens"],
     },
-    "a face that does not exist": { text: top("http: { address: 127.0.0.1:0, faces: { okta: partner } }"), is: [/^http\.faces\.okta: /] },
+    "a face that does not exist": {
+      text: top("http: { address: 127.0.0.1:0, faces: { okta: partner } }"),
+      is: [/^http\.faces\.okta: /],
+    },
     "everything at once": {
       text:
         'grpc: nowhere\nadmin: "${ADMIN}"\nlog: { level: loud }\nunknown: 1\nmasterKeys: [x]\n' +
@@ -270,7 +406,11 @@ describe("what is wrong with a configuration", () => {
       const found = wrongs(() => load(text, FILES, env));
       for (const [at, want] of is.entries()) {
         if (typeof want === "string") expect(found, found.join("\n")).to.include(want);
-        else expect(found.some((one) => want.test(one)), `${want} (${at}) in\n${found.join("\n")}`).to.equal(true);
+        else
+          expect(
+            found.some((one) => want.test(one)),
+            `${want} (${at}) in\n${found.join("\n")}`,
+          ).to.equal(true);
       }
       expect(found.length, found.join("\n")).to.equal(is.length);
     });
@@ -282,18 +422,38 @@ describe("what is wrong with a configuration", () => {
       ["comments alone", "# nothing\n", ": the file must hold a mapping of settings"],
       ["a list", "- a\n", ": the file must hold a mapping of settings"],
       ["a text", "hello\n", ": the file must hold a mapping of settings"],
-      ["a key twice", "grpc: 127.0.0.1:0\ngrpc: 127.0.0.1:1\n", "line 2, column 1: the mapping has this key already: keep one"],
-      ["a key twice, deep", "realms:\n  a: { x: 1, x: 2 }\n", "line 2, column 14: the mapping has this key already: keep one"],
+      [
+        "a key twice",
+        "grpc: 127.0.0.1:0\ngrpc: 127.0.0.1:1\n",
+        "line 2, column 1: the mapping has this key already: keep one",
+      ],
+      [
+        "a key twice, deep",
+        "realms:\n  a: { x: 1, x: 2 }\n",
+        "line 2, column 14: the mapping has this key already: keep one",
+      ],
       ["a bracket that is not closed", "realms: {\n", /^line \d+, column \d+: /],
       ["a tab", "realms:\n\ta: 1\n", /^line 2, column 1: /],
-      ["a second document", "a: 1\n---\nb: 2\n", /^line 2, column \d+: a second document begins here: the file must hold one$/],
-      ["an alias of nothing", "masterKey: *here\n", ": an alias stands for nothing, or there are too many of them: put a text that begins with * in quotes"],
+      [
+        "a second document",
+        "a: 1\n---\nb: 2\n",
+        /^line 2, column \d+: a second document begins here: the file must hold one$/,
+      ],
+      [
+        "an alias of nothing",
+        "masterKey: *here\n",
+        ": an alias stands for nothing, or there are too many of them: put a text that begins with * in quotes",
+      ],
     ] as const) {
       it(what, () => {
         const found = wrongs(() => load(text));
         for (const want of is) {
           if (typeof want === "string") expect(found).to.include(want);
-          else expect(found.some((one) => want.test(one)), found.join("\n")).to.equal(true);
+          else
+            expect(
+              found.some((one) => want.test(one)),
+              found.join("\n"),
+            ).to.equal(true);
         }
       });
     }
@@ -306,7 +466,16 @@ describe("what is wrong with a configuration", () => {
     });
 
     it("aliases that multiply are no way to fill the memory", () => {
-      const levels = "abcdefgh".split("").map((name, at, all) => `${name}: &${name} [${at === 0 ? "x" : Array(10).fill(`*${all[at - 1]}`).join(",")}]`);
+      const levels = "abcdefgh".split("").map(
+        (name, at, all) =>
+          `${name}: &${name} [${
+            at === 0
+              ? "x"
+              : Array(10)
+                  .fill(`*${all[at - 1]}`)
+                  .join(",")
+          }]`,
+      );
       expect(wrongs(() => load(levels.join("\n")))).to.have.length(1);
     });
   });
@@ -343,7 +512,8 @@ describe("what is wrong with a configuration", () => {
       "a JWK's secret": `realms:\n  a: { algorithms: [HS256], issuer: null, audience: null, keys: [{ jwk: { kty: oct, k: ${MARK} } }, { jwk: { kty: oct, k: "${MARK}!" } }, { jwk: { kty: oct, k: [${MARK}] } }] }\n`,
       "a JWK set": `realms:\n  a: { algorithms: [HS256], issuer: null, audience: null, keys: [{ jwks: { keys: [{ kty: oct, k: ${MARK} }, ${MARK}] } }] }\n`,
       "a file's content": `masterKeyFile: ./marked\nrealms:\n  integuru: { preset: integuru, keys: [{ secretFile: ./marked }, { pemFile: ./marked }, { jwkFile: ./marked }, { jwksFile: ./marked }] }\n`,
-      "a variable's value": 'masterKey: "${MARKED}"\ngrpc: "${MARKED}"\nstore: "${MARKED}"\nrealms:\n  integuru: { preset: integuru, keys: [{ secret: "${MARKED}" }] }\n',
+      "a variable's value":
+        'masterKey: "${MARKED}"\ngrpc: "${MARKED}"\nstore: "${MARKED}"\nrealms:\n  integuru: { preset: integuru, keys: [{ secret: "${MARKED}" }] }\n',
       "a store's URL": `store: "postgres://user:${MARK}@host:5432/db"\nrealms: {}\n`,
     };
     for (const [what, text] of Object.entries(places)) {
@@ -370,7 +540,15 @@ describe("a configuration that is good", () => {
       grpc: "127.0.0.1:0",
       store: { url: `sqlite:${join(dirname(file), "data/verifier.db")}`, staleFor: 60_000 },
       log: { level: "info", format: "json", calls: "rejected" },
-      limits: { body: 65_536, headers: 16_384, message: 4_194_304, batch: 1000, streams: 100, idle: 300_000, request: 10_000 },
+      limits: {
+        body: 65_536,
+        headers: 16_384,
+        message: 4_194_304,
+        batch: 1000,
+        streams: 100,
+        idle: 300_000,
+        request: 10_000,
+      },
       failures: { perClient: { count: 20, window: 60_000 }, perAddress: { count: 100, window: 60_000 } },
       trustedProxies: [],
       cache: { facts: 67_108_864 },
@@ -419,7 +597,10 @@ describe("a configuration that is good", () => {
   });
 
   it("finds files beside itself, wherever the process stands", () => {
-    const folder = folderWith({ ...FILES, "verifier.yaml": `${GOOD}masterKeyFile: ./master.key\ndirectory: seeds/directory.yaml\nstore: sqlite:x.db\n` });
+    const folder = folderWith({
+      ...FILES,
+      "verifier.yaml": `${GOOD}masterKeyFile: ./master.key\ndirectory: seeds/directory.yaml\nstore: sqlite:x.db\n`,
+    });
     const config = loadConfig(join(folder, "verifier.yaml"), { env: {} });
     expect(config.store.url).to.equal(`sqlite:${folder}/x.db`);
     expect(config.directory).to.equal(`${folder}/seeds/directory.yaml`);
@@ -427,20 +608,30 @@ describe("a configuration that is good", () => {
   });
 
   it("takes absolute paths as they are", () => {
-    expect(load(`${GOOD}store: sqlite:/var/lib/verifier.db\n`, FILES).store.url).to.equal("sqlite:/var/lib/verifier.db");
+    expect(load(`${GOOD}store: sqlite:/var/lib/verifier.db\n`, FILES).store.url).to.equal(
+      "sqlite:/var/lib/verifier.db",
+    );
   });
 
   it("takes variables, and leaves $${ and what a variable holds alone", () => {
-    const config = load(partner('algorithms: [ES256], issuer: "${ISSUER}/${PATH_}", audience: "$${X} $$ $ {}", keys: [{ pemFile: "./${KEY}.pem" }]').replace("issuer: null, audience: null, ", ""), FILES, {
-      ISSUER: "https://a",
-      PATH_: "${KEY}",
-      KEY: "p256",
-    });
+    const config = load(
+      partner(
+        'algorithms: [ES256], issuer: "${ISSUER}/${PATH_}", audience: "$${X} $$ $ {}", keys: [{ pemFile: "./${KEY}.pem" }]',
+      ).replace("issuer: null, audience: null, ", ""),
+      FILES,
+      {
+        ISSUER: "https://a",
+        PATH_: "${KEY}",
+        KEY: "p256",
+      },
+    );
     expect(config.realms[0]?.settings).to.deep.include({ issuer: ["https://a/${KEY}"], audience: ["${X} $$ $ {}"] });
   });
 
   it("takes a variable that is set and empty", () => {
-    expect(load(`${GOOD}directory: "\${D}."\nmasterKeyFile: ./master.key\n`, FILES, { D: "" }).directory).to.match(/token-verifier-/);
+    expect(load(`${GOOD}directory: "\${D}."\nmasterKeyFile: ./master.key\n`, FILES, { D: "" }).directory).to.match(
+      /token-verifier-/,
+    );
   });
 
   for (const [written, read] of [
@@ -451,7 +642,10 @@ describe("a configuration that is good", () => {
     ["{ address: 127.0.0.1:0 }", "127.0.0.1:0"],
   ] as const) {
     it(`takes the address ${written}`, () => {
-      const config = load(`${GOOD.replace("grpc: 127.0.0.1:0", `grpc: ${written}`)}admin: ${written}\nhttp: ${written}\n`, FILES);
+      const config = load(
+        `${GOOD.replace("grpc: 127.0.0.1:0", `grpc: ${written}`)}admin: ${written}\nhttp: ${written}\n`,
+        FILES,
+      );
       expect([config.grpc, config.admin, config.http?.address]).to.deep.equal([read, read, read]);
     });
   }
@@ -469,13 +663,20 @@ describe("a configuration that is good", () => {
     ]) {
       expect(load(withKey(entry), files).realms[0]?.keys[0]?.algorithm, entry).to.equal("ES256");
     }
-    const secrets = [`{ secret: ${SECRET} }`, `{ secretBase64: ${Buffer.from(SECRET).toString("base64")} }`, "{ secretFile: ./secret.key }"];
+    const secrets = [
+      `{ secret: ${SECRET} }`,
+      `{ secretBase64: ${Buffer.from(SECRET).toString("base64")} }`,
+      "{ secretFile: ./secret.key }",
+    ];
     const loaded = secrets.map((entry) => load(withKey(entry, "HS256"), files).realms[0]?.keys[0]?.key);
     for (const key of loaded) expect(key?.export().toString()).to.equal(SECRET);
   });
 
   it("sets aside keys of a set that are for other algorithms, and says so", () => {
-    const { realms } = load(withKey(`{ jwks: { keys: [${JSON.stringify(jwkOf("rsa"))}, ${JSON.stringify(jwkOf("p256"))}] } }`), FILES);
+    const { realms } = load(
+      withKey(`{ jwks: { keys: [${JSON.stringify(jwkOf("rsa"))}, ${JSON.stringify(jwkOf("p256"))}] } }`),
+      FILES,
+    );
     expect(realms[0]?.keys).to.have.length(1);
     expect(realms[0]?.setAside).to.have.length(1);
     expect(realms[0]?.setAside[0]).to.match(/^keys\[0\]: /);
@@ -494,25 +695,56 @@ describe("a configuration that is good", () => {
 });
 
 describe("the configuration of a gateway on its own", () => {
-  const TEXT = readFileSync(new URL("../../docs/configuration.md", import.meta.url), "utf8").split("```yaml\n").at(-1)?.split("```")[0] ?? "";
+  const TEXT =
+    readFileSync(new URL("../../docs/configuration.md", import.meta.url), "utf8")
+      .split("```yaml\n")
+      .at(-1)
+      ?.split("```")[0] ?? "";
 
   it("is good as it is documented", () => {
     const { upstream, http, faces, trustedProxies } = loadGateway(TEXT);
-    expect({ upstream, http: http.address, trustedProxies }).to.deep.equal({ upstream: "10.0.0.5:50051", http: "0.0.0.0:8080", trustedProxies: [] });
+    expect({ upstream, http: http.address, trustedProxies }).to.deep.equal({
+      upstream: "10.0.0.5:50051",
+      http: "0.0.0.0:8080",
+      trustedProxies: [],
+    });
     expect(faces.map(({ name }) => name)).to.deep.equal(["integuru", "clowk", "fiserv"]);
   });
 
   for (const [what, change, is] of [
-    ["a key", (text: string) => text.replace("preset: fiserv,", "preset: fiserv, keys: [{ pemFile: x }],"), /^realms\.fiserv\.keys: is not a key that exists here/],
+    [
+      "a key",
+      (text: string) => text.replace("preset: fiserv,", "preset: fiserv, keys: [{ pemFile: x }],"),
+      /^realms\.fiserv\.keys: is not a key that exists here/,
+    ],
     ["a store", (text: string) => `${text}store: sqlite:x\n`, /^store: is not a key that exists here/],
-    ["a realm of no preset", (text: string) => `${text}  other: { issuer: x }\n`, /^realms\.other\.preset: is missing: a gateway on its own serves presets' faces alone$/],
-    ["no upstream", (text: string) => text.replace(/upstream:.*\n/, ""), /^upstream: is missing: give the gRPC service's address$/],
-    ["an upstream that is no address", (text: string) => text.replace(/upstream: \S+/, "upstream: grpc://x"), /^upstream: must be the gRPC service's address such as 10\.0\.0\.5:50051/],
-    ["no http", (text: string) => text.replace(/http:.*\n/, ""), /^http: is missing: give the address to show the faces at$/],
+    [
+      "a realm of no preset",
+      (text: string) => `${text}  other: { issuer: x }\n`,
+      /^realms\.other\.preset: is missing: a gateway on its own serves presets' faces alone$/,
+    ],
+    [
+      "no upstream",
+      (text: string) => text.replace(/upstream:.*\n/, ""),
+      /^upstream: is missing: give the gRPC service's address$/,
+    ],
+    [
+      "an upstream that is no address",
+      (text: string) => text.replace(/upstream: \S+/, "upstream: grpc://x"),
+      /^upstream: must be the gRPC service's address such as 10\.0\.0\.5:50051/,
+    ],
+    [
+      "no http",
+      (text: string) => text.replace(/http:.*\n/, ""),
+      /^http: is missing: give the address to show the faces at$/,
+    ],
   ] as const) {
     it(`is refused with ${what}`, () => {
       const found = wrongs(() => loadGateway(change(TEXT)));
-      expect(found.some((one) => is.test(one)), found.join("\n")).to.equal(true);
+      expect(
+        found.some((one) => is.test(one)),
+        found.join("\n"),
+      ).to.equal(true);
       expect(found, found.join("\n")).to.have.length(1);
     });
   }

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { addressReader, isNetwork } from "../../src/contract/address.js";
+import { addressReader, isNetwork, limitedAddress } from "../../src/contract/address.js";
 
 describe("addressReader", () => {
   const NETWORKS = ["10.0.0.1", "10.1.0.0/16", "::1", "fd00::/8"];
@@ -33,7 +33,12 @@ describe("addressReader", () => {
     ["10.0.0.1", "10.1.0.1, 10.1.0.2", "10.1.0.1"], // all of them proxies: the first
     ["10.0.0.1", "9.9.9.9, unknown", "10.0.0.1"], // no address: nobody's word is taken
     ["10.0.0.1", "9.9.9.9, ", "10.0.0.1"],
-    ["10.0.0.1", "1.1.1.1:4711", "10.0.0.1"],
+    ["10.0.0.1", "1.1.1.1:4711", "1.1.1.1"], // some proxies write the port, too
+    ["10.0.0.1", "[2001:DB8::7]:4711", "2001:db8::7"],
+    ["10.0.0.1", "[2001:db8::7]", "2001:db8::7"],
+    ["10.0.0.1", "2001:0DB8:0:0::7", "2001:db8::7"], // one spelling for one address
+    ["10.0.0.1", "::ffff:0101:0101", "1.1.1.1"],
+    ["10.0.0.1", "1.1.1.1:port", "10.0.0.1"],
     ["10.0.0.1", "<script>", "10.0.0.1"],
     ["10.0.0.1", "9.9.9.9, bad, 10.1.0.1", "10.1.0.1"],
     ["fe80::1%eth0", "1.1.1.1", "fe80::1%eth0"],
@@ -54,10 +59,14 @@ describe("addressReader", () => {
 
   it("never believes what stands left of the first stranger", () => {
     fc.assert(
-      fc.property(fc.array(anything, { maxLength: 5 }), fc.constantFrom("192.0.2.9", "2001:db8::9"), (left, stranger) => {
-        expect(read("10.0.0.1", [...left, stranger].join(","))).to.equal(stranger);
-        expect(read("10.0.0.1", [...left, stranger, "10.1.2.3", "::1"].join(" , "))).to.equal(stranger);
-      }),
+      fc.property(
+        fc.array(anything, { maxLength: 5 }),
+        fc.constantFrom("192.0.2.9", "2001:db8::9"),
+        (left, stranger) => {
+          expect(read("10.0.0.1", [...left, stranger].join(","))).to.equal(stranger);
+          expect(read("10.0.0.1", [...left, stranger, "10.1.2.3", "::1"].join(" , "))).to.equal(stranger);
+        },
+      ),
     );
   });
 
@@ -75,7 +84,39 @@ describe("isNetwork", () => {
   for (const text of ["10.0.0.1", "10.0.0.0/8", "0.0.0.0/0", "10.0.0.1/32", "::1", "fd00::/8", "::/0", "::1/128"]) {
     it(`admits ${text}`, () => expect(isNetwork(text)).to.equal(true));
   }
-  for (const text of ["", "x", "10.0.0", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/", "10.0.0.0/8x", "::1/129", "localhost", "10.0.0.256", "*", "10.0.0.0/8/8", " 10.0.0.1"]) {
+  for (const text of [
+    "",
+    "x",
+    "10.0.0",
+    "10.0.0.0/33",
+    "10.0.0.0/-1",
+    "10.0.0.0/",
+    "10.0.0.0/8x",
+    "::1/129",
+    "localhost",
+    "10.0.0.256",
+    "*",
+    "10.0.0.0/8/8",
+    " 10.0.0.1",
+  ]) {
     it(`refuses ${JSON.stringify(text)}`, () => expect(isNetwork(text)).to.equal(false));
+  }
+});
+
+describe("limitedAddress", () => {
+  for (const [address, counted] of [
+    ["192.0.2.1", "192.0.2.1"],
+    ["2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"],
+    ["2001:db8:1:2::9", "2001:db8:1:2::/64"],
+    ["2001:db8::7", "2001:db8:0:0::/64"],
+    ["::1", "0:0:0:0::/64"],
+    ["::", "0:0:0:0::/64"],
+    ["1::", "1:0:0:0::/64"],
+    ["fe80::1%eth0", "fe80::1%eth0"],
+    ["", ""],
+  ] as const) {
+    it(`counts ${JSON.stringify(address)} as ${JSON.stringify(counted)}`, () => {
+      expect(limitedAddress(address)).to.equal(counted);
+    });
   }
 });

@@ -8,12 +8,34 @@ describe("acceptRequestId", () => {
   for (const sent of ["a", "abc-123", "a b", "!~", "x".repeat(128), '{"a":1}', UUID.source]) {
     it(`takes ${JSON.stringify(sent.slice(0, 40))}`, () => expect(acceptRequestId(sent)).to.equal(sent));
   }
-  for (const sent of ["", " ", " a", "a ", "x".repeat(129), "a\nb", "a\n", "a\r\nX: y", "a\tb", "a\u007f", "é", "\u2028", "a\0", undefined, null, 5, ["a"], Buffer.from("a"), {}]) {
+  for (const sent of [
+    "",
+    " ",
+    " a",
+    "a ",
+    "x".repeat(129),
+    "a\nb",
+    "a\n",
+    "a\r\nX: y",
+    "a\tb",
+    "a\u007f",
+    "é",
+    "\u2028",
+    "a\0",
+    undefined,
+    null,
+    5,
+    ["a"],
+    Buffer.from("a"),
+    {},
+  ]) {
     it(`makes one in place of ${JSON.stringify(sent)}`, () => expect(acceptRequestId(sent)).to.match(UUID));
   }
   it("makes another each time", () => expect(acceptRequestId("")).not.to.equal(acceptRequestId("")));
   it("always gives what can stand in a log line and a header as it is", () => {
     fc.assert(fc.property(fc.anything(), (sent) => /^[!-~]([ -~]{0,126}[!-~])?$/.test(acceptRequestId(sent))));
-    fc.assert(fc.property(fc.string({ unit: "binary" }), (sent) => /^[!-~]([ -~]{0,126}[!-~])?$/.test(acceptRequestId(sent))));
+    fc.assert(
+      fc.property(fc.string({ unit: "binary" }), (sent) => /^[!-~]([ -~]{0,126}[!-~])?$/.test(acceptRequestId(sent))),
+    );
   });
 });

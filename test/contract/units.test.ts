@@ -2,7 +2,28 @@ import { expect } from "chai";
 import fc from "fast-check";
 import { parseDuration, parseSize } from "../../src/contract/units.js";
 
-const WRONG = ["", "1", "s", "1 s", " 1s", "1s ", "-1s", "+1s", "1.5s", "1e3s", "1S", "1sec", "0x1s", "١s", "1s1s", "1m30s", "1234567890123s", "Infinitys", "1constructor", "1__proto__"];
+const WRONG = [
+  "",
+  "1",
+  "s",
+  "1 s",
+  " 1s",
+  "1s ",
+  "-1s",
+  "+1s",
+  "1.5s",
+  "1e3s",
+  "1S",
+  "1sec",
+  "0x1s",
+  "١s",
+  "1s1s",
+  "1m30s",
+  "1234567890123s",
+  "Infinitys",
+  "1constructor",
+  "1__proto__",
+];
 
 describe("parseDuration", () => {
   for (const [text, millis] of [

@@ -244,7 +244,7 @@ describe("a running service", () => {
 
   it("learns of a revocation, seen before or not", async () => {
     expect(await client.verify(asked("one"))).to.have.nested.property("verdict.verified");
-    await deployment.folder.apply([{ kind: "revoke", token: { realm: "clowk", jti: "one" } }]);
+    await deployment.folder.apply([{ kind: "revoke", token: { realm: "clowk/inst_abc123", jti: "one" } }]);
     await until("REASON_TOKEN_REVOKED", asked("one"));
     expect(await client.verify(asked("two"))).to.have.nested.property("verdict.verified");
   });

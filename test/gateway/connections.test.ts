@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import type { Outcome } from "../../src/contract/verifier.js";
 import { requestBytes, valuesOf } from "../support/http.js";
-import { CLOWK, FISERV, GOOD_BODY, good, INTEGURU, open, type Opened, verdict, Wire } from "./harness.js";
+import { CLOWK, FISERV, GOOD_BODY, good, INTEGURU, type Opened, open, verdict, Wire } from "./harness.js";
 
 // The gateway on the wire: what belongs to HTTP and not to a vendor.
 
@@ -82,7 +82,9 @@ describe("gateway: connections", () => {
         waiting();
       });
     });
-    const first = good(INTEGURU, [["X-Request-Id", "slow"]]).toString().replace("Bearer good", "Bearer slow");
+    const first = good(INTEGURU, [["X-Request-Id", "slow"]])
+      .toString()
+      .replace("Bearer good", "Bearer slow");
     const wire = new Wire(slow.port).send(first + good(INTEGURU, [["X-Request-Id", "quick"]]).toString());
     await asked;
     release({ kind: "rejected", reason: "TOKEN_EXPIRED", claim: "exp", checks: [] });
@@ -178,7 +180,12 @@ describe("gateway: Expect: 100-continue", () => {
 
   it("Integuru never asks for it", async () => {
     const bytes = requestBytes(
-      { method: "POST", target: INTEGURU, headers: [["Authorization", "Bearer good"], EXPECT], body: Buffer.alloc(1000) },
+      {
+        method: "POST",
+        target: INTEGURU,
+        headers: [["Authorization", "Bearer good"], EXPECT],
+        body: Buffer.alloc(1000),
+      },
       "",
     );
     const [head] = parts(bytes);

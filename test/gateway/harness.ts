@@ -1,6 +1,13 @@
 import net from "node:net";
 import { z } from "zod";
-import { failure, type Outcome, type VerificationRequest, type Verified, type Verifier } from "../../src/contract/verifier.js";
+import { Principal } from "../../gen/tokenverifier/v1/token_verifier.js";
+import {
+  failure,
+  type Outcome,
+  type VerificationRequest,
+  type Verified,
+  type Verifier,
+} from "../../src/contract/verifier.js";
 import type { FaceCall, HandlerOptions } from "../../src/gateway/handler.js";
 import { createGateway, type Gateway, type GatewayLimits } from "../../src/gateway/server.js";
 import { VENDORS } from "../../src/vendors/index.js";
@@ -27,7 +34,7 @@ const VERIFIED: Verified = {
     algorithm: "HS256",
     payload: '{"taiki_user_id":"jane","client_app_id":"app"}',
   },
-  principal: { user: { id: "jane", instanceId: "inst" }, client: undefined },
+  principal: Principal.fromPartial({ user: { id: "jane", instanceId: "inst" } }),
   evidence: { keySetAge: undefined, feedPosition: "", cacheableUntil: undefined },
   checks: [],
 };
@@ -51,7 +58,13 @@ export interface Opened {
   readonly asked: VerificationRequest[];
 }
 
-export const LIMITS: GatewayLimits = { body: 64 * 1024, headers: 16 * 1024, request: 10_000, idle: 60_000 };
+export const LIMITS: GatewayLimits = {
+  connections: 10_000,
+  body: 64 * 1024,
+  headers: 16 * 1024,
+  request: 10_000,
+  idle: 60_000,
+};
 
 const opened: Opened[] = [];
 after(() => Promise.all(opened.map(({ gateway }) => gateway.close(0))));
@@ -82,7 +95,10 @@ export async function open(
         },
       },
       clock: createClock().now,
-      observer: { faceCall: (call) => void calls.push(call), fault: (error, requestId) => void faults.push({ error, requestId }) },
+      observer: {
+        faceCall: (call) => void calls.push(call),
+        fault: (error, requestId) => void faults.push({ error, requestId }),
+      },
       addressOf: (peer) => peer,
       ...options,
     },

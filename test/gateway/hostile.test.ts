@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { requestBytes, valuesOf } from "../support/http.js";
-import { CLOWK, FISERV, GOOD_BODY, good, INTEGURU, open, type Opened, Wire } from "./harness.js";
+import { CLOWK, FISERV, GOOD_BODY, good, INTEGURU, type Opened, open, Wire } from "./harness.js";
 
 // What no client should send. The same server answers a good request after each of them.
 
@@ -82,7 +82,7 @@ describe("gateway: bodies", () => {
 
   it("a chunked body of one byte a chunk is read whole", async () => {
     const [head, body] = good(FISERV).toString().split("\r\n\r\n") as [string, string];
-    const chunks = [...body].map((byte) => `1\r\n${byte}\r\n`).join("");
+    const chunks = Array.from(body, (byte) => `1\r\n${byte}\r\n`).join("");
     const wire = new Wire(server.port).send(
       `${head.replace(/Content-Length: \d+/, "Transfer-Encoding: chunked")}\r\n\r\n${chunks}0\r\nX-Trailer: y\r\n\r\n`,
     );
@@ -200,7 +200,11 @@ describe("gateway: what is no HTTP request", () => {
   it("CONNECT and Upgrade change nothing", async () => {
     const wire = new Wire(server.port).send("CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n");
     await wire.closed;
-    const upgrade = [["Connection", "Upgrade, HTTP2-Settings"], ["Upgrade", "h2c"], ["HTTP2-Settings", "AAMAAABkAAQ"]] as const;
+    const upgrade = [
+      ["Connection", "Upgrade, HTTP2-Settings"],
+      ["Upgrade", "h2c"],
+      ["HTTP2-Settings", "AAMAAABkAAQ"],
+    ] as const;
     const other = new Wire(server.port).send(good(INTEGURU, upgrade));
     expect(await other.answer()).to.include({ status: 200, body: GOOD_BODY[INTEGURU] });
     other.halfClose();
@@ -267,14 +271,18 @@ describe("gateway: slow clients", () => {
 
   for (const path of [CLOWK, FISERV]) {
     it(`${path}: a body that is sent a byte at a time is cut with 408`, async () => {
-      const wire = new Wire(server.port).send(withBody(path, Buffer.alloc(0), true, "").toString().replace("0\r\n\r\n", ""));
+      const wire = new Wire(server.port).send(
+        withBody(path, Buffer.alloc(0), true, "").toString().replace("0\r\n\r\n", ""),
+      );
       expect(await drip(wire, "1\r\nx\r\n")).to.be.within(250, 5000);
       expect(wire.text).to.match(/^HTTP\/1\.1 408 Request Timeout\r\n/);
     });
   }
 
   it("what is left unread of a body is not waited for longer than that either", async () => {
-    const wire = new Wire(server.port).send(withBody(INTEGURU, Buffer.alloc(0), true, "").toString().replace("0\r\n\r\n", ""));
+    const wire = new Wire(server.port).send(
+      withBody(INTEGURU, Buffer.alloc(0), true, "").toString().replace("0\r\n\r\n", ""),
+    );
     expect(await wire.answer()).to.include({ status: 200, body: GOOD_BODY[INTEGURU] });
     expect(await drip(wire, "1\r\nx\r\n")).to.be.below(5000);
     // Its answer was given: no second one.

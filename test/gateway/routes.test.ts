@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { type HttpAnswer, valuesOf } from "../support/http.js";
-import { CLOWK, FISERV, GOOD_BODY, good, INTEGURU, open, type Opened, Wire } from "./harness.js";
+import { CLOWK, FISERV, GOOD_BODY, good, INTEGURU, type Opened, open, Wire } from "./harness.js";
 
 // Which requests reach a face, and what every answer carries.
 
@@ -16,7 +16,9 @@ describe("gateway: paths", () => {
   /** A good request to a face, with another target or method. */
   function ask(path: string, target: string, method = "POST"): Promise<HttpAnswer> {
     const bytes = Buffer.from(
-      good(path, [["Connection", "close"]]).toString("latin1").replace(`POST ${path} `, `${method} ${target} `),
+      good(path, [["Connection", "close"]])
+        .toString("latin1")
+        .replace(`POST ${path} `, `${method} ${target} `),
       "latin1",
     );
     return new Wire(server.port).send(bytes).answer(method);
@@ -82,7 +84,8 @@ describe("gateway: paths", () => {
       const fiserv = await ask(FISERV, FISERV, method);
       expect(fiserv.status).to.equal(405);
       expect(valuesOf(fiserv, "Allow")).to.deep.equal(["POST"]);
-      for (const answer of [integuru, clowk, fiserv]) expect(Number(valuesOf(answer, "Content-Length")[0])).to.be.above(0);
+      for (const answer of [integuru, clowk, fiserv])
+        expect(Number(valuesOf(answer, "Content-Length")[0])).to.be.above(0);
       expect(await ask(INTEGURU, "/", method)).to.include({ status: 404, body: head ? "" : NOT_FOUND });
     });
   }

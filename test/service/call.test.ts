@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { peerAddress } from "../../src/service/call.js";
+import { peerHost } from "../../src/service/call.js";
 import { OpenCalls } from "../../src/service/open-calls.js";
 
 describe("the peer's address", () => {
@@ -7,12 +7,12 @@ describe("the peer's address", () => {
     "127.0.0.1:50000": "127.0.0.1",
     "::1:50000": "::1",
     "2001:db8::7:443": "2001:db8::7",
-    "::ffff:192.0.2.1:50000": "192.0.2.1",
+    "::ffff:192.0.2.1:50000": "::ffff:192.0.2.1",
     unknown: "",
   };
   for (const [peer, address] of Object.entries(peers)) {
     it(`of ${peer} is "${address}"`, () => {
-      expect(peerAddress(peer)).to.equal(address);
+      expect(peerHost(peer)).to.equal(address);
     });
   }
 });

@@ -10,6 +10,7 @@ export const LIMITS: ServiceLimits = {
   message: 4 * 1024 ** 2,
   headers: 16 * 1024,
   batch: 1000,
+  connections: 10_000,
   streams: 100,
   idle: 300_000,
   request: 10_000,

@@ -2,7 +2,8 @@ import type { FailureReason } from "../../src/contract/failures.js";
 import { failure, type Verifier } from "../../src/contract/verifier.js";
 import { NOW } from "./clock.js";
 import { configurationWith, type Deployment, type DeploymentOptions, deploy } from "./deployment.js";
-import { exchange } from "./http.js";
+import { exchange, type HttpRequest } from "./http.js";
+import { secretOf } from "./keys.js";
 
 /** A way in which a service can be in trouble. */
 interface Condition {
@@ -23,11 +24,13 @@ const saying = (reason: FailureReason): Condition => ({
 
 const staleFor = 60_000;
 
-const UNKNOWN_CALLER = {
+const calling = (secretKey: string): HttpRequest => ({
   method: "POST",
   target: "/api/v1/tokens/verify",
-  headers: [["X-Clowk-Secret-Key", "sk_live_test_only_nobody"]] as const,
-};
+  headers: [["X-Clowk-Secret-Key", secretKey]],
+});
+const UNKNOWN_CALLER = calling("sk_live_test_only_nobody");
+const GOOD_CALLER = calling(secretOf("clowk-next"));
 
 /** What a case's `condition` may be. */
 export const CONDITIONS: Readonly<Record<string, Condition>> = {
@@ -70,6 +73,8 @@ export const CONDITIONS: Readonly<Record<string, Condition>> = {
       for (const port of [inProcess, overChannel, inProcess]) {
         const { status } = await exchange(port, UNKNOWN_CALLER);
         if (status !== 401) throw new Error(`a wrong credential was answered ${status}`);
+        // Who is good while others fail at its address is not shut out with them.
+        await exchange(port, GOOD_CALLER);
       }
     },
     addressed: true,

@@ -7,7 +7,7 @@ import type { Answer, FaceRequest } from "../../src/vendors/vendor.js";
 
 // What no case brings about: that each face has an answer, in its vendor's shape, to every outcome there is.
 
-const REQUEST: FaceRequest = { method: "POST", headers: {}, body: () => Promise.resolve(Buffer.alloc(0)) };
+const REQUEST: FaceRequest = { method: "POST", target: "/", headers: {}, body: () => Promise.resolve(Buffer.alloc(0)) };
 
 /** The statuses of failures at the faces, by the failure. */
 const STATUSES: Readonly<Record<FailureReason, number>> = {

@@ -5,7 +5,7 @@ import type { VerificationKey } from "../../src/keys/key.js";
 import { loadPem, loadSecret } from "../../src/keys/load.js";
 import { staticSource } from "../../src/keys/source.js";
 import { decide } from "../../src/verifier/decide.js";
-import { type Fact, FactCache, tokenDigest } from "../../src/verifier/facts.js";
+import { type Fact, FactCache, factSize, tokenDigest } from "../../src/verifier/facts.js";
 import { createRealm, type Realm } from "../../src/verifier/realm.js";
 import { tokenMessage } from "../../src/verifier/token.js";
 import type { View } from "../../src/verifier/view.js";
@@ -26,6 +26,7 @@ function fact(payload: string, by: VerificationKey): Fact {
     header: {},
     claims: {},
     token,
+    size: factSize(payload.length, {}, payload),
     principal: undefined,
     cacheableUntil: undefined,
     evidence: undefined,
@@ -86,6 +87,14 @@ describe("the memory of facts", () => {
     cache.set(b, "d", fact("{}", one));
     cache.keepOnly([b]);
     expect([cache.get(a, "d"), cache.get(b, "d")?.key]).to.deep.equal([undefined, one]);
+  });
+
+  it("counts a token that is made of many small objects for more than its length", () => {
+    const objects = `{"x":[${Array.from({ length: 1000 }, () => "{}").join(",")}]}`;
+    const text = `{"x":"${"y".repeat(objects.length - 8)}"}`;
+    expect(text).to.have.lengthOf(objects.length);
+    expect(factSize(100, {}, objects)).to.be.above(factSize(100, {}, text) + 1000 * 56);
+    expect(factSize(100, JSON.parse(objects) as object as Record<string, unknown>, "{}")).to.be.above(1000 * 56);
   });
 
   it("goes by the exact bytes", () => {

@@ -19,6 +19,7 @@ import {
 } from "@grpc/grpc-js";
 import { Duration } from "../../google/protobuf/duration.js";
 import { Timestamp } from "../../google/protobuf/timestamp.js";
+import { StringValue } from "../../google/protobuf/wrappers.js";
 
 /**
  * The contract of Token Verifier: one question, asked over gRPC.
@@ -462,25 +463,25 @@ export interface Principal {
 
 /**
  * User is a person as the directory or, in realms without one, the token knows
- * them.
+ * them. What is not known is unset, which is not the same as an empty text.
  */
 export interface User {
   /** The user's id, unique within the instance or issuer. */
   id: string;
   /** The email address. */
-  email?:
+  email:
     | string
     | undefined;
   /** The display name. */
-  name?:
+  name:
     | string
     | undefined;
   /** The address of a picture. */
-  avatarUrl?:
+  avatarUrl:
     | string
     | undefined;
   /** The identity provider with which the user signed in (for example `google`). */
-  provider?:
+  provider:
     | string
     | undefined;
   /** The id of the instance whose user this is; empty in realms without instances. */
@@ -1332,16 +1333,16 @@ export const User: MessageFns<User> = {
       writer.uint32(10).string(message.id);
     }
     if (message.email !== undefined) {
-      writer.uint32(18).string(message.email);
+      StringValue.encode({ value: message.email! }, writer.uint32(18).fork()).join();
     }
     if (message.name !== undefined) {
-      writer.uint32(26).string(message.name);
+      StringValue.encode({ value: message.name! }, writer.uint32(26).fork()).join();
     }
     if (message.avatarUrl !== undefined) {
-      writer.uint32(34).string(message.avatarUrl);
+      StringValue.encode({ value: message.avatarUrl! }, writer.uint32(34).fork()).join();
     }
     if (message.provider !== undefined) {
-      writer.uint32(42).string(message.provider);
+      StringValue.encode({ value: message.provider! }, writer.uint32(42).fork()).join();
     }
     if (message.instanceId !== "") {
       writer.uint32(50).string(message.instanceId);
@@ -1375,7 +1376,7 @@ export const User: MessageFns<User> = {
               break;
             }
 
-            message.email = reader.string();
+            message.email = StringValue.decode(reader, reader.uint32()).value;
             continue;
           }
           case 3: {
@@ -1383,7 +1384,7 @@ export const User: MessageFns<User> = {
               break;
             }
 
-            message.name = reader.string();
+            message.name = StringValue.decode(reader, reader.uint32()).value;
             continue;
           }
           case 4: {
@@ -1391,7 +1392,7 @@ export const User: MessageFns<User> = {
               break;
             }
 
-            message.avatarUrl = reader.string();
+            message.avatarUrl = StringValue.decode(reader, reader.uint32()).value;
             continue;
           }
           case 5: {
@@ -1399,7 +1400,7 @@ export const User: MessageFns<User> = {
               break;
             }
 
-            message.provider = reader.string();
+            message.provider = StringValue.decode(reader, reader.uint32()).value;
             continue;
           }
           case 6: {

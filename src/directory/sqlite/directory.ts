@@ -1,7 +1,9 @@
+import { statSync } from "node:fs";
 import type { Database } from "better-sqlite3";
 import type { Clock } from "../../contract/verifier.js";
 import { checkActor, checkCommand } from "../commands.js";
 import type { Directory } from "../directory.js";
+import { DirectoryError } from "../errors.js";
 import type { MasterKeys } from "../master-keys.js";
 import { guarded } from "./errors.js";
 import { openStore } from "./open.js";
@@ -30,11 +32,33 @@ export function openSqliteDirectory(options: SqliteOptions): Directory {
   return guarded(() => {
     const { path, masterKeys, clock, busyTimeout = 250, feedRetention = 100_000 } = options;
     const db = openStore(path, masterKeys, busyTimeout);
-    return directoryOn(db, masterKeys, clock, feedRetention);
+    return directoryOn(db, masterKeys, clock, feedRetention, sameFile(path));
   });
 }
 
-function directoryOn(db: Database, keys: MasterKeys, clock: Clock, retention: number): Directory {
+/**
+ * Makes a check that the store's file is still the one that was opened. SQLite would go on reading the old file for ever
+ * where another was moved into its place, and revocations in the new one would never be heard of.
+ */
+function sameFile(path: string): () => void {
+  const opened = statSync(path);
+  return () => {
+    const now = statSync(path, { throwIfNoEntry: false });
+    if (now?.ino === opened.ino && now.dev === opened.dev) return;
+    throw new DirectoryError(
+      "unavailable",
+      `The store ${path} was ${now === undefined ? "removed" : "replaced"} while it was in use. Restart the service.`,
+    );
+  };
+}
+
+function directoryOn(
+  db: Database,
+  keys: MasterKeys,
+  clock: Clock,
+  retention: number,
+  checkSame: () => void,
+): Directory {
   const reads = prepareReads(db, keys);
   const write = prepareWrites(db, keys, clock, retention);
   const applyAll = db.transaction((commands: Parameters<Directory["apply"]>[0], actor: string) => {
@@ -48,7 +72,11 @@ function directoryOn(db: Database, keys: MasterKeys, clock: Clock, retention: nu
     client: async (clientId) => guarded(() => reads.client(clientId)),
     user: async (instanceId, userId) => guarded(() => reads.user(instanceId, userId)),
     revocations: async () => guarded(() => reads.revocations()),
-    changes: async (after, limit) => guarded(() => reads.changes(after, limit)),
+    changes: async (after, limit) =>
+      guarded(() => {
+        checkSame();
+        return reads.changes(after, limit);
+      }),
     position: async () => guarded(() => reads.position()),
     isEmpty: async () => guarded(() => reads.position().number === 0),
     apply: async (commands, actor) => {

@@ -1,0 +1,362 @@
+import { join } from "node:path";
+import { expect } from "chai";
+import { type CallLine, callLogger, createLogger } from "../../src/cli/log.js";
+import { mint } from "../../src/cli/mint.js";
+import { type Running, serve } from "../../src/cli/serve.js";
+import { loadConfig } from "../../src/config/load.js";
+import { failure, type Outcome } from "../../src/contract/verifier.js";
+import { CLOWK, FISERV, INTEGURU, Wire } from "../gateway/harness.js";
+import { createClock, NOW } from "../support/clock.js";
+import { createClient, type GrpcClient, isCallError } from "../support/grpc.js";
+import { type HttpAnswer, requestBytes, valuesOf } from "../support/http.js";
+import { secretOf } from "../support/keys.js";
+import { CLIENT_SECRET, configuration, folderOf, MASTER_KEY } from "./harness.js";
+
+// What the log says of calls, and what it never says.
+
+const VERIFIED: Outcome = {
+  kind: "verified",
+  token: { keyId: "k" },
+  principal: undefined,
+  evidence: {},
+  checks: [],
+} as unknown as Outcome;
+const REJECTED: Outcome = { kind: "rejected", reason: "TOKEN_EXPIRED", claim: "exp", checks: [] };
+const FAULT = failure("DIRECTORY_UNAVAILABLE");
+const REFUSED = failure("CALLER_UNKNOWN");
+
+type Line = Readonly<Record<string, unknown>>;
+
+function capture(level: "trace" | "info" = "trace") {
+  const text: string[] = [];
+  const log = createLogger({ level, format: "json", calls: "all" }, { write: (line) => void text.push(line) });
+  return { log, text: () => text.join(""), lines: () => text.map((line) => JSON.parse(line) as Line) };
+}
+
+describe("the lines of calls", () => {
+  const line = (outcome: Outcome | undefined, others: Partial<CallLine> = {}): CallLine => ({
+    requestId: "id",
+    via: "VerifyToken",
+    realm: "r",
+    address: () => "192.0.2.1",
+    outcome,
+    millis: 1.23456,
+    items: 1,
+    ...others,
+  });
+
+  for (const [calls, written] of [
+    ["none", ["fault"]],
+    ["rejected", ["rejected", "refused", "fault"]],
+    ["all", ["verified", "rejected", "refused", "fault"]],
+  ] as const) {
+    it(`calls: ${calls}`, () => {
+      const { log, lines } = capture();
+      const tell = callLogger(log, calls, createClock().now);
+      for (const outcome of [VERIFIED, REJECTED, REFUSED, FAULT]) tell(line(outcome));
+      const names: Record<string, string> = {
+        TOKEN_EXPIRED: "rejected",
+        CALLER_UNKNOWN: "refused",
+        DIRECTORY_UNAVAILABLE: "fault",
+      };
+      expect(lines().map(({ reason }) => names[String(reason)] ?? "verified")).to.deep.equal(written);
+      expect(new Set(lines().map(({ msg }) => msg))).to.deep.equal(new Set(["call"]));
+    });
+  }
+
+  it("have constant messages and values as fields", () => {
+    const { log, lines } = capture();
+    const tell = callLogger(log, "all", createClock().now);
+    tell(line(VERIFIED, { status: 200 }));
+    tell(line(REJECTED, { items: 3, address: () => "" }));
+    tell(line(REFUSED, { realm: "" }));
+    tell(line(undefined, { status: 405 }));
+    tell(line(FAULT));
+    const said = lines().map(({ time, ...others }) => {
+      expect(time).to.match(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+      return others;
+    });
+    const same = { requestId: "id", via: "VerifyToken", msg: "call", millis: 1.235, level: 30 };
+    expect(said).to.deep.equal([
+      { ...same, realm: "r", address: "192.0.2.1", outcome: "verified", kid: "k", status: 200 },
+      { ...same, realm: "r", outcome: "rejected", reason: "TOKEN_EXPIRED", claim: "exp", items: 3 },
+      { ...same, address: "192.0.2.1", outcome: "failed", reason: "CALLER_UNKNOWN" },
+      { ...same, realm: "r", address: "192.0.2.1", outcome: "refused", status: 405 },
+      { ...same, level: 40, realm: "r", address: "192.0.2.1", outcome: "failed", reason: "DIRECTORY_UNAVAILABLE" },
+    ]);
+  });
+
+  it("of rejected and refused calls are 100 a second; the rest is counted, and told with the next one", () => {
+    const { log, lines } = capture();
+    const clock = createClock();
+    const tell = callLogger(log, "all", clock.now);
+    for (let turn = 0; turn < 150; turn++) tell(line(turn % 2 === 0 ? REJECTED : REFUSED));
+    expect(lines()).to.have.length(100);
+    for (let turn = 0; turn < 50; turn++) tell(line(VERIFIED));
+    for (let turn = 0; turn < 50; turn++) tell(line(FAULT));
+    expect(lines(), "verified calls and faults are always written").to.have.length(200);
+    clock.set(NOW + 999);
+    tell(line(REJECTED));
+    expect(lines()).to.have.length(200);
+    clock.set(NOW + 1000);
+    tell(line(REJECTED));
+    expect(
+      lines()
+        .slice(200)
+        .map(({ msg, omitted, level }) => ({ msg, omitted, level })),
+    ).to.deep.equal([
+      { msg: "calls not logged", omitted: 51, level: 40 },
+      { msg: "call", omitted: undefined, level: 30 },
+    ]);
+    clock.set(NOW + 2000);
+    tell(line(REJECTED));
+    expect(lines()).to.have.length(203);
+  });
+
+  it("do not grow with what a caller writes as realm", () => {
+    const { log, text } = capture();
+    callLogger(log, "all", createClock().now)(line(REJECTED, { realm: "r".repeat(1_000_000) }));
+    expect(text().length).to.be.below(1000);
+  });
+
+  it("ask for the address only where a line is written", () => {
+    const { log } = capture();
+    let asked = 0;
+    const tell = callLogger(log, "rejected", createClock().now);
+    const address = (): string => `${asked++}`;
+    tell(line(VERIFIED, { address }));
+    expect(asked).to.equal(0);
+    tell(line(REJECTED, { address }));
+    expect(asked).to.equal(1);
+  });
+});
+
+describe("the log of a service", () => {
+  const WRONG = "W0NGmarkerW0NGmarkerW0NGmarker";
+  let running: Running;
+  let client: GrpcClient;
+  let lines: () => Line[];
+  let text: () => string;
+  const tokens: Record<string, string> = {};
+  const answers: HttpAnswer[] = [];
+
+  before(async () => {
+    const extra =
+      "log: { level: trace, calls: all }\ndrain: { delay: 0s }\nfailures: { perClient: 9999/1m, perAddress: 9999/1m }";
+    const store = 'store: { url: "sqlite:./verifier.db", staleFor: 1d }';
+    const folder = folderOf(configuration(extra).replace("store: sqlite:./verifier.db", store));
+    const file = join(folder, "verifier.yaml");
+    const captured = capture();
+    ({ lines, text } = captured);
+    const config = loadConfig(file, { env: {} });
+    for (const realm of ["integuru", "clowk", "fiserv", "partner"])
+      tokens[realm] = await mint(config, { realm, claim: [], expires: "1h" }, Date.now());
+    tokens["expired"] = await mint(config, { realm: "integuru", claim: ["exp=1"], expires: "1h" }, Date.now());
+    tokens["forged"] = `${tokens["integuru"]?.slice(0, -10)}AAAAAAAAAA`;
+    // Time goes on with each call, so that no second has more lines than are written.
+    let time = Date.now();
+    const tick = (): number => {
+      time += 25;
+      return time;
+    };
+    running = await serve(file, undefined, { env: {}, clock: tick, log: captured.log });
+    client = createClient(running.addresses["grpc"] ?? "");
+    const port = Number(running.addresses["http"]?.split(":").at(-1));
+    let count = 0;
+    const post = async (
+      target: string,
+      headers: readonly (readonly [string, string])[],
+      body?: object,
+    ): Promise<void> => {
+      const all = [["Content-Type", "application/json"], ["X-Request-Id", `rest-${count++}`], ...headers] as const;
+      answers.push(
+        await new Wire(port)
+          .send(requestBytes({ method: "POST", target, headers: all, body: Buffer.from(JSON.stringify(body ?? {})) }))
+          .answer(),
+      );
+    };
+    const all = [...Object.values(tokens), WRONG, `${WRONG}.${WRONG}.${WRONG}`];
+    for (const token of all) {
+      await post(INTEGURU, [["Authorization", `Bearer ${token}`]]);
+      await post(`${INTEGURU}?token=${token}`, [["Authorization", `Basic ${token}`]]);
+      await post(CLOWK, [["X-Clowk-Secret-Key", secretOf("clowk")]], { token });
+      await post(CLOWK, [["X-Clowk-Secret-Key", token]], { token });
+      await post(CLOWK, [["Authorization", `Bearer ${WRONG}`]], { token });
+      await post(FISERV, [], { token, client_id: "vision-api-user", client_secret: CLIENT_SECRET });
+      await post(FISERV, [], { token, client_id: "vision-api-user", client_secret: WRONG });
+      await post(FISERV, [], { token, client_id: WRONG, client_secret: token });
+      await post(`/${token}`, []);
+      for (const realm of ["integuru", "clowk", "fiserv", "partner"]) {
+        await client.verify({ realm, token });
+        await client.verify({ realm, token, explain: true, instance_secret_key: secretOf("clowk") });
+        await client.verify({
+          realm,
+          token,
+          client_credentials: { client_id: "vision-api-user", client_secret: WRONG },
+        });
+        await client.batch([
+          { realm, token },
+          { realm, token: WRONG, instance_secret_key: WRONG },
+        ]);
+        await client.stream([{ id: "s", requests: [{ realm, token }] }]);
+      }
+    }
+    new Wire(port).send(`${WRONG}\r\n\r\n`);
+    await client.verify({ realm: "nowhere", token: WRONG });
+  });
+  after(async () => {
+    client.close();
+    await running.stop();
+  });
+
+  it("holds no token and no secret, at any level", () => {
+    expect(lines().length).to.be.above(100);
+    expect(text())
+      .to.include('"outcome":"verified"')
+      .and.include('"outcome":"rejected"')
+      .and.include('"outcome":"failed"');
+    const secrets = [
+      WRONG,
+      MASTER_KEY,
+      CLIENT_SECRET,
+      secretOf("clowk"),
+      secretOf("integuru"),
+      ...Object.values(tokens),
+    ];
+    for (const secret of secrets) expect(text(), secret).not.to.include(secret);
+    for (const token of Object.values(tokens)) {
+      for (const segment of token.split(".").slice(1)) expect(text()).not.to.include(segment);
+    }
+  });
+
+  it("has the request id that the answer carries, once for each request to a face", () => {
+    const logged = lines().map(({ requestId }) => requestId);
+    for (const answer of answers) {
+      const [id] = valuesOf(answer, "X-Request-Id");
+      expect(id).to.match(/^rest-\d+$/);
+      const isFace = !answer.body.includes('"Not found"');
+      expect(
+        logged.filter((one) => one === id),
+        id,
+      ).to.have.length(isFace ? 1 : 0);
+    }
+  });
+
+  it("has no message that changes", () => {
+    const said = new Set(lines().map(({ msg }) => msg));
+    expect([...said]).to.have.members(["call", "directory seed loaded", "ready"]);
+  });
+
+  it("has no line above info for what callers did", () => {
+    for (const line of lines()) expect(line["level"], JSON.stringify(line)).to.equal(30);
+  });
+});
+
+describe("failed credentials, end to end", () => {
+  let running: Running;
+  let client: GrpcClient;
+  let port: number;
+  const clock = createClock();
+  let fiserv = "";
+  let clowk = "";
+
+  before(async () => {
+    const folder = folderOf(
+      configuration(
+        "failures: { perClient: 3/1m, perAddress: 8/1m }\ntrustedProxies: [127.0.0.1]\nlog: { level: silent }\ndrain: { delay: 0s }",
+      ),
+    );
+    const file = join(folder, "verifier.yaml");
+    const config = loadConfig(file, { env: {} });
+    fiserv = await mint(config, { realm: "fiserv", claim: [], expires: "1h" }, NOW);
+    clowk = await mint(config, { realm: "clowk", claim: [], expires: "1h" }, NOW);
+    running = await serve(file, undefined, { env: {}, clock: clock.now });
+    client = createClient(running.addresses["grpc"] ?? "");
+    port = Number(running.addresses["http"]?.split(":").at(-1));
+  });
+  after(async () => {
+    client.close();
+    await running.stop();
+  });
+
+  const post = (
+    target: string,
+    from: string,
+    headers: readonly (readonly [string, string])[],
+    body: object,
+  ): Promise<HttpAnswer> => {
+    const all = [["Content-Type", "application/json"], ["X-Forwarded-For", from], ...headers] as const;
+    return new Wire(port)
+      .send(requestBytes({ method: "POST", target, headers: all, body: Buffer.from(JSON.stringify(body)) }))
+      .answer();
+  };
+  const askFiserv = (from: string, secret: string, id = "vision-api-user"): Promise<HttpAnswer> =>
+    post(FISERV, from, [], { token: fiserv, client_id: id, client_secret: secret });
+  const askClowk = (from: string, key: string): Promise<HttpAnswer> =>
+    post(CLOWK, from, [["X-Clowk-Secret-Key", key]], { token: clowk });
+
+  it("Fiserv: 429 with Retry-After, there alone, until the window ends", async () => {
+    for (let turn = 0; turn < 3; turn++) expect((await askFiserv("192.0.2.1", "wrong")).status).to.equal(401);
+    clock.set(NOW + 15_500);
+    for (const secret of ["wrong", CLIENT_SECRET]) {
+      const answer = await askFiserv("192.0.2.1", secret);
+      expect(answer.status).to.equal(429);
+      expect(answer.body).to.match(
+        /^\[\{"detail":"Please refer to invalid-params for error details","errorCode":"242901",.*"title":"Too Many Requests"\}\]$/,
+      );
+      expect(valuesOf(answer, "Retry-After")).to.deep.equal(["45"]);
+    }
+    expect(await askFiserv("192.0.2.2", CLIENT_SECRET)).to.include({ status: 200, body: '{"valid":true}' });
+    clock.set(NOW + 60_000);
+    expect(await askFiserv("192.0.2.1", CLIENT_SECRET)).to.include({ status: 200, body: '{"valid":true}' });
+  });
+
+  it("Clowk: the same, by address", async () => {
+    const wrong = "sk_live_of_nobody_at_all";
+    for (let turn = 0; turn < 8; turn++)
+      expect(await askClowk("198.51.100.1", wrong)).to.include({ status: 401, body: '{"error":"Unauthorized"}' });
+    for (const key of [wrong, secretOf("clowk")]) {
+      const answer = await askClowk("198.51.100.1", key);
+      expect(answer).to.include({ status: 429, body: '{"error":"Too many requests"}' });
+      expect(valuesOf(answer, "Retry-After")).to.deep.equal(["60"]);
+    }
+    // Whoever says nothing is told that, and the rightful one elsewhere is served.
+    expect((await askClowk("198.51.100.1", "")).body).to.equal('{"error":"Missing secret key"}');
+    expect((await askClowk("198.51.100.2", secretOf("clowk"))).status).to.equal(200);
+  });
+
+  it("a client's own word for its address is not taken for another's", async () => {
+    for (let turn = 0; turn < 3; turn++) await askFiserv(`203.0.113.${turn}, 203.0.113.99`, "wrong");
+    expect((await askFiserv("203.0.113.200, 203.0.113.99", CLIENT_SECRET)).status).to.equal(429);
+    expect((await askFiserv("203.0.113.99, 203.0.113.200", CLIENT_SECRET)).status).to.equal(200);
+  });
+
+  it("gRPC: RATE_LIMITED with RetryInfo, each item of a batch for itself", async () => {
+    const request = (secret: string) => ({
+      realm: "fiserv",
+      token: fiserv,
+      client_credentials: { client_id: "vision-api-user", client_secret: secret },
+    });
+    for (let turn = 0; turn < 3; turn++) {
+      const answer = await client.verify(request(`wrong-${turn}`));
+      expect(answer).to.have.nested.property("error.reason", "CALLER_UNKNOWN");
+    }
+    const limited = await client.verify(request(CLIENT_SECRET));
+    expect(limited).to.deep.include({
+      error: {
+        code: 8,
+        reason: "RATE_LIMITED",
+        domain: "tokenverifier.v1",
+        retryAfter: 60,
+        message: "Too many failed credentials. Wait before the next try.",
+      },
+    });
+    const items = await client.batch([request(CLIENT_SECRET), { realm: "integuru", token: "x" }]);
+    if (isCallError(items)) throw new Error(items.message);
+    expect(items[0]).to.have.nested.property("error.reason", "RATE_LIMITED");
+    expect(items[0]).to.have.nested.property("error.retryAfter", 60);
+    expect(items[1]).to.have.nested.property("verdict.rejected");
+    clock.set(clock.now() + 60_000);
+    expect(await client.verify(request(CLIENT_SECRET))).to.have.nested.property("verdict.verified");
+  });
+});

@@ -1,0 +1,172 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect } from "chai";
+import { prepareDevelopment } from "../../src/cli/development.js";
+import { serve } from "../../src/cli/serve.js";
+import { COMMAND, type Ended, emptyFolder, linkModules, Process, ROOT } from "../cli/harness.js";
+import { keyOf } from "../support/keys.js";
+import { createMemoryLog } from "../support/log.js";
+
+// README.md as a newcomer follows it: its commands and programs run as they are written, but for the ports.
+
+const README = readFileSync(join(ROOT, "README.md"), "utf8");
+
+/** The code blocks of a language, in order, each with the text that follows it up to the next one. */
+const blocks = (language: string): { code: string; after: string }[] =>
+  Array.from(
+    README.matchAll(
+      new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\`\\n([\\s\\S]*?)(?=^\`\`\`|^## |$(?![\\s\\S]))`, "gm"),
+    ),
+    ([, code = "", after = ""]) => ({ code, after }),
+  );
+
+/** Ids that are drawn anew on each machine. */
+const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
+const anyId = (text: string): string => text.replace(UUID, "ID");
+
+describe("README.md", () => {
+  let folder: string;
+  let stop: () => Promise<void>;
+  let here: (text: string) => string;
+
+  before(async () => {
+    folder = emptyFolder();
+    linkModules(folder);
+    symlinkSync(join(ROOT, "proto"), join(folder, "proto"));
+    const { file } = prepareDevelopment(join(folder, "data"));
+    writeFileSync(
+      file,
+      readFileSync(file, "utf8").replace("127.0.0.1:50051", "127.0.0.1:0").replace("127.0.0.1:8080", "127.0.0.1:0"),
+    );
+    const running = await serve(file, undefined, { env: {}, clock: Date.now, log: createMemoryLog().log });
+    ({ stop } = running);
+    const { grpc = "", http = "" } = running.addresses;
+    here = (text) => text.replaceAll("127.0.0.1:50051", grpc).replaceAll("127.0.0.1:8080", http);
+  });
+  after(() => stop());
+
+  /** Runs a block of shell as a user does after the alias was set. */
+  function shell(code: string): Promise<Ended> {
+    const script = `shopt -s expand_aliases\nalias token-verifier="${COMMAND.replaceAll("'", "")}"\n${here(code)}`;
+    return new Process("bash", ["-c", script], folder, undefined).ended;
+  }
+
+  it("its alias is the program that npm start builds", () => {
+    const alias = blocks("sh").find(({ code }) => code.startsWith("alias "))?.code;
+    expect(alias).to.equal("alias token-verifier='node dist/src/cli/main.js'\n");
+    const { bin, scripts } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as {
+      bin: Record<string, string>;
+      scripts: Record<string, string>;
+    };
+    expect(bin["token-verifier"]).to.equal("dist/src/cli/main.js");
+    for (const [, script = ""] of README.matchAll(/npm run (\w+)/g)) expect(scripts, script).to.have.property(script);
+  });
+
+  for (const { code, after } of blocks("sh").filter((block) => /\bcurl\b/.test(block.code))) {
+    const [, expected] = /^ {4}(\{.*)$/m.exec(after) ?? [];
+    it(`${/http:\/\/\S+?(\/\S*)/.exec(code)?.[1] ?? "curl"} answers as it says`, async () => {
+      const { code: exit, stdout, stderr } = await shell(code);
+      expect(exit, stderr).to.equal(0);
+      if (expected === undefined) expect(JSON.parse(stdout)).to.have.property("verified");
+      else expect(anyId(stdout)).to.equal(anyId(expected));
+    }).timeout(60_000);
+  }
+
+  it("has a command for each of the three endpoints, and one over gRPC", () => {
+    expect(blocks("sh").filter(({ code }) => /\bcurl\b/.test(code))).to.have.length(4);
+  });
+
+  const token = async (...args: string[]): Promise<string> =>
+    (await shell(`token-verifier mint --realm integuru ${args.join(" ")}`)).stdout.trim();
+
+  it("the Node program says who it is, why not, or that nobody knows", async () => {
+    const [{ code } = { code: "" }] = blocks("js");
+    // The package, as an installation has it; its build is another test's affair.
+    const program = code.replace('"token-verifier"', JSON.stringify(join(ROOT, "src/client/index.ts")));
+    const runIt = (text: string, argument: string): Promise<Ended> => {
+      writeFileSync(join(folder, "program.mjs"), text);
+      return new Process(
+        process.execPath,
+        ["--import", import.meta.resolve("tsx"), "program.mjs", argument],
+        folder,
+        undefined,
+      ).ended;
+    };
+    const good = await runIt(here(program), await token());
+    expect(good.code, good.stderr).to.equal(0);
+    expect(good.stdout).to.match(/^[0-9a-f-]{36} \{"token_type":"access",.*\}\n$/);
+    const bad = await runIt(here(program), await token("--claim", "exp=1"));
+    expect({ code: bad.code, stdout: bad.stdout, stderr: bad.stderr }).to.deep.equal({
+      code: 0,
+      stdout: "rejected: TOKEN_EXPIRED exp\n",
+      stderr: "",
+    });
+    const empty = await runIt(here(program), "");
+    expect(empty.code, empty.stderr).to.equal(0);
+    expect(empty.stderr).to.match(/^TOKEN_EMPTY /);
+  }).timeout(60_000);
+
+  it("the Python program says the same", async function () {
+    const python = "/usr/bin/python3";
+    if (!existsSync(python) || spawnSync(python, ["-c", "import grpc, grpc_tools"]).status !== 0) {
+      process.stdout.write("      (skipped: /usr/bin/python3 has no grpcio and grpcio-tools)\n");
+      this.skip();
+    }
+    this.timeout(60_000);
+    const protoc = blocks("sh").find(({ code }) => code.includes("grpc_tools.protoc"))?.code ?? "";
+    const made = await shell(protoc.replace(/^python3/m, python));
+    expect(made.code, made.stderr).to.equal(0);
+    const [{ code } = { code: "" }] = blocks("python");
+    writeFileSync(join(folder, "program.py"), here(code));
+    const runIt = (argument: string): Promise<Ended> =>
+      new Process(python, ["program.py", argument], folder, undefined).ended;
+    const good = await runIt(await token());
+    expect(good.code, good.stderr).to.equal(0);
+    expect(good.stdout).to.match(/^\{"token_type":"access",.*\}\n$/);
+    const bad = await runIt(await token("--claim", "exp=1"));
+    expect(bad.stdout).to.equal("rejected: REASON_TOKEN_EXPIRED exp\n");
+  });
+
+  it("its configuration and the commands on it work", async () => {
+    const [{ code: yaml } = { code: "" }] = blocks("yaml");
+    const own = join(folder, "own");
+    mkdirSync(own);
+    writeFileSync(join(own, "verifier.yaml"), yaml.replace("127.0.0.1:50051", "127.0.0.1:0"));
+    writeFileSync(join(own, "partner.pem"), keyOf("rsa").publicPem ?? "");
+    writeFileSync(join(own, "partner.private.pem"), keyOf("rsa").signer.export({ type: "pkcs8", format: "pem" }));
+    const commands =
+      blocks("sh")
+        .find(({ code }) => code.startsWith("token-verifier check"))
+        ?.code.split("\n") ?? [];
+    const [check = "", serving = "", verify = ""] = commands;
+    const inOwn = (line: string): Promise<Ended> => shell(`cd own && ${line}`);
+    const checked = await inOwn(check);
+    expect(checked.code, checked.stderr).to.equal(0);
+    const service = new Process(
+      "bash",
+      ["-c", `exec ${COMMAND} ${serving.replace("token-verifier ", "")}`],
+      own,
+      undefined,
+    );
+    const { grpc = "" } = await service.ready();
+    expect((await inOwn("token-verifier mint --realm partner --config verifier.yaml > token.txt")).code).to.equal(0);
+    const verified = await inOwn(verify.replace(" - ", ` --address ${grpc} - `));
+    expect(verified.code, verified.stdout).to.equal(0);
+    const expired = await inOwn("token-verifier mint --realm partner --config verifier.yaml --claim exp=1 > token.txt");
+    expect(expired.code).to.equal(0);
+    expect((await inOwn(verify.replace(" - ", ` --address ${grpc} - `))).code).to.equal(1);
+    service.kill("SIGTERM");
+    expect((await service.ended).code).to.equal(0);
+  }).timeout(60_000);
+
+  it("names only files that are there", () => {
+    for (const [, target = ""] of README.matchAll(/\]\(([^)#]+)\)/g)) {
+      if (!/^https?:/.test(target)) expect(existsSync(join(ROOT, target)), target).to.equal(true);
+    }
+  });
+
+  it("names the default addresses of the development configuration", () => {
+    for (const address of ["127.0.0.1:50051", "127.0.0.1:8080"]) expect(README).to.include(address);
+  });
+});
