@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
 import { ConfigError } from "../config/issues.js";
 import { DirectoryError } from "../directory/errors.js";
 
@@ -50,8 +51,13 @@ export function endOf(error: unknown): { readonly message: string; readonly exit
   };
 }
 
+function hostOrSocket(address: string, port: number | undefined): string {
+  return port === undefined || port < 0 ? `unix:${address}` : `${address}:${port}`;
+}
+
 function listenMessage(code: string | undefined, address: string | undefined, port: number | undefined): string {
-  const where = port === undefined || port < 0 ? `unix:${address ?? ""}` : `${address ?? ""}:${port}`;
+  // Node leaves out a port that is 0.
+  const where = port === undefined && isIP(address ?? "") > 0 ? `${address}:0` : hostOrSocket(address ?? "", port);
   const why: Record<string, string> = {
     EADDRINUSE: "another process listens there: stop it, or give another address in the configuration",
     EACCES: "this user may not listen there: give a port above 1023, or a folder that may be written",

@@ -64,6 +64,7 @@ const sentence: z.core.$ZodErrorMap = (issue) => {
     case "too_big":
       return `must be at most ${issue.maximum}`;
     case "unrecognized_keys": {
+      if (issue.keys.includes("upstream")) return "belongs to a gateway on its own: give --only http with it";
       const { shape } = (issue.inst?._zod.def ?? {}) as { shape?: object };
       return `is not a key that exists here; there are ${Object.keys(shape ?? {}).join(", ")}`;
     }

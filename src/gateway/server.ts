@@ -29,6 +29,8 @@ export interface Gateway {
    * @throws RangeError for what is no address; the system's error (EADDRINUSE, EACCES …)
    */
   listen(address: string): Promise<string>;
+  /** Connections that are open. */
+  connections(): number;
   /** From now on each answer ends its connection, so that clients come back elsewhere; the port goes on accepting. */
   retire(): void;
   /**
@@ -76,6 +78,7 @@ export function createGateway(
     bodyLimit: limits.body,
     requestTimeout: limits.request,
   });
+  let connections = 0;
   let retiring = false;
   let closing = false;
   /** The answers that are not written yet, in the order of their requests. */
@@ -130,10 +133,15 @@ export function createGateway(
   server.on("checkExpectation", serve);
   server.on("clientError", refuse);
   server.maxConnections = limits.connections;
+  server.on("connection", (socket) => {
+    connections++;
+    socket.once("close", () => connections--);
+  });
   // Also one that sends requests and takes no answers.
   server.timeout = limits.idle;
   return {
     listen: (address) => listen(server, address),
+    connections: () => connections,
     retire: () => {
       retiring = true;
     },

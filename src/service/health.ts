@@ -8,19 +8,19 @@ import type { OpenCalls } from "./open-calls.js";
 /** The service's full name. */
 export const HEALTH_SERVICE_NAME = "grpc.health.v1.Health";
 
-// "" is the server as a whole.
-const NAMES = ["", SERVICE_NAME];
-
 type WatchCall = ServerWritableStream<unknown, unknown>;
 
 /**
- * Adds grpc.health.v1 (Check, Watch, List) for the server as a whole and for TokenVerifier.
+ * Adds grpc.health.v1 (Check, Watch, List) for the server as a whole, for TokenVerifier and for each realm.
  *
+ * @param realms their services are `realm/NAME`
  * @returns says SERVING (true, as at the start) or NOT_SERVING, to whoever asks or watches
  */
-export function addHealth(server: Server, openCalls: OpenCalls): (serving: boolean) => void {
+export function addHealth(server: Server, openCalls: OpenCalls, realms: readonly string[]): (serving: boolean) => void {
+  // "" is the server as a whole.
+  const names = ["", SERVICE_NAME, ...realms.map((name) => `realm/${name}`)];
   const status = (serving: boolean): ServingStatus => (serving ? "SERVING" : "NOT_SERVING");
-  const health = new HealthImplementation(Object.fromEntries(NAMES.map((name) => [name, status(true)])));
+  const health = new HealthImplementation(Object.fromEntries(names.map((name) => [name, status(true)])));
   health.addToServer({
     addService: (definition, { watch, ...others }) => {
       // The package's Watch never ends by itself: a server that shuts down has to end it.
@@ -33,6 +33,6 @@ export function addHealth(server: Server, openCalls: OpenCalls): (serving: boole
     },
   });
   return (serving) => {
-    for (const name of NAMES) health.setStatus(name, status(serving));
+    for (const name of names) health.setStatus(name, status(serving));
   };
 }

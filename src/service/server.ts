@@ -10,7 +10,7 @@ import { harmless } from "./observer.js";
 import { OpenCalls } from "./open-calls.js";
 import { addReflection } from "./reflection.js";
 import { streamVerifyTokensHandler } from "./stream-verify-tokens.js";
-import { createTransport } from "./transport.js";
+import { type CallEnded, createTransport } from "./transport.js";
 import { verifyTokenHandler } from "./verify-token.js";
 
 export type { Verification } from "./asking.js";
@@ -21,6 +21,10 @@ export interface ServerOptions {
   readonly limits: ServiceLimits;
   /** TokenVerifier and what it works with; without it there are only health and reflection (the operators' port). */
   readonly verification?: Verification;
+  /** Names of realms, for which health has a service each: `realm/NAME`. */
+  readonly realms?: readonly string[];
+  /** Is told of each call that has ended, undecodable ones and those of unknown methods too. */
+  readonly ended?: CallEnded;
 }
 
 /** A gRPC server: health and reflection always, TokenVerifier where it was given. */
@@ -33,6 +37,8 @@ export interface ServiceServer {
    * @throws RangeError for what is no address; the system's error (EADDRINUSE, EACCES …)
    */
   listen(address: string): Promise<string>;
+  /** Connections that are open. */
+  connections(): number;
   /** What health says: SERVING (true, as at the start) or NOT_SERVING. Calls are answered either way. */
   setServing(serving: boolean): void;
   /**
@@ -45,13 +51,17 @@ export interface ServiceServer {
 }
 
 /** Makes a server. It opens nothing yet. */
-export function createServer({ limits, verification }: ServerOptions): ServiceServer {
+export function createServer({ limits, verification, realms = [], ended }: ServerOptions): ServiceServer {
   const openCalls = new OpenCalls();
   const definition = serviceDefinition(limits.batch);
-  const { server, injector } = createTransport(limits, {
-    unary: new Set([definition.verifyToken.path, definition.batchVerifyTokens.path]),
-    streaming: new Set([definition.streamVerifyTokens.path]),
-  });
+  const { server, injector } = createTransport(
+    limits,
+    {
+      unary: new Set([definition.verifyToken.path, definition.batchVerifyTokens.path]),
+      streaming: new Set([definition.streamVerifyTokens.path]),
+    },
+    ended,
+  );
   const names = [HEALTH_SERVICE_NAME];
   if (verification !== undefined) {
     const { observer, addressOf = addressReader([]) } = verification;
@@ -63,7 +73,7 @@ export function createServer({ limits, verification }: ServerOptions): ServiceSe
     });
     names.unshift(SERVICE_NAME);
   }
-  const setServing = addHealth(server, openCalls);
+  const setServing = addHealth(server, openCalls, realms);
   addReflection(server, names, openCalls);
 
   const listeners: net.Server[] = [];
@@ -97,6 +107,7 @@ export function createServer({ limits, verification }: ServerOptions): ServiceSe
       listeners.push(listener);
       return bound;
     },
+    connections: () => sockets.size,
     setServing,
     close: (timeout) => (closed ??= close(timeout)),
   };

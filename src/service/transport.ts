@@ -1,5 +1,5 @@
 import http2 from "node:http2";
-import { type ConnectionInjector, Server, ServerCredentials } from "@grpc/grpc-js";
+import { type ConnectionInjector, Server, ServerCredentials, status } from "@grpc/grpc-js";
 import type { ServiceLimits } from "./limits.js";
 
 const MINUTE = 60_000;
@@ -25,8 +25,11 @@ export interface LargeMethods {
   readonly streaming: ReadonlySet<string>;
 }
 
+/** Is told of each call that has ended, whoever it was for: its path, and the status code that it ended with. */
+export type CallEnded = (path: string, code: number) => void;
+
 /** Makes a grpc-js server within the limits. @param large all other methods may send {@link SMALL} bytes */
-export function createTransport(limits: ServiceLimits, large: LargeMethods): Transport {
+export function createTransport(limits: ServiceLimits, large: LargeMethods, ended?: CallEnded): Transport {
   const server = new Server({
     "grpc.max_receive_message_length": limits.message,
     // Calls under way on one connection; a client keeps the next ones back.
@@ -50,6 +53,7 @@ export function createTransport(limits: ServiceLimits, large: LargeMethods): Tra
   for (const http2Server of internals.http2Servers.keys()) {
     http2Server.on("stream", (stream, headers) => {
       const path = headers[":path"] ?? "";
+      if (ended !== undefined) stream.once("close", () => ended(path, codeOf(stream)));
       if (large.unary.has(path)) cutWhereSlow(stream, limits.request);
       else if (!large.streaming.has(path)) cutWhereLarge(stream);
     });
@@ -73,4 +77,11 @@ function cutWhereLarge(stream: http2.ServerHttp2Stream): void {
     bytes += chunk.length;
     if (bytes > SMALL) stream.close(http2.constants.NGHTTP2_ENHANCE_YOUR_CALM);
   });
+}
+
+/** The status that a call ended with; CANCELLED where its stream was cut before there was one. */
+function codeOf({ sentTrailers, sentHeaders }: http2.ServerHttp2Stream): number {
+  // An answer without a body has its trailers for headers. Before any headers there are none, whatever the types say.
+  const code = sentTrailers?.["grpc-status"] ?? (sentHeaders as http2.OutgoingHttpHeaders | undefined)?.["grpc-status"];
+  return code === undefined ? status.CANCELLED : Number(code);
 }

@@ -45,7 +45,7 @@ describe("what is wrong with a configuration", () => {
     "an unknown key, deep": {
       text: top("limits: { bdy: 1KiB }"),
       is: [
-        "limits.bdy: is not a key that exists here; there are body, headers, message, batch, streams, idle, request",
+        "limits.bdy: is not a key that exists here; there are body, headers, message, batch, streams, connections, idle, request",
       ],
     },
     "an unknown key of a long form": {
@@ -546,6 +546,7 @@ describe("a configuration that is good", () => {
         message: 4_194_304,
         batch: 1000,
         streams: 100,
+        connections: 10_000,
         idle: 300_000,
         request: 10_000,
       },

@@ -5,7 +5,6 @@ import { expect } from "chai";
 import { prepareDevelopment } from "../../src/cli/development.js";
 import { serve } from "../../src/cli/serve.js";
 import { COMMAND, type Ended, emptyFolder, linkModules, Process, ROOT } from "../cli/harness.js";
-import { keyOf } from "../support/keys.js";
 import { createMemoryLog } from "../support/log.js";
 
 // README.md as a newcomer follows it: its commands and programs run as they are written, but for the ports.
@@ -128,36 +127,36 @@ describe("README.md", () => {
     expect(bad.stdout).to.equal("rejected: REASON_TOKEN_EXPIRED exp\n");
   });
 
-  it("its configuration and the commands on it work", async () => {
-    const [{ code: yaml } = { code: "" }] = blocks("yaml");
+  it("its configuration and the commands on it work, as they follow each other", async () => {
     const own = join(folder, "own");
     mkdirSync(own);
-    writeFileSync(join(own, "verifier.yaml"), yaml.replace("127.0.0.1:50051", "127.0.0.1:0"));
-    writeFileSync(join(own, "partner.pem"), keyOf("rsa").publicPem ?? "");
-    writeFileSync(join(own, "partner.private.pem"), keyOf("rsa").signer.export({ type: "pkcs8", format: "pem" }));
-    const commands =
-      blocks("sh")
-        .find(({ code }) => code.startsWith("token-verifier check"))
-        ?.code.split("\n") ?? [];
-    const [check = "", serving = "", verify = ""] = commands;
-    const inOwn = (line: string): Promise<Ended> => shell(`cd own && ${line}`);
-    const checked = await inOwn(check);
-    expect(checked.code, checked.stderr).to.equal(0);
-    const service = new Process(
-      "bash",
-      ["-c", `exec ${COMMAND} ${serving.replace("token-verifier ", "")}`],
-      own,
-      undefined,
-    );
-    const { grpc = "" } = await service.ready();
-    expect((await inOwn("token-verifier mint --realm partner --config verifier.yaml > token.txt")).code).to.equal(0);
-    const verified = await inOwn(verify.replace(" - ", ` --address ${grpc} - `));
-    expect(verified.code, verified.stdout).to.equal(0);
-    const expired = await inOwn("token-verifier mint --realm partner --config verifier.yaml --claim exp=1 > token.txt");
-    expect(expired.code).to.equal(0);
-    expect((await inOwn(verify.replace(" - ", ` --address ${grpc} - `))).code).to.equal(1);
-    service.kill("SIGTERM");
-    expect((await service.ended).code).to.equal(0);
+    const [{ code: yaml } = { code: "" }] = blocks("yaml");
+    const [, address = ""] = /^grpc: (\S+)$/m.exec(yaml) ?? [];
+    writeFileSync(join(own, "verifier.yaml"), yaml.replace(address, "127.0.0.1:0"));
+    const inOwn = async (line: string, exit = 0): Promise<Ended> => {
+      const ended = await shell(`cd own && ${line}`);
+      expect(ended.code, `${line}\n${ended.stdout}${ended.stderr}`).to.equal(exit);
+      return ended;
+    };
+    const commands = (start: string): string =>
+      blocks("sh").find(({ code }) => code.startsWith(start))?.code ?? expect.fail(start);
+    await inOwn(`{ ${commands("openssl")} } 2> /dev/null`);
+    let service: Process | undefined;
+    for (const line of commands("token-verifier check").trim().split("\n")) {
+      if (line.startsWith("token-verifier serve")) {
+        service = new Process("bash", ["-c", line.replace("token-verifier", `exec ${COMMAND}`)], own, undefined);
+        await service.ready();
+      } else if (service === undefined) {
+        await inOwn(line);
+      } else {
+        const { grpc = "" } = await service.ready();
+        await inOwn(line.replace(address, grpc));
+        await inOwn("token-verifier mint --config verifier.yaml --realm partner --claim exp=1 > token.txt");
+        await inOwn(line.replace(address, grpc), 1);
+      }
+    }
+    service?.kill("SIGTERM");
+    expect((await service?.ended)?.code).to.equal(0);
   }).timeout(60_000);
 
   it("names only files that are there", () => {
