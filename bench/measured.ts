@@ -52,7 +52,7 @@ export function load(inFlight: number, send: () => Promise<void>): Load {
 }
 
 /** The middle of some figures, and their ends. */
-export function spread(figures: readonly number[]): {
+function spread(figures: readonly number[]): {
   readonly min: number;
   readonly median: number;
   readonly max: number;

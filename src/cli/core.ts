@@ -20,6 +20,10 @@ import { createVerifier, type Load } from "../verifier/verify.js";
 /** The core, running. */
 export interface Core {
   readonly verifier: Verifier;
+  /** The estimated bytes of tokens remembered. */
+  factBytes(): number;
+  /** Whether verdicts are given: false once the directory could not be read for longer than `staleFor`. */
+  isFresh(): boolean;
   /** Stops following the directory and releases the store. */
   close(): Promise<void>;
 }
@@ -28,6 +32,8 @@ export interface Core {
 export interface CoreContext {
   readonly clock: Clock;
   readonly log: Logger;
+  /** Is told of each time that the directory could not be read. */
+  readonly onDirectoryFailure?: () => void;
 }
 
 /**
@@ -35,8 +41,9 @@ export interface CoreContext {
  *
  * @throws {DirectoryError} where the store cannot be used
  */
-export async function openCore(config: Config, { clock, log }: CoreContext): Promise<Core> {
-  const store = await openStore(config, { clock, log });
+export async function openCore(config: Config, context: CoreContext): Promise<Core> {
+  const { clock, log } = context;
+  const store = await openStore(config, context);
   const view = {
     realms: new Map(config.realms.map(({ realm }) => [realm.name, realm])),
     directory: store?.known ?? noDirectory,
@@ -48,6 +55,8 @@ export async function openCore(config: Config, { clock, log }: CoreContext): Pro
       config.failures,
       clock,
     ),
+    factBytes: () => view.facts.bytes,
+    isFresh: () => view.directory.isFresh(clock()),
     close: async () => store?.close(),
   };
 }
@@ -58,7 +67,10 @@ interface Store {
 }
 
 /** Opens the store. Without a master key there is none: nothing that it would hold can be asked for. */
-async function openStore(config: Config, { clock, log }: CoreContext): Promise<Store | undefined> {
+async function openStore(
+  config: Config,
+  { clock, log, onDirectoryFailure = () => {} }: CoreContext,
+): Promise<Store | undefined> {
   if (config.masterKeys.length === 0) return undefined;
   const masterKeys = readMasterKeys(config.masterKeys.map((text) => new Secret(text)));
   const directory = openSqliteDirectory({ path: config.store.url.replace(/^sqlite:/, ""), masterKeys, clock });
@@ -67,7 +79,11 @@ async function openStore(config: Config, { clock, log }: CoreContext): Promise<S
     const known = new Known({ directory, masterKeys, clock, staleFor: config.store.staleFor });
     await known.follow();
     const follower = startFollower({
-      follow: () => known.follow(),
+      follow: () =>
+        known.follow().catch((error: unknown) => {
+          onDirectoryFailure();
+          throw error;
+        }),
       onFailure: (err) => {
         if (known.isFresh(clock())) log.warn({ err }, "directory cannot be read");
         else log.error({ err }, "directory cannot be read: no verdicts are given");

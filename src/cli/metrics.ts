@@ -1,5 +1,5 @@
 import { status } from "@grpc/grpc-js";
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { Counter, collectDefaultMetrics, Gauge, type GaugeConfiguration, Histogram, Registry } from "prom-client";
 import type { Outcome } from "../contract/verifier.js";
 
 // What the service counts of itself, for Prometheus. docs/metrics.md explains each name and label.
@@ -52,12 +52,13 @@ export function createMetrics(
   const register = new Registry();
   const registers = [register];
   collectDefaultMetrics({ register });
-  new Gauge({
+  const build = new Gauge({
     name: "tokenverifier_build_info",
     help: "1, with the version of the service and of Node as labels.",
     labelNames: ["version", "node"],
     registers,
-  }).set({ version, node: process.version }, 1);
+  });
+  build.set({ version, node: process.version }, 1);
   const calls = new Counter({
     name: "tokenverifier_verifications_total",
     help: "Verifications, by realm, the method or face they came by, outcome and reason.",
@@ -88,7 +89,7 @@ export function createMetrics(
     help: "Times that the directory could not be read.",
     registers,
   });
-  new Gauge({
+  gauge({
     name: "tokenverifier_directory_fresh",
     help: "1 while verdicts are given from the directory; 0 once it could not be read for longer than store.staleFor.",
     registers,
@@ -96,7 +97,7 @@ export function createMetrics(
       this.set(sources.directoryFresh() ? 1 : 0);
     },
   });
-  new Gauge({
+  gauge({
     name: "tokenverifier_connections",
     help: "Connections open, by port.",
     labelNames: ["port"],
@@ -105,7 +106,7 @@ export function createMetrics(
       for (const [port, open] of Object.entries(sources.connections())) this.set({ port }, open);
     },
   });
-  new Gauge({
+  gauge({
     name: "tokenverifier_fact_cache_bytes",
     help: "Memory that is counted for tokens seen before, against cache.facts.",
     registers,
@@ -146,6 +147,10 @@ export function createMetrics(
     directoryFailure: () => failures.inc(),
   };
 }
+
+/** A gauge that is read when somebody looks: its registry holds it. */
+const gauge = <Label extends string>(configuration: GaugeConfiguration<Label>): Gauge<Label> =>
+  new Gauge(configuration);
 
 function said(outcome: Outcome | undefined): { readonly kind: string; readonly reason: string } {
   if (outcome === undefined) return { kind: "refused", reason: "" };

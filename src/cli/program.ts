@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import path from "node:path";
 import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
@@ -12,6 +12,7 @@ import { CommandError, EXIT, endOf } from "./errors.js";
 import { type MintOptions, mint } from "./mint.js";
 import { type Only, type Running, serve } from "./serve.js";
 import { exitCodeOf, formatOutcome, outcomeToJson, type VerifyOptions, verify } from "./verify.js";
+import { version } from "./version.js";
 
 /** What the command line has of the world. */
 export interface World {
@@ -180,12 +181,4 @@ async function endOnSignal(starting: Promise<Running>): Promise<Running> {
     unheed(end);
     throw error;
   }
-}
-
-function version(): string {
-  let folder = new URL(".", import.meta.url);
-  // From src/cli while developing, from dist/src/cli when built.
-  while (!existsSync(new URL("package.json", folder))) folder = new URL("..", folder);
-  const { version } = JSON.parse(readFileSync(new URL("package.json", folder), "utf8")) as { version: string };
-  return version;
 }

@@ -7,8 +7,10 @@ import { createGateway } from "../gateway/server.js";
 import { createServer } from "../service/server.js";
 import { openCore } from "./core.js";
 import { CommandError, EXIT } from "./errors.js";
-import { type CallLine, callLogger, createLogger, type LogSettings } from "./log.js";
+import { createLogger, type LogSettings } from "./log.js";
 import { gatewayObserver, serviceObserver } from "./observers.js";
+import type { Port } from "./port.js";
+import { createTelemetry, type Telemetry } from "./telemetry.js";
 
 /** What `serve` needs of the world. */
 export interface ServeContext {
@@ -32,15 +34,6 @@ export interface Running {
   stop(): Promise<void>;
 }
 
-/** Something with a port. */
-interface Port {
-  readonly name: string;
-  open(): Promise<string>;
-  /** Says that no more calls are wanted, and goes on serving. */
-  retire(): void;
-  close(timeout: number): Promise<void>;
-}
-
 /**
  * Starts what a configuration describes: the core with its gRPC service, and the gateway; or one of the two.
  *
@@ -56,24 +49,26 @@ export async function serve(file: string, only: Only | undefined, context: Serve
 
 async function serveCore(config: Config, only: Only | undefined, context: ServeContext): Promise<Running> {
   const { clock } = context;
-  if ((config.grpc ?? config.admin ?? (only === "grpc" ? undefined : config.http)) === undefined) {
+  const { grpc, admin, limits } = config;
+  const http = only === "grpc" ? undefined : config.http;
+  if ((grpc ?? admin ?? http) === undefined) {
     const message = `${config.file} gives nothing an address to listen at: set grpc${only === "grpc" ? "" : " or http"}.`;
     throw new CommandError(message, EXIT.usage);
   }
   const log = openLog(config.log, context);
-  const core = await openCore(config, { clock, log });
-  const calls = callLogger(log, config.log.calls, clock);
-  const { grpc, http, admin, limits } = config;
-  const addressOf = addressReader(config.trustedProxies);
+  const realms = config.realms.map(({ realm }) => realm.name);
+  const telemetry = createTelemetry(config, realms, { log, clock });
+  const core = await openCore(config, { clock, log, onDirectoryFailure: telemetry.directoryFailure });
+  telemetry.observe(core);
   const ports: Port[] = [];
   if (grpc !== undefined) {
-    const verification = { verifier: core.verifier, clock, observer: serviceObserver(log, calls), addressOf };
-    ports.push(grpcPort("grpc", grpc, createServer({ limits, verification })));
+    const addressOf = addressReader(config.trustedProxies);
+    const verification = { verifier: core.verifier, clock, observer: serviceObserver(log, telemetry.call), addressOf };
+    ports.push(grpcPort("grpc", grpc, createServer({ limits, verification, realms, ended: telemetry.grpcCall })));
   }
-  if (admin !== undefined) ports.push(grpcPort("admin", admin, createServer({ limits })));
-  if (http !== undefined && only !== "grpc")
-    ports.push(httpPort({ ...config, http }, core.verifier, { clock, log, calls }));
-  return run(ports, config, log, () => core.close());
+  if (admin !== undefined) ports.push(grpcPort("admin", admin, createServer({ limits, realms })));
+  if (http !== undefined) ports.push(httpPort({ ...config, http }, core.verifier, { clock, log, telemetry }));
+  return run(ports, config, telemetry, log, () => core.close());
 }
 
 function openLog(settings: LogSettings, { log, logFormat = settings.format }: ServeContext): Logger {
@@ -84,15 +79,21 @@ async function serveGateway(config: GatewayConfig, context: ServeContext): Promi
   const { clock } = context;
   const log = openLog(config.log, context);
   const upstream = channelVerifier(config.upstream);
-  const calls = callLogger(log, config.log.calls, clock);
+  const telemetry = createTelemetry(
+    config,
+    config.faces.map(({ realm }) => realm),
+    { log, clock },
+  );
   log.info({ upstream: config.upstream }, "asking");
-  return run([httpPort(config, upstream, { clock, log, calls })], config, log, async () => upstream.close());
+  const port = httpPort(config, upstream, { clock, log, telemetry });
+  return run([port], config, telemetry, log, async () => upstream.close());
 }
 
 function grpcPort(name: string, address: string, server: ReturnType<typeof createServer>): Port {
   return {
     name,
     open: () => server.listen(address),
+    connections: () => server.connections(),
     retire: () => server.setServing(false),
     close: (timeout) => server.close(timeout),
   };
@@ -101,22 +102,23 @@ function grpcPort(name: string, address: string, server: ReturnType<typeof creat
 interface HttpContext {
   readonly clock: Clock;
   readonly log: Logger;
-  readonly calls: (call: CallLine) => void;
+  readonly telemetry: Telemetry;
 }
 
 type HttpConfig = Pick<GatewayConfig, "http" | "faces" | "limits" | "trustedProxies">;
 
-function httpPort(config: HttpConfig, verifier: Verifier, { clock, log, calls }: HttpContext): Port {
+function httpPort(config: HttpConfig, verifier: Verifier, { clock, log, telemetry }: HttpContext): Port {
   const { http, faces, limits, trustedProxies } = config;
   const gateway = createGateway(faces, limits, {
     verifier,
     clock,
-    observer: gatewayObserver(log, calls),
+    observer: gatewayObserver(log, telemetry.call),
     addressOf: addressReader(trustedProxies),
   });
   return {
     name: "http",
     open: () => gateway.listen(http.address),
+    connections: () => gateway.connections(),
     retire: () => gateway.retire(),
     close: (timeout) => gateway.close(timeout),
   };
@@ -124,12 +126,14 @@ function httpPort(config: HttpConfig, verifier: Verifier, { clock, log, calls }:
 
 /** Opens the ports; if one cannot be opened, everything is closed again. */
 async function run(
-  ports: readonly Port[],
+  serving: readonly Port[],
   { drain, file }: Config | GatewayConfig,
+  telemetry: Telemetry,
   log: Logger,
   release: () => Promise<void>,
 ): Promise<Running> {
   const addresses: Record<string, string> = {};
+  const ports = [...serving, ...telemetry.port(serving)];
   const close = async (timeout: number): Promise<void> => {
     await Promise.all(ports.map((port) => port.close(timeout)));
     await release();

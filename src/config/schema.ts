@@ -14,6 +14,8 @@ const listener = (what: string) =>
     .optional()
     .describe(what);
 
+const metrics = listener("Where Prometheus and probes find /metrics, /healthz and /readyz.");
+
 const name = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
 const log = z
@@ -99,6 +101,7 @@ export const coreSchema = z.strictObject({
   grpc: listener("Where the gRPC service listens."),
   http,
   admin: listener("Where operators find health and reflection apart from the callers' port."),
+  metrics,
   store,
   masterKey: z.string().optional().describe("What secrets at rest are sealed with: 32 bytes in base64."),
   masterKeyFile: z.string().optional().describe("A file that holds it."),
@@ -125,6 +128,7 @@ export const gatewaySchema = z.strictObject({
     })
     .optional()
     .describe("The gRPC service that verifies."),
+  metrics,
   log,
   limits,
   trustedProxies,

@@ -26,17 +26,19 @@ const asIs = (bytes: Buffer): Buffer => bytes;
 
 const { verifyToken, batchVerifyTokens, streamVerifyTokens } = TokenVerifierService;
 
+const NOTHING = VerifyTokenRequest.fromPartial({});
+
 /**
  * A list that is longer than a batch may be, of nothing: what stands for one that was not read. Two bytes make a request,
  * so four megabytes of them would keep everybody else waiting just to be counted.
  */
-function tooMany<Item>(bytes: Buffer, field: number, most: number): Item[] | undefined {
+function tooMany(bytes: Buffer, field: number, most: number): VerifyTokenRequest[] | undefined {
   // Fewer bytes cannot hold more.
   if (bytes.length <= 2 * most) return undefined;
   const reader = strictly(bytes);
   for (let count = 0; reader.pos < reader.len; ) {
     const [number, wireType] = reader.tag();
-    if (number === field && ++count > most) return new Array<Item>(most + 1);
+    if (number === field && ++count > most) return Array.from({ length: most + 1 }, () => NOTHING);
     reader.skip(wireType, number);
   }
   return undefined;
@@ -57,7 +59,7 @@ export function serviceDefinition(batch: number) {
     batchVerifyTokens: {
       ...batchVerifyTokens,
       requestDeserialize: (bytes: Buffer): BatchVerifyTokensRequest => {
-        const requests = tooMany<VerifyTokenRequest>(bytes, 1, batch);
+        const requests = tooMany(bytes, 1, batch);
         return requests === undefined ? BatchVerifyTokensRequest.decode(strictly(bytes)) : { requests };
       },
       responseSerialize: asIs,
@@ -65,7 +67,7 @@ export function serviceDefinition(batch: number) {
     streamVerifyTokens: {
       ...streamVerifyTokens,
       requestDeserialize: (bytes: Buffer): Sized<StreamVerifyTokensRequest> => {
-        const requests = tooMany<VerifyTokenRequest>(bytes, 2, batch);
+        const requests = tooMany(bytes, 2, batch);
         const message =
           requests === undefined ? StreamVerifyTokensRequest.decode(strictly(bytes)) : { id: "", requests };
         return { message, bytes: bytes.length };

@@ -89,7 +89,7 @@ export type VendorPolicy = Pick<Policy, "ignoreHeaders" | "clockTolerance" | "ru
 
 /** Declares a vendor, its settings' types inferred. Whoever gets it as a plain {@link Vendor} has to parse settings by its own schemas first. */
 export function defineVendor<P extends z.ZodRawShape, F extends z.ZodRawShape>(vendor: Vendor<P, F>): Vendor {
-  return vendor as unknown as Vendor;
+  return vendor;
 }
 
 /**

@@ -2,7 +2,7 @@ import { type JsonObject, member } from "../jws/json.js";
 import type { Rule, RuleContext } from "./realm.js";
 
 /** The largest time that a claim may give: the last second of the year 9999. */
-const LAST_SECOND = 253_402_300_799;
+export const LAST_SECOND = 253_402_300_799;
 
 /** True for what counts as a time (RFC 7519 NumericDate): a number from 0 to the end of the year 9999, fractions kept. */
 export function isTime(value: unknown): value is number {

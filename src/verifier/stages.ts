@@ -6,6 +6,7 @@ import { readJwt } from "../jws/reader.js";
 import type { VerificationKey } from "../keys/key.js";
 import { type Fact, factSize, tokenDigest } from "./facts.js";
 import type { Callers } from "./realm.js";
+import { LAST_SECOND } from "./rules.js";
 import { timestamp, tokenMessage } from "./token.js";
 import { type Case, lacks, reject, type Stop } from "./view.js";
 
@@ -110,7 +111,7 @@ export function signature(c: Case): Stop | undefined {
     token: tokenMessage(c.header, c.claims, payloadText),
     size: factSize(c.text.length, c.header, payloadText),
     principal: subject.from === "claims" ? subject.read(c.claims, c.caller) : undefined,
-    cacheableUntil: typeof exp === "number" ? timestamp(exp + clockTolerance) : undefined,
+    cacheableUntil: typeof exp === "number" ? timestamp(Math.min(exp + clockTolerance, LAST_SECOND)) : undefined,
     evidence: undefined,
   };
   c.view.facts.set(c.realm, c.digest, fact);

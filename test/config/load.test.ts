@@ -40,7 +40,7 @@ describe("what is wrong with a configuration", () => {
   const cases: Record<string, Wrong> = {
     "an unknown key": {
       text: top("prot: 5"),
-      is: [/^prot: is not a key that exists here; there are grpc, http, admin, store, masterKey, /],
+      is: [/^prot: is not a key that exists here; there are grpc, http, admin, metrics, store, masterKey, /],
     },
     "an unknown key, deep": {
       text: top("limits: { bdy: 1KiB }"),

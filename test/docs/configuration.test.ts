@@ -92,6 +92,7 @@ describe("docs/configuration.md", () => {
     const elsewhere: Record<string, RegExp> = {
       "grpc.address": /long form \{address, faces\}/,
       "admin.address": /long form \{address, faces\}/,
+      "metrics.address": /long form \{address, faces\}/,
       "http.address": /long form \{address, faces\}/,
       "http.faces": /\*\*http\.faces\*\*/,
       "store.url": /long form \{url, staleFor: 60s\}/,
@@ -128,8 +129,8 @@ describe("docs/configuration.md", () => {
   it("names every key of a gateway's configuration", () => {
     const told = [
       ...Object.keys(parse(GATEWAY) as object),
-      ...(/^`limits`, `log`, `drain` and `trustedProxies` are as above/m.test(TEXT)
-        ? ["limits", "log", "drain", "trustedProxies"]
+      ...(/^`limits`, `log`, `drain`, `metrics` and `trustedProxies` are as above/m.test(TEXT)
+        ? ["limits", "log", "drain", "metrics", "trustedProxies"]
         : []),
     ];
     expect([...new Set(told)].sort()).to.deep.equal(Object.keys(gatewaySchema.shape).sort());

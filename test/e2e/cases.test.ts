@@ -74,6 +74,28 @@ function check(one: Case, services: () => Services): void {
   if (one.compact !== undefined) it("is the token that it always was", () => expect(one.token).to.equal(one.compact));
 }
 
+/** Cases in batches and in messages of a stream: no item concerns another. */
+function checkTogether(cases: readonly Case[], services: () => Services): void {
+  describe("many at once", () => {
+    const asked = cases.filter(({ grpc }) => grpc !== undefined);
+    for (const [index, batch] of batches(asked).entries()) {
+      it(`batch ${index + 1}: each item as if it were alone`, async () => {
+        const items = await services().client.batch(batch.map(({ grpc }) => grpc!.request));
+        if (!Array.isArray(items)) throw new Error(JSON.stringify(items));
+        expectItems(items as Answer[], batch);
+      });
+      it(`message ${index + 1} of a stream: the same`, async () => {
+        const messages = [{ id: "one", requests: batch.map(({ grpc }) => grpc!.request) }, { id: "two" }];
+        const answers = await services().client.stream(messages);
+        if (!Array.isArray(answers)) throw new Error(JSON.stringify(answers));
+        const byId = new Map((answers as Message[]).map((answer) => [answer["id"], answer]));
+        expect([...byId.keys()]).to.have.members(["one", "two"]);
+        expectItems(readItems(byId.get("one")!), batch);
+      });
+    }
+  });
+}
+
 const groups = <T>(items: readonly T[], key: (item: T) => string): Map<string, T[]> => {
   const found = new Map<string, T[]>();
   for (const item of items) {
@@ -100,24 +122,7 @@ describe("cases", () => {
         });
       }
 
-      describe("many at once", () => {
-        const asked = healthy.filter(({ grpc }) => grpc !== undefined);
-        for (const [index, batch] of batches(asked).entries()) {
-          it(`batch ${index + 1}: each item as if it were alone`, async () => {
-            const items = await services.client.batch(batch.map(({ grpc }) => grpc!.request));
-            if (!Array.isArray(items)) throw new Error(JSON.stringify(items));
-            expectItems(items as Answer[], batch);
-          });
-          it(`message ${index + 1} of a stream: the same`, async () => {
-            const messages = [{ id: "one", requests: batch.map(({ grpc }) => grpc!.request) }, { id: "two" }];
-            const answers = await services.client.stream(messages);
-            if (!Array.isArray(answers)) throw new Error(JSON.stringify(answers));
-            const byId = new Map((answers as Message[]).map((answer) => [answer["id"], answer]));
-            expect([...byId.keys()]).to.have.members(["one", "two"]);
-            expectItems(readItems(byId.get("one")!), batch);
-          });
-        }
-      });
+      checkTogether(healthy, () => services);
 
       it("leaves no token and no secret in the log", async () => {
         const { deployment, client } = services;
@@ -144,6 +149,7 @@ describe("cases", () => {
         });
         after(() => close(services));
         for (const one of ofCondition) describe(`${one.file}: ${one.name}`, () => check(one, () => services));
+        checkTogether(ofCondition, () => services);
       });
     }
   }

@@ -58,7 +58,7 @@ export interface Opened {
   readonly asked: VerificationRequest[];
 }
 
-export const LIMITS: GatewayLimits = {
+const LIMITS: GatewayLimits = {
   connections: 10_000,
   body: 64 * 1024,
   headers: 16 * 1024,

@@ -1,0 +1,86 @@
+import type { Logger } from "pino";
+import { TokenVerifierService } from "../../gen/tokenverifier/v1/token_verifier.js";
+import type { Config, GatewayConfig } from "../config/load.js";
+import type { Clock } from "../contract/verifier.js";
+import type { Core } from "./core.js";
+import { type CallLine, callLogger } from "./log.js";
+import { createMetrics } from "./metrics.js";
+import { createMetricsServer } from "./metrics-server.js";
+import type { Port } from "./port.js";
+import { version } from "./version.js";
+
+/** What the service says of itself: log lines for calls, and metrics where a port for them is configured. */
+export interface Telemetry {
+  /** A verification, or a request to a face, has ended. */
+  readonly call: (call: CallLine) => void;
+  /** A gRPC call has ended. */
+  readonly grpcCall: (path: string, code: number) => void;
+  readonly directoryFailure: () => void;
+  /** From now on metrics tell of this core too. */
+  observe(core: Pick<Core, "factBytes" | "isFresh">): void;
+  /** The port of the metrics, which tells of the connections of the others; none where none is configured. */
+  port(others: readonly Port[]): readonly Port[];
+}
+
+const METHODS: ReadonlySet<string> = new Set(Object.values(TokenVerifierService).map(({ path }) => path));
+
+/** @param realms the names that may stand in metrics */
+export function createTelemetry(
+  config: Config | GatewayConfig,
+  realms: readonly string[],
+  { log, clock }: { readonly log: Logger; readonly clock: Clock },
+): Telemetry {
+  const logCall = callLogger(log, config.log.calls, clock);
+  const address = config.metrics;
+  if (address === undefined) {
+    const nothing = (): void => {};
+    return { call: logCall, grpcCall: nothing, directoryFailure: nothing, observe: nothing, port: () => [] };
+  }
+  let core: Pick<Core, "factBytes" | "isFresh"> | undefined;
+  let ports: readonly Port[] = [];
+  let ready = false;
+  const metrics = createMetrics(
+    new Set(realms),
+    METHODS,
+    {
+      connections: () => Object.fromEntries(ports.map((port) => [port.name, port.connections()])),
+      factBytes: () => core?.factBytes() ?? 0,
+      directoryFresh: () => core?.isFresh() ?? true,
+    },
+    { version: version() },
+  );
+  const server = createMetricsServer(metrics, () => ({
+    ready,
+    realms: Object.fromEntries(realms.map((name) => [name, "fresh" as const])),
+  }));
+  return {
+    call: (call) => {
+      logCall(call);
+      metrics.call(call.via, call.realm, call.outcome, call.millis, call.items);
+      if (call.status !== undefined) metrics.httpAnswer(call.via, call.status);
+    },
+    grpcCall: (path, code) => metrics.grpcCall(path, code),
+    directoryFailure: () => metrics.directoryFailure(),
+    observe: (observed) => {
+      core = observed;
+    },
+    port: (others) => {
+      ports = others;
+      return [
+        {
+          name: "metrics",
+          // The last of the ports: when it opens, the others have.
+          open: async () => {
+            ready = true;
+            return server.listen(address);
+          },
+          connections: () => 0,
+          retire: () => {
+            ready = false;
+          },
+          close: () => server.close(),
+        },
+      ];
+    },
+  };
+}
