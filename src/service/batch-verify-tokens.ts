@@ -28,7 +28,7 @@ export function batchVerifyTokensHandler(env: Environment): handleUnaryCall<Batc
 
   const respond: Respond = async (grpcCall, callback) => {
     const started = clock();
-    const call = new Call(grpcCall, started + limits.request, env.addressOf);
+    const call = new Call(grpcCall, started, limits.request, env.addressOf);
     const answered = await answer(grpcCall.request.requests, call, started);
     if (call.cancelled) return;
     if (Buffer.isBuffer(answered)) callback(null, answered, call.trailer());

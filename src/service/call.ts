@@ -18,16 +18,18 @@ export class Call implements CallContext {
   readonly #call: ServerCall;
 
   /**
-   * @param latest the time at which the service itself gives up, in milliseconds since 1970
+   * @param started the time of its arrival, in milliseconds since 1970
+   * @param patience milliseconds after which the service itself gives up
    * @param from where it comes from, or the call that it is a part of
    */
-  constructor(call: ServerCall, latest: number, from: AddressReader | Call) {
+  constructor(call: ServerCall, started: number, patience: number, from: AddressReader | Call) {
     this.#call = call;
     const part = from instanceof Call;
     this.requestId = part ? from.requestId : acceptRequestId(call.metadata.get(REQUEST_ID)[0]);
     // Now: a call that is over has forgotten its peer, and a log may ask later.
     this.address = part ? from.address : from(peerHost(call.getPeer()), forwardedBy(call));
-    this.deadline = Math.min(Number(call.getDeadline()), latest);
+    // grpc-js tells the caller's deadline by the machine's own clock.
+    this.deadline = started + Math.min(Number(call.getDeadline()) - Date.now(), patience);
   }
 
   /** True once nobody waits for the answer any more. */
@@ -36,8 +38,8 @@ export class Call implements CallContext {
   }
 
   /** The same call with a time limit of its own: a message of a stream. */
-  renewed(latest: number): Call {
-    return new Call(this.#call, latest, this);
+  renewed(started: number, patience: number): Call {
+    return new Call(this.#call, started, patience, this);
   }
 
   /** The trailing metadata of a good answer. */

@@ -23,7 +23,7 @@ export function streamVerifyTokensHandler(
   let open = 0;
   return (grpcCall) => {
     if (open >= env.limits.streams) {
-      const call = new Call(grpcCall, Infinity, env.addressOf);
+      const call = new Call(grpcCall, env.clock(), Infinity, env.addressOf);
       grpcCall.emit("error", call.status(failure("TOO_MANY_STREAMS")));
       env.observer.refused(RPC, call, "TOO_MANY_STREAMS");
       return;
@@ -53,7 +53,7 @@ class VerificationStream {
   constructor(env: Environment, grpcCall: GrpcStream) {
     this.#env = env;
     this.#grpcCall = grpcCall;
-    this.#call = new Call(grpcCall, Infinity, env.addressOf);
+    this.#call = new Call(grpcCall, env.clock(), Infinity, env.addressOf);
     readAheadOne(grpcCall);
     grpcCall.on("data", (message: Message) => void this.#answer(message));
     grpcCall.on("end", () => this.end(undefined));
@@ -90,7 +90,7 @@ class VerificationStream {
     this.#bytesUnderWay += bytes;
     this.#throttle();
     const started = clock();
-    const call = this.#call.renewed(started + limits.request);
+    const call = this.#call.renewed(started, limits.request);
     try {
       const answer = encodeStreamMessage(id, await verifyBatch(this.#env, RPC, requests, call, started));
       if (!call.cancelled) this.#blocked = !this.#grpcCall.write(answer);

@@ -12,7 +12,7 @@ export function verifyTokenHandler(env: Environment): handleUnaryCall<VerifyToke
   const { clock, limits, observer } = env;
   return (grpcCall, callback) => {
     const started = clock();
-    const call = new Call(grpcCall, started + limits.request, env.addressOf);
+    const call = new Call(grpcCall, started, limits.request, env.addressOf);
     const request = requestFromWire(grpcCall.request);
 
     const finish = (outcome: Outcome): void => {
