@@ -72,7 +72,7 @@ function credentialName(address: string, credential: Credential): string {
 /**
  * A verifier that answers RATE_LIMITED to an address that failed too often to say who it is. It stands before the
  * question is looked at, so that a guess that is refused costs nothing and tells nothing. A credential that was good from
- * this very address while others failed there passes: a rightful caller is not locked out by its neighbours. Calls
+ * this very address before passes: a rightful caller is not locked out by its neighbours. Calls
  * without a credential, or without an address (in process, a socket file), pass.
  */
 export function limitFailures(verifier: Verifier, limits: FailureLimits, clock: Clock): Verifier {
@@ -86,7 +86,7 @@ export function limitFailures(verifier: Verifier, limits: FailureLimits, clock: 
       if (credential.kind === "client") byClient.add(digest(address, credential.clientId), now);
       byAddress.add(address, now);
       good.delete(credentialName(address, credential));
-    } else if (byAddress.any(address, now) && isGoodCaller(outcome)) {
+    } else if (isGoodCaller(outcome)) {
       good.set(credentialName(address, credential), true);
     }
     return outcome;

@@ -131,11 +131,10 @@ describe("limitFailures", () => {
       expect(await ask("a", empty)).not.to.equal("RATE_LIMITED");
   });
 
-  it("does not lock out a caller that was good there while others failed, only with the very secret that was", async () => {
+  it("does not lock out a caller that was good there before, only with the very secret that was", async () => {
     const { ask } = setUp();
-    await times(4, () => ask("a", instance()));
     expect(await ask("a", instance(GOOD))).to.equal("rejected");
-    await times(2, () => ask("a", instance("another guess")));
+    await times(6, () => ask("a", instance("another guess")));
     expect(await ask("a", instance("another guess"))).to.equal("RATE_LIMITED");
     expect(await ask("a", instance(GOOD))).to.equal("rejected");
     expect(await ask("a", client("x", GOOD))).to.equal("RATE_LIMITED");
