@@ -15,7 +15,8 @@ export function createLogger({ level, format }: LogSettings, destination?: Desti
     format === "pretty" && destination === undefined
       ? pretty({ destination: stream, ignore: "pid,hostname", translateTime: "SYS:HH:MM:ss.l" })
       : stream;
-  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, written);
+  const formatters = { level: (label: string) => ({ level: label }) };
+  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters }, written);
 }
 
 /** Standard output for a log. A full disk or a closed pipe loses lines and never the service; standard error says so, once. */

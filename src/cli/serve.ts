@@ -11,6 +11,7 @@ import { createLogger, type LogSettings } from "./log.js";
 import { gatewayObserver, serviceObserver } from "./observers.js";
 import type { Port } from "./port.js";
 import { createTelemetry, type Telemetry } from "./telemetry.js";
+import { version } from "./version.js";
 
 /** What `serve` needs of the world. */
 export interface ServeContext {
@@ -144,7 +145,7 @@ async function run(
     await close(0);
     throw error;
   }
-  log.info({ file, ...addresses }, "ready");
+  log.info({ version: version(), pid: process.pid, file, ...addresses }, "ready");
   let stopped: Promise<void> | undefined;
   return {
     addresses,

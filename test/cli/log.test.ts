@@ -76,13 +76,13 @@ describe("the lines of calls", () => {
       expect(time).to.match(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
       return others;
     });
-    const same = { requestId: "id", via: "VerifyToken", msg: "call", millis: 1.235, level: 30 };
+    const same = { requestId: "id", via: "VerifyToken", msg: "call", millis: 1.235, level: "info" };
     expect(said).to.deep.equal([
       { ...same, realm: "r", address: "192.0.2.1", outcome: "verified", kid: "k", status: 200 },
       { ...same, realm: "r", outcome: "rejected", reason: "TOKEN_EXPIRED", claim: "exp", items: 3 },
       { ...same, address: "192.0.2.1", outcome: "failed", reason: "CALLER_UNKNOWN" },
       { ...same, realm: "r", address: "192.0.2.1", outcome: "refused", status: 405 },
-      { ...same, level: 40, realm: "r", address: "192.0.2.1", outcome: "failed", reason: "DIRECTORY_UNAVAILABLE" },
+      { ...same, level: "warn", realm: "r", address: "192.0.2.1", outcome: "failed", reason: "DIRECTORY_UNAVAILABLE" },
     ]);
   });
 
@@ -105,8 +105,8 @@ describe("the lines of calls", () => {
         .slice(200)
         .map(({ msg, omitted, level }) => ({ msg, omitted, level })),
     ).to.deep.equal([
-      { msg: "calls not logged", omitted: 51, level: 40 },
-      { msg: "call", omitted: undefined, level: 30 },
+      { msg: "calls not logged", omitted: 51, level: "warn" },
+      { msg: "call", omitted: undefined, level: "info" },
     ]);
     clock.set(NOW + 2000);
     tell(line(REJECTED));
@@ -248,7 +248,7 @@ describe("the log of a service", () => {
   });
 
   it("has no line above info for what callers did", () => {
-    for (const line of lines()) expect(line["level"], JSON.stringify(line)).to.equal(30);
+    for (const line of lines()) expect(line["level"], JSON.stringify(line)).to.equal("info");
   });
 });
 

@@ -107,7 +107,7 @@ describe("serve", () => {
     const { service, grpc, port } = await serving(folder);
     expect(service.lines().map(({ msg }) => msg)).to.deep.equal(["directory seed loaded", "ready"]);
     const ready = service.lines().at(-1)!;
-    expect(ready).to.include({ level: 30, file: "verifier.yaml", grpc });
+    expect(ready).to.include({ level: "info", file: "verifier.yaml", grpc });
     expect(ready["admin"]).to.match(/^127\.0\.0\.1:\d+$/);
     expect(await healthOf(grpc)).to.equal("SERVING");
     expect(await healthOf(String(ready["admin"]))).to.equal("SERVING");
