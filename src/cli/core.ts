@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import type { Logger } from "pino";
 import { ConfigError } from "../config/issues.js";
 import type { Config } from "../config/load.js";
+import { type Renewal, renew } from "../config/renew.js";
 import { Secret } from "../contract/secret.js";
 import { type Clock, failure, type Verifier } from "../contract/verifier.js";
 import type { Entry } from "../directory/commands.js";
@@ -16,6 +17,7 @@ import { openSqliteDirectory } from "../directory/sqlite/directory.js";
 import { FactCache } from "../verifier/facts.js";
 import { limitFailures } from "../verifier/limited.js";
 import { createVerifier, type Load } from "../verifier/verify.js";
+import type { View } from "../verifier/view.js";
 
 /** The core, running. */
 export interface Core {
@@ -24,6 +26,13 @@ export interface Core {
   factBytes(): number;
   /** Whether verdicts are given: false once the directory could not be read for longer than `staleFor`. */
   isFresh(): boolean;
+  /**
+   * Verifies by the realms of another configuration from now on, all of them at once; realms and keys that did not
+   * change stay the objects that they are, with their facts. Nothing else of the configuration is looked at.
+   *
+   * @throws {ConfigError} where they need what cannot be had while the core runs; then nothing has changed
+   */
+  reload(config: Config): Renewal;
   /** Stops following the directory and releases the store. */
   close(): Promise<void>;
 }
@@ -44,21 +53,40 @@ export interface CoreContext {
 export async function openCore(config: Config, context: CoreContext): Promise<Core> {
   const { clock, log } = context;
   const store = await openStore(config, context);
-  const view = {
-    realms: new Map(config.realms.map(({ realm }) => [realm.name, realm])),
+  const facts = new FactCache(config.cache.facts);
+  const viewOf = (realms: Config["realms"]): View => ({
+    realms: new Map(realms.map(({ realm }) => [realm.name, realm])),
     directory: store?.known ?? noDirectory,
-    facts: new FactCache(config.cache.facts),
-  };
+    facts,
+  });
+  let { realms } = config;
+  let view = viewOf(realms);
   return {
     verifier: limitFailures(
       createVerifier(() => view, clock, loader(store?.known, log)),
       config.failures,
       clock,
     ),
-    factBytes: () => view.facts.bytes,
+    factBytes: () => facts.bytes,
     isFresh: () => view.directory.isFresh(clock()),
+    reload: (next) => {
+      if (store === undefined) checkNeedsNoStore(next);
+      const renewal = renew(realms, next.realms);
+      realms = renewal.realms;
+      view = viewOf(realms);
+      facts.keepOnly(view.realms.values());
+      return renewal;
+    },
     close: async () => store?.close(),
   };
+}
+
+/** A core that was started without a store knows no caller, and would call every one of them unknown. */
+function checkNeedsNoStore({ file, realms }: Config): void {
+  const needing = realms.find(({ realm: { policy } }) => policy.callers !== "anyone");
+  if (needing === undefined) return;
+  const message = `the callers of the realm ${needing.realm.name} need it, and it takes effect at a start only: restart`;
+  throw new ConfigError(file, [{ place: "masterKey", message }]);
 }
 
 interface Store {

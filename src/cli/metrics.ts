@@ -40,7 +40,7 @@ export interface Build {
 /**
  * Makes the counters.
  *
- * @param realms the names that may be labels; any other is counted as `unknown`, so that nobody can make labels up
+ * @param realms the names that may be labels, looked at anew for each call; any other is counted as `unknown`, so that nobody can make labels up
  * @param methods the paths of the gRPC methods that may be labels
  */
 export function createMetrics(

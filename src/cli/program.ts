@@ -140,7 +140,9 @@ function configFile(given: string | undefined): string {
 async function serveCommand(options: { config?: string; only?: Only; json?: boolean }, world: World): Promise<void> {
   const context = { ...world, ...(options.json === true && { logFormat: "json" as const }) };
   if (options.config !== undefined) {
-    await endOnSignal(serve(options.config, options.only, context));
+    const starting = serve(options.config, options.only, context);
+    reloadOnSignal(starting);
+    await endOnSignal(starting);
     return;
   }
   if (options.only !== undefined)
@@ -157,6 +159,17 @@ This is for development: its keys lie in the clear in ${path.dirname(file)}/. ${
 Requests to paste into another terminal, in this folder; their tokens are good for an hour.
 `);
   for (const { title, command } of requests) print(`# ${title}\n${command}\n`);
+}
+
+/**
+ * Reloads the configuration on SIGHUP; one that comes while the service starts is heeded once it has. Not so without a
+ * configuration: there SIGHUP says that the newcomer's terminal is closed, and ends the process.
+ */
+function reloadOnSignal(starting: Promise<Running>): void {
+  const reload = (): void => void starting.then((running) => running.reload()).catch(() => {});
+  process.on("SIGHUP", reload);
+  // Where it could not start, that is told already.
+  starting.catch(() => process.off("SIGHUP", reload));
 }
 
 /**

@@ -3,13 +3,15 @@ import { channelVerifier } from "../client/channel-verifier.js";
 import { type Config, type GatewayConfig, loadConfig, loadGatewayConfig } from "../config/load.js";
 import { addressReader } from "../contract/address.js";
 import type { Clock, Verifier } from "../contract/verifier.js";
-import { createGateway } from "../gateway/server.js";
-import { createServer } from "../service/server.js";
+import { createGateway, type Gateway } from "../gateway/server.js";
+import { createServer, type ServiceServer } from "../service/server.js";
 import { openCore } from "./core.js";
 import { CommandError, EXIT } from "./errors.js";
+import { FileWatch } from "./file-watch.js";
 import { createLogger, type LogSettings } from "./log.js";
 import { gatewayObserver, serviceObserver } from "./observers.js";
 import type { Port } from "./port.js";
+import { type Reloading, reload } from "./reload.js";
 import { createTelemetry, type Telemetry } from "./telemetry.js";
 import { version } from "./version.js";
 
@@ -21,6 +23,8 @@ export interface ServeContext {
   readonly log?: Logger;
   /** How it is written, instead of as the configuration says. */
   readonly logFormat?: LogSettings["format"];
+  /** Has the configuration's files looked at again and again until it is told to stop, instead of once a second. */
+  readonly watch?: (look: () => void) => () => void;
 }
 
 /** The parts of a service that may run on their own. */
@@ -31,6 +35,8 @@ export interface Running {
   /** The bound addresses, by the configuration's names. */
   readonly addresses: Readonly<Record<string, string>>;
   readonly log: Logger;
+  /** Reads the configuration again; what came of it stands in the log. */
+  reload(): void;
   /** Ends as `drain` says; resolves when everything is closed. */
   stop(): Promise<void>;
 }
@@ -43,12 +49,18 @@ export interface Running {
  * @throws {ConfigError}, {DirectoryError}, or the system's error where a port cannot be opened
  */
 export async function serve(file: string, only: Only | undefined, context: ServeContext): Promise<Running> {
+  const files = new FileWatch();
+  const loading = { ...context, readFile: files.readFile };
   return only === "http"
-    ? serveGateway(loadGatewayConfig(file, context), context)
-    : serveCore(loadConfig(file, context), only, context);
+    ? serveGateway({ files, load: () => loadGatewayConfig(file, loading) }, context)
+    : serveCore({ files, load: () => loadConfig(file, loading) }, only, context);
 }
 
-async function serveCore(config: Config, only: Only | undefined, context: ServeContext): Promise<Running> {
+/** A configuration that can be read again and again. */
+type Source<C extends Config | GatewayConfig> = Pick<Reloading<C>, "files" | "load">;
+
+async function serveCore(source: Source<Config>, only: Only | undefined, context: ServeContext): Promise<Running> {
+  const config = source.load();
   const { clock } = context;
   const { grpc, admin, limits } = config;
   const http = only === "grpc" ? undefined : config.http;
@@ -57,40 +69,66 @@ async function serveCore(config: Config, only: Only | undefined, context: ServeC
     throw new CommandError(message, EXIT.usage);
   }
   const log = openLog(config.log, context);
-  const realms = config.realms.map(({ realm }) => realm.name);
+  const realms = realmNames(config);
   const telemetry = createTelemetry(config, realms, { log, clock });
   const core = await openCore(config, { clock, log, onDirectoryFailure: telemetry.directoryFailure });
   telemetry.observe(core);
-  const ports: Port[] = [];
+  const servers: NamedServer[] = [];
   if (grpc !== undefined) {
     const addressOf = addressReader(config.trustedProxies);
     const verification = { verifier: core.verifier, clock, observer: serviceObserver(log, telemetry.call), addressOf };
-    ports.push(grpcPort("grpc", grpc, createServer({ limits, verification, realms, ended: telemetry.grpcCall })));
+    const server = createServer({ limits, verification, realms, ended: telemetry.grpcCall });
+    servers.push({ name: "grpc", address: grpc, server });
   }
-  if (admin !== undefined) ports.push(grpcPort("admin", admin, createServer({ limits, realms })));
-  if (http !== undefined) ports.push(httpPort({ ...config, http }, core.verifier, { clock, log, telemetry }));
-  return run(ports, config, telemetry, log, () => core.close());
+  if (admin !== undefined) servers.push({ name: "admin", address: admin, server: createServer({ limits, realms }) });
+  const gateway = http === undefined ? undefined : gatewayOf(config, core.verifier, { clock, log, telemetry });
+  const ports = servers.map(grpcPort);
+  if (http !== undefined && gateway !== undefined) ports.push(httpPort(http.address, gateway));
+  const apply = (next: Config): object => {
+    const { added, removed, changed } = core.reload(next);
+    // Nothing throws from here on.
+    const names = realmNames(next);
+    telemetry.setRealms(names);
+    for (const { server } of servers) server.setRealms(names);
+    gateway?.show(next.faces);
+    return { added, removed, changed };
+  };
+  return run(ports, { ...source, config, apply, log }, telemetry, context, () => core.close());
 }
+
+const realmNames = ({ realms }: Config): readonly string[] => realms.map(({ realm }) => realm.name);
 
 function openLog(settings: LogSettings, { log, logFormat = settings.format }: ServeContext): Logger {
   return log ?? createLogger({ ...settings, format: logFormat });
 }
 
-async function serveGateway(config: GatewayConfig, context: ServeContext): Promise<Running> {
+async function serveGateway(source: Source<GatewayConfig>, context: ServeContext): Promise<Running> {
+  const config = source.load();
   const { clock } = context;
   const log = openLog(config.log, context);
   const upstream = channelVerifier(config.upstream);
-  const telemetry = createTelemetry(
-    config,
-    config.faces.map(({ realm }) => realm),
-    { log, clock },
-  );
+  const telemetry = createTelemetry(config, faceRealms(config), { log, clock });
   log.info({ upstream: config.upstream }, "asking");
-  const port = httpPort(config, upstream, { clock, log, telemetry });
-  return run([port], config, telemetry, log, async () => upstream.close());
+  const gateway = gatewayOf(config, upstream, { clock, log, telemetry });
+  const apply = (next: GatewayConfig): object => {
+    telemetry.setRealms(faceRealms(next));
+    gateway.show(next.faces);
+    return { faces: next.faces.map(({ name }) => name) };
+  };
+  const ports = [httpPort(config.http.address, gateway)];
+  return run(ports, { ...source, config, apply, log }, telemetry, context, async () => upstream.close());
 }
 
-function grpcPort(name: string, address: string, server: ReturnType<typeof createServer>): Port {
+const faceRealms = ({ faces }: GatewayConfig): readonly string[] => faces.map(({ realm }) => realm);
+
+/** A gRPC server, and where it is to listen. */
+interface NamedServer {
+  readonly name: string;
+  readonly address: string;
+  readonly server: ServiceServer;
+}
+
+function grpcPort({ name, address, server }: NamedServer): Port {
   return {
     name,
     open: () => server.listen(address),
@@ -106,19 +144,22 @@ interface HttpContext {
   readonly telemetry: Telemetry;
 }
 
-type HttpConfig = Pick<GatewayConfig, "http" | "faces" | "limits" | "trustedProxies">;
+type HttpConfig = Pick<GatewayConfig, "faces" | "limits" | "trustedProxies">;
 
-function httpPort(config: HttpConfig, verifier: Verifier, { clock, log, telemetry }: HttpContext): Port {
-  const { http, faces, limits, trustedProxies } = config;
-  const gateway = createGateway(faces, limits, {
+function gatewayOf(config: HttpConfig, verifier: Verifier, { clock, log, telemetry }: HttpContext): Gateway {
+  const { faces, limits, trustedProxies } = config;
+  return createGateway(faces, limits, {
     verifier,
     clock,
     observer: gatewayObserver(log, telemetry.call),
     addressOf: addressReader(trustedProxies),
   });
+}
+
+function httpPort(address: string, gateway: Gateway): Port {
   return {
     name: "http",
-    open: () => gateway.listen(http.address),
+    open: () => gateway.listen(address),
     connections: () => gateway.connections(),
     retire: () => gateway.retire(),
     close: (timeout) => gateway.close(timeout),
@@ -126,13 +167,15 @@ function httpPort(config: HttpConfig, verifier: Verifier, { clock, log, telemetr
 }
 
 /** Opens the ports; if one cannot be opened, everything is closed again. */
-async function run(
+async function run<C extends Config | GatewayConfig>(
   serving: readonly Port[],
-  { drain, file }: Config | GatewayConfig,
+  reloading: Reloading<C>,
   telemetry: Telemetry,
-  log: Logger,
+  { watch = everySecond }: ServeContext,
   release: () => Promise<void>,
 ): Promise<Running> {
+  const { config, files, log } = reloading;
+  const { drain, file } = config;
   const addresses: Record<string, string> = {};
   const ports = [...serving, ...telemetry.port(serving)];
   const close = async (timeout: number): Promise<void> => {
@@ -147,11 +190,19 @@ async function run(
   }
   log.info({ version: version(), pid: process.pid, file, ...addresses }, "ready");
   let stopped: Promise<void> | undefined;
+  const reloadAgain = (): void => {
+    if (stopped === undefined) reload(reloading);
+  };
+  const unwatch = watch(() => {
+    if (files.isChanged()) reloadAgain();
+  });
   return {
     addresses,
     log,
+    reload: reloadAgain,
     stop: () => {
       stopped ??= (async () => {
+        unwatch();
         log.info({ delay: drain.delay, timeout: drain.timeout }, "draining");
         for (const port of ports) port.retire();
         await new Promise((resolve) => setTimeout(resolve, drain.delay));
@@ -161,4 +212,10 @@ async function run(
       return stopped;
     },
   };
+}
+
+/** Looks once a second, for as long as something else keeps the process alive. */
+function everySecond(look: () => void): () => void {
+  const timer = setInterval(look, 1000).unref();
+  return () => clearInterval(timer);
 }

@@ -18,6 +18,8 @@ export interface Telemetry {
   readonly directoryFailure: () => void;
   /** From now on metrics tell of this core too. */
   observe(core: Pick<Core, "factBytes" | "isFresh">): void;
+  /** From now on these are the realms that may stand in metrics, and that readiness tells of. */
+  setRealms(realms: readonly string[]): void;
   /** The port of the metrics, which tells of the connections of the others; none where none is configured. */
   port(others: readonly Port[]): readonly Port[];
 }
@@ -34,13 +36,21 @@ export function createTelemetry(
   const address = config.metrics;
   if (address === undefined) {
     const nothing = (): void => {};
-    return { call: logCall, grpcCall: nothing, directoryFailure: nothing, observe: nothing, port: () => [] };
+    return {
+      call: logCall,
+      grpcCall: nothing,
+      directoryFailure: nothing,
+      observe: nothing,
+      setRealms: nothing,
+      port: () => [],
+    };
   }
   let core: Pick<Core, "factBytes" | "isFresh"> | undefined;
   let ports: readonly Port[] = [];
   let ready = false;
+  const known = new Set(realms);
   const metrics = createMetrics(
-    new Set(realms),
+    known,
     METHODS,
     {
       connections: () => Object.fromEntries(ports.map((port) => [port.name, port.connections()])),
@@ -51,7 +61,7 @@ export function createTelemetry(
   );
   const server = createMetricsServer(metrics, () => ({
     ready,
-    realms: Object.fromEntries(realms.map((name) => [name, "fresh" as const])),
+    realms: Object.fromEntries([...known].map((name) => [name, "fresh" as const])),
   }));
   return {
     call: (call) => {
@@ -63,6 +73,10 @@ export function createTelemetry(
     directoryFailure: () => metrics.directoryFailure(),
     observe: (observed) => {
       core = observed;
+    },
+    setRealms: (names) => {
+      known.clear();
+      for (const name of names) known.add(name);
     },
     port: (others) => {
       ports = others;

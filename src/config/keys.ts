@@ -1,8 +1,8 @@
-import { readFileSync } from "node:fs";
 import type { Algorithm } from "../jws/algorithms.js";
 import type { VerificationKey } from "../keys/key.js";
 import { KeyError, loadJwk, loadJwks, loadPem, loadSecret } from "../keys/load.js";
 import { type ConfigIssue, formatPath, issuesOf, type Path, TELLING } from "./issues.js";
+import type { ReadFile } from "./read-file.js";
 import { keyForms } from "./schema.js";
 
 /** What became of a realm's configured keys. */
@@ -19,6 +19,7 @@ interface KeyContext {
   readonly algorithms: readonly Algorithm[];
   /** Makes a file's name absolute. */
   readonly resolve: (file: string) => string;
+  readonly readFile: ReadFile;
   readonly issues: ConfigIssue[];
   readonly setAside: string[];
   readonly files: string[];
@@ -119,9 +120,9 @@ function keySet(document: unknown, { algorithms, setAside }: KeyContext): readon
   return keys;
 }
 
-function read(file: string, { resolve }: KeyContext): string {
+function read(file: string, { resolve, readFile }: KeyContext): string {
   try {
-    return readFileSync(resolve(file), "utf8");
+    return readFile(resolve(file));
   } catch (error) {
     throw new KeyError(`${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? "error"})`);
   }

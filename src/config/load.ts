@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import path from "node:path";
 import { parseDocument } from "yaml";
 import type { z } from "zod";
@@ -6,7 +5,8 @@ import { VENDORS } from "../vendors/index.js";
 import type { Face } from "../vendors/vendor.js";
 import { type Environment, interpolate } from "./interpolate.js";
 import { ConfigError, type ConfigIssue, formatPath, issuesOf, TELLING } from "./issues.js";
-import { type ConfiguredRealm, type FaceSettings, readFaceRealm, readRealm } from "./realms.js";
+import { type ReadFile, readText } from "./read-file.js";
+import { type ConfiguredRealm, type FaceSettings, type RealmContext, readFaceRealm, readRealm } from "./realms.js";
 import { coreSchema, gatewaySchema } from "./schema.js";
 
 type Core = z.output<typeof coreSchema>;
@@ -42,6 +42,8 @@ export interface GatewayConfig extends Omit<GatewayOnly, "realms" | "http" | "up
 /** What is read of the world. */
 export interface LoadContext {
   readonly env: Environment;
+  /** Reads the configuration and every file that it names, but for the seed. */
+  readonly readFile?: ReadFile;
 }
 
 /**
@@ -52,8 +54,9 @@ export interface LoadContext {
 export function loadConfig(file: string, context: LoadContext): Config {
   return load(file, context, coreSchema, (settings, issues) => {
     const resolve = resolver(file);
+    const { readFile = readText } = context;
     const realms = Object.entries(settings.realms).flatMap(
-      ([name, value]) => readRealm(name, value, { resolve, issues }) ?? [],
+      ([name, value]) => readRealm(name, value, { resolve, readFile, issues }) ?? [],
     );
     const faces = bindFaces(
       new Map(realms.map((one) => [one.realm.name, { vendor: one.vendor, settings: one.settings }])),
@@ -61,7 +64,7 @@ export function loadConfig(file: string, context: LoadContext): Config {
       issues,
     );
     const { masterKey, masterKeyFile, masterKeys, directory, ...others } = settings;
-    const keys = readMasterKeys({ masterKey, masterKeyFile, masterKeys }, resolve, issues);
+    const keys = readMasterKeys({ masterKey, masterKeyFile, masterKeys }, { resolve, readFile, issues });
     const needing = realms.find(({ realm: { policy } }) => policy.callers !== "anyone");
     if (keys.length === 0 && (needing !== undefined || directory !== undefined)) {
       const who = needing === undefined ? "the directory seed" : `the callers of the realm ${needing.realm.name}`;
@@ -107,12 +110,12 @@ export function loadGatewayConfig(file: string, context: LoadContext): GatewayCo
 
 function load<S extends z.ZodType, T>(
   file: string,
-  { env }: LoadContext,
+  { env, readFile = readText }: LoadContext,
   schema: S,
   build: (settings: z.output<S>, issues: ConfigIssue[]) => T,
 ): T {
   const issues: ConfigIssue[] = [];
-  const raw = interpolate(readYaml(file), env, issues);
+  const raw = interpolate(readYaml(file, readFile), env, issues);
   if (typeof raw !== "object" || raw === null || Array.isArray(raw)) {
     throw new ConfigError(file, [{ place: "", message: "the file must hold a mapping of settings" }]);
   }
@@ -158,10 +161,10 @@ function soundPart(raw: object, { issues }: z.ZodError): object {
   };
 }
 
-function readYaml(file: string): unknown {
+function readYaml(file: string, readFile: ReadFile): unknown {
   let text: string;
   try {
-    text = readFileSync(file, "utf8");
+    text = readFile(file);
   } catch (error) {
     const message = `the file cannot be read (${(error as NodeJS.ErrnoException).code ?? "error"})`;
     throw new ConfigError(file, [{ place: "", message }]);
@@ -227,8 +230,7 @@ function bindFaces(
 
 function readMasterKeys(
   { masterKey, masterKeyFile, masterKeys }: Pick<Core, "masterKey" | "masterKeyFile" | "masterKeys">,
-  resolve: (name: string) => string,
-  issues: ConfigIssue[],
+  { resolve, readFile, issues }: RealmContext,
 ): readonly string[] {
   const given = Object.entries({ masterKey, masterKeyFile, masterKeys }).filter(([, value]) => value !== undefined);
   if (given.length > 1) {
@@ -238,7 +240,7 @@ function readMasterKeys(
   let keys = masterKeys ?? (masterKey === undefined ? [] : [masterKey]);
   if (masterKeyFile !== undefined) {
     try {
-      keys = [readFileSync(resolve(masterKeyFile), "utf8").trim()];
+      keys = [readFile(resolve(masterKeyFile)).trim()];
     } catch (error) {
       const message = `${masterKeyFile} cannot be read (${(error as NodeJS.ErrnoException).code ?? "error"})`;
       issues.push({ place: "masterKeyFile", message });

@@ -6,6 +6,7 @@ import { genericPolicy } from "../verifier/generic.js";
 import { createRealm, type Policy, type Realm } from "../verifier/realm.js";
 import { type ConfigIssue, formatPath, issuesOf, type Path, TELLING } from "./issues.js";
 import { type LoadedKeys, loadKeys } from "./keys.js";
+import type { ReadFile } from "./read-file.js";
 import { facePresetSchemas, genericSchema, presetSchemas } from "./schema.js";
 
 /** A configured realm, ready to verify. */
@@ -26,6 +27,7 @@ export interface FaceSettings {
 /** Where what is wrong is collected, and how files are found. */
 export interface RealmContext {
   readonly resolve: (file: string) => string;
+  readonly readFile: ReadFile;
   readonly issues: ConfigIssue[];
 }
 

@@ -31,6 +31,8 @@ export interface Gateway {
   listen(address: string): Promise<string>;
   /** Connections that are open. */
   connections(): number;
+  /** From now on these faces are shown, and no others; requests under way are answered by those that they came to. */
+  show(faces: readonly ServedFace[]): void;
   /** From now on each answer ends its connection, so that clients come back elsewhere; the port goes on accepting. */
   retire(): void;
   /**
@@ -72,12 +74,14 @@ export function createGateway(
   limits: GatewayLimits,
   options: Omit<HandlerOptions, "bodyLimit" | "requestTimeout">,
 ): Gateway {
-  const app = createApp(faces, {
-    ...options,
-    observer: harmless(options.observer),
-    bodyLimit: limits.body,
-    requestTimeout: limits.request,
-  });
+  const appOf = (faces: readonly ServedFace[]) =>
+    createApp(faces, {
+      ...options,
+      observer: harmless(options.observer),
+      bodyLimit: limits.body,
+      requestTimeout: limits.request,
+    });
+  let app = appOf(faces);
   let connections = 0;
   let retiring = false;
   let closing = false;
@@ -142,6 +146,9 @@ export function createGateway(
   return {
     listen: (address) => listen(server, address),
     connections: () => connections,
+    show: (faces) => {
+      app = appOf(faces);
+    },
     retire: () => {
       retiring = true;
     },

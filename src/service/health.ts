@@ -8,17 +8,26 @@ import type { OpenCalls } from "./open-calls.js";
 /** The service's full name. */
 export const HEALTH_SERVICE_NAME = "grpc.health.v1.Health";
 
+/** What health says, to whoever asks or watches. */
+export interface Health {
+  /** SERVING (true, as at the start) or NOT_SERVING. */
+  setServing(serving: boolean): void;
+  /** From now on there are these realms; one that is gone is NOT_SERVING. */
+  setRealms(realms: readonly string[]): void;
+}
+
 type WatchCall = ServerWritableStream<unknown, unknown>;
 
 /**
  * Adds grpc.health.v1 (Check, Watch, List) for the server as a whole, for TokenVerifier and for each realm.
  *
  * @param realms their services are `realm/NAME`
- * @returns says SERVING (true, as at the start) or NOT_SERVING, to whoever asks or watches
  */
-export function addHealth(server: Server, openCalls: OpenCalls, realms: readonly string[]): (serving: boolean) => void {
+export function addHealth(server: Server, openCalls: OpenCalls, realms: readonly string[]): Health {
   // "" is the server as a whole.
-  const names = ["", SERVICE_NAME, ...realms.map((name) => `realm/${name}`)];
+  const namesOf = (realms: readonly string[]) => ["", SERVICE_NAME, ...realms.map((name) => `realm/${name}`)];
+  let names = namesOf(realms);
+  let isServing = true;
   const status = (serving: boolean): ServingStatus => (serving ? "SERVING" : "NOT_SERVING");
   const health = new HealthImplementation(Object.fromEntries(names.map((name) => [name, status(true)])));
   health.addToServer({
@@ -32,7 +41,17 @@ export function addHealth(server: Server, openCalls: OpenCalls, realms: readonly
       server.addService(definition, { ...others, watch: endingWatch });
     },
   });
-  return (serving) => {
-    for (const name of names) health.setStatus(name, status(serving));
+  return {
+    setServing(serving) {
+      isServing = serving;
+      for (const name of names) health.setStatus(name, status(serving));
+    },
+    setRealms(realms) {
+      const before = new Set(names);
+      names = namesOf(realms);
+      for (const name of names) if (!before.delete(name)) health.setStatus(name, status(isServing));
+      // The package forgets no name.
+      for (const name of before) health.setStatus(name, status(false));
+    },
   };
 }

@@ -41,6 +41,8 @@ export interface ServiceServer {
   connections(): number;
   /** What health says: SERVING (true, as at the start) or NOT_SERVING. Calls are answered either way. */
   setServing(serving: boolean): void;
+  /** Health speaks of these realms from now on; one that is gone is NOT_SERVING. */
+  setRealms(realms: readonly string[]): void;
   /**
    * Closes: no new connections and calls; streams end after the answers under way; unary calls in flight finish. What
    * is still open after the time-out is cut. Resolves once everything is closed; a second call waits for the first.
@@ -73,7 +75,7 @@ export function createServer({ limits, verification, realms = [], ended }: Serve
     });
     names.unshift(SERVICE_NAME);
   }
-  const setServing = addHealth(server, openCalls, realms);
+  const health = addHealth(server, openCalls, realms);
   addReflection(server, names, openCalls);
 
   const listeners: net.Server[] = [];
@@ -81,7 +83,7 @@ export function createServer({ limits, verification, realms = [], ended }: Serve
   let closed: Promise<void> | undefined;
 
   function close(timeout: number): Promise<void> {
-    setServing(false);
+    health.setServing(false);
     const ports = listeners.map((listener) => new Promise<void>((resolve) => void listener.close(() => resolve())));
     const calls = new Promise<void>((resolve) => {
       server.tryShutdown(() => resolve());
@@ -108,7 +110,8 @@ export function createServer({ limits, verification, realms = [], ended }: Serve
       return bound;
     },
     connections: () => sockets.size,
-    setServing,
+    setServing: (serving) => health.setServing(serving),
+    setRealms: (names) => health.setRealms(names),
     close: (timeout) => (closed ??= close(timeout)),
   };
 }

@@ -137,6 +137,16 @@ describe("docs/configuration.md", () => {
     expect(loadGateway(GATEWAY).faces).to.have.length(3);
   });
 
+  it("says of every key whether it takes effect at a start only", () => {
+    const [, told = ""] = /These take effect at a start only: ([^;]*);/.exec(TEXT) ?? [];
+    const known = Object.keys(coreSchema.shape).filter(
+      (key) => !["realms", "masterKeyFile", "masterKeys"].includes(key),
+    );
+    expect(Array.from(told.matchAll(/`(\w+)`/g), ([, name]) => name)).to.have.members(known);
+    const alone = Object.keys(gatewaySchema.shape).filter((key) => !(key in coreSchema.shape));
+    expect(TEXT).to.include(`on a gateway on its own, \`${alone.join("`, `")}\` too`);
+  });
+
   it("shows a seed that can be read", () => expect(readSeed(SEED)).to.have.length(3));
 
   it("lists what every choice may be", () => {

@@ -1,0 +1,48 @@
+import { isDeepStrictEqual } from "node:util";
+import type { Logger } from "pino";
+import { ConfigError } from "../config/issues.js";
+import type { Config, GatewayConfig } from "../config/load.js";
+import type { FileWatch } from "./file-watch.js";
+
+/** A configuration that can be read again while it is in use. */
+export interface Reloading<C extends Config | GatewayConfig> {
+  /** That which the service was started with. */
+  readonly config: C;
+  /** Knows the files that it was read from. */
+  readonly files: FileWatch;
+  /** Reads and checks it whole, through {@link files}. @throws {ConfigError} with everything that is wrong */
+  readonly load: () => C;
+  /** Puts it to use, or throws and leaves everything as it was. @returns what changed, for the log */
+  readonly apply: (config: C) => object;
+  readonly log: Logger;
+}
+
+/** Reads the configuration again, all or nothing: one that is bad leaves the running one as it was. Never throws. */
+export function reload<C extends Config | GatewayConfig>({ config, files, load, apply, log }: Reloading<C>): void {
+  const { file } = config;
+  files.begin();
+  try {
+    const next = load();
+    const changes = apply(next);
+    log.info({ file, ...changes }, "configuration reloaded");
+    const keys = fixedKeys(config, next);
+    if (keys.length > 0) log.warn({ file, keys }, "restart needed");
+  } catch (err) {
+    const why = err instanceof ConfigError ? { issues: err.issues } : { err };
+    log.error({ file, ...why }, "configuration not reloaded");
+  }
+}
+
+/** The keys in which a configuration differs from that of the start, and which take effect at a start only. */
+function fixedKeys(started: Config | GatewayConfig, next: Config | GatewayConfig): string[] {
+  const [before, after] = [fixedPart(started), fixedPart(next)];
+  return [...new Set([...Object.keys(before), ...Object.keys(after)])]
+    .filter((key) => !isDeepStrictEqual(before[key], after[key]))
+    .map((key) => (key === "masterKeys" ? "masterKey" : key));
+}
+
+/** All but what is put to use while the service runs: realms, and the faces that are shown. */
+function fixedPart(config: Config | GatewayConfig): Readonly<Record<string, unknown>> {
+  const { file: _file, realms: _realms, faces: _faces, http, ...fixed } = config as Config;
+  return { ...fixed, http: http?.address };
+}

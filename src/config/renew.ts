@@ -1,0 +1,54 @@
+import { isDeepStrictEqual } from "node:util";
+import type { VerificationKey } from "../keys/key.js";
+import { staticSource } from "../keys/source.js";
+import { createRealm } from "../verifier/realm.js";
+import type { ConfiguredRealm } from "./realms.js";
+
+/** The realms of a configuration that follows another, and their names by what became of them. */
+export interface Renewal {
+  readonly realms: readonly ConfiguredRealm[];
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+  readonly changed: readonly string[];
+}
+
+/**
+ * Lets everything about which nothing changed be the object that it was: facts hold for a key as an object and within
+ * a realm as an object, so what is not renewed keeps its facts. A realm that changed keeps those of its keys that did not.
+ */
+export function renew(before: readonly ConfiguredRealm[], after: readonly ConfiguredRealm[]): Renewal {
+  const old = new Map(before.map((one) => [one.realm.name, one]));
+  const names = new Set(after.map(({ realm }) => realm.name));
+  const realms = after.map((one) => {
+    const last = old.get(one.realm.name);
+    return last === undefined ? one : renewRealm(last, one);
+  });
+  const fresh = realms.filter((one) => old.get(one.realm.name)?.realm !== one.realm).map(({ realm }) => realm.name);
+  return {
+    realms,
+    added: fresh.filter((name) => !old.has(name)),
+    removed: [...old.keys()].filter((name) => !names.has(name)),
+    changed: fresh.filter((name) => old.has(name)),
+  };
+}
+
+function renewRealm(last: ConfiguredRealm, next: ConfiguredRealm): ConfiguredRealm {
+  const keys = next.keys.map((key, index) => keptKey(last.keys, index, key));
+  const { name, policy } = next.realm;
+  const isSame =
+    last.vendor === next.vendor &&
+    isDeepStrictEqual(last.settings, next.settings) &&
+    // The one setting of a preset that is not among its settings.
+    last.realm.policy.explain === policy.explain &&
+    last.keys.length === keys.length &&
+    keys.every((key, index) => key === last.keys[index]);
+  return { ...next, keys, realm: isSame ? last.realm : createRealm(name, policy, staticSource(keys)) };
+}
+
+/** The key object of before that is the same key as this one; else this one. The one at its own place is preferred: a key may stand in a list twice. */
+function keptKey(before: readonly VerificationKey[], index: number, key: VerificationKey): VerificationKey {
+  const isSame = (one: VerificationKey | undefined): boolean =>
+    one?.algorithm === key.algorithm && one.kid === key.kid && one.key.equals(key.key);
+  const there = before[index];
+  return (isSame(there) ? there : before.find(isSame)) ?? key;
+}
