@@ -3,6 +3,7 @@ import type { Config } from "../config/load.js";
 import type { ImportOptions, ImportReport } from "../directory/bulk.js";
 import { readBulkLines } from "../directory/bulk-lines.js";
 import { actorOfCommand, onDirectory } from "./directory.js";
+import { CommandError, EXIT } from "./errors.js";
 import { showProgress } from "./progress.js";
 import type { World } from "./world.js";
 
@@ -17,12 +18,20 @@ export async function importFile(
   options: ImportOptions,
   world: World,
 ): Promise<ImportReport> {
-  const total = file === "-" ? undefined : statSync(file).size;
+  const total = file === "-" ? undefined : sizeOf(file);
   const bytes: AsyncIterable<Uint8Array> = file === "-" ? world.stdin : createReadStream(file);
   return onDirectory(config, world.clock, ({ directory, masterKeys }) => {
     const lines = readBulkLines(showProgress(buffers(bytes), total, process.stderr), masterKeys);
     return directory.import(lines, options, actorOfCommand());
   });
+}
+
+function sizeOf(file: string): number {
+  try {
+    return statSync(file).size;
+  } catch (error) {
+    throw new CommandError(`${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? "error"}).`, EXIT.usage);
+  }
 }
 
 /** Standard input may have been told to give texts. */
