@@ -3,21 +3,19 @@ import type { Logger } from "pino";
 import { ConfigError } from "../config/issues.js";
 import type { Config } from "../config/load.js";
 import { type Renewal, renew } from "../config/renew.js";
-import { Secret } from "../contract/secret.js";
 import { type Clock, failure, type Verifier } from "../contract/verifier.js";
 import type { Entry } from "../directory/commands.js";
 import type { Directory, KnownDirectory } from "../directory/directory.js";
 import { DirectoryError } from "../directory/errors.js";
 import { startFollower } from "../directory/follower.js";
 import { Known } from "../directory/known.js";
-import { readMasterKeys } from "../directory/master-keys.js";
 import { noDirectory } from "../directory/none.js";
 import { loadSeed, readSeed, SeedError } from "../directory/seed.js";
-import { openSqliteDirectory } from "../directory/sqlite/directory.js";
 import { FactCache } from "../verifier/facts.js";
 import { limitFailures } from "../verifier/limited.js";
 import { createVerifier, type Load } from "../verifier/verify.js";
 import type { View } from "../verifier/view.js";
+import { openDirectory } from "./directory.js";
 
 /** The core, running. */
 export interface Core {
@@ -100,8 +98,7 @@ async function openStore(
   { clock, log, onDirectoryFailure = () => {} }: CoreContext,
 ): Promise<Store | undefined> {
   if (config.masterKeys.length === 0) return undefined;
-  const masterKeys = readMasterKeys(config.masterKeys.map((text) => new Secret(text)));
-  const directory = openSqliteDirectory({ path: config.store.url.replace(/^sqlite:/, ""), masterKeys, clock });
+  const { directory, masterKeys } = openDirectory(config, clock);
   try {
     await seed(directory, config.directory, log);
     const known = new Known({ directory, masterKeys, clock, staleFor: config.store.staleFor });

@@ -1,25 +1,18 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
-import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { Command, CommanderError, Option } from "commander";
 import { loadConfig, loadGatewayConfig } from "../config/load.js";
-import type { Clock } from "../contract/verifier.js";
 import { describeConfig, formatGatewayReport, formatReport } from "./check.js";
 import { readSeedFile } from "./core.js";
 import { DEVELOPMENT_FILE, exampleRequests, prepareDevelopment } from "./development.js";
+import { addDirectoryCommands } from "./directory-commands.js";
 import { CommandError, EXIT, endOf } from "./errors.js";
 import { type MintOptions, mint } from "./mint.js";
 import { type Only, type Running, serve } from "./serve.js";
 import { exitCodeOf, formatOutcome, outcomeToJson, type VerifyOptions, verify } from "./verify.js";
 import { version } from "./version.js";
-
-/** What the command line has of the world. */
-export interface World {
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly stdin: Readable;
-  readonly clock: Clock;
-}
+import type { World } from "./world.js";
 
 /** The folder that `serve` makes for itself where it is given no configuration. */
 const DEVELOPMENT_FOLDER = "data";
@@ -115,6 +108,7 @@ function program(world: World): Command {
       print(options.json ? JSON.stringify(report) : formatReport(report));
     });
 
+  addDirectoryCommands(root, { world, configFile, print, json, config });
   return root;
 }
 

@@ -19,6 +19,7 @@ import { createRealm } from "../verifier/realm.js";
 import { openCore } from "./core.js";
 import { CommandError, EXIT, secretIn } from "./errors.js";
 import { createLogger } from "./log.js";
+import { readTime } from "./time.js";
 
 /** The options of `verify`. */
 export interface VerifyOptions {
@@ -121,10 +122,7 @@ function credentialOf({ secretKeyFile, clientId, clientSecretFile }: VerifyOptio
 
 function clockAt(at: string | undefined): Clock {
   if (at === undefined) return Date.now;
-  const millis = /^\d+(\.\d+)?$/.test(at) ? Number(at) * 1000 : Date.parse(at);
-  if (Number.isNaN(millis)) {
-    throw new CommandError("--at must be a time such as 2026-01-31T12:00:00Z, or seconds since 1970.", EXIT.usage);
-  }
+  const millis = readTime("--at", at);
   return () => millis;
 }
 

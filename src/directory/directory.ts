@@ -1,5 +1,6 @@
 import type { Secret } from "../contract/secret.js";
 import type { VerificationKey } from "../keys/key.js";
+import type { BulkLine, ImportOptions, ImportReport, StoredEntry } from "./bulk.js";
 import type { Command } from "./commands.js";
 import type { Revocation, User } from "./records.js";
 
@@ -116,6 +117,18 @@ export interface Directory {
    * @returns the position after the last of them
    */
   apply(commands: readonly Command[], actor: string): Promise<Position>;
+  /**
+   * Takes in any number of entries, all of them or none: each replaces the one of its id whole, in whatever order they
+   * come. They are staged outside the store as they arrive, and merged in one transaction that is as short as can be,
+   * with one `reset` row in the feed and one row in the audit; an import that changes nothing leaves no trace.
+   * Memory does not grow with their number. What `lines` throws is passed on.
+   * @param actor who is responsible, for the audit: 1 to 255 characters
+   * @throws DirectoryError `invalid` for lines with problems, `conflict` for what contradicts the store or itself; both
+   * name lines
+   */
+  import(lines: AsyncIterable<BulkLine>, options: ImportOptions, actor: string): Promise<ImportReport>;
+  /** All instances, users and clients of one snapshot; an import takes them in this order or any other. */
+  export(): AsyncIterable<StoredEntry>;
   /** Releases the store. Further calls reject as unavailable. */
   close(): Promise<void>;
 }

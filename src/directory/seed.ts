@@ -3,14 +3,13 @@ import { Secret } from "../contract/secret.js";
 import { checkCommand, type Entry } from "./commands.js";
 import type { Directory } from "./directory.js";
 import { DirectoryError } from "./errors.js";
+import { clientMembers, instanceMembers, userMembers } from "./members.js";
 import { duplicates } from "./seed-duplicates.js";
+import { MIN_SECRET_LENGTH } from "./texts.js";
 import { type Problem, readYaml } from "./yaml-text.js";
 
 /** The longest seed, in bytes of UTF-8: 1 MiB. Larger ones are imported. */
 const MAX_BYTES = 1_048_576;
-
-/** The shortest secret, in characters, that is taken without `weak: true`. */
-const MIN_SECRET_LENGTH = 16;
 
 /** A seed that is not taken: all that is wrong with it, each with its place. */
 export class SeedError extends DirectoryError {
@@ -21,23 +20,8 @@ export class SeedError extends DirectoryError {
   }
 }
 
-const description = z.string().nullable().optional();
-const userSchema = z.strictObject({
-  id: z.string(),
-  email: description,
-  name: description,
-  avatarUrl: description,
-  provider: description,
-});
-const weak = z.boolean().optional();
-const instanceSchema = z.strictObject({
-  id: z.string(),
-  appId: z.string(),
-  secretKeys: z.array(z.string()),
-  users: z.array(userSchema).optional(),
-  weak,
-});
-const clientSchema = z.strictObject({ clientId: z.string(), clientSecret: z.string(), weak });
+const instanceSchema = z.strictObject({ ...instanceMembers, users: z.array(z.strictObject(userMembers)).optional() });
+const clientSchema = z.strictObject(clientMembers);
 const seedSchema = z.strictObject({
   instances: z.array(instanceSchema).optional(),
   clients: z.array(clientSchema).optional(),

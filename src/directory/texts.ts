@@ -4,6 +4,9 @@ export const ID_LENGTH = 255;
 /** The longest `jti` that a revocation may name, in UTF-16 code units. */
 export const JTI_LENGTH = 1024;
 
+/** The shortest secret, in UTF-16 code units, that is taken without `weak: true`. */
+export const MIN_SECRET_LENGTH = 16;
+
 /** The longest secret key or client secret, in UTF-16 code units. */
 export const SECRET_LENGTH = 1024;
 

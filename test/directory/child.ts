@@ -1,5 +1,6 @@
 // Another process on the same store; what it is to do is its first argument. It says what is done line by line.
 import { writeSync } from "node:fs";
+import type { BulkLine } from "../../src/directory/bulk.js";
 import { DirectoryError } from "../../src/directory/errors.js";
 import { openSqliteDirectory } from "../../src/directory/sqlite/directory.js";
 import { masterKeys, NOW, putClient, putInstance, putUser } from "./support.js";
@@ -16,6 +17,12 @@ const die = (): number => {
   process.kill(process.pid, "SIGKILL");
   return 0;
 };
+
+async function* bulk(atEnd: () => void = () => {}): AsyncGenerator<BulkLine> {
+  say("importing");
+  yield* entries.map((entry, at) => ({ line: at + 1, entry }));
+  atEnd();
+}
 
 const TASKS: Record<string, () => Promise<void>> = {
   /** Writes clients one by one and says the position of each. */
@@ -41,6 +48,16 @@ const TASKS: Record<string, () => Promise<void>> = {
     await open(() => NOW).apply([{ kind: "seed", entries }], "child");
     say("seeded");
     die();
+  },
+  /** Imports, and dies when all lines but the last are staged. */
+  async dieInStaging() {
+    await open(() => NOW).import(bulk(die), {}, "child");
+    say("survived");
+  },
+  /** Imports, and dies in the middle of the merge: the audit row asks for the time when all entries are in. */
+  async dieInMerge() {
+    await open(die).import(bulk(), {}, "child");
+    say("survived");
   },
   /** Opens the store, tries to seed it, and says what came of it. */
   async race() {

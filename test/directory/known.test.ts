@@ -43,6 +43,8 @@ class Stage implements Directory {
   position: Directory["position"] = () => this.under.position();
   isEmpty: Directory["isEmpty"] = () => this.under.isEmpty();
   apply: Directory["apply"] = (commands, actor) => this.under.apply(commands, actor);
+  import: Directory["import"] = (lines, options, actor) => this.under.import(lines, options, actor);
+  export: Directory["export"] = () => this.under.export();
   close: Directory["close"] = () => this.under.close();
 }
 

@@ -5,7 +5,9 @@ import { checkActor, checkCommand } from "../commands.js";
 import type { Directory } from "../directory.js";
 import { DirectoryError } from "../errors.js";
 import type { MasterKeys } from "../master-keys.js";
-import { guarded } from "./errors.js";
+import { directoryError, guarded } from "./errors.js";
+import { exportFrom } from "./export.js";
+import { importInto } from "./import.js";
 import { openStore } from "./open.js";
 import { prepareReads } from "./reads.js";
 import { prepareWrites } from "./writes.js";
@@ -31,8 +33,9 @@ export interface SqliteOptions {
 export function openSqliteDirectory(options: SqliteOptions): Directory {
   return guarded(() => {
     const { path, masterKeys, clock, busyTimeout = 250, feedRetention = 100_000 } = options;
-    const db = openStore(path, masterKeys, busyTimeout);
-    return directoryOn(db, masterKeys, clock, feedRetention, sameFile(path));
+    const connect = (): Database => openStore(path, masterKeys, busyTimeout);
+    const db = connect();
+    return directoryOn({ db, connect, checkSame: sameFile(path) }, masterKeys, clock, feedRetention);
   });
 }
 
@@ -52,13 +55,15 @@ function sameFile(path: string): () => void {
   };
 }
 
-function directoryOn(
-  db: Database,
-  keys: MasterKeys,
-  clock: Clock,
-  retention: number,
-  checkSame: () => void,
-): Directory {
+/** A store's file, opened. */
+interface Store {
+  readonly db: Database;
+  /** Another connection to it, for what would keep the first one busy. */
+  connect(): Database;
+  checkSame(): void;
+}
+
+function directoryOn({ db, connect, checkSame }: Store, keys: MasterKeys, clock: Clock, retention: number): Directory {
   const reads = prepareReads(db, keys);
   const write = prepareWrites(db, keys, clock, retention);
   const applyAll = db.transaction((commands: Parameters<Directory["apply"]>[0], actor: string) => {
@@ -67,6 +72,13 @@ function directoryOn(
     for (const command of commands) write(command, actor);
     return reads.position();
   });
+  /** A connection of its own, to the file that this directory has open. */
+  const another = (): Database =>
+    guarded(() => {
+      reads.position(); // throws where the directory is closed
+      checkSame();
+      return connect();
+    });
   return {
     instance: async (secretKey) => guarded(() => reads.instance(secretKey)),
     client: async (clientId) => guarded(() => reads.client(clientId)),
@@ -83,6 +95,27 @@ function directoryOn(
       checkActor(actor);
       for (const command of commands) checkCommand(command);
       return guarded(() => (commands.length === 0 ? reads.position() : applyAll.immediate(commands, actor)));
+    },
+    import: async (lines, options, actor) => {
+      checkActor(actor);
+      const own = another();
+      try {
+        return await importInto({ db: own, keys, clock, retention }, lines, options, actor);
+      } catch (error) {
+        throw directoryError(error);
+      } finally {
+        own.close();
+      }
+    },
+    async *export() {
+      const own = another();
+      try {
+        yield* exportFrom(own, keys);
+      } catch (error) {
+        throw directoryError(error);
+      } finally {
+        own.close();
+      }
     },
     close: async () => guarded(() => void db.close()),
   };

@@ -28,7 +28,8 @@ export function guarded<Result>(work: () => Result): Result {
   }
 }
 
-function directoryError(error: unknown): unknown {
+/** What {@link guarded} throws for an error. */
+export function directoryError(error: unknown): unknown {
   if (error instanceof DirectoryError) return error;
   if (error instanceof Database.SqliteError) {
     const [, code, message] = MEANINGS.find(([prefix]) => error.code.startsWith(prefix)) ?? [

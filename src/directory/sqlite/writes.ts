@@ -5,8 +5,9 @@ import { clientSecretDigest, secretKeyDigest, secretKeyDigests } from "../digest
 import { DirectoryError } from "../errors.js";
 import type { MasterKeys } from "../master-keys.js";
 import { seal } from "../seal.js";
-import { feedRow, traceOf } from "../traces.js";
+import { traceOf } from "../traces.js";
 import { sealedAt } from "./reads.js";
+import { prepareRecord } from "./record.js";
 
 /** Seconds that a revocation stays in the store after its end: the clocks of the processes that share it may differ. */
 const REVOCATION_SLACK = 86_400;
@@ -27,12 +28,7 @@ export function prepareWrites(
   retention: number,
 ): (command: Command, actor: string) => void {
   const position = db.prepare<[], number>("SELECT position FROM feed_head WHERE id = 1").pluck();
-  const advance = db
-    .prepare<[], number>("UPDATE feed_head SET position = position + 1 WHERE id = 1 RETURNING position")
-    .pluck();
-  const addToFeed = db.prepare("INSERT INTO feed (position, kind, touched) VALUES (?, ?, ?)");
-  const trimFeed = db.prepare("DELETE FROM feed WHERE position <= ?");
-  const addToAudit = db.prepare("INSERT INTO audit (position, at, actor, command, subject) VALUES (?, ?, ?, ?, ?)");
+  const record = prepareRecord(db, clock, retention);
   const changes: Changes = {
     ...instanceChanges(db, keys),
     ...userChanges(db),
@@ -50,13 +46,8 @@ export function prepareWrites(
   }
 
   return (command, actor) => {
-    const { touched, subject } = traceOf(command);
     change(command);
-    const reached = advance.get() ?? 0;
-    const row = feedRow(touched);
-    addToFeed.run(reached, row.kind, row.touched);
-    trimFeed.run(reached - retention);
-    addToAudit.run(reached, Math.trunc(clock()), actor, command.kind, JSON.stringify(subject));
+    record(traceOf(command), actor, command.kind);
   };
 }
 

@@ -1,0 +1,137 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect } from "chai";
+import { COMMAND, type Ended, end, folderOf, type Process, run, serving, shell } from "./harness.js";
+
+// import, export and revoke as a user has them.
+
+const CONFIG = ["--config", "verifier.yaml"];
+const LINES = [
+  { instance: { id: "inst_new", appId: "app", secretKeys: ["sk_live_0123456789abcdef"] } },
+  { user: { instance: "inst_new", id: "u1", email: "jane@example.com" } },
+  { client: { clientId: "new-client", clientSecret: "0123456789abcdef0123" } },
+];
+const jsonl = (lines: readonly unknown[]): string => lines.map((line) => `${JSON.stringify(line)}\n`).join("");
+
+describe("the directory's commands", () => {
+  let folder: string;
+  const command = (name: string, args: readonly string[] = [], stdin = ""): Promise<Ended> =>
+    run([name, ...args, ...CONFIG], folder, stdin);
+  beforeEach(() => {
+    folder = folderOf();
+    writeFileSync(join(folder, "bulk.jsonl"), jsonl(LINES));
+  });
+
+  it("import FILE says what it did", async () => {
+    expect(await command("import", ["bulk.jsonl"])).to.deep.equal({
+      code: 0,
+      signal: null,
+      stdout: `imported
+instances  1 added, 0 replaced, 0 unchanged, 0 removed
+users      1 added, 0 replaced, 0 unchanged, 0 removed
+clients    1 added, 0 replaced, 0 unchanged, 0 removed
+`,
+      stderr: "",
+    });
+  });
+
+  it("import --dry-run --prune --json says what it would do, and does nothing", async () => {
+    await command("import", ["bulk.jsonl"]);
+    const dry = await command("import", ["-", "--dry-run", "--prune", "--json"], jsonl(LINES.slice(0, 1)));
+    expect(JSON.parse(dry.stdout)).to.deep.equal({
+      dryRun: true,
+      instances: { added: 0, replaced: 0, unchanged: 1, removed: 0 },
+      users: { added: 0, replaced: 0, unchanged: 0, removed: 1 },
+      clients: { added: 0, replaced: 0, unchanged: 0, removed: 1 },
+    });
+    expect((await command("export")).stdout).to.include("new-client");
+  });
+
+  it("import says what is wrong, with the line, and ends with 2", async () => {
+    const { code, stderr } = await command(
+      "import",
+      ["-"],
+      jsonl([...LINES, { user: { instance: "nobody", id: "u" } }]),
+    );
+    expect(stderr).to.match(/^Nothing was imported:\nline 4 puts a user of the unknown instance "nobody"/);
+    expect(code).to.equal(2);
+    expect((await command("export")).stdout).to.equal("");
+    expect(await command("import", ["absent.jsonl"])).to.include({
+      code: 2,
+      stderr: "absent.jsonl cannot be read (ENOENT).\n",
+    });
+  });
+
+  it("export | import is the same directory", async () => {
+    await command("import", ["bulk.jsonl"]);
+    const { code, stdout, stderr } = await shell(
+      `${COMMAND} export --config verifier.yaml | ${COMMAND} import - --json --prune --config verifier.yaml`,
+      folder,
+    );
+    expect(code, stderr).to.equal(0);
+    const same = { added: 0, replaced: 0, unchanged: 1, removed: 0 };
+    expect(JSON.parse(stdout)).to.deep.equal({ dryRun: false, instances: same, users: same, clients: same });
+  });
+
+  for (const [name, args] of Object.entries({
+    nothing: [],
+    "a realm alone": ["--realm", "partner"],
+    "an unknown realm": ["--realm", "nowhere", "--jti", "j"],
+    "no instance where instances sign": ["--realm", "clowk", "--jti", "j"],
+    "an instance where none signs": ["--realm", "partner", "--jti", "j", "--instance", "i"],
+    "a time that is none": ["--realm", "partner", "--jti", "j", "--until", "soon"],
+    "what is no token": ["--token", "verifier.yaml"],
+  })) {
+    it(`revoke refuses ${name}`, async () => {
+      const { code, stdout } = await command("revoke", args);
+      expect({ code, stdout }).to.deep.equal({ code: 2, stdout: "" });
+    });
+  }
+
+  describe("beside a running service", () => {
+    let service: Process;
+    let address: string;
+    beforeEach(async () => {
+      ({ service, grpc: address } = await serving(folder));
+    });
+    afterEach(() => end(service));
+
+    const mint = async (realm: string, ...args: string[]): Promise<string> =>
+      (await command("mint", ["--realm", realm, ...args])).stdout.trim();
+    const verdict = async (realm: string, token: string, ...args: string[]): Promise<string> =>
+      (await run(["verify", "--realm", realm, "--address", address, ...args, "-"], folder, token)).stdout.split(
+        "\n",
+      )[0]!;
+    const settles = async (ask: () => Promise<string>, text: RegExp): Promise<void> => {
+      for (let n = 0; n < 50 && !text.test(await ask()); n++) await new Promise((resolve) => setTimeout(resolve, 100));
+      expect(await ask()).to.match(text);
+    };
+
+    it("revoke --token and --jti end tokens; until is told", async () => {
+      const clowk = ["--secret-key-file", "instance.key"];
+      const one = await mint("partner");
+      const two = await mint("clowk", "--claim", "jti=j2");
+      expect(await verdict("partner", one)).to.equal("verified");
+      expect(await verdict("clowk", two, ...clowk)).to.equal("verified");
+      expect((await command("revoke", ["--token", "-"], `${one}\n`)).stdout).to.match(/^revoked [\w-]{43} for good\n$/);
+      const args = ["--realm", "clowk", "--jti", "j2", "--instance", "inst_abc123", "--until", "4102444800", "--json"];
+      const { stdout } = await command("revoke", args);
+      expect(JSON.parse(stdout)).to.deep.equal({ realm: "clowk/inst_abc123", jti: "j2", until: 4_102_444_800 });
+      await settles(() => verdict("partner", one), /TOKEN_REVOKED/);
+      await settles(() => verdict("clowk", two, ...clowk), /TOKEN_REVOKED/);
+    });
+
+    it("import changes what it answers", async () => {
+      const token = await mint("clowk");
+      const clowk = ["--secret-key-file", "instance.key"];
+      expect(await verdict("clowk", token, ...clowk)).to.equal("verified");
+      expect((await command("import", ["bulk.jsonl", "--prune"])).code).to.equal(0);
+      await settles(
+        async () =>
+          (await run(["verify", "--realm", "clowk", "--address", address, ...clowk, "-"], folder, token)).stderr +
+          (await verdict("clowk", token, ...clowk)),
+        /CALLER|UNAUTHENTICATED|CREDENTIAL/i,
+      );
+    });
+  });
+});

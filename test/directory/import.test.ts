@@ -1,0 +1,315 @@
+import { once } from "node:events";
+import { expect } from "chai";
+import { Secret } from "../../src/contract/secret.js";
+import type { BulkLine, ImportOptions } from "../../src/directory/bulk.js";
+import { readBulkLines } from "../../src/directory/bulk-lines.js";
+import { writeBulkLine } from "../../src/directory/bulk-write.js";
+import type { Directory } from "../../src/directory/directory.js";
+import type { MasterKeys } from "../../src/directory/master-keys.js";
+import { Bench, child, masterKeys, putClient, putInstance, putUser, refusal, revoke } from "./support.js";
+
+const instance = (id: string, ...secretKeys: string[]) => ({ instance: { id, appId: "app", secretKeys, weak: true } });
+const user = (instanceId: string, id: string, more = {}) => ({ user: { instance: instanceId, id, ...more } });
+const client = (clientId: string, clientSecret: string) => ({ client: { clientId, clientSecret, weak: true } });
+const counts = (added: number, replaced = 0, unchanged = 0, removed = 0) => ({ added, replaced, unchanged, removed });
+
+/** Values as the lines of a file, cut into small chunks; texts as they are. */
+function lines(values: readonly unknown[], keys: MasterKeys = masterKeys(1)): AsyncIterable<BulkLine> {
+  const bytes = Buffer.from(
+    values.map((value) => `${typeof value === "string" ? value : JSON.stringify(value)}\n`).join(""),
+  );
+  async function* chunks() {
+    for (let at = 0; at < bytes.length; at += 7) yield bytes.subarray(at, at + 7);
+  }
+  return readBulkLines(chunks(), keys);
+}
+
+describe("an import", () => {
+  let bench: Bench;
+  let directory: Directory;
+  const bring = (values: readonly unknown[], options: ImportOptions = {}) =>
+    directory.import(lines(values), options, "tester");
+  const nothingHappened = async (work: () => Promise<unknown>) => {
+    const before = await directory.position();
+    await work();
+    expect(await directory.position()).to.deep.equal(before);
+  };
+
+  beforeEach(async () => {
+    bench = new Bench();
+    directory = bench.open();
+    await directory.apply(
+      [putInstance("old", "key of old"), putUser("old", "u", { name: "Jane" }), putClient("c", "secret of c")],
+      "tester",
+    );
+  });
+  afterEach(() => bench.release());
+
+  it("adds, replaces whole, leaves what is the same and what it does not name, and counts", async () => {
+    const report = await bring([
+      user("new", "v", { email: "v@example.com" }), // before its instance: the order is free
+      "",
+      instance("new", "key of new", "second"),
+      user("old", "u", { email: "jane@example.com" }),
+      instance("old", "key of old"),
+      client("c", "secret of c"),
+      client("d", "secret of d"),
+    ]);
+    expect(report).to.deep.equal({ instances: counts(1, 1), users: counts(1, 1), clients: counts(1, 0, 1) });
+    const { value } = await directory.instance(new Secret("second"));
+    expect(value?.secretKeys.map((key) => key.reveal())).to.deep.equal(["key of new", "second"]);
+    expect((await directory.user("old", "u")).value).to.include({ email: "jane@example.com", name: null });
+    expect((await directory.instance(new Secret("key of old"))).value?.appId).to.equal("app");
+  });
+
+  it("is one reset row in the feed, and one row in the audit without secrets", async () => {
+    const before = await directory.position();
+    await bring([instance("new", "key of new"), user("new", "v")]);
+    const [change, ...more] = (await directory.changes(before, 10)) as readonly { kind: string }[];
+    expect(more).to.deep.equal([]);
+    expect(change).to.include({ kind: "reset" });
+    const [audit] = bench.sql<{ actor: string; command: string; subject: string }>(
+      "SELECT * FROM audit ORDER BY position DESC LIMIT 1",
+    );
+    expect(audit).to.include({ actor: "tester", command: "import" });
+    expect(JSON.parse(audit!.subject)).to.deep.equal({
+      instances: counts(1),
+      users: counts(1),
+      clients: counts(0),
+      prune: false,
+    });
+  });
+
+  it("that changes nothing leaves no trace", () =>
+    nothingHappened(async () => {
+      expect(await bring([client("c", "secret of c")])).to.deep.include({ clients: counts(0, 0, 1) });
+    }));
+
+  it("as a dry run says the same and writes nothing", () =>
+    nothingHappened(async () => {
+      const report = await bring([instance("new", "key of new")], { dryRun: true, prune: true });
+      expect(report).to.deep.equal({
+        instances: counts(1, 0, 0, 1),
+        users: counts(0, 0, 0, 1),
+        clients: counts(0, 0, 0, 1),
+      });
+    }));
+
+  it("with prune removes what it does not bring, and no revocation", async () => {
+    await directory.apply([revoke("r", "j")], "tester");
+    await bring([instance("new", "key of old")], { prune: true });
+    expect((await directory.instance(new Secret("key of old"))).value?.id).to.equal("new");
+    expect((await directory.user("old", "u")).value).to.equal(null);
+    expect((await directory.client("c")).value).to.equal(null);
+    expect((await directory.revocations()).value).to.have.length(1);
+  });
+
+  it("moves a key from one instance to another where both are brought", async () => {
+    await bring([instance("new", "key of old"), instance("old", "another key")]);
+    expect((await directory.instance(new Secret("key of old"))).value?.id).to.equal("new");
+    expect((await directory.user("old", "u")).value?.name).to.equal("Jane");
+  });
+
+  it("keeps no secret in the clear, in the store or beside it", async () => {
+    await bring([instance("new", "in the clear, key"), client("d", "in the clear, secret")]);
+    const all = ["instances", "secret_keys", "clients", "feed", "audit"].flatMap((t) =>
+      bench.sql(`SELECT * FROM ${t}`),
+    );
+    expect(JSON.stringify(all)).not.to.include("in the clear");
+  });
+
+  const refusals: readonly {
+    name: string;
+    values: readonly unknown[];
+    prune?: boolean;
+    code: "invalid" | "conflict";
+    message: RegExp;
+  }[] = [
+    { name: "no JSON", values: ["{"], code: "invalid", message: /line 1 is not a well-formed JSON object/ },
+    {
+      name: "a member twice",
+      values: ['{"client":{"clientId":"a","clientId":"b"}}'],
+      code: "invalid",
+      message: /line 1/,
+    },
+    { name: "no entry", values: [{ thing: {} }], code: "invalid", message: /line 1 has neither `instance` nor/ },
+    { name: "a stray member", values: [user("old", "x", { nmae: "J" })], code: "invalid", message: /line 1 .*nmae/ },
+    {
+      name: "a missing member",
+      values: ["", { client: { clientId: "x" } }],
+      code: "invalid",
+      message: /line 2 lacks client.clientSecret/,
+    },
+    {
+      name: "a short secret",
+      values: [{ client: { clientId: "x", clientSecret: "short" } }],
+      code: "invalid",
+      message: /line 1 .*fewer than 16 characters.*weak: true/,
+    },
+    {
+      name: "an instance without keys",
+      values: [instance("x")],
+      code: "invalid",
+      message: /line 1 is refused: .*no secret key/,
+    },
+    {
+      name: "an instance twice",
+      values: [instance("x", "a"), instance("x", "b")],
+      code: "invalid",
+      message: /line 2 puts the instance "x" again, after line 1/,
+    },
+    {
+      name: "a user twice",
+      values: [user("old", "x"), user("old", "x")],
+      code: "invalid",
+      message: /line 2 puts the user "x" of the instance "old" again, after line 1/,
+    },
+    {
+      name: "a client twice",
+      values: [client("x", "a"), client("x", "b")],
+      code: "invalid",
+      message: /line 2 puts the client "x" again/,
+    },
+    {
+      name: "a key twice",
+      values: [instance("x", "a"), instance("y", "a")],
+      code: "invalid",
+      message: /line 2 has in secretKeys\[0\] a key of line 1/,
+    },
+    {
+      name: "a long line",
+      values: ["x".repeat(1_100_000), instance("x")],
+      code: "invalid",
+      message: /line 1 is longer than 1 MiB.*\nline 2/,
+    },
+    {
+      name: "a taken key",
+      values: ["", instance("x", "key of old")],
+      code: "conflict",
+      message: /line 2 has in secretKeys\[0\] a key that belongs to the instance "old"/,
+    },
+    {
+      name: "a user of nobody",
+      values: [client("x", "a"), user("x", "u")],
+      code: "conflict",
+      message: /line 2 puts a user of the unknown instance "x"/,
+    },
+    {
+      name: "a user of what is pruned",
+      values: [user("old", "u")],
+      prune: true,
+      code: "conflict",
+      message: /line 1 puts a user of the unknown instance "old"/,
+    },
+    {
+      name: "a damaged sealed value",
+      values: [client("x", "sealed:v1.a.b.c.d")],
+      code: "invalid",
+      message: /line 1 is refused: a sealed value does not open/,
+    },
+  ];
+  for (const { name, values, prune = false, code, message } of refusals) {
+    it(`refuses ${name}, with the line, and writes nothing`, () =>
+      nothingHappened(async () => {
+        const good = instance("good", "key of good");
+        await refusal(bring([...values, good], { prune }), code, message);
+        expect((await directory.instance(new Secret("key of good"))).value).to.equal(null);
+      }));
+  }
+
+  it("tells 100 problems and counts the others", async () => {
+    const { message } = await refusal(bring(Array.from({ length: 250 }, () => "{")), "invalid", /and 150 more$/);
+    expect(message.split("\n")).to.have.length(102);
+  });
+
+  it("finds a taken key also where it stands under an older master key", async () => {
+    const keys = masterKeys(2, 1);
+    directory = bench.open({ masterKeys: keys });
+    const work = directory.import(lines([instance("x", "key of old")], keys), {}, "tester");
+    await refusal(work, "conflict", /belongs to the instance "old"/);
+  });
+
+  it("is planned anew where another writer was faster than its merge", async () => {
+    const other = bench.open();
+    async function* slow() {
+      yield* lines([instance("x", "key of x")]);
+      await other.apply([putInstance("y", "key of x")], "other");
+    }
+    await refusal(directory.import(slow(), {}, "tester"), "conflict", /belongs to the instance "y"/);
+  });
+
+  it("passes on what its lines throw, and writes nothing", () =>
+    nothingHappened(async () => {
+      async function* broken() {
+        yield* lines([instance("x", "key of x")]);
+        throw new RangeError("broken");
+      }
+      const error = await directory.import(broken(), {}, "tester").catch((thrown: unknown) => thrown);
+      expect(error).to.be.instanceOf(RangeError);
+    }));
+
+  for (const task of ["dieInStaging", "dieInMerge"]) {
+    it(`leaves the old directory to a process that dies (${task})`, async () => {
+      const before = await directory.position();
+      const { lines: said, stdout } = child(task, bench.path, "1500");
+      await once(stdout, "end");
+      expect(await said).to.deep.equal(["importing"]);
+      expect(await directory.position()).to.deep.equal(before);
+      expect(bench.sql("SELECT count(*) AS count FROM users")).to.deep.equal([{ count: 1 }]);
+      expect((await bring([instance("new", "key of new")])).instances.added).to.equal(1);
+    });
+  }
+
+  describe("of an export", () => {
+    const exported = async (from: Directory, keys: MasterKeys = masterKeys(1)): Promise<string[]> => {
+      const written: string[] = [];
+      for await (const entry of from.export()) written.push(writeBulkLine(entry, keys));
+      return written;
+    };
+
+    it("changes nothing in the same store", () =>
+      nothingHappened(async () => {
+        expect(await bring(await exported(directory))).to.deep.equal({
+          instances: counts(0, 0, 1),
+          users: counts(0, 0, 1),
+          clients: counts(0, 0, 1),
+        });
+      }));
+
+    it("makes another store the same, under the same master key, with no secret in the clear", async () => {
+      const text = await exported(directory);
+      expect(text.join()).not.to.match(/key of old|secret of c/);
+      const other = bench.open({ path: `${bench.path}.other` });
+      await other.import(lines(text), {}, "tester");
+      expect((await other.instance(new Secret("key of old"))).value?.appId).to.equal("app of old");
+      expect((await other.user("old", "u")).value?.name).to.equal("Jane");
+      expect((await other.client("c")).value).to.deep.equal((await directory.client("c")).value);
+    });
+
+    it("takes a client's digest back under a previous master key", async () => {
+      const keys = masterKeys(2, 1);
+      const text = await exported(directory);
+      const other = bench.open({ path: `${bench.path}.other`, masterKeys: keys });
+      await other.import(lines(text, keys), {}, "tester");
+      expect((await other.client("c")).value).to.deep.equal((await directory.client("c")).value);
+    });
+
+    it("is refused under another master key, and in the line of another id", async () => {
+      const text = await exported(directory);
+      const other = bench.open({ path: `${bench.path}.other`, masterKeys: masterKeys(3) });
+      const work = other.import(lines(text, masterKeys(3)), {}, "tester");
+      await refusal(work, "invalid", /line 1 is refused: a value is sealed under the master key [0-9a-f]{16}/);
+      const moved = text.map((line) => line.replace('"clientId":"c"', '"clientId":"d"'));
+      await refusal(bring(moved), "invalid", /line 3 is refused: a sealed value does not open there/);
+    });
+
+    it("is of one snapshot, whatever is written meanwhile", async () => {
+      const kinds: string[] = [];
+      for await (const { kind } of directory.export()) {
+        if (kinds.length === 0) await directory.apply([putClient("late", "secret")], "tester");
+        kinds.push(kind);
+      }
+      expect(kinds).to.deep.equal(["putInstance", "putUser", "putClientDigest"]);
+    });
+  });
+});
