@@ -13,10 +13,10 @@ import type { World } from "./world.js";
 interface Shared {
   readonly world: World;
   /** The configuration that was asked for, or the development one. */
-  configFile(given: string | undefined): string;
-  print(line: string): void;
-  json(): Option;
-  config(): Option;
+  readonly configFile: (given: string | undefined) => string;
+  readonly print: (line: string) => void;
+  readonly json: () => Option;
+  readonly config: () => Option;
 }
 
 /** Adds the commands that change the directory, or give it out. */

@@ -59,8 +59,8 @@ function sameFile(path: string): () => void {
 interface Store {
   readonly db: Database;
   /** Another connection to it, for what would keep the first one busy. */
-  connect(): Database;
-  checkSame(): void;
+  readonly connect: () => Database;
+  readonly checkSame: () => void;
 }
 
 function directoryOn({ db, connect, checkSame }: Store, keys: MasterKeys, clock: Clock, retention: number): Directory {
