@@ -172,6 +172,13 @@ describe("limitFailures", () => {
     const before = used();
     for (let turn = 0; turn < 200; turn++) await ask("a", client(`${turn}${"x".repeat(1024 ** 2)}`));
     expect(used() - before).to.be.below(20 * 1024 ** 2);
+    // And one of them is still told from another.
+    const long = client(`long${"x".repeat(1024 ** 2)}`);
+    expect(await times(4, () => ask("a", long))).to.deep.equal([
+      ...Array.from({ length: 3 }, () => "CALLER_UNKNOWN"),
+      "RATE_LIMITED",
+    ]);
+    expect(await ask("a", client(`other${"x".repeat(1024 ** 2)}`))).to.equal("CALLER_UNKNOWN");
   });
 
   it("never shuts out a client from an address where nobody failed", async () => {
