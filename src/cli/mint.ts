@@ -4,6 +4,7 @@ import { CompactSign } from "jose";
 import type { Config } from "../config/load.js";
 import type { ConfiguredRealm } from "../config/realms.js";
 import { parseDuration } from "../contract/units.js";
+import { isRoute, type RoutingRealm } from "../verifier/route.js";
 import { CommandError, EXIT, secretIn } from "./errors.js";
 import { PLACEHOLDERS, seedValues } from "./example-values.js";
 
@@ -54,6 +55,7 @@ export async function mint(config: Config, options: MintOptions, now: number): P
     const names = config.realms.map((one) => one.realm.name).join(", ");
     throw new CommandError(`There is no realm ${options.realm}. ${config.file} has: ${names}.`, EXIT.usage);
   }
+  if (isRoute(realm.realm)) throw handsOn(realm.realm);
   const life = parseDuration(options.expires);
   if (life === undefined) throw new CommandError("--expires must be a duration such as 10m or 1h.", EXIT.usage);
   const values = { ...(seedValues(config.directory) ?? PLACEHOLDERS), now: Math.floor(now / 1000) };
@@ -63,6 +65,15 @@ export async function mint(config: Config, options: MintOptions, now: number): P
     ...Object.fromEntries(options.claim.map(parseClaim)),
   };
   return sign(claims, signingKey(config, realm, options));
+}
+
+/** A realm that hands tokens on has none of its own. */
+export function handsOn({ name, byIssuer }: RoutingRealm): CommandError {
+  const names = [...new Set([...byIssuer.values()].map((realm) => realm.name))].join(", ");
+  return new CommandError(
+    `The realm ${name} hands tokens on and has none of its own. Name one of: ${names}.`,
+    EXIT.usage,
+  );
 }
 
 function genericClaims({ settings }: ConfiguredRealm, now: number): Record<string, unknown> {

@@ -1,8 +1,10 @@
 import type { Config } from "../config/load.js";
 import type { RevokedToken } from "../directory/directory.js";
+import { isRoute } from "../verifier/route.js";
 import { revocationDigest } from "../verifier/stages.js";
 import { actorOfCommand, onDirectory } from "./directory.js";
 import { CommandError, EXIT } from "./errors.js";
+import { handsOn } from "./mint.js";
 import { readTime } from "./time.js";
 import type { World } from "./world.js";
 
@@ -57,6 +59,7 @@ function byJti(config: Config, { realm: name, jti, instance }: RevokeOptions): R
   }
   const realm = config.realms.find((one) => one.realm.name === name)?.realm;
   if (realm === undefined) throw new CommandError(`There is no realm ${name} in ${config.file}.`, EXIT.usage);
+  if (isRoute(realm)) throw handsOn(realm);
   if ((realm.policy.keysOf === "instance") === (instance !== undefined)) {
     return { realm: instance === undefined ? name : `${name}/${instance}`, jti };
   }

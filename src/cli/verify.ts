@@ -3,6 +3,7 @@ import { status } from "@grpc/grpc-js";
 import { CheckResult, checkResultToJSON, Evidence, Token } from "../../gen/tokenverifier/v1/token_verifier.js";
 import { channelVerifier } from "../client/channel-verifier.js";
 import { loadConfig } from "../config/load.js";
+import { bindRoutes } from "../config/routes.js";
 import { FAILURES } from "../contract/failures.js";
 import { reasonMessage } from "../contract/reasons.js";
 import { Secret } from "../contract/secret.js";
@@ -16,6 +17,7 @@ import type {
   Verifier,
 } from "../contract/verifier.js";
 import { createRealm } from "../verifier/realm.js";
+import { isRoute } from "../verifier/route.js";
 import { openCore } from "./core.js";
 import { CommandError, EXIT, secretIn } from "./errors.js";
 import { createLogger } from "./log.js";
@@ -86,10 +88,11 @@ async function open(
   }
   const loaded = loadConfig(config, { env });
   // Whoever holds the configuration and its keys may know why.
-  const realms = loaded.realms.map((one) => {
+  const explained = loaded.realms.map((one) => {
     const { name, policy, keys } = one.realm;
-    return { ...one, realm: createRealm(name, { ...policy, explain: "anyone" }, keys) };
+    return isRoute(one.realm) ? one : { ...one, realm: createRealm(name, { ...policy, explain: "anyone" }, keys) };
   });
+  const realms = bindRoutes(explained);
   const core = await openCore(
     { ...loaded, realms },
     {

@@ -7,6 +7,7 @@ import { type Environment, interpolate } from "./interpolate.js";
 import { ConfigError, type ConfigIssue, formatPath, issuesOf, TELLING } from "./issues.js";
 import { type ReadFile, readText } from "./read-file.js";
 import { type ConfiguredRealm, type FaceSettings, type RealmContext, readFaceRealm, readRealm } from "./realms.js";
+import { isRouteEntry, readRoute } from "./routes.js";
 import { coreSchema, gatewaySchema } from "./schema.js";
 
 type Core = z.output<typeof coreSchema>;
@@ -55,9 +56,7 @@ export function loadConfig(file: string, context: LoadContext): Config {
   return load(file, context, coreSchema, (settings, issues) => {
     const resolve = resolver(file);
     const { readFile = readText } = context;
-    const realms = Object.entries(settings.realms).flatMap(
-      ([name, value]) => readRealm(name, value, { resolve, readFile, issues }) ?? [],
-    );
+    const realms = readRealms(settings.realms, { resolve, readFile, issues });
     const faces = bindFaces(
       new Map(realms.map((one) => [one.realm.name, { vendor: one.vendor, settings: one.settings }])),
       settings,
@@ -197,6 +196,23 @@ const SYNTAX: Readonly<Record<string, string>> = {
   TAG_RESOLVE_FAILED: "there is no such tag: put a text that begins with ! in quotes",
   UNEXPECTED_TOKEN: "this does not belong here: look at the quotes, brackets and indentation before it",
 };
+
+/** The realms in the order of the file; those that hand tokens on are read last, for they lead to others. */
+function readRealms(written: Core["realms"], context: RealmContext): readonly ConfiguredRealm[] {
+  const entries = Object.entries(written);
+  const verifying = new Map(
+    entries.flatMap(([name, value]) => {
+      const realm = isRouteEntry(value) ? undefined : readRealm(name, value, context);
+      return realm === undefined ? [] : [[name, realm] as const];
+    }),
+  );
+  return entries.flatMap(([name, value]) => {
+    const realm = isRouteEntry(value)
+      ? readRoute(name, value, verifying, written, context.issues)
+      : verifying.get(name);
+    return realm ?? [];
+  });
+}
 
 function resolver(file: string): (name: string) => string {
   const folder = path.dirname(path.resolve(file));

@@ -127,7 +127,8 @@ function vendorOf(value: unknown, path: Path, issues: ConfigIssue[]): Vendor | u
   return vendor;
 }
 
-function parse<S extends z.ZodType>(
+/** What a schema makes of a part of the configuration; undefined, with what is wrong told, where it refuses it. */
+export function parse<S extends z.ZodType>(
   schema: S | undefined,
   value: unknown,
   path: Path,

@@ -2,7 +2,9 @@ import { isDeepStrictEqual } from "node:util";
 import type { VerificationKey } from "../keys/key.js";
 import { staticSource } from "../keys/source.js";
 import { createRealm } from "../verifier/realm.js";
+import { isRoute } from "../verifier/route.js";
 import type { ConfiguredRealm } from "./realms.js";
+import { bindRoutes } from "./routes.js";
 
 /** The realms of a configuration that follows another, and their names by what became of them. */
 export interface Renewal {
@@ -19,10 +21,11 @@ export interface Renewal {
 export function renew(before: readonly ConfiguredRealm[], after: readonly ConfiguredRealm[]): Renewal {
   const old = new Map(before.map((one) => [one.realm.name, one]));
   const names = new Set(after.map(({ realm }) => realm.name));
-  const realms = after.map((one) => {
+  const renewed = after.map((one) => {
     const last = old.get(one.realm.name);
     return last === undefined ? one : renewRealm(last, one);
   });
+  const realms = bindRoutes(renewed).map((one) => keptRoute(old.get(one.realm.name), one));
   const fresh = realms.filter((one) => old.get(one.realm.name)?.realm !== one.realm).map(({ realm }) => realm.name);
   return {
     realms,
@@ -32,7 +35,18 @@ export function renew(before: readonly ConfiguredRealm[], after: readonly Config
   };
 }
 
+/** The route of before, where it leads to the very realms that this one leads to. */
+function keptRoute(last: ConfiguredRealm | undefined, next: ConfiguredRealm): ConfiguredRealm {
+  if (last === undefined || !isRoute(last.realm) || !isRoute(next.realm)) return next;
+  const { byIssuer } = last.realm;
+  const isSame =
+    byIssuer.size === next.realm.byIssuer.size &&
+    [...next.realm.byIssuer].every(([issuer, realm]) => byIssuer.get(issuer) === realm);
+  return isSame ? { ...next, realm: last.realm } : next;
+}
+
 function renewRealm(last: ConfiguredRealm, next: ConfiguredRealm): ConfiguredRealm {
+  if (isRoute(next.realm)) return next;
   const keys = next.keys.map((key, index) => keptKey(last.keys, index, key));
   const { name, policy } = next.realm;
   const isSame =

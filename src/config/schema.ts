@@ -188,6 +188,14 @@ export const genericSchema = z.strictObject({
   keys,
 });
 
+/** A realm that hands each token to the one realm whose issuer its `iss` names. */
+export const routeSchema = z.strictObject({
+  byIssuer: z
+    .array(z.string())
+    .min(1)
+    .describe("Realms without a preset, each with issuers of its own: a token goes to the one that its `iss` names."),
+});
+
 /** A realm of a vendor's preset, by the vendor's name. */
 export const presetSchemas = new Map(
   VENDORS.map((vendor) => [

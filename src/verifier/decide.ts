@@ -11,6 +11,7 @@ import {
 } from "../contract/verifier.js";
 import type { Fact } from "./facts.js";
 import type { Caller, Realm, Rule } from "./realm.js";
+import { realmFor } from "./route.js";
 import { caller, key, revocation, shape, signature, subject } from "./stages.js";
 import { type Case, type Lack, reject, type Stage, type View } from "./view.js";
 
@@ -24,9 +25,10 @@ export type Decision = Outcome | { readonly kind: "lacks"; readonly lack: Lack }
  * @param now milliseconds since 1970
  */
 export function decide(request: VerificationRequest, view: View, now: number): Decision {
-  const realm = view.realms.get(request.realm);
-  if (realm === undefined) return failure("REALM_UNKNOWN");
+  const asked = view.realms.get(request.realm);
+  if (asked === undefined) return failure("REALM_UNKNOWN");
   if (!view.directory.isFresh(now)) return failure("DIRECTORY_UNAVAILABLE");
+  const realm = realmFor(asked, request.token);
   const c = open(request, realm, view, now);
   const steps = stepsOf(realm);
   if (request.explain) return explain(c, steps);
@@ -130,7 +132,7 @@ function evidence({ realm, view, now }: Case, fact: Fact): Evidence {
  * after a failure up to the signature nothing more is said, for nobody signed what the rest would speak of.
  */
 function explain(c: Case, steps: readonly Step[]): Decision {
-  const checks: Check[] = [];
+  const checks: Check[] = c.realm.name === c.request.realm ? [] : [handedOn(c.realm)];
   const unsigned = steps.indexOf(SIGNATURE);
   let first: Rejected | undefined;
   let silent = false;
@@ -161,6 +163,11 @@ function explain(c: Case, steps: readonly Step[]): Decision {
   return first === undefined ? verified(c, checks) : { ...first, checks };
 }
 
-function entry({ check, claim }: Step, result: CheckResult, message: string): Check {
+/** Says which realm verifies, where it is another than the one that was asked for. */
+function handedOn({ name }: Realm): Check {
+  return entry({ check: "realm", claim: "" }, CheckResult.CHECK_RESULT_PASSED, `Handed to the realm ${name}.`);
+}
+
+function entry({ check, claim }: Pick<Step, "check" | "claim">, result: CheckResult, message: string): Check {
   return { name: check, result, reason: 0, claim, message };
 }

@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { expect } from "chai";
 import { exportJWK } from "jose";
 import { loadConfig } from "../../src/config/load.js";
+import type { RoutingRealm } from "../../src/verifier/route.js";
 import { jwkOf, KEYS, keyOf } from "../support/keys.js";
 import { type Env, type Files, folderWith, load, loadGateway, wrongs } from "./harness.js";
 
@@ -18,6 +19,11 @@ const partner = (members: string): string =>
   `grpc: 127.0.0.1:0\nrealms:\n  partner: { issuer: null, audience: null, ${members} }\n`;
 const withKey = (entry: string, algorithms = "ES256"): string =>
   partner(`algorithms: [${algorithms}], keys: [${entry}]`);
+const issued = (issuer: string, more = ""): string =>
+  `{ algorithms: [ES256], issuer: ${issuer}, audience: null, ${more}keys: [{ pemFile: ./p256.pem }] }`;
+/** A configuration with the realm `one` of https://one.example, and these. */
+const routed = (...realms: readonly string[]): string =>
+  `realms:\n${[`one: ${issued("https://one.example")}`, ...realms].map((realm) => `  ${realm}\n`).join("")}`;
 const GOOD = withKey("{ pemFile: ./p256.pem }");
 const FILES: Files = {
   "p256.pem": pem("p256"),
@@ -376,6 +382,44 @@ describe("what is wrong with a configuration", () => {
       text: top("http: { address: 127.0.0.1:0, faces: { okta: partner } }"),
       is: [/^http\.faces\.okta: /],
     },
+    "a route to nowhere, to itself, to a route, to a preset, and twice": {
+      text:
+        routed("any: { byIssuer: [nowhere, any, other, mine, one, one] }", "other: { byIssuer: [one] }") +
+        `  mine: { preset: integuru, keys: [{ secret: ${SECRET} }] }\n`,
+      is: [
+        "realms.any.byIssuer[0]: there is no realm nowhere",
+        "realms.any.byIssuer[1]: is a realm by issuer itself: name the realms that it names",
+        "realms.any.byIssuer[2]: is a realm by issuer itself: name the realms that it names",
+        "realms.any.byIssuer[3]: mine checks no issuer: no token can be handed to it; give it an issuer, or leave it out here",
+        "realms.any.byIssuer[5]: stands in the list twice: leave one out",
+      ],
+    },
+    "a route to a realm that checks no issuer": {
+      text: routed("any: { byIssuer: [one, open] }", `open: ${issued("null")}`),
+      is: [/^realms\.any\.byIssuer\[1\]: open checks no issuer/],
+    },
+    "a route to two realms of one issuer": {
+      text: routed("any: { byIssuer: [one, two] }", `two: ${issued("[https://two.example, https://one.example]")}`),
+      is: ["realms.any.byIssuer[1]: has the issuer https://one.example, which one has too: a token must have one way"],
+    },
+    "a route to realms of different callers": {
+      text: `masterKey: ${MASTER}\n${routed("any: { byIssuer: [one, two] }", `two: ${issued("https://two.example", "callers: clients, ")}`)}`,
+      is: ["realms.any.byIssuer[1]: must take the same callers as the others: one takes callers: anyone, two clients"],
+    },
+    "a route with settings of a realm": {
+      text: routed("any: { byIssuer: [one], audience: null }"),
+      is: ["realms.any.audience: is not a key that exists here; there are byIssuer"],
+    },
+    "a route to no realm": { text: routed("any: { byIssuer: [] }"), is: ["realms.any.byIssuer: must not be empty"] },
+    "a route that is no list": { text: routed("any: { byIssuer: one }"), is: ["realms.any.byIssuer: must be a list"] },
+    "a route to a realm that has errors of its own": {
+      text: "realms:\n  any: { byIssuer: [one] }\n  one: { algorithms: [ES256], issuer: x, audience: null, keys: [] }\n",
+      is: ["realms.one.keys: must not be empty"],
+    },
+    "a face bound to a route": {
+      text: `http: { address: 127.0.0.1:0, faces: { clowk: any } }\n${routed("any: { byIssuer: [one] }")}`,
+      is: ["http.faces.clowk: must name a realm with the preset clowk"],
+    },
     "everything at once": {
       text:
         'grpc: nowhere\nadmin: "${ADMIN}"\nlog: { level: loud }\nunknown: 1\nmasterKeys: [x]\n' +
@@ -683,6 +727,22 @@ describe("a configuration that is good", () => {
     expect(realms[0]?.keys).to.have.length(1);
     expect(realms[0]?.setAside).to.have.length(1);
     expect(realms[0]?.setAside[0]).to.match(/^keys\[0\]: /);
+  });
+
+  it("keeps the realms in the order of the file, those that hand tokens on among them", () => {
+    const { realms } = load(
+      `realms:\n  any: { byIssuer: [two, one] }\n  two: ${issued("[https://two.example, https://three.example]")}\n  one: ${issued("https://one.example")}\n`,
+      FILES,
+    );
+    expect(realms.map(({ realm }) => realm.name)).to.deep.equal(["any", "two", "one"]);
+    const [any, two, one] = realms.map(({ realm }) => realm);
+    const { byIssuer } = any as RoutingRealm;
+    expect([...byIssuer]).to.deep.equal([
+      ["https://two.example", two],
+      ["https://three.example", two],
+      ["https://one.example", one],
+    ]);
+    expect(byIssuer.get("https://one.example")).to.equal(one);
   });
 
   it("binds faces to realms of other names", () => {

@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import type { ConfiguredRealm } from "../../src/config/realms.js";
 import { renew } from "../../src/config/renew.js";
+import type { RoutingRealm } from "../../src/verifier/route.js";
 import { keyOf } from "../support/keys.js";
 import { load } from "./harness.js";
 
@@ -82,6 +83,49 @@ describe("renew", () => {
     for (const other of [preset(", explain: anyone"), preset(", maxTokenLength: 600"), generic(HMAC)]) {
       expect(renew(before, realmsOf({ r: other })).changed, other).to.deep.equal(["r"]);
     }
+  });
+
+  describe("of realms that hand tokens on", () => {
+    const ROUTES = {
+      any: "byIssuer: [partner, corp]",
+      partner: generic(P256),
+      corp: generic(RSA).replace("a.example", "b.example"),
+    };
+    const named = (realms: readonly ConfiguredRealm[], name: string) =>
+      realms.find(({ realm }) => realm.name === name)?.realm;
+    const wayOf = (realms: readonly ConfiguredRealm[], issuer: string) =>
+      (named(realms, "any") as RoutingRealm).byIssuer.get(issuer);
+
+    it("keeps one about which nothing changed", () => {
+      const before = realmsOf(ROUTES);
+      const { realms, changed } = renew(before, realmsOf({ ...ROUTES, any: "byIssuer: [corp, partner]" }));
+      expect(changed).to.deep.equal([]);
+      expect(named(realms, "any")).to.equal(named(before, "any"));
+    });
+
+    it("leads to the realms that are kept, and to those that are new", () => {
+      const before = realmsOf(ROUTES);
+      const { realms, changed } = renew(
+        before,
+        realmsOf({ ...ROUTES, partner: generic(P256, ", clockTolerance: 5s") }),
+      );
+      expect(changed).to.have.members(["any", "partner"]);
+      expect(wayOf(realms, "https://a.example")).to.equal(named(realms, "partner"));
+      expect(wayOf(realms, "https://a.example")).not.to.equal(named(before, "partner"));
+      expect(wayOf(realms, "https://b.example")).to.equal(named(before, "corp"));
+    });
+
+    it("leads no longer to what it names no longer", () => {
+      const { realms, changed } = renew(realmsOf(ROUTES), realmsOf({ ...ROUTES, any: "byIssuer: [corp]" }));
+      expect(changed).to.deep.equal(["any"]);
+      expect(wayOf(realms, "https://a.example")).to.equal(undefined);
+    });
+
+    it("becomes a realm like others, and one of those becomes a route", () => {
+      const turned = { ...ROUTES, any: generic(HMAC) };
+      expect(renew(realmsOf(ROUTES), realmsOf(turned)).changed).to.deep.equal(["any"]);
+      expect(renew(realmsOf(turned), realmsOf(ROUTES)).changed).to.deep.equal(["any"]);
+    });
   });
 
   it("finds a key that stands in a list twice unchanged", () => {

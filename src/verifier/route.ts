@@ -1,0 +1,70 @@
+import type { Secret } from "../contract/secret.js";
+import { unverifiedIssuer } from "../jws/unverified.js";
+import { staticSource } from "../keys/source.js";
+import { createRealm, type Realm, type Rule } from "./realm.js";
+import { isString, required, typed } from "./rules.js";
+
+/** A realm that hands each token to the one realm whose issuer its `iss` names. */
+export interface RoutingRealm extends Realm {
+  /** By issuer, exact; one realm may have several. All of them take the same callers. */
+  readonly byIssuer: ReadonlyMap<string, Realm>;
+}
+
+/** Reached only by a token that no realm was found for. */
+const NOBODY: Rule = {
+  check: "issuer",
+  reason: "ISSUER_MISMATCH",
+  claim: "iss",
+  ahead: true,
+  test: () => false,
+};
+
+/**
+ * Makes a realm that routes. Of itself it verifies nothing: a token whose issuer is nobody's goes its own way, where
+ * the caller is judged and the token read like everywhere else, and is rejected before any key is looked for.
+ *
+ * @param byIssuer at least one; all of them take the same callers
+ */
+export function createRoute(name: string, byIssuer: ReadonlyMap<string, Realm>): RoutingRealm {
+  const policies = [...byIssuer.values()].map(({ policy }) => policy);
+  const callers = policies[0]?.callers ?? "anyone";
+  const explain = policies[0]?.explain ?? "nobody";
+  const realm = createRealm(
+    name,
+    {
+      algorithms: [...new Set(policies.flatMap(({ algorithms }) => algorithms))],
+      maxTokenLength: Math.max(...policies.map(({ maxTokenLength }) => maxTokenLength)),
+      ignoreHeaders: [],
+      callers,
+      // What is nobody's token may be explained where every realm explains its own to the same askers.
+      explain: policies.every((policy) => policy.explain === explain) ? explain : "nobody",
+      keysOf: "realm",
+      rules: [...[required("iss"), typed("iss", isString)].map((rule) => ({ ...rule, ahead: true as const })), NOBODY],
+      subject: { from: "claims", read: () => undefined },
+      clockTolerance: 0,
+    },
+    staticSource([]),
+  );
+  return { ...realm, byIssuer };
+}
+
+/** The same route to the realms that these are now, by their names; the very object where they are what they were. */
+export function reroute(route: RoutingRealm, realms: ReadonlyMap<string, Realm>): RoutingRealm {
+  const ways = [...route.byIssuer].map(([issuer, realm]) => [issuer, realms.get(realm.name) ?? realm] as const);
+  return ways.every(([issuer, realm]) => route.byIssuer.get(issuer) === realm)
+    ? route
+    : createRoute(route.name, new Map(ways));
+}
+
+/** Whether a realm routes. */
+export const isRoute = (realm: Realm): realm is RoutingRealm => "byIssuer" in realm;
+
+/**
+ * The realm that verifies a token: the one that is asked for, or the one that this hands it to. That realm verifies
+ * everything, the issuer too: what is read here decides nothing.
+ */
+export function realmFor(asked: Realm, token: Secret): Realm {
+  if (!isRoute(asked) || token.length > asked.policy.maxTokenLength) return asked;
+  const issuer = unverifiedIssuer(token.reveal());
+  return (issuer === undefined ? undefined : asked.byIssuer.get(issuer)) ?? asked;
+}

@@ -1,0 +1,42 @@
+import { expect } from "chai";
+import { configuration, type Ended, folderOf, run } from "./harness.js";
+
+// A realm that hands tokens on, as a user has it at the command line.
+
+const CONFIG = ["--config", "verifier.yaml"];
+
+describe("the command line with a realm that hands tokens on", () => {
+  let folder: string;
+  let token: string;
+  const command = (name: string, ...args: readonly string[]): Promise<Ended> =>
+    run([name, ...CONFIG, ...args], folder, token);
+  before(async () => {
+    folder = folderOf(`${configuration()}  any: { byIssuer: [partner] }\n`);
+    token = (await command("mint", "--realm", "partner")).stdout.trim();
+  });
+
+  it("verifies by the realm that it is handed to, and --explain says by which", async () => {
+    const { code, stdout } = await command("verify", "--realm", "any", "--explain", "-");
+    expect(code, stdout).to.equal(0);
+    expect(stdout).to.match(/^verified$/m);
+    expect(stdout).to.match(/^pass {2}realm +Handed to the realm partner\.$/m);
+  });
+
+  it("explains what is nobody's too, offline", async () => {
+    token = `${token.slice(0, 20)}.e30.x`;
+    const { code, stdout } = await command("verify", "--realm", "any", "--explain", "-");
+    expect(code, stdout).to.equal(1);
+    expect(stdout).to.match(/^FAIL {2}shape/m);
+  });
+
+  for (const [name, ...args] of [
+    ["mint", "--realm", "any"],
+    ["revoke", "--realm", "any", "--jti", "one"],
+  ] as const) {
+    it(`${name} names the realms that have tokens of their own`, async () => {
+      const { code, stdout, stderr } = await command(name, ...args);
+      const said = "The realm any hands tokens on and has none of its own. Name one of: partner.\n";
+      expect({ code, stdout, stderr }).to.deep.equal({ code: 2, stdout: "", stderr: said });
+    });
+  }
+});
