@@ -8,8 +8,9 @@ import type { Entry } from "../directory/commands.js";
 import type { Directory, KnownDirectory } from "../directory/directory.js";
 import { DirectoryError } from "../directory/errors.js";
 import { startFollower } from "../directory/follower.js";
-import { Known } from "../directory/known.js";
+import { Known, type KnownStats } from "../directory/known.js";
 import { noDirectory } from "../directory/none.js";
+import { type OnRead, observeReads } from "../directory/observed.js";
 import { loadSeed, readSeed, SeedError } from "../directory/seed.js";
 import { FactCache } from "../verifier/facts.js";
 import { limitFailures } from "../verifier/limited.js";
@@ -17,13 +18,23 @@ import { createVerifier, type Load } from "../verifier/verify.js";
 import type { View } from "../verifier/view.js";
 import { openDirectory } from "./directory.js";
 
+/** What a core says of itself. */
+export interface CoreStats {
+  /** The estimated bytes of tokens remembered. */
+  readonly factBytes: number;
+  /** How often a token was looked for among them. */
+  readonly factLookups: FactCache["lookups"];
+  /** Whether verdicts are given: false once the directory could not be read for longer than `staleFor`. */
+  readonly isFresh: boolean;
+  /** What is known of the directory; undefined without a store. */
+  readonly directory: KnownStats | undefined;
+}
+
 /** The core, running. */
 export interface Core {
   readonly verifier: Verifier;
-  /** The estimated bytes of tokens remembered. */
-  factBytes(): number;
-  /** Whether verdicts are given: false once the directory could not be read for longer than `staleFor`. */
-  isFresh(): boolean;
+  /** What it holds, for whoever watches over it. */
+  stats(): CoreStats;
   /**
    * Verifies by the realms of another configuration from now on, all of them at once; realms and keys that did not
    * change stay the objects that they are, with their facts. Nothing else of the configuration is looked at.
@@ -41,6 +52,8 @@ export interface CoreContext {
   readonly log: Logger;
   /** Is told of each time that the directory could not be read. */
   readonly onDirectoryFailure?: () => void;
+  /** Is told of each read of the store. */
+  readonly onRead?: OnRead;
 }
 
 /**
@@ -65,8 +78,12 @@ export async function openCore(config: Config, context: CoreContext): Promise<Co
       config.failures,
       clock,
     ),
-    factBytes: () => facts.bytes,
-    isFresh: () => view.directory.isFresh(clock()),
+    stats: () => ({
+      factBytes: facts.bytes,
+      factLookups: facts.lookups,
+      isFresh: view.directory.isFresh(clock()),
+      directory: store?.known.stats(),
+    }),
     reload: (next) => {
       if (store === undefined) checkNeedsNoStore(next);
       const renewal = renew(realms, next.realms);
@@ -95,13 +112,18 @@ interface Store {
 /** Opens the store. Without a master key there is none: nothing that it would hold can be asked for. */
 async function openStore(
   config: Config,
-  { clock, log, onDirectoryFailure = () => {} }: CoreContext,
+  { clock, log, onDirectoryFailure = () => {}, onRead = () => {} }: CoreContext,
 ): Promise<Store | undefined> {
   if (config.masterKeys.length === 0) return undefined;
   const { directory, masterKeys } = openDirectory(config, clock);
   try {
     await seed(directory, config.directory, log);
-    const known = new Known({ directory, masterKeys, clock, staleFor: config.store.staleFor });
+    const known = new Known({
+      directory: observeReads(directory, clock, onRead),
+      masterKeys,
+      clock,
+      staleFor: config.store.staleFor,
+    });
     await known.follow();
     const follower = startFollower({
       follow: () =>

@@ -1,21 +1,13 @@
 import { status } from "@grpc/grpc-js";
-import { Counter, collectDefaultMetrics, Gauge, type GaugeConfiguration, Histogram, Registry } from "prom-client";
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Outcome } from "../contract/verifier.js";
+import type { OnRead } from "../directory/observed.js";
+import { registerReadings, type Sources } from "./gauges.js";
 
 // What the service counts of itself, for Prometheus. docs/metrics.md explains each name and label.
 
 /** Seconds: from a token seen before (some µs) to the longest call that is admitted. */
 const BUCKETS = [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10];
-
-/** What is read when somebody looks. */
-export interface Sources {
-  /** Connections open, by port. */
-  readonly connections: () => Readonly<Record<string, number>>;
-  /** The estimated bytes of tokens remembered. */
-  readonly factBytes: () => number;
-  /** Whether verdicts are given: the directory was followed within `staleFor`. */
-  readonly directoryFresh: () => boolean;
-}
 
 /** The counters of one process. */
 export interface Metrics {
@@ -28,8 +20,10 @@ export interface Metrics {
   grpcCall(path: string, code: number): void;
   /** An answer over HTTP. */
   httpAnswer(face: string, code: number): void;
-  /** The directory could not be read. */
+  /** The feed of the directory's changes could not be read. */
   directoryFailure(): void;
+  /** The store was read. */
+  readonly storeRead: OnRead;
 }
 
 /** What a service says of itself, with constant labels. */
@@ -89,31 +83,14 @@ export function createMetrics(
     help: "Times that the directory could not be read.",
     registers,
   });
-  gauge({
-    name: "tokenverifier_directory_fresh",
-    help: "1 while verdicts are given from the directory; 0 once it could not be read for longer than store.staleFor.",
+  const reads = new Histogram({
+    name: "tokenverifier_store_read_seconds",
+    help: "Time that reads of the store took, by what was read and whether it was given.",
+    labelNames: ["read", "result"],
+    buckets: BUCKETS,
     registers,
-    collect() {
-      this.set(sources.directoryFresh() ? 1 : 0);
-    },
   });
-  gauge({
-    name: "tokenverifier_connections",
-    help: "Connections open, by port.",
-    labelNames: ["port"],
-    registers,
-    collect() {
-      for (const [port, open] of Object.entries(sources.connections())) this.set({ port }, open);
-    },
-  });
-  gauge({
-    name: "tokenverifier_fact_cache_bytes",
-    help: "Memory that is counted for tokens seen before, against cache.facts.",
-    registers,
-    collect() {
-      this.set(sources.factBytes());
-    },
-  });
+  registerReadings(register, sources);
 
   // A child is looked up by a text of its own: cheaper than to hash its labels on every call.
   const children = new Map<string, Counter.Internal>();
@@ -145,12 +122,9 @@ export function createMetrics(
       http.inc({ face, code: String(code) });
     },
     directoryFailure: () => failures.inc(),
+    storeRead: (read, duration, failed) => reads.observe({ read, result: failed ? "failed" : "ok" }, duration),
   };
 }
-
-/** A gauge that is read when somebody looks: its registry holds it. */
-const gauge = <Label extends string>(configuration: GaugeConfiguration<Label>): Gauge<Label> =>
-  new Gauge(configuration);
 
 function said(outcome: Outcome | undefined): { readonly kind: string; readonly reason: string } {
   if (outcome === undefined) return { kind: "refused", reason: "" };

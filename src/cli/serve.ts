@@ -71,7 +71,12 @@ async function serveCore(source: Source<Config>, only: Only | undefined, context
   const log = openLog(config.log, context);
   const realms = realmNames(config);
   const telemetry = createTelemetry(config, realms, { log, clock });
-  const core = await openCore(config, { clock, log, onDirectoryFailure: telemetry.directoryFailure });
+  const core = await openCore(config, {
+    clock,
+    log,
+    onDirectoryFailure: telemetry.directoryFailure,
+    onRead: telemetry.storeRead,
+  });
   telemetry.observe(core);
   const servers: NamedServer[] = [];
   if (grpc !== undefined) {
@@ -133,6 +138,7 @@ function grpcPort({ name, address, server }: NamedServer): Port {
     name,
     open: () => server.listen(address),
     connections: () => server.connections(),
+    streams: () => server.streams(),
     retire: () => server.setServing(false),
     close: (timeout) => server.close(timeout),
   };
@@ -161,6 +167,7 @@ function httpPort(address: string, gateway: Gateway): Port {
     name: "http",
     open: () => gateway.listen(address),
     connections: () => gateway.connections(),
+    streams: () => 0,
     retire: () => gateway.retire(),
     close: (timeout) => gateway.close(timeout),
   };

@@ -2,6 +2,7 @@ import type { Logger } from "pino";
 import { TokenVerifierService } from "../../gen/tokenverifier/v1/token_verifier.js";
 import type { Config, GatewayConfig } from "../config/load.js";
 import type { Clock } from "../contract/verifier.js";
+import type { OnRead } from "../directory/observed.js";
 import type { Core } from "./core.js";
 import { type CallLine, callLogger } from "./log.js";
 import { createMetrics } from "./metrics.js";
@@ -16,8 +17,9 @@ export interface Telemetry {
   /** A gRPC call has ended. */
   readonly grpcCall: (path: string, code: number) => void;
   readonly directoryFailure: () => void;
+  readonly storeRead: OnRead;
   /** From now on metrics tell of this core too. */
-  observe(core: Pick<Core, "factBytes" | "isFresh">): void;
+  observe(core: Pick<Core, "stats">): void;
   /** From now on these are the realms that may stand in metrics, and that readiness tells of. */
   setRealms(realms: readonly string[]): void;
   /** The port of the metrics, which tells of the connections of the others; none where none is configured. */
@@ -40,12 +42,13 @@ export function createTelemetry(
       call: logCall,
       grpcCall: nothing,
       directoryFailure: nothing,
+      storeRead: nothing,
       observe: nothing,
       setRealms: nothing,
       port: () => [],
     };
   }
-  let core: Pick<Core, "factBytes" | "isFresh"> | undefined;
+  let core: Pick<Core, "stats"> | undefined;
   let ports: readonly Port[] = [];
   let ready = false;
   const known = new Set(realms);
@@ -53,9 +56,9 @@ export function createTelemetry(
     known,
     METHODS,
     {
-      connections: () => Object.fromEntries(ports.map((port) => [port.name, port.connections()])),
-      factBytes: () => core?.factBytes() ?? 0,
-      directoryFresh: () => core?.isFresh() ?? true,
+      clock,
+      ports: () => ports,
+      core: () => core?.stats(),
     },
     { version: version() },
   );
@@ -71,6 +74,7 @@ export function createTelemetry(
     },
     grpcCall: (path, code) => metrics.grpcCall(path, code),
     directoryFailure: () => metrics.directoryFailure(),
+    storeRead: (...read) => metrics.storeRead(...read),
     observe: (observed) => {
       core = observed;
     },
@@ -89,6 +93,7 @@ export function createTelemetry(
             return server.listen(address);
           },
           connections: () => 0,
+          streams: () => 0,
           retire: () => {
             ready = false;
           },

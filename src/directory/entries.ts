@@ -23,6 +23,11 @@ export class Entries<Value extends object, Group extends string = string> {
     this.#unknown = new LRUCache({ max: bounds.unknown });
   }
 
+  /** How many entries of what exists are remembered. */
+  get size(): number {
+    return this.#known.size;
+  }
+
   /** The entry of a key; null where there is known to be none; undefined where nothing is known. */
   get(key: string): Value | null | undefined {
     const entry = this.#known.get(key);

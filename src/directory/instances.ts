@@ -32,6 +32,11 @@ export class KnownInstances {
     this.#keys = new LRUCache({ max: bounds.known * 4 });
   }
 
+  /** How many instances are remembered. */
+  get size(): number {
+    return this.#byId.size;
+  }
+
   /** What a secret key is found by. */
   digest(secretKey: Secret): string {
     return secretKeyDigest(this.#masterKey, secretKey).toString("base64url");

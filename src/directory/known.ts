@@ -6,7 +6,6 @@ import type {
   Change,
   Client,
   ClientRecord,
-  Directory,
   DirectoryLack,
   Instance,
   InstanceRecord,
@@ -20,6 +19,7 @@ import { DirectoryError } from "./errors.js";
 import { KnownInstances } from "./instances.js";
 import { Loads } from "./loads.js";
 import type { MasterKeys } from "./master-keys.js";
+import type { DirectoryReads } from "./observed.js";
 import { RevokedTokens } from "./revoked.js";
 import { ID_LENGTH, isId, SECRET_LENGTH } from "./texts.js";
 
@@ -31,7 +31,7 @@ const ROUNDS = 4;
 
 /** What a {@link Known} directory needs. */
 export interface KnownOptions {
-  readonly directory: Directory;
+  readonly directory: DirectoryReads;
   readonly masterKeys: MasterKeys;
   readonly clock: Clock;
   /** Milliseconds without a successful {@link Known.follow} after which nothing known may be used. Default 60,000. */
@@ -40,6 +40,16 @@ export interface KnownOptions {
   readonly bounds?: { readonly instances?: Bounds; readonly clients?: Bounds; readonly users?: Bounds };
   /** How many loads may be under way at once; more are refused as unavailable. Default 10,000. */
   readonly maxLoads?: number;
+}
+
+/** What a {@link Known} directory holds. */
+export interface KnownStats {
+  /** Entries in memory, by kind. */
+  readonly entries: Readonly<Record<"instance" | "client" | "user" | "revocation", number>>;
+  /** The number of the last change of the feed that was applied. */
+  readonly feedPosition: number;
+  /** When the feed was last read to its end: milliseconds since 1970; -Infinity for never. */
+  readonly followedAt: number;
 }
 
 type LackOf<Kind extends DirectoryLack["kind"]> = Extract<DirectoryLack, { kind: Kind }>;
@@ -57,7 +67,7 @@ interface Remedy {
  * It knows nothing, and is not fresh, before the first {@link follow}.
  */
 export class Known implements KnownDirectory {
-  readonly #directory: Directory;
+  readonly #directory: DirectoryReads;
   readonly #masterKeys: MasterKeys;
   readonly #clock: Clock;
   readonly #staleFor: number;
@@ -91,6 +101,20 @@ export class Known implements KnownDirectory {
   isFresh(now: number): boolean {
     // A clock that was set back by more than staleFor tells nothing either.
     return Math.abs(now - this.#followedAt) <= this.#staleFor;
+  }
+
+  /** What is known, for whoever watches over it. */
+  stats(): KnownStats {
+    return {
+      entries: {
+        instance: this.#instances.size,
+        client: this.#clients.size,
+        user: this.#users.size,
+        revocation: this.#revoked.size,
+      },
+      feedPosition: this.#applied?.number ?? 0,
+      followedAt: this.#followedAt,
+    };
   }
 
   instance(secretKey: Secret): Instance | null | undefined {

@@ -9,6 +9,13 @@ export class RevokedTokens {
   #byRealm = new Map<string, Map<string, number>>();
   #sweptAt = 0;
 
+  /** How many revocations are held; some may hold no longer. Takes time in proportion to the realms. */
+  get size(): number {
+    let sum = this.#byDigest.size;
+    for (const byJti of this.#byRealm.values()) sum += byJti.size;
+    return sum;
+  }
+
   /** Whether a token was revoked. @param digest computed only where any token was revoked by its digest */
   has(realm: string, jti: string | undefined, digest: () => string): boolean {
     if (jti !== undefined && this.#byRealm.get(realm)?.has(jti) === true) return true;

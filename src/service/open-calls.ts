@@ -6,6 +6,11 @@ export class OpenCalls {
   readonly #ends = new Set<() => void>();
   #closing = false;
 
+  /** How many there are. */
+  get size(): number {
+    return this.#ends.size;
+  }
+
   /** Holds an open call. @param end ends it; called at once where the server shuts down @returns forgets it */
   add(end: () => void): () => void {
     if (this.#closing) end();

@@ -39,6 +39,8 @@ export interface ServiceServer {
   listen(address: string): Promise<string>;
   /** Connections that are open. */
   connections(): number;
+  /** Calls open that stay so until somebody ends them: streams of tokens, watches of health, reflection. */
+  streams(): number;
   /** What health says: SERVING (true, as at the start) or NOT_SERVING. Calls are answered either way. */
   setServing(serving: boolean): void;
   /** Health speaks of these realms from now on; one that is gone is NOT_SERVING. */
@@ -110,6 +112,7 @@ export function createServer({ limits, verification, realms = [], ended }: Serve
       return bound;
     },
     connections: () => sockets.size,
+    streams: () => openCalls.size,
     setServing: (serving) => health.setServing(serving),
     setRealms: (names) => health.setRealms(names),
     close: (timeout) => (closed ??= close(timeout)),

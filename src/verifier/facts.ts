@@ -50,6 +50,8 @@ export function tokenDigest(token: string): string {
 export class FactCache {
   readonly #bound: number;
   readonly #realms = new Map<Realm, LRUCache<string, Fact>>();
+  #hits = 0;
+  #misses = 0;
 
   /** @param bound bytes, estimated; 0 keeps nothing */
   constructor(bound: number) {
@@ -58,7 +60,10 @@ export class FactCache {
 
   /** The fact of a digest, if it is known in this realm. */
   get(realm: Realm, digest: string): Fact | undefined {
-    return this.#realms.get(realm)?.get(digest);
+    const fact = this.#realms.get(realm)?.get(digest);
+    if (fact === undefined) this.#misses++;
+    else this.#hits++;
+    return fact;
   }
 
   /** Remembers a fact. */
@@ -79,6 +84,11 @@ export class FactCache {
   keepOnly(realms: Iterable<Realm>): void {
     const kept = new Set(realms);
     for (const realm of this.#realms.keys()) if (!kept.has(realm)) this.#realms.delete(realm);
+  }
+
+  /** How often a fact was looked for, by whether there was one. */
+  get lookups(): { readonly hit: number; readonly miss: number } {
+    return { hit: this.#hits, miss: this.#misses };
   }
 
   /** The estimated bytes held. */

@@ -3,11 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client, credentials } from "@grpc/grpc-js";
 import { expect } from "chai";
-import { VerifyTokenRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
+import { StreamVerifyTokensRequest, VerifyTokenRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
+import { systemClock } from "../../src/cli/clock.js";
 import { mint } from "../../src/cli/mint.js";
 import { type Running, serve } from "../../src/cli/serve.js";
 import { loadConfig } from "../../src/config/load.js";
+import { secretOf } from "../support/keys.js";
 import { createMemoryLog } from "../support/log.js";
+import { configuration, folderOf } from "./harness.js";
 
 // The operators' port of a real service: what it counts of real calls, and its probes.
 
@@ -123,5 +126,70 @@ realms:
     expect((await get("/other")).status).to.equal(404);
     const posted = await fetch(`http://${running.addresses["metrics"]}/metrics`, { method: "POST" });
     expect([posted.status, posted.headers.get("allow")]).to.deep.equal([405, "GET, HEAD"]);
+  });
+});
+
+describe("the metrics of a service with a store", () => {
+  let running: Running;
+  let token: string;
+  before(async () => {
+    const file = join(folderOf(configuration("metrics: 127.0.0.1:0")), "verifier.yaml");
+    token = await mint(loadConfig(file, { env: {} }), { realm: "clowk", claim: [], expires: "1h" }, Date.now());
+    running = await serve(file, undefined, { env: {}, clock: systemClock(), log: createMemoryLog().log });
+  });
+  after(() => running.stop());
+
+  /** All series that begin so, with their values. */
+  async function series(start: string): Promise<Readonly<Record<string, number>>> {
+    const text = await (await fetch(`http://${running.addresses["metrics"]}/metrics`)).text();
+    const lines = text.split("\n").filter((line) => line.startsWith(start));
+    return Object.fromEntries(
+      lines.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.split(" ").at(-1))]),
+    );
+  }
+
+  it("tell what is known of the directory, how it was read, and how its feed stands", async () => {
+    const verify = () =>
+      fetch(`http://${running.addresses["http"]}/api/v1/tokens/verify`, {
+        method: "POST",
+        headers: { Authorization: `Bearer ${secretOf("clowk")}`, "Content-Type": "application/json" },
+        body: JSON.stringify({ token }),
+      });
+    expect(Object.values(await series("tokenverifier_directory_entries"))).to.deep.equal([0, 0, 0, 0]);
+    for (let time = 0; time < 3; time++) expect((await verify()).status).to.equal(200);
+    expect(await series("tokenverifier_directory_entries")).to.deep.equal({
+      'tokenverifier_directory_entries{kind="instance"}': 1,
+      'tokenverifier_directory_entries{kind="client"}': 0,
+      'tokenverifier_directory_entries{kind="user"}': 1,
+      'tokenverifier_directory_entries{kind="revocation"}': 0,
+    });
+    const reads = await series("tokenverifier_store_read_seconds_count");
+    expect(reads['tokenverifier_store_read_seconds_count{read="instance",result="ok"}']).to.equal(1);
+    expect(reads['tokenverifier_store_read_seconds_count{read="user",result="ok"}']).to.equal(1);
+    expect(Object.keys(reads).filter((name) => name.includes("failed"))).to.deep.equal([]);
+    const sum = Object.values(await series("tokenverifier_store_read_seconds_sum")).reduce((a, b) => a + b);
+    expect(sum).to.be.above(0).and.below(5);
+    expect((await series("tokenverifier_feed_position"))["tokenverifier_feed_position"]).to.be.above(0);
+    expect((await series("tokenverifier_feed_age_seconds"))["tokenverifier_feed_age_seconds"]).to.be.within(0, 5);
+    const lookups = await series("tokenverifier_fact_cache_lookups_total");
+    expect(lookups['tokenverifier_fact_cache_lookups_total{result="hit"}']).to.be.at.least(2);
+    expect(lookups['tokenverifier_fact_cache_lookups_total{result="miss"}']).to.be.at.least(1);
+  });
+
+  it("tell of streams while they are open", async () => {
+    const streams = async () => (await series("tokenverifier_streams"))['tokenverifier_streams{port="grpc"}'];
+    const client = new Client(running.addresses["grpc"] ?? "", credentials.createInsecure());
+    const asIs = (given: Buffer): Buffer => given;
+    const stream = client.makeBidiStreamRequest("/tokenverifier.v1.TokenVerifier/StreamVerifyTokens", asIs, asIs);
+    const answered = new Promise((resolve) => stream.once("data", resolve));
+    stream.on("error", () => {});
+    stream.write(Buffer.from(StreamVerifyTokensRequest.encode({ id: "1", requests: [] }).finish()));
+    await answered;
+    expect(await streams()).to.equal(1);
+    const ended = new Promise((resolve) => stream.once("end", resolve));
+    stream.end();
+    await ended;
+    expect(await streams()).to.equal(0);
+    client.close();
   });
 });

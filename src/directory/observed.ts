@@ -1,0 +1,30 @@
+import type { Clock } from "../contract/verifier.js";
+import type { Directory } from "./directory.js";
+
+/** What {@link Known} reads of a directory. */
+export type DirectoryReads = Pick<Directory, "instance" | "client" | "user" | "revocations" | "changes">;
+
+/** Is told of a read. @param seconds from the question to the answer @param failed whether there was none */
+export type OnRead = (read: keyof DirectoryReads, seconds: number, failed: boolean) => void;
+
+/** The same reads, each told of with how long it took. */
+export function observeReads(directory: DirectoryReads, clock: Clock, onRead: OnRead): DirectoryReads {
+  async function timed<T>(read: keyof DirectoryReads, answer: () => Promise<T>): Promise<T> {
+    const started = clock();
+    let failed = true;
+    try {
+      const value = await answer();
+      failed = false;
+      return value;
+    } finally {
+      onRead(read, Math.max(0, clock() - started) / 1000, failed);
+    }
+  }
+  return {
+    instance: (secretKey) => timed("instance", () => directory.instance(secretKey)),
+    client: (clientId) => timed("client", () => directory.client(clientId)),
+    user: (instanceId, userId) => timed("user", () => directory.user(instanceId, userId)),
+    revocations: () => timed("revocations", () => directory.revocations()),
+    changes: (after, limit) => timed("changes", () => directory.changes(after, limit)),
+  };
+}
