@@ -227,7 +227,8 @@ describe("gateway: what is no HTTP request", () => {
   });
 
   it("headers within the limit are no matter, also many of them", async () => {
-    const many = Array.from({ length: 1000 }, (_, index) => [`X-${index}`, "y"] as const);
+    // Some versions of Node count about ten bytes more for each header than it has.
+    const many = Array.from({ length: 500 }, (_, index) => [`X-${index}`, "y"] as const);
     const wire = new Wire(server.port).send(good(INTEGURU, many));
     expect((await wire.answer()).status).to.equal(200);
     wire.halfClose();
