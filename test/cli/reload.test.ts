@@ -113,6 +113,18 @@ class Service {
     return (await fetch(`http://${this.running.addresses["metrics"]}${path}`)).text();
   }
 
+  /** VerifyToken over HTTP, from a page: the status, the first member of the answer, and the origin that may read it. */
+  async rpc(realm: string, token: string): Promise<unknown[]> {
+    const url = `http://${this.running.addresses["http"]}/tokenverifier.v1.TokenVerifier/VerifyToken`;
+    const answer = await fetch(url, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", Origin: "https://app.example" },
+      body: JSON.stringify({ realm, token }),
+    });
+    const [first] = Object.keys((await answer.json()) as object).filter((name) => name !== "error");
+    return [answer.status, first, answer.headers.get("access-control-allow-origin")];
+  }
+
   async face(path: string): Promise<number> {
     return (await fetch(`http://${this.running.addresses["http"]}${path}`, { method: "POST" })).status;
   }
@@ -238,6 +250,26 @@ describe("reload", () => {
     expect(await service.face("/api/verify-token")).to.equal(401);
     expect(await check("realm/integuru")).to.equal("SERVING");
     client.close();
+  });
+
+  it("has the realms that are shown over HTTP follow, and the origins that may ask for them", async () => {
+    const withHttp = (more: string): string => HEAD.replace(/^http: .*$/m, `http: { address: 127.0.0.1:0${more} }`);
+    const service = await Service.start();
+    const token = await service.mint("partner");
+    const realms = INTEGURU + partner("partner");
+    expect(await service.rpc("partner", token)).to.deep.equal([404, undefined, null]);
+    service.reload(realms, withHttp(", rpc: [partner], cors: { origins: [https://app.example] }"));
+    expect(await service.rpc("partner", token)).to.deep.equal([200, "verified", "https://app.example"]);
+    expect(await service.rpc("integuru", token)).to.deep.equal([404, "code", "https://app.example"]);
+    service.reload(realms, withHttp(", rpc: [integuru]"));
+    expect(await service.rpc("partner", token)).to.deep.equal([404, "code", null]);
+    service.reload(realms, withHttp(", rpc: [nowhere]"));
+    expect(await service.rpc("integuru", token), "as before").to.deep.equal([200, "rejected", null]);
+    expect(service.said().map(({ msg }) => msg)).to.deep.equal([
+      "configuration reloaded",
+      "configuration reloaded",
+      "configuration not reloaded",
+    ]);
   });
 
   it("has the faces of a gateway on its own follow", async () => {
