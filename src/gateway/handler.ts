@@ -16,9 +16,11 @@ export interface ServedFace {
   readonly face: Face;
 }
 
-/** One request to a face, answered. */
+/** One request to a face, or to a method of the contract, answered. */
 export interface FaceCall {
+  /** The face's name; for a method `http/` and its name. */
   readonly face: string;
+  /** As the caller named it, where it did; there may be no such realm. */
   readonly realm: string;
   readonly requestId: string;
   /** The caller's address; empty for a socket file. */
