@@ -285,6 +285,25 @@ describe("reload", () => {
     ]);
   });
 
+  it("has what a gateway on its own shows of realms elsewhere follow", async () => {
+    const withRpc = (more: string): string =>
+      `http: { address: 127.0.0.1:0${more} }\nupstream: 127.0.0.1:1\nmetrics: 127.0.0.1:0\ndrain: { delay: 0s }\nrealms:\n`;
+    const service = await Service.start("  fiserv: { preset: fiserv }\n", "http", withRpc(", rpc: [partner]"));
+    // Nobody is there to ask; who is not named is not even asked for.
+    expect(await service.rpc("partner", "t")).to.deep.equal([503, "code", null]);
+    expect(await service.rpc("corp", "t")).to.deep.equal([404, "code", null]);
+    service.reload("  fiserv: { preset: fiserv }\n", withRpc(', rpc: [corp], cors: { origins: ["*"] }'));
+    expect(await service.rpc("partner", "t")).to.deep.equal([404, "code", "*"]);
+    expect(await service.rpc("corp", "t")).to.deep.equal([503, "code", "*"]);
+    expect(JSON.parse(await service.get("/readyz"))).to.deep.equal({
+      ready: true,
+      realms: { fiserv: "fresh", corp: "fresh" },
+    });
+    expect(await service.get("/metrics")).to.match(
+      /realm="partner",via="http\/VerifyToken",.*reason="VERIFIER_UNAVAILABLE"\} 1$/m,
+    );
+  });
+
   it("reads again by itself once a file has changed and rests: the configuration's, and each that it names", async () => {
     const service = await Service.start();
     service.look();
