@@ -1,3 +1,4 @@
+import { TokenVerifierService } from "../../gen/tokenverifier/v1/token_verifier.js";
 import type { Config } from "../config/load.js";
 
 /** What `check` found, as `--json` prints it. */
@@ -14,6 +15,8 @@ export interface CheckReport {
     readonly setAside: readonly string[];
   }[];
   readonly faces: readonly { readonly path: string; readonly realm: string }[];
+  /** Realms that may be asked for over HTTP by the contract itself. */
+  readonly rpc: readonly string[];
   /** What is allowed and probably not meant. */
   readonly warnings: readonly string[];
 }
@@ -37,6 +40,7 @@ export function describeConfig(config: Config): CheckReport {
       setAside,
     })),
     faces: config.faces.map(({ path, realm }) => ({ path, realm })),
+    rpc: http?.rpc ?? [],
     warnings: warningsOf(config),
   };
 }
@@ -47,14 +51,17 @@ function warningsOf({ grpc, http, admin, realms, faces }: Config): string[] {
     warnings.push("nothing listens: give grpc or http an address");
   }
   if (realms.length === 0) warnings.push("there is no realm: every call will be NOT_FOUND");
-  if (http !== undefined && faces.length === 0) {
+  if (http?.rpc.length === 0 && faces.length === 0) {
     warnings.push("http shows no face: no realm has a vendor's preset and its name (see http.faces)");
   }
   for (const { realm, vendor } of realms) {
     const served = faces.some((face) => face.realm === realm.name);
-    if (grpc === undefined && !served)
-      warnings.push(`realms.${realm.name}: nobody can ask it: grpc is absent and no face serves it`);
-    if (vendor !== undefined && http !== undefined && !served) {
+    const shown = http?.rpc.includes(realm.name) === true;
+    if (grpc === undefined && !served && !shown)
+      warnings.push(
+        `realms.${realm.name}: nobody can ask it: grpc is absent, and neither a face nor http.rpc serves it`,
+      );
+    if (vendor !== undefined && http !== undefined && !served && !shown) {
       warnings.push(`realms.${realm.name}: its face is not shown: name it under http.faces.${vendor.name}`);
     }
   }
@@ -74,9 +81,13 @@ export function formatReport(report: CheckReport): string {
     for (const what of setAside) lines.push(`  set aside: ${what}`);
   }
   for (const { path, realm } of report.faces) lines.push(`face ${path}: realm ${realm}`);
+  lines.push(...rpcLine(report.rpc));
   for (const warning of report.warnings) lines.push(`warning: ${warning}`);
   return lines.join("\n");
 }
+
+const rpcLine = (realms: readonly string[]): string[] =>
+  realms.length === 0 ? [] : [`rpc ${TokenVerifierService.verifyToken.path}: realms ${realms.join(", ")}`];
 
 /** What is in a gateway's configuration, for people's eyes. */
 export function formatGatewayReport(report: {
@@ -84,6 +95,7 @@ export function formatGatewayReport(report: {
   readonly upstream: string;
   readonly http: string;
   readonly faces: CheckReport["faces"];
+  readonly rpc: CheckReport["rpc"];
 }): string {
   return [
     `${report.file} is good.`,
@@ -91,5 +103,6 @@ export function formatGatewayReport(report: {
     `http     ${report.http}`,
     `upstream ${report.upstream}`,
     ...report.faces.map(({ path, realm }) => `face ${path}: realm ${realm}`),
+    ...rpcLine(report.rpc),
   ].join("\n");
 }

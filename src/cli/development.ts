@@ -58,7 +58,7 @@ function developmentKeys({
 const configYaml = (): string => `# Made by \`token-verifier serve\` for development, with keys made on this machine.
 # docs/configuration.md explains every key.
 grpc: 127.0.0.1:50051
-http: 127.0.0.1:8080
+http: { address: 127.0.0.1:8080, rpc: [${VENDORS.map(({ name }) => name).join(", ")}] }
 store: sqlite:./verifier.db
 masterKeyFile: ./master.key
 directory: ./directory.yaml

@@ -34,7 +34,7 @@ function standardOutput(): DestinationStream {
 /** A finished call, as its log line tells it. */
 export interface CallLine {
   readonly requestId: string;
-  /** The gRPC method or the vendor's face. */
+  /** The gRPC method, the vendor's face, or `http/` and the method. */
   readonly via: string;
   /** The realm as the caller named it: there may be no such realm; empty where no realm was asked. */
   readonly realm: string;
@@ -45,7 +45,7 @@ export interface CallLine {
   readonly millis: number;
   /** How many identical requests of a batch it answered. */
   readonly items: number;
-  /** The HTTP status, for a face. */
+  /** The HTTP status, where it came over HTTP. */
   readonly status?: number;
 }
 

@@ -14,7 +14,7 @@ export interface Metrics {
   /** The text that Prometheus scrapes, and its content type. */
   text(): Promise<string>;
   readonly contentType: string;
-  /** A verification, or a request to a face, has ended. @param via the gRPC method or the face's name */
+  /** A verification, or a request over HTTP, has ended. @param via the gRPC method, the face's name, or `http/` and the method */
   call(via: string, realm: string, outcome: Outcome | undefined, millis: number, items: number): void;
   /** A gRPC call has ended: any, also one that nobody could read or that no method is for. */
   grpcCall(path: string, code: number): void;
@@ -74,7 +74,7 @@ export function createMetrics(
   });
   const http = new Counter({
     name: "tokenverifier_http_answers_total",
-    help: "Answers to requests to the faces, by face and HTTP status.",
+    help: "Answers over HTTP, by face or method and status.",
     labelNames: ["face", "code"],
     registers,
   });

@@ -98,7 +98,13 @@ function program(world: World): Command {
     .action((options: { config?: string; only?: Only; json?: boolean }) => {
       if (options.only === "http") {
         const { file, upstream, http, faces } = loadGatewayConfig(configFile(options.config), world);
-        const report = { file, upstream, http: http.address, faces: faces.map(({ path, realm }) => ({ path, realm })) };
+        const report = {
+          file,
+          upstream,
+          http: http.address,
+          faces: faces.map(({ path, realm }) => ({ path, realm })),
+          rpc: http.rpc,
+        };
         print(options.json ? JSON.stringify(report) : formatGatewayReport(report));
         return;
       }

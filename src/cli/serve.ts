@@ -3,6 +3,7 @@ import { channelVerifier } from "../client/channel-verifier.js";
 import { type Config, type GatewayConfig, loadConfig, loadGatewayConfig } from "../config/load.js";
 import { addressReader } from "../contract/address.js";
 import type { Clock, Verifier } from "../contract/verifier.js";
+import type { ServedRpc } from "../gateway/rpc.js";
 import { createGateway, type Gateway } from "../gateway/server.js";
 import { createServer, type ServiceServer } from "../service/server.js";
 import { openCore } from "./core.js";
@@ -95,7 +96,7 @@ async function serveCore(source: Source<Config>, only: Only | undefined, context
     const names = realmNames(next);
     telemetry.setRealms(names);
     for (const { server } of servers) server.setRealms(names);
-    gateway?.show(next.faces);
+    gateway?.show(next.faces, rpcOf(next));
     return { added, removed, changed };
   };
   return run(ports, { ...source, config, apply, log }, telemetry, context, () => core.close());
@@ -117,14 +118,16 @@ async function serveGateway(source: Source<GatewayConfig>, context: ServeContext
   const gateway = gatewayOf(config, upstream, { clock, log, telemetry });
   const apply = (next: GatewayConfig): object => {
     telemetry.setRealms(faceRealms(next));
-    gateway.show(next.faces);
+    gateway.show(next.faces, rpcOf(next));
     return { faces: next.faces.map(({ name }) => name) };
   };
   const ports = [httpPort(config.http.address, gateway)];
   return run(ports, { ...source, config, apply, log }, telemetry, context, async () => upstream.close());
 }
 
-const faceRealms = ({ faces }: GatewayConfig): readonly string[] => faces.map(({ realm }) => realm);
+const faceRealms = ({ faces, http }: GatewayConfig): readonly string[] => [
+  ...new Set([...faces.map(({ realm }) => realm), ...http.rpc]),
+];
 
 /** A gRPC server, and where it is to listen. */
 interface NamedServer {
@@ -150,16 +153,19 @@ interface HttpContext {
   readonly telemetry: Telemetry;
 }
 
-type HttpConfig = Pick<GatewayConfig, "faces" | "limits" | "trustedProxies">;
+type HttpConfig = Pick<Config, "http" | "faces" | "limits" | "trustedProxies">;
+
+const rpcOf = ({ http }: Pick<Config, "http">): ServedRpc => ({ realms: http?.rpc ?? [], cors: http?.cors });
 
 function gatewayOf(config: HttpConfig, verifier: Verifier, { clock, log, telemetry }: HttpContext): Gateway {
   const { faces, limits, trustedProxies } = config;
-  return createGateway(faces, limits, {
+  const options = {
     verifier,
     clock,
     observer: gatewayObserver(log, telemetry.call),
     addressOf: addressReader(trustedProxies),
-  });
+  };
+  return createGateway(faces, limits, options, rpcOf(config));
 }
 
 function httpPort(address: string, gateway: Gateway): Port {

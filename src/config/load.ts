@@ -62,6 +62,7 @@ export function loadConfig(file: string, context: LoadContext): Config {
       settings,
       issues,
     );
+    checkRpc(settings, issues, (name) => Object.hasOwn(settings.realms, name));
     const { masterKey, masterKeyFile, masterKeys, directory, ...others } = settings;
     const keys = readMasterKeys({ masterKey, masterKeyFile, masterKeys }, { resolve, readFile, issues });
     const needing = realms.find(({ realm: { policy } }) => policy.callers !== "anyone");
@@ -102,8 +103,11 @@ export function loadGatewayConfig(file: string, context: LoadContext): GatewayCo
     if (upstream === undefined)
       issues.push({ place: "upstream", message: "is missing: give the gRPC service's address" });
     const faces = bindFaces(realms, settings, issues);
+    // Which realms there are, the service knows that is asked.
+    checkRpc(settings, issues, () => true);
     // What is missing of the two was told just now.
-    return { ...others, file, http: http ?? { address: "", faces: {} }, upstream: upstream ?? "", faces };
+    const nowhere = { address: "", faces: {}, rpc: [], cors: undefined };
+    return { ...others, file, http: http ?? nowhere, upstream: upstream ?? "", faces };
   });
 }
 
@@ -242,6 +246,19 @@ function bindFaces(
     const face = vendor.face(realm.settings, realm.settings.maxTokenLength);
     return [{ name: vendor.name, path: vendor.path, realm: bound ?? vendor.name, face }];
   });
+}
+
+/** Looks at what is shown of the contract. @param isRealm whether there may be a realm of this name */
+function checkRpc({ http }: Pick<Core, "http">, issues: ConfigIssue[], isRealm: (name: string) => boolean): void {
+  const { rpc = [], cors } = http ?? {};
+  for (const [index, name] of rpc.entries()) {
+    if (isRealm(name)) continue;
+    issues.push({ place: formatPath(["http", "rpc", index]), message: "must name a realm that is configured" });
+  }
+  if (cors !== undefined && rpc.length === 0) {
+    const message = "is of no use without http.rpc: name the realms there that pages may ask for, or leave it out";
+    issues.push({ place: "http.cors", message });
+  }
 }
 
 function readMasterKeys(

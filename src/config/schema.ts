@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { isNetwork } from "../contract/address.js";
+import { isOrigin } from "../gateway/cors.js";
 import { ALGORITHMS } from "../jws/algorithms.js";
 import { VENDORS } from "../vendors/index.js";
 import { address, characters, duration, oneOrMoreOrNull, rate, size } from "./values.js";
@@ -76,12 +77,43 @@ const faces = z
   .default({})
   .describe("Realms of other names for the vendors' faces.");
 
-const http = z
-  .union([address().transform((at) => ({ address: at, faces: {} })), z.strictObject({ address: address(), faces })], {
-    error: "must be an address such as 127.0.0.1:8080, or {address: ..., faces: {...}}",
+const rpc = z
+  .array(z.string())
+  .default([])
+  .describe(
+    "Realms that may be asked for at this port by VerifyToken itself, as JSON or protobuf over HTTP (Connect).",
+  );
+
+const cors = z
+  .strictObject({
+    origins: z
+      .array(
+        z.string().refine((text) => text === "*" || isOrigin(text), {
+          error: 'must be an origin such as https://app.example or http://localhost:3000, or "*"',
+        }),
+      )
+      .min(1)
+      .describe('Origins whose pages may ask, each exact; or "*": every page may.'),
+    maxAge: duration(0, 86_400_000)
+      .default(600_000)
+      .describe("How long a browser may remember the answer to its preflight."),
   })
   .optional()
-  .describe("Where the faces are served.");
+  .describe("Which web pages of other origins may call what `rpc` shows; the faces are as they are.");
+
+const http = z
+  .union(
+    [
+      address().transform((at) => ({ address: at, faces: {}, rpc: [] as string[], cors: undefined })),
+      z.strictObject({ address: address(), faces, rpc, cors }),
+    ],
+    {
+      error:
+        "must be an address such as 127.0.0.1:8080, or {address: ..., faces: {...}, rpc: [realm, ...], cors: {origins: [...], maxAge: 10m}}",
+    },
+  )
+  .optional()
+  .describe("Where the faces are served, and the contract to browsers.");
 
 const store = z
   .union(

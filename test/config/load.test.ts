@@ -56,7 +56,7 @@ describe("what is wrong with a configuration", () => {
     },
     "an unknown key of a long form": {
       text: top("http: { address: 127.0.0.1:0, face: {} }"),
-      is: ["http.face: is not a key that exists here; there are address, faces"],
+      is: ["http.face: is not a key that exists here; there are address, faces, rpc, cors"],
     },
     "an unknown key of a realm": {
       text: withKey("{ pemFile: ./p256.pem }").replace("issuer", "isuer"),
@@ -420,6 +420,45 @@ describe("what is wrong with a configuration", () => {
       text: `http: { address: 127.0.0.1:0, faces: { clowk: any } }\n${routed("any: { byIssuer: [one] }")}`,
       is: ["http.faces.clowk: must name a realm with the preset clowk"],
     },
+    "a realm for http.rpc that there is none of": {
+      text: top("http: { address: 127.0.0.1:0, rpc: [partner, nowhere] }"),
+      is: ["http.rpc[1]: must name a realm that is configured"],
+    },
+    "a realm for http.rpc under the name of what every object has": {
+      text: top("http: { address: 127.0.0.1:0, rpc: [constructor] }"),
+      is: ["http.rpc[0]: must name a realm that is configured"],
+    },
+    "a realm for http.rpc that has errors of its own": {
+      text: "http: { address: 127.0.0.1:0, rpc: [mine] }\nrealms:\n  mine: { preset: integuru }\n",
+      is: ["realms.mine.keys: is missing: give the keys that verify its tokens"],
+    },
+    "a text for http.rpc": {
+      text: top("http: { address: 127.0.0.1:0, rpc: partner }"),
+      is: [/^http: must be an address .*, rpc: \[realm, \.\.\.\], /],
+    },
+    "http.cors without http.rpc": {
+      text: top("http: { address: 127.0.0.1:0, cors: { origins: [https://app.example] } }"),
+      is: [/^http\.cors: is of no use without http\.rpc: /],
+    },
+    "http.cors without origins": {
+      text: top("http: { address: 127.0.0.1:0, rpc: [partner], cors: { maxAge: 1m } }"),
+      is: [/^http: must be an address .*, cors: \{origins: \[\.\.\.\]/],
+    },
+    "http.cors for no origin": {
+      text: top("http: { address: 127.0.0.1:0, rpc: [partner], cors: { origins: [] } }"),
+      is: ["http.cors.origins: must not be empty"],
+    },
+    "http.cors for what is no origin": {
+      text: top('http: { address: 127.0.0.1:0, rpc: [partner], cors: { origins: ["*", app.example, "https://x/"] } }'),
+      is: [
+        /^http\.cors\.origins\[1\]: must be an origin such as https:\/\/app\.example/,
+        /^http\.cors\.origins\[2\]: must/,
+      ],
+    },
+    "http.cors that is remembered for too long": {
+      text: top('http: { address: 127.0.0.1:0, rpc: [partner], cors: { origins: ["*"], maxAge: 2d } }'),
+      is: [/^http: must be an address .*, maxAge: 10m\}\}$/],
+    },
     "everything at once": {
       text:
         'grpc: nowhere\nadmin: "${ADMIN}"\nlog: { level: loud }\nunknown: 1\nmasterKeys: [x]\n' +
@@ -745,6 +784,19 @@ describe("a configuration that is good", () => {
     expect(byIssuer.get("https://one.example")).to.equal(one);
   });
 
+  it("shows nothing of the contract over HTTP unless it says so", () => {
+    const rpcOf = (http: string): unknown[] => {
+      const { http: { rpc, cors } = expect.fail("no http") } = load(GOOD.replace(/^/, `http: ${http}\n`), FILES);
+      return [rpc, cors];
+    };
+    expect(rpcOf("127.0.0.1:0")).to.deep.equal([[], undefined]);
+    expect(rpcOf("{ address: 127.0.0.1:0 }")).to.deep.equal([[], undefined]);
+    expect(rpcOf("{ address: 127.0.0.1:0, rpc: [partner] }")).to.deep.equal([["partner"], undefined]);
+    expect(
+      rpcOf('{ address: 127.0.0.1:0, rpc: [partner], cors: { origins: [https://app.example, "*"] } }'),
+    ).to.deep.equal([["partner"], { origins: ["https://app.example", "*"], maxAge: 600_000 }]);
+  });
+
   it("binds faces to realms of other names", () => {
     const text = `http: { address: 127.0.0.1:0, faces: { integuru: mine } }\nrealms:\n  mine: { preset: integuru, keys: [{ secretFile: ./secret.key }] }\n`;
     expect(load(text, FILES).faces.map(({ name, realm }) => [name, realm])).to.deep.equal([["integuru", "mine"]]);
@@ -774,7 +826,17 @@ describe("the configuration of a gateway on its own", () => {
     expect(faces.map(({ name }) => name)).to.deep.equal(["integuru", "clowk", "fiserv"]);
   });
 
+  it("may name any realm under http.rpc: which there are, the service knows", () => {
+    const { http } = loadGateway(TEXT.replace(/http: (\S+)/, "http: { address: $1, rpc: [partner, clowk] }"));
+    expect(http.rpc).to.deep.equal(["partner", "clowk"]);
+  });
+
   for (const [what, change, is] of [
+    [
+      "http.cors without http.rpc",
+      (text: string) => text.replace(/http: (\S+)/, 'http: { address: $1, cors: { origins: ["*"] } }'),
+      /^http\.cors: is of no use without http\.rpc/,
+    ],
     [
       "a key",
       (text: string) => text.replace("preset: fiserv,", "preset: fiserv, keys: [{ pemFile: x }],"),

@@ -90,11 +90,15 @@ describe("docs/configuration.md", () => {
     const documented = keysIn({ ...DOCUMENTED, realms: {} });
     // Keys that stand in prose or in a comment beside the block's own form.
     const elsewhere: Record<string, RegExp> = {
-      "grpc.address": /long form \{address, faces\}/,
-      "admin.address": /long form \{address, faces\}/,
-      "metrics.address": /long form \{address, faces\}/,
-      "http.address": /long form \{address, faces\}/,
+      "grpc.address": /long form \{address, faces, rpc, cors\}/,
+      "admin.address": /long form \{address, faces, rpc, cors\}/,
+      "metrics.address": /long form \{address, faces, rpc, cors\}/,
+      "http.address": /long form \{address, faces, rpc, cors\}/,
       "http.faces": /\*\*http\.faces\*\*/,
+      "http.rpc": /\*\*http\.rpc\*\*/,
+      "http.cors": /\*\*http\.cors\*\*/,
+      "http.cors.origins": /cors: \{origins: \[/,
+      "http.cors.maxAge": /`maxAge` \(default 10m, at most 1d\)/,
       "store.url": /long form \{url, staleFor: 60s\}/,
       "store.staleFor": /\*\*store\.staleFor\*\*/,
       masterKeyFile: /or masterKeyFile: FILE/,

@@ -9,6 +9,7 @@ import {
   type Verifier,
 } from "../../src/contract/verifier.js";
 import type { FaceCall, HandlerOptions } from "../../src/gateway/handler.js";
+import type { ServedRpc } from "../../src/gateway/rpc.js";
 import { createGateway, type Gateway, type GatewayLimits } from "../../src/gateway/server.js";
 import { VENDORS } from "../../src/vendors/index.js";
 import { createClock } from "../support/clock.js";
@@ -69,11 +70,12 @@ const LIMITS: GatewayLimits = {
 const opened: Opened[] = [];
 after(() => Promise.all(opened.map(({ gateway }) => gateway.close(0))));
 
-/** Opens a gateway with every vendor's face. */
+/** Opens a gateway with every vendor's face. @param rpc what it shows of the contract; nothing where it is left out */
 export async function open(
   verify: Verifier["verify"] = verdict,
   limits: Partial<GatewayLimits> = {},
   options: Partial<HandlerOptions> = {},
+  rpc?: ServedRpc,
 ): Promise<Opened> {
   const calls: FaceCall[] = [];
   const faults: Opened["faults"] = [];
@@ -102,6 +104,7 @@ export async function open(
       addressOf: (peer) => peer,
       ...options,
     },
+    rpc,
   );
   const port = Number((await gateway.listen("127.0.0.1:0")).split(":").at(-1));
   const self = { gateway, port, calls, faults, asked };

@@ -140,12 +140,12 @@ export async function deploy(configuration: string, options: DeploymentOptions =
   };
   const observer = gatewayObserver(log, calls);
   const gateways = [verifier, timeless].map((one) =>
-    createGateway(faces, limits, {
-      verifier: one,
-      clock: clock.now,
-      observer,
-      addressOf: addressReader(config.trustedProxies),
-    }),
+    createGateway(
+      faces,
+      limits,
+      { verifier: one, clock: clock.now, observer, addressOf: addressReader(config.trustedProxies) },
+      { realms: config.realms.map(({ realm }) => realm.name), cors: undefined },
+    ),
   );
   const [inProcess = 0, overChannel = 0] = await Promise.all(
     gateways.map(async (gateway) => Number((await gateway.listen("127.0.0.1:0")).split(":").at(-1))),
