@@ -1,7 +1,7 @@
-import { readFileSync } from "node:fs";
 import type { Logger } from "pino";
 import { ConfigError } from "../config/issues.js";
 import type { Config } from "../config/load.js";
+import { type ReadFile, readText, unreadable } from "../config/read-file.js";
 import { type Renewal, renew } from "../config/renew.js";
 import { type Clock, failure, type Verifier } from "../contract/verifier.js";
 import type { Entry } from "../directory/commands.js";
@@ -164,16 +164,17 @@ async function seed(directory: Directory, file: string | undefined, log: Logger)
 /**
  * Reads a seed.
  *
+ * @param readFile how its file is read
  * @throws {ConfigError} with everything that is wrong
  */
-export function readSeedFile(file: string): readonly Entry[] {
+export function readSeedFile(file: string, readFile: ReadFile = readText): readonly Entry[] {
   try {
-    return readSeed(readFileSync(file, "utf8"));
+    return readSeed(readFile(file));
   } catch (error) {
     if (error instanceof SeedError) throw new ConfigError(file, error.problems);
     const { code } = error as NodeJS.ErrnoException;
     if (code === undefined) throw error;
-    throw new ConfigError(file, [{ place: "", message: `the file cannot be read (${code})` }]);
+    throw new ConfigError(file, [{ place: "", message: `the file ${unreadable(error)}` }]);
   }
 }
 

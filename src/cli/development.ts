@@ -90,6 +90,9 @@ clients:
   - { clientId: vision-api-user, clientSecret: ${randomBytes(24).toString("hex")} }
 `;
 
+/** The folder that `serve` makes for itself where it is given no configuration. */
+export const DEVELOPMENT_FOLDER = "data";
+
 /** The file of the development configuration within its folder. */
 export const DEVELOPMENT_FILE = "verifier.yaml";
 

@@ -1,5 +1,6 @@
 import { createReadStream, statSync } from "node:fs";
 import type { Config } from "../config/load.js";
+import { unreadable } from "../config/read-file.js";
 import type { ImportOptions, ImportReport } from "../directory/bulk.js";
 import { readBulkLines } from "../directory/bulk-lines.js";
 import { actorOfCommand, onDirectory } from "./directory.js";
@@ -30,7 +31,7 @@ function sizeOf(file: string): number {
   try {
     return statSync(file).size;
   } catch (error) {
-    throw new CommandError(`${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? "error"}).`, EXIT.usage);
+    throw new CommandError(`${file} ${unreadable(error)}.`, EXIT.usage);
   }
 }
 

@@ -51,12 +51,12 @@ describe("what is wrong with a configuration", () => {
     "an unknown key, deep": {
       text: top("limits: { bdy: 1KiB }"),
       is: [
-        "limits.bdy: is not a key that exists here; there are body, headers, message, batch, streams, connections, idle, request",
+        "limits.bdy: is not a key that exists here; there are body, headers, message, batch, streams, connections, idle, request - did you mean body?",
       ],
     },
     "an unknown key of a long form": {
       text: top("http: { address: 127.0.0.1:0, face: {} }"),
-      is: ["http.face: is not a key that exists here; there are address, faces, rpc, cors"],
+      is: [/^http\.face: is not a key that exists here; there are address, faces, rpc, cors - did you mean faces\?$/],
     },
     "an unknown key of a realm": {
       text: withKey("{ pemFile: ./p256.pem }").replace("issuer", "isuer"),
@@ -238,7 +238,9 @@ describe("what is wrong with a configuration", () => {
     },
     "a set without a usable key": {
       text: withKey(`{ jwks: { keys: [${JSON.stringify(jwkOf("rsa"))}] } }`),
-      is: ["realms.partner.keys[0].jwks: no key in it is for ES256"],
+      is: [
+        "realms.partner.keys[0].jwks: no key in it is for ES256: give a set that has one, or add its algorithm to algorithms",
+      ],
     },
     "a secret that is too short": {
       text: withKey("{ secretFile: ./short.key }", "HS256"),
@@ -252,11 +254,11 @@ describe("what is wrong with a configuration", () => {
     },
     "a file that is not there": {
       text: withKey("{ pemFile: ./none.pem }"),
-      is: ["realms.partner.keys[0].pemFile: ./none.pem cannot be read (ENOENT)"],
+      is: ["realms.partner.keys[0].pemFile: ./none.pem cannot be read (ENOENT: there is no such file)"],
     },
     "a file that is a folder": {
       text: withKey("{ pemFile: . }"),
-      is: ["realms.partner.keys[0].pemFile: . cannot be read (EISDIR)"],
+      is: ["realms.partner.keys[0].pemFile: . cannot be read (EISDIR: it is a folder, not a file)"],
     },
     "a file that is no JSON": {
       text: withKey("{ jwkFile: ./p256.pem }"),
@@ -286,12 +288,11 @@ describe("what is wrong with a configuration", () => {
       text: withKey('{ secret: "${SIGNING_KEY}" }', "HS256"),
       is: [
         "realms.partner.keys[0].secret: the environment variable SIGNING_KEY is not set: set it, or write $${ for a literal ${",
-        /^realms\.partner\.keys\[0\]\.secret: /,
       ],
     },
     "a variable's name that every object has": {
       text: top("admin: ${toString}"),
-      is: [/^admin: the environment variable toString is not set/, /^admin: must be an address/],
+      is: [/^admin: the environment variable toString is not set/],
     },
     "a ${ without a name": {
       text: withKey('{ secret: "0123456789abcdef${0123456789abcdef" }', "HS256"),
@@ -468,7 +469,6 @@ describe("what is wrong with a configuration", () => {
       is: [
         /^admin: the environment variable ADMIN is not set/,
         /^grpc: must be an address/,
-        /^admin: must be an address/,
         /^log\.level: must be one of/,
         /^unknown: is not a key that exists here/,
         /^realms\.one\.preset: must be one of/,
