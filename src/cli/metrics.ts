@@ -2,7 +2,7 @@ import { status } from "@grpc/grpc-js";
 import { Counter, collectDefaultMetrics, Gauge, type GaugeConfiguration, Histogram, Registry } from "prom-client";
 import type { Outcome } from "../contract/verifier.js";
 
-// What the service counts of itself, for Prometheus. docs/metrics.md explains each name and label.
+// What the service counts of itself, for Prometheus. docs/reference/metrics.md explains each name and label.
 
 /** Seconds: from a token seen before (some µs) to the longest call that is admitted. */
 const BUCKETS = [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10];
