@@ -3,7 +3,7 @@
 #
 #   gen/tokenverifier, gen/google   TypeScript of the messages, by buf and ts-proto (buf.gen.yaml)
 #   gen/descriptors.ts              the compiler's own descriptors, which reflection serves
-#   docs/reference                  the pages that are made of the code (scripts/reference); metrics.md is written by hand
+#   docs/reference                  the pages that are made of the code (scripts/reference)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$PWD/node_modules/.bin:$PATH"

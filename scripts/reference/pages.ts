@@ -2,6 +2,7 @@ import { configurationPage } from "./configuration.js";
 import { exitCodesPage } from "./exit-codes.js";
 import { configurationSchema } from "./json-schema.js";
 import { logPage } from "./log.js";
+import { metricsPage } from "./metrics.js";
 import { readContract } from "./proto.js";
 import { reasonsPage } from "./reasons.js";
 import { rpcsPage } from "./rpcs.js";
@@ -14,6 +15,7 @@ export function referencePages(descriptors: Uint8Array): Readonly<Record<string,
     "configuration.schema.json": configurationSchema(),
     "exit-codes.md": exitCodesPage(),
     "log.md": logPage(),
+    "metrics.md": metricsPage(),
     "reasons.md": reasonsPage(contract),
     "rpcs.md": rpcsPage(contract),
   };

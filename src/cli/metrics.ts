@@ -1,8 +1,9 @@
 import { status } from "@grpc/grpc-js";
 import { Counter, collectDefaultMetrics, Gauge, type GaugeConfiguration, Histogram, Registry } from "prom-client";
 import type { Outcome } from "../contract/verifier.js";
+import { METRICS, type MetricEntry } from "./metric-table.js";
 
-// What the service counts of itself, for Prometheus. docs/reference/metrics.md explains each name and label.
+// What the service counts of itself, for Prometheus.
 
 /** Seconds: from a token seen before (some µs) to the longest call that is admitted. */
 const BUCKETS = [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10];
@@ -50,66 +51,29 @@ export function createMetrics(
   { version }: Build,
 ): Metrics {
   const register = new Registry();
-  const registers = [register];
+  const of = settingsIn(register);
   collectDefaultMetrics({ register });
-  const build = new Gauge({
-    name: "tokenverifier_build_info",
-    help: "1, with the version of the service and of Node as labels.",
-    labelNames: ["version", "node"],
-    registers,
-  });
+  const build = new Gauge(of(METRICS.build));
   build.set({ version, node: process.version }, 1);
-  const calls = new Counter({
-    name: "tokenverifier_verifications_total",
-    help: "Verifications, by realm, the method or face they came by, outcome and reason.",
-    labelNames: ["realm", "via", "outcome", "reason"],
-    registers,
-  });
-  const seconds = new Histogram({
-    name: "tokenverifier_verification_seconds",
-    help: "Time from a request's arrival to its outcome.",
-    labelNames: ["via"],
-    buckets: BUCKETS,
-    registers,
-  });
-  const grpc = new Counter({
-    name: "tokenverifier_grpc_calls_total",
-    help: "gRPC calls, by method and status code; undecodable ones and those of unknown methods too.",
-    labelNames: ["method", "code"],
-    registers,
-  });
-  const http = new Counter({
-    name: "tokenverifier_http_answers_total",
-    help: "Answers to requests to the faces, by face and HTTP status.",
-    labelNames: ["face", "code"],
-    registers,
-  });
-  const failures = new Counter({
-    name: "tokenverifier_directory_failures_total",
-    help: "Times that the directory could not be read.",
-    registers,
-  });
+  const calls = new Counter(of(METRICS.verifications));
+  const seconds = new Histogram({ ...of(METRICS.seconds), buckets: BUCKETS });
+  const grpc = new Counter(of(METRICS.grpcCalls));
+  const http = new Counter(of(METRICS.httpAnswers));
+  const failures = new Counter(of(METRICS.directoryFailures));
   gauge({
-    name: "tokenverifier_directory_fresh",
-    help: "1 while verdicts are given from the directory; 0 once it could not be read for longer than store.staleFor.",
-    registers,
+    ...of(METRICS.directoryFresh),
     collect() {
       this.set(sources.directoryFresh() ? 1 : 0);
     },
   });
   gauge({
-    name: "tokenverifier_connections",
-    help: "Connections open, by port.",
-    labelNames: ["port"],
-    registers,
+    ...of(METRICS.connections),
     collect() {
       for (const [port, open] of Object.entries(sources.connections())) this.set({ port }, open);
     },
   });
   gauge({
-    name: "tokenverifier_fact_cache_bytes",
-    help: "Memory that is counted for tokens seen before, against cache.facts.",
-    registers,
+    ...of(METRICS.factCacheBytes),
     collect() {
       this.set(sources.factBytes());
     },
@@ -147,6 +111,16 @@ export function createMetrics(
     directoryFailure: () => failures.inc(),
   };
 }
+
+/** Makes what prom-client takes of an entry of the table. */
+const settingsIn =
+  (register: Registry) =>
+  <Label extends string>({ name, help, labels }: MetricEntry<Label>) => ({
+    name,
+    help,
+    labelNames: labels,
+    registers: [register],
+  });
 
 /** A gauge that is read when somebody looks: its registry holds it. */
 const gauge = <Label extends string>(configuration: GaugeConfiguration<Label>): Gauge<Label> =>

@@ -35,11 +35,11 @@ describe("docs/reference", () => {
     }
   });
 
-  it("is what npm run generate makes, and the page of metrics", () => {
+  it("is what npm run generate makes, and nothing else", () => {
     for (const [name, text] of Object.entries(pages)) {
       expect(read(name), `${name} is not current: npm run generate`).to.equal(text);
     }
-    expect(readdirSync(FOLDER).sort()).to.deep.equal([...Object.keys(pages), "metrics.md"].sort());
+    expect(readdirSync(FOLDER).sort()).to.deep.equal(Object.keys(pages).sort());
   });
 
   it("names every reason and error, with what the contract says of it", () => {
@@ -130,8 +130,11 @@ describe("docs/reference/configuration.md", () => {
     expect(keys).to.have.length.above(90);
     for (const [key, schema] of keys) {
       expect(meaningOf(schema), `${key} has no .describe()`).to.match(/^[A-Z`].*\.$/);
-      const place = isSection(schema) ? `### ${key}\n` : `| \`${key}\` |`;
-      expect(text, key).to.include(place);
+      const places = [`| \`${key}\` |`, ...(isSection(schema) ? [`### ${key}\n`] : [])];
+      expect(
+        places.some((place) => text.includes(place)),
+        `${key} is not on the page`,
+      ).to.equal(true);
     }
   });
 
