@@ -17,6 +17,7 @@ import { limitFailures } from "../verifier/limited.js";
 import { createVerifier, type Load } from "../verifier/verify.js";
 import type { View } from "../verifier/view.js";
 import { openDirectory } from "./directory.js";
+import { tell } from "./lines.js";
 
 /** What a core says of itself. */
 export interface CoreStats {
@@ -132,10 +133,10 @@ async function openStore(
           throw error;
         }),
       onFailure: (err) => {
-        if (known.isFresh(clock())) log.warn({ err }, "directory cannot be read");
-        else log.error({ err }, "directory cannot be read: no verdicts are given");
+        if (known.isFresh(clock())) tell(log, "directory cannot be read", { err });
+        else tell(log, "directory cannot be read: no verdicts are given", { err });
       },
-      onRecovery: (failures) => log.info({ failures }, "directory can be read again"),
+      onRecovery: (failures) => tell(log, "directory can be read again", { failures }),
     });
     return {
       known,
@@ -155,9 +156,9 @@ async function seed(directory: Directory, file: string | undefined, log: Logger)
   // Not even read where it is of no use: a seed that was broken since must not keep the service from starting.
   const entries = (await directory.isEmpty()) ? readSeedFile(file) : undefined;
   if (entries !== undefined && (await loadSeed(directory, entries, "seed"))) {
-    log.info({ file, entries: entries.length }, "directory seed loaded");
+    tell(log, "directory seed loaded", { file, entries: entries.length });
   } else {
-    log.info({ file }, "directory seed ignored: the store holds a directory already, or the seed nothing");
+    tell(log, "directory seed ignored: the store holds a directory already, or the seed nothing", { file });
   }
 }
 
@@ -187,10 +188,10 @@ function loader(known: Known | undefined, log: Logger): Load {
       return undefined;
     } catch (error) {
       if (lack.kind !== "keys" && error instanceof DirectoryError) {
-        log.warn({ err: error, lack: lack.kind }, "directory entry cannot be loaded");
+        tell(log, "directory entry cannot be loaded", { err: error, lack: lack.kind });
         return failure("DIRECTORY_UNAVAILABLE");
       }
-      log.error({ err: error, lack: lack.kind }, "unexpected fault while loading");
+      tell(log, "unexpected fault while loading", { err: error, lack: lack.kind });
       return failure("INTERNAL");
     }
   };

@@ -56,7 +56,7 @@ function developmentKeys({
 }
 
 const configYaml = (): string => `# Made by \`token-verifier serve\` for development, with keys made on this machine.
-# docs/configuration.md explains every key.
+# docs/configuration.md explains how; docs/reference/configuration.md has every key.
 grpc: 127.0.0.1:50051
 http: { address: 127.0.0.1:8080, rpc: [${VENDORS.map(({ name }) => name).join(", ")}] }
 store: sqlite:./verifier.db

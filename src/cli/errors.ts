@@ -7,6 +7,16 @@ import { DirectoryError } from "../directory/errors.js";
 /** How a command ends, as its exit code. */
 export const EXIT = { done: 0, negative: 1, usage: 2, unavailable: 3 } as const;
 
+/** What each end says; docs/reference/exit-codes.md is made of it. */
+export const EXIT_MEANINGS: Readonly<Record<keyof typeof EXIT, string>> = {
+  done: "Done. `verify`: the token is good. `serve`: a signal ended it, and everything was closed.",
+  negative: "`verify` alone: the token was rejected.",
+  usage:
+    "The command line, a file that it names, the configuration or the store has to be mended first; trying again is no use. `verify`: the service refused the call.",
+  unavailable:
+    "What may pass: a port that is taken, a locked or full store, a service that cannot be reached or reaches no verdict. `serve`: a second signal ended it at once. A fault of the program itself, too.",
+};
+
 /** An end of a command that the operator can do something about. */
 export class CommandError extends Error {
   /** @param code as {@link Failure} has it */

@@ -4,6 +4,7 @@ import pretty from "pino-pretty";
 import type { Config } from "../config/load.js";
 import { FAILURES } from "../contract/failures.js";
 import type { Clock, Outcome } from "../contract/verifier.js";
+import { type FieldsOf, tell } from "./lines.js";
 
 /** How the service logs: the configuration's `log`. */
 export type LogSettings = Config["log"];
@@ -67,7 +68,7 @@ export function callLogger(log: Logger, calls: LogSettings["calls"], clock: Cloc
     if (kind === "rejected" || kind === "refused") {
       const now = Math.floor(clock() / 1000);
       if (now !== second) {
-        if (omitted > 0) log.warn({ omitted }, "calls not logged");
+        if (omitted > 0) tell(log, "calls not logged", { omitted });
         second = now;
         written = 0;
         omitted = 0;
@@ -77,7 +78,7 @@ export function callLogger(log: Logger, calls: LogSettings["calls"], clock: Cloc
         return;
       }
     }
-    log[kind === "fault" ? "warn" : "info"](fieldsOf(call), "call");
+    tell(log, "call", fieldsOf(call), kind === "fault" ? "warn" : "info");
   };
 }
 
@@ -95,7 +96,7 @@ function kindOf(outcome: Outcome | undefined): Kind {
 
 const SERVER_CODES: ReadonlySet<status> = new Set([status.UNAVAILABLE, status.INTERNAL, status.DEADLINE_EXCEEDED]);
 
-function fieldsOf(call: CallLine): Record<string, unknown> {
+function fieldsOf(call: CallLine): FieldsOf<"call"> {
   const { requestId, via, outcome, millis, items, status } = call;
   const realm = call.realm.slice(0, 64);
   const address = call.address();

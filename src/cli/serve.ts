@@ -9,10 +9,11 @@ import { createServer, type ServiceServer } from "../service/server.js";
 import { openCore } from "./core.js";
 import { CommandError, EXIT } from "./errors.js";
 import { FileWatch } from "./file-watch.js";
+import { tell } from "./lines.js";
 import { createLogger, type LogSettings } from "./log.js";
 import { gatewayObserver, serviceObserver } from "./observers.js";
 import type { Port } from "./port.js";
-import { type Reloading, reload } from "./reload.js";
+import { type Changes, type Reloading, reload } from "./reload.js";
 import { createTelemetry, type Telemetry } from "./telemetry.js";
 import { version } from "./version.js";
 
@@ -90,7 +91,7 @@ async function serveCore(source: Source<Config>, only: Only | undefined, context
   const gateway = http === undefined ? undefined : gatewayOf(config, core.verifier, { clock, log, telemetry });
   const ports = servers.map(grpcPort);
   if (http !== undefined && gateway !== undefined) ports.push(httpPort(http.address, gateway));
-  const apply = (next: Config): object => {
+  const apply = (next: Config): Changes => {
     const { added, removed, changed } = core.reload(next);
     // Nothing throws from here on.
     const names = realmNames(next);
@@ -114,9 +115,9 @@ async function serveGateway(source: Source<GatewayConfig>, context: ServeContext
   const log = openLog(config.log, context);
   const upstream = channelVerifier(config.upstream);
   const telemetry = createTelemetry(config, faceRealms(config), { log, clock });
-  log.info({ upstream: config.upstream }, "asking");
+  tell(log, "asking", { upstream: config.upstream });
   const gateway = gatewayOf(config, upstream, { clock, log, telemetry });
-  const apply = (next: GatewayConfig): object => {
+  const apply = (next: GatewayConfig): Changes => {
     telemetry.setRealms(faceRealms(next));
     gateway.show(next.faces, rpcOf(next));
     return { faces: next.faces.map(({ name }) => name) };
@@ -201,7 +202,7 @@ async function run<C extends Config | GatewayConfig>(
     await close(0);
     throw error;
   }
-  log.info({ version: version(), pid: process.pid, file, ...addresses }, "ready");
+  tell(log, "ready", { version: version(), pid: process.pid, file, ...addresses });
   let stopped: Promise<void> | undefined;
   const reloadAgain = (): void => {
     if (stopped === undefined) reload(reloading);
@@ -216,11 +217,11 @@ async function run<C extends Config | GatewayConfig>(
     stop: () => {
       stopped ??= (async () => {
         unwatch();
-        log.info({ delay: drain.delay, timeout: drain.timeout }, "draining");
+        tell(log, "draining", { delay: drain.delay, timeout: drain.timeout });
         for (const port of ports) port.retire();
         await new Promise((resolve) => setTimeout(resolve, drain.delay));
         await close(drain.timeout);
-        log.info("stopped");
+        tell(log, "stopped", {});
       })();
       return stopped;
     },

@@ -2,8 +2,8 @@ import type { Algorithm } from "../jws/algorithms.js";
 import type { VerificationKey } from "../keys/key.js";
 import { KeyError, loadJwk, loadJwks, loadPem, loadSecret } from "../keys/load.js";
 import { type ConfigIssue, formatPath, issuesOf, type Path, TELLING } from "./issues.js";
+import { keyForms } from "./key-forms.js";
 import { type ReadFile, unreadable } from "./read-file.js";
-import { keyForms } from "./schema.js";
 
 /** What became of a realm's configured keys. */
 export interface LoadedKeys {

@@ -113,8 +113,8 @@ realms:
     expect(text).to.match(/^tokenverifier_verifications_total\{realm="unknown",.*reason="REALM_UNKNOWN"\} [34]$/m);
   });
 
-  it("has every metric that docs/metrics.md has, and no other of our own", async () => {
-    const docs = readFileSync(new URL("../../docs/metrics.md", import.meta.url), "utf8");
+  it("has every metric that docs/reference/metrics.md has, and no other of our own", async () => {
+    const docs = readFileSync(new URL("../../docs/reference/metrics.md", import.meta.url), "utf8");
     const documented = Array.from(
       docs.matchAll(/^\| `(tokenverifier_\w+)` \| (\w+) \|/gm),
       ([, name, type]) => `${name} ${type}`,
