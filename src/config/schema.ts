@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { isNetwork } from "../contract/address.js";
 import { ALGORITHMS } from "../jws/algorithms.js";
-import { VENDORS } from "../vendors/index.js";
+import type { Vendor } from "../vendors/vendor.js";
 import { address, characters, duration, oneOrMoreOrNull, rate, size } from "./values.js";
 
 // The configuration file, as docs/configuration.md explains it: names, types, limits and defaults.
@@ -71,10 +71,8 @@ const realms = z
   )
   .describe("The realms, by name.");
 
-const faces = z
-  .partialRecord(z.enum(VENDORS.map((vendor) => vendor.name)), z.string())
-  .default({})
-  .describe("Realms of other names for the vendors' faces.");
+/** Which names there are is the vendors' affair: the reader checks them. */
+const faces = z.record(z.string(), z.string()).default({}).describe("Realms of other names for the vendors' faces.");
 
 const http = z
   .union([address().transform((at) => ({ address: at, faces: {} })), z.strictObject({ address: address(), faces })], {
@@ -188,29 +186,21 @@ export const genericSchema = z.strictObject({
   keys,
 });
 
-/** A realm of a vendor's preset, by the vendor's name. */
-export const presetSchemas = new Map(
-  VENDORS.map((vendor) => [
-    vendor.name,
-    z.strictObject({
-      preset: z.literal(vendor.name),
-      maxTokenLength: characters().default(vendor.maxTokenLength),
-      explain,
-      keys: keys.optional(),
-      ...vendor.policySettings,
-      ...vendor.faceSettings,
-    }),
-  ]),
-);
+/** A realm of a vendor's preset. */
+export const presetSchema = (vendor: Vendor) =>
+  z.strictObject({
+    preset: z.literal(vendor.name),
+    maxTokenLength: characters().default(vendor.maxTokenLength),
+    explain,
+    keys: keys.optional(),
+    ...vendor.policySettings,
+    ...vendor.faceSettings,
+  });
 
 /** The same in a gateway on its own: the face's settings alone. */
-export const facePresetSchemas = new Map(
-  VENDORS.map((vendor) => [
-    vendor.name,
-    z.strictObject({
-      preset: z.literal(vendor.name),
-      maxTokenLength: characters().default(vendor.maxTokenLength),
-      ...vendor.faceSettings,
-    }),
-  ]),
-);
+export const facePresetSchema = (vendor: Vendor) =>
+  z.strictObject({
+    preset: z.literal(vendor.name),
+    maxTokenLength: characters().default(vendor.maxTokenLength),
+    ...vendor.faceSettings,
+  });

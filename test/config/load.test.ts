@@ -374,7 +374,7 @@ describe("what is wrong with a configuration", () => {
     },
     "a face that does not exist": {
       text: top("http: { address: 127.0.0.1:0, faces: { okta: partner } }"),
-      is: [/^http\.faces\.okta: /],
+      is: ["http.faces.okta: is no vendor's face: there are integuru, clowk, fiserv"],
     },
     "everything at once": {
       text:

@@ -2,8 +2,9 @@ import { readFileSync } from "node:fs";
 import { expect } from "chai";
 import { parse } from "yaml";
 import type { z } from "zod";
-import { coreSchema, gatewaySchema, genericSchema, keyForms, presetSchemas } from "../../src/config/schema.js";
+import { coreSchema, gatewaySchema, genericSchema, keyForms, presetSchema } from "../../src/config/schema.js";
 import { readSeed } from "../../src/directory/seed.js";
+import { VENDORS } from "../../src/vendors/index.js";
 import { load, loadGateway } from "../config/harness.js";
 import { keyOf } from "../support/keys.js";
 
@@ -109,13 +110,12 @@ describe("docs/configuration.md", () => {
     const { partner, ...presets } = DOCUMENTED.realms;
     const known = Object.keys(genericSchema.shape);
     expect(Object.keys(partner ?? {}).sort()).to.deep.equal(known.sort());
-    for (const [name, realm] of Object.entries(presets)) {
-      const keys = Object.keys(presetSchemas.get(name)?.shape ?? {}).filter(
-        (key) => name !== "clowk" || key !== "keys",
-      );
-      expect(Object.keys(realm).sort(), name).to.deep.equal(keys.sort());
+    for (const vendor of VENDORS) {
+      const { name, keysOf } = vendor;
+      const keys = Object.keys(presetSchema(vendor).shape).filter((key) => keysOf !== "instance" || key !== "keys");
+      expect(Object.keys(presets[name] ?? {}).sort(), name).to.deep.equal(keys.sort());
     }
-    expect(Object.keys(presets).sort()).to.deep.equal([...presetSchemas.keys()].sort());
+    expect(Object.keys(presets)).to.have.members(VENDORS.map(({ name }) => name));
   });
 
   it("names every form of a key, and none that does not exist", () => {
