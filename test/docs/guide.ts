@@ -17,7 +17,10 @@ export function readGuide(name: string): Guide {
   const file = join(ROOT, "docs/guides", `${name}.md`);
   const text = readFileSync(file, "utf8");
   const blocks = (language: string): string[] =>
-    Array.from(text.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, "gm")), ([, code = ""]) => code);
+    Array.from(
+      text.matchAll(new RegExp(`^ *\`\`\`${language}\\n([\\s\\S]*?)^ *\`\`\``, "gm")),
+      ([, code = ""]) => code,
+    );
   return {
     file,
     text,
