@@ -1,8 +1,9 @@
 import type { z } from "zod";
 import { keyForms } from "../../src/config/key-forms.js";
-import { coreSchema, facePresetSchemas, gatewaySchema, realmForms } from "../../src/config/schema.js";
+import { coreSchema, facePresetSchema, gatewaySchema, realmForms } from "../../src/config/schema.js";
 import { clientMembers, instanceMembers, userMembers } from "../../src/directory/members.js";
 import { seedSchema } from "../../src/directory/seed.js";
+import { VENDORS } from "../../src/vendors/index.js";
 import { code, page, table } from "./markdown.js";
 import { defaultOf, formOf, isRequired, isSection, limitsOf, meaningOf, membersOf } from "./schema-view.js";
 
@@ -89,7 +90,7 @@ export function configurationPage(): string {
     ...topLevel(coreSchema.shape),
     "## A realm",
     "What may stand under `realms`, by name. A realm with `preset` has that vendor's keys; one without is for any other issuer.",
-    ...realmForms.flatMap(({ title, schema }) => [`### ${title}`, keysTable(schema.shape)]),
+    ...realmForms(VENDORS).flatMap(({ title, schema }) => [`### ${title}`, keysTable(schema.shape)]),
     "## A key of a realm",
     "Each entry of a realm's `keys` has exactly one of these forms.",
     ...keyTables(),
@@ -97,7 +98,7 @@ export function configurationPage(): string {
     `The configuration of \`serve --only http\`. ${shared.map(code).join(", ")} are as above, and besides them there are:`,
     keysTable(Object.fromEntries(gatewayAlone)),
     "A realm there has these keys alone:",
-    ...[...facePresetSchemas].flatMap(([name, schema]) => [`### Face \`${name}\``, keysTable(schema.shape)]),
+    ...VENDORS.flatMap((vendor) => [`### Face \`${vendor.name}\``, keysTable(facePresetSchema(vendor).shape)]),
     "## The directory seed",
     "YAML of at most 1 MiB. An import has the same members, one entry a line.",
     table(HEAD, [

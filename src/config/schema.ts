@@ -2,6 +2,7 @@ import { z } from "zod";
 import { isNetwork } from "../contract/address.js";
 import { isOrigin } from "../gateway/cors.js";
 import { VENDORS } from "../vendors/index.js";
+import type { Vendor } from "../vendors/vendor.js";
 import { algorithm, keys } from "./key-forms.js";
 import { address, characters, duration, oneOrMoreOrNull, rate, readLater, size } from "./values.js";
 
@@ -103,7 +104,7 @@ const drain = z
 const realms = z
   .record(
     z.string().regex(name, { error: "a realm's name has 1 to 64 letters, digits, dots, dashes and underscores" }),
-    readLater("realm", () => z.union(realmForms.map(({ schema }) => schema))),
+    readLater("realm", () => z.union(realmForms(VENDORS).map(({ schema }) => schema))),
   )
   .describe("The realms, by name: 1 to 64 letters, digits, dots, dashes and underscores.");
 
@@ -111,15 +112,16 @@ const realms = z
 const faceRealms = z
   .record(
     realms._zod.def.keyType,
-    readLater("face realm", () => z.union([...facePresetSchemas.values()])),
+    readLater("face realm", () => z.union(VENDORS.map(facePresetSchema))),
   )
   .describe("The realms of the faces, by name: a preset and the settings of its face.");
 
+/** Which names there are is the vendors' affair: the reader checks them. */
 const faces = z
-  .partialRecord(z.enum(VENDORS.map((vendor) => vendor.name)), z.string())
+  .record(z.string(), z.string())
   .default({})
   .describe(
-    "Realms of other names for the vendors' faces. Otherwise a face is served where a realm has both the vendor's name and its preset.",
+    "Realms of other names for the vendors' faces, by the vendor's name. Otherwise a face is served where a realm has both the vendor's name and its preset.",
   );
 
 const rpc = z
@@ -295,44 +297,39 @@ export const routeSchema = z.strictObject({
     .min(1)
     .describe("Realms without a preset, each with issuers of its own: a token goes to the one that its `iss` names."),
 });
+
 const preset = <Name extends string>(name: Name) =>
   z.literal(name).describe("The vendor whose tokens these are: its algorithms, rules and face.");
 
-/** A realm of a vendor's preset, by the vendor's name. */
-export const presetSchemas = new Map(
-  VENDORS.map((vendor) => [
-    vendor.name,
-    z.strictObject({
-      preset: preset(vendor.name),
-      maxTokenLength: maxTokenLength(vendor.maxTokenLength),
-      explain,
-      keys: keys.optional(),
-      ...vendor.policySettings,
-      ...vendor.faceSettings,
-    }),
-  ]),
-);
+/** A realm of a vendor's preset. */
+export const presetSchema = (vendor: Vendor) =>
+  z.strictObject({
+    preset: preset(vendor.name),
+    maxTokenLength: maxTokenLength(vendor.maxTokenLength),
+    explain,
+    keys: keys.optional(),
+    ...vendor.policySettings,
+    ...vendor.faceSettings,
+  });
 
 /** The same in a gateway on its own: the face's settings alone. */
-export const facePresetSchemas = new Map(
-  VENDORS.map((vendor) => [
-    vendor.name,
-    z.strictObject({
-      preset: preset(vendor.name),
-      maxTokenLength: maxTokenLength(vendor.maxTokenLength),
-      ...vendor.faceSettings,
-    }),
-  ]),
-);
+export const facePresetSchema = (vendor: Vendor) =>
+  z.strictObject({
+    preset: preset(vendor.name),
+    maxTokenLength: maxTokenLength(vendor.maxTokenLength),
+    ...vendor.faceSettings,
+  });
 
 /**
  * All that a realm may be, for the reference and for editors. The loader takes the one schema that the realm's own
  * `preset` names, and tells what is wrong by that alone.
  */
-export const realmForms: readonly { readonly title: string; readonly schema: z.ZodObject }[] = [
-  ...VENDORS.map(({ name: vendor, keysOf }) => ({
-    title: `Preset \`${vendor}\``,
-    schema: withKeysOf(keysOf, presetSchemas.get(vendor) ?? genericSchema),
+export const realmForms = (
+  vendors: readonly Vendor[],
+): readonly { readonly title: string; readonly schema: z.ZodObject }[] => [
+  ...vendors.map((vendor) => ({
+    title: `Preset \`${vendor.name}\``,
+    schema: withKeysOf(vendor.keysOf, presetSchema(vendor)),
   })),
   { title: "Any other issuer", schema: genericSchema },
   { title: "By issuer", schema: routeSchema },

@@ -4,9 +4,12 @@ import { dirname, join } from "node:path";
 import { expect } from "chai";
 import { exportJWK } from "jose";
 import { loadConfig } from "../../src/config/load.js";
+import { VENDORS } from "../../src/vendors/index.js";
 import type { RoutingRealm } from "../../src/verifier/route.js";
 import { jwkOf, KEYS, keyOf } from "../support/keys.js";
 import { type Env, type Files, folderWith, load, loadGateway, wrongs } from "./harness.js";
+
+const PRESETS = VENDORS.map(({ name }) => name).join(", ");
 
 const pem = (name: string): string => keyOf(name).publicPem ?? "";
 const privatePem = (name: string): string => keyOf(name).signer.export({ type: "pkcs8", format: "pem" }).toString();
@@ -158,7 +161,7 @@ describe("what is wrong with a configuration", () => {
     "no realms": { text: "grpc: 127.0.0.1:0\n", is: ["realms: is missing: it must be a mapping"] },
     "an unknown preset": {
       text: `${GOOD}  other: { preset: okta }\n`,
-      is: ["realms.other.preset: must be one of integuru, clowk, fiserv; leave it out for a realm of any other issuer"],
+      is: [`realms.other.preset: must be one of ${PRESETS}; leave it out for a realm of any other issuer`],
     },
     "keys that contradict a preset": {
       text: `realms:\n  integuru: { preset: integuru, algorithms: [RS256], issuer: x, keys: [{ secret: ${SECRET} }] }\n`,
@@ -381,7 +384,7 @@ describe("what is wrong with a configuration", () => {
     },
     "a face that does not exist": {
       text: top("http: { address: 127.0.0.1:0, faces: { okta: partner } }"),
-      is: [/^http\.faces\.okta: /],
+      is: [`http.faces.okta: is no vendor's face: there are ${PRESETS}`],
     },
     "a route to nowhere, to itself, to a route, to a preset, and twice": {
       text:

@@ -11,6 +11,7 @@ import { EXIT } from "../../src/cli/errors.js";
 import { keyForms } from "../../src/config/key-forms.js";
 import * as schemas from "../../src/config/schema.js";
 import { seedSchema } from "../../src/directory/seed.js";
+import { VENDORS } from "../../src/vendors/index.js";
 import { ROOT } from "../cli/harness.js";
 
 // docs/reference against the code: what is committed is what the code makes, and what the code has is there.
@@ -111,10 +112,13 @@ describe("docs/reference/configuration.md", () => {
   // Whatever schema.ts exports is a part of the configuration: a new one that the page leaves out is found here.
   const exported = Object.values(schemas).flatMap((value: unknown) => {
     if (value instanceof z.ZodType) return [value];
-    if (value instanceof Map) return [...value.values()].filter((one): one is z.ZodType => one instanceof z.ZodType);
-    return Array.isArray(value) ? value.map((one: { schema: z.ZodType }) => one.schema) : [];
+    return [];
   });
-  const all = [...exported, ...Object.values(keyForms), seedSchema, ...listed(seedSchema)];
+  const ofVendors = [
+    ...schemas.realmForms(VENDORS).map(({ schema }) => schema),
+    ...VENDORS.map(schemas.facePresetSchema),
+  ];
+  const all = [...exported, ...ofVendors, ...Object.values(keyForms), seedSchema, ...listed(seedSchema)];
 
   /** The elements of lists of mappings. */
   function listed(schema: z.ZodType): z.ZodType[] {

@@ -17,6 +17,7 @@ import { createServer } from "../../src/service/server.js";
 import { createClock, type TestClock } from "./clock.js";
 import { KEYS } from "./keys.js";
 import { createMemoryLog } from "./log.js";
+import { TEST_VENDORS } from "./vendors.js";
 
 const MASTER_KEY = Buffer.alloc(32, "test master key ").toString("base64");
 
@@ -58,7 +59,7 @@ export function makeFolder(configuration: string): Folder {
   const file = join(path, "verifier.yaml");
   writeFileSync(file, configuration.endsWith(".yaml") ? support(`./${configuration}`) : configuration);
   mkdirSync(join(path, "data"), { mode: 0o700 });
-  const config = loadConfig(file, { env });
+  const config = loadConfig(file, { env, vendors: TEST_VENDORS });
   return {
     path,
     config,
