@@ -1,4 +1,13 @@
 #!/usr/bin/env node
+import os from "node:os";
 import { run } from "./program.js";
 
-await run(process.argv, { env: process.env, stdin: process.stdin, clock: Date.now });
+const standBack = (): void => {
+  try {
+    os.setPriority(os.constants.priority.PRIORITY_LOW);
+  } catch {
+    // Where that is not permitted, the work is done all the same.
+  }
+};
+
+await run(process.argv, { env: process.env, stdin: process.stdin, clock: Date.now, standBack });
