@@ -112,7 +112,10 @@ export function senders({ grpc, http: rest }: Target): Readonly<Record<string, S
     "a new HTTP connection": () =>
       rests("clowk", clowk(secretKeyOf(0), clowkToken(0)), 200, new http.Agent({ keepAlive: false })),
     Integuru: () => rests("integuru", { headers: { Authorization: `Bearer ${freshToken()}` } }, 200),
-    Clowk: () => rests("clowk", clowk(secretKeyOf(0), clowkToken(below(USERS))), 200),
+    Clowk: () => {
+      const user = below(USERS);
+      return rests("clowk", clowk(secretKeyOf(user), clowkToken(user)), 200);
+    },
     Fiserv: () => {
       const body = { token: goodFiserv, client_id: CLIENT.clientId, client_secret: CLIENT.clientSecret };
       return rests("fiserv", { headers: json, body: JSON.stringify(body) }, 200);
