@@ -331,7 +331,7 @@ describe("the command line", () => {
       );
       const { code, stdout } = await run(["check", ...CONFIG], other);
       expect(code).to.equal(0);
-      expect(stdout).to.match(/^ {2}warning {2}http +shows no face: .* \(no-face\)\n +Cure: \S/m);
+      expect(stdout).to.match(/^ {2}warning {2}http +shows no face and no RPC: .* \(no-face\)\n +Cure: \S/m);
       expect(stdout).to.match(/^ {2}warning {2}realms\.mine +the face of its preset integuru is not shown /m);
     });
 
