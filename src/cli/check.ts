@@ -1,9 +1,14 @@
 import type { Config } from "../config/load.js";
+import { tlsKind } from "../contract/tls.js";
+import { formatCallers } from "../verifier/realm.js";
+import { certificateWarnings } from "./certificates.js";
 
 /** What `check` found, as `--json` prints it. */
 export interface CheckReport {
   readonly file: string;
   readonly listeners: Readonly<Record<string, string>>;
+  /** How each of them is spoken to: `plain`, `tls`, or `mutual` (clients show certificates, too). */
+  readonly transport: Readonly<Record<string, ReturnType<typeof tlsKind>>>;
   readonly store: string | null;
   readonly realms: readonly {
     readonly name: string;
@@ -18,26 +23,27 @@ export interface CheckReport {
   readonly warnings: readonly string[];
 }
 
-/** Describes a configuration that was found good. */
-export function describeConfig(config: Config): CheckReport {
-  const { grpc, http, admin } = config;
-  const listeners = Object.entries({ grpc, http: http?.address, admin }).flatMap(([name, address]) =>
-    address === undefined ? [] : [[name, address] as const],
+/** Describes a configuration that was found good. @param now milliseconds since 1970 */
+export function describeConfig(config: Config, now: number): CheckReport {
+  const { grpc, http, admin, metrics } = config;
+  const listeners = Object.entries({ grpc, http, admin, metrics }).flatMap(([name, port]) =>
+    port === undefined ? [] : [[name, port] as const],
   );
   return {
     file: config.file,
-    listeners: Object.fromEntries(listeners),
+    listeners: Object.fromEntries(listeners.map(([name, { address }]) => [name, address])),
+    transport: Object.fromEntries(listeners.map(([name, { tls }]) => [name, tlsKind(tls)])),
     store: config.masterKeys.length === 0 ? null : config.store.url,
     realms: config.realms.map(({ realm, vendor, keys, setAside }) => ({
       name: realm.name,
       preset: vendor?.name ?? null,
       algorithms: realm.policy.algorithms,
-      callers: realm.policy.callers,
+      callers: formatCallers(realm.policy.callers),
       keys: keys.map(({ algorithm, kid = null, label }) => ({ algorithm, kid, label })),
       setAside,
     })),
     faces: config.faces.map(({ path, realm }) => ({ path, realm })),
-    warnings: warningsOf(config),
+    warnings: [...warningsOf(config), ...certificateWarnings(config, now)],
   };
 }
 
@@ -61,10 +67,14 @@ function warningsOf({ grpc, http, admin, realms, faces }: Config): string[] {
   return warnings;
 }
 
+const TRANSPORT = { plain: "", tls: " (TLS)", mutual: " (TLS, with clients' certificates)" };
+
 /** A report for people's eyes. */
 export function formatReport(report: CheckReport): string {
   const lines = [`${report.file} is good.`, ""];
-  for (const [name, address] of Object.entries(report.listeners)) lines.push(`${name.padEnd(7)} ${address}`);
+  for (const [name, address] of Object.entries(report.listeners)) {
+    lines.push(`${name.padEnd(7)} ${address}${TRANSPORT[report.transport[name] ?? "plain"]}`);
+  }
   lines.push(`store   ${report.store ?? "none (no masterKey: no callers, users or revocations)"}`, "");
   for (const { name, preset, algorithms, callers, keys, setAside } of report.realms) {
     lines.push(`realm ${name}: ${preset ?? "no preset"}, ${algorithms.join(", ")}, callers: ${callers}`);
@@ -84,6 +94,7 @@ export function formatGatewayReport(report: {
   readonly upstream: string;
   readonly http: string;
   readonly faces: CheckReport["faces"];
+  readonly warnings: readonly string[];
 }): string {
   return [
     `${report.file} is good.`,
@@ -91,5 +102,6 @@ export function formatGatewayReport(report: {
     `http     ${report.http}`,
     `upstream ${report.upstream}`,
     ...report.faces.map(({ path, realm }) => `face ${path}: realm ${realm}`),
+    ...report.warnings.map((warning) => `warning: ${warning}`),
   ].join("\n");
 }

@@ -10,6 +10,8 @@ export interface Sources {
   readonly clock: Clock;
   /** The ports of callers. */
   readonly ports: () => readonly Pick<Port, "name" | "connections" | "streams">[];
+  /** When the certificates of ports, and of the gateway to its service, expire: milliseconds since 1970, by their names. */
+  readonly expiries: () => Readonly<Record<string, number>>;
   /** What the core says of itself; undefined in a gateway on its own, and before the core stands. */
   readonly core: () => CoreStats | undefined;
 }
@@ -40,6 +42,12 @@ const READINGS: readonly Reading[] = [
     help: "Calls open that stay so until somebody ends them, by port: streams of tokens, watches of health, reflection.",
     label: "port",
     read: byPort("streams"),
+  },
+  {
+    name: "tokenverifier_certificate_expiry_seconds",
+    help: "When a certificate of the service expires, in seconds since 1970, by where it is shown.",
+    label: "port",
+    read: ({ expiries }) => Object.fromEntries(Object.entries(expiries()).map(([name, at]) => [name, at / 1000])),
   },
   {
     name: "tokenverifier_fact_cache_bytes",

@@ -1,5 +1,6 @@
 import { status } from "@grpc/grpc-js";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { RefusalReason } from "../contract/admission.js";
 import type { Outcome } from "../contract/verifier.js";
 import type { OnRead } from "../directory/observed.js";
 import { registerReadings, type Sources } from "./gauges.js";
@@ -20,6 +21,8 @@ export interface Metrics {
   grpcCall(path: string, code: number): void;
   /** An answer over HTTP. */
   httpAnswer(face: string, code: number): void;
+  /** A connection was refused, or came to nothing. */
+  refusal(port: string, reason: RefusalReason): void;
   /** The feed of the directory's changes could not be read. */
   directoryFailure(): void;
   /** The store was read. */
@@ -78,6 +81,12 @@ export function createMetrics(
     labelNames: ["face", "code"],
     registers,
   });
+  const refusals = new Counter({
+    name: "tokenverifier_connections_refused_total",
+    help: "Connections that were closed before anything was read of them, by port and reason.",
+    labelNames: ["port", "reason"],
+    registers,
+  });
   const failures = new Counter({
     name: "tokenverifier_directory_failures_total",
     help: "Times that the directory could not be read.",
@@ -121,6 +130,7 @@ export function createMetrics(
     httpAnswer(face, code) {
       http.inc({ face, code: String(code) });
     },
+    refusal: (port, reason) => refusals.inc({ port, reason }),
     directoryFailure: () => failures.inc(),
     storeRead: (read, duration, failed) => reads.observe({ read, result: failed ? "failed" : "ok" }, duration),
   };

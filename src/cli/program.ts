@@ -3,6 +3,7 @@ import path from "node:path";
 import { text } from "node:stream/consumers";
 import { Command, CommanderError, Option } from "commander";
 import { loadConfig, loadGatewayConfig } from "../config/load.js";
+import { certificateWarnings } from "./certificates.js";
 import { describeConfig, formatGatewayReport, formatReport } from "./check.js";
 import { readSeedFile } from "./core.js";
 import { DEVELOPMENT_FILE, exampleRequests, prepareDevelopment } from "./development.js";
@@ -65,6 +66,10 @@ function program(world: World): Command {
     .option("--secret-key-file <file>", "the calling instance's secret key")
     .option("--client-id <id>", "the calling client's id")
     .option("--client-secret-file <file>", "the calling client's secret")
+    .option("--tls", "ask over TLS, and trust the authorities that Node knows")
+    .option("--ca-file <file>", "ask over TLS, and trust these authorities alone (PEM)")
+    .option("--cert-file <file>", "ask over TLS, and show this certificate (PEM)")
+    .option("--key-file <file>", "the certificate's private key (PEM)")
     .addOption(json())
     .addHelpText("after", VERIFY_EXAMPLES)
     .action(async (token: string, options: VerifyOptions & { json?: boolean }) => {
@@ -97,14 +102,21 @@ function program(world: World): Command {
     .addOption(json())
     .action((options: { config?: string; only?: Only; json?: boolean }) => {
       if (options.only === "http") {
-        const { file, upstream, http, faces } = loadGatewayConfig(configFile(options.config), world);
-        const report = { file, upstream, http: http.address, faces: faces.map(({ path, realm }) => ({ path, realm })) };
+        const loaded = loadGatewayConfig(configFile(options.config), world);
+        const { file, upstream, http, faces } = loaded;
+        const report = {
+          file,
+          upstream: upstream.address,
+          http: http.address,
+          faces: faces.map(({ path, realm }) => ({ path, realm })),
+          warnings: certificateWarnings(loaded, world.clock()),
+        };
         print(options.json ? JSON.stringify(report) : formatGatewayReport(report));
         return;
       }
       const loaded = loadConfig(configFile(options.config), world);
       if (loaded.directory !== undefined) readSeedFile(loaded.directory);
-      const report = describeConfig(loaded);
+      const report = describeConfig(loaded, world.clock());
       print(options.json ? JSON.stringify(report) : formatReport(report));
     });
 

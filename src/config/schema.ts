@@ -2,15 +2,40 @@ import { z } from "zod";
 import { isNetwork } from "../contract/address.js";
 import { ALGORITHMS } from "../jws/algorithms.js";
 import { VENDORS } from "../vendors/index.js";
-import { address, characters, duration, oneOrMoreOrNull, rate, size } from "./values.js";
+import { address, characters, duration, oneOrMoreOrNull, rate, size, workloadName } from "./values.js";
 
 // The configuration file, as docs/configuration.md explains it: names, types, limits and defaults.
 
+const file = (what: string) => z.string().min(1).describe(what);
+
+const serverTls = z
+  .strictObject({
+    certFile: file("The certificate that the port shows, then those that lead to one that clients know, in PEM."),
+    keyFile: file("The private key of the first certificate, in PEM, not encrypted."),
+    clientCaFile: file("Who signs clients' certificates, in PEM. With it no client connects without one.").optional(),
+  })
+  .describe("TLS 1.2 or later at this port; without it the port is in the clear. Reloaded when the files change.");
+
+const upstreamTls = z
+  .strictObject({
+    caFile: file("Who signs the service's certificate, in PEM. Default: the authorities that Node knows.").optional(),
+    certFile: file("The certificate that the gateway shows, in PEM; keyFile goes with it.").optional(),
+    keyFile: file("Its private key, in PEM, not encrypted.").optional(),
+  })
+  .describe("Ask over TLS 1.2 or later; without it in the clear. Reloaded when the files change.");
+
 const listener = (what: string) =>
   z
-    .union([address(), z.strictObject({ address: address() }).transform((long) => long.address)], {
-      error: "must be an address such as 127.0.0.1:8080 or unix:/path, or {address: ...}",
-    })
+    .union(
+      [
+        address().transform((at) => ({ address: at, tls: undefined })),
+        z.strictObject({ address: address(), tls: serverTls.optional() }),
+      ],
+      {
+        error:
+          "must be an address such as 127.0.0.1:8080 or unix:/path, or {address: ..., tls: {certFile: ..., keyFile: ...}}",
+      },
+    )
     .optional()
     .describe(what);
 
@@ -38,11 +63,14 @@ const limits = z
     batch: z.int().min(1).max(100_000).default(1000),
     streams: z.int().min(1).max(100_000).default(100),
     connections: z.int().min(1).max(1_000_000).default(10_000),
+    perAddress: z.int().min(1).max(1_000_000).default(1000),
     idle: duration(1000, LONGEST_TIMER).default(300_000),
     request: duration(100, LONGEST_TIMER).default(10_000),
   })
   .prefault({})
-  .describe("What one caller may ask for: sizes in bytes, `batch` in requests, `streams` open at once.");
+  .describe(
+    "What one caller may ask for: sizes in bytes, `batch` in requests, `streams` open at once. `connections`: open at each port, `perAddress` those of one address.",
+  );
 
 const failures = z
   .strictObject({
@@ -77,9 +105,13 @@ const faces = z
   .describe("Realms of other names for the vendors' faces.");
 
 const http = z
-  .union([address().transform((at) => ({ address: at, faces: {} })), z.strictObject({ address: address(), faces })], {
-    error: "must be an address such as 127.0.0.1:8080, or {address: ..., faces: {...}}",
-  })
+  .union(
+    [
+      address().transform((at) => ({ address: at, faces: {}, tls: undefined })),
+      z.strictObject({ address: address(), faces, tls: serverTls.optional() }),
+    ],
+    { error: "must be an address such as 127.0.0.1:8080, or {address: ..., faces: {...}, tls: {...}}" },
+  )
   .optional()
   .describe("Where the faces are served.");
 
@@ -123,9 +155,15 @@ export const coreSchema = z.strictObject({
 export const gatewaySchema = z.strictObject({
   http,
   upstream: z
-    .union([address(), z.strictObject({ address: address() }).transform((long) => long.address)], {
-      error: "must be the gRPC service's address such as 10.0.0.5:50051 or unix:/path, or {address: ...}",
-    })
+    .union(
+      [
+        address().transform((at) => ({ address: at, tls: undefined })),
+        z.strictObject({ address: address(), tls: upstreamTls.optional() }),
+      ],
+      {
+        error: "must be the gRPC service's address such as 10.0.0.5:50051 or unix:/path, or {address: ..., tls: {...}}",
+      },
+    )
     .optional()
     .describe("The gRPC service that verifies."),
   metrics,
@@ -135,6 +173,9 @@ export const gatewaySchema = z.strictObject({
   drain,
   realms,
 });
+
+const CALLER_FORMS =
+  "must be anyone, instances, clients or {san: [...]} with names such as URI:spiffe://internal.example/web or DNS:web.internal.example";
 
 const secret = z.string().min(1);
 const algorithm = z.enum(Object.keys(ALGORITHMS) as [keyof typeof ALGORITHMS, ...(keyof typeof ALGORITHMS)[]]);
@@ -155,9 +196,20 @@ export const keyForms = {
 } as const;
 
 const keys = z.array(z.unknown()).min(1).describe("The keys that verify the realm's tokens.");
-const callers = z.enum(["anyone", "instances", "clients"]);
+const san = z
+  .array(workloadName())
+  .min(1)
+  .transform((names) => new Set(names))
+  .describe(
+    "Names of workloads, as their certificates give them: URI:spiffe://..., or DNS:name. Exact; DNS in any case.",
+  );
+const callers = z
+  .union([z.enum(["anyone", "instances", "clients"]), z.strictObject({ san })], {
+    error: CALLER_FORMS,
+  })
+  .describe("Who may ask.");
 const explain = z
-  .union([z.literal(false), callers], { error: "must be false, anyone, instances or clients" })
+  .union([z.literal(false), callers], { error: `must be false, ${CALLER_FORMS.slice(8)}` })
   .default(false)
   .describe("Who may ask what each check found.");
 

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { readAddress } from "../contract/listen.js";
 import { parseDuration, parseSize } from "../contract/units.js";
+import { readWorkloadName } from "../contract/workload.js";
 
 /** A text that a reader turns into a value; anything else is an issue that says what is right. */
 function read<T>(parse: (text: string) => T | undefined, right: string) {
@@ -42,6 +43,10 @@ export function size(least: number, most: number): z.ZodType<number, string> {
     return bytes !== undefined && bytes >= least && bytes <= most ? bytes : undefined;
   }, right);
 }
+
+/** A name in a workload's certificate, with its kind before it. */
+export const workloadName = (): z.ZodType<string, string> =>
+  read(readWorkloadName, "must be a name such as URI:spiffe://internal.example/web or DNS:web.internal.example");
 
 /** So many within so long: the window in milliseconds. */
 export function rate(): z.ZodType<{ count: number; window: number }, string> {

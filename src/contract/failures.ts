@@ -29,9 +29,14 @@ export const FAILURES: Readonly<Record<FailureReason, FailureEntry>> = {
   },
   CALLER_MISSING: {
     code: status.UNAUTHENTICATED,
-    message: "This realm answers known callers only. Set `instance_secret_key` or `client_credentials`.",
+    message:
+      "This realm answers known callers only. Set `instance_secret_key` or `client_credentials`, or connect with a certificate.",
   },
   CALLER_UNKNOWN: { code: status.UNAUTHENTICATED, message: "The caller's credential is unknown or wrong." },
+  CALLER_DENIED: {
+    code: status.PERMISSION_DENIED,
+    message: "This realm does not answer this caller. Connect with a certificate of a name that the realm lists.",
+  },
   EXPLAIN_DENIED: {
     code: status.PERMISSION_DENIED,
     message: "This realm does not explain its verdicts to this caller. Leave out `explain`, or permit it in the realm.",

@@ -90,10 +90,18 @@ describe("docs/configuration.md", () => {
     const documented = keysIn({ ...DOCUMENTED, realms: {} });
     // Keys that stand in prose or in a comment beside the block's own form.
     const elsewhere: Record<string, RegExp> = {
-      "grpc.address": /long form \{address, faces\}/,
-      "admin.address": /long form \{address, faces\}/,
-      "metrics.address": /long form \{address, faces\}/,
-      "http.address": /long form \{address, faces\}/,
+      "grpc.address": /long form \{address, faces, tls\}/,
+      "admin.address": /long form \{address, faces, tls\}/,
+      "metrics.address": /long form \{address, faces, tls\}/,
+      "http.address": /long form \{address, faces, tls\}/,
+      ...Object.fromEntries(
+        ["grpc", "http", "admin", "metrics"].flatMap((port) =>
+          ["tls", "tls.certFile", "tls.keyFile", "tls.clientCaFile"].map((key) => [
+            `${port}.${key}`,
+            /\*\*tls\*\*, at grpc, http, admin and metrics: `\{ certFile, keyFile, clientCaFile \}`/,
+          ]),
+        ),
+      ),
       "http.faces": /\*\*http\.faces\*\*/,
       "store.url": /long form \{url, staleFor: 60s\}/,
       "store.staleFor": /\*\*store\.staleFor\*\*/,
