@@ -12,9 +12,9 @@ export const METHODS = {
 /** What is sent was encoded before, and what comes is not decoded: the clients shall cost little. */
 export const asIs = (bytes: Buffer): Buffer => bytes;
 
-/** Opens a channel of its own. */
-export const channel = (address: string): Client =>
-  new Client(address, credentials.createInsecure(), { "grpc.use_local_subchannel_pool": 1 });
+/** Opens a channel of its own. @param shown in the clear where it is left out */
+export const channel = (address: string, shown = credentials.createInsecure()): Client =>
+  new Client(address, shown, { "grpc.use_local_subchannel_pool": 1 });
 
 /** Encodes a request. */
 export function requestOf(realm: string, token: string, instanceSecretKey?: string): Buffer {

@@ -4,6 +4,7 @@ import { directory } from "./directory.js";
 import { floor } from "./floor.js";
 import { importBeside } from "./import.js";
 import { soak } from "./soak.js";
+import { tls } from "./tls.js";
 
 // npm run bench runs the quick benchmarks; npm run bench -- NAME ... those that are named. CONTRIBUTING.md tells of them.
 
@@ -22,6 +23,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   floor: { quick: true, about: "CPU per call, beside the least that grpc-js and Express can do", run: floor },
   directory: { quick: false, about: "CPU per look-up among a million users, beside a thousand", run: directory },
   import: { quick: false, about: "time and memory of an import, and what calls wait beside it", run: importBeside },
+  tls: { quick: false, about: "CPU per call over TLS and mutual TLS, beside one in the clear", run: tls },
   soak: { quick: false, about: "memory under ten minutes of everything", run: ({ seconds }) => soak(seconds) },
 };
 

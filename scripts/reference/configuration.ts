@@ -83,6 +83,10 @@ export function configurationPage(): string {
         ["size", "a whole number and `B`, `KiB`, `MiB` or `GiB`"],
         ["rate", "a whole number, `/` and a duration: so many within so long"],
         ["characters", "a bare number, or a size"],
+        [
+          "workload",
+          "`URI:` and a URI, or `DNS:` and a name, as a certificate has it; without the kind a text with `://` is a URI",
+        ],
       ],
     ),
     `\`\${NAME}\` in a text takes an environment variable. Relative paths are relative to the file. A key that is not here is an error.`,

@@ -1,12 +1,14 @@
 import { isIPv4 } from "node:net";
-import type { Config } from "../config/load.js";
+import type { Config, GatewayConfig } from "../config/load.js";
 import { readAddress } from "../contract/listen.js";
+import { tlsKind } from "../contract/tls.js";
 import type { Advice } from "./findings.js";
 
 /** What of a configuration is about listening: that of a gateway on its own has it too. */
 export interface Listening extends Pick<Config, "http" | "metrics" | "trustedProxies" | "faces"> {
   readonly grpc?: Config["grpc"];
   readonly admin?: Config["admin"];
+  readonly upstream?: GatewayConfig["upstream"];
 }
 
 /** A network of so few fixed bits is no list of proxies. */
@@ -37,13 +39,13 @@ export const LISTENER_ADVICE: readonly Advice<Listening>[] = [
     name: "admin-exposed",
     level: "warning",
     find: ({ admin }) => exposed("admin", admin, "operators' port can be reached from other machines"),
-    cure: "Listen at 127.0.0.1 or at a unix: socket, or let a firewall keep strangers out.",
+    cure: "Listen at 127.0.0.1 or at a unix: socket, let a firewall keep strangers out, or give it a tls with a clientCaFile.",
   },
   {
     name: "metrics-exposed",
     level: "warning",
     find: ({ metrics }) => exposed("metrics", metrics, "metrics can be read from other machines, without a password"),
-    cure: "Listen at 127.0.0.1, or let a firewall admit the scraper alone.",
+    cure: "Listen at 127.0.0.1, let a firewall admit the scraper alone, or give it a tls with a clientCaFile.",
   },
   {
     name: "everybody-trusted",
@@ -69,8 +71,8 @@ export const LISTENER_ADVICE: readonly Advice<Listening>[] = [
 ];
 
 function listenersOf({ grpc, http, admin, metrics }: Listening): { readonly name: string; readonly address: string }[] {
-  return Object.entries({ grpc, http: http?.address, admin, metrics }).flatMap(([name, address]) =>
-    address === undefined ? [] : [{ name, address }],
+  return Object.entries({ grpc, http, admin, metrics }).flatMap(([name, port]) =>
+    port === undefined ? [] : [{ name, address: port.address }],
   );
 }
 
@@ -86,9 +88,10 @@ function isSame(one: string, other: string): boolean {
   return hosts[0] === hosts[1] || hosts.some((host) => EVERYWHERE.includes(host));
 }
 
-function exposed(place: string, address: string | undefined, what: string): { place: string; message: string }[] {
-  if (address === undefined || isLocal(address)) return [];
-  return [{ place, message: `${address}: ${what}` }];
+/** A port that strangers can reach: where clients must show certificates, they cannot. */
+function exposed(place: string, port: Config["admin"], what: string): { place: string; message: string }[] {
+  if (port === undefined || isLocal(port.address) || tlsKind(port.tls) === "mutual") return [];
+  return [{ place, message: `${port.address}: ${what}` }];
 }
 
 /** True where only this machine can connect. */

@@ -15,7 +15,7 @@ import type { World } from "./world.js";
  *
  * @throws {ConfigError}, {DirectoryError} where the service could not start with it
  */
-export function readSubject(file: string, { env }: World): Subject {
+export function readSubject(file: string, { env, clock }: World): Subject {
   const filesRead: FileRead[] = [];
   const readFile = (name: string): string => {
     const text = readText(name);
@@ -24,7 +24,7 @@ export function readSubject(file: string, { env }: World): Subject {
   };
   const config = loadConfig(file, { env, readFile });
   const seed = config.directory === undefined ? [] : readSeedFile(config.directory, readFile);
-  return { ...config, filesRead, seed, seedIgnored: seedIgnored(config, seed) };
+  return { ...config, now: clock(), filesRead, seed, seedIgnored: seedIgnored(config, seed) };
 }
 
 function modeOf(file: string): number | undefined {

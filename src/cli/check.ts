@@ -1,6 +1,8 @@
 import { TokenVerifierService } from "../../gen/tokenverifier/v1/token_verifier.js";
 import { ConfigError } from "../config/issues.js";
 import { type Config, loadGatewayConfig } from "../config/load.js";
+import { tlsKind } from "../contract/tls.js";
+import { formatCallers } from "../verifier/realm.js";
 import { isRoute, type RoutingRealm } from "../verifier/route.js";
 import { advise, adviseGateway } from "./advice.js";
 import { readSubject } from "./check-subject.js";
@@ -12,6 +14,8 @@ import type { World } from "./world.js";
 export interface CheckReport {
   readonly file: string;
   readonly listeners: Readonly<Record<string, string>>;
+  /** How each of them is spoken to: `plain`, `tls`, or `mutual` (clients show certificates, too). */
+  readonly transport: Readonly<Record<string, ReturnType<typeof tlsKind>>>;
   readonly store: string | null;
   readonly realms: readonly {
     readonly name: string;
@@ -31,7 +35,7 @@ export interface CheckReport {
 }
 
 /** The same of a gateway on its own. */
-export type GatewayReport = Pick<CheckReport, "file" | "listeners" | "faces" | "rpc" | "warnings"> & {
+export type GatewayReport = Pick<CheckReport, "file" | "listeners" | "transport" | "faces" | "rpc" | "warnings"> & {
   readonly upstream: string;
 };
 
@@ -51,11 +55,11 @@ export function checkGateway(file: string, world: World): GatewayReport {
   const { upstream, http, metrics, faces } = config;
   return {
     file,
-    upstream,
-    listeners: present({ http: http.address, metrics }),
+    upstream: upstream.address,
+    ...listenersOf({ http, metrics }),
     faces: faces.map(({ path, realm }) => ({ path, realm })),
     rpc: http.rpc,
-    warnings: warningsOf(file, adviseGateway(config)),
+    warnings: warningsOf(file, adviseGateway(config, world.clock())),
   };
 }
 
@@ -72,14 +76,14 @@ function describe(config: Config, warnings: readonly Finding[]): CheckReport {
   const { grpc, http, admin, metrics } = config;
   return {
     file: config.file,
-    listeners: present({ grpc, http: http?.address, admin, metrics }),
+    ...listenersOf({ grpc, http, admin, metrics }),
     store: config.masterKeys.length === 0 ? null : config.store.url,
     realms: config.realms.map(({ realm, vendor, keys, setAside }) => ({
       name: realm.name,
       byIssuer: isRoute(realm) ? routesOf(realm) : null,
       preset: vendor?.name ?? null,
       algorithms: realm.policy.algorithms,
-      callers: realm.policy.callers,
+      callers: formatCallers(realm.policy.callers),
       keys: keys.map(({ algorithm, kid = null, label }) => ({ algorithm, kid, label })),
       setAside,
     })),
@@ -89,19 +93,27 @@ function describe(config: Config, warnings: readonly Finding[]): CheckReport {
   };
 }
 
-function present(listeners: Readonly<Record<string, string | undefined>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(listeners).flatMap(([name, at]) => (at === undefined ? [] : [[name, at]])));
+/** The ports that are configured: where they are, and how they are spoken to. */
+function listenersOf(
+  ports: Readonly<Record<string, Pick<NonNullable<Config["grpc"]>, "address" | "tls"> | undefined>>,
+): Pick<CheckReport, "listeners" | "transport"> {
+  const present = Object.entries(ports).flatMap(([name, port]) => (port === undefined ? [] : [[name, port] as const]));
+  return {
+    listeners: Object.fromEntries(present.map(([name, { address }]) => [name, address])),
+    transport: Object.fromEntries(present.map(([name, { tls }]) => [name, tlsKind(tls)])),
+  };
+}
+
+const TRANSPORT = { plain: "", tls: " (TLS)", mutual: " (TLS, with clients' certificates)" };
+
+function formatListeners({ listeners, transport }: Pick<CheckReport, "listeners" | "transport">): [string, string][] {
+  return Object.entries(listeners).map(([name, at]) => [name, `${at}${TRANSPORT[transport[name] ?? "plain"]}`]);
 }
 
 /** A report for people's eyes. */
 export function formatReport(report: CheckReport): string {
   const store = report.store ?? "none (no masterKey: no callers, users or revocations)";
-  const lines = [
-    `${report.file} is good.`,
-    "",
-    ...aligned([...Object.entries(report.listeners), ["store", store]]),
-    "",
-  ];
+  const lines = [`${report.file} is good.`, "", ...aligned([...formatListeners(report), ["store", store]]), ""];
   for (const { name, byIssuer, preset, algorithms, callers, keys, setAside } of report.realms) {
     if (byIssuer !== null) {
       lines.push(`realm ${name}: by issuer, callers: ${callers}`);
@@ -119,7 +131,7 @@ export function formatReport(report: CheckReport): string {
 
 /** What is in a gateway's configuration, for people's eyes. */
 export function formatGatewayReport(report: GatewayReport): string {
-  const settings = aligned([...Object.entries(report.listeners), ["upstream", report.upstream]]);
+  const settings = aligned([...formatListeners(report), ["upstream", report.upstream]]);
   return [`${report.file} is good.`, "", ...settings, ...formatFaces(report), ...formatWarnings(report)].join("\n");
 }
 

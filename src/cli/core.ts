@@ -14,6 +14,7 @@ import { type OnRead, observeReads } from "../directory/observed.js";
 import { loadSeed, readSeed, SeedError } from "../directory/seed.js";
 import { FactCache } from "../verifier/facts.js";
 import { limitFailures } from "../verifier/limited.js";
+import { areInDirectory } from "../verifier/realm.js";
 import { createVerifier, type Load } from "../verifier/verify.js";
 import type { View } from "../verifier/view.js";
 import { openDirectory } from "./directory.js";
@@ -99,7 +100,7 @@ export async function openCore(config: Config, context: CoreContext): Promise<Co
 
 /** A core that was started without a store knows no caller, and would call every one of them unknown. */
 function checkNeedsNoStore({ file, realms }: Config): void {
-  const needing = realms.find(({ realm: { policy } }) => policy.callers !== "anyone");
+  const needing = realms.find(({ realm: { policy } }) => areInDirectory(policy.callers));
   if (needing === undefined) return;
   const message = `the callers of the realm ${needing.realm.name} need it, and it takes effect at a start only: restart`;
   throw new ConfigError(file, [{ place: "masterKey", message }]);

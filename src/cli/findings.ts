@@ -36,6 +36,8 @@ export interface FileRead {
 
 /** What `check` looks at: a configuration, and what it found around it. */
 export interface Subject extends Config {
+  /** The time of the look, in milliseconds since 1970. */
+  readonly now: number;
   /** The configuration itself, and every file that was read with it. */
   readonly filesRead: readonly FileRead[];
   readonly seed: readonly Entry[];

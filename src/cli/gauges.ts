@@ -11,6 +11,8 @@ export interface Sources {
   readonly clock: Clock;
   /** The ports of callers. */
   readonly ports: () => readonly Pick<Port, "name" | "connections" | "streams">[];
+  /** When the certificates of ports, and of the gateway to its service, expire: milliseconds since 1970, by their names. */
+  readonly expiries: () => Readonly<Record<string, number>>;
   /** What the core says of itself; undefined in a gateway on its own, and before the core stands. */
   readonly core: () => CoreStats | undefined;
 }
@@ -33,6 +35,8 @@ const READINGS: { readonly [Name in keyof typeof METRICS]?: Read } = {
     const followedAt = core()?.directory?.followedAt;
     return followedAt === undefined ? undefined : Math.max(0, clock() - followedAt) / 1000;
   },
+  certificateExpiry: ({ expiries }) =>
+    Object.fromEntries(Object.entries(expiries()).map(([name, at]) => [name, at / 1000])),
 };
 
 /** Adds the readings to a registry, which holds them. */

@@ -8,8 +8,10 @@ export const FIELDS = {
   added: "The realms that were not there before.",
   address: "The caller's address; absent where there is none.",
   admin: "The address that the operators' port is bound to.",
+  certificates: "The ports that show a new certificate; `upstream` for what a gateway on its own shows.",
   changed: "The realms of which something changed.",
   claim: "The claim or header parameter concerned; absent where there is none.",
+  code: "What OpenSSL or the system says of a TLS handshake that failed.",
   delay: "Milliseconds for which the ports go on accepting.",
   entries: "How many entries were loaded.",
   err: "The error: `type`, `message` and `stack`.",
@@ -28,10 +30,11 @@ export const FIELDS = {
   omitted: "How many lines were left out.",
   outcome: "`verified`, `rejected`, `failed` (no verdict) or `refused` (a face answered without asking).",
   pid: "The id of the process.",
+  port: "The port, by the configuration's name.",
   realm:
     "The realm as the caller named it, at most 64 characters: there may be no such realm. Absent where none was asked.",
   reason:
-    "Why, where it was rejected or failed: [a name of the catalogue](reasons.md), or `UNKNOWN` for one that this version does not know.",
+    "Why, where it was rejected or failed: [a name of the catalogue](reasons.md), or `UNKNOWN` for one that this version does not know. Of a connection: `connections` (the port has `limits.connections`), `address` (the peer has `limits.perAddress`) or `handshake` (no TLS connection came about).",
   removed: "The realms that are gone.",
   requestId: "The id that the answer carries, in `X-Request-Id` (REST) or `x-request-id` (gRPC).",
   status: "The HTTP status, for a face.",
@@ -39,6 +42,7 @@ export const FIELDS = {
   upstream: "The gRPC service that is asked.",
   version: "The version of the service.",
   via: "The gRPC method or the vendor's face.",
+  warning: "Where the certificate is configured, what is wrong with it, and since or until when.",
 } as const;
 
 type Field = keyof typeof FIELDS;
@@ -87,6 +91,23 @@ export const LINES = {
     fields: ["omitted"],
     meaning: "Rejected and refused calls above 100 in a second, since the last such line.",
   },
+  certificate: {
+    levels: ["warn"],
+    fields: ["warning"],
+    meaning:
+      "At a start and after a reload: a certificate expired, is not valid yet, or expires within seven days. Peers refuse it, by their clocks; put another in its place.",
+  },
+  "connection refused": {
+    levels: ["warn"],
+    fields: ["port", "reason"],
+    sometimes: ["address", "code"],
+    meaning: "A connection was closed before anything was read of it.",
+  },
+  "refused connections not logged": {
+    levels: ["warn"],
+    fields: ["omitted"],
+    meaning: "Those above 10 in a second, since the last such line.",
+  },
   "unexpected fault": {
     levels: ["error"],
     fields: ["err", "requestId"],
@@ -131,7 +152,7 @@ export const LINES = {
   "configuration reloaded": {
     levels: ["info"],
     fields: ["file"],
-    sometimes: ["added", "removed", "changed", "faces"],
+    sometimes: ["added", "removed", "changed", "faces", "certificates"],
     meaning: "A changed configuration is in use: `faces` on a gateway on its own, realms otherwise.",
   },
   "configuration not reloaded": {

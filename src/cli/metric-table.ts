@@ -36,6 +36,18 @@ export const METRICS = {
     "Answers of the faces and of the methods over HTTP (`http/VerifyToken`), by status.",
   ),
   connections: metric("gauge", "connections", ["port"], "Connections open, by port."),
+  connectionsRefused: metric(
+    "counter",
+    "connections_refused_total",
+    ["port", "reason"],
+    "Connections closed before anything was read of them: `connections` (the port has `limits.connections`), `address` (the peer has `limits.perAddress`), `handshake` (no TLS connection came about; the log says why).",
+  ),
+  certificateExpiry: metric(
+    "gauge",
+    "certificate_expiry_seconds",
+    ["port"],
+    "When a certificate of the service expires, in seconds since 1970; `port` may be `upstream`.",
+  ),
   streams: metric(
     "gauge",
     "streams",

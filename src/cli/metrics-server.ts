@@ -1,5 +1,8 @@
 import http from "node:http";
+import https from "node:https";
+import { admit } from "../contract/admission.js";
 import { listen } from "../contract/listen.js";
+import { type Entrance, renewTls, serverOptions, type TlsMaterial, watchHandshakes } from "../contract/tls.js";
 import type { Metrics } from "./metrics.js";
 
 /** Whether the service wants calls, and how each realm is. */
@@ -14,14 +17,23 @@ export interface Readiness {
 export interface MetricsServer {
   /** Opens the port. @returns the bound address @throws the system's error */
   listen(address: string): Promise<string>;
+  /** New connections get this certificate from now on. Only for a port that has one already. @throws what OpenSSL says */
+  renewTls(material: TlsMaterial): void;
   close(): Promise<void>;
 }
 
 /** How long a scrape may take to arrive, and to be answered: milliseconds. */
 const PATIENCE = 10_000;
 
+/** How many may look at once. */
+const CONNECTIONS = 1000;
+
 /** Makes the server. It opens nothing yet. */
-export function createMetricsServer(metrics: Metrics, readiness: () => Readiness): MetricsServer {
+export function createMetricsServer(
+  metrics: Metrics,
+  readiness: () => Readiness,
+  entrance: Entrance = {},
+): MetricsServer {
   const json = (res: http.ServerResponse, code: number, body: unknown): void => {
     res.writeHead(code, { "Content-Type": "application/json", "Cache-Control": "no-store" });
     res.end(JSON.stringify(body));
@@ -38,7 +50,7 @@ export function createMetricsServer(metrics: Metrics, readiness: () => Readiness
       res.end(text);
     },
   };
-  const server = http.createServer({ requestTimeout: PATIENCE, headersTimeout: PATIENCE }, (req, res) => {
+  const answer: http.RequestListener = (req, res) => {
     const path = (req.url ?? "").split("?", 1)[0] ?? "";
     if (req.method !== "GET" && req.method !== "HEAD") {
       res.setHeader("Allow", "GET, HEAD");
@@ -48,13 +60,22 @@ export function createMetricsServer(metrics: Metrics, readiness: () => Readiness
     const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
     if (route === undefined) json(res, 404, { error: "Not found" });
     else void Promise.resolve(route(res)).catch(() => res.destroy());
-  });
+  };
+  const settings = { requestTimeout: PATIENCE, headersTimeout: PATIENCE };
+  const { tls } = entrance;
+  const secure = tls && https.createServer({ ...settings, ...serverOptions(tls, "http/1.1", PATIENCE) }, answer);
+  if (secure !== undefined) watchHandshakes(secure, entrance.refused ?? (() => {}));
+  const server = secure ?? http.createServer(settings, answer);
+  const sockets = admit(server, { ...entrance, connections: CONNECTIONS });
   return {
     listen: (address) => listen(server, address),
+    renewTls: (material) => {
+      if (secure !== undefined) renewTls(secure, material);
+    },
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
-        server.closeAllConnections();
+        for (const socket of sockets) socket.destroy();
       }),
   };
 }

@@ -1,5 +1,6 @@
 import { status } from "@grpc/grpc-js";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { RefusalReason } from "../contract/admission.js";
 import type { Outcome } from "../contract/verifier.js";
 import type { OnRead } from "../directory/observed.js";
 import { registerReadings, type Sources } from "./gauges.js";
@@ -21,6 +22,8 @@ export interface Metrics {
   grpcCall(path: string, code: number): void;
   /** An answer over HTTP. */
   httpAnswer(face: string, code: number): void;
+  /** A connection was refused, or came to nothing. */
+  refusal(port: string, reason: RefusalReason): void;
   /** The feed of the directory's changes could not be read. */
   directoryFailure(): void;
   /** The store was read. */
@@ -53,6 +56,7 @@ export function createMetrics(
   const seconds = new Histogram({ ...of(METRICS.seconds), buckets: BUCKETS });
   const grpc = new Counter(of(METRICS.grpcCalls));
   const http = new Counter(of(METRICS.httpAnswers));
+  const refusals = new Counter(of(METRICS.connectionsRefused));
   const failures = new Counter(of(METRICS.directoryFailures));
   const reads = new Histogram({ ...of(METRICS.storeRead), buckets: BUCKETS });
   registerReadings(register, sources);
@@ -86,6 +90,7 @@ export function createMetrics(
     httpAnswer(face, code) {
       http.inc({ face, code: String(code) });
     },
+    refusal: (port, reason) => refusals.inc({ port, reason }),
     directoryFailure: () => failures.inc(),
     storeRead: (read, duration, failed) => reads.observe({ read, result: failed ? "failed" : "ok" }, duration),
   };

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "pino";
 import { ConfigError } from "../config/issues.js";
 import type { Config, GatewayConfig } from "../config/load.js";
+import { fixedTls } from "./certificates.js";
 import type { FileWatch } from "./file-watch.js";
 import { type FieldsOf, tell } from "./lines.js";
 
@@ -45,8 +46,16 @@ function fixedKeys(started: Config | GatewayConfig, next: Config | GatewayConfig
     .map((key) => (key === "masterKeys" ? "masterKey" : key));
 }
 
-/** All but what is put to use while the service runs: realms, and the faces that are shown. */
+/**
+ * All but what is put to use while the service runs: realms, the faces that are shown, and what is in the files of a `tls`.
+ */
 function fixedPart(config: Config | GatewayConfig): Readonly<Record<string, unknown>> {
-  const { file: _file, realms: _realms, faces: _faces, http, ...fixed } = config as Config;
-  return { ...fixed, http: http?.address };
+  const { file: _file, realms: _realms, faces: _faces, grpc, http, admin, metrics, ...fixed } = config as Config;
+  const { upstream } = config as Partial<GatewayConfig>;
+  const places = Object.entries({ grpc, http, admin, metrics, upstream });
+  const fixedPlaces = places.map(([name, place]): [string, unknown] => [
+    name,
+    place && [place.address, fixedTls(name, place.tls)],
+  ]);
+  return { ...fixed, ...Object.fromEntries(fixedPlaces) };
 }

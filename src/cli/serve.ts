@@ -1,7 +1,8 @@
 import type { Logger } from "pino";
 import { channelVerifier } from "../client/channel-verifier.js";
 import { type Config, type GatewayConfig, loadConfig, loadGatewayConfig } from "../config/load.js";
-import { addressReader } from "../contract/address.js";
+import { addressMatcher, addressReader } from "../contract/address.js";
+import { type Entrance, isSameTls } from "../contract/tls.js";
 import type { Clock, Verifier } from "../contract/verifier.js";
 import type { ServedRpc } from "../gateway/rpc.js";
 import { createGateway, type Gateway } from "../gateway/server.js";
@@ -14,6 +15,7 @@ import { createLogger, type LogSettings } from "./log.js";
 import { gatewayObserver, serviceObserver } from "./observers.js";
 import type { Port } from "./port.js";
 import { type Changes, type Reloading, reload } from "./reload.js";
+import { renewCertificates } from "./renew-certificates.js";
 import { createTelemetry, type Telemetry } from "./telemetry.js";
 import { version } from "./version.js";
 
@@ -58,6 +60,19 @@ export async function serve(file: string, only: Only | undefined, context: Serve
     : serveCore({ files, load: () => loadConfig(file, loading) }, only, context);
 }
 
+/** What stands at one of the configured ports. */
+function entranceOf(
+  name: "grpc" | "http" | "admin",
+  config: Pick<Config, "trustedProxies"> & Partial<Pick<Config, "grpc" | "http" | "admin">>,
+  { refused }: Telemetry,
+): Entrance {
+  return {
+    tls: config[name]?.tls,
+    isProxy: addressMatcher(config.trustedProxies),
+    refused: (refusal) => refused(name, refusal),
+  };
+}
+
 /** A configuration that can be read again and again. */
 type Source<C extends Config | GatewayConfig> = Pick<Reloading<C>, "files" | "load">;
 
@@ -84,10 +99,14 @@ async function serveCore(source: Source<Config>, only: Only | undefined, context
   if (grpc !== undefined) {
     const addressOf = addressReader(config.trustedProxies);
     const verification = { verifier: core.verifier, clock, observer: serviceObserver(log, telemetry.call), addressOf };
-    const server = createServer({ limits, verification, realms, ended: telemetry.grpcCall });
-    servers.push({ name: "grpc", address: grpc, server });
+    const entrance = entranceOf("grpc", config, telemetry);
+    const server = createServer({ limits, verification, realms, ended: telemetry.grpcCall, entrance });
+    servers.push({ name: "grpc", address: grpc.address, server });
   }
-  if (admin !== undefined) servers.push({ name: "admin", address: admin, server: createServer({ limits, realms }) });
+  if (admin !== undefined) {
+    const server = createServer({ limits, realms, entrance: entranceOf("admin", config, telemetry) });
+    servers.push({ name: "admin", address: admin.address, server });
+  }
   const gateway = http === undefined ? undefined : gatewayOf(config, core.verifier, { clock, log, telemetry });
   const ports = servers.map(grpcPort);
   if (http !== undefined && gateway !== undefined) ports.push(httpPort(http.address, gateway));
@@ -113,13 +132,22 @@ async function serveGateway(source: Source<GatewayConfig>, context: ServeContext
   const config = source.load();
   const { clock } = context;
   const log = openLog(config.log, context);
-  const upstream = channelVerifier(config.upstream);
+  let { tls } = config.upstream;
+  let upstream = channelVerifier(config.upstream.address, { tls });
+  const verifier: Verifier = { verify: (...asked) => upstream.verify(...asked) };
   const telemetry = createTelemetry(config, faceRealms(config), { log, clock });
-  tell(log, "asking", { upstream: config.upstream });
-  const gateway = gatewayOf(config, upstream, { clock, log, telemetry });
+  tell(log, "asking", { upstream: config.upstream.address });
+  const gateway = gatewayOf(config, verifier, { clock, log, telemetry });
   const apply = (next: GatewayConfig): Changes => {
     telemetry.setRealms(faceRealms(next));
     gateway.show(next.faces, rpcOf(next));
+    const last = upstream;
+    // Whether TLS is spoken takes effect at a start only.
+    if (tls !== undefined && next.upstream.tls !== undefined && !isSameTls(tls, next.upstream.tls)) {
+      ({ tls } = next.upstream);
+      upstream = channelVerifier(config.upstream.address, { tls });
+      last.close();
+    }
     return { faces: next.faces.map(({ name }) => name) };
   };
   const ports = [httpPort(config.http.address, gateway)];
@@ -141,6 +169,7 @@ function grpcPort({ name, address, server }: NamedServer): Port {
   return {
     name,
     open: () => server.listen(address),
+    renewTls: (material) => server.renewTls(material),
     connections: () => server.connections(),
     streams: () => server.streams(),
     retire: () => server.setServing(false),
@@ -166,13 +195,14 @@ function gatewayOf(config: HttpConfig, verifier: Verifier, { clock, log, telemet
     observer: gatewayObserver(log, telemetry.call),
     addressOf: addressReader(trustedProxies),
   };
-  return createGateway(faces, limits, options, rpcOf(config));
+  return createGateway(faces, limits, options, rpcOf(config), entranceOf("http", config, telemetry));
 }
 
 function httpPort(address: string, gateway: Gateway): Port {
   return {
     name: "http",
     open: () => gateway.listen(address),
+    renewTls: (material) => gateway.renewTls(material),
     connections: () => gateway.connections(),
     streams: () => 0,
     retire: () => gateway.retire(),
@@ -183,15 +213,21 @@ function httpPort(address: string, gateway: Gateway): Port {
 /** Opens the ports; if one cannot be opened, everything is closed again. */
 async function run<C extends Config | GatewayConfig>(
   serving: readonly Port[],
-  reloading: Reloading<C>,
+  starting: Reloading<C>,
   telemetry: Telemetry,
-  { watch = everySecond }: ServeContext,
+  { clock, watch = everySecond }: ServeContext,
   release: () => Promise<void>,
 ): Promise<Running> {
-  const { config, files, log } = reloading;
+  const { config, files, log } = starting;
   const { drain, file } = config;
   const addresses: Record<string, string> = {};
   const ports = [...serving, ...telemetry.port(serving)];
+  const secure = renewCertificates(ports, config, { telemetry, log, clock });
+  const apply = (next: C): Changes => {
+    const changes = starting.apply(next);
+    return { ...changes, ...secure(next) };
+  };
+  const reloading = { ...starting, apply };
   const close = async (timeout: number): Promise<void> => {
     await Promise.all(ports.map((port) => port.close(timeout)));
     await release();

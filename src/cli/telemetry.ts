@@ -1,13 +1,16 @@
 import type { Logger } from "pino";
 import { TokenVerifierService } from "../../gen/tokenverifier/v1/token_verifier.js";
 import type { Config, GatewayConfig } from "../config/load.js";
+import type { Refusal } from "../contract/admission.js";
 import type { Clock } from "../contract/verifier.js";
 import type { OnRead } from "../directory/observed.js";
+import type { certificatesOf } from "./certificates.js";
 import type { Core } from "./core.js";
 import { type CallLine, callLogger } from "./log.js";
 import { createMetrics } from "./metrics.js";
 import { createMetricsServer } from "./metrics-server.js";
 import type { Port } from "./port.js";
+import { refusalLogger } from "./refusals.js";
 import { version } from "./version.js";
 
 /** What the service says of itself: log lines for calls, and metrics where a port for them is configured. */
@@ -16,12 +19,16 @@ export interface Telemetry {
   readonly call: (call: CallLine) => void;
   /** A gRPC call has ended. */
   readonly grpcCall: (path: string, code: number) => void;
+  /** A connection to this port was refused. */
+  readonly refused: (port: string, refusal: Refusal) => void;
   readonly directoryFailure: () => void;
   readonly storeRead: OnRead;
   /** From now on metrics tell of this core too. */
   observe(core: Pick<Core, "stats">): void;
   /** From now on these are the realms that may stand in metrics, and that readiness tells of. */
   setRealms(realms: readonly string[]): void;
+  /** From now on these are the service's certificates, by where they are shown. */
+  setCertificates(certificates: ReturnType<typeof certificatesOf>): void;
   /** The port of the metrics, which tells of the connections of the others; none where none is configured. */
   port(others: readonly Port[]): readonly Port[];
 }
@@ -35,19 +42,27 @@ export function createTelemetry(
   { log, clock }: { readonly log: Logger; readonly clock: Clock },
 ): Telemetry {
   const logCall = callLogger(log, config.log.calls, clock);
-  const address = config.metrics;
-  if (address === undefined) {
+  const logRefusal = refusalLogger(log, clock);
+  if (config.metrics === undefined) {
     const nothing = (): void => {};
     return {
       call: logCall,
       grpcCall: nothing,
+      refused: logRefusal,
       directoryFailure: nothing,
       storeRead: nothing,
       observe: nothing,
       setRealms: nothing,
+      setCertificates: nothing,
       port: () => [],
     };
   }
+  const { address, tls } = config.metrics;
+  const refused: Telemetry["refused"] = (port, refusal) => {
+    logRefusal(port, refusal);
+    metrics.refusal(port, refusal.reason);
+  };
+  let expiries: Readonly<Record<string, number>> = {};
   let core: Pick<Core, "stats"> | undefined;
   let ports: readonly Port[] = [];
   let ready = false;
@@ -58,14 +73,16 @@ export function createTelemetry(
     {
       clock,
       ports: () => ports,
+      expiries: () => expiries,
       core: () => core?.stats(),
     },
     { version: version() },
   );
-  const server = createMetricsServer(metrics, () => ({
-    ready,
-    realms: Object.fromEntries([...known].map((name) => [name, "fresh" as const])),
-  }));
+  const server = createMetricsServer(
+    metrics,
+    () => ({ ready, realms: Object.fromEntries([...known].map((name) => [name, "fresh" as const])) }),
+    { tls, refused: (refusal) => refused("metrics", refusal) },
+  );
   return {
     call: (call) => {
       logCall(call);
@@ -73,6 +90,7 @@ export function createTelemetry(
       if (call.status !== undefined) metrics.httpAnswer(call.via, call.status);
     },
     grpcCall: (path, code) => metrics.grpcCall(path, code),
+    refused,
     directoryFailure: () => metrics.directoryFailure(),
     storeRead: (...read) => metrics.storeRead(...read),
     observe: (observed) => {
@@ -81,6 +99,10 @@ export function createTelemetry(
     setRealms: (names) => {
       known.clear();
       for (const name of names) known.add(name);
+    },
+    setCertificates: (certificates) => {
+      const times = Object.entries(certificates).map(([name, { validity }]) => [name, validity?.to] as const);
+      expiries = Object.fromEntries(times.filter((one): one is [string, number] => one[1] !== undefined));
     },
     port: (others) => {
       ports = others;
@@ -92,6 +114,7 @@ export function createTelemetry(
             ready = true;
             return server.listen(address);
           },
+          renewTls: (material) => server.renewTls(material),
           connections: () => 0,
           streams: () => 0,
           retire: () => {

@@ -29,6 +29,10 @@ export function addTokenCommands(root: Command, world: World): void {
     .option("--secret-key-file <file>", "the calling instance's secret key")
     .option("--client-id <id>", "the calling client's id")
     .option("--client-secret-file <file>", "the calling client's secret")
+    .option("--tls", "ask over TLS, and trust the authorities that Node knows")
+    .option("--ca-file <file>", "ask over TLS, and trust these authorities alone (PEM)")
+    .option("--cert-file <file>", "ask over TLS, and show this certificate (PEM)")
+    .option("--key-file <file>", "the certificate's private key (PEM)")
     .addOption(jsonOption())
     .action(async (given: string, options: VerifyOptions & Shared) => {
       const token = given === "-" ? (await text(world.stdin)).trim() : given;

@@ -1,7 +1,11 @@
 import { randomUUID } from "node:crypto";
+import path from "node:path";
 import { channelVerifier } from "../client/channel-verifier.js";
+import type { ConfigIssue } from "../config/issues.js";
 import { loadConfig } from "../config/load.js";
+import { readText } from "../config/read-file.js";
 import { bindRoutes } from "../config/routes.js";
+import { type ConfiguredTls, readClientTls } from "../config/tls.js";
 import { Secret } from "../contract/secret.js";
 import type { Clock, Credential, Outcome, VerificationRequest, Verifier } from "../contract/verifier.js";
 import { createRealm } from "../verifier/realm.js";
@@ -25,6 +29,11 @@ export interface VerifyOptions {
   readonly secretKeyFile?: string;
   readonly clientId?: string;
   readonly clientSecretFile?: string;
+  /** Ask over TLS; so do the files that follow. */
+  readonly tls?: boolean;
+  readonly caFile?: string;
+  readonly certFile?: string;
+  readonly keyFile?: string;
 }
 
 /** Milliseconds that a running service is given to answer. */
@@ -43,6 +52,10 @@ export async function verify(token: string, options: VerifyOptions, world: World
   if (options.at !== undefined && options.config === undefined) {
     throw new CommandError("--at works offline: give --config FILE with it.", EXIT.usage);
   }
+  const tls = tlsOf(options);
+  if (tls !== undefined && options.config !== undefined) {
+    throw new CommandError("--tls, --ca-file, --cert-file and --key-file go with --address.", EXIT.usage);
+  }
   const request: VerificationRequest = {
     realm: options.realm,
     token: new Secret(token),
@@ -50,7 +63,7 @@ export async function verify(token: string, options: VerifyOptions, world: World
     explain: options.explain ?? false,
   };
   const clock = clockAt(options.at, world);
-  const opened = await open(options, clock, world);
+  const opened = await open(options, tls, clock, world);
   try {
     return await opened.verifier.verify(request, {
       requestId: `cli-${randomUUID()}`,
@@ -64,11 +77,12 @@ export async function verify(token: string, options: VerifyOptions, world: World
 
 async function open(
   { config, address = "127.0.0.1:50051" }: VerifyOptions,
+  tls: ConfiguredTls | undefined,
   clock: Clock,
   { env }: World,
 ): Promise<{ readonly verifier: Verifier; close(): Promise<void> | void }> {
   if (config === undefined) {
-    const verifier = connect(address);
+    const verifier = connect(address, tls);
     return { verifier, close: () => verifier.close() };
   }
   const loaded = loadConfig(config, { env });
@@ -88,9 +102,30 @@ async function open(
   return { verifier: core.verifier, close: () => core.close() };
 }
 
-function connect(address: string): ReturnType<typeof channelVerifier> {
+/** What the options say of TLS, its files read and checked; undefined where they say nothing. @throws {ConfigError} */
+function tlsOf({ tls, caFile, certFile, keyFile }: VerifyOptions): ConfiguredTls | undefined {
+  if (tls !== true && (caFile ?? certFile ?? keyFile) === undefined) return undefined;
+  const issues: ConfigIssue[] = [];
+  const read = readClientTls({ caFile, certFile, keyFile }, [], {
+    resolve: (file) => path.resolve(file),
+    readFile: readText,
+    issues,
+  });
+  if (read !== undefined) return read;
+  // The keys of a configuration are the options of the command line.
+  const named = issues.map(({ place, message }) => `${OPTIONS[place] ?? "TLS"} ${message}.`);
+  throw new CommandError(named.join("\n"), EXIT.usage);
+}
+
+const OPTIONS: Readonly<Record<string, string>> = {
+  caFile: "--ca-file",
+  certFile: "--cert-file",
+  keyFile: "--key-file",
+};
+
+function connect(address: string, tls: ConfiguredTls | undefined): ReturnType<typeof channelVerifier> {
   try {
-    return channelVerifier(address);
+    return channelVerifier(address, { tls });
   } catch {
     throw new CommandError("--address must be host:port, dns:///name:port or unix:/path.", EXIT.usage);
   }

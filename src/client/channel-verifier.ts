@@ -15,6 +15,7 @@ export interface ChannelVerifier extends Verifier {
  * address and its deadline; whatever the channel or the service fails with is a failure.
  *
  * @param address `host:port`, `dns:///name:port` or `unix:/path`
+ * @throws what OpenSSL says of a certificate, key or authority that is of no use
  */
 export function channelVerifier(address: string, options: ChannelOptions = {}): ChannelVerifier {
   const channel = openChannel(address, options);

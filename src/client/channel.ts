@@ -8,6 +8,7 @@ import {
   status,
 } from "@grpc/grpc-js";
 import { failureFromStatus } from "../contract/status.js";
+import { clientContext, type TlsMaterial } from "../contract/tls.js";
 import type { Failure } from "../contract/verifier.js";
 
 /** How to connect. */
@@ -19,6 +20,14 @@ export interface ChannelOptions {
    * a client), or fails at once (false, the default of a gateway). The first connection is waited for either way.
    */
   readonly waitForReady?: boolean;
+  /** Over TLS, with this certificate and these authorities; in the clear without it. */
+  readonly tls?: ChannelTls | undefined;
+}
+
+/** What a channel shows and trusts. */
+export interface ChannelTls extends TlsMaterial {
+  /** The name that the service's certificate must have, where it is not the address's. */
+  readonly servername?: string | undefined;
 }
 
 /** One call's own options. */
@@ -60,11 +69,19 @@ const GRPC_OPTIONS = {
   "grpc.enable_channelz": 0,
 };
 
-/** Opens a channel. @param address `host:port`, `dns:///name:port` or `unix:/path` */
-export function openChannel(address: string, { connections = 1, waitForReady = false }: ChannelOptions): Channel {
+/**
+ * Opens a channel.
+ *
+ * @param address `host:port`, `dns:///name:port` or `unix:/path`
+ * @throws what OpenSSL says of a certificate, key or authority that is of no use
+ */
+export function openChannel(address: string, { connections = 1, waitForReady = false, tls }: ChannelOptions): Channel {
+  const secured = tls && credentials.createFromSecureContext(clientContext(tls));
+  const servername = tls?.servername;
+  const options = { ...GRPC_OPTIONS, ...(servername !== undefined && { "grpc.ssl_target_name_override": servername }) };
   const clients = Array.from(
     { length: Math.max(1, connections) },
-    () => new Client(address, credentials.createInsecure(), GRPC_OPTIONS),
+    () => new Client(address, secured ?? credentials.createInsecure(), options),
   );
   let turn = 0;
   const next = (): Client => clients[turn++ % clients.length] as Client;

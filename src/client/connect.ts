@@ -4,10 +4,13 @@ import type { Clock } from "../contract/verifier.js";
 import { outcomeFromItem, outcomeFromWire, requestToWire } from "../contract/wire.js";
 import { type ChannelOptions, openChannel } from "./channel.js";
 import { VerificationFailure } from "./failure.js";
+import { type ClientTls, readClientTls } from "./tls.js";
 import { fromOutcome, isFailure, toRequest, type Verdict, type VerifyRequest } from "./verdict.js";
 
 /** How to connect, and what holds for every call that does not say otherwise. */
-export interface ConnectOptions extends ChannelOptions {
+export interface ConnectOptions extends Omit<ChannelOptions, "tls"> {
+  /** Over TLS 1.2 or later; `{}` trusts the authorities that Node knows. Default: in the clear. */
+  readonly tls?: ClientTls;
   /** Milliseconds that a call may take (default 2000). */
   readonly deadlineMs?: number;
   /** The time, in milliseconds since 1970 (default Date.now). */
@@ -53,10 +56,12 @@ export interface VerifierClient {
  * ```
  *
  * @param address `host:port`, `dns:///name:port` or `unix:/path`
+ * @throws the system's error where `tls.caFile` cannot be read, OpenSSL's where something in `tls` is of no use
  */
 export function connect(address: string, options: ConnectOptions = {}): VerifierClient {
   const { deadlineMs: usual = 2000, clock = Date.now, waitForReady = true } = options;
-  const channel = openChannel(address, { ...options, waitForReady });
+  const tls = options.tls && readClientTls(options.tls);
+  const channel = openChannel(address, { ...options, tls, waitForReady });
   const callOf = ({ deadlineMs = usual, requestId = randomUUID(), signal }: CallOptions) => ({
     deadline: clock() + deadlineMs,
     requestId,

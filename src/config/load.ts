@@ -3,6 +3,8 @@ import { parseDocument } from "yaml";
 import type { z } from "zod";
 import { VENDORS } from "../vendors/index.js";
 import type { Face, Vendor } from "../vendors/vendor.js";
+import { areInDirectory } from "../verifier/realm.js";
+import { isRoute } from "../verifier/route.js";
 import { type Environment, interpolate } from "./interpolate.js";
 import { ConfigError, type ConfigIssue, formatPath, issuesOf, TELLING } from "./issues.js";
 import { type ReadFile, readText } from "./read-file.js";
@@ -16,6 +18,7 @@ import {
 } from "./realms.js";
 import { isRouteEntry, readRoute } from "./routes.js";
 import { coreSchema, gatewaySchema } from "./schema.js";
+import { type ConfiguredTls, readClientTls, readServerTls, type TlsContext } from "./tls.js";
 
 type Core = z.output<typeof coreSchema>;
 type GatewayOnly = z.output<typeof gatewaySchema>;
@@ -28,8 +31,21 @@ export interface ConfiguredFace {
   readonly face: Face;
 }
 
+/** The ports of a configuration. */
+type Ports = "grpc" | "http" | "admin" | "metrics";
+
+/** The same setting with what is in its TLS files. */
+type Loaded<Setting> = Setting extends object
+  ? Omit<Setting, "tls"> & { readonly tls: ConfiguredTls | undefined }
+  : Setting;
+
 /** The configuration of a service with the core in it, checked whole. */
-export interface Config extends Omit<Core, "realms" | "masterKey" | "masterKeyFile" | "masterKeys" | "directory"> {
+export interface Config
+  extends Omit<Core, Ports | "realms" | "masterKey" | "masterKeyFile" | "masterKeys" | "directory"> {
+  readonly grpc: Loaded<Core["grpc"]>;
+  readonly http: Loaded<Core["http"]>;
+  readonly admin: Loaded<Core["admin"]>;
+  readonly metrics: Loaded<Core["metrics"]>;
   readonly file: string;
   readonly realms: readonly ConfiguredRealm[];
   readonly faces: readonly ConfiguredFace[];
@@ -40,10 +56,11 @@ export interface Config extends Omit<Core, "realms" | "masterKey" | "masterKeyFi
 }
 
 /** The configuration of a gateway on its own, checked whole. */
-export interface GatewayConfig extends Omit<GatewayOnly, "realms" | "http" | "upstream"> {
+export interface GatewayConfig extends Omit<GatewayOnly, "realms" | "http" | "metrics" | "upstream"> {
   readonly file: string;
-  readonly http: NonNullable<GatewayOnly["http"]>;
-  readonly upstream: string;
+  readonly http: Loaded<NonNullable<GatewayOnly["http"]>>;
+  readonly metrics: Loaded<GatewayOnly["metrics"]>;
+  readonly upstream: Loaded<NonNullable<GatewayOnly["upstream"]>>;
   readonly faces: readonly ConfiguredFace[];
 }
 
@@ -61,11 +78,11 @@ export interface LoadContext {
  *
  * @throws {ConfigError} with everything that is wrong
  */
-export function loadConfig(file: string, context: LoadContext): Config {
-  return load(file, context, coreSchema, (settings, issues) => {
+export function loadConfig(file: string, { env, readFile = readText, vendors = VENDORS }: LoadContext): Config {
+  return load(file, { env, readFile }, coreSchema, (settings, issues) => {
     const resolve = resolver(file);
-    const { readFile = readText, vendors = VENDORS } = context;
-    const realms = readRealms(settings.realms, { resolve, readFile, vendors, issues });
+    const context = { resolve, readFile, vendors, issues };
+    const realms = readRealms(settings.realms, context);
     const faces = bindFaces(
       new Map(realms.map((one) => [one.realm.name, { vendor: one.vendor, settings: one.settings }])),
       settings,
@@ -73,8 +90,15 @@ export function loadConfig(file: string, context: LoadContext): Config {
     );
     checkRpc(settings, issues, (name) => Object.hasOwn(settings.realms, name));
     const { masterKey, masterKeyFile, masterKeys, directory, ...others } = settings;
-    const keys = readMasterKeys({ masterKey, masterKeyFile, masterKeys }, { resolve, readFile, issues });
-    const needing = realms.find(({ realm: { policy } }) => policy.callers !== "anyone");
+    const ports = {
+      grpc: withServerTls(settings.grpc, "grpc", context),
+      http: withServerTls(settings.http, "http", context),
+      admin: withServerTls(settings.admin, "admin", context),
+      metrics: withServerTls(settings.metrics, "metrics", context),
+    };
+    checkWorkloads(settings, realms, issues);
+    const keys = readMasterKeys({ masterKey, masterKeyFile, masterKeys }, context);
+    const needing = realms.find(({ realm: { policy } }) => areInDirectory(policy.callers));
     if (keys.length === 0 && (needing !== undefined || directory !== undefined)) {
       const who = needing === undefined ? "the directory seed" : `the callers of the realm ${needing.realm.name}`;
       const message = `is missing: the secrets of ${who} are sealed with it; make one with: openssl rand -base64 32`;
@@ -83,6 +107,7 @@ export function loadConfig(file: string, context: LoadContext): Config {
     const store = { ...settings.store, url: resolveStore(settings.store.url, resolve, issues) };
     return {
       ...others,
+      ...ports,
       file,
       store,
       realms,
@@ -98,16 +123,19 @@ export function loadConfig(file: string, context: LoadContext): Config {
  *
  * @throws {ConfigError} with everything that is wrong; a key in it is wrong too
  */
-export function loadGatewayConfig(file: string, context: LoadContext): GatewayConfig {
-  return load(file, context, gatewaySchema, (settings, issues) => {
-    const { vendors = VENDORS } = context;
+export function loadGatewayConfig(
+  file: string,
+  { env, readFile = readText, vendors = VENDORS }: LoadContext,
+): GatewayConfig {
+  return load(file, { env, readFile }, gatewaySchema, (settings, issues) => {
     const realms = new Map(
       Object.entries(settings.realms).flatMap(([name, value]) => {
         const realm = readFaceRealm(name, value, { vendors, issues });
         return realm === undefined ? [] : [[name, realm] as const];
       }),
     );
-    const { realms: _realms, http, upstream, ...others } = settings;
+    const { realms: _realms, http, upstream, metrics, ...others } = settings;
+    const context: TlsContext = { resolve: resolver(file), readFile, issues };
     if (http === undefined)
       issues.push({ place: "http", message: "is missing: give the address to show the faces at" });
     if (upstream === undefined)
@@ -116,8 +144,15 @@ export function loadGatewayConfig(file: string, context: LoadContext): GatewayCo
     // Which realms there are, the service knows that is asked.
     checkRpc(settings, issues, () => true);
     // What is missing of the two was told just now.
-    const nowhere = { address: "", faces: {}, rpc: [], cors: undefined };
-    return { ...others, file, http: http ?? nowhere, upstream: upstream ?? "", faces };
+    const nowhere = { address: "", faces: {}, rpc: [], cors: undefined, tls: undefined };
+    return {
+      ...others,
+      file,
+      http: withServerTls(http ?? nowhere, "http", context),
+      metrics: withServerTls(metrics, "metrics", context),
+      upstream: withClientTls(upstream ?? { address: "", tls: undefined }, "upstream", context),
+      faces,
+    };
   });
 }
 
@@ -226,6 +261,43 @@ function readRealms(written: Core["realms"], context: RealmContext): readonly Co
       : verifying.get(name);
     return realm ?? [];
   });
+}
+
+type ServerFiles = NonNullable<NonNullable<Core["grpc"]>["tls"]>;
+type ClientFiles = NonNullable<NonNullable<GatewayOnly["upstream"]>["tls"]>;
+
+/** A port's settings, with what is in the files that they name. */
+function withServerTls<S extends { readonly tls?: ServerFiles | undefined } | undefined>(
+  setting: S,
+  name: string,
+  context: TlsContext,
+): Loaded<S> {
+  if (setting === undefined) return undefined as Loaded<S>;
+  const tls = setting.tls && readServerTls(setting.tls, [name, "tls"], context);
+  return { ...setting, tls } as unknown as Loaded<S>;
+}
+
+function withClientTls<S extends { readonly tls?: ClientFiles | undefined }>(
+  setting: S,
+  name: string,
+  context: TlsContext,
+): Loaded<S> {
+  const tls = setting.tls && readClientTls(setting.tls, [name, "tls"], context);
+  return { ...setting, tls } as unknown as Loaded<S>;
+}
+
+/** Where no port asks for certificates, a realm that goes by them would answer nobody. */
+function checkWorkloads({ grpc, http }: Core, realms: readonly ConfiguredRealm[], issues: ConfigIssue[]): void {
+  if (grpc === undefined && http === undefined) return;
+  if (grpc?.tls?.clientCaFile !== undefined || http?.tls?.clientCaFile !== undefined) return;
+  for (const { realm } of realms) {
+    if (isRoute(realm)) continue;
+    for (const key of ["callers", "explain"] as const) {
+      if (typeof realm.policy[key] !== "object") continue;
+      const message = "no port asks its clients for certificates: give grpc a tls with a clientCaFile";
+      issues.push({ place: formatPath(["realms", realm.name, key, "san"]), message });
+    }
+  }
 }
 
 function resolver(file: string): (name: string) => string {

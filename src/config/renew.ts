@@ -53,7 +53,7 @@ function renewRealm(last: ConfiguredRealm, next: ConfiguredRealm): ConfiguredRea
     last.vendor === next.vendor &&
     isDeepStrictEqual(last.settings, next.settings) &&
     // The one setting of a preset that is not among its settings.
-    last.realm.policy.explain === policy.explain &&
+    isDeepStrictEqual(last.realm.policy.explain, policy.explain) &&
     last.keys.length === keys.length &&
     keys.every((key, index) => key === last.keys[index]);
   return { ...next, keys, realm: isSame ? last.realm : createRealm(name, policy, staticSource(keys)) };

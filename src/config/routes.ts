@@ -1,4 +1,5 @@
-import type { Realm } from "../verifier/realm.js";
+import { isDeepStrictEqual } from "node:util";
+import { formatCallers, type Realm } from "../verifier/realm.js";
 import { createRoute, isRoute, reroute } from "../verifier/route.js";
 import { type ConfigIssue, formatPath, type Path } from "./issues.js";
 import { type ConfiguredRealm, parse } from "./realms.js";
@@ -61,8 +62,9 @@ function addRealm(
     return;
   }
   const others = first?.realm;
-  if (others !== undefined && others.policy.callers !== realm.policy.callers) {
-    const what = `${others.name} takes callers: ${others.policy.callers}, ${realm.name} ${realm.policy.callers}`;
+  if (others !== undefined && !isDeepStrictEqual(others.policy.callers, realm.policy.callers)) {
+    const [theirs, own] = [others, realm].map(({ policy }) => formatCallers(policy.callers));
+    const what = `${others.name} takes callers: ${theirs}, ${realm.name} ${own}`;
     complain(`must take the same callers as the others: ${what}`);
   }
   for (const one of issuer) {

@@ -4,18 +4,45 @@ import { isOrigin } from "../gateway/cors.js";
 import { VENDORS } from "../vendors/index.js";
 import type { Vendor } from "../vendors/vendor.js";
 import { algorithm, keys } from "./key-forms.js";
-import { address, characters, duration, oneOrMoreOrNull, rate, readLater, size } from "./values.js";
+import { address, characters, duration, oneOrMoreOrNull, rate, readLater, size, workloadName } from "./values.js";
 
 // The configuration file: names, types, limits and defaults. docs/reference/configuration.md and the JSON Schema beside it
 // are made of it, with the text that describes each key.
 
 const described = () => address().describe("The address, in the long form.");
 
+const file = (what: string) => z.string().min(1).describe(what);
+
+const serverTls = z
+  .strictObject({
+    certFile: file("The certificate that the port shows, then those that lead to one that clients know, in PEM."),
+    keyFile: file("The private key of the first certificate, in PEM, not encrypted."),
+    clientCaFile: file("Who signs clients' certificates, in PEM. With it no client connects without one.").optional(),
+  })
+  .optional()
+  .describe("TLS 1.2 or later at this port; without it the port is in the clear. Reloaded when the files change.");
+
+const upstreamTls = z
+  .strictObject({
+    caFile: file("Who signs the service's certificate, in PEM. Default: the authorities that Node knows.").optional(),
+    certFile: file("The certificate that the gateway shows, in PEM; keyFile goes with it.").optional(),
+    keyFile: file("Its private key, in PEM, not encrypted.").optional(),
+  })
+  .optional()
+  .describe("Ask over TLS 1.2 or later; without it in the clear. Reloaded when the files change.");
+
 const listener = (what: string) =>
   z
-    .union([address(), z.strictObject({ address: described() }).transform((long) => long.address)], {
-      error: "must be an address such as 127.0.0.1:8080 or unix:/path, or {address: ...}",
-    })
+    .union(
+      [
+        address().transform((at) => ({ address: at, tls: undefined })),
+        z.strictObject({ address: described(), tls: serverTls }),
+      ],
+      {
+        error:
+          "must be an address such as 127.0.0.1:8080 or unix:/path, or {address: ..., tls: {certFile: ..., keyFile: ...}}",
+      },
+    )
     .optional()
     .describe(what);
 
@@ -63,7 +90,20 @@ const limits = z
       .default(1000)
       .describe("The requests in a batch, or in one message of a stream."),
     streams: z.int().min(1).max(100_000).default(100).describe("The streams open at this server."),
-    connections: z.int().min(1).max(1_000_000).default(10_000).describe("The connections open at each port."),
+    connections: z
+      .int()
+      .min(1)
+      .max(1_000_000)
+      .default(10_000)
+      .describe("The connections open at each port; a further one is closed at once."),
+    perAddress: z
+      .int()
+      .min(1)
+      .max(1_000_000)
+      .default(1000)
+      .describe(
+        "Those of one address at each port; an IPv6 address counts with its /64 network, and `trustedProxies` not at all.",
+      ),
     idle: duration(1000, LONGEST_TIMER).default(300_000).describe("How long a connection may be without a call."),
     request: duration(100, LONGEST_TIMER)
       .default(10_000)
@@ -151,12 +191,12 @@ const cors = z
 const http = z
   .union(
     [
-      address().transform((at) => ({ address: at, faces: {}, rpc: [] as string[], cors: undefined })),
-      z.strictObject({ address: described(), faces, rpc, cors }),
+      address().transform((at) => ({ address: at, faces: {}, rpc: [] as string[], cors: undefined, tls: undefined })),
+      z.strictObject({ address: described(), faces, rpc, cors, tls: serverTls }),
     ],
     {
       error:
-        "must be an address such as 127.0.0.1:8080, or {address: ..., faces: {...}, rpc: [realm, ...], cors: {origins: [...], maxAge: 10m}}",
+        "must be an address such as 127.0.0.1:8080, or {address: ..., faces: {...}, rpc: [realm, ...], cors: {origins: [...], maxAge: 10m}, tls: {certFile: ..., keyFile: ...}}",
     },
   )
   .optional()
@@ -221,9 +261,15 @@ export const coreSchema = z.strictObject({
 export const gatewaySchema = z.strictObject({
   http,
   upstream: z
-    .union([address(), z.strictObject({ address: described() }).transform((long) => long.address)], {
-      error: "must be the gRPC service's address such as 10.0.0.5:50051 or unix:/path, or {address: ...}",
-    })
+    .union(
+      [
+        address().transform((at) => ({ address: at, tls: undefined })),
+        z.strictObject({ address: described(), tls: upstreamTls }),
+      ],
+      {
+        error: "must be the gRPC service's address such as 10.0.0.5:50051 or unix:/path, or {address: ..., tls: {...}}",
+      },
+    )
     .optional()
     .describe("The gRPC service that verifies. Name this gateway under its `trustedProxies`. Required."),
   metrics,
@@ -234,9 +280,19 @@ export const gatewaySchema = z.strictObject({
   realms: faceRealms,
 });
 
-const callers = z.enum(["anyone", "instances", "clients"]);
+const CALLER_FORMS =
+  "must be anyone, instances, clients or {san: [...]} with names such as URI:spiffe://internal.example/web or DNS:web.internal.example";
+
+const san = z
+  .array(workloadName())
+  .min(1)
+  .transform((names) => new Set(names))
+  .describe(
+    "Workloads, by a name in their certificates: `URI:spiffe://...` exactly, or `DNS:name` in any case. A port must have a `tls` with a `clientCaFile`.",
+  );
+const callers = z.union([z.enum(["anyone", "instances", "clients"]), z.strictObject({ san })], { error: CALLER_FORMS });
 const explain = z
-  .union([z.literal(false), callers], { error: "must be false, anyone, instances or clients" })
+  .union([z.literal(false), callers], { error: `must be false, ${CALLER_FORMS.slice(8)}` })
   .default(false)
   .describe("Who may ask what each check found; `false`: nobody.");
 
@@ -285,7 +341,9 @@ export const genericSchema = z.strictObject({
     .describe("Header parameters that are read as if they were absent."),
   callers: callers
     .default("anyone")
-    .describe("Who may ask: anyone, instances by a secret key, or clients by their credentials."),
+    .describe(
+      "Who may ask: anyone, instances by a secret key, clients by their credentials, or workloads by their certificates.",
+    ),
   explain,
   keys,
 });

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { readAddress } from "../contract/listen.js";
 import { formatDuration, formatSize, parseDuration, parseSize } from "../contract/units.js";
+import { readWorkloadName } from "../contract/workload.js";
 
 /** How a value is written that is read from a text: what the reference and editors cannot see in its reader. */
 export interface Form {
@@ -100,6 +101,18 @@ function limitsOf(format: (value: number) => string, least: number, most: number
   if (most === Number.MAX_SAFE_INTEGER) return least === 0 ? "" : `at least ${format(least)}`;
   return `${format(least)} to ${format(most)}`;
 }
+
+/** A name in a workload's certificate, with its kind before it. */
+export const workloadName = (): z.ZodType<string, string> =>
+  read(
+    readWorkloadName,
+    "must be a name such as URI:spiffe://internal.example/web or DNS:web.internal.example",
+  ).register(forms, {
+    name: "workload",
+    pattern: "^((URI:)?[A-Za-z][A-Za-z0-9+.-]*:[!-~]+|(DNS:)?[A-Za-z0-9_]([A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?)$",
+    limits: "",
+    write: String,
+  });
 
 /** So many within so long: the window in milliseconds. */
 export function rate(): z.ZodType<{ count: number; window: number }, string> {

@@ -9,6 +9,18 @@ export function isNetwork(text: string): boolean {
   return family !== 0 && (prefix === undefined || Number(prefix) <= (family === 4 ? 32 : 128));
 }
 
+/** Tells whether an address, as an {@link AddressReader} writes it, is among IP addresses and networks that {@link isNetwork} admits. */
+export function addressMatcher(networks: readonly string[]): (address: string) => boolean {
+  const list = new net.BlockList();
+  for (const text of networks) {
+    const [, address = "", prefix] = NETWORK.exec(text) ?? [];
+    const family = net.isIPv4(address) ? "ipv4" : "ipv6";
+    if (prefix === undefined) list.addAddress(address, family);
+    else list.addSubnet(address, Number(prefix), family);
+  }
+  return (address) => net.isIP(address) !== 0 && list.check(address, net.isIPv4(address) ? "ipv4" : "ipv6");
+}
+
 /** Says where a call came from: an address as logs and limits know it. */
 export type AddressReader = (peer: string, forwarded: string | undefined) => string;
 
@@ -21,15 +33,7 @@ export type AddressReader = (peer: string, forwarded: string | undefined) => str
  */
 export function addressReader(trusted: readonly string[]): AddressReader {
   if (trusted.length === 0) return plain;
-  const proxies = new net.BlockList();
-  for (const text of trusted) {
-    const [, address = "", prefix] = NETWORK.exec(text) ?? [];
-    const family = net.isIPv4(address) ? "ipv4" : "ipv6";
-    if (prefix === undefined) proxies.addAddress(address, family);
-    else proxies.addSubnet(address, Number(prefix), family);
-  }
-  const isProxy = (address: string): boolean =>
-    net.isIP(address) !== 0 && proxies.check(address, net.isIPv4(address) ? "ipv4" : "ipv6");
+  const isProxy = addressMatcher(trusted);
   return (peer, forwarded) => {
     let address = plain(peer);
     const claims = (forwarded ?? "").split(",").map((one) => withoutPort(one.trim()));

@@ -29,7 +29,8 @@ export const FAILURES: Readonly<Record<FailureReason, FailureEntry>> = {
   },
   CALLER_MISSING: {
     code: status.UNAUTHENTICATED,
-    message: "This realm answers known callers only. Set `instance_secret_key` or `client_credentials`.",
+    message:
+      "This realm answers known callers only. Set `instance_secret_key` or `client_credentials`, or connect with a certificate.",
   },
   CALLER_UNKNOWN: { code: status.UNAUTHENTICATED, message: "The caller's credential is unknown or wrong." },
   EXPLAIN_DENIED: {
@@ -89,6 +90,10 @@ export const FAILURES: Readonly<Record<FailureReason, FailureEntry>> = {
   INTERNAL: {
     code: status.INTERNAL,
     message: "An internal fault. The service's log has it under this call's request id.",
+  },
+  CALLER_DENIED: {
+    code: status.PERMISSION_DENIED,
+    message: "This realm does not answer this caller. Connect with a certificate of a name that the realm lists.",
   },
 };
 

@@ -2,6 +2,7 @@ import type { Check, Evidence, Principal, Token } from "../../gen/tokenverifier/
 import { FAILURES, type FailureReason } from "./failures.js";
 import type { ReasonName } from "./reasons.js";
 import type { Secret } from "./secret.js";
+import type { WorkloadNames } from "./workload.js";
 
 export type { Check, Evidence, Principal, Token } from "../../gen/tokenverifier/v1/token_verifier.js";
 
@@ -21,6 +22,8 @@ export interface VerificationRequest {
   readonly token: Secret;
   /** Who asks; undefined where nobody says. */
   readonly credential: Credential | undefined;
+  /** The names in the certificate that the caller's connection showed; undefined where it showed none. */
+  readonly workload?: WorkloadNames | undefined;
   /** Whether the outcome shall list what each check found. */
   readonly explain: boolean;
 }

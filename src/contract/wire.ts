@@ -24,13 +24,15 @@ import {
   type VerificationRequest,
   type Verified,
 } from "./verifier.js";
+import type { WorkloadNames } from "./workload.js";
 
-/** Reads a request off the wire. */
-export function requestFromWire(message: VerifyTokenRequest): VerificationRequest {
+/** Reads a request off the wire. @param workload who is at the other end of it, which no message can say */
+export function requestFromWire(message: VerifyTokenRequest, workload?: WorkloadNames): VerificationRequest {
   return {
     realm: message.realm,
     token: new Secret(message.token),
     credential: credentialFromWire(message.caller),
+    workload,
     explain: message.explain,
   };
 }
@@ -46,7 +48,7 @@ function credentialFromWire(caller: VerifyTokenRequest["caller"]): Credential | 
   }
 }
 
-/** Writes a request for the wire. The message holds the token and secrets in the clear: send it, do not keep it. */
+/** Writes a request for the wire, but for the workload: a connection shows the certificate of its own end alone. The message holds the token and secrets in the clear: send it, do not keep it. */
 export function requestToWire(request: VerificationRequest): VerifyTokenRequest {
   return {
     realm: request.realm,

@@ -1,8 +1,11 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
 import type { AddressReader } from "../contract/address.js";
 import { acceptRequestId } from "../contract/request-id.js";
 import { Secret } from "../contract/secret.js";
 import { type Clock, failure, type Outcome, type Verifier } from "../contract/verifier.js";
+import { type WorkloadNames, workloadAt } from "../contract/workload.js";
 import type { Answer, Ask, Face, FaceRequest } from "../vendors/vendor.js";
 import { ClientGone, readBody } from "./body.js";
 
@@ -73,6 +76,18 @@ export interface HandlerOptions {
 /** Has no body, and therefore neither its type nor its length (RFC 9110, section 8.6). */
 const NO_CONTENT = 204;
 
+/** By connection; what is in it goes with the connection. */
+const WORKLOADS = new WeakMap<Socket, WorkloadNames>();
+
+/** The names of the workload at the other end of a request's connection; undefined where it showed no certificate. */
+export function workloadOf(socket: Socket): WorkloadNames | undefined {
+  const known = WORKLOADS.get(socket);
+  if (known !== undefined) return known;
+  const names = workloadAt(socket as TLSSocket);
+  if (names !== undefined) WORKLOADS.set(socket, names);
+  return names;
+}
+
 /** A plain node:http handler. */
 export type Handler = (req: IncomingMessage, res: ServerResponse) => void;
 
@@ -84,10 +99,12 @@ export function faceHandler({ name, realm, face }: ServedFace, options: HandlerO
     const started = clock();
     const requestId = acceptRequestId(req.headers["x-request-id"]);
     const address = addressOf(req.socket.remoteAddress ?? "", req.headersDistinct["x-forwarded-for"]?.join(","));
+    const workload = workloadOf(req.socket);
     const context = { requestId, address, deadline: started + requestTimeout };
     let outcome: Outcome | undefined;
     const ask: Ask = async ({ token, credential }) => {
-      const answer = await verifier.verify({ realm, token: new Secret(token), credential, explain: false }, context);
+      const question = { realm, token: new Secret(token), credential, workload, explain: false };
+      const answer = await verifier.verify(question, context);
       // Who is calling was asked for the face's own sake: the request has no outcome yet.
       if (answer.kind !== "failure" || answer.reason !== "TOKEN_EMPTY") outcome = answer;
       return answer;

@@ -15,7 +15,7 @@ import { ClientGone, readBody } from "./body.js";
 import { connectError, connectFailure } from "./connect-error.js";
 import { onlyPost, readHead } from "./connect-request.js";
 import { type CorsSettings, corsHeaders, preflightHeaders } from "./cors.js";
-import { type Handler, type HandlerOptions, type Sent, send } from "./handler.js";
+import { type Handler, type HandlerOptions, type Sent, send, workloadOf } from "./handler.js";
 import { UnreadableMessage } from "./read-message.js";
 import { createRpcMessages, type RpcMessages } from "./rpc-messages.js";
 
@@ -117,7 +117,7 @@ function verifying(messages: RpcMessages, realms: ReadonlySet<string>, options: 
     const { realm } = message;
     // The verifier is not even asked: whether there is such a realm elsewhere can be told from nothing.
     if (!realms.has(realm)) return failed(realm, failure("REALM_UNKNOWN"));
-    const outcome = await askInTime(requestFromWire(message), { ...call, deadline }, options);
+    const outcome = await askInTime(requestFromWire(message, workloadOf(req.socket)), { ...call, deadline }, options);
     if (outcome.kind === "failure") return failed(realm, outcome);
     try {
       const { type, body } = messages.write(head.codec, outcome);

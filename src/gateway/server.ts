@@ -1,7 +1,10 @@
 import http from "node:http";
+import https from "node:https";
 import type { Duplex } from "node:stream";
+import { admit } from "../contract/admission.js";
 import { listen } from "../contract/listen.js";
 import { acceptRequestId } from "../contract/request-id.js";
+import { type Entrance, renewTls, serverOptions, type TlsMaterial, watchHandshakes } from "../contract/tls.js";
 import { createApp } from "./app.js";
 import { type HandlerOptions, harmless, type ServedFace } from "./handler.js";
 import type { ServedRpc } from "./rpc.js";
@@ -16,6 +19,8 @@ export interface GatewayLimits {
   readonly request: number;
   /** `limits.connections`: open at the port; a further one is closed at once. */
   readonly connections: number;
+  /** `limits.perAddress`: those of one peer's address; a further one is closed at once (default: no limit). */
+  readonly perAddress?: number;
   /** `limits.idle`, milliseconds: after which a connection without a request is closed. */
   readonly idle: number;
 }
@@ -30,6 +35,8 @@ export interface Gateway {
    * @throws RangeError for what is no address; the system's error (EADDRINUSE, EACCES …)
    */
   listen(address: string): Promise<string>;
+  /** New connections get this certificate from now on. Only for a gateway that has one already. @throws what OpenSSL says */
+  renewTls(material: TlsMaterial): void;
   /** Connections that are open. */
   connections(): number;
   /** From now on these are shown, and nothing else; requests under way are answered by what they came to. */
@@ -78,6 +85,7 @@ export function createGateway(
   limits: GatewayLimits,
   options: Omit<HandlerOptions, "bodyLimit" | "requestTimeout">,
   rpc = NO_RPC,
+  entrance: Entrance = {},
 ): Gateway {
   const appOf = (faces: readonly ServedFace[], rpc: ServedRpc) =>
     createApp(faces, rpc, {
@@ -87,7 +95,6 @@ export function createGateway(
       requestTimeout: limits.request,
     });
   let app = appOf(faces, rpc);
-  let connections = 0;
   let retiring = false;
   let closing = false;
   /** The answers that are not written yet, in the order of their requests. */
@@ -126,31 +133,31 @@ export function createGateway(
     const cut = setTimeout(() => socket.destroy(), LINGER);
     socket.once("close", () => clearTimeout(cut));
   };
-  const server = http.createServer(
-    {
-      maxHeaderSize: limits.headers,
-      requestTimeout: limits.request,
-      headersTimeout: limits.request,
-      keepAliveTimeout: limits.idle,
-      connectionsCheckingInterval: Math.max(100, Math.min(1000, limits.request / 4)),
-    },
-    serve,
-  );
+  const settings: http.ServerOptions = {
+    maxHeaderSize: limits.headers,
+    requestTimeout: limits.request,
+    headersTimeout: limits.request,
+    keepAliveTimeout: limits.idle,
+    connectionsCheckingInterval: Math.max(100, Math.min(1000, limits.request / 4)),
+  };
+  const { tls } = entrance;
+  const secure = tls && https.createServer({ ...settings, ...serverOptions(tls, "http/1.1", limits.request) }, serve);
+  if (secure !== undefined) watchHandshakes(secure, entrance.refused ?? (() => {}));
+  const server = secure ?? http.createServer(settings, serve);
   // A face asks for the body itself, if it wants it: the caller is judged first.
   server.on("checkContinue", serve);
   // An expectation that nobody here knows changes nothing.
   server.on("checkExpectation", serve);
   server.on("clientError", refuse);
-  server.maxConnections = limits.connections;
-  server.on("connection", (socket) => {
-    connections++;
-    socket.once("close", () => connections--);
-  });
+  const sockets = admit(server, { ...entrance, ...limits });
   // Also one that sends requests and takes no answers.
   server.timeout = limits.idle;
   return {
     listen: (address) => listen(server, address),
-    connections: () => connections,
+    renewTls: (material) => {
+      if (secure !== undefined) renewTls(secure, material);
+    },
+    connections: () => sockets.size,
     show: (faces, rpc = NO_RPC) => {
       app = appOf(faces, rpc);
     },
@@ -162,7 +169,9 @@ export function createGateway(
         closing = true;
         const last = new Map([...underWay].map((res) => [res.req.socket, res]));
         for (const res of last.values()) if (!res.headersSent) res.setHeader("Connection", "close");
-        const cut = setTimeout(() => server.closeAllConnections(), timeout);
+        const cut = setTimeout(() => {
+          for (const socket of sockets) socket.destroy();
+        }, timeout);
         server.close(() => {
           clearTimeout(cut);
           resolve();

@@ -4,6 +4,7 @@ import type { FailureReason } from "../contract/failures.js";
 import { until } from "../contract/until.js";
 import { failure, type Outcome, type VerificationRequest } from "../contract/verifier.js";
 import { requestFromWire } from "../contract/wire.js";
+import type { WorkloadNames } from "../contract/workload.js";
 import { ask, type Environment } from "./asking.js";
 import type { Call } from "./call.js";
 import { MAX_CALLERS, type ServiceLimits } from "./limits.js";
@@ -42,7 +43,7 @@ function sameQuestion(a: VerifyTokenRequest, b: VerifyTokenRequest): boolean {
 }
 
 /** The distinct questions of a batch, in order. Equal ones share their token, so few are ever compared. */
-function questions(messages: readonly VerifyTokenRequest[]): Question[] {
+function questions(messages: readonly VerifyTokenRequest[], workload: WorkloadNames | undefined): Question[] {
   const distinct: Question[] = [];
   const byToken = new Map<string, Question[]>();
   messages.forEach((message, place) => {
@@ -52,7 +53,7 @@ function questions(messages: readonly VerifyTokenRequest[]): Question[] {
       same.places.push(place);
       return;
     }
-    const question = { message, request: requestFromWire(message), places: [place] };
+    const question = { message, request: requestFromWire(message, workload), places: [place] };
     distinct.push(question);
     if (similar === undefined) byToken.set(message.token, [question]);
     else similar.push(question);
@@ -82,7 +83,7 @@ export async function verifyBatch(
     observer.verified({ rpc, call, realm, outcome, items: places.length, millis: clock() - started });
   };
 
-  const asked = questions(messages);
+  const asked = questions(messages, call.workload);
   const pending: Promise<void>[] = [];
   for (const [index, question] of asked.entries()) {
     if (index > 0 && index % CHUNK === 0) {

@@ -3,6 +3,8 @@ import type { AddressReader } from "../contract/address.js";
 import { acceptRequestId } from "../contract/request-id.js";
 import { type FailureStatus, failureToStatus } from "../contract/status.js";
 import { type CallContext, type Failure, failure } from "../contract/verifier.js";
+import type { WorkloadNames } from "../contract/workload.js";
+import { workloadOf } from "./workload.js";
 
 /** What every kind of grpc-js server call has. */
 export type ServerCall = Pick<ServerUnaryCall<unknown, unknown>, "metadata" | "getPeer" | "getDeadline" | "cancelled">;
@@ -15,6 +17,8 @@ export class Call implements CallContext {
   readonly requestId: string;
   readonly address: string;
   readonly deadline: number;
+  /** The names in the certificate of whoever opened the connection; undefined where it showed none. */
+  readonly workload: WorkloadNames | undefined;
   readonly #call: ServerCall;
 
   /**
@@ -28,6 +32,7 @@ export class Call implements CallContext {
     this.requestId = part ? from.requestId : acceptRequestId(call.metadata.get(REQUEST_ID)[0]);
     // Now: a call that is over has forgotten its peer, and a log may ask later.
     this.address = part ? from.address : from(peerHost(call.getPeer()), forwardedBy(call));
+    this.workload = part ? from.workload : workloadOf(call);
     // grpc-js tells the caller's deadline by the machine's own clock.
     this.deadline = started + Math.min(Number(call.getDeadline()) - Date.now(), patience);
   }

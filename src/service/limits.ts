@@ -10,6 +10,8 @@ export interface ServiceLimits {
   readonly streams: number;
   /** Connections open at a port; a further one is closed at once. */
   readonly connections: number;
+  /** Connections of one peer's address open at a port, (default: no limit). */
+  readonly perAddress?: number;
   /** Milliseconds after which a connection without a call is closed. */
   readonly idle: number;
   /** Milliseconds for a request to arrive whole, and again for its answer; above: cut, and TIMED_OUT. */

@@ -1,6 +1,9 @@
 import net from "node:net";
+import tls from "node:tls";
 import { addressReader } from "../contract/address.js";
+import { admit } from "../contract/admission.js";
 import { listen } from "../contract/listen.js";
+import { type Entrance, renewTls, serverOptions, type TlsMaterial, watchHandshakes } from "../contract/tls.js";
 import type { Verification } from "./asking.js";
 import { batchVerifyTokensHandler } from "./batch-verify-tokens.js";
 import { SERVICE_NAME, serviceDefinition } from "./definition.js";
@@ -23,6 +26,8 @@ export interface ServerOptions {
   readonly verification?: Verification;
   /** Names of realms, for which health has a service each: `realm/NAME`. */
   readonly realms?: readonly string[];
+  /** What stands before its ports: TLS, and who is told of connections that are refused. */
+  readonly entrance?: Entrance;
   /** Is told of each call that has ended, undecodable ones and those of unknown methods too. */
   readonly ended?: CallEnded;
 }
@@ -37,6 +42,8 @@ export interface ServiceServer {
    * @throws RangeError for what is no address; the system's error (EADDRINUSE, EACCES …)
    */
   listen(address: string): Promise<string>;
+  /** New connections get this certificate from now on. Only for a server that has one already. @throws what OpenSSL says */
+  renewTls(material: TlsMaterial): void;
   /** Connections that are open. */
   connections(): number;
   /** Calls open that stay so until somebody ends them: streams of tokens, watches of health, reflection. */
@@ -55,7 +62,13 @@ export interface ServiceServer {
 }
 
 /** Makes a server. It opens nothing yet. */
-export function createServer({ limits, verification, realms = [], ended }: ServerOptions): ServiceServer {
+export function createServer({
+  limits,
+  verification,
+  realms = [],
+  ended,
+  entrance = {},
+}: ServerOptions): ServiceServer {
   const openCalls = new OpenCalls();
   const definition = serviceDefinition(limits.batch);
   const { server, injector } = createTransport(
@@ -81,7 +94,7 @@ export function createServer({ limits, verification, realms = [], ended }: Serve
   addReflection(server, names, openCalls);
 
   const listeners: net.Server[] = [];
-  const sockets = new Set<net.Socket>();
+  const open: ReadonlySet<net.Socket>[] = [];
   let closed: Promise<void> | undefined;
 
   function close(timeout: number): Promise<void> {
@@ -93,7 +106,7 @@ export function createServer({ limits, verification, realms = [], ended }: Serve
     openCalls.endAll();
     // Not forceShutdown: it ends connections politely, and waits for a peer that may be gone to do the same.
     const cut = setTimeout(() => {
-      for (const socket of sockets) socket.destroy();
+      for (const sockets of open) for (const socket of sockets) socket.destroy();
     }, timeout);
     return Promise.all([...ports, calls]).then(() => clearTimeout(cut));
   }
@@ -101,20 +114,40 @@ export function createServer({ limits, verification, realms = [], ended }: Serve
   return {
     async listen(address) {
       // grpc-js is handed the connections and listens at nothing itself: it hides the system's error and prints it.
-      const listener = net.createServer({ noDelay: true }, (socket) => {
-        sockets.add(socket);
-        socket.once("close", () => sockets.delete(socket));
-        injector.injectConnection(socket);
-      });
-      listener.maxConnections = limits.connections;
+      const listener = createListener(entrance, limits.request, (socket) => injector.injectConnection(socket));
+      open.push(admit(listener, { ...entrance, ...limits }));
       const bound = await listen(listener, address);
       listeners.push(listener);
       return bound;
     },
-    connections: () => sockets.size,
+    renewTls: (material) => {
+      for (const listener of listeners) if (listener instanceof tls.Server) renewTls(listener, material);
+    },
+    connections: () => open.reduce((sum, sockets) => sum + sockets.size, 0),
     streams: () => openCalls.size,
     setServing: (serving) => health.setServing(serving),
     setRealms: (names) => health.setRealms(names),
     close: (timeout) => (closed ??= close(timeout)),
   };
+}
+
+/** Listens in the clear, or with TLS. @param take gets each connection that speaks HTTP/2 */
+function createListener(
+  { tls: material, refused = () => {} }: Entrance,
+  patience: number,
+  take: (socket: net.Socket) => void,
+): net.Server {
+  if (material === undefined) return net.createServer({ noDelay: true }, take);
+  const server = tls.createServer({ ...serverOptions(material, "h2", patience), noDelay: true }, (socket) => {
+    // What goes wrong below HTTP/2 ends the connection, which is all that there is to do.
+    socket.on("error", () => {});
+    if (socket.alpnProtocol === "h2") {
+      take(socket);
+      return;
+    }
+    refused({ reason: "handshake", address: socket.remoteAddress ?? "", code: "NO_ALPN" });
+    socket.destroy();
+  });
+  watchHandshakes(server, refused);
+  return server;
 }

@@ -1,6 +1,7 @@
 import http2 from "node:http2";
 import { type ConnectionInjector, Server, ServerCredentials, status } from "@grpc/grpc-js";
 import type { ServiceLimits } from "./limits.js";
+import { rememberWorkload } from "./workload.js";
 
 const MINUTE = 60_000;
 
@@ -48,9 +49,10 @@ export function createTransport(limits: ServiceLimits, large: LargeMethods, ende
     ...internals.commonServerOptions.settings,
     maxHeaderListSize: limits.headers,
   };
-  // The one place where a port's credentials are chosen.
+  // TLS is done with before a connection is put in.
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   for (const http2Server of internals.http2Servers.keys()) {
+    http2Server.on("session", rememberWorkload);
     http2Server.on("stream", (stream, headers) => {
       const path = headers[":path"] ?? "";
       if (ended !== undefined) stream.once("close", () => ended(path, codeOf(stream)));

@@ -14,7 +14,7 @@ export function verifyTokenHandler(env: Environment): handleUnaryCall<VerifyToke
   return (grpcCall, callback) => {
     const started = clock();
     const call = new Call(grpcCall, started, limits.request, env.addressOf);
-    const request = requestFromWire(grpcCall.request);
+    const request = requestFromWire(grpcCall.request, call.workload);
 
     const finish = (outcome: Outcome): void => {
       const answer = outcome.kind === "failure" ? outcome : encode(outcome);

@@ -59,7 +59,9 @@ export interface ExampleValues {
 export interface Vendor<
   PolicyShape extends z.ZodRawShape = z.ZodRawShape,
   FaceShape extends z.ZodRawShape = z.ZodRawShape,
-> extends Pick<Policy, "algorithms" | "callers" | "keysOf"> {
+> extends Pick<Policy, "algorithms" | "keysOf"> {
+  /** A preset knows its callers by their credentials, or takes anyone. */
+  readonly callers: Extract<Policy["callers"], string>;
   /** The preset's and the face's name in the configuration. */
   readonly name: string;
   /** The endpoint's path, exact: letters, digits, `.`, `_`, `-` and `/`. */
@@ -120,6 +122,7 @@ const FAILURE_KINDS: Readonly<Record<FailureReason, FailureKind>> = {
   REALM_UNKNOWN: "unexpected",
   TOKEN_EMPTY: "unexpected",
   CREDENTIAL_REFUSED: "unexpected",
+  CALLER_DENIED: "unexpected",
   EXPLAIN_DENIED: "unexpected",
   BATCH_TOO_LARGE: "unexpected",
   TOO_MANY_CALLERS: "unexpected",

@@ -1,15 +1,33 @@
 import type { ReasonName } from "../contract/reasons.js";
 import type { Principal } from "../contract/verifier.js";
+import type { WorkloadNames } from "../contract/workload.js";
 import type { Client, DirectoryLack, Instance, KnownDirectory } from "../directory/directory.js";
 import type { Algorithm } from "../jws/algorithms.js";
 import type { JsonObject } from "../jws/json.js";
 import type { KeySource } from "../keys/source.js";
 
-/** Who may ask: anyone, without a credential; instances, by a secret key; clients, by their credentials. */
-export type Callers = "anyone" | "instances" | "clients";
+/**
+ * Who may ask: anyone, without a credential; instances, by a secret key; clients, by their credentials; workloads, by a
+ * certificate with one of these names.
+ */
+export type Callers = "anyone" | "instances" | "clients" | { readonly san: ReadonlySet<string> };
 
-/** A caller whose credential was checked. */
+/** Callers as people read of them. */
+export function formatCallers(callers: Callers | "nobody"): string {
+  return typeof callers === "string" ? callers : `san: ${[...callers.san].join(", ")}`;
+}
+
+/** Whether callers of this kind are found in the directory, which needs a store. */
+export const areInDirectory = (callers: Callers): boolean => callers === "instances" || callers === "clients";
+
+/** Whether a workload has one of the names. */
+export function isListed({ san }: { readonly san: ReadonlySet<string> }, workload: WorkloadNames): boolean {
+  return workload.some((name) => san.has(name));
+}
+
+/** A caller whose credential or certificate was checked. */
 export type Caller =
+  | { readonly kind: "workload" }
   | { readonly kind: "anyone" }
   | { readonly kind: "instance"; readonly instance: Instance }
   | { readonly kind: "client"; readonly client: Client };

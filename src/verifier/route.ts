@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { Secret } from "../contract/secret.js";
 import { unverifiedIssuer } from "../jws/unverified.js";
 import { staticSource } from "../keys/source.js";
@@ -37,7 +38,7 @@ export function createRoute(name: string, byIssuer: ReadonlyMap<string, Realm>):
       ignoreHeaders: [],
       callers,
       // What is nobody's token may be explained where every realm explains its own to the same askers.
-      explain: policies.every((policy) => policy.explain === explain) ? explain : "nobody",
+      explain: policies.every((policy) => isDeepStrictEqual(policy.explain, explain)) ? explain : "nobody",
       keysOf: "realm",
       rules: [...[required("iss"), typed("iss", isString)].map((rule) => ({ ...rule, ahead: true as const })), NOBODY],
       subject: { from: "claims", read: () => undefined },

@@ -5,7 +5,7 @@ import { member } from "../jws/json.js";
 import { readJwt } from "../jws/reader.js";
 import type { VerificationKey } from "../keys/key.js";
 import { type Fact, factSize, tokenDigest } from "./facts.js";
-import type { Callers } from "./realm.js";
+import { type Caller, type Callers, isListed } from "./realm.js";
 import { LAST_SECOND } from "./rules.js";
 import { timestamp, tokenMessage } from "./token.js";
 import { type Case, lacks, reject, type Stop } from "./view.js";
@@ -16,8 +16,15 @@ export function caller(c: Case): Stop | undefined {
 }
 
 function identified(c: Case): Stop | undefined {
-  const { credential } = c.request;
+  const { credential, workload } = c.request;
   const { callers } = c.realm.policy;
+  if (typeof callers === "object") {
+    if (credential !== undefined) return failure("CREDENTIAL_REFUSED");
+    if (workload === undefined) return failure("CALLER_MISSING");
+    if (!isListed(callers, workload)) return failure("CALLER_DENIED");
+    c.caller = WORKLOAD;
+    return undefined;
+  }
   if (callers === "anyone") return credential === undefined ? undefined : failure("CREDENTIAL_REFUSED");
   if (credential === undefined) return failure("CALLER_MISSING");
   if (credential.kind === "instance" && callers === "instances") {
@@ -40,15 +47,22 @@ function identified(c: Case): Stop | undefined {
 }
 
 const CALLER_KINDS = { anyone: "anyone", instances: "instance", clients: "client" } as const satisfies Record<
-  Callers,
+  Extract<Callers, string>,
   string
 >;
+const WORKLOAD: Caller = { kind: "workload" };
 
 /** Whether this caller may have an explanation, where it asks for one. */
 function explainable(c: Case): Stop | undefined {
   const { explain } = c.realm.policy;
   if (!c.request.explain || explain === "anyone") return undefined;
-  return explain !== "nobody" && CALLER_KINDS[explain] === c.caller.kind ? undefined : failure("EXPLAIN_DENIED");
+  return mayHaveExplained(explain, c) ? undefined : failure("EXPLAIN_DENIED");
+}
+
+function mayHaveExplained(explain: Callers | "nobody", { request: { workload }, caller }: Case): boolean {
+  // A certificate comes with the connection, whatever else the realm asks of its callers.
+  if (typeof explain === "object") return workload !== undefined && isListed(explain, workload);
+  return explain !== "nobody" && CALLER_KINDS[explain] === caller.kind;
 }
 
 /** The token is read strictly, unless it is known already that these bytes verify under a key that is trusted now. */

@@ -2,6 +2,7 @@ import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
 import { ADVICE } from "../../src/cli/advice.js";
+import { certify } from "../support/certificates.js";
 import { CLIENT_SECRET, configuration, type Ended, folderOf, MASTER_KEY, ROOT, run } from "./harness.js";
 
 // What `check` finds in configurations that can be read; docs/checks.md tells of the same.
@@ -21,6 +22,16 @@ const generic = (top = "grpc: 127.0.0.1:0", more: Files = {}): string => {
   return `${top}\nrealms:\n  partner:${[...lines.filter((line) => line !== "" || lines[0] === line), ...added].join("\n")}\n`;
 };
 
+const DAY = 86_400_000;
+const withCertificate = generic(
+  "grpc: { address: 127.0.0.1:0, tls: { certFile: ./server.pem, keyFile: ./server.key } }",
+);
+/** The files of a port's certificate. @param from the first of its days, @param to and the last, counted from today */
+function certificate(from: number, to: number): Files {
+  const { cert, key } = certify("server", { from: Date.now() + from * DAY, to: Date.now() + to * DAY });
+  return { "server.pem": cert, "server.key": key };
+}
+
 /** Where each mistake is made: its place, and the configuration. */
 const MADE: Readonly<Record<string, readonly [place: string, text: string, files?: Files]>> = {
   "nothing-listens": ["grpc", generic("metrics: 127.0.0.1:0")],
@@ -32,6 +43,9 @@ const MADE: Readonly<Record<string, readonly [place: string, text: string, files
     generic("grpc: 127.0.0.1:0\ntrustedProxies: [10.0.0.0/8, 0.0.0.0/0, 192.0.2.1]"),
   ],
   "no-face": ["http", generic("grpc: 127.0.0.1:0\nhttp: 127.0.0.1:0")],
+  "certificate-expired": ["grpc.tls", withCertificate, certificate(-9, -1)],
+  "certificate-early": ["grpc.tls", withCertificate, certificate(1, 30)],
+  "certificate-expiring": ["grpc.tls", withCertificate, certificate(-9, 6)],
   "no-realm": ["realms", "grpc: 127.0.0.1:0\nrealms: {}\n"],
   "realm-unreachable": ["realms.partner", generic("http: 127.0.0.1:0")],
   "face-not-shown": [
@@ -162,13 +176,39 @@ describe("check's findings", () => {
     );
   });
 
-  it("a gateway on its own: those about listening", async () => {
+  it("takes a port for kept from strangers where clients must show certificates", async () => {
+    const tls = "tls: { certFile: ./server.pem, keyFile: ./server.key";
+    const ports = (more: string): string =>
+      generic(
+        `grpc: 127.0.0.1:0\nadmin: { address: "0.0.0.0:0", ${tls}${more} } }\nmetrics: { address: "0.0.0.0:0", ${tls}${more} } }`,
+      );
+    const files = certificate(-1, 30);
+    const check = async (more: string): Promise<readonly string[]> => {
+      const all = { ...files, "ca.pem": files["server.pem"] ?? "" };
+      return warningsOf(await run(["check", ...CONFIG, "--json"], folderOf(ports(more), all))).map((one) => one.check);
+    };
+    expect(await check("")).to.deep.equal(["admin-exposed", "metrics-exposed"]);
+    expect(await check(", clientCaFile: ./ca.pem")).to.deep.equal([]);
+  });
+
+  it("a gateway on its own: those about listening, and about certificates", async () => {
     const text =
       "http: 127.0.0.1:7001\nmetrics: 0.0.0.0:0\nupstream: 127.0.0.1:50051\nrealms: { clowk: { preset: clowk } }\n";
     const check = (config: string): Promise<Ended> =>
       run(["check", "--only", "http", ...CONFIG, "--json"], folderOf(config));
     expect(warningsOf(await check(text)).map(({ check: name }) => name)).to.deep.equal(["metrics-exposed"]);
     expect((await check(text.replace("0.0.0.0:0", "127.0.0.1:7001"))).code).to.equal(2);
+    const tls = "tls: { caFile: ./server.pem, certFile: ./server.pem, keyFile: ./server.key }";
+    const secured = text.replace("upstream: 127.0.0.1:50051", `upstream: { address: "127.0.0.1:50051", ${tls} }`);
+    const ended = await run(
+      ["check", "--only", "http", ...CONFIG, "--json"],
+      folderOf(secured.replace("0.0.0.0", "127.0.0.1"), certificate(-9, -1)),
+    );
+    expect(warningsOf(ended)).to.have.length(1);
+    expect(warningsOf(ended)[0]).to.include({ check: "certificate-expired", place: "upstream.tls" });
+    const report = JSON.parse(ended.stdout);
+    expect(report.upstream).to.equal("127.0.0.1:50051");
+    expect(report.transport).to.deep.equal({ http: "plain", metrics: "plain" });
   });
 });
 

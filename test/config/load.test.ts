@@ -54,12 +54,14 @@ describe("what is wrong with a configuration", () => {
     "an unknown key, deep": {
       text: top("limits: { bdy: 1KiB }"),
       is: [
-        "limits.bdy: is not a key that exists here; there are body, headers, message, batch, streams, connections, idle, request - did you mean body?",
+        "limits.bdy: is not a key that exists here; there are body, headers, message, batch, streams, connections, perAddress, idle, request - did you mean body?",
       ],
     },
     "an unknown key of a long form": {
       text: top("http: { address: 127.0.0.1:0, face: {} }"),
-      is: [/^http\.face: is not a key that exists here; there are address, faces, rpc, cors - did you mean faces\?$/],
+      is: [
+        /^http\.face: is not a key that exists here; there are address, faces, rpc, cors, tls - did you mean faces\?$/,
+      ],
     },
     "an unknown key of a realm": {
       text: withKey("{ pemFile: ./p256.pem }").replace("issuer", "isuer"),
@@ -127,7 +129,9 @@ describe("what is wrong with a configuration", () => {
     },
     "an address without a port": {
       text: top("admin: localhost"),
-      is: ["admin: must be an address such as 127.0.0.1:8080 or unix:/path, or {address: ...}"],
+      is: [
+        "admin: must be an address such as 127.0.0.1:8080 or unix:/path, or {address: ..., tls: {certFile: ..., keyFile: ...}}",
+      ],
     },
     "an address with a port that does not exist": {
       text: top("http: 127.0.0.1:65536"),
@@ -461,7 +465,7 @@ describe("what is wrong with a configuration", () => {
     },
     "http.cors that is remembered for too long": {
       text: top('http: { address: 127.0.0.1:0, rpc: [partner], cors: { origins: ["*"], maxAge: 2d } }'),
-      is: [/^http: must be an address .*, maxAge: 10m\}\}$/],
+      is: [/^http: must be an address .*, maxAge: 10m\}, tls: .*\}\}$/],
     },
     "everything at once": {
       text:
@@ -625,7 +629,10 @@ describe("a configuration that is good", () => {
   it("has exactly the defaults that are documented", () => {
     const { file, realms, ...others } = load(GOOD, FILES);
     expect(others).to.deep.equal({
-      grpc: "127.0.0.1:0",
+      grpc: { address: "127.0.0.1:0", tls: undefined },
+      http: undefined,
+      admin: undefined,
+      metrics: undefined,
       store: { url: `sqlite:${join(dirname(file), "data/verifier.db")}`, staleFor: 60_000 },
       log: { level: "info", format: "json", calls: "rejected" },
       limits: {
@@ -635,6 +642,7 @@ describe("a configuration that is good", () => {
         batch: 1000,
         streams: 100,
         connections: 10_000,
+        perAddress: 1000,
         idle: 300_000,
         request: 10_000,
       },
@@ -735,7 +743,7 @@ describe("a configuration that is good", () => {
         `${GOOD.replace("grpc: 127.0.0.1:0", `grpc: ${written}`)}admin: ${written}\nhttp: ${written}\n`,
         FILES,
       );
-      expect([config.grpc, config.admin, config.http?.address]).to.deep.equal([read, read, read]);
+      expect([config.grpc?.address, config.admin?.address, config.http?.address]).to.deep.equal([read, read, read]);
     });
   }
 
@@ -821,7 +829,7 @@ describe("the configuration of a gateway on its own", () => {
 
   it("is good as it is documented", () => {
     const { upstream, http, faces, trustedProxies } = loadGateway(TEXT);
-    expect({ upstream, http: http.address, trustedProxies }).to.deep.equal({
+    expect({ upstream: upstream.address, http: http.address, trustedProxies }).to.deep.equal({
       upstream: "10.0.0.5:50051",
       http: "0.0.0.0:8080",
       trustedProxies: [],

@@ -156,7 +156,8 @@ describe("docs/reference/configuration.md", () => {
       "| `log.level` | `trace`, `debug`, `info`, `warn`, `error`, `fatal`, `silent` | `info` |",
       "| `issuer` | text, or list of text, or `null` | required |",
       "| `maxTokenLength` | characters | `600` | 16 to 1MiB |",
-      "| `grpc` | address, or `{address}` |",
+      "| `grpc` | address, or `{address, tls}` |",
+      "| `callers.san` | list of workload | required | not empty |",
       "| `keys` | list of key | required | not empty |",
     ]) {
       expect(text).to.include(row);

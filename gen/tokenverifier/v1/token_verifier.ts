@@ -218,7 +218,10 @@ export const ErrorReason = {
   ERROR_REASON_TOKEN_EMPTY: 2,
   /** ERROR_REASON_CREDENTIAL_REFUSED - INVALID_ARGUMENT: the realm does not take a credential of that kind. */
   ERROR_REASON_CREDENTIAL_REFUSED: 3,
-  /** ERROR_REASON_CALLER_MISSING - UNAUTHENTICATED: the realm must know its caller, and the request names none. */
+  /**
+   * ERROR_REASON_CALLER_MISSING - UNAUTHENTICATED: the realm must know its caller, and the request names none,
+   * or its connection shows no certificate where the realm goes by these.
+   */
   ERROR_REASON_CALLER_MISSING: 4,
   /** ERROR_REASON_CALLER_UNKNOWN - UNAUTHENTICATED: the credential belongs to nobody, or is wrong. */
   ERROR_REASON_CALLER_UNKNOWN: 5,
@@ -260,6 +263,11 @@ export const ErrorReason = {
   ERROR_REASON_VERIFIER_UNAVAILABLE: 17,
   /** ERROR_REASON_INTERNAL - INTERNAL: a fault of the service itself; its log has the request id. */
   ERROR_REASON_INTERNAL: 18,
+  /**
+   * ERROR_REASON_CALLER_DENIED - PERMISSION_DENIED: the certificate of the caller's connection has none of
+   * the names that the realm answers.
+   */
+  ERROR_REASON_CALLER_DENIED: 19,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -285,6 +293,7 @@ export namespace ErrorReason {
   export type ERROR_REASON_SHUTTING_DOWN = typeof ErrorReason.ERROR_REASON_SHUTTING_DOWN;
   export type ERROR_REASON_VERIFIER_UNAVAILABLE = typeof ErrorReason.ERROR_REASON_VERIFIER_UNAVAILABLE;
   export type ERROR_REASON_INTERNAL = typeof ErrorReason.ERROR_REASON_INTERNAL;
+  export type ERROR_REASON_CALLER_DENIED = typeof ErrorReason.ERROR_REASON_CALLER_DENIED;
   export type UNRECOGNIZED = typeof ErrorReason.UNRECOGNIZED;
 }
 
@@ -328,6 +337,8 @@ export function errorReasonToJSON(object: ErrorReason): string {
       return "ERROR_REASON_VERIFIER_UNAVAILABLE";
     case ErrorReason.ERROR_REASON_INTERNAL:
       return "ERROR_REASON_INTERNAL";
+    case ErrorReason.ERROR_REASON_CALLER_DENIED:
+      return "ERROR_REASON_CALLER_DENIED";
     case ErrorReason.UNRECOGNIZED:
     default:
       return "UNRECOGNIZED";
@@ -345,7 +356,8 @@ export interface VerifyTokenRequest {
   token: string;
   /**
    * Who asks. Some realms answer only instances or only clients; a realm that
-   * answers anyone takes no credential at all.
+   * answers anyone takes no credential at all, nor does one that knows its
+   * callers by the certificates of their connections (mutual TLS).
    */
   caller:
     | //
