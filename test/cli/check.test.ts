@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
-import { ADVICE } from "../../src/cli/advice.js";
+import { ADVICE } from "../../src/cli/check/advice.js";
 import { certify } from "../support/certificates.js";
 import { CLIENT_SECRET, configuration, type Ended, folderOf, MASTER_KEY, ROOT, run } from "./harness.js";
 

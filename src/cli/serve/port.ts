@@ -1,0 +1,16 @@
+import type { TlsMaterial } from "../../contract/tls.js";
+
+/** Something with a port. */
+export interface Port {
+  readonly name: string;
+  open(): Promise<string>;
+  /** New connections get this certificate from now on. */
+  renewTls(material: TlsMaterial): void;
+  /** Connections that are open. */
+  connections(): number;
+  /** Calls open that stay so until somebody ends them. */
+  streams(): number;
+  /** Says that no more calls are wanted, and goes on serving. */
+  retire(): void;
+  close(timeout: number): Promise<void>;
+}
