@@ -1,9 +1,9 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { type Command, Option } from "commander";
-import { DEVELOPMENT_FILE, DEVELOPMENT_FOLDER } from "./development.js";
 import { CommandError, EXIT } from "./errors.js";
 import { EXAMPLES } from "./examples.js";
+import { DEVELOPMENT_FILE, DEVELOPMENT_FOLDER } from "./serve/development.js";
 
 // What the commands have in common.
 
@@ -11,7 +11,8 @@ import { EXAMPLES } from "./examples.js";
 export const jsonOption = (what = "print JSON; errors too, on standard error"): Option => new Option("--json", what);
 
 /** `--config`. */
-export const configOption = (): Option => new Option("-c, --config <file>", "the configuration");
+export const configOption = (): Option =>
+  new Option("-c, --config <file>", "the configuration (default: data/verifier.yaml, where serve has made it)");
 
 /** `--realm`, where it must be given. */
 export const realmOption = (): Option => new Option("-r, --realm <name>", "the realm").makeOptionMandatory();

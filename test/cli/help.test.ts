@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
-import { prepareDevelopment } from "../../src/cli/development.js";
+import { prepareDevelopment } from "../../src/cli/serve/development.js";
 import { COMMAND, type Ended, emptyFolder, Process, run } from "./harness.js";
 
 // The examples in the help of every command, run as they stand in a newcomer's folder, but for the ports.

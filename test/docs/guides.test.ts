@@ -23,7 +23,6 @@ describe("every page", () => {
 });
 
 describe("docs/guides", () => {
-
   it("are all in the README", () => {
     const readme = readFileSync(join(ROOT, "README.md"), "utf8");
     for (const name of GUIDES) expect(readme).to.include(`docs/guides/${name}.md`);

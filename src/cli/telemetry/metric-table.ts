@@ -1,0 +1,106 @@
+/** A metric of our own. */
+export interface MetricEntry<Label extends string = string> {
+  readonly name: string;
+  readonly type: "counter" | "gauge" | "histogram";
+  readonly labels: readonly Label[];
+  /** What it counts, for Prometheus and for docs/reference/metrics.md, which is made of this table. */
+  readonly help: string;
+}
+
+const metric = <const Label extends string = never>(
+  type: MetricEntry["type"],
+  name: string,
+  labels: readonly Label[],
+  help: string,
+): MetricEntry<Label> => ({ name: `tokenverifier_${name}`, type, labels, help });
+
+/** All metrics of our own; prom-client's of the process and of Node come besides. */
+export const METRICS = {
+  verifications: metric(
+    "counter",
+    "verifications_total",
+    ["realm", "via", "outcome", "reason"],
+    "Verifications; in a batch each request. `via` is the gRPC method, the face, or `http/` and the method (`http/VerifyToken`: not over gRPC). `outcome` is `verified`, `rejected`, `failed` (no verdict: `reason` says whether by the caller's fault or the service's) `refused` (a request was answered without asking) or `probe` (an empty token: so a gateway on its own asks whether a caller is known before it looks at the rest).",
+  ),
+  seconds: metric("histogram", "verification_seconds", ["via"], "Time from a request's arrival to its outcome."),
+  grpcCalls: metric(
+    "counter",
+    "grpc_calls_total",
+    ["method", "code"],
+    "gRPC calls; undecodable ones too. A method that is not TokenVerifier's is `unknown`.",
+  ),
+  httpAnswers: metric(
+    "counter",
+    "http_answers_total",
+    ["face", "code"],
+    "Answers of the faces and of the methods over HTTP (`http/VerifyToken`), by status; `unknown` for paths where nothing is shown.",
+  ),
+  connections: metric("gauge", "connections", ["port"], "Connections open, by port."),
+  streams: metric(
+    "gauge",
+    "streams",
+    ["port"],
+    "Calls open that stay so until somebody ends them: streams of tokens, watches of health, reflection.",
+  ),
+  directoryFresh: metric(
+    "gauge",
+    "directory_fresh",
+    [],
+    "1 while verdicts are given; 0 once the directory could not be read for longer than `store.staleFor`.",
+  ),
+  directoryFailures: metric(
+    "counter",
+    "directory_failures_total",
+    [],
+    "Times that the directory could not be read; it is tried every 50 ms.",
+  ),
+  directoryEntries: metric(
+    "gauge",
+    "directory_entries",
+    ["kind"],
+    "Entries of the directory that are held in memory: `instance`, `client`, `user`, `revocation`.",
+  ),
+  feedPosition: metric(
+    "gauge",
+    "feed_position",
+    [],
+    "The number of the last change of the directory that is known here; processes on one store agree but for 50 ms.",
+  ),
+  feedAge: metric("gauge", "feed_age_seconds", [], "Time since the feed of changes was last read to its end."),
+  storeRead: metric(
+    "histogram",
+    "store_read_seconds",
+    ["read", "result"],
+    "Time that reads of the store took; `result` is `ok` or `failed`.",
+  ),
+  factCacheLookups: metric(
+    "counter",
+    "fact_cache_lookups_total",
+    ["result"],
+    "Tokens looked for among those seen before: `hit` or `miss`.",
+  ),
+  factCacheBytes: metric(
+    "gauge",
+    "fact_cache_bytes",
+    [],
+    "Memory that is counted for tokens seen before, against `cache.facts`.",
+  ),
+  configurationRefused: metric(
+    "gauge",
+    "configuration_refused",
+    [],
+    "1 where the configuration's file was changed and could not be taken: the next start would fail. 0 otherwise.",
+  ),
+  restartNeeded: metric(
+    "gauge",
+    "restart_needed",
+    [],
+    "1 where the configuration was reloaded, and some of it takes effect at a start only. 0 otherwise.",
+  ),
+  build: metric(
+    "gauge",
+    "build_info",
+    ["version", "node"],
+    "1, with the version of the service and of Node as labels.",
+  ),
+} as const;
