@@ -11,7 +11,8 @@ import { DEVELOPMENT_FILE, DEVELOPMENT_FOLDER } from "./serve/development.js";
 export const jsonOption = (what = "print JSON; errors too, on standard error"): Option => new Option("--json", what);
 
 /** `--config`. */
-export const configOption = (): Option => new Option("-c, --config <file>", "the configuration");
+export const configOption = (): Option =>
+  new Option("-c, --config <file>", "the configuration (default: data/verifier.yaml, where serve has made it)");
 
 /** `--realm`, where it must be given. */
 export const realmOption = (): Option => new Option("-r, --realm <name>", "the realm").makeOptionMandatory();

@@ -83,11 +83,18 @@ const sentence: z.core.$ZodErrorMap = (issue) => {
   }
 };
 
-/** A guess at the word that was meant: one that two typing errors at most lie from; empty where there is none. */
+/** A guess at the word that was meant: the nearest of those that two typing errors at most lie from; empty where there is none. */
 function meant(given: unknown, known: readonly string[]): string {
   if (typeof given !== "string") return "";
-  const near = known.find((word) => word.length > 3 && distance(given.toLowerCase(), word.toLowerCase()) <= 2);
-  return near === undefined ? "" : ` - did you mean ${near}?`;
+  const near = known
+    .filter((word) => word.length > 3)
+    .map((word) => ({ word, away: distance(given.toLowerCase(), word.toLowerCase()) }))
+    .filter(({ away }) => away <= 2)
+    .reduce<{ word: string; away: number } | undefined>(
+      (best, one) => (best && best.away <= one.away ? best : one),
+      undefined,
+    );
+  return near === undefined ? "" : ` - did you mean ${near.word}?`;
 }
 
 /** How many letters must be put, taken away or changed to make one word of another; two letters that changed places are two. */

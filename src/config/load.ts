@@ -1,5 +1,4 @@
 import path from "node:path";
-import { parseDocument } from "yaml";
 import type { z } from "zod";
 import { VENDORS } from "../vendors/index.js";
 import type { Face, Vendor } from "../vendors/vendor.js";
@@ -7,7 +6,7 @@ import { areInDirectory } from "../verifier/realm.js";
 import { isRoute } from "../verifier/route.js";
 import { type Environment, interpolate } from "./interpolate.js";
 import { ConfigError, type ConfigIssue, formatPath, issuesOf, TELLING } from "./issues.js";
-import { type ReadFile, readText } from "./read-file.js";
+import { type ReadFile, readText, unreadable } from "./read-file.js";
 import {
   type ConfiguredRealm,
   type FaceSettings,
@@ -19,6 +18,7 @@ import {
 import { isRouteEntry, readRoute } from "./routes.js";
 import { coreSchema, gatewaySchema } from "./schema.js";
 import { type ConfiguredTls, readClientTls, readServerTls, type TlsContext } from "./tls.js";
+import { readYaml } from "./yaml.js";
 
 type Core = z.output<typeof coreSchema>;
 type GatewayOnly = z.output<typeof gatewaySchema>;
@@ -99,7 +99,8 @@ export function loadConfig(file: string, { env, readFile = readText, vendors = V
     checkWorkloads(settings, realms, issues);
     const keys = readMasterKeys({ masterKey, masterKeyFile, masterKeys }, context);
     const needing = realms.find(({ realm: { policy } }) => areInDirectory(policy.callers));
-    if (keys.length === 0 && (needing !== undefined || directory !== undefined)) {
+    const isGiven = [masterKey, masterKeyFile, masterKeys].some((given) => given !== undefined);
+    if (keys.length === 0 && !isGiven && (needing !== undefined || directory !== undefined)) {
       const who = needing === undefined ? "the directory seed" : `the callers of the realm ${needing.realm.name}`;
       const message = `is missing: the secrets of ${who} are sealed with it; make one with: openssl rand -base64 32`;
       issues.push({ place: "masterKey", message });
@@ -209,43 +210,6 @@ function soundPart(raw: object, { issues }: z.ZodError): object {
   };
 }
 
-function readYaml(file: string, readFile: ReadFile): unknown {
-  let text: string;
-  try {
-    text = readFile(file);
-  } catch (error) {
-    const message = `the file cannot be read (${(error as NodeJS.ErrnoException).code ?? "error"})`;
-    throw new ConfigError(file, [{ place: "", message }]);
-  }
-  const document = parseDocument(text, { prettyErrors: true });
-  if (document.errors.length > 0) {
-    const issues = document.errors.map(({ linePos, code, message }) => ({
-      place: linePos === undefined ? "" : `line ${linePos[0].line}, column ${linePos[0].col}`,
-      message: SYNTAX[code] ?? (message.split("\n", 1)[0] ?? "").replace(/ at line \d+, column \d+:?$/, ""),
-    }));
-    throw new ConfigError(file, issues);
-  }
-  try {
-    return document.toJS({ maxAliasCount: 100 }) as unknown;
-  } catch (error) {
-    if (!(error instanceof ReferenceError)) throw error;
-    const message =
-      "an alias stands for nothing, or there are too many of them: put a text that begins with * in quotes";
-    throw new ConfigError(file, [{ place: "", message }]);
-  }
-}
-
-/** Where the YAML library's own words are of no help, or quote the text, which may be a secret. */
-const SYNTAX: Readonly<Record<string, string>> = {
-  BAD_DQ_ESCAPE: "double quotes know no such escape: use single quotes to take every character as it is",
-  BAD_PROP_ORDER: "an anchor or a tag stands in the wrong place: put texts that begin with & or ! in quotes",
-  DUPLICATE_KEY: "the mapping has this key already: keep one",
-  MULTIPLE_DOCS: "a second document begins here: the file must hold one",
-  TAB_AS_INDENT: "this is indented with a tab: use spaces",
-  TAG_RESOLVE_FAILED: "there is no such tag: put a text that begins with ! in quotes",
-  UNEXPECTED_TOKEN: "this does not belong here: look at the quotes, brackets and indentation before it",
-};
-
 /** The realms in the order of the file; those that hand tokens on are read last, for they lead to others. */
 function readRealms(written: Core["realms"], context: RealmContext): readonly ConfiguredRealm[] {
   const entries = Object.entries(written);
@@ -341,7 +305,10 @@ function checkRpc({ http }: Pick<Core, "http">, issues: ConfigIssue[], isRealm: 
   const { rpc = [], cors } = http ?? {};
   for (const [index, name] of rpc.entries()) {
     if (isRealm(name)) continue;
-    issues.push({ place: formatPath(["http", "rpc", index]), message: "must name a realm that is configured" });
+    issues.push({
+      place: formatPath(["http", "rpc", index]),
+      message: `there is no realm ${name}: name one that is configured`,
+    });
   }
   if (cors !== undefined && rpc.length === 0) {
     const message = "is of no use without http.rpc: name the realms there that pages may ask for, or leave it out";
@@ -363,8 +330,7 @@ function readMasterKeys(
     try {
       keys = [readFile(resolve(masterKeyFile)).trim()];
     } catch (error) {
-      const message = `${masterKeyFile} cannot be read (${(error as NodeJS.ErrnoException).code ?? "error"})`;
-      issues.push({ place: "masterKeyFile", message });
+      issues.push({ place: "masterKeyFile", message: `${masterKeyFile} ${unreadable(error)}` });
     }
   }
   for (const [index, key] of keys.entries()) {

@@ -70,8 +70,10 @@ export const address = (): z.ZodType<string, string> =>
  * @param most the longest, milliseconds; a multiple of a day
  */
 export function duration(least = 0, most = Number.MAX_SAFE_INTEGER): z.ZodType<number, string> {
-  const bound = most === Number.MAX_SAFE_INTEGER ? "" : ` and at most ${most / 86_400_000}d`;
-  const right = `must be a duration of at least ${least} ms${bound}, such as 500ms, 30s, 10m or 1h`;
+  const bound =
+    most === Number.MAX_SAFE_INTEGER ? "" : ` ${least === 0 ? "of" : "and"} at most ${formatDuration(most)}`;
+  const from = least === 0 ? "" : ` of at least ${formatDuration(least)}`;
+  const right = `must be a duration${from}${bound}, such as ${least < 1000 ? "500ms, " : ""}30s, 10m or 1h`;
   return read((text) => {
     const millis = parseDuration(text);
     return millis !== undefined && millis >= least && millis <= most ? millis : undefined;

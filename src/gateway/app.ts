@@ -14,8 +14,26 @@ export function createApp(faces: readonly ServedFace[], rpc: ServedRpc, options:
   app.disable("query parser");
   app.enable("case sensitive routing");
   app.enable("strict routing");
-  const notFound = (req: express.Request, res: express.Response): void =>
-    send(res, NOT_FOUND, acceptRequestId(req.headers["x-request-id"]));
+  const notFound = (req: express.Request, res: express.Response): void => {
+    const requestId = acceptRequestId(req.headers["x-request-id"]);
+    send(res, NOT_FOUND, requestId);
+    // A proxy that changes paths, or a face that is not shown: somebody has to see it.
+    const address = options.addressOf(
+      req.socket.remoteAddress ?? "",
+      req.headersDistinct["x-forwarded-for"]?.join(","),
+    );
+    const { method } = req;
+    options.observer.faceCall({
+      face: "unknown",
+      realm: "",
+      requestId,
+      address,
+      method,
+      status: 404,
+      outcome: undefined,
+      millis: 0,
+    });
+  };
   // Express drops a fragment, which no target may have, and would find the face before it.
   app.use((req, res, next) => (req.url.includes("#") ? notFound(req, res) : next()));
   for (const served of faces) app.all(served.path, faceHandler(served, options));

@@ -21,7 +21,7 @@ export interface ServedFace {
 
 /** One request to a face, or to a method of the contract, answered. */
 export interface FaceCall {
-  /** The face's name; for a method `http/` and its name. */
+  /** The face's name; for a method `http/` and its name; `unknown` where nothing is shown at the path. */
   readonly face: string;
   /** As the caller named it, where it did; there may be no such realm. */
   readonly realm: string;

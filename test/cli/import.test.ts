@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
 import { COMMAND, type Ended, end, folderOf, type Process, run, serving, shell } from "./harness.js";
@@ -80,6 +80,7 @@ clients    1 added, 0 replaced, 0 unchanged, 0 removed
     "no instance where instances sign": ["--realm", "clowk", "--jti", "j"],
     "an instance where none signs": ["--realm", "partner", "--jti", "j", "--instance", "i"],
     "a time that is none": ["--realm", "partner", "--jti", "j", "--until", "soon"],
+    "a time that has passed": ["--realm", "partner", "--jti", "j", "--until", "2020-01-01T00:00:00Z"],
     "what is no token": ["--token", "verifier.yaml"],
   })) {
     it(`revoke refuses ${name}`, async () => {
@@ -87,6 +88,21 @@ clients    1 added, 0 replaced, 0 unchanged, 0 removed
       expect({ code, stdout }).to.deep.equal({ code: 2, stdout: "" });
     });
   }
+
+  for (const [name, ...args] of [["revoke", "--realm", "partner", "--jti", "j"], ["export"]] as const) {
+    it(`${name} makes no store in the place of one that was lost`, async () => {
+      const { code, stdout, stderr } = await command(name, args);
+      expect({ code, stdout }).to.deep.equal({ code: 2, stdout: "" });
+      expect(stderr).to.match(/^There is no store at \S+verifier\.db\. If it was there, restore it from a backup/);
+      expect(existsSync(join(folder, "verifier.db"))).to.equal(false);
+    });
+  }
+
+  it("revoke knows which instances there are", async () => {
+    expect((await command("import", ["bulk.jsonl"])).code).to.equal(0);
+    const { code, stderr } = await command("revoke", ["--realm", "clowk", "--jti", "j", "--instance", "inst_nope"]);
+    expect({ code, stderr }).to.deep.equal({ code: 2, stderr: "There is no instance inst_nope in the directory.\n" });
+  });
 
   describe("beside a running service", () => {
     let service: Process;

@@ -5,7 +5,7 @@ import { configuration, type Ended, emptyFolder, folderOf, run } from "./harness
 // And each command's exit codes: 0 done, 1 a negative verdict, 2 usage or configuration, 3 unavailable.
 
 const CONFIG = ["--config", "verifier.yaml"];
-const NO_STORE = configuration().replace("sqlite:./verifier.db", "sqlite:./partner.pem/verifier.db");
+const NO_STORE = configuration().replace("sqlite:./verifier.db", "sqlite:.");
 const LINE = JSON.stringify({ client: { clientId: "c", clientSecret: "0123456789abcdef0123" } });
 
 interface Case {
@@ -98,6 +98,8 @@ describe("--json and exit codes", () => {
     for (const { args, code, told, stdin, text } of cases) {
       it(`${command} ${args.join(" ")}${text === undefined ? "" : " without a store"}: ${code}`, async () => {
         const folder = folderOf(text);
+        if (command === "revoke" && code === 0)
+          expect((await run(["import", "-", ...CONFIG], folder)).code).to.equal(0);
         const ended = await run([command, ...args, "--json"], folder, stdin);
         expect(ended.code, ended.stderr).to.equal(code);
         const object = objectOf(ended);

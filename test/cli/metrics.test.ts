@@ -106,6 +106,34 @@ realms:
     expect(await value(`${codes}{method="unknown",code="UNIMPLEMENTED"}`)).to.equal(1);
   });
 
+  it("counts requests to paths where nothing is shown, and the empty tokens of gateways apart", async () => {
+    const unknown = 'tokenverifier_http_answers_total{face="unknown",code="404"}';
+    const before = await value(unknown);
+    expect((await fetch(`http://${running.addresses["http"]}/v1/api/verify-token`)).status).to.equal(404);
+    expect(await value(unknown)).to.equal(before + 1);
+    const probe =
+      'tokenverifier_verifications_total{realm="integuru",via="VerifyToken",outcome="probe",reason="TOKEN_EMPTY"}';
+    expect(await call(verifyToken, request("integuru", ""))).to.equal(3);
+    expect(await value(probe)).to.equal(1);
+  });
+
+  it("tells of a configuration that could not be taken, and of one that waits for a restart", async () => {
+    const states = async () => [
+      await value("tokenverifier_configuration_refused"),
+      await value("tokenverifier_restart_needed"),
+    ];
+    const good = readFileSync(file, "utf8");
+    const becomes = async (text: string) => {
+      writeFileSync(file, text);
+      running.reload();
+      return states();
+    };
+    expect(await states()).to.deep.equal([0, 0]);
+    expect(await becomes("realms: 5\n")).to.deep.equal([1, 0]);
+    expect(await becomes(`${good}cache: { facts: 1MiB }\n`)).to.deep.equal([0, 1]);
+    expect(await becomes(good)).to.deep.equal([0, 0]);
+  });
+
   it("lets no caller make up a label", async () => {
     for (const realm of ["made-up-1", "made-up-2", '"} 1\nx{y="']) await call(verifyToken, request(realm, "t"));
     const text = await (await get("/metrics")).text();

@@ -259,7 +259,7 @@ describe("a configuration with a mistake in it", () => {
 
   it("a store where none can be made: which file, and what to look at; exit code 3", async () => {
     const folder = folderOf(configuration().replace("sqlite:./verifier.db", "sqlite:./partner.pem/verifier.db"));
-    const { code, stderr } = await run(["export", ...CONFIG, "--json"], folder);
+    const { code, stderr } = await run(["import", "-", ...CONFIG, "--json"], folder);
     expect(code).to.equal(3);
     const { error } = JSON.parse(stderr);
     expect(error.code).to.equal("DIRECTORY_UNAVAILABLE");

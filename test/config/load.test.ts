@@ -63,6 +63,10 @@ describe("what is wrong with a configuration", () => {
         /^http\.face: is not a key that exists here; there are address, faces, rpc, cors, tls - did you mean faces\?$/,
       ],
     },
+    "an algorithm that is nearly one": {
+      text: withKey("{ pemFile: ./p256.pem }", "ES257"),
+      is: [/^realms\.partner\.algorithms\[0\]: .* - did you mean ES256\?$/],
+    },
     "an unknown key of a realm": {
       text: withKey("{ pemFile: ./p256.pem }").replace("issuer", "isuer"),
       is: [
@@ -96,7 +100,7 @@ describe("what is wrong with a configuration", () => {
     },
     "a duration without a unit": {
       text: top("drain: { delay: 5 }"),
-      is: [`drain.delay: must be a duration of at least 0 ms and at most 24d, ${WHICH_DURATION}`],
+      is: [`drain.delay: must be a duration of at most 24d, ${WHICH_DURATION}`],
     },
     "a duration with a fraction": { text: top("limits: { idle: 1.5m }"), is: [/^limits\.idle: must be a duration/] },
     "a duration that no timer holds": {
@@ -105,7 +109,7 @@ describe("what is wrong with a configuration", () => {
     },
     "a duration that is too short": {
       text: top("limits: { request: 99ms }"),
-      is: [/^limits\.request: must be a duration of at least 100 ms/],
+      is: [/^limits\.request: must be a duration of at least 100ms/],
     },
     "a size without a unit": {
       text: top("limits: { body: 65536 }"),
@@ -347,7 +351,7 @@ describe("what is wrong with a configuration", () => {
     },
     "a master key's file that is not there": {
       text: top("masterKeyFile: ./none.key"),
-      is: ["masterKeyFile: ./none.key cannot be read (ENOENT)"],
+      is: ["masterKeyFile: ./none.key cannot be read (ENOENT: there is no such file)"],
     },
     "a master key's file that holds none": {
       text: top("masterKeyFile: ./short.key"),
@@ -430,11 +434,11 @@ describe("what is wrong with a configuration", () => {
     },
     "a realm for http.rpc that there is none of": {
       text: top("http: { address: 127.0.0.1:0, rpc: [partner, nowhere] }"),
-      is: ["http.rpc[1]: must name a realm that is configured"],
+      is: ["http.rpc[1]: there is no realm nowhere: name one that is configured"],
     },
     "a realm for http.rpc under the name of what every object has": {
       text: top("http: { address: 127.0.0.1:0, rpc: [constructor] }"),
-      is: ["http.rpc[0]: must name a realm that is configured"],
+      is: ["http.rpc[0]: there is no realm constructor: name one that is configured"],
     },
     "a realm for http.rpc that has errors of its own": {
       text: "http: { address: 127.0.0.1:0, rpc: [mine] }\nrealms:\n  mine: { preset: integuru }\n",
@@ -523,6 +527,16 @@ describe("what is wrong with a configuration", () => {
         "line 2, column 14: the mapping has this key already: keep one",
       ],
       ["a bracket that is not closed", "realms: {\n", /^line \d+, column \d+: /],
+      [
+        "a variable without quotes within braces",
+        "realms: { a: { keys: [{ pemFile: ${FILE} }] } }\n",
+        /^line 1, column \d+: .*; put variables in quotes: "\$\{NAME\}"$/,
+      ],
+      [
+        "a bracket that is not closed, and all that comes of it: told once",
+        "realms: { a: [x\nb: 1\nc: 2\n",
+        /^line \d+/,
+      ],
       ["a tab", "realms:\n\ta: 1\n", /^line 2, column 1: /],
       [
         "a second document",
@@ -551,8 +565,10 @@ describe("what is wrong with a configuration", () => {
     it("a file that is not there, or a folder", () => {
       const folder = folderWith({});
       const reading = (file: string) => wrongs(() => loadConfig(file, { env: {} }));
-      expect(reading(join(folder, "none.yaml"))).to.deep.equal([": the file cannot be read (ENOENT)"]);
-      expect(reading(folder)).to.deep.equal([": the file cannot be read (EISDIR)"]);
+      expect(reading(join(folder, "none.yaml"))).to.deep.equal([
+        ": the file cannot be read (ENOENT: there is no such file)",
+      ]);
+      expect(reading(folder)).to.deep.equal([": the file cannot be read (EISDIR: it is a folder, not a file)"]);
     });
 
     it("aliases that multiply are no way to fill the memory", () => {

@@ -2,17 +2,27 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
 import { ROOT } from "../cli/harness.js";
-import { brokenLinks, readGuide } from "./guide.js";
+import { brokenLinks } from "./guide.js";
 
 const GUIDES = readdirSync(join(ROOT, "docs/guides")).map((file) => file.replace(/\.md$/, ""));
 
-describe("docs/guides", () => {
-  for (const name of GUIDES) {
-    it(`${name}.md has no link that leads nowhere`, () => {
-      expect(brokenLinks(readGuide(name))).to.deep.equal([]);
+const PAGES = [
+  ...readdirSync(ROOT).filter((file) => file.endsWith(".md")),
+  ...readdirSync(join(ROOT, "docs"), { recursive: true, encoding: "utf8" })
+    .filter((file) => file.endsWith(".md"))
+    .map((file) => join("docs", file)),
+];
+
+describe("every page", () => {
+  for (const page of PAGES) {
+    it(`${page} has no link that leads nowhere`, () => {
+      const file = join(ROOT, page);
+      expect(brokenLinks({ file, text: readFileSync(file, "utf8") })).to.deep.equal([]);
     });
   }
+});
 
+describe("docs/guides", () => {
   it("are all in the README", () => {
     const readme = readFileSync(join(ROOT, "README.md"), "utf8");
     for (const name of GUIDES) expect(readme).to.include(`docs/guides/${name}.md`);

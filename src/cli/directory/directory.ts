@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { userInfo } from "node:os";
 import type { Config } from "../../config/load.js";
 import { Secret } from "../../contract/secret.js";
@@ -23,20 +24,36 @@ const PATIENCE = 10_000;
  */
 export function openDirectory(config: Config, clock: Clock, busyTimeout?: number): OpenDirectory {
   const masterKeys = readMasterKeys(config.masterKeys.map((text) => new Secret(text)));
-  const path = config.store.url.replace(/^sqlite:/, "");
+  const path = storePath(config);
   const patience = busyTimeout === undefined ? {} : { busyTimeout };
   return { directory: openSqliteDirectory({ path, masterKeys, clock, ...patience }), masterKeys };
 }
 
-/** Does a command's work on the directory of a configuration. @throws {CommandError} where it has none */
+const storePath = ({ store }: Config): string => store.url.replace(/^sqlite:/, "");
+
+/**
+ * Does a command's work on the directory of a configuration.
+ *
+ * @param mayMake whether a store is made where there is none: an empty one in the place of one that was lost would keep
+ * the seed out, and nobody would be known
+ * @throws {CommandError} where it has none
+ */
 export async function onDirectory<Result>(
   config: Config,
   clock: Clock,
   work: (open: OpenDirectory) => Promise<Result>,
+  mayMake = false,
 ): Promise<Result> {
   if (config.masterKeys.length === 0) {
     throw new CommandError(
       `${config.file} has no masterKey, and so no directory. Make one with: openssl rand -base64 32`,
+      EXIT.usage,
+    );
+  }
+  const path = storePath(config);
+  if (!mayMake && !existsSync(path)) {
+    throw new CommandError(
+      `There is no store at ${path}. If it was there, restore it from a backup; a new one is made by serve and by import alone.`,
       EXIT.usage,
     );
   }

@@ -23,10 +23,15 @@ export async function importFile(
   const bytes: AsyncIterable<Uint8Array> = file === "-" ? world.stdin : createReadStream(file);
   // A service on the same machine has callers who wait; nobody waits for this.
   world.standBack?.();
-  return onDirectory(config, world.clock, ({ directory, masterKeys }) => {
-    const lines = readBulkLines(showProgress(buffers(bytes), total, process.stderr), masterKeys);
-    return directory.import(lines, options, actorOfCommand());
-  });
+  return onDirectory(
+    config,
+    world.clock,
+    ({ directory, masterKeys }) => {
+      const lines = readBulkLines(showProgress(buffers(bytes), total, process.stderr), masterKeys);
+      return directory.import(lines, options, actorOfCommand());
+    },
+    true,
+  );
 }
 
 function sizeOf(file: string): number {

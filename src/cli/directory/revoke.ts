@@ -1,5 +1,5 @@
 import type { Config } from "../../config/load.js";
-import type { RevokedToken } from "../../directory/directory.js";
+import type { Directory, RevokedToken } from "../../directory/directory.js";
 import { isRoute } from "../../verifier/route.js";
 import { revocationDigest } from "../../verifier/stages.js";
 import { CommandError, EXIT } from "../errors.js";
@@ -37,9 +37,29 @@ export async function revoke(
 ): Promise<Revoked> {
   const revoked = token === undefined ? byJti(config, options) : byDigest(token, options);
   const until = options.until === undefined ? undefined : Math.ceil(readTime("--until", options.until) / 1000);
+  if (until !== undefined && until * 1000 <= world.clock()) {
+    throw new CommandError(
+      "--until lies in the past: the revocation would hold no longer. Leave it out to revoke for good.",
+      EXIT.usage,
+    );
+  }
   const command = { kind: "revoke" as const, token: revoked, ...(until === undefined ? {} : { until }) };
-  await onDirectory(config, world.clock, ({ directory }) => directory.apply([command], actorOfCommand()));
+  await onDirectory(config, world.clock, async ({ directory }) => {
+    if (options.instance !== undefined && !(await hasInstance(directory, options.instance))) {
+      throw new CommandError(`There is no instance ${options.instance} in the directory.`, EXIT.usage);
+    }
+    await directory.apply([command], actorOfCommand());
+  });
   return { token: revoked, until: until ?? null };
+}
+
+/** Whether there is an instance of this id; an export gives instances first. */
+async function hasInstance(directory: Directory, id: string): Promise<boolean> {
+  for await (const entry of directory.export()) {
+    if (entry.kind !== "putInstance") return false;
+    if (entry.id === id) return true;
+  }
+  return false;
 }
 
 function byDigest(token: string, { jti, instance }: RevokeOptions): RevokedToken {

@@ -127,15 +127,26 @@ async function openStore(
       staleFor: config.store.staleFor,
     });
     await known.follow();
+    // When the last verdict was given is told at once; that it goes on, about every minute.
+    let isTold = false;
     const follower = startFollower({
       follow: () =>
-        known.follow().catch((error: unknown) => {
-          onDirectoryFailure();
-          throw error;
-        }),
+        known.follow().then(
+          () => {
+            isTold = false;
+          },
+          (err: unknown) => {
+            onDirectoryFailure();
+            if (!isTold && !known.isFresh(clock())) {
+              isTold = true;
+              tell(log, "directory cannot be read: no verdicts are given", { err });
+            }
+            throw err;
+          },
+        ),
       onFailure: (err) => {
         if (known.isFresh(clock())) tell(log, "directory cannot be read", { err });
-        else tell(log, "directory cannot be read: no verdicts are given", { err });
+        else if (isTold) tell(log, "directory cannot be read: no verdicts are given", { err });
       },
       onRecovery: (failures) => tell(log, "directory can be read again", { failures }),
     });

@@ -20,10 +20,22 @@ export interface Reloading<C extends Config | GatewayConfig> {
   /** Puts it to use, or throws and leaves everything as it was. @returns what changed, for the log */
   readonly apply: (config: C) => Changes;
   readonly log: Logger;
+  /** Is told how each reload ended. */
+  readonly onReload?: OnReload;
 }
 
+/** How a reload ended. @param taken whether the configuration is in use now @param restart whether some of it needs a restart */
+export type OnReload = (taken: boolean, restart: boolean) => void;
+
 /** Reads the configuration again, all or nothing: one that is bad leaves the running one as it was. Never throws. */
-export function reload<C extends Config | GatewayConfig>({ config, files, load, apply, log }: Reloading<C>): void {
+export function reload<C extends Config | GatewayConfig>({
+  config,
+  files,
+  load,
+  apply,
+  log,
+  onReload,
+}: Reloading<C>): void {
   const { file } = config;
   files.begin();
   try {
@@ -32,9 +44,11 @@ export function reload<C extends Config | GatewayConfig>({ config, files, load, 
     tell(log, "configuration reloaded", { file, ...changes });
     const keys = fixedKeys(config, next);
     if (keys.length > 0) tell(log, "restart needed", { file, keys });
+    onReload?.(true, keys.length > 0);
   } catch (err) {
     const why = err instanceof ConfigError ? { issues: err.issues } : { err };
     tell(log, "configuration not reloaded", { file, ...why });
+    onReload?.(false, false);
   }
 }
 

@@ -119,7 +119,9 @@ async function serveCore(source: Source<Config>, only: Only | undefined, context
     gateway?.show(next.faces, rpcOf(next));
     return { added, removed, changed };
   };
-  return run(ports, { ...source, config, apply, log }, telemetry, context, () => core.close());
+  return run(ports, { ...source, config, apply, log, onReload: telemetry.reload }, telemetry, context, () =>
+    core.close(),
+  );
 }
 
 const realmNames = ({ realms }: Config): readonly string[] => realms.map(({ realm }) => realm.name);
@@ -151,7 +153,9 @@ async function serveGateway(source: Source<GatewayConfig>, context: ServeContext
     return { faces: next.faces.map(({ name }) => name) };
   };
   const ports = [httpPort(config.http.address, gateway)];
-  return run(ports, { ...source, config, apply, log }, telemetry, context, async () => upstream.close());
+  return run(ports, { ...source, config, apply, log, onReload: telemetry.reload }, telemetry, context, async () =>
+    upstream.close(),
+  );
 }
 
 const faceRealms = ({ faces, http }: GatewayConfig): readonly string[] => [

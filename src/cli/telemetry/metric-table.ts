@@ -20,7 +20,7 @@ export const METRICS = {
     "counter",
     "verifications_total",
     ["realm", "via", "outcome", "reason"],
-    "Verifications; in a batch each request. `via` is the gRPC method, the face, or `http/` and the method (`http/VerifyToken`: not over gRPC). `outcome` is `verified`, `rejected`, `failed` (no verdict: `reason` says whether by the caller's fault or the service's) or `refused` (a request was answered without asking).",
+    "Verifications; in a batch each request. `via` is the gRPC method, the face, or `http/` and the method (`http/VerifyToken`: not over gRPC). `outcome` is `verified`, `rejected`, `failed` (no verdict: `reason` says whether by the caller's fault or the service's) `refused` (a request was answered without asking) or `probe` (an empty token: so a gateway on its own asks whether a caller is known before it looks at the rest).",
   ),
   seconds: metric("histogram", "verification_seconds", ["via"], "Time from a request's arrival to its outcome."),
   grpcCalls: metric(
@@ -33,7 +33,7 @@ export const METRICS = {
     "counter",
     "http_answers_total",
     ["face", "code"],
-    "Answers of the faces and of the methods over HTTP (`http/VerifyToken`), by status.",
+    "Answers of the faces and of the methods over HTTP (`http/VerifyToken`), by status; `unknown` for paths where nothing is shown.",
   ),
   connections: metric("gauge", "connections", ["port"], "Connections open, by port."),
   connectionsRefused: metric(
@@ -96,6 +96,18 @@ export const METRICS = {
     "fact_cache_bytes",
     [],
     "Memory that is counted for tokens seen before, against `cache.facts`.",
+  ),
+  configurationRefused: metric(
+    "gauge",
+    "configuration_refused",
+    [],
+    "1 where the configuration's file was changed and could not be taken: the next start would fail. 0 otherwise.",
+  ),
+  restartNeeded: metric(
+    "gauge",
+    "restart_needed",
+    [],
+    "1 where the configuration was reloaded, and some of it takes effect at a start only. 0 otherwise.",
   ),
   build: metric(
     "gauge",

@@ -3,6 +3,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom
 import type { RefusalReason } from "../../contract/admission.js";
 import type { Outcome } from "../../contract/verifier.js";
 import type { OnRead } from "../../directory/observed.js";
+import type { OnReload } from "../serve/reload.js";
 import { registerReadings, type Sources } from "./gauges.js";
 import { METRICS, type MetricEntry } from "./metric-table.js";
 
@@ -26,6 +27,8 @@ export interface Metrics {
   refusal(port: string, reason: RefusalReason): void;
   /** The feed of the directory's changes could not be read. */
   directoryFailure(): void;
+  /** The configuration was read again, or could not be. */
+  readonly reload: OnReload;
   /** The store was read. */
   readonly storeRead: OnRead;
 }
@@ -58,6 +61,8 @@ export function createMetrics(
   const http = new Counter(of(METRICS.httpAnswers));
   const refusals = new Counter(of(METRICS.connectionsRefused));
   const failures = new Counter(of(METRICS.directoryFailures));
+  const refused = new Gauge(of(METRICS.configurationRefused));
+  const restartNeeded = new Gauge(of(METRICS.restartNeeded));
   const reads = new Histogram({ ...of(METRICS.storeRead), buckets: BUCKETS });
   registerReadings(register, sources);
 
@@ -92,6 +97,11 @@ export function createMetrics(
     },
     refusal: (port, reason) => refusals.inc({ port, reason }),
     directoryFailure: () => failures.inc(),
+    reload: (taken, restart) => {
+      refused.set(taken ? 0 : 1);
+      // What could not be taken says nothing of what waits for a restart.
+      if (taken) restartNeeded.set(restart ? 1 : 0);
+    },
     storeRead: (read, duration, failed) => reads.observe({ read, result: failed ? "failed" : "ok" }, duration),
   };
 }
@@ -100,7 +110,7 @@ function said(outcome: Outcome | undefined): { readonly kind: string; readonly r
   if (outcome === undefined) return { kind: "refused", reason: "" };
   if (outcome.kind === "verified") return { kind: "verified", reason: "" };
   if (outcome.kind === "rejected") return { kind: "rejected", reason: outcome.reason ?? "UNKNOWN" };
-  return { kind: "failed", reason: outcome.reason };
+  return { kind: outcome.reason === "TOKEN_EMPTY" ? "probe" : "failed", reason: outcome.reason };
 }
 
 /** Makes what prom-client takes of an entry of the table. */

@@ -7,6 +7,7 @@ import type { OnRead } from "../../directory/observed.js";
 import type { certificatesOf } from "../check/certificates.js";
 import type { Core } from "../serve/core.js";
 import type { Port } from "../serve/port.js";
+import type { OnReload } from "../serve/reload.js";
 import { version } from "../version.js";
 import { type CallLine, callLogger } from "./log.js";
 import { createMetrics } from "./metrics.js";
@@ -23,6 +24,7 @@ export interface Telemetry {
   readonly refused: (port: string, refusal: Refusal) => void;
   readonly directoryFailure: () => void;
   readonly storeRead: OnRead;
+  readonly reload: OnReload;
   /** From now on metrics tell of this core too. */
   observe(core: Pick<Core, "stats">): void;
   /** From now on these are the realms that may stand in metrics, and that readiness tells of. */
@@ -51,6 +53,7 @@ export function createTelemetry(
       refused: logRefusal,
       directoryFailure: nothing,
       storeRead: nothing,
+      reload: nothing,
       observe: nothing,
       setRealms: nothing,
       setCertificates: nothing,
@@ -92,6 +95,7 @@ export function createTelemetry(
     grpcCall: (path, code) => metrics.grpcCall(path, code),
     refused,
     directoryFailure: () => metrics.directoryFailure(),
+    reload: (...ended) => metrics.reload(...ended),
     storeRead: (...read) => metrics.storeRead(...read),
     observe: (observed) => {
       core = observed;

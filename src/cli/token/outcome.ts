@@ -1,6 +1,6 @@
 import { status } from "@grpc/grpc-js";
 import { CheckResult, checkResultToJSON, Evidence, Token } from "../../../gen/tokenverifier/v1/token_verifier.js";
-import { FAILURES } from "../../contract/failures.js";
+import { FAILURES, type FailureReason } from "../../contract/failures.js";
 import { reasonMessage } from "../../contract/reasons.js";
 import type { Check, Outcome, Principal } from "../../contract/verifier.js";
 import { EXIT, type Failure } from "../errors.js";
@@ -21,8 +21,17 @@ export function noVerdict({ reason }: Extract<Outcome, { kind: "failure" }>): Fa
     status.PERMISSION_DENIED,
   ];
   const exitCode = callersFault.includes(code) ? EXIT.usage : EXIT.unavailable;
-  return { code: reason, message, exitCode, details: { status: status[code] } };
+  return { code: reason, message: OPTIONS[reason] ?? message, exitCode, details: { status: status[code] } };
 }
+
+/** What the catalogue says by the names of the contract's fields, said by those of the options. */
+const OPTIONS: Readonly<Partial<Record<FailureReason, string>>> = {
+  CALLER_MISSING:
+    "This realm answers known callers only. Give --secret-key-file, or --client-id with --client-secret-file.",
+  TOKEN_EMPTY: "The token is empty.",
+  EXPLAIN_DENIED:
+    "This realm does not explain its verdicts to this caller. Leave out --explain, set `explain` in the realm, or verify offline with --config.",
+};
 
 /** A verdict as `--json` prints it: the members of the proto's messages in their JSON form. */
 export function verdictToJson(verdict: Verdict): unknown {

@@ -1,5 +1,5 @@
 import { text } from "node:stream/consumers";
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { loadConfig } from "../../config/load.js";
 import { check, checkGateway, formatGatewayReport, formatReport } from "../check/check.js";
 import { CommandError, EXIT } from "../errors.js";
@@ -10,7 +10,7 @@ import { readTime } from "../time.js";
 import type { World } from "../world.js";
 import { type MintOptions, mint } from "./mint.js";
 import { formatVerdict, noVerdict, verdictToJson } from "./outcome.js";
-import { type VerifyOptions, verify } from "./verify.js";
+import { DEFAULT_ADDRESS, type VerifyOptions, verify } from "./verify.js";
 
 interface Shared {
   readonly config?: string;
@@ -22,7 +22,7 @@ export function addTokenCommands(root: Command, world: World): void {
   addCommand(root, "verify", "say whether a token is good: ask a running service, or offline with --config")
     .argument("<token>", "the token; - reads it from standard input")
     .addOption(realmOption())
-    .option("-a, --address <address>", "a running service (default 127.0.0.1:50051)")
+    .option("-a, --address <address>", `a running service (default ${DEFAULT_ADDRESS})`)
     .addOption(configOption())
     .option("--explain", "say what each check found")
     .option("--at <time>", "offline: verify at this time (RFC 3339, or seconds since 1970)")
@@ -39,7 +39,9 @@ export function addTokenCommands(root: Command, world: World): void {
       const outcome = await verify(token, options, world);
       if (outcome.kind === "failure") {
         const { code, message, exitCode, details } = noVerdict(outcome);
-        throw new CommandError(options.json ? message : `no verdict: ${code}\n${message}`, exitCode, code, details);
+        const asked = options.config === undefined ? ` (${options.address ?? DEFAULT_ADDRESS} was asked)` : "";
+        const told = exitCode === EXIT.unavailable ? message.replace(/\.$/, `${asked}.`) : message;
+        throw new CommandError(options.json ? told : `no verdict: ${code}\n${told}`, exitCode, code, details);
       }
       const at = options.at === undefined ? undefined : readTime("--at", options.at);
       print(options.json ? JSON.stringify(verdictToJson(outcome)) : formatVerdict(outcome, at));
@@ -49,7 +51,14 @@ export function addTokenCommands(root: Command, world: World): void {
   addCommand(root, "mint", "sign a token with a development key")
     .addOption(realmOption())
     .addOption(configOption())
-    .option("--claim <name=value>", "add or replace a claim; a value that is JSON is taken as JSON", collect, [])
+    .addOption(
+      new Option(
+        "--claim <name=value>",
+        "add or replace a claim; a value that is JSON is taken as JSON; may be repeated",
+      )
+        .argParser(collect)
+        .default([], "none"),
+    )
     .option("--expires <duration>", "how long the token lives", "1h")
     .option("--key-file <file>", "a private key in PEM (default: NAME.private.pem beside the realm's NAME.pem)")
     .option("--secret-key-file <file>", "an instance's secret key (default: that of the directory seed's first)")

@@ -16,6 +16,9 @@ import { createLogger } from "../telemetry/log.js";
 import { readTime } from "../time.js";
 import type { World } from "../world.js";
 
+/** Where a running service is asked unless an address is given. */
+export const DEFAULT_ADDRESS = "127.0.0.1:50051";
+
 /** The options of `verify`. */
 export interface VerifyOptions {
   readonly realm: string;
@@ -76,7 +79,7 @@ export async function verify(token: string, options: VerifyOptions, world: World
 }
 
 async function open(
-  { config, address = "127.0.0.1:50051" }: VerifyOptions,
+  { config, address = DEFAULT_ADDRESS }: VerifyOptions,
   tls: ConfiguredTls | undefined,
   clock: Clock,
   { env }: World,

@@ -12,7 +12,11 @@ const MEANINGS: readonly (readonly [prefix: string, code: DirectoryErrorCode, me
   ["SQLITE_CANTOPEN", "unavailable", "cannot be opened. See that the file and its folder may be read and written."],
   ["SQLITE_READONLY", "unavailable", "cannot be written. See that the file and its folder may be written."],
   ["SQLITE_PERM", "unavailable", "may not be opened. See that the file and its folder may be read and written."],
-  ["SQLITE_NOTADB", "unusable", "is no SQLite file. Name another file as store."],
+  [
+    "SQLITE_NOTADB",
+    "unusable",
+    "is no SQLite file. Restore it from a backup if it was one, or name another file as store.",
+  ],
   ["SQLITE_CORRUPT", "unusable", "is damaged. Restore it from a backup."],
 ];
 

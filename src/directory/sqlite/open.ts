@@ -44,10 +44,9 @@ function makeFile(file: string): void {
     if (!existsSync(file)) closeSync(openSync(file, "a", 0o600));
   } catch (error) {
     const { code = "unknown" } = error as NodeJS.ErrnoException;
-    throw new DirectoryError(
-      "unavailable",
-      `The store ${file} cannot be made (${code}). See that its folder may be written.`,
-    );
+    // Rights do not come back by themselves, as space on a disk may.
+    const kind = code === "EACCES" || code === "EPERM" || code === "EROFS" ? "unusable" : "unavailable";
+    throw new DirectoryError(kind, `The store ${file} cannot be made (${code}). See that its folder may be written.`);
   }
 }
 
