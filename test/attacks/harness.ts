@@ -149,7 +149,7 @@ export function makeToken(target: Target, flaw: Flaw = {}): string {
 const json = { "Content-Type": "application/json" };
 
 /** The request that asks a vendor's face for a token. */
-function faceRequest(target: Target, token: string): HttpRequest {
+export function faceRequest(target: Target, token: string): HttpRequest {
   const request = (path: string, headers: Record<string, string>, body?: unknown): HttpRequest => ({
     method: "POST",
     target: path,
