@@ -50,7 +50,7 @@ export interface KnownDirectory {
 /** What a decision lacks of the directory. */
 export type DirectoryLack =
   | { readonly kind: "instance"; readonly secretKey: Secret }
-  | { readonly kind: "client"; readonly clientId: string }
+  | { readonly kind: "client"; readonly clientId: string; readonly clientSecret: Secret }
   | { readonly kind: "user"; readonly instanceId: string; readonly userId: string };
 
 /** An instance as the store holds it, its secret keys opened. */

@@ -37,9 +37,14 @@ export class Entries<Value extends object, Group extends string = string> {
 
   /** Remembers a value, or null for its absence. @param group a text that is not empty */
   set(key: string, value: Value | null, group: Group): void {
-    this.drop(key);
-    if (value === null) this.#unknown.set(key, group);
-    else this.#known.set(key, { value, group });
+    if (value === null) {
+      this.#known.delete(key);
+      this.#unknown.set(key, group);
+    } else {
+      // Put over what is there: to delete the last entry first takes the time of making the whole cache anew.
+      this.#unknown.delete(key);
+      this.#known.set(key, { value, group });
+    }
   }
 
   /** Forgets what is known of a key. */

@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { hash, randomBytes } from "node:crypto";
 import { setImmediate as turn } from "node:timers/promises";
 import type { Secret } from "../contract/secret.js";
 import type { Clock } from "../contract/verifier.js";
@@ -60,6 +60,16 @@ interface Remedy {
   /** Tells the lack from others of its kind. */
   readonly name: string;
   readonly load: () => Promise<void>;
+}
+
+/** Whether what is known of a client is what was read of it. */
+function isSameClient(known: ClientRecord | null | undefined, { keyId, secretDigest }: ClientRecord): boolean {
+  return known?.keyId === keyId && sameDigest(known.secretDigest, secretDigest);
+}
+
+/** What a pair of an id and a secret is remembered by: no id of a client has a control character in it. */
+function guessOf(clientId: string, clientSecret: Secret): string {
+  return `\0${hash("sha256", JSON.stringify([clientId, clientSecret.reveal()]), "base64url")}`;
 }
 
 /**
@@ -126,17 +136,20 @@ export class Known implements KnownDirectory {
   }
 
   client(clientId: string, clientSecret: Secret): Client | null | undefined {
-    let record = this.#clients.get(clientId);
-    if (record === undefined) {
-      if (isId(clientId, ID_LENGTH)) return undefined;
-      record = null;
-    }
     if (clientSecret.length > SECRET_LENGTH) return null;
-    // Nobody is compared just like somebody: what it costs must not tell whether a client exists.
+    const record = this.#clients.get(clientId) ?? null;
+    if (this.#isSecretOf(record, clientId, clientSecret)) return record;
+    if (!isId(clientId, ID_LENGTH)) return null;
+    // What is refused is remembered by the pair, not by the id: a guess at a client that is in memory is looked up just
+    // like one at a client that there is not, so that the time it takes does not tell them apart.
+    return this.#clients.get(guessOf(clientId, clientSecret)) === null ? null : undefined;
+  }
+
+  /** Nobody is compared just like somebody: what it costs must not tell whether a client exists. */
+  #isSecretOf(record: ClientRecord | null, clientId: string, clientSecret: Secret): boolean {
     const key = this.#masterKeys.byId.get(record?.keyId ?? "") ?? this.#masterKeys.current;
     const digest = clientSecretDigest(key, clientId, clientSecret);
-    const same = sameDigest(digest, record?.secretDigest ?? this.#noDigest);
-    return same ? record : null;
+    return sameDigest(digest, record?.secretDigest ?? this.#noDigest);
   }
 
   user(instanceId: string, userId: string): User | null | undefined {
@@ -179,9 +192,14 @@ export class Known implements KnownDirectory {
         record === null ? this.#instances.addUnknown(digest) : this.#instances.add(record);
       return { name: digest, load: () => this.#load(() => this.#directory.instance(secretKey), remember) };
     },
-    client: ({ clientId }) => {
-      const remember = (record: ClientRecord | null): void => this.#clients.set(clientId, record, "client");
-      return { name: clientId, load: () => this.#load(() => this.#directory.client(clientId), remember) };
+    client: ({ clientId, clientSecret }) => {
+      const guess = guessOf(clientId, clientSecret);
+      const remember = (record: ClientRecord | null): void => {
+        if (record === null) this.#clients.drop(clientId);
+        else if (!isSameClient(this.#clients.get(clientId), record)) this.#clients.set(clientId, record, clientId);
+        if (!this.#isSecretOf(record, clientId, clientSecret)) this.#clients.set(guess, null, clientId);
+      };
+      return { name: guess, load: () => this.#load(() => this.#directory.client(clientId), remember) };
     },
     user: ({ instanceId, userId }) => {
       const name = pairKey(instanceId, userId);
@@ -240,6 +258,8 @@ export class Known implements KnownDirectory {
     }
     const instances = new Set<string>();
     for (const change of changes) this.#drop(change, instances);
+    const clients = new Set(changes.flatMap((change) => (change.kind === "client" ? [change.clientId] : [])));
+    if (clients.size > 0) this.#clients.dropGroups(clients); // the guesses at their secrets too
     if (instances.size > 0) {
       this.#instances.clearUnknown(); // whom a digest belongs to is known only of instances that are known
       this.#users.dropGroups(instances); // a removed instance takes its users with it
@@ -256,12 +276,10 @@ export class Known implements KnownDirectory {
       case "user":
         this.#users.drop(pairKey(change.instanceId, change.userId));
         break;
-      case "client":
-        this.#clients.drop(change.clientId);
-        break;
       case "revocation":
         this.#revoked.add(change.revocation);
         break;
+      case "client":
       case "reset":
         break;
     }

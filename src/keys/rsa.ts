@@ -22,11 +22,54 @@ export function rsaFault(n: bigint, e: bigint): string | undefined {
     return `the RSA key's exponent has ${bitLength(e)} bits, more than ${MAX_EXPONENT_BITS}: make a key with 65537`;
   }
   if (isRoca(n)) return "the RSA key can be factored (ROCA, CVE-2017-15361): make a new one by other means";
+  const factor = SMALL_PRIMES.find((prime) => n % prime === 0n);
+  if (factor !== undefined) {
+    return `the RSA key's modulus is divisible by ${factor}, so it can be factored: make a new key`;
+  }
+  if (hasCloseFactors(n)) {
+    return "the RSA key's factors lie so close together that they can be found: make a new key";
+  }
   return undefined;
 }
 
 function bitLength(number: bigint): number {
   return number === 0n ? 0 : number.toString(2).length;
+}
+
+/** The odd primes that no modulus may have for a factor: those under 752 (NIST SP 800-89 section 5.3.3). */
+const SMALL_PRIMES: readonly bigint[] = Array.from({ length: 375 }, (_, index) => 2 * index + 3)
+  .filter((n) => {
+    for (let divisor = 3; divisor * divisor <= n; divisor += 2) if (n % divisor === 0) return false;
+    return true;
+  })
+  .map(BigInt);
+
+/** Steps of Fermat's method: what finds the factors of keys that were made badly (CVE-2022-26320). */
+const FERMAT_STEPS = 100;
+
+/** Whether Fermat's method soon finds two factors, the same one twice among them: n = a² - b² = (a + b)(a - b). */
+function hasCloseFactors(n: bigint): boolean {
+  let a = root(n);
+  if (a * a < n) a++;
+  for (let step = 0; step < FERMAT_STEPS; step++, a++) {
+    const square = a * a - n;
+    if (SQUARES.has(square & 63n) && root(square) ** 2n === square) return true;
+  }
+  return false;
+}
+
+/** What squares are modulo 64; of other numbers no root need be drawn. */
+const SQUARES: ReadonlySet<bigint> = new Set(Array.from({ length: 64 }, (_, n) => BigInt(n * n) & 63n));
+
+/** The square root, rounded down, by Newton's method. */
+function root(number: bigint): bigint {
+  if (number === 0n) return 0n;
+  let guess = 1n << BigInt((bitLength(number) + 1) >> 1);
+  for (;;) {
+    const next = (guess + number / guess) >> 1n;
+    if (next >= guess) return guess;
+    guess = next;
+  }
 }
 
 /** Small primes modulo which 65537 generates few of the residues. */

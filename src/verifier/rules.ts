@@ -170,7 +170,9 @@ export function includes(claim: string, wanted: string): Rule {
  * @param present whether it must be there at all
  */
 export function headerType(allowed: readonly string[] | undefined, present: boolean): Rule {
-  const plain = (typ: string): string => typ.toLowerCase().replace(/^application\//, "");
+  // ASCII alone has a case here: other letters would turn into it (the sign for kelvin into k).
+  const plain = (typ: string): string =>
+    typ.replace(/[A-Z]+/g, (letters) => letters.toLowerCase()).replace(/^application\//, "");
   const set = allowed && new Set(allowed.map(plain));
   return {
     check: "type",

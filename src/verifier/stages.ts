@@ -37,8 +37,9 @@ function identified(c: Case): Stop | undefined {
   }
   if (credential.kind === "client" && callers === "clients") {
     if (credential.clientId === "" || credential.clientSecret.isEmpty) return failure("CALLER_MISSING");
-    const client = c.view.directory.client(credential.clientId, credential.clientSecret);
-    if (client === undefined) return lacks({ kind: "client", clientId: credential.clientId });
+    const { clientId, clientSecret } = credential;
+    const client = c.view.directory.client(clientId, clientSecret);
+    if (client === undefined) return lacks({ kind: "client", clientId, clientSecret });
     if (client === null) return failure("CALLER_UNKNOWN");
     c.caller = { kind: "client", client };
     return undefined;

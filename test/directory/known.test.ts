@@ -10,7 +10,11 @@ import { Bench, masterKeys, NOW, putClient, putInstance, putUser, refusal, revok
 
 const secret = (text: string): Secret => new Secret(text);
 const ofInstance = (text: string): DirectoryLack => ({ kind: "instance", secretKey: secret(text) });
-const ofClient = (clientId: string): DirectoryLack => ({ kind: "client", clientId });
+const ofClient = (clientId: string, text = "the secret"): DirectoryLack => ({
+  kind: "client",
+  clientId,
+  clientSecret: secret(text),
+});
 const ofUser = (instanceId: string, userId: string): DirectoryLack => ({ kind: "user", instanceId, userId });
 const noDigest = (): string => "no such digest";
 
@@ -136,11 +140,52 @@ describe("the directory in memory", () => {
       for (const id of ["c", "d", "nobody"]) await learn(ofClient(id));
     });
 
-    it("are refused with a wrong secret, and with another client's", () => {
+    it("are refused with a wrong secret, and with another client's", async () => {
       for (const wrong of ["The secret", "the secret ", "", "the secret of d", "x".repeat(5_000)]) {
+        await learn(ofClient("c", wrong));
         expect(known.client("c", secret(wrong)), wrong).to.equal(null);
       }
       expect(known.client("d", secret("the secret of d"))?.clientId).to.equal("d");
+    });
+
+    it("are looked up at every new guess, and at no second one, whether they are known, exist or do not", async () => {
+      await learn(ofClient("c"));
+      for (const id of ["c", "d", "nobody"]) {
+        const before = stage.calls.length;
+        for (const guess of ["guess one", "guess two"]) {
+          expect(known.client(id, secret(guess)), `${id}, ${guess}`).to.equal(undefined);
+          await learn(ofClient(id, guess));
+          expect(known.client(id, secret(guess)), `${id}, ${guess}`).to.equal(null);
+        }
+        expect(known.client(id, secret("guess one")), id).to.equal(null);
+        expect(stage.calls.length - before, id).to.equal(2);
+      }
+      expect(known.client("c", secret("the secret"))?.clientId).to.equal("c");
+    });
+
+    it("are known by a secret that was refused before, once it is theirs", async () => {
+      for (const id of ["c", "later"]) {
+        await learn(ofClient(id, "to come"));
+        expect(known.client(id, secret("to come"))).to.equal(null);
+      }
+      await apply(putClient("c", "to come"), putClient("later", "to come"));
+      await known.follow();
+      for (const id of ["c", "later"]) {
+        expect(known.client(id, secret("to come"))).to.equal(undefined);
+        await learn(ofClient(id, "to come"));
+        expect(known.client(id, secret("to come"))?.clientId).to.equal(id);
+      }
+      await learn(ofClient("c", "the secret"));
+      expect(known.client("c", secret("the secret"))).to.equal(null);
+    });
+
+    it("keep what is known of them from a flood of guesses", async () => {
+      known = remember({ bounds: { clients: { known: 2, unknown: 3 } } });
+      await learn(ofClient("c"));
+      for (let n = 0; n < 20; n++) await learn(ofClient("c", `guess ${n}`));
+      for (let n = 0; n < 20; n++) await learn(ofClient(`nobody ${n}`));
+      expect(known.client("c", secret("the secret"))?.clientId).to.equal("c");
+      expect(known.stats().entries.client).to.equal(1);
     });
 
     it("cost one HMAC of the same text's length whether they exist, are wrong or do not exist", async () => {
@@ -183,6 +228,7 @@ describe("the directory in memory", () => {
         await learn(ofClient(id));
         expect(known.instance(secret(`key of ${id}`))?.id).to.equal(id);
         expect(known.client(id, secret("the secret"))?.clientId).to.equal(id);
+        await learn(ofClient(id, "wrong"));
         expect(known.client(id, secret("wrong"))).to.equal(null);
       }
     });
@@ -652,13 +698,13 @@ describe("the directory in memory", () => {
       const waiting = [learn(ofClient("c")), learn(ofClient("c"))];
       for (const one of waiting) await refusal(one, "unavailable", /away/);
       stage.fails = undefined;
-      await learn(ofClient("c"));
+      await learn(ofClient("c", "s"));
       expect(known.client("c", secret("s"))).to.equal(null);
     });
 
     it("begin with following, where nothing was followed yet", async () => {
       known = remember();
-      await learn(ofClient("c"));
+      await learn(ofClient("c", "s"));
       expect(known.client("c", secret("s"))).to.equal(null);
       expect(known.isFresh(now)).to.equal(true);
     });
@@ -680,11 +726,11 @@ describe("the directory in memory", () => {
 
     it("forget what was least recently used", async () => {
       for (const n of [1, 2, 3])
-        for (const lack of [ofInstance(`key ${n}`), ofUser(`i${n}`, "u"), ofClient(`c${n}`)]) await learn(lack);
+        for (const lack of [ofInstance(`key ${n}`), ofUser(`i${n}`, "u"), ofClient(`c${n}`, "s")]) await learn(lack);
       known.instance(secret("other key 1"));
       known.user("i1", "u");
       known.client("c1", secret("s"));
-      for (const lack of [ofInstance("key 4"), ofUser("i4", "u"), ofClient("c4")]) await learn(lack);
+      for (const lack of [ofInstance("key 4"), ofUser("i4", "u"), ofClient("c4", "s")]) await learn(lack);
       const found = [1, 2, 3, 4].map((n) => [
         known.instance(secret(`key ${n}`))?.id,
         known.instance(secret(`other key ${n}`))?.id,
@@ -697,7 +743,7 @@ describe("the directory in memory", () => {
 
     it("keep a flood of what does not exist from driving out what does", async () => {
       for (const n of [1, 2, 3])
-        for (const lack of [ofInstance(`key ${n}`), ofUser(`i${n}`, "u"), ofClient(`c${n}`)]) await learn(lack);
+        for (const lack of [ofInstance(`key ${n}`), ofUser(`i${n}`, "u"), ofClient(`c${n}`, "s")]) await learn(lack);
       for (let n = 0; n < 50; n++)
         for (const lack of [ofInstance(`x${n}`), ofUser("i1", `x${n}`), ofClient(`x${n}`)]) await learn(lack);
       for (const n of [1, 2, 3]) expect(known.instance(secret(`key ${n}`))?.id).to.equal(`i${n}`);

@@ -6,9 +6,12 @@ import { type JsonObject, member } from "../../src/jws/json.js";
 import { readCompact, readJwt } from "../../src/jws/reader.js";
 import { KeySet } from "../../src/keys/key-set.js";
 import { KeyError, loadJwk, loadJwks } from "../../src/keys/load.js";
+import { NOW } from "../support/clock.js";
+import { type Deployment, deploy } from "../support/deployment.js";
+import { createClient, type GrpcClient, type Message } from "../support/grpc.js";
 
-// Published vectors, at the level of jws and keys: strict reading, loading of keys, choice among them, signature. Times
-// and types of claims are judged elsewhere.
+// Published vectors, at the level of jws and keys: strict reading, loading of keys, choice among them, signature; and those
+// whose payload is a JWT over gRPC too, where times and types of claims count as well.
 
 const FILE = resolve(import.meta.dirname, "../../../shared/vectors/jws.jsonl");
 
@@ -20,6 +23,8 @@ interface Vector {
   readonly alg: Algorithm;
   readonly expect: "valid" | "invalid";
   readonly flags: readonly string[];
+  /** Seconds since 1970 at which `expect` holds; any time from 2026 on where it is left out. */
+  readonly now?: number;
 }
 
 /** The vector's keys, or what is wrong with them. */
@@ -49,6 +54,13 @@ function verdict(vector: Vector, read: typeof readCompact): string {
     : "signature";
 }
 
+/** The keys of a vector's set that are loaded, as they stand there. */
+function usable({ key, alg }: Vector): unknown[] {
+  const { leftOut } = loadJwks(key, { algorithms: [alg] });
+  const out = new Set(leftOut.map(({ index }) => index));
+  return (key.keys as unknown[]).filter((_, index) => !out.has(index));
+}
+
 /** Valid vectors that we refuse, how, and why we are right to. */
 const DISAGREEMENTS: Readonly<Record<string, readonly [verdict: string, why: string]>> = {
   ...Object.fromEntries(
@@ -57,11 +69,11 @@ const DISAGREEMENTS: Readonly<Record<string, readonly [verdict: string, why: str
       ["TOKEN_MALFORMED", "the payload is empty: no JWT, and a detached one (RFC 7515 appendix F) looks the same"],
     ]),
   ),
-  "panva-jose-316": ["HEADER_REFUSED jwk", "the header offers a key (security.md)"],
-  "wycheproof-jwk-2": ["no key", "symmetric keys in a key set are refused (security.md)"],
-  "google-jwt_verify_lib-43-jwks": ["no key", "symmetric keys in a key set are refused (security.md)"],
-  "google-jwt_verify_lib-44-jwks": ["no key", "symmetric keys in a key set are refused (security.md)"],
-  "google-jwt_verify_lib-45-jwks": ["no key", "symmetric keys in a key set are refused (security.md)"],
+  "panva-jose-316": ["HEADER_REFUSED jwk", "the header offers a key"],
+  "wycheproof-jwk-2": ["no key", "symmetric keys in a key set are refused"],
+  "google-jwt_verify_lib-43-jwks": ["no key", "symmetric keys in a key set are refused"],
+  "google-jwt_verify_lib-44-jwks": ["no key", "symmetric keys in a key set are refused"],
+  "google-jwt_verify_lib-45-jwks": ["no key", "symmetric keys in a key set are refused"],
   "google-jwt_verify_lib-39-jwks": ["no key", "y has 65 bytes, RFC 7518 section 6.2.1.3 has 66 for P-521"],
 };
 
@@ -111,6 +123,17 @@ const vectors = existsSync(FILE)
       .map((line) => JSON.parse(line) as Vector)
   : undefined;
 
+describe("docs/strictness.md", () => {
+  it("names the vectors that we refuse, and no others", () => {
+    const text = readFileSync(new URL("../../docs/strictness.md", import.meta.url), "utf8");
+    const [, section = ""] = text.split("## Beside published vectors");
+    const rows = Array.from(section.matchAll(/^\| ([a-z][^ |]*-[^ |]*) \| ([^|]+) \|$/gm), ([, id, why]) => [id, why]);
+    expect(Object.fromEntries(rows) as object).to.deep.equal(
+      Object.fromEntries(Object.entries(DISAGREEMENTS).map(([id, [, why]]) => [id, why])),
+    );
+  });
+});
+
 describe("public vectors", () => {
   if (vectors === undefined) {
     it(`are not here (${FILE}): skipped`, function () {
@@ -145,6 +168,54 @@ describe("public vectors", () => {
       }
     });
   }
+
+  describe("over gRPC, those whose payload is a JWT", () => {
+    // A realm for each key and algorithm. No store: the clock goes where the vectors want it.
+    const realms = new Map<string, string>();
+    const asked = vectors.flatMap((vector) => {
+      if (vector.flags.includes("not-jwt") || typeof keysOf(vector) === "string") return [];
+      if (typeof keysOf(vector) !== "string" && (keysOf(vector) as KeySet).size === 0) return [];
+      const { alg, key } = vector;
+      const { kid: _kid, ...single } = key;
+      const keys = [Array.isArray(key.keys) ? { jwks: { keys: usable(vector) } } : { jwk: single }];
+      const text = JSON.stringify({ algorithms: [alg], issuer: null, audience: null, requiredClaims: [], keys });
+      if (!realms.has(text)) realms.set(text, `vectors-${realms.size}`);
+      return [{ vector, realm: realms.get(text)! }];
+    });
+    let deployment: Deployment;
+    let client: GrpcClient;
+    before(async () => {
+      const lines = Array.from(realms, ([text, name]) => `  ${name}: ${text}`);
+      deployment = await deploy(`grpc: 127.0.0.1:0\nrealms:\n${lines.join("\n")}\n`);
+      client = createClient(deployment.grpc);
+    });
+    after(async () => {
+      client.close();
+      await deployment.close();
+    });
+
+    for (const { vector, realm } of asked) {
+      const { id, comment, flags, token, now } = vector;
+      it(`${id}: ${comment}`, async () => {
+        deployment.clock.set(now === undefined ? NOW : now * 1000);
+        const answer = await client.verify({ realm, token });
+        if ("error" in answer) {
+          expect(answer.error.reason).to.equal("TOKEN_EMPTY");
+          expect(token).to.equal("");
+          return;
+        }
+        const { verified, rejected } = answer.verdict as Record<string, Message | undefined>;
+        if (vector.expect === "valid" && !(id in DISAGREEMENTS) && !(id in ACCEPTABLE)) {
+          const payload = Buffer.from(token.split(".")[1] ?? "", "base64url").toString();
+          expect((verified?.["token"] as Message | undefined)?.["payload"], JSON.stringify(rejected)).to.equal(payload);
+        } else if (!flags.includes("acceptable")) {
+          expect(rejected, id).to.not.equal(undefined);
+        }
+      });
+    }
+
+    it("are many", () => expect(asked.length).to.be.above(200));
+  });
 
   it("has a vector for every name in the lists above", () => {
     const ids = new Set(vectors.map(({ id }) => id));

@@ -1,10 +1,17 @@
-import { generateKeyPairSync } from "node:crypto";
+import { generateKeyPairSync, generatePrimeSync } from "node:crypto";
 import { expect } from "chai";
 import { rsaFault } from "../../src/keys/rsa.js";
 import { pairOf, toInteger } from "../jws/signing.js";
 
 const modulusOf = (jwk: { n?: string }): bigint => toInteger(Buffer.from(jwk.n ?? "", "base64url"));
 const N = modulusOf(pairOf("RS256").publicKey.export({ format: "jwk" }));
+
+/** The next number, from this one on in steps, that no number under 1000 divides. */
+function withoutSmallFactors(start: bigint, step: bigint): bigint {
+  let n = start;
+  while (Array.from({ length: 998 }, (_, index) => BigInt(index + 2)).some((divisor) => n % divisor === 0n)) n += step;
+  return n;
+}
 
 describe("rsaFault", () => {
   it("takes keys that OpenSSL made, with the exponents in use", () => {
@@ -15,8 +22,8 @@ describe("rsaFault", () => {
   });
 
   it("takes 2048 to 16384 bits", () => {
-    expect(rsaFault(2n ** 2047n + 1n, 65537n)).to.equal(undefined);
-    expect(rsaFault(2n ** 16384n - 1n, 65537n)).to.equal(undefined);
+    expect(rsaFault(withoutSmallFactors(2n ** 2047n + 1n, 2n), 65537n)).to.equal(undefined);
+    expect(rsaFault(withoutSmallFactors(2n ** 16384n - 3n, -2n), 65537n)).to.equal(undefined);
     expect(rsaFault(2n ** 2047n - 1n, 65537n)).to.equal("the RSA key has 2047 bits: make one of at least 2048");
     expect(rsaFault(2n ** 16384n + 1n, 65537n)).to.equal("the RSA key has 16385 bits: make one of at most 16384");
     for (const n of [0n, 1n]) expect(rsaFault(n, 3n)).to.include(`the RSA key has ${n} bits`);
@@ -52,5 +59,34 @@ describe("rsaFault", () => {
         "the RSA key can be factored (ROCA, CVE-2017-15361): make a new one by other means",
       );
     }
+  });
+
+  it("refuses a modulus with a small factor", () => {
+    for (const factor of [3n, 5n, 7n, 401n, 743n, 751n]) {
+      expect(rsaFault(N * factor, 65537n), `${factor}`).to.equal(
+        `the RSA key's modulus is divisible by ${factor}, so it can be factored: make a new key`,
+      );
+    }
+  });
+
+  it("refuses a modulus whose factors lie close together, or are the same", () => {
+    const p = generatePrimeSync(1024, { bigint: true });
+    const q = withoutSmallFactors(p + 2n, 2n);
+    const far = withoutSmallFactors(p + 2n ** 514n, 2n);
+    for (const n of [p * p, p * q, p * far]) {
+      expect(rsaFault(n, 65537n)).to.equal(
+        "the RSA key's factors lie so close together that they can be found: make a new key",
+      );
+    }
+    expect(rsaFault(p * (p + 2n ** 1000n), 65537n)).to.satisfy(
+      (fault?: string) => fault === undefined || fault.includes("divisible by"),
+    );
+  });
+
+  it("takes no long time over it, whatever the modulus", () => {
+    const n = withoutSmallFactors(2n ** 16384n - 3n, -2n);
+    const start = process.cpuUsage().user;
+    rsaFault(n, 65537n);
+    expect((process.cpuUsage().user - start) / 1000, "milliseconds of CPU").to.be.below(500);
   });
 });

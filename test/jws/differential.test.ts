@@ -1,0 +1,122 @@
+import { readFileSync } from "node:fs";
+import { expect } from "chai";
+import type { Algorithm } from "../../src/jws/algorithms.js";
+import { JWKS, type Mutant, signatureOf } from "./mutants.js";
+import { askJose, askUs, newTally, STRICTNESS, strictness, tryMutants } from "./oracle.js";
+import { NAMES } from "./signing.js";
+
+// Our own check beside jose's. `npm run fuzz` does the same for as long as one likes, on every core.
+
+/** Mutants of each seed. */
+const COUNT = 3_000;
+
+/** One seed that is always tried, and one of the day's own. A failure is tried again by `npm run fuzz -- --seed N`. */
+const SEEDS = [20_270_115, Date.now() % 1_000_000_000];
+
+/** Ed25519 by the neutral point: R is that point too and S is 0, and all equations hold. */
+const NEUTRAL = Buffer.concat([Buffer.from([1]), Buffer.alloc(31)]);
+
+const encode = (text: string | Buffer): string => Buffer.from(text).toString("base64url");
+
+function signed(header: string, payload: string | Buffer, algorithm: Algorithm = "HS256"): string {
+  const input = `${header}.${encode(payload)}`;
+  return `${input}.${encode(signatureOf(algorithm, input))}`;
+}
+
+const HEADER = encode('{"alg":"HS256"}');
+const GOOD = signed(HEADER, '{"sub":"a"}');
+const OKP = { ...JWKS.EdDSA };
+const EDDSA = signed(encode('{"alg":"EdDSA"}'), "{}", "EdDSA");
+const ES256 = signed(encode('{"alg":"ES256"}'), "{}", "ES256");
+const RS256 = signed(encode('{"alg":"RS256"}'), "{}", "RS256");
+
+type Example = Pick<Mutant, "token"> & Partial<Mutant>;
+
+/** For each name of strictness, something that jose verifies and we refuse. */
+const EXAMPLES: Readonly<Record<string, Example>> = {
+  base64url: { token: `${GOOD}=` },
+  "utf-8": { token: signed(HEADER, '\ufeff{"sub":"a"}') },
+  payload: { token: signed(HEADER, "hello") },
+  duplicates: { token: signed(HEADER, '{"sub":"a","s\\u0075b":"b"}') },
+  numbers: { token: signed(HEADER, '{"exp":1e999}') },
+  surrogates: { token: signed(HEADER, '{"sub":"\\ud800"}') },
+  size: { token: signed(HEADER, `{"a":${"[".repeat(128)}${"]".repeat(128)}}`) },
+  "header refused": { token: signed(encode('{"alg":"HS256","jku":"https://x"}'), "{}") },
+  "header types": { token: signed(encode('{"alg":"HS256","kid":7}'), "{}") },
+  "key private": { token: EDDSA, algorithm: "EdDSA", jwk: { ...OKP, k: "AA" } },
+  "key purpose": { token: EDDSA, algorithm: "EdDSA", jwk: { ...OKP, alg: "ES256" } },
+  "key members": { token: EDDSA, algorithm: "EdDSA", jwk: { ...OKP, crv: ["Ed25519"] } },
+  "key kid": { token: EDDSA, algorithm: "EdDSA", jwk: { ...OKP, kid: "" } },
+  "key base64url": { token: EDDSA, algorithm: "EdDSA", jwk: { ...OKP, x: `${String(OKP["x"])}=` } },
+  "key width": {
+    token: ES256,
+    algorithm: "ES256",
+    jwk: {
+      ...JWKS.ES256,
+      x: encode(Buffer.concat([Buffer.alloc(1), Buffer.from(String(JWKS.ES256["x"]), "base64url")])),
+    },
+  },
+  "key strength": {
+    token: `${EDDSA.slice(0, EDDSA.lastIndexOf("."))}.${encode(Buffer.concat([NEUTRAL, Buffer.alloc(32)]))}`,
+    algorithm: "EdDSA",
+    jwk: { ...OKP, x: encode(NEUTRAL) },
+  },
+};
+
+describe("our check and jose's", () => {
+  for (const seed of SEEDS) {
+    it(`agree on ${COUNT} mutants of the seed ${seed}, but where we are stricter by name`, async () => {
+      const tally = newTally();
+      await tryMutants(seed, COUNT, 4, tally);
+      expect(tally.faults, `npm run fuzz -- --seed ${seed}`).to.deep.equal([]);
+      expect(tally.mutants).to.equal(COUNT);
+      expect(tally.verified, "some are good").to.be.above(50);
+      expect(tally.asked, "some are not").to.be.above(200);
+      expect(Object.keys(tally.refused)).to.include.members(["TOKEN_MALFORMED", "HEADER_REFUSED", "alg", "signature"]);
+    });
+  }
+
+  for (const algorithm of NAMES) {
+    it(`both verify ${algorithm}, to the same payload, and neither a signature that was changed`, async () => {
+      const token = signed(encode(`{"alg":"${algorithm}"}`), '{"a" : "\\u00e9"}', algorithm);
+      const mutant: Mutant = { token, algorithm, kind: "ofBytes" };
+      expect(askUs(mutant)).to.deep.equal({ payload: '{"a" : "\\u00e9"}' });
+      expect((await askJose(mutant))?.toString()).to.equal('{"a" : "\\u00e9"}');
+      const forged = { ...mutant, token: token.replace(/.{4}$/, (end) => (end === "AAAA" ? "BBBB" : "AAAA")) };
+      expect(askUs(forged)).to.deep.equal({ refused: "signature" });
+      expect(await askJose(forged)).to.equal(undefined);
+    });
+  }
+});
+
+describe("where we are stricter than jose", () => {
+  for (const [name, example] of Object.entries(EXAMPLES)) {
+    it(`${name}: jose verifies it, we refuse it`, async () => {
+      const mutant: Mutant = { algorithm: "HS256", kind: "ofBytes", ...example };
+      const ours = askUs(mutant);
+      if (!("refused" in ours)) throw new Error("we verify it");
+      expect(await askJose(mutant), "jose").to.not.equal(undefined);
+      expect(strictness(mutant, ours.refused)).to.equal(name);
+    });
+  }
+
+  it("there is an example for every name, and a name for every example", () => {
+    expect(Object.keys(EXAMPLES)).to.have.members(STRICTNESS);
+  });
+
+  it("gives no name to what ends at an algorithm or a signature: there must be none", () => {
+    for (const refused of ["alg", "signature"]) {
+      expect(strictness({ token: `${RS256}=`, algorithm: "RS256", kind: "ofBytes" }, refused)).to.equal(undefined);
+    }
+  });
+
+  it("is what docs/strictness.md says, name by name", () => {
+    const text = readFileSync(new URL("../../docs/strictness.md", import.meta.url), "utf8");
+    const [, section = ""] = text.split("## Beside jose");
+    const names = Array.from(
+      section.split("\n## ")[0]!.matchAll(/^\| ([a-z][a-z0-9 -]*) \| (?!what)/gm),
+      ([, name]) => name,
+    );
+    expect(names).to.have.members(STRICTNESS);
+  });
+});

@@ -1,0 +1,219 @@
+import { createPublicKey, createSecretKey, type KeyObject } from "node:crypto";
+import { compactVerify, importJWK, type JWK } from "jose";
+import { type Algorithm, verifySignature } from "../../src/jws/algorithms.js";
+import { MAX_DEPTH, MAX_ITEMS, member } from "../../src/jws/json.js";
+import { readJwt } from "../../src/jws/reader.js";
+import type { VerificationKey } from "../../src/keys/key.js";
+import { KeyError, loadJwk } from "../../src/keys/load.js";
+import { JWKS, type Mutant, mutantOf } from "./mutants.js";
+import { randomOf } from "./random.js";
+import { NAMES } from "./signing.js";
+
+// We and jose, asked the same thing. What we verify jose must verify, to the same payload; where we are stricter there
+// must be a name for it. docs/strictness.md explains the names.
+
+/** What we make of a token. */
+type Ours = { readonly payload: string } | { readonly refused: string };
+
+const KEYS = Object.fromEntries(
+  NAMES.map((name) => [name, loadJwk(JWKS[name], { algorithms: [name] })]),
+) as unknown as Readonly<Record<Algorithm, VerificationKey>>;
+
+const OTHERS = Object.fromEntries(
+  NAMES.map((name): [Algorithm, KeyObject] => {
+    const jwk = JWKS[name];
+    const secret = jwk["k"];
+    if (typeof secret === "string") return [name, createSecretKey(secret, "base64url")];
+    return [name, createPublicKey({ key: jwk as never, format: "jwk" })];
+  }),
+) as Readonly<Record<Algorithm, KeyObject>>;
+
+/** Asks our own reader, key loading and signature check. */
+export function askUs({ token, algorithm, jwk }: Mutant): Ours {
+  let key = KEYS[algorithm];
+  if (jwk !== undefined) {
+    try {
+      key = loadJwk(jwk, { algorithms: [algorithm] });
+    } catch (error) {
+      if (error instanceof KeyError) return { refused: "key" };
+      throw error;
+    }
+  }
+  const read = readJwt(token, { ignoreHeaders: new Set() });
+  if (!read.ok) return { refused: read.reason };
+  if (member(read.header, "alg") !== algorithm) return { refused: "alg" };
+  const good = verifySignature(key.algorithm, key.key, read.signingInput, read.signature);
+  return good ? { payload: read.payloadText } : { refused: "signature" };
+}
+
+/** Asks jose; the payload, or undefined where it refuses. */
+export async function askJose({ token, algorithm, jwk }: Mutant): Promise<Buffer | undefined> {
+  try {
+    const key = jwk === undefined ? OTHERS[algorithm] : await importJWK(jwk as JWK, algorithm);
+    const { payload } = await compactVerify(token, key, { algorithms: [algorithm] });
+    return Buffer.from(payload);
+  } catch {
+    return undefined;
+  }
+}
+
+const REFUSED = ["crit", "b64", "zip", "enc", "jwk", "jku", "x5u", "x5c"];
+
+/** What is read of a token before it is judged: leniently. */
+interface Loose {
+  readonly segments: readonly string[];
+  readonly bytes: readonly Buffer[];
+  readonly texts: readonly string[];
+  readonly values: readonly unknown[];
+}
+
+function loosely(token: string): Loose {
+  const segments = token.split(".");
+  const bytes = segments.map((segment) => Buffer.from(segment, "base64url"));
+  const texts = bytes.slice(0, 2).map((one) => one.toString().replace(/^\ufeff/, ""));
+  return { segments, bytes, texts, values: texts.map(parsed) };
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+const isObject = (value: unknown): value is object =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+const some = (value: unknown, test: (value: unknown) => boolean): boolean =>
+  test(value) ||
+  (typeof value === "object" &&
+    value !== null &&
+    Object.entries(value).some(([name, one]) => test(name) || some(one, test)));
+
+const depth = (value: unknown): number =>
+  typeof value === "object" && value !== null ? 1 + Math.max(0, ...Object.values(value).map(depth)) : 0;
+const items = (value: unknown): number =>
+  typeof value === "object" && value !== null
+    ? Object.values(value).reduce((sum: number, one) => sum + 1 + items(one), 0)
+    : 0;
+
+/** Whether an object in a JSON text has a name twice: by its tokens, where the reader goes by what JSON.parse leaves. */
+function hasDouble(text: string): boolean {
+  const open: (Set<string> | undefined)[] = [];
+  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"\s*:?|[{}[\]]/gs)) {
+    if (token === "{") open.push(new Set());
+    else if (token === "[") open.push(undefined);
+    else if (token === "}" || token === "]") open.pop();
+    else if (token.endsWith(":")) {
+      const name = JSON.parse(token.slice(0, -1)) as string;
+      if (open.at(-1)?.has(name)) return true;
+      open.at(-1)?.add(name);
+    }
+  }
+  return false;
+}
+
+/** Where we are stricter than jose: a name for each, and how a token shows it. The first that fits names it. */
+const STRICTER: Readonly<Record<string, (loose: Loose) => boolean>> = {
+  base64url: ({ segments, bytes }) => segments.some((text, at) => bytes[at]?.toString("base64url") !== text),
+  "utf-8": ({ bytes }) =>
+    bytes.slice(0, 2).some((one) => !Buffer.from(one.toString()).equals(one) || one.toString().startsWith("\ufeff")),
+  payload: ({ values }) => !isObject(values[1]),
+  duplicates: ({ texts }) => texts.some(hasDouble),
+  numbers: ({ values }) =>
+    values.some((value) => some(value, (one) => typeof one === "number" && !Number.isFinite(one))),
+  surrogates: ({ values }) =>
+    values.some((value) => some(value, (one) => typeof one === "string" && /\p{Surrogate}/u.test(one))),
+  size: ({ values }) => values.some((value) => depth(value) > MAX_DEPTH || items(value) > MAX_ITEMS),
+  "header refused": ({ values }) =>
+    isObject(values[0]) && REFUSED.some((name) => Object.hasOwn(values[0] as object, name)),
+  "header types": ({ values }) =>
+    ["kid", "typ", "cty"].some((name) => {
+      const value = isObject(values[0]) ? (values[0] as Record<string, unknown>)[name] : undefined;
+      return value !== undefined && typeof value !== "string";
+    }),
+};
+
+const canonical = (text: unknown): boolean =>
+  typeof text === "string" && Buffer.from(text, "base64url").toString("base64url") === text;
+
+/** The same of keys. */
+const STRICTER_KEYS: Readonly<
+  Record<string, (jwk: Readonly<Record<string, unknown>>, algorithm: Algorithm) => boolean>
+> = {
+  "key private": (jwk) =>
+    ["d", "p", "q", "dp", "dq", "qi"].some((name) => name in jwk) || (jwk["kty"] !== "oct" && "k" in jwk),
+  "key purpose": ({ use, key_ops: operations, alg }, algorithm) =>
+    (use !== undefined && use !== "sig") || operations !== undefined || (alg !== undefined && alg !== algorithm),
+  "key members": (jwk) =>
+    ["kty", "crv", "n", "e", "x", "y", "k"].some((name) => name in jwk && typeof jwk[name] !== "string"),
+  "key kid": ({ kid }) => kid !== undefined && (typeof kid !== "string" || kid === ""),
+  "key base64url": (jwk) => ["n", "e", "x", "y", "k"].some((name) => name in jwk && !canonical(jwk[name])),
+  "key width": ({ kty, x, y }) => kty === "EC" && [x, y].some((one) => one !== undefined),
+  "key strength": ({ kty }) => kty === "RSA" || kty === "oct" || kty === "OKP",
+};
+
+/** All names. */
+export const STRICTNESS: readonly string[] = [...Object.keys(STRICTER), ...Object.keys(STRICTER_KEYS)];
+
+/** The name of what jose bears and we do not; undefined where there is none. */
+export function strictness({ token, jwk, algorithm }: Mutant, refused: string): string | undefined {
+  if (refused === "key" && typeof jwk === "object" && jwk !== null) {
+    return Object.entries(STRICTER_KEYS).find(([, shows]) => shows(jwk as Record<string, unknown>, algorithm))?.[0];
+  }
+  if (refused !== "TOKEN_MALFORMED" && refused !== "HEADER_REFUSED") return undefined;
+  const loose = loosely(token);
+  return Object.entries(STRICTER).find(([, shows]) => shows(loose))?.[0];
+}
+
+/** What came of a run. */
+export interface Tally {
+  mutants: number;
+  verified: number;
+  /** How many of those that we refuse jose was asked about. */
+  asked: number;
+  /** How many of these it verifies, by name. */
+  readonly stricter: Record<string, number>;
+  /** How many we refuse, by where they end. */
+  readonly refused: Record<string, number>;
+  /** What must not be: a mutant and what is wrong, as JSON. */
+  readonly faults: string[];
+}
+
+/** An empty tally. */
+export const newTally = (): Tally => ({ mutants: 0, verified: 0, asked: 0, stricter: {}, refused: {}, faults: [] });
+
+const add = (counts: Record<string, number>, name: string): void => {
+  counts[name] = (counts[name] ?? 0) + 1;
+};
+
+/**
+ * Tries mutants of a seed and adds to a tally.
+ *
+ * @param count how many @param sample of those that we refuse, jose is asked about one in so many
+ */
+export async function tryMutants(seed: number, count: number, sample: number, tally: Tally): Promise<void> {
+  const random = randomOf(seed);
+  for (let done = 0; done < count; done++) {
+    const mutant = mutantOf(random);
+    const ours = askUs(mutant);
+    tally.mutants++;
+    const fault = (what: string): void => void tally.faults.push(JSON.stringify({ what, ours, ...mutant }));
+    if ("payload" in ours) {
+      tally.verified++;
+      const payload = await askJose(mutant);
+      if (payload === undefined) fault("jose refuses what we verify");
+      else if (payload.toString("hex") !== Buffer.from(ours.payload).toString("hex")) fault("another payload");
+      continue;
+    }
+    add(tally.refused, ours.refused);
+    // What ends at a signature or an algorithm is dear to ask and never differs; what the reader refuses may.
+    if (mutant.kind !== "ofKeys" && !random.oneIn(sample)) continue;
+    tally.asked++;
+    if ((await askJose(mutant)) === undefined) continue;
+    const name = strictness(mutant, ours.refused);
+    if (name === undefined) fault("jose verifies it, and there is no name for why we do not");
+    else add(tally.stricter, name);
+  }
+}
