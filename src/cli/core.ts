@@ -12,11 +12,13 @@ import { Known, type KnownStats } from "../directory/known.js";
 import { noDirectory } from "../directory/none.js";
 import { type OnRead, observeReads } from "../directory/observed.js";
 import { loadSeed, readSeed, SeedError } from "../directory/seed.js";
+import type { HeldStatus } from "../keys/network/keyring.js";
 import { FactCache } from "../verifier/facts.js";
 import { limitFailures } from "../verifier/limited.js";
 import { createVerifier, type Load } from "../verifier/verify.js";
 import type { View } from "../verifier/view.js";
 import { openDirectory } from "./directory.js";
+import { type OnFetch, openKeyring, withKeys } from "./realm-keys.js";
 
 /** What a core says of itself. */
 export interface CoreStats {
@@ -28,6 +30,10 @@ export interface CoreStats {
   readonly isFresh: boolean;
   /** What is known of the directory; undefined without a store. */
   readonly directory: KnownStats | undefined;
+  /** The keys that are fetched, by realm and location. */
+  readonly keys: readonly HeldStatus[];
+  /** How far the clocks of the realms' issuers are ahead, in seconds. */
+  readonly skew: Readonly<Record<string, number>>;
 }
 
 /** The core, running. */
@@ -54,6 +60,8 @@ export interface CoreContext {
   readonly onDirectoryFailure?: () => void;
   /** Is told of each read of the store. */
   readonly onRead?: OnRead;
+  /** Is told of each fetch of keys. */
+  readonly onFetch?: OnFetch;
 }
 
 /**
@@ -70,7 +78,9 @@ export async function openCore(config: Config, context: CoreContext): Promise<Co
     directory: store?.known ?? noDirectory,
     facts,
   });
-  let { realms } = config;
+  const { proxies } = config;
+  const keyring = await openKeyring({ clock, proxies }, store?.directory, log, context.onFetch ?? (() => {}));
+  let realms = withKeys(keyring, config.realms, []);
   let view = viewOf(realms);
   return {
     verifier: limitFailures(
@@ -83,16 +93,21 @@ export async function openCore(config: Config, context: CoreContext): Promise<Co
       factLookups: facts.lookups,
       isFresh: view.directory.isFresh(clock()),
       directory: store?.known.stats(),
+      keys: keyring.status(),
+      skew: Object.fromEntries(realms.map(({ realm }) => [realm.name, realm.skew.ahead(clock())])),
     }),
     reload: (next) => {
       if (store === undefined) checkNeedsNoStore(next);
       const renewal = renew(realms, next.realms);
-      realms = renewal.realms;
+      realms = withKeys(keyring, renewal.realms, realms);
       view = viewOf(realms);
       facts.keepOnly(view.realms.values());
       return renewal;
     },
-    close: async () => store?.close(),
+    close: async () => {
+      await keyring.close();
+      await store?.close();
+    },
   };
 }
 
@@ -106,6 +121,7 @@ function checkNeedsNoStore({ file, realms }: Config): void {
 
 interface Store {
   readonly known: Known & KnownDirectory;
+  readonly directory: Directory;
   close(): Promise<void>;
 }
 
@@ -139,6 +155,7 @@ async function openStore(
     });
     return {
       known,
+      directory,
       close: async () => {
         await follower.stop();
         await directory.close();
@@ -181,9 +198,12 @@ export function readSeedFile(file: string): readonly Entry[] {
 function loader(known: Known | undefined, log: Logger): Load {
   return async (lack, deadline) => {
     try {
-      if (lack.kind === "keys") await lack.realm.keys.load(lack.kid, deadline);
-      else await known?.learn(lack, deadline);
-      return undefined;
+      if (lack.kind !== "keys") {
+        await known?.learn(lack, deadline);
+        return undefined;
+      }
+      const wait = await lack.realm.keys.load(lack.kid, lack.since, deadline);
+      return wait === undefined ? undefined : failure("KEYS_UNAVAILABLE", wait);
     } catch (error) {
       if (lack.kind !== "keys" && error instanceof DirectoryError) {
         log.warn({ err: error, lack: lack.kind }, "directory entry cannot be loaded");

@@ -5,7 +5,7 @@ import { channelVerifier } from "../client/channel-verifier.js";
 import { loadConfig } from "../config/load.js";
 import { bindRoutes } from "../config/routes.js";
 import { FAILURES } from "../contract/failures.js";
-import { reasonMessage } from "../contract/reasons.js";
+import { rejectionMessage } from "../contract/reasons.js";
 import { Secret } from "../contract/secret.js";
 import type {
   Check,
@@ -159,7 +159,7 @@ export function outcomeToJson(outcome: Outcome): unknown {
   if (outcome.kind === "rejected") {
     const { reason, claim } = outcome;
     return {
-      rejected: { reason: reason ?? "UNKNOWN", claim, message: reason ? reasonMessage(reason, claim) : "" },
+      rejected: { reason: reason ?? "UNKNOWN", claim, message: rejectionMessage(outcome) },
       ...explained,
     };
   }
@@ -186,9 +186,7 @@ export function formatOutcome(outcome: Outcome): string {
     case "rejected": {
       const { reason, claim, checks } = outcome;
       const head = `rejected: ${reason ?? "UNKNOWN"}${claim === "" ? "" : ` (${claim})`}`;
-      return [head, ...(reason === undefined ? [] : [reasonMessage(reason, claim)]), ...formatChecks(checks)].join(
-        "\n",
-      );
+      return [head, rejectionMessage(outcome), ...formatChecks(checks)].join("\n");
     }
     case "verified":
       return [

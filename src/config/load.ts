@@ -1,6 +1,7 @@
 import path from "node:path";
 import { parseDocument } from "yaml";
 import type { z } from "zod";
+import type { Proxies } from "../keys/network/fetch.js";
 import { VENDORS } from "../vendors/index.js";
 import type { Face } from "../vendors/vendor.js";
 import { type Environment, interpolate } from "./interpolate.js";
@@ -26,6 +27,8 @@ export interface Config extends Omit<Core, "realms" | "masterKey" | "masterKeyFi
   readonly file: string;
   readonly realms: readonly ConfiguredRealm[];
   readonly faces: readonly ConfiguredFace[];
+  /** Those of the environment, for fetching keys. */
+  readonly proxies: Proxies;
   /** In base64, the current one first; empty where none is configured. */
   readonly masterKeys: readonly string[];
   /** The seed's file, absolute. */
@@ -78,6 +81,7 @@ export function loadConfig(file: string, context: LoadContext): Config {
       realms,
       faces,
       masterKeys: keys,
+      proxies: proxiesOf(context.env),
       directory: directory === undefined ? undefined : resolve(directory),
     };
   });
@@ -212,6 +216,15 @@ function readRealms(written: Core["realms"], context: RealmContext): readonly Co
       : verifying.get(name);
     return realm ?? [];
   });
+}
+
+/** The proxies that the environment names, in capitals or not, as other programs read them. */
+function proxiesOf(env: Environment): Proxies {
+  const named = (key: keyof Proxies, name: string): Proxies => {
+    const value = env[name.toLowerCase()] || env[name];
+    return value === undefined || value === "" ? {} : { [key]: value };
+  };
+  return { ...named("http", "HTTP_PROXY"), ...named("https", "HTTPS_PROXY"), ...named("no", "NO_PROXY") };
 }
 
 function resolver(file: string): (name: string) => string {

@@ -141,6 +141,23 @@ const algorithm = z.enum(Object.keys(ALGORITHMS) as [keyof typeof ALGORITHMS, ..
 const kid = { kid: z.string().min(1).optional() };
 const alg = { alg: algorithm.optional() };
 
+/** How the keys of an issuer are fetched. */
+const fetching = {
+  refreshMin: duration(1000, LONGEST_TIMER)
+    .default(300_000)
+    .describe("The shortest time from one fetch to the next; what the issuer's Cache-Control says counts in between."),
+  refreshMax: duration(1000, LONGEST_TIMER)
+    .default(3_600_000)
+    .describe("The longest time from one fetch to the next, and of a pause after a failure."),
+  staleIfError: duration(1000)
+    .default(86_400_000)
+    .describe("How long the last good set verifies while no other can be fetched."),
+  cooldown: duration(1000, LONGEST_TIMER).default(30_000).describe("From one fetch for an unknown `kid` to the next."),
+  timeout: duration(1000, LONGEST_TIMER).default(5000).describe("For a fetch, all of it."),
+  insecure: z.boolean().default(false).describe("Admits plain http and addresses that are not public."),
+  caFile: z.string().min(1).optional().describe("Certificates (PEM) that are trusted in the place of the system's."),
+};
+
 /** The forms of a key, by the member that tells them apart. */
 export const keyForms = {
   secret: z.strictObject({ secret, ...alg, ...kid }),
@@ -152,6 +169,8 @@ export const keyForms = {
   jwkFile: z.strictObject({ jwkFile: z.string().min(1), ...alg, ...kid }),
   jwks: z.strictObject({ jwks: z.record(z.string(), z.unknown()) }),
   jwksFile: z.strictObject({ jwksFile: z.string().min(1) }),
+  jwksUri: z.strictObject({ jwksUri: z.string(), ...fetching }),
+  discovery: z.strictObject({ discovery: z.string(), ...fetching }),
 } as const;
 
 const keys = z.array(z.unknown()).min(1).describe("The keys that verify the realm's tokens.");
