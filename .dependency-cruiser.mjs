@@ -37,7 +37,7 @@ export default {
     never(
       "known-folder",
       "Each file of src stands in a folder that the list above orders.",
-      { path: "^(src|test|bench)/" },
+      { path: "^(src|test|bench|scripts)/" },
       { path: "^src/", pathNot: folder(...FOLDERS) },
     ),
     never(
@@ -88,7 +88,7 @@ export default {
     never(
       "no-circular",
       "No import comes back to where it started.",
-      { path: "^(src|gen|test|bench)/" },
+      { path: "^(src|gen|test|bench|scripts)/" },
       { circular: true },
     ),
     never(

@@ -1,113 +1,53 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import http from "node:http";
-import { tmpdir } from "node:os";
-import path from "node:path";
-import { Client, credentials } from "@grpc/grpc-js";
-import { VerifyTokenRequest, VerifyTokenResponse } from "../gen/tokenverifier/v1/token_verifier.js";
-import { mint } from "../src/cli/mint.js";
-import { loadConfig } from "../src/config/load.js";
-import { compare, type Load, load, start } from "./measured.js";
+import { parseArgs } from "node:util";
+import type { Plan } from "./compare.js";
+import { directory } from "./directory.js";
+import { floor } from "./floor.js";
+import { importBeside } from "./import.js";
+import { soak } from "./soak.js";
 
-// npm run bench: the CPU that a verification of a token seen before costs, over unary gRPC and over a REST face, each
-// beside the least that grpc-js and Express can do, in one run. `npm run bench -- --rounds 20` for calmer figures.
+// npm run bench runs the quick benchmarks; npm run bench -- NAME ... those that are named. CONTRIBUTING.md tells of them.
 
-const option = (name: string, usual: number): number => {
-  const at = process.argv.indexOf(`--${name}`);
-  return at < 0 ? usual : Number(process.argv[at + 1]);
+interface Options extends Plan {
+  readonly seconds: number;
+}
+
+interface Benchmark {
+  /** Whether it runs where none is named. */
+  readonly quick: boolean;
+  readonly about: string;
+  readonly run: (options: Options) => Promise<void>;
+}
+
+const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
+  floor: { quick: true, about: "CPU per call, beside the least that grpc-js and Express can do", run: floor },
+  directory: { quick: false, about: "CPU per look-up among a million users, beside a thousand", run: directory },
+  import: { quick: false, about: "time and memory of an import, and what calls wait beside it", run: importBeside },
+  soak: { quick: false, about: "memory under ten minutes of everything", run: ({ seconds }) => soak(seconds) },
 };
-const plan = { rounds: option("rounds", 9), requests: option("requests", 5000) };
 
-const folder = mkdtempSync(path.join(tmpdir(), "verifier-bench-"));
-const config = path.join(folder, "verifier.yaml");
-writeFileSync(
-  config,
-  `grpc: 127.0.0.1:0
-http: 127.0.0.1:0
-realms:
-  integuru: { preset: integuru, keys: [{ secret: a-secret-that-is-used-for-benchmarks-only }] }
-`,
-);
-const token = await mint(loadConfig(config, { env: {} }), { realm: "integuru", claim: [], expires: "24h" }, Date.now());
-const service = await start("service", config);
-const grpcAddress = service.ready.addresses?.["grpc"] ?? "";
-const httpAddress = service.ready.addresses?.["http"] ?? "";
+const usual = { rounds: "9", requests: "5000", seconds: "600" };
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { rounds: { type: "string" }, requests: { type: "string" }, seconds: { type: "string" } },
+});
+const given = { ...usual, ...values };
+const options = {
+  rounds: Number(given.rounds),
+  requests: Number(given.requests),
+  seconds: Number(given.seconds),
+};
 
-const request = Buffer.from(
-  VerifyTokenRequest.encode(VerifyTokenRequest.fromPartial({ realm: "integuru", token })).finish(),
-);
-
-/** Asks once over gRPC; the answer's bytes. */
-function call(client: Client): Promise<Buffer> {
-  const asIs = (bytes: Buffer): Buffer => bytes;
-  return new Promise((resolve, reject) => {
-    client.makeUnaryRequest("/tokenverifier.v1.TokenVerifier/VerifyToken", asIs, asIs, request, (error, answer) =>
-      error === null && answer !== undefined ? resolve(answer) : reject(error ?? new Error("no answer")),
-    );
-  });
+const all = Object.entries(BENCHMARKS);
+const stranger = positionals.find((name) => !Object.hasOwn(BENCHMARKS, name));
+if (stranger !== undefined) {
+  console.error(`There is no benchmark ${stranger}. There are: ${Object.keys(BENCHMARKS).join(", ")}.`);
+  process.exit(2);
 }
-
-function grpcLoad(address: string, expected: number): Load {
-  const client = new Client(address, credentials.createInsecure());
-  return load(64, async () => {
-    const answer = await call(client);
-    if (answer.length !== expected) throw new Error(`an answer of ${answer.length} bytes instead of ${expected}`);
-  });
+for (const [name, { quick, run }] of all) {
+  if (positionals.length === 0 ? quick : positionals.includes(name)) await run(options);
 }
-
-/** Asks once over REST; the answer's body. */
-function post(address: string, agent: http.Agent): Promise<Buffer> {
-  const [host, port] = address.split(":");
-  const options = {
-    host,
-    port,
-    agent,
-    method: "POST",
-    path: "/api/verify-token",
-    headers: { Authorization: `Bearer ${token}` },
-  };
-  return new Promise((resolve, reject) => {
-    http
-      .request(options, (res) => {
-        const chunks: Buffer[] = [];
-        res.on("data", (chunk: Buffer) => chunks.push(chunk));
-        res.on("end", () => {
-          if (res.statusCode === 200) resolve(Buffer.concat(chunks));
-          else reject(new Error(`status ${res.statusCode}`));
-        });
-      })
-      .on("error", reject)
-      .end();
-  });
+if (positionals.length === 0) {
+  console.log("Not run, for they take minutes (npm run bench -- NAME):");
+  for (const [name, { quick, about }] of all) if (!quick) console.log(`  ${name.padEnd(10)} ${about}`);
 }
-
-function httpLoad(address: string): Load {
-  const agent = new http.Agent({ keepAlive: true, maxSockets: 32 });
-  return load(32, async () => {
-    await post(address, agent);
-  });
-}
-
-const answer = await call(new Client(grpcAddress, credentials.createInsecure()));
-if (VerifyTokenResponse.decode(answer).verdict?.$case !== "verified") throw new Error("the token does not verify");
-const body = await post(httpAddress, new http.Agent());
-
-const bareGrpc = await start("bare-grpc", answer.toString("base64"));
-const bareExpress = await start("bare-express", body.toString("base64"));
-try {
-  await compare(
-    "unary gRPC, a token seen before",
-    { server: service, send: grpcLoad(grpcAddress, answer.length) },
-    { server: bareGrpc, send: grpcLoad(bareGrpc.ready.address ?? "", answer.length) },
-    plan,
-  );
-  await compare(
-    "Integuru's endpoint, a token seen before",
-    { server: service, send: httpLoad(httpAddress) },
-    { server: bareExpress, send: httpLoad(bareExpress.ready.address ?? "") },
-    plan,
-  );
-} finally {
-  for (const server of [service, bareGrpc, bareExpress]) server.stop();
-  rmSync(folder, { recursive: true });
-}
-process.exit(0);
+process.exit();

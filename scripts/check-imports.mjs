@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 
-const ROOTS = ["src", "gen", "test", "bench"].filter((root) => existsSync(root));
+const ROOTS = ["src", "gen", "test", "bench", "scripts"].filter((root) => existsSync(root));
 const BIN = "node_modules/dependency-cruiser/bin";
 
 const run = (command, args, input) =>

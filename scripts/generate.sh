@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# npm run generate: makes gen/ anew from proto/. Commit what comes out; a second run changes nothing.
+# npm run generate: makes gen/ anew from proto/, and docs/reference from proto/ and src/. Commit what comes out; a second run changes nothing.
 #
 #   gen/tokenverifier, gen/google   TypeScript of the messages, by buf and ts-proto (buf.gen.yaml)
 #   gen/descriptors.ts              the compiler's own descriptors, which reflection serves
+#   docs/reference                  the pages that are made of the code (scripts/reference)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$PWD/node_modules/.bin:$PATH"
@@ -31,3 +32,8 @@ buf build "$reflection" --path "$reflection/grpc/reflection" --as-file-descripto
 
 rm -rf gen
 mv "$work/gen" gen
+
+# The pages are made by the code that gen has just changed. Here the comments count.
+buf build proto --as-file-descriptor-set -o "$work/contract.binpb"
+tsx scripts/reference/main.ts "$work/contract.binpb" "$work/reference"
+cp "$work"/reference/* docs/reference/

@@ -27,7 +27,7 @@ part() { # name, what it looks at, command...
 
 part format  "biome: format, order of imports, lint"   biome check --error-on-warnings --colors=off --max-diagnostics=200
 part code    "oxlint: lint that knows the types"       oxlint --deny-warnings
-part types   "tsc: src, gen, test, bench"              tsc --noEmit
+part types   "tsc: src, gen, test, bench, scripts"              tsc --noEmit
 part imports "dependency-cruiser: the import rule"     node scripts/check-imports.mjs
 part unused  "knip: files, exports, dependencies"      knip --no-progress
 part proto   "buf lint: the contract"                  buf lint

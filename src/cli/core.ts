@@ -1,7 +1,7 @@
-import { readFileSync } from "node:fs";
 import type { Logger } from "pino";
 import { ConfigError } from "../config/issues.js";
 import type { Config } from "../config/load.js";
+import { type ReadFile, readText, unreadable } from "../config/read-file.js";
 import { type Renewal, renew } from "../config/renew.js";
 import { type Clock, failure, type Verifier } from "../contract/verifier.js";
 import type { Entry } from "../directory/commands.js";
@@ -12,12 +12,15 @@ import { Known, type KnownStats } from "../directory/known.js";
 import { noDirectory } from "../directory/none.js";
 import { type OnRead, observeReads } from "../directory/observed.js";
 import { loadSeed, readSeed, SeedError } from "../directory/seed.js";
+import type { VerificationKey } from "../keys/key.js";
 import type { HeldStatus } from "../keys/network/keyring.js";
 import { FactCache } from "../verifier/facts.js";
 import { limitFailures } from "../verifier/limited.js";
+import { isRoute } from "../verifier/route.js";
 import { createVerifier, type Load } from "../verifier/verify.js";
 import type { View } from "../verifier/view.js";
 import { openDirectory } from "./directory.js";
+import { tell } from "./lines.js";
 import { type OnFetch, openKeyring, withKeys } from "./realm-keys.js";
 
 /** What a core says of itself. */
@@ -36,11 +39,23 @@ export interface CoreStats {
   readonly skew: Readonly<Record<string, number>>;
 }
 
+/** A key that a realm trusts now. */
+export interface KeyInUse {
+  readonly kid: string | null;
+  readonly algorithm: string;
+  /** Its thumbprint (RFC 7638); of a secret its length alone. */
+  readonly label: string;
+  /** How many tokens it verified within the last hour. */
+  readonly verificationsLastHour: number;
+}
+
 /** The core, running. */
 export interface Core {
   readonly verifier: Verifier;
   /** What it holds, for whoever watches over it. */
   stats(): CoreStats;
+  /** The keys of each realm that has keys of its own, by its name. */
+  keysInUse(): Readonly<Record<string, readonly KeyInUse[]>>;
   /**
    * Verifies by the realms of another configuration from now on, all of them at once; realms and keys that did not
    * change stay the objects that they are, with their facts. Nothing else of the configuration is looked at.
@@ -96,6 +111,14 @@ export async function openCore(config: Config, context: CoreContext): Promise<Co
       keys: keyring.status(),
       skew: Object.fromEntries(realms.map(({ realm }) => [realm.name, realm.skew.ahead(clock())])),
     }),
+    keysInUse: () => {
+      const now = clock();
+      return Object.fromEntries(
+        realms
+          .filter(({ realm }) => realm.policy.keysOf === "realm" && !isRoute(realm))
+          .map(({ realm }) => [realm.name, (realm.keys.current(now)?.keys ?? []).map((key) => keyInUse(key, now))]),
+      );
+    },
     reload: (next) => {
       if (store === undefined) checkNeedsNoStore(next);
       const renewal = renew(realms, next.realms);
@@ -110,6 +133,13 @@ export async function openCore(config: Config, context: CoreContext): Promise<Co
     },
   };
 }
+
+const keyInUse = ({ kid, algorithm, label, uses }: VerificationKey, now: number): KeyInUse => ({
+  kid: kid ?? null,
+  algorithm,
+  label,
+  verificationsLastHour: uses.lastHour(now),
+});
 
 /** A core that was started without a store knows no caller, and would call every one of them unknown. */
 function checkNeedsNoStore({ file, realms }: Config): void {
@@ -148,10 +178,10 @@ async function openStore(
           throw error;
         }),
       onFailure: (err) => {
-        if (known.isFresh(clock())) log.warn({ err }, "directory cannot be read");
-        else log.error({ err }, "directory cannot be read: no verdicts are given");
+        if (known.isFresh(clock())) tell(log, "directory cannot be read", { err });
+        else tell(log, "directory cannot be read: no verdicts are given", { err });
       },
-      onRecovery: (failures) => log.info({ failures }, "directory can be read again"),
+      onRecovery: (failures) => tell(log, "directory can be read again", { failures }),
     });
     return {
       known,
@@ -172,25 +202,26 @@ async function seed(directory: Directory, file: string | undefined, log: Logger)
   // Not even read where it is of no use: a seed that was broken since must not keep the service from starting.
   const entries = (await directory.isEmpty()) ? readSeedFile(file) : undefined;
   if (entries !== undefined && (await loadSeed(directory, entries, "seed"))) {
-    log.info({ file, entries: entries.length }, "directory seed loaded");
+    tell(log, "directory seed loaded", { file, entries: entries.length });
   } else {
-    log.info({ file }, "directory seed ignored: the store holds a directory already, or the seed nothing");
+    tell(log, "directory seed ignored: the store holds a directory already, or the seed nothing", { file });
   }
 }
 
 /**
  * Reads a seed.
  *
+ * @param readFile how its file is read
  * @throws {ConfigError} with everything that is wrong
  */
-export function readSeedFile(file: string): readonly Entry[] {
+export function readSeedFile(file: string, readFile: ReadFile = readText): readonly Entry[] {
   try {
-    return readSeed(readFileSync(file, "utf8"));
+    return readSeed(readFile(file));
   } catch (error) {
     if (error instanceof SeedError) throw new ConfigError(file, error.problems);
     const { code } = error as NodeJS.ErrnoException;
     if (code === undefined) throw error;
-    throw new ConfigError(file, [{ place: "", message: `the file cannot be read (${code})` }]);
+    throw new ConfigError(file, [{ place: "", message: `the file ${unreadable(error)}` }]);
   }
 }
 
@@ -206,10 +237,10 @@ function loader(known: Known | undefined, log: Logger): Load {
       return wait === undefined ? undefined : failure("KEYS_UNAVAILABLE", wait);
     } catch (error) {
       if (lack.kind !== "keys" && error instanceof DirectoryError) {
-        log.warn({ err: error, lack: lack.kind }, "directory entry cannot be loaded");
+        tell(log, "directory entry cannot be loaded", { err: error, lack: lack.kind });
         return failure("DIRECTORY_UNAVAILABLE");
       }
-      log.error({ err: error, lack: lack.kind }, "unexpected fault while loading");
+      tell(log, "unexpected fault while loading", { err: error, lack: lack.kind });
       return failure("INTERNAL");
     }
   };

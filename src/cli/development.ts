@@ -56,9 +56,9 @@ function developmentKeys({
 }
 
 const configYaml = (): string => `# Made by \`token-verifier serve\` for development, with keys made on this machine.
-# docs/configuration.md explains every key.
+# docs/configuration.md explains how; docs/reference/configuration.md has every key.
 grpc: 127.0.0.1:50051
-http: 127.0.0.1:8080
+http: { address: 127.0.0.1:8080, rpc: [${VENDORS.map(({ name }) => name).join(", ")}] }
 store: sqlite:./verifier.db
 masterKeyFile: ./master.key
 directory: ./directory.yaml
@@ -89,6 +89,9 @@ instances:
 clients:
   - { clientId: vision-api-user, clientSecret: ${randomBytes(24).toString("hex")} }
 `;
+
+/** The folder that `serve` makes for itself where it is given no configuration. */
+export const DEVELOPMENT_FOLDER = "data";
 
 /** The file of the development configuration within its folder. */
 export const DEVELOPMENT_FILE = "verifier.yaml";

@@ -1,44 +1,37 @@
 import { once } from "node:events";
 import { text } from "node:stream/consumers";
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import { loadConfig } from "../config/load.js";
 import { writeBulkLine } from "../directory/bulk-write.js";
 import { onDirectory } from "./directory.js";
 import { secretIn } from "./errors.js";
 import { formatImport, importFile } from "./import.js";
+import { print } from "./output.js";
 import { type RevokeOptions, revoke } from "./revoke.js";
+import { addCommand, configFile, configOption, jsonOption } from "./shared.js";
 import type { World } from "./world.js";
 
-/** What the commands share with the others. */
-interface Shared {
-  readonly world: World;
-  /** The configuration that was asked for, or the development one. */
-  readonly configFile: (given: string | undefined) => string;
-  readonly print: (line: string) => void;
-  readonly json: () => Option;
-  readonly config: () => Option;
-}
-
 /** Adds the commands that change the directory, or give it out. */
-export function addDirectoryCommands(root: Command, { world, configFile, print, json, config }: Shared): void {
-  root
-    .command("import")
-    .description("take instances, users and clients from JSON Lines into the directory, all or nothing")
+export function addDirectoryCommands(root: Command, world: World): void {
+  addCommand(root, "import", "take instances, users and clients from JSON Lines into the directory, all or nothing")
     .argument("<file>", "the file; - reads standard input")
-    .addOption(config())
+    .addOption(configOption())
     .option("--dry-run", "say what would be done, and do nothing")
     .option("--prune", "remove what the file does not name")
-    .addOption(json())
+    .addOption(jsonOption())
     .action(async (file: string, options: { config?: string; dryRun?: boolean; prune?: boolean; json?: boolean }) => {
       const { dryRun = false, prune = false } = options;
       const report = await importFile(file, loadConfig(configFile(options.config), world), { dryRun, prune }, world);
       print(options.json ? JSON.stringify({ dryRun, ...report }) : formatImport(report, dryRun));
     });
 
-  root
-    .command("export")
-    .description("print the directory as JSON Lines, secrets sealed under the master key; without revocations")
-    .addOption(config())
+  addCommand(
+    root,
+    "export",
+    "print the directory as JSON Lines, secrets sealed under the master key; without revocations",
+  )
+    .addOption(configOption())
+    .addOption(jsonOption("errors as JSON, on standard error"))
     .action(async (options: { config?: string }) => {
       const loaded = loadConfig(configFile(options.config), world);
       await onDirectory(loaded, world.clock, async ({ directory, masterKeys }) => {
@@ -49,16 +42,14 @@ export function addDirectoryCommands(root: Command, { world, configFile, print, 
       });
     });
 
-  root
-    .command("revoke")
-    .description("revoke a token: by its jti in a realm, or by the token itself")
+  addCommand(root, "revoke", "revoke a token: by its jti in a realm, or by the token itself")
     .option("-r, --realm <name>", "the realm")
     .option("--jti <jti>", "the token's jti")
     .option("--instance <id>", "the instance that signed it, where instances sign their own")
-    .addOption(new Option("--token <file>", "the token in a file; - reads it from standard input"))
+    .option("--token <file>", "the token in a file; - reads it from standard input")
     .option("--until <time>", "forget it then: exp plus clockTolerance, or later (default: never)")
-    .addOption(config())
-    .addOption(json())
+    .addOption(configOption())
+    .addOption(jsonOption())
     .action(async (options: RevokeOptions & { token?: string; config?: string; json?: boolean }) => {
       const { token: file } = options;
       const loaded = loadConfig(configFile(options.config), world);

@@ -1,16 +1,30 @@
 import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { ConfigError } from "../config/issues.js";
+import { unreadable } from "../config/read-file.js";
 import { DirectoryError } from "../directory/errors.js";
 
 /** How a command ends, as its exit code. */
 export const EXIT = { done: 0, negative: 1, usage: 2, unavailable: 3 } as const;
 
+/** What each end says; docs/reference/exit-codes.md is made of it. */
+export const EXIT_MEANINGS: Readonly<Record<keyof typeof EXIT, string>> = {
+  done: "Done. `verify`: the token is good. `serve`: a signal ended it, and everything was closed.",
+  negative: "`verify` alone: the token was rejected.",
+  usage:
+    "The command line, a file that it names, the configuration or the store has to be mended first; trying again is no use. `verify`: the service refused the call.",
+  unavailable:
+    "What may pass: a port that is taken, a locked or full store, a service that cannot be reached or reaches no verdict. `serve`: a second signal ended it at once. A fault of the program itself, too.",
+};
+
 /** An end of a command that the operator can do something about. */
 export class CommandError extends Error {
+  /** @param code as {@link Failure} has it */
   constructor(
     message: string,
     readonly exitCode: number,
+    readonly code = "USAGE",
+    readonly details: object = {},
   ) {
     super(message);
     this.name = "CommandError";
@@ -22,33 +36,51 @@ export function secretIn(file: string): string {
   try {
     return readFileSync(file, "utf8").trim();
   } catch (error) {
-    throw new CommandError(`${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? "error"}).`, EXIT.usage);
+    throw new CommandError(`${file} ${unreadable(error)}.`, EXIT.usage);
   }
 }
 
-/** What to print and the exit code, for whatever a command threw. */
-export function endOf(error: unknown): { readonly message: string; readonly exitCode: number } {
+/** How a command ended that did not do what it was asked. */
+export interface Failure {
+  /** A name in capitals; stays what it is, for scripts go by it. docs/command-line.md lists them. */
+  readonly code: string;
+  readonly message: string;
+  readonly exitCode: number;
+  /** What else `--json` tells. */
+  readonly details?: object;
+}
+
+/** The failure that a thrown thing is. */
+export function failureOf(error: unknown): Failure {
   if (error instanceof CommandError) return error;
-  if (error instanceof ConfigError) return { message: error.message, exitCode: EXIT.usage };
+  if (error instanceof ConfigError) {
+    const { message, file, issues } = error;
+    return { code: "CONFIGURATION", message, exitCode: EXIT.usage, details: { file, issues } };
+  }
   if (error instanceof DirectoryError) {
-    return { message: error.message, exitCode: error.code === "unavailable" ? EXIT.unavailable : EXIT.usage };
+    const exitCode = error.code === "unavailable" ? EXIT.unavailable : EXIT.usage;
+    return { code: `DIRECTORY_${error.code.replace("-", "_").toUpperCase()}`, message: error.message, exitCode };
   }
   const { code, syscall, address, port } = error as NodeJS.ErrnoException & { address?: string; port?: number };
-  if (syscall === "listen") return { message: listenMessage(code, address, port), exitCode: EXIT.unavailable };
+  if (syscall === "listen") {
+    return { code: "LISTEN", message: listenMessage(code, address, port), exitCode: EXIT.unavailable };
+  }
   if (syscall === "getaddrinfo") {
     const { hostname } = error as { hostname?: string };
-    return {
-      message: `The host ${hostname ?? ""} cannot be found (${code ?? ""}): give another in the configuration.`,
-      exitCode: EXIT.usage,
-    };
+    const message = `The host ${hostname ?? ""} cannot be found (${code ?? ""}): give another in the configuration.`;
+    return { code: "HOST_UNKNOWN", message, exitCode: EXIT.usage };
   }
   // The system's own words name the file and what was tried.
-  if (code !== undefined && syscall !== undefined)
-    return { message: (error as Error).message, exitCode: EXIT.unavailable };
-  return {
-    message: error instanceof Error ? (error.stack ?? error.message) : String(error),
-    exitCode: EXIT.unavailable,
-  };
+  if (code !== undefined && syscall !== undefined) {
+    return { code: "SYSTEM", message: (error as Error).message, exitCode: EXIT.unavailable, details: { system: code } };
+  }
+  const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return { code: "INTERNAL", message, exitCode: EXIT.unavailable };
+}
+
+/** A failure as `--json` prints it on standard error. */
+export function failureToJson({ code, message, details }: Failure): string {
+  return JSON.stringify({ error: { code, message, ...details } });
 }
 
 function hostOrSocket(address: string, port: number | undefined): string {

@@ -1,9 +1,11 @@
 import { Counter, Gauge, type Registry } from "prom-client";
 import type { Clock } from "../contract/verifier.js";
+import { type HeldStatus, isUsable } from "../keys/network/keyring.js";
 import type { CoreStats } from "./core.js";
+import { METRICS } from "./metric-table.js";
 import type { Port } from "./port.js";
 
-// What is read of the service when somebody looks. docs/metrics.md explains each name and label.
+// What is read of the service when somebody looks.
 
 /** What the readings are taken of. */
 export interface Sources {
@@ -14,88 +16,65 @@ export interface Sources {
   readonly core: () => CoreStats | undefined;
 }
 
-/** One reading: its values by label value, or alone. */
-interface Reading {
-  readonly name: string;
-  readonly help: string;
-  /** Default gauge. A counter's values never fall. */
-  readonly type?: "counter";
-  readonly label?: string;
-  /** Undefined where there is nothing to tell. */
-  readonly read: (sources: Sources) => number | Readonly<Record<string, number>> | undefined;
-}
+/** A value, or values by that of the one label; undefined where there is nothing to tell. */
+type Read = (sources: Sources) => number | Readonly<Record<string, number>> | undefined;
 
 const byPort = (what: "connections" | "streams") => (sources: Sources) =>
   Object.fromEntries(sources.ports().map((port) => [port.name, port[what]()]));
 
-const READINGS: readonly Reading[] = [
-  {
-    name: "tokenverifier_connections",
-    help: "Connections open, by port.",
-    label: "port",
-    read: byPort("connections"),
+const READINGS: { readonly [Name in keyof typeof METRICS]?: Read } = {
+  connections: byPort("connections"),
+  streams: byPort("streams"),
+  factCacheBytes: ({ core }) => core()?.factBytes,
+  factCacheLookups: ({ core }) => core()?.factLookups,
+  directoryFresh: ({ core }) => (core()?.isFresh === false ? 0 : 1),
+  directoryEntries: ({ core }) => core()?.directory?.entries,
+  feedPosition: ({ core }) => core()?.directory?.feedPosition,
+  feedAge: ({ core, clock }) => {
+    const followedAt = core()?.directory?.followedAt;
+    return followedAt === undefined ? undefined : Math.max(0, clock() - followedAt) / 1000;
   },
-  {
-    name: "tokenverifier_streams",
-    help: "Calls open that stay so until somebody ends them, by port: streams of tokens, watches of health, reflection.",
-    label: "port",
-    read: byPort("streams"),
-  },
-  {
-    name: "tokenverifier_fact_cache_bytes",
-    help: "Memory that is counted for tokens seen before, against cache.facts.",
-    read: ({ core }) => core()?.factBytes,
-  },
-  {
-    name: "tokenverifier_fact_cache_lookups_total",
-    help: "Tokens that were looked for among those seen before, by what was found.",
-    type: "counter",
-    label: "result",
-    read: ({ core }) => core()?.factLookups,
-  },
-  {
-    name: "tokenverifier_directory_fresh",
-    help: "1 while verdicts are given from the directory; 0 once it could not be read for longer than store.staleFor.",
-    read: ({ core }) => (core()?.isFresh === false ? 0 : 1),
-  },
-  {
-    name: "tokenverifier_directory_entries",
-    help: "Entries of the directory that are held in memory, by kind.",
-    label: "kind",
-    read: ({ core }) => core()?.directory?.entries,
-  },
-  {
-    name: "tokenverifier_feed_position",
-    help: "The number of the last change of the directory that is known here.",
-    read: ({ core }) => core()?.directory?.feedPosition,
-  },
-  {
-    name: "tokenverifier_feed_age_seconds",
-    help: "Time since the feed of the directory's changes was last read to its end.",
-    read: ({ core, clock }) => {
-      const followedAt = core()?.directory?.followedAt;
-      return followedAt === undefined ? undefined : Math.max(0, clock() - followedAt) / 1000;
-    },
-  },
-];
+  keysUsable: ({ core }) => byRealm(core(), (sets) => (sets.every(isUsable) ? 1 : 0)),
+  keySetAge: ({ core }) =>
+    byRealm(core(), (sets) => {
+      const ages = sets.flatMap(({ age }) => age ?? []);
+      return ages.length === sets.length ? Math.max(...ages) / 1000 : undefined;
+    }),
+  keysRefused: ({ core }) => byRealm(core(), (sets) => sets.reduce((sum, { refused }) => sum + refused, 0)),
+  issuerClockAhead: ({ core }) => core()?.skew,
+};
+
+/** A value for each realm whose keys are fetched. */
+function byRealm(
+  core: CoreStats | undefined,
+  read: (sets: readonly HeldStatus[]) => number | undefined,
+): Readonly<Record<string, number>> | undefined {
+  if (core === undefined) return undefined;
+  const realms = new Set(core.keys.map(({ realm }) => realm));
+  return Object.fromEntries(
+    [...realms].flatMap((name) => {
+      const value = read(core.keys.filter(({ realm }) => realm === name));
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
+}
 
 /** Adds the readings to a registry, which holds them. */
 export function registerReadings(register: Registry, sources: Sources): void {
-  for (const { name, help, type, label, read } of READINGS) {
+  for (const [key, read] of Object.entries(READINGS)) {
+    const { name, help, type, labels } = METRICS[key as keyof typeof METRICS];
+    const [label = ""] = labels;
     const values = (): readonly (readonly [Record<string, string>, number])[] => {
       const now = read(sources);
       if (now === undefined) return [];
       if (typeof now === "number") return [[{}, now]];
-      return Object.entries(now).map(([value, number]) => [{ [label ?? ""]: value }, number]);
+      return Object.entries(now).map(([value, number]) => [{ [label]: value }, number]);
     };
-    const settings = { name, help, labelNames: label === undefined ? [] : [label], registers: [] };
-    const metric: Counter | Gauge =
-      type === "counter"
-        ? new Counter({ ...settings, collect: () => take() })
-        : new Gauge({ ...settings, collect: () => take() });
+    const settings = { name, help, labelNames: labels, registers: [], collect: () => take() };
+    const metric: Counter | Gauge = type === "counter" ? new Counter(settings) : new Gauge(settings);
     const take = (): void => {
       metric.reset();
-      for (const [labels, value] of values()) metric.inc(labels, value);
+      for (const [of, value] of values()) metric.inc(of, value);
     };
     register.registerMetric(metric);
   }

@@ -1,5 +1,6 @@
 import { createReadStream, statSync } from "node:fs";
 import type { Config } from "../config/load.js";
+import { unreadable } from "../config/read-file.js";
 import type { ImportOptions, ImportReport } from "../directory/bulk.js";
 import { readBulkLines } from "../directory/bulk-lines.js";
 import { actorOfCommand, onDirectory } from "./directory.js";
@@ -20,6 +21,8 @@ export async function importFile(
 ): Promise<ImportReport> {
   const total = file === "-" ? undefined : sizeOf(file);
   const bytes: AsyncIterable<Uint8Array> = file === "-" ? world.stdin : createReadStream(file);
+  // A service on the same machine has callers who wait; nobody waits for this.
+  world.standBack?.();
   return onDirectory(config, world.clock, ({ directory, masterKeys }) => {
     const lines = readBulkLines(showProgress(buffers(bytes), total, process.stderr), masterKeys);
     return directory.import(lines, options, actorOfCommand());
@@ -30,7 +33,7 @@ function sizeOf(file: string): number {
   try {
     return statSync(file).size;
   } catch (error) {
-    throw new CommandError(`${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? "error"}).`, EXIT.usage);
+    throw new CommandError(`${file} ${unreadable(error)}.`, EXIT.usage);
   }
 }
 

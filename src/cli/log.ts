@@ -4,6 +4,7 @@ import pretty from "pino-pretty";
 import type { Config } from "../config/load.js";
 import { FAILURES } from "../contract/failures.js";
 import type { Clock, Outcome } from "../contract/verifier.js";
+import { type FieldsOf, tell } from "./lines.js";
 
 /** How the service logs: the configuration's `log`. */
 export type LogSettings = Config["log"];
@@ -34,7 +35,7 @@ function standardOutput(): DestinationStream {
 /** A finished call, as its log line tells it. */
 export interface CallLine {
   readonly requestId: string;
-  /** The gRPC method or the vendor's face. */
+  /** The gRPC method, the vendor's face, or `http/` and the method. */
   readonly via: string;
   /** The realm as the caller named it: there may be no such realm; empty where no realm was asked. */
   readonly realm: string;
@@ -45,7 +46,7 @@ export interface CallLine {
   readonly millis: number;
   /** How many identical requests of a batch it answered. */
   readonly items: number;
-  /** The HTTP status, for a face. */
+  /** The HTTP status, where it came over HTTP. */
   readonly status?: number;
 }
 
@@ -67,7 +68,7 @@ export function callLogger(log: Logger, calls: LogSettings["calls"], clock: Cloc
     if (kind === "rejected" || kind === "refused") {
       const now = Math.floor(clock() / 1000);
       if (now !== second) {
-        if (omitted > 0) log.warn({ omitted }, "calls not logged");
+        if (omitted > 0) tell(log, "calls not logged", { omitted });
         second = now;
         written = 0;
         omitted = 0;
@@ -77,7 +78,7 @@ export function callLogger(log: Logger, calls: LogSettings["calls"], clock: Cloc
         return;
       }
     }
-    log[kind === "fault" ? "warn" : "info"](fieldsOf(call), "call");
+    tell(log, "call", fieldsOf(call), kind === "fault" ? "warn" : "info");
   };
 }
 
@@ -95,7 +96,7 @@ function kindOf(outcome: Outcome | undefined): Kind {
 
 const SERVER_CODES: ReadonlySet<status> = new Set([status.UNAVAILABLE, status.INTERNAL, status.DEADLINE_EXCEEDED]);
 
-function fieldsOf(call: CallLine): Record<string, unknown> {
+function fieldsOf(call: CallLine): FieldsOf<"call"> {
   const { requestId, via, outcome, millis, items, status } = call;
   const realm = call.realm.slice(0, 64);
   const address = call.address();

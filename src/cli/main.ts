@@ -1,5 +1,14 @@
 #!/usr/bin/env node
+import os from "node:os";
 import { systemClock } from "./clock.js";
 import { run } from "./program.js";
 
-await run(process.argv, { env: process.env, stdin: process.stdin, clock: systemClock() });
+const standBack = (): void => {
+  try {
+    os.setPriority(os.constants.priority.PRIORITY_LOW);
+  } catch {
+    // Where that is not permitted, the work is done all the same.
+  }
+};
+
+await run(process.argv, { env: process.env, stdin: process.stdin, clock: systemClock(), standBack });

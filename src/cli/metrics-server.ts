@@ -1,5 +1,7 @@
 import http from "node:http";
 import { listen } from "../contract/listen.js";
+import type { RemoteStatus } from "../keys/network/remote-keys.js";
+import type { KeysInUse } from "./key-status.js";
 import type { Metrics } from "./metrics.js";
 
 /** Whether the service wants calls, and how each realm is. */
@@ -7,10 +9,12 @@ export interface Readiness {
   /** False before everything is loaded, and while draining. */
   readonly ready: boolean;
   /** By name. */
-  readonly realms: Readonly<Record<string, "fresh" | "cold">>;
+  readonly realms: Readonly<Record<string, RemoteStatus["state"]>>;
+  /** Of realms whose keys are fetched: how each of their key sets stands. Absent where there is none. */
+  readonly keys?: readonly object[];
 }
 
-/** The operators' HTTP port: `/metrics`, `/healthz` (the process lives), `/readyz` (it wants calls). */
+/** The operators' HTTP port: `/metrics`, `/healthz` (the process lives), `/readyz` (it wants calls), `/keys` (the keys in use). */
 export interface MetricsServer {
   /** Opens the port. @returns the bound address @throws the system's error */
   listen(address: string): Promise<string>;
@@ -21,7 +25,11 @@ export interface MetricsServer {
 const PATIENCE = 10_000;
 
 /** Makes the server. It opens nothing yet. */
-export function createMetricsServer(metrics: Metrics, readiness: () => Readiness): MetricsServer {
+export function createMetricsServer(
+  metrics: Metrics,
+  readiness: () => Readiness,
+  keys: () => KeysInUse,
+): MetricsServer {
   const json = (res: http.ServerResponse, code: number, body: unknown): void => {
     res.writeHead(code, { "Content-Type": "application/json", "Cache-Control": "no-store" });
     res.end(JSON.stringify(body));
@@ -32,6 +40,7 @@ export function createMetricsServer(metrics: Metrics, readiness: () => Readiness
       const state = readiness();
       json(res, state.ready ? 200 : 503, state);
     },
+    "/keys": (res) => json(res, 200, keys()),
     "/metrics": async (res) => {
       const text = await metrics.text();
       res.writeHead(200, { "Content-Type": metrics.contentType, "Cache-Control": "no-store" });

@@ -3,8 +3,10 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom
 import type { Outcome } from "../contract/verifier.js";
 import type { OnRead } from "../directory/observed.js";
 import { registerReadings, type Sources } from "./gauges.js";
+import { METRICS, type MetricEntry } from "./metric-table.js";
+import type { OnFetch } from "./realm-keys.js";
 
-// What the service counts of itself, for Prometheus. docs/metrics.md explains each name and label.
+// What the service counts of itself, for Prometheus.
 
 /** Seconds: from a token seen before (some µs) to the longest call that is admitted. */
 const BUCKETS = [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10];
@@ -14,7 +16,7 @@ export interface Metrics {
   /** The text that Prometheus scrapes, and its content type. */
   text(): Promise<string>;
   readonly contentType: string;
-  /** A verification, or a request to a face, has ended. @param via the gRPC method or the face's name */
+  /** A verification, or a request over HTTP, has ended. @param via the gRPC method, the face's name, or `http/` and the method */
   call(via: string, realm: string, outcome: Outcome | undefined, millis: number, items: number): void;
   /** A gRPC call has ended: any, also one that nobody could read or that no method is for. */
   grpcCall(path: string, code: number): void;
@@ -22,6 +24,8 @@ export interface Metrics {
   httpAnswer(face: string, code: number): void;
   /** The feed of the directory's changes could not be read. */
   directoryFailure(): void;
+  /** An issuer's keys were fetched, or not. */
+  readonly keyFetch: OnFetch;
   /** The store was read. */
   readonly storeRead: OnRead;
 }
@@ -44,52 +48,17 @@ export function createMetrics(
   { version }: Build,
 ): Metrics {
   const register = new Registry();
-  const registers = [register];
+  const of = settingsIn(register);
   collectDefaultMetrics({ register });
-  const build = new Gauge({
-    name: "tokenverifier_build_info",
-    help: "1, with the version of the service and of Node as labels.",
-    labelNames: ["version", "node"],
-    registers,
-  });
+  const build = new Gauge(of(METRICS.build));
   build.set({ version, node: process.version }, 1);
-  const calls = new Counter({
-    name: "tokenverifier_verifications_total",
-    help: "Verifications, by realm, the method or face they came by, outcome and reason.",
-    labelNames: ["realm", "via", "outcome", "reason"],
-    registers,
-  });
-  const seconds = new Histogram({
-    name: "tokenverifier_verification_seconds",
-    help: "Time from a request's arrival to its outcome.",
-    labelNames: ["via"],
-    buckets: BUCKETS,
-    registers,
-  });
-  const grpc = new Counter({
-    name: "tokenverifier_grpc_calls_total",
-    help: "gRPC calls, by method and status code; undecodable ones and those of unknown methods too.",
-    labelNames: ["method", "code"],
-    registers,
-  });
-  const http = new Counter({
-    name: "tokenverifier_http_answers_total",
-    help: "Answers to requests to the faces, by face and HTTP status.",
-    labelNames: ["face", "code"],
-    registers,
-  });
-  const failures = new Counter({
-    name: "tokenverifier_directory_failures_total",
-    help: "Times that the directory could not be read.",
-    registers,
-  });
-  const reads = new Histogram({
-    name: "tokenverifier_store_read_seconds",
-    help: "Time that reads of the store took, by what was read and whether it was given.",
-    labelNames: ["read", "result"],
-    buckets: BUCKETS,
-    registers,
-  });
+  const calls = new Counter(of(METRICS.verifications));
+  const seconds = new Histogram({ ...of(METRICS.seconds), buckets: BUCKETS });
+  const grpc = new Counter(of(METRICS.grpcCalls));
+  const http = new Counter(of(METRICS.httpAnswers));
+  const failures = new Counter(of(METRICS.directoryFailures));
+  const keyFetches = new Counter(of(METRICS.keyFetches));
+  const reads = new Histogram({ ...of(METRICS.storeRead), buckets: BUCKETS });
   registerReadings(register, sources);
 
   // A child is looked up by a text of its own: cheaper than to hash its labels on every call.
@@ -122,6 +91,7 @@ export function createMetrics(
       http.inc({ face, code: String(code) });
     },
     directoryFailure: () => failures.inc(),
+    keyFetch: (realm, result) => keyFetches.inc({ realm, result }),
     storeRead: (read, duration, failed) => reads.observe({ read, result: failed ? "failed" : "ok" }, duration),
   };
 }
@@ -132,3 +102,13 @@ function said(outcome: Outcome | undefined): { readonly kind: string; readonly r
   if (outcome.kind === "rejected") return { kind: "rejected", reason: outcome.reason ?? "UNKNOWN" };
   return { kind: "failed", reason: outcome.reason };
 }
+
+/** Makes what prom-client takes of an entry of the table. */
+const settingsIn =
+  (register: Registry) =>
+  <Label extends string>({ name, help, labels }: MetricEntry<Label>) => ({
+    name,
+    help,
+    labelNames: labels,
+    registers: [register],
+  });

@@ -2,6 +2,7 @@ import type { Logger } from "pino";
 import { failure } from "../contract/verifier.js";
 import type { GatewayObserver } from "../gateway/handler.js";
 import type { CallObserver } from "../service/observer.js";
+import { tell } from "./lines.js";
 import type { CallLine } from "./log.js";
 
 /** Logs what the gRPC service does. */
@@ -19,7 +20,7 @@ export function serviceObserver(log: Logger, calls: (call: CallLine) => void): C
         millis: 0,
         items: 1,
       }),
-    fault: (via, { requestId }, err) => log.error({ err, via, requestId }, "unexpected fault"),
+    fault: (via, { requestId }, err) => tell(log, "unexpected fault", { err, via, requestId }),
   };
 }
 
@@ -28,6 +29,6 @@ export function gatewayObserver(log: Logger, calls: (call: CallLine) => void): G
   return {
     faceCall: ({ face, realm, requestId, address, status, outcome, millis }) =>
       calls({ requestId, via: face, realm, address: () => address, outcome, millis, items: 1, status }),
-    fault: (err, requestId) => log.error({ err, requestId }, "unexpected fault"),
+    fault: (err, requestId) => tell(log, "unexpected fault", { err, requestId }),
   };
 }

@@ -5,6 +5,7 @@ import type { Directory, SavedKeySet } from "../directory/directory.js";
 import { Keyring, type KeyringContext, type KeyringRequest, type SavedSets } from "../keys/network/keyring.js";
 import type { RemoteObserver } from "../keys/network/remote-keys.js";
 import { createRealm } from "../verifier/realm.js";
+import { tell } from "./lines.js";
 
 // How the realms of a configuration get the keys that issuers publish.
 
@@ -63,7 +64,7 @@ async function savedSets(directory: Directory | undefined, log: Logger): Promise
       const whole = { realm, location, ...set };
       saved.set(nameOf(realm, location), whole);
       // Without it the next start has to fetch before it can verify: worth a word, not a failure.
-      directory?.saveKeySet(whole).catch((err: unknown) => log.warn({ err, realm, location }, "key set not saved"));
+      directory?.saveKeySet(whole).catch((err: unknown) => tell(log, "key set not saved", { err, realm, location }));
     },
   };
 }
@@ -76,15 +77,15 @@ function observer(realm: string, location: string, log: Logger, onFetch: OnFetch
   return {
     fetched: ({ added, removed, leftOut }, failures) => {
       onFetch(realm, "ok");
-      if (failures > 0) log.info({ ...at, failures }, "keys can be fetched again");
-      if (added.length > 0 || removed.length > 0) log.info({ ...at, added, removed }, "keys changed");
+      if (failures > 0) tell(log, "keys can be fetched again", { ...at, failures });
+      if (added.length > 0 || removed.length > 0) tell(log, "keys changed", { ...at, added, removed });
       for (const { index, kid, why, refused } of leftOut) {
-        if (refused) log.warn({ ...at, index, kid, why }, "key refused");
+        if (refused) tell(log, "key refused", { ...at, index, kid, why });
       }
     },
     failed: (why, failures) => {
       onFetch(realm, "failed");
-      if (isTold(failures)) log.warn({ ...at, why, failures }, "keys cannot be fetched");
+      if (isTold(failures)) tell(log, "keys cannot be fetched", { ...at, why, failures });
     },
   };
 }

@@ -3,6 +3,10 @@ import type { Logger } from "pino";
 import { ConfigError } from "../config/issues.js";
 import type { Config, GatewayConfig } from "../config/load.js";
 import type { FileWatch } from "./file-watch.js";
+import { type FieldsOf, tell } from "./lines.js";
+
+/** What became of the parts of a configuration, for its line in the log. */
+export type Changes = Omit<FieldsOf<"configuration reloaded">, "file">;
 
 /** A configuration that can be read again while it is in use. */
 export interface Reloading<C extends Config | GatewayConfig> {
@@ -13,7 +17,9 @@ export interface Reloading<C extends Config | GatewayConfig> {
   /** Reads and checks it whole, through {@link files}. @throws {ConfigError} with everything that is wrong */
   readonly load: () => C;
   /** Puts it to use, or throws and leaves everything as it was. @returns what changed, for the log */
-  readonly apply: (config: C) => object;
+  readonly apply: (config: C) => Changes;
+  /** Called as often as the files are looked at, for what else changes by itself. */
+  readonly look?: () => void;
   readonly log: Logger;
 }
 
@@ -24,12 +30,12 @@ export function reload<C extends Config | GatewayConfig>({ config, files, load, 
   try {
     const next = load();
     const changes = apply(next);
-    log.info({ file, ...changes }, "configuration reloaded");
+    tell(log, "configuration reloaded", { file, ...changes });
     const keys = fixedKeys(config, next);
-    if (keys.length > 0) log.warn({ file, keys }, "restart needed");
+    if (keys.length > 0) tell(log, "restart needed", { file, keys });
   } catch (err) {
     const why = err instanceof ConfigError ? { issues: err.issues } : { err };
-    log.error({ file, ...why }, "configuration not reloaded");
+    tell(log, "configuration not reloaded", { file, ...why });
   }
 }
 

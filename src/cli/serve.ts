@@ -3,15 +3,18 @@ import { channelVerifier } from "../client/channel-verifier.js";
 import { type Config, type GatewayConfig, loadConfig, loadGatewayConfig } from "../config/load.js";
 import { addressReader } from "../contract/address.js";
 import type { Clock, Verifier } from "../contract/verifier.js";
+import type { ServedRpc } from "../gateway/rpc.js";
 import { createGateway, type Gateway } from "../gateway/server.js";
 import { createServer, type ServiceServer } from "../service/server.js";
 import { openCore } from "./core.js";
 import { CommandError, EXIT } from "./errors.js";
 import { FileWatch } from "./file-watch.js";
+import { unservedRealms } from "./key-status.js";
+import { tell } from "./lines.js";
 import { createLogger, type LogSettings } from "./log.js";
 import { gatewayObserver, serviceObserver } from "./observers.js";
 import type { Port } from "./port.js";
-import { type Reloading, reload } from "./reload.js";
+import { type Changes, type Reloading, reload } from "./reload.js";
 import { createTelemetry, type Telemetry } from "./telemetry.js";
 import { version } from "./version.js";
 
@@ -76,6 +79,7 @@ async function serveCore(source: Source<Config>, only: Only | undefined, context
     log,
     onDirectoryFailure: telemetry.directoryFailure,
     onRead: telemetry.storeRead,
+    onFetch: telemetry.keyFetch,
   });
   telemetry.observe(core);
   const servers: NamedServer[] = [];
@@ -89,16 +93,23 @@ async function serveCore(source: Source<Config>, only: Only | undefined, context
   const gateway = http === undefined ? undefined : gatewayOf(config, core.verifier, { clock, log, telemetry });
   const ports = servers.map(grpcPort);
   if (http !== undefined && gateway !== undefined) ports.push(httpPort(http.address, gateway));
-  const apply = (next: Config): object => {
+  let names = realms;
+  /** Health follows the keys: a realm whose keys do not count gives no verdicts. */
+  const look = (): void => {
+    const unserved = unservedRealms(core.stats().keys);
+    for (const { server } of servers) server.setRealms(names, unserved);
+  };
+  look();
+  const apply = (next: Config): Changes => {
     const { added, removed, changed } = core.reload(next);
     // Nothing throws from here on.
-    const names = realmNames(next);
+    names = realmNames(next);
     telemetry.setRealms(names);
-    for (const { server } of servers) server.setRealms(names);
-    gateway?.show(next.faces);
+    look();
+    gateway?.show(next.faces, rpcOf(next));
     return { added, removed, changed };
   };
-  return run(ports, { ...source, config, apply, log }, telemetry, context, () => core.close());
+  return run(ports, { ...source, config, apply, look, log }, telemetry, context, () => core.close());
 }
 
 const realmNames = ({ realms }: Config): readonly string[] => realms.map(({ realm }) => realm.name);
@@ -113,18 +124,20 @@ async function serveGateway(source: Source<GatewayConfig>, context: ServeContext
   const log = openLog(config.log, context);
   const upstream = channelVerifier(config.upstream);
   const telemetry = createTelemetry(config, faceRealms(config), { log, clock });
-  log.info({ upstream: config.upstream }, "asking");
+  tell(log, "asking", { upstream: config.upstream });
   const gateway = gatewayOf(config, upstream, { clock, log, telemetry });
-  const apply = (next: GatewayConfig): object => {
+  const apply = (next: GatewayConfig): Changes => {
     telemetry.setRealms(faceRealms(next));
-    gateway.show(next.faces);
+    gateway.show(next.faces, rpcOf(next));
     return { faces: next.faces.map(({ name }) => name) };
   };
   const ports = [httpPort(config.http.address, gateway)];
   return run(ports, { ...source, config, apply, log }, telemetry, context, async () => upstream.close());
 }
 
-const faceRealms = ({ faces }: GatewayConfig): readonly string[] => faces.map(({ realm }) => realm);
+const faceRealms = ({ faces, http }: GatewayConfig): readonly string[] => [
+  ...new Set([...faces.map(({ realm }) => realm), ...http.rpc]),
+];
 
 /** A gRPC server, and where it is to listen. */
 interface NamedServer {
@@ -150,16 +163,19 @@ interface HttpContext {
   readonly telemetry: Telemetry;
 }
 
-type HttpConfig = Pick<GatewayConfig, "faces" | "limits" | "trustedProxies">;
+type HttpConfig = Pick<Config, "http" | "faces" | "limits" | "trustedProxies">;
+
+const rpcOf = ({ http }: Pick<Config, "http">): ServedRpc => ({ realms: http?.rpc ?? [], cors: http?.cors });
 
 function gatewayOf(config: HttpConfig, verifier: Verifier, { clock, log, telemetry }: HttpContext): Gateway {
   const { faces, limits, trustedProxies } = config;
-  return createGateway(faces, limits, {
+  const options = {
     verifier,
     clock,
     observer: gatewayObserver(log, telemetry.call),
     addressOf: addressReader(trustedProxies),
-  });
+  };
+  return createGateway(faces, limits, options, rpcOf(config));
 }
 
 function httpPort(address: string, gateway: Gateway): Port {
@@ -195,12 +211,13 @@ async function run<C extends Config | GatewayConfig>(
     await close(0);
     throw error;
   }
-  log.info({ version: version(), pid: process.pid, file, ...addresses }, "ready");
+  tell(log, "ready", { version: version(), pid: process.pid, file, ...addresses });
   let stopped: Promise<void> | undefined;
   const reloadAgain = (): void => {
     if (stopped === undefined) reload(reloading);
   };
   const unwatch = watch(() => {
+    reloading.look?.();
     if (files.isChanged()) reloadAgain();
   });
   return {
@@ -210,11 +227,11 @@ async function run<C extends Config | GatewayConfig>(
     stop: () => {
       stopped ??= (async () => {
         unwatch();
-        log.info({ delay: drain.delay, timeout: drain.timeout }, "draining");
+        tell(log, "draining", { delay: drain.delay, timeout: drain.timeout });
         for (const port of ports) port.retire();
         await new Promise((resolve) => setTimeout(resolve, drain.delay));
         await close(drain.timeout);
-        log.info("stopped");
+        tell(log, "stopped", {});
       })();
       return stopped;
     },

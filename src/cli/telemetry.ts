@@ -4,10 +4,12 @@ import type { Config, GatewayConfig } from "../config/load.js";
 import type { Clock } from "../contract/verifier.js";
 import type { OnRead } from "../directory/observed.js";
 import type { Core } from "./core.js";
+import { keyReadiness, keyUses } from "./key-status.js";
 import { type CallLine, callLogger } from "./log.js";
 import { createMetrics } from "./metrics.js";
 import { createMetricsServer } from "./metrics-server.js";
 import type { Port } from "./port.js";
+import type { OnFetch } from "./realm-keys.js";
 import { version } from "./version.js";
 
 /** What the service says of itself: log lines for calls, and metrics where a port for them is configured. */
@@ -18,8 +20,9 @@ export interface Telemetry {
   readonly grpcCall: (path: string, code: number) => void;
   readonly directoryFailure: () => void;
   readonly storeRead: OnRead;
+  readonly keyFetch: OnFetch;
   /** From now on metrics tell of this core too. */
-  observe(core: Pick<Core, "stats">): void;
+  observe(core: Pick<Core, "stats" | "keysInUse">): void;
   /** From now on these are the realms that may stand in metrics, and that readiness tells of. */
   setRealms(realms: readonly string[]): void;
   /** The port of the metrics, which tells of the connections of the others; none where none is configured. */
@@ -43,12 +46,13 @@ export function createTelemetry(
       grpcCall: nothing,
       directoryFailure: nothing,
       storeRead: nothing,
+      keyFetch: nothing,
       observe: nothing,
       setRealms: nothing,
       port: () => [],
     };
   }
-  let core: Pick<Core, "stats"> | undefined;
+  let core: Pick<Core, "stats" | "keysInUse"> | undefined;
   let ports: readonly Port[] = [];
   let ready = false;
   const known = new Set(realms);
@@ -62,10 +66,14 @@ export function createTelemetry(
     },
     { version: version() },
   );
-  const server = createMetricsServer(metrics, () => ({
-    ready,
-    realms: Object.fromEntries([...known].map((name) => [name, "fresh" as const])),
-  }));
+  const server = createMetricsServer(
+    metrics,
+    () => ({
+      ready,
+      ...keyReadiness([...known], core?.stats().keys ?? []),
+    }),
+    () => keyUses(core),
+  );
   return {
     call: (call) => {
       logCall(call);
@@ -74,6 +82,7 @@ export function createTelemetry(
     },
     grpcCall: (path, code) => metrics.grpcCall(path, code),
     directoryFailure: () => metrics.directoryFailure(),
+    keyFetch: (...fetch) => metrics.keyFetch(...fetch),
     storeRead: (...read) => metrics.storeRead(...read),
     observe: (observed) => {
       core = observed;

@@ -1,27 +1,16 @@
 import { randomUUID } from "node:crypto";
-import { status } from "@grpc/grpc-js";
-import { CheckResult, checkResultToJSON, Evidence, Token } from "../../gen/tokenverifier/v1/token_verifier.js";
 import { channelVerifier } from "../client/channel-verifier.js";
 import { loadConfig } from "../config/load.js";
 import { bindRoutes } from "../config/routes.js";
-import { FAILURES } from "../contract/failures.js";
-import { rejectionMessage } from "../contract/reasons.js";
 import { Secret } from "../contract/secret.js";
-import type {
-  Check,
-  Clock,
-  Credential,
-  Outcome,
-  Principal,
-  VerificationRequest,
-  Verifier,
-} from "../contract/verifier.js";
+import type { Clock, Credential, Outcome, VerificationRequest, Verifier } from "../contract/verifier.js";
 import { createRealm } from "../verifier/realm.js";
 import { isRoute } from "../verifier/route.js";
 import { openCore } from "./core.js";
 import { CommandError, EXIT, secretIn } from "./errors.js";
 import { createLogger } from "./log.js";
 import { readTime } from "./time.js";
+import type { World } from "./world.js";
 
 /** The options of `verify`. */
 export interface VerifyOptions {
@@ -47,11 +36,7 @@ const PATIENCE = 10_000;
  * @param token the token, without `Bearer`
  * @throws {CommandError} for options that do not fit together
  */
-export async function verify(
-  token: string,
-  options: VerifyOptions,
-  env: Readonly<Record<string, string | undefined>>,
-): Promise<Outcome> {
+export async function verify(token: string, options: VerifyOptions, world: World): Promise<Outcome> {
   if (options.address !== undefined && options.config !== undefined) {
     throw new CommandError("Give --address (a running service) or --config (offline), not both.", EXIT.usage);
   }
@@ -64,8 +49,8 @@ export async function verify(
     credential: credentialOf(options),
     explain: options.explain ?? false,
   };
-  const clock = clockAt(options.at);
-  const opened = await open(options, clock, env);
+  const clock = clockAt(options.at, world);
+  const opened = await open(options, clock, world);
   try {
     return await opened.verifier.verify(request, {
       requestId: `cli-${randomUUID()}`,
@@ -80,7 +65,7 @@ export async function verify(
 async function open(
   { config, address = "127.0.0.1:50051" }: VerifyOptions,
   clock: Clock,
-  env: Readonly<Record<string, string | undefined>>,
+  { env }: World,
 ): Promise<{ readonly verifier: Verifier; close(): Promise<void> | void }> {
   if (config === undefined) {
     const verifier = connect(address);
@@ -123,97 +108,8 @@ function credentialOf({ secretKeyFile, clientId, clientSecretFile }: VerifyOptio
   return { kind: "client", clientId, clientSecret: new Secret(secretIn(clientSecretFile)) };
 }
 
-function clockAt(at: string | undefined): Clock {
-  if (at === undefined) return Date.now;
+function clockAt(at: string | undefined, { clock }: World): Clock {
+  if (at === undefined) return clock;
   const millis = readTime("--at", at);
   return () => millis;
-}
-
-/** The exit code of an outcome. */
-export function exitCodeOf(outcome: Outcome): number {
-  if (outcome.kind === "verified") return EXIT.done;
-  if (outcome.kind === "rejected") return EXIT.negative;
-  const { code } = FAILURES[outcome.reason];
-  const callersFault: readonly status[] = [
-    status.INVALID_ARGUMENT,
-    status.NOT_FOUND,
-    status.UNAUTHENTICATED,
-    status.PERMISSION_DENIED,
-  ];
-  return callersFault.includes(code) ? EXIT.usage : EXIT.unavailable;
-}
-
-/** An outcome as `--json` prints it: the members of the proto's messages in their JSON form. */
-export function outcomeToJson(outcome: Outcome): unknown {
-  if (outcome.kind === "failure") {
-    const { code, message } = FAILURES[outcome.reason];
-    return { error: { code, reason: outcome.reason, message } };
-  }
-  const checks = outcome.checks.map(({ name, result, claim, message }) => ({
-    name,
-    result: checkResultToJSON(result),
-    ...(claim !== "" && { claim }),
-    ...(message !== "" && { message }),
-  }));
-  const explained = checks.length > 0 ? { checks } : {};
-  if (outcome.kind === "rejected") {
-    const { reason, claim } = outcome;
-    return {
-      rejected: { reason: reason ?? "UNKNOWN", claim, message: rejectionMessage(outcome) },
-      ...explained,
-    };
-  }
-  const { token, principal, evidence } = outcome;
-  const verified = {
-    token: Token.toJSON(token),
-    ...(principal !== undefined && { principal }),
-    evidence: Evidence.toJSON(evidence),
-  };
-  return { verified, ...explained };
-}
-
-const MARKS: Readonly<Record<number, string>> = {
-  [CheckResult.CHECK_RESULT_PASSED]: "pass",
-  [CheckResult.CHECK_RESULT_FAILED]: "FAIL",
-  [CheckResult.CHECK_RESULT_SKIPPED]: "skip",
-};
-
-/** An outcome for people's eyes. */
-export function formatOutcome(outcome: Outcome): string {
-  switch (outcome.kind) {
-    case "failure":
-      return `no verdict: ${outcome.reason}\n${FAILURES[outcome.reason].message}`;
-    case "rejected": {
-      const { reason, claim, checks } = outcome;
-      const head = `rejected: ${reason ?? "UNKNOWN"}${claim === "" ? "" : ` (${claim})`}`;
-      return [head, rejectionMessage(outcome), ...formatChecks(checks)].join("\n");
-    }
-    case "verified":
-      return [
-        "verified",
-        `algorithm  ${outcome.token.algorithm}`,
-        ...formatPrincipal(outcome.principal),
-        `payload    ${outcome.token.payload}`,
-        ...formatChecks(outcome.checks),
-      ].join("\n");
-  }
-}
-
-function formatPrincipal(principal: Principal | undefined): string[] {
-  const { user, client } = principal ?? {};
-  return [
-    ...(user === undefined ? [] : [`user       ${user.id}${user.email === undefined ? "" : ` <${user.email}>`}`]),
-    ...(client === undefined ? [] : [`client     ${client.clientId}`]),
-  ];
-}
-
-function formatChecks(checks: readonly Check[]): string[] {
-  if (checks.length === 0) return [];
-  const width = Math.max(...checks.map(({ name }) => name.length));
-  return [
-    "",
-    ...checks.map(({ name, result, message }) =>
-      `${MARKS[result] ?? "?"}  ${name.padEnd(width)}  ${message}`.trimEnd(),
-    ),
-  ];
 }

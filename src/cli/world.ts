@@ -6,4 +6,6 @@ export interface World {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stdin: Readable;
   readonly clock: Clock;
+  /** Lets other processes go first from now on; of no effect where it is left out, for it cannot be taken back. */
+  readonly standBack?: () => void;
 }

@@ -22,7 +22,7 @@ export function interpolate(value: unknown, env: Environment, issues: ConfigIssu
         name === undefined
           ? `a \${ without NAME} after it: write \${NAME}`
           : `the environment variable ${name} is not set: set it`;
-      issues.push({ place: formatPath(path), message: `${what}, or write $\${ for a literal \${` });
+      issues.push({ place: formatPath(path), message: `${what}, or write $\${ for a literal \${`, isCause: true });
       return "";
     });
   }

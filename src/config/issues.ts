@@ -5,6 +5,8 @@ export interface ConfigIssue {
   /** Such as `realms.partner.keys[0].jwk`; empty for the file as a whole. */
   readonly place: string;
   readonly message: string;
+  /** True where whatever else is found at the place follows from this, and is not worth telling. */
+  readonly isCause?: true;
 }
 
 /** A configuration that cannot be used, with all that is wrong with it. */
@@ -13,8 +15,12 @@ export class ConfigError extends Error {
 
   constructor(
     readonly file: string,
-    issues: readonly ConfigIssue[],
+    found: readonly ConfigIssue[],
   ) {
+    const causes = new Set(found.filter(({ isCause }) => isCause).map(({ place }) => place));
+    const issues = found.flatMap(({ place, message, isCause }) =>
+      causes.has(place) && isCause !== true ? [] : [{ place, message }],
+    );
     const lines = issues.map(({ place, message }) => (place === "" ? `  ${message}` : `  ${place}: ${message}`));
     super(`${file} cannot be used:\n${lines.join("\n")}`);
     this.name = "ConfigError";
@@ -56,7 +62,7 @@ const sentence: z.core.$ZodErrorMap = (issue) => {
       return `${must} be ${TYPES[issue.expected] ?? issue.expected}${cure}`;
     }
     case "invalid_value":
-      return `${must} be ${issue.values.length > 1 ? "one of " : ""}${issue.values.map(String).join(", ")}`;
+      return `${must} be ${issue.values.length > 1 ? "one of " : ""}${issue.values.map(String).join(", ")}${meant(issue.input, issue.values.map(String))}`;
     case "too_small":
       return issue.origin === "string" || issue.origin === "array"
         ? "must not be empty"
@@ -66,12 +72,37 @@ const sentence: z.core.$ZodErrorMap = (issue) => {
     case "unrecognized_keys": {
       if (issue.keys.includes("upstream")) return "belongs to a gateway on its own: give --only http with it";
       const { shape } = (issue.inst?._zod.def ?? {}) as { shape?: object };
-      return `is not a key that exists here; there are ${Object.keys(shape ?? {}).join(", ")}`;
+      const known = Object.keys(shape ?? {});
+      const [key] = issue.keys;
+      // Where several are told of at once, a guess at one of them would be told of each.
+      const guess = issue.keys.length === 1 ? meant(key, known) : "";
+      return `is not a key that exists here; there are ${known.join(", ")}${guess}`;
     }
     default:
       return undefined;
   }
 };
+
+/** A guess at the word that was meant: one that two typing errors at most lie from; empty where there is none. */
+function meant(given: unknown, known: readonly string[]): string {
+  if (typeof given !== "string") return "";
+  const near = known.find((word) => word.length > 3 && distance(given.toLowerCase(), word.toLowerCase()) <= 2);
+  return near === undefined ? "" : ` - did you mean ${near}?`;
+}
+
+/** How many letters must be put, taken away or changed to make one word of another; two letters that changed places are two. */
+function distance(from: string, to: string): number {
+  let row = Array.from({ length: to.length + 1 }, (_, at) => at);
+  for (const [at, letter] of Array.from(from.slice(0, 64)).entries()) {
+    const next = [at + 1];
+    for (let n = 0; n < to.length; n++) {
+      const changed = (row[n] ?? 0) + (letter === to[n] ? 0 : 1);
+      next.push(Math.min(changed, (row[n + 1] ?? 0) + 1, (next[n] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[to.length] ?? 0;
+}
 
 /** Options for Zod, so that its issues can be told. A schema's own `error` comes first. */
 export const TELLING: z.core.ParseContext<z.core.$ZodIssue> = { error: sentence };

@@ -7,8 +7,8 @@ import { isPublicAddress } from "../keys/network/addresses.js";
 import type { Location } from "../keys/network/documents.js";
 import type { RemoteEntry } from "../keys/network/keyring.js";
 import { type ConfigIssue, formatPath, issuesOf, type Path, TELLING } from "./issues.js";
-import type { ReadFile } from "./read-file.js";
-import { keyForms } from "./schema.js";
+import { keyForms } from "./key-forms.js";
+import { type ReadFile, unreadable } from "./read-file.js";
 
 /** What became of a realm's configured keys. */
 export interface LoadedKeys {
@@ -133,7 +133,10 @@ function keySet(document: unknown, { algorithms, setAside }: KeyContext): readon
   const refused = leftOut.filter((one) => one.refused);
   if (refused.length > 0) throw new KeyError(refused.map(({ index, why }) => `keys[${index}]: ${why}`).join("; "));
   setAside.push(...leftOut.map(({ index, why }) => `keys[${index}]: ${why}`));
-  if (keys.length === 0) throw new KeyError(`no key in it is for ${algorithms.join(", ")}`);
+  if (keys.length === 0)
+    throw new KeyError(
+      `no key in it is for ${algorithms.join(", ")}: give a set that has one, or add its algorithm to algorithms`,
+    );
   return keys;
 }
 
@@ -193,7 +196,7 @@ function read(file: string, { resolve, readFile }: KeyContext): string {
   try {
     return readFile(resolve(file));
   } catch (error) {
-    throw new KeyError(`${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? "error"})`);
+    throw new KeyError(`${file} ${unreadable(error)}`);
   }
 }
 

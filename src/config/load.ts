@@ -3,11 +3,18 @@ import { parseDocument } from "yaml";
 import type { z } from "zod";
 import type { Proxies } from "../keys/network/fetch.js";
 import { VENDORS } from "../vendors/index.js";
-import type { Face } from "../vendors/vendor.js";
+import type { Face, Vendor } from "../vendors/vendor.js";
 import { type Environment, interpolate } from "./interpolate.js";
 import { ConfigError, type ConfigIssue, formatPath, issuesOf, TELLING } from "./issues.js";
 import { type ReadFile, readText } from "./read-file.js";
-import { type ConfiguredRealm, type FaceSettings, type RealmContext, readFaceRealm, readRealm } from "./realms.js";
+import {
+  type ConfiguredRealm,
+  type FaceSettings,
+  type PresetContext,
+  type RealmContext,
+  readFaceRealm,
+  readRealm,
+} from "./realms.js";
 import { isRouteEntry, readRoute } from "./routes.js";
 import { coreSchema, gatewaySchema } from "./schema.js";
 
@@ -48,6 +55,8 @@ export interface LoadContext {
   readonly env: Environment;
   /** Reads the configuration and every file that it names, but for the seed. */
   readonly readFile?: ReadFile;
+  /** The vendors whose presets and faces there are; all of src/vendors where it is left out. */
+  readonly vendors?: readonly Vendor[];
 }
 
 /**
@@ -58,13 +67,14 @@ export interface LoadContext {
 export function loadConfig(file: string, context: LoadContext): Config {
   return load(file, context, coreSchema, (settings, issues) => {
     const resolve = resolver(file);
-    const { readFile = readText } = context;
-    const realms = readRealms(settings.realms, { resolve, readFile, issues });
+    const { readFile = readText, vendors = VENDORS } = context;
+    const realms = readRealms(settings.realms, { resolve, readFile, vendors, issues });
     const faces = bindFaces(
       new Map(realms.map((one) => [one.realm.name, { vendor: one.vendor, settings: one.settings }])),
       settings,
-      issues,
+      { vendors, issues },
     );
+    checkRpc(settings, issues, (name) => Object.hasOwn(settings.realms, name));
     const { masterKey, masterKeyFile, masterKeys, directory, ...others } = settings;
     const keys = readMasterKeys({ masterKey, masterKeyFile, masterKeys }, { resolve, readFile, issues });
     const needing = realms.find(({ realm: { policy } }) => policy.callers !== "anyone");
@@ -94,9 +104,10 @@ export function loadConfig(file: string, context: LoadContext): Config {
  */
 export function loadGatewayConfig(file: string, context: LoadContext): GatewayConfig {
   return load(file, context, gatewaySchema, (settings, issues) => {
+    const { vendors = VENDORS } = context;
     const realms = new Map(
       Object.entries(settings.realms).flatMap(([name, value]) => {
-        const realm = readFaceRealm(name, value, issues);
+        const realm = readFaceRealm(name, value, { vendors, issues });
         return realm === undefined ? [] : [[name, realm] as const];
       }),
     );
@@ -105,9 +116,12 @@ export function loadGatewayConfig(file: string, context: LoadContext): GatewayCo
       issues.push({ place: "http", message: "is missing: give the address to show the faces at" });
     if (upstream === undefined)
       issues.push({ place: "upstream", message: "is missing: give the gRPC service's address" });
-    const faces = bindFaces(realms, settings, issues);
+    const faces = bindFaces(realms, settings, { vendors, issues });
+    // Which realms there are, the service knows that is asked.
+    checkRpc(settings, issues, () => true);
     // What is missing of the two was told just now.
-    return { ...others, file, http: http ?? { address: "", faces: {} }, upstream: upstream ?? "", faces };
+    const nowhere = { address: "", faces: {}, rpc: [], cors: undefined };
+    return { ...others, file, http: http ?? nowhere, upstream: upstream ?? "", faces };
   });
 }
 
@@ -238,10 +252,16 @@ function bindFaces(
     { readonly vendor: { readonly name: string } | undefined; readonly settings: FaceSettings }
   >,
   { http, realms: raw }: Pick<Core, "http" | "realms">,
-  issues: ConfigIssue[],
+  { vendors, issues }: PresetContext,
 ): ConfiguredFace[] {
-  return VENDORS.flatMap((vendor) => {
-    const bound = (http?.faces as Record<string, string> | undefined)?.[vendor.name];
+  const faces = new Map(Object.entries<string>(http?.faces ?? {}));
+  for (const name of faces.keys()) {
+    if (vendors.some((vendor) => vendor.name === name)) continue;
+    const message = `is no vendor's face: there are ${vendors.map((vendor) => vendor.name).join(", ")}`;
+    issues.push({ place: formatPath(["http", "faces", name]), message });
+  }
+  return vendors.flatMap((vendor) => {
+    const bound = faces.get(vendor.name);
     const realm = realms.get(bound ?? vendor.name);
     if (realm?.vendor?.name !== vendor.name) {
       // A realm with this preset that is not among the good ones was complained of already.
@@ -257,9 +277,22 @@ function bindFaces(
   });
 }
 
+/** Looks at what is shown of the contract. @param isRealm whether there may be a realm of this name */
+function checkRpc({ http }: Pick<Core, "http">, issues: ConfigIssue[], isRealm: (name: string) => boolean): void {
+  const { rpc = [], cors } = http ?? {};
+  for (const [index, name] of rpc.entries()) {
+    if (isRealm(name)) continue;
+    issues.push({ place: formatPath(["http", "rpc", index]), message: "must name a realm that is configured" });
+  }
+  if (cors !== undefined && rpc.length === 0) {
+    const message = "is of no use without http.rpc: name the realms there that pages may ask for, or leave it out";
+    issues.push({ place: "http.cors", message });
+  }
+}
+
 function readMasterKeys(
   { masterKey, masterKeyFile, masterKeys }: Pick<Core, "masterKey" | "masterKeyFile" | "masterKeys">,
-  { resolve, readFile, issues }: RealmContext,
+  { resolve, readFile, issues }: Pick<RealmContext, "resolve" | "readFile" | "issues">,
 ): readonly string[] {
   const given = Object.entries({ masterKey, masterKeyFile, masterKeys }).filter(([, value]) => value !== undefined);
   if (given.length > 1) {

@@ -5,3 +5,18 @@ export type ReadFile = (file: string) => string;
 
 /** Reads, and tells nobody. */
 export const readText: ReadFile = (file) => readFileSync(file, "utf8");
+
+/** Why files cannot be read, by the system's codes. */
+const WHY: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such file",
+  ENOTDIR: "there is no such folder",
+  EISDIR: "it is a folder, not a file",
+  EACCES: "this user may not read it",
+  EPERM: "this user may not read it",
+};
+
+/** That a file cannot be read, and why, for an operator: `cannot be read (ENOENT: there is no such file)`. */
+export function unreadable(error: unknown): string {
+  const { code = "error" } = error as NodeJS.ErrnoException;
+  return `cannot be read (${[code, ...(WHY[code] === undefined ? [] : [WHY[code]])].join(": ")})`;
+}

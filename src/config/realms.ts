@@ -1,13 +1,12 @@
 import type { z } from "zod";
 import { staticSource } from "../keys/source.js";
-import { VENDORS } from "../vendors/index.js";
 import type { Vendor } from "../vendors/vendor.js";
 import { genericPolicy } from "../verifier/generic.js";
 import { createRealm, type Policy, type Realm } from "../verifier/realm.js";
 import { type ConfigIssue, formatPath, issuesOf, type Path, TELLING } from "./issues.js";
 import { type LoadedKeys, loadKeys } from "./keys.js";
 import type { ReadFile } from "./read-file.js";
-import { facePresetSchemas, genericSchema, presetSchemas } from "./schema.js";
+import { facePresetSchema, genericSchema, presetSchema } from "./schema.js";
 
 /** A configured realm, ready to verify. */
 export interface ConfiguredRealm extends LoadedKeys {
@@ -24,18 +23,23 @@ export interface FaceSettings {
   readonly [name: string]: unknown;
 }
 
-/** Where what is wrong is collected, and how files are found. */
-export interface RealmContext {
+/** The presets that there are, and where what is wrong is collected. */
+export interface PresetContext {
+  readonly vendors: readonly Vendor[];
+  readonly issues: ConfigIssue[];
+}
+
+/** The same, and how files are found. */
+export interface RealmContext extends PresetContext {
   readonly resolve: (file: string) => string;
   readonly readFile: ReadFile;
-  readonly issues: ConfigIssue[];
 }
 
 /** Reads a realm; undefined where something is wrong with it. */
 export function readRealm(name: string, value: unknown, context: RealmContext): ConfiguredRealm | undefined {
   const path: Path = ["realms", name];
   const before = context.issues.length;
-  const vendor = vendorOf(value, path, context.issues);
+  const vendor = vendorOf(value, path, context);
   if (context.issues.length > before) return undefined;
   const read = vendor === undefined ? readGeneric(value, path, context) : readPreset(vendor, value, path, context);
   if (read === undefined) return undefined;
@@ -62,7 +66,7 @@ interface Read {
 }
 
 function readPreset(vendor: Vendor, value: unknown, path: Path, context: RealmContext): Read | undefined {
-  const parsed = parse(presetSchemas.get(vendor.name), value, path, context.issues);
+  const parsed = parse(presetSchema(vendor), value, path, context.issues);
   if (parsed === undefined) {
     checkKeysAlone(value, vendor.algorithms, path, context);
     return undefined;
@@ -108,11 +112,12 @@ function checkKeysAlone(value: unknown, algorithms: Policy["algorithms"], path: 
 export function readFaceRealm(
   name: string,
   value: unknown,
-  issues: ConfigIssue[],
+  context: PresetContext,
 ): { readonly vendor: Vendor; readonly settings: FaceSettings } | undefined {
   const path: Path = ["realms", name];
+  const { issues } = context;
   const before = issues.length;
-  const vendor = vendorOf(value, path, issues);
+  const vendor = vendorOf(value, path, context);
   if (issues.length > before) return undefined;
   if (vendor === undefined) {
     issues.push({
@@ -121,16 +126,16 @@ export function readFaceRealm(
     });
     return undefined;
   }
-  const settings = parse(facePresetSchemas.get(vendor.name), value, path, issues);
+  const settings = parse(facePresetSchema(vendor), value, path, issues);
   return settings && { vendor, settings };
 }
 
-function vendorOf(value: unknown, path: Path, issues: ConfigIssue[]): Vendor | undefined {
+function vendorOf(value: unknown, path: Path, { vendors, issues }: PresetContext): Vendor | undefined {
   if (typeof value !== "object" || value === null || !Object.hasOwn(value, "preset")) return undefined;
   const { preset } = value as { preset: unknown };
-  const vendor = VENDORS.find(({ name }) => name === preset);
+  const vendor = vendors.find(({ name }) => name === preset);
   if (vendor === undefined) {
-    const message = `must be one of ${VENDORS.map(({ name }) => name).join(", ")}; leave it out for a realm of any other issuer`;
+    const message = `must be one of ${vendors.map(({ name }) => name).join(", ")}; leave it out for a realm of any other issuer`;
     issues.push({ place: formatPath([...path, "preset"]), message });
   }
   return vendor;
@@ -138,13 +143,13 @@ function vendorOf(value: unknown, path: Path, issues: ConfigIssue[]): Vendor | u
 
 /** What a schema makes of a part of the configuration; undefined, with what is wrong told, where it refuses it. */
 export function parse<S extends z.ZodType>(
-  schema: S | undefined,
+  schema: S,
   value: unknown,
   path: Path,
   issues: ConfigIssue[],
 ): z.output<S> | undefined {
-  const parsed = schema?.safeParse(value, TELLING);
-  if (parsed?.success) return parsed.data;
-  if (parsed !== undefined) issues.push(...issuesOf(parsed.error, path));
+  const parsed = schema.safeParse(value, TELLING);
+  if (parsed.success) return parsed.data;
+  issues.push(...issuesOf(parsed.error, path));
   return undefined;
 }

@@ -1,120 +1,218 @@
 import { z } from "zod";
 import { isNetwork } from "../contract/address.js";
-import { ALGORITHMS } from "../jws/algorithms.js";
+import { isOrigin } from "../gateway/cors.js";
 import { VENDORS } from "../vendors/index.js";
-import { address, characters, duration, oneOrMoreOrNull, rate, size } from "./values.js";
+import type { Vendor } from "../vendors/vendor.js";
+import { algorithm, keys } from "./key-forms.js";
+import { address, characters, duration, oneOrMoreOrNull, rate, readLater, size } from "./values.js";
 
-// The configuration file, as docs/configuration.md explains it: names, types, limits and defaults.
+// The configuration file: names, types, limits and defaults. docs/reference/configuration.md and the JSON Schema beside it
+// are made of it, with the text that describes each key.
+
+const described = () => address().describe("The address, in the long form.");
 
 const listener = (what: string) =>
   z
-    .union([address(), z.strictObject({ address: address() }).transform((long) => long.address)], {
+    .union([address(), z.strictObject({ address: described() }).transform((long) => long.address)], {
       error: "must be an address such as 127.0.0.1:8080 or unix:/path, or {address: ...}",
     })
     .optional()
     .describe(what);
 
-const metrics = listener("Where Prometheus and probes find /metrics, /healthz and /readyz.");
+const metrics = listener(
+  "Where Prometheus and probes find `/metrics`, `/healthz` and `/readyz`. Not served when absent.",
+);
 
 const name = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
 const log = z
   .strictObject({
-    level: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]).default("info"),
-    format: z.enum(["json", "pretty"]).default("json"),
-    calls: z.enum(["none", "rejected", "all"]).default("rejected"),
+    level: z
+      .enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"])
+      .default("info")
+      .describe("The least level of the lines that are written."),
+    format: z.enum(["json", "pretty"]).default("json").describe("How a line is written: JSON, or for people's eyes."),
+    calls: z
+      .enum(["none", "rejected", "all"])
+      .default("rejected")
+      .describe(
+        "Which calls have a line. `rejected`: those that were rejected or refused; at most 100 a second are written and the rest counted. Calls that failed by the service's own fault always have one.",
+      ),
   })
   .prefault({})
-  .describe("What is logged: `calls` are verifications; rejected ones are limited per second and the rest counted.");
+  .describe("What is logged, to standard output.");
 
 /** Node's timers hold no more than 2^31 - 1 ms, and fire at once where they are given more. */
 const LONGEST_TIMER = 24 * 86_400_000;
 
 const limits = z
   .strictObject({
-    body: size(1024, 64 * 1024 ** 2).default(64 * 1024),
-    headers: size(1024, 1024 ** 2).default(16 * 1024),
-    message: size(1024, 64 * 1024 ** 2).default(4 * 1024 ** 2),
-    batch: z.int().min(1).max(100_000).default(1000),
-    streams: z.int().min(1).max(100_000).default(100),
-    connections: z.int().min(1).max(1_000_000).default(10_000),
-    idle: duration(1000, LONGEST_TIMER).default(300_000),
-    request: duration(100, LONGEST_TIMER).default(10_000),
+    body: size(1024, 64 * 1024 ** 2)
+      .default(64 * 1024)
+      .describe("The body of a REST request."),
+    headers: size(1024, 1024 ** 2)
+      .default(16 * 1024)
+      .describe("All headers of a request or call together."),
+    message: size(1024, 64 * 1024 ** 2)
+      .default(4 * 1024 ** 2)
+      .describe("A gRPC message."),
+    batch: z
+      .int()
+      .min(1)
+      .max(100_000)
+      .default(1000)
+      .describe("The requests in a batch, or in one message of a stream."),
+    streams: z.int().min(1).max(100_000).default(100).describe("The streams open at this server."),
+    connections: z.int().min(1).max(1_000_000).default(10_000).describe("The connections open at each port."),
+    idle: duration(1000, LONGEST_TIMER).default(300_000).describe("How long a connection may be without a call."),
+    request: duration(100, LONGEST_TIMER)
+      .default(10_000)
+      .describe("How long a request may take to arrive, and again to be answered."),
   })
   .prefault({})
-  .describe("What one caller may ask for: sizes in bytes, `batch` in requests, `streams` open at once.");
+  .describe("What one caller may ask for.");
 
 const failures = z
   .strictObject({
-    perClient: rate().default({ count: 20, window: 60_000 }),
-    perAddress: rate().default({ count: 100, window: 60_000 }),
+    perClient: rate().default({ count: 20, window: 60_000 }).describe("Of one client id from one address."),
+    perAddress: rate()
+      .default({ count: 100, window: 60_000 })
+      .describe("From one address; an IPv6 address counts with its /64 network."),
   })
   .prefault({})
   .describe(
-    "Failed credentials that are borne: of one client id from one address, and from one address. Missing ones do not count.",
+    "Failed credentials that are borne. Above, calls with a credential from there are answered RATE_LIMITED (429) until the window is over, but for credentials that were good from there before. Missing ones do not count.",
   );
 
 const trustedProxies = z
   .array(z.string().refine(isNetwork, { error: "must be an IP address, or a network such as 10.0.0.0/8" }))
   .default([])
-  .describe("Peers whose word for their own callers' addresses is believed: proxies (X-Forwarded-For) and gateways.");
+  .describe(
+    "Addresses and networks of peers whose word for their own callers' addresses is believed: proxies before the faces (`X-Forwarded-For`) and gateways before the gRPC service. Nobody else's is.",
+  );
 
 const drain = z
-  .strictObject({ delay: duration(0, LONGEST_TIMER).default(1000), timeout: duration(0, LONGEST_TIMER).default(5000) })
+  .strictObject({
+    delay: duration(0, LONGEST_TIMER)
+      .default(1000)
+      .describe("How long the ports go on accepting while health says NOT_SERVING."),
+    timeout: duration(0, LONGEST_TIMER).default(5000).describe("How long calls in flight have to finish after that."),
+  })
   .prefault({})
-  .describe("How the service ends on SIGTERM or SIGINT.");
+  .describe("How the service ends on SIGTERM or SIGINT; a second signal ends it at once.");
 
 const realms = z
   .record(
     z.string().regex(name, { error: "a realm's name has 1 to 64 letters, digits, dots, dashes and underscores" }),
-    z.unknown(),
+    readLater("realm", () => z.union(realmForms(VENDORS).map(({ schema }) => schema))),
   )
-  .describe("The realms, by name.");
+  .describe("The realms, by name: 1 to 64 letters, digits, dots, dashes and underscores.");
 
+/** The same in a gateway on its own. */
+const faceRealms = z
+  .record(
+    realms._zod.def.keyType,
+    readLater("face realm", () => z.union(VENDORS.map(facePresetSchema))),
+  )
+  .describe("The realms of the faces, by name: a preset and the settings of its face.");
+
+/** Which names there are is the vendors' affair: the reader checks them. */
 const faces = z
-  .partialRecord(z.enum(VENDORS.map((vendor) => vendor.name)), z.string())
+  .record(z.string(), z.string())
   .default({})
-  .describe("Realms of other names for the vendors' faces.");
+  .describe(
+    "Realms of other names for the vendors' faces, by the vendor's name. Otherwise a face is served where a realm has both the vendor's name and its preset.",
+  );
 
-const http = z
-  .union([address().transform((at) => ({ address: at, faces: {} })), z.strictObject({ address: address(), faces })], {
-    error: "must be an address such as 127.0.0.1:8080, or {address: ..., faces: {...}}",
+const rpc = z
+  .array(z.string())
+  .default([])
+  .describe(
+    "Realms that may be asked for at this port by VerifyToken itself, as JSON or protobuf over HTTP (Connect).",
+  );
+
+const cors = z
+  .strictObject({
+    origins: z
+      .array(
+        z.string().refine((text) => text === "*" || isOrigin(text), {
+          error: 'must be an origin such as https://app.example or http://localhost:3000, or "*"',
+        }),
+      )
+      .min(1)
+      .describe('Origins whose pages may ask, each exact; or "*": every page may.'),
+    maxAge: duration(0, 86_400_000)
+      .default(600_000)
+      .describe("How long a browser may remember the answer to its preflight."),
   })
   .optional()
-  .describe("Where the faces are served.");
+  .describe("Which web pages of other origins may call what `rpc` shows; the faces are as they are.");
+
+const http = z
+  .union(
+    [
+      address().transform((at) => ({ address: at, faces: {}, rpc: [] as string[], cors: undefined })),
+      z.strictObject({ address: described(), faces, rpc, cors }),
+    ],
+    {
+      error:
+        "must be an address such as 127.0.0.1:8080, or {address: ..., faces: {...}, rpc: [realm, ...], cors: {origins: [...], maxAge: 10m}}",
+    },
+  )
+  .optional()
+  .describe("Where the vendors' REST faces are served, and the contract to browsers. Not served when absent.");
 
 const store = z
   .union(
     [
       z.string().transform((url) => ({ url, staleFor: 60_000 })),
-      z.strictObject({ url: z.string(), staleFor: duration(1000).default(60_000) }),
+      z.strictObject({
+        url: z.string().describe("`sqlite:` and the name of a file, which is made when absent; in the long form."),
+        staleFor: duration(1000)
+          .default(60_000)
+          .describe(
+            "How long verdicts are given from what is known while the directory cannot be read; after that every call is UNAVAILABLE (503).",
+          ),
+      }),
     ],
     {
       error: "must be sqlite: and the name of a file, such as sqlite:./data/verifier.db, or {url: ..., staleFor: ...}",
     },
   )
   .default({ url: "sqlite:./data/verifier.db", staleFor: 60_000 })
-  .describe("Where the directory is kept. `staleFor`: how long verdicts are given while it cannot be read.");
+  .describe("Where the directory is kept: `sqlite:` and the name of a file, which is made when absent.");
 
 /** The whole configuration but for what is in the realms. */
 export const coreSchema = z.strictObject({
-  grpc: listener("Where the gRPC service listens."),
+  grpc: listener("Where TokenVerifier, health and reflection are served over gRPC. Not served when absent."),
   http,
-  admin: listener("Where operators find health and reflection apart from the callers' port."),
+  admin: listener("Where operators find health and reflection apart from the callers' port. Not served when absent."),
   metrics,
   store,
-  masterKey: z.string().optional().describe("What secrets at rest are sealed with: 32 bytes in base64."),
-  masterKeyFile: z.string().optional().describe("A file that holds it."),
-  masterKeys: z.array(z.string()).min(1).optional().describe("The current one first, then earlier ones."),
-  directory: z.string().optional().describe("A seed (YAML) that is loaded into an empty store."),
+  masterKey: z
+    .string()
+    .optional()
+    .describe(
+      "What secrets at rest are sealed with: 32 bytes in base64 (`openssl rand -base64 32`). Without one there is no store: no callers, no users, no revocations. One of `masterKey`, `masterKeyFile` and `masterKeys`.",
+    ),
+  masterKeyFile: z.string().optional().describe("A file that holds the master key."),
+  masterKeys: z.array(z.string()).min(1).optional().describe("Master keys: the current one first, then earlier ones."),
+  directory: z
+    .string()
+    .optional()
+    .describe("The file of a directory seed (YAML), loaded into an empty store and ignored later."),
   log,
   limits,
   failures,
   trustedProxies,
   cache: z
-    .strictObject({ facts: size(0, 64 * 1024 ** 3).default(64 * 1024 ** 2) })
+    .strictObject({
+      facts: size(0, 64 * 1024 ** 3)
+        .default(64 * 1024 ** 2)
+        .describe("For the tokens that were seen before, and under which key each verified."),
+    })
     .prefault({})
-    .describe("The memory for what is known of tokens seen before."),
+    .describe("Memory for what does not change."),
   drain,
   realms,
 });
@@ -123,86 +221,71 @@ export const coreSchema = z.strictObject({
 export const gatewaySchema = z.strictObject({
   http,
   upstream: z
-    .union([address(), z.strictObject({ address: address() }).transform((long) => long.address)], {
+    .union([address(), z.strictObject({ address: described() }).transform((long) => long.address)], {
       error: "must be the gRPC service's address such as 10.0.0.5:50051 or unix:/path, or {address: ...}",
     })
     .optional()
-    .describe("The gRPC service that verifies."),
+    .describe("The gRPC service that verifies. Name this gateway under its `trustedProxies`. Required."),
   metrics,
   log,
   limits,
   trustedProxies,
   drain,
-  realms,
+  realms: faceRealms,
 });
 
-const secret = z.string().min(1);
-const algorithm = z.enum(Object.keys(ALGORITHMS) as [keyof typeof ALGORITHMS, ...(keyof typeof ALGORITHMS)[]]);
-const kid = { kid: z.string().min(1).optional() };
-const alg = { alg: algorithm.optional() };
-
-/** How the keys of an issuer are fetched. */
-const fetching = {
-  refreshMin: duration(1000, LONGEST_TIMER)
-    .default(300_000)
-    .describe("The shortest time from one fetch to the next; what the issuer's Cache-Control says counts in between."),
-  refreshMax: duration(1000, LONGEST_TIMER)
-    .default(3_600_000)
-    .describe("The longest time from one fetch to the next, and of a pause after a failure."),
-  staleIfError: duration(1000)
-    .default(86_400_000)
-    .describe("How long the last good set verifies while no other can be fetched."),
-  cooldown: duration(1000, LONGEST_TIMER).default(30_000).describe("From one fetch for an unknown `kid` to the next."),
-  timeout: duration(1000, LONGEST_TIMER).default(5000).describe("For a fetch, all of it."),
-  insecure: z.boolean().default(false).describe("Admits plain http and addresses that are not public."),
-  caFile: z.string().min(1).optional().describe("Certificates (PEM) that are trusted in the place of the system's."),
-};
-
-/** The forms of a key, by the member that tells them apart. */
-export const keyForms = {
-  secret: z.strictObject({ secret, ...alg, ...kid }),
-  secretBase64: z.strictObject({ secretBase64: secret, ...alg, ...kid }),
-  secretFile: z.strictObject({ secretFile: z.string().min(1), ...alg, ...kid }),
-  pem: z.strictObject({ pem: z.string(), ...alg, ...kid }),
-  pemFile: z.strictObject({ pemFile: z.string().min(1), ...alg, ...kid }),
-  jwk: z.strictObject({ jwk: z.record(z.string(), z.unknown()), ...alg, ...kid }),
-  jwkFile: z.strictObject({ jwkFile: z.string().min(1), ...alg, ...kid }),
-  jwks: z.strictObject({ jwks: z.record(z.string(), z.unknown()) }),
-  jwksFile: z.strictObject({ jwksFile: z.string().min(1) }),
-  jwksUri: z.strictObject({ jwksUri: z.string(), ...fetching }),
-  discovery: z.strictObject({ discovery: z.string(), ...fetching }),
-} as const;
-
-const keys = z.array(z.unknown()).min(1).describe("The keys that verify the realm's tokens.");
 const callers = z.enum(["anyone", "instances", "clients"]);
 const explain = z
   .union([z.literal(false), callers], { error: "must be false, anyone, instances or clients" })
   .default(false)
-  .describe("Who may ask what each check found.");
+  .describe("Who may ask what each check found; `false`: nobody.");
+
+const maxTokenLength = (length: number) =>
+  characters().default(length).describe("The longest token: a bare number is characters.");
+
+const member = z.string().regex(/^\S+$/).describe("The member, a text without white space.");
 
 const claimValue = z.union([z.string(), z.number(), z.boolean()]);
 
 /** A realm that names no preset: any issuer's tokens. */
 export const genericSchema = z.strictObject({
-  algorithms: z.array(algorithm).min(1),
-  issuer: oneOrMoreOrNull().describe("Exact. null: not checked."),
-  audience: oneOrMoreOrNull().describe("Exact; one of them must be in the token's. null: not checked."),
-  typ: z.array(z.string().min(1)).min(1).optional(),
-  typRequired: z.boolean().default(false),
-  requiredClaims: z.array(z.string().min(1)).default(["exp"]),
+  algorithms: z.array(algorithm).min(1).describe("The algorithms that its keys may have."),
+  issuer: oneOrMoreOrNull().describe("What `iss` must equal; exact. `null`: not checked, said on purpose."),
+  audience: oneOrMoreOrNull().describe(
+    "What `aud` must hold, at least one of them; exact. `null`: not checked, said on purpose.",
+  ),
+  typ: z
+    .array(z.string().min(1))
+    .min(1)
+    .optional()
+    .describe(
+      "What the header's `typ` may be: any case, `application/` dropped. An absent one is accepted unless `typRequired`. Unchecked when absent.",
+    ),
+  typRequired: z.boolean().default(false).describe("Whether a token without `typ` is rejected."),
+  requiredClaims: z.array(z.string().min(1)).default(["exp"]).describe("Claims that a token must have."),
   claims: z
     .record(
       z.string(),
-      z.union([claimValue, z.array(claimValue).min(1), z.strictObject({ includes: z.string().regex(/^\S+$/) })], {
+      z.union([claimValue, z.array(claimValue).min(1), z.strictObject({ includes: member })], {
         error: "must be a value, a list of values, or {includes: member}",
       }),
     )
-    .default({}),
-  clockTolerance: duration().default(0),
-  maxTokenLength: characters().default(16 * 1024),
-  maxLifetime: duration(1000).optional(),
-  ignoreHeaders: z.array(z.enum(["b64", "zip", "enc", "jwk", "jku", "x5u", "x5c", "crit", "typ", "cty"])).default([]),
-  callers: callers.default("anyone"),
+    .default({})
+    .describe(
+      "What claims must be, by name: equal to a value, one of a list, or `{includes: member}` for a member of a list or of a text with spaces.",
+    ),
+  clockTolerance: duration().default(0).describe("How far `exp` and `nbf` may be off."),
+  maxTokenLength: maxTokenLength(16 * 1024),
+  maxLifetime: duration(1000)
+    .optional()
+    .describe("The longest time from `iat` to `exp`; both are required then. Unchecked when absent."),
+  ignoreHeaders: z
+    .array(z.enum(["b64", "zip", "enc", "jwk", "jku", "x5u", "x5c", "crit", "typ", "cty"]))
+    .default([])
+    .describe("Header parameters that are read as if they were absent."),
+  callers: callers
+    .default("anyone")
+    .describe("Who may ask: anyone, instances by a secret key, or clients by their credentials."),
   explain,
   keys,
 });
@@ -215,29 +298,44 @@ export const routeSchema = z.strictObject({
     .describe("Realms without a preset, each with issuers of its own: a token goes to the one that its `iss` names."),
 });
 
-/** A realm of a vendor's preset, by the vendor's name. */
-export const presetSchemas = new Map(
-  VENDORS.map((vendor) => [
-    vendor.name,
-    z.strictObject({
-      preset: z.literal(vendor.name),
-      maxTokenLength: characters().default(vendor.maxTokenLength),
-      explain,
-      keys: keys.optional(),
-      ...vendor.policySettings,
-      ...vendor.faceSettings,
-    }),
-  ]),
-);
+const preset = <Name extends string>(name: Name) =>
+  z.literal(name).describe("The vendor whose tokens these are: its algorithms, rules and face.");
+
+/** A realm of a vendor's preset. */
+export const presetSchema = (vendor: Vendor) =>
+  z.strictObject({
+    preset: preset(vendor.name),
+    maxTokenLength: maxTokenLength(vendor.maxTokenLength),
+    explain,
+    keys: keys.optional(),
+    ...vendor.policySettings,
+    ...vendor.faceSettings,
+  });
 
 /** The same in a gateway on its own: the face's settings alone. */
-export const facePresetSchemas = new Map(
-  VENDORS.map((vendor) => [
-    vendor.name,
-    z.strictObject({
-      preset: z.literal(vendor.name),
-      maxTokenLength: characters().default(vendor.maxTokenLength),
-      ...vendor.faceSettings,
-    }),
-  ]),
-);
+export const facePresetSchema = (vendor: Vendor) =>
+  z.strictObject({
+    preset: preset(vendor.name),
+    maxTokenLength: maxTokenLength(vendor.maxTokenLength),
+    ...vendor.faceSettings,
+  });
+
+/**
+ * All that a realm may be, for the reference and for editors. The loader takes the one schema that the realm's own
+ * `preset` names, and tells what is wrong by that alone.
+ */
+export const realmForms = (
+  vendors: readonly Vendor[],
+): readonly { readonly title: string; readonly schema: z.ZodObject }[] => [
+  ...vendors.map((vendor) => ({
+    title: `Preset \`${vendor.name}\``,
+    schema: withKeysOf(vendor.keysOf, presetSchema(vendor)),
+  })),
+  { title: "Any other issuer", schema: genericSchema },
+  { title: "By issuer", schema: routeSchema },
+];
+
+/** The loader says of keys that are missing or too many what to do; whoever only looks at the schema has to see it there. */
+function withKeysOf(keysOf: "realm" | "instance", schema: z.ZodObject): z.ZodObject {
+  return keysOf === "realm" ? schema.extend({ keys }) : schema.omit({ keys: true });
+}

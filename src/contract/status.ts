@@ -6,7 +6,7 @@ import type { Failure } from "./verifier.js";
 import { durationFromMillis, millisFromDuration } from "./wire.js";
 
 /** The `domain` of every ErrorInfo of this service. */
-const ERROR_DOMAIN = "tokenverifier.v1";
+export const ERROR_DOMAIN = "tokenverifier.v1";
 
 const DETAILS_KEY = "grpc-status-details-bin";
 const TYPE = {
@@ -17,14 +17,26 @@ const TYPE = {
 /** A failure as a gRPC status: what a grpc-js callback takes as its error. */
 export type FailureStatus = Required<Pick<ServiceError, "code" | "details" | "metadata">>;
 
-function makeStatus({ reason, retryAfter }: Failure): FailureStatus {
-  const { code, message } = FAILURES[reason];
+/** A `google.protobuf.Any`, as it stands in the details of a status. */
+export interface FailureDetail {
+  readonly typeUrl: string;
+  readonly value: Buffer;
+}
+
+/** The details of a failure: its ErrorInfo and, where trying again is of use, its RetryInfo. */
+export function failureDetails({ reason, retryAfter }: Failure): FailureDetail[] {
   const info = ErrorInfo.encode({ reason, domain: ERROR_DOMAIN, metadata: {} }).finish();
   const details = [{ typeUrl: TYPE.errorInfo, value: Buffer.from(info) }];
   if (retryAfter !== undefined) {
     const retry = RetryInfo.encode({ retryDelay: durationFromMillis(retryAfter) }).finish();
     details.push({ typeUrl: TYPE.retryInfo, value: Buffer.from(retry) });
   }
+  return details;
+}
+
+function makeStatus(failed: Failure): FailureStatus {
+  const { code, message } = FAILURES[failed.reason];
+  const details = failureDetails(failed);
   const metadata = new Metadata();
   metadata.set(DETAILS_KEY, Buffer.from(Status.encode({ code, message, details }).finish()));
   return { code, details: message, metadata };

@@ -106,7 +106,10 @@ export interface Directory {
   client(clientId: string): Promise<Read<ClientRecord | null>>;
   /** A user of an instance. */
   user(instanceId: string, userId: string): Promise<Read<User | null>>;
-  /** All revocations, those that no longer hold possibly among them. */
+  /**
+   * All revocations, those that no longer hold possibly among them. However many there are, the process is not kept from
+   * its other work. Those made after `position` may be there already; the feed after it tells them again.
+   */
   revocations(): Promise<Read<readonly Revocation[]>>;
   /**
    * The feed after a position, oldest first; empty where nothing has happened since. `restart` where the feed cannot

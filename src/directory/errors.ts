@@ -1,13 +1,14 @@
-/**
- * What kind of trouble a directory is in:
- *
- * - `unavailable`: the store cannot be reached, is locked by another process or out of space; trying again may help.
- * - `unusable`: the store and this configuration or program do not fit together; an operator must act.
- * - `invalid`: a command is malformed.
- * - `conflict`: a command contradicts what the store holds.
- * - `not-found`: a command is about something that the store does not hold.
- */
-export type DirectoryErrorCode = "unavailable" | "unusable" | "invalid" | "conflict" | "not-found";
+/** What kind of trouble a directory is in, and whether trying again may help. */
+export const DIRECTORY_TROUBLES = {
+  unavailable: "The store cannot be reached, is locked by another process or out of space; trying again may help.",
+  unusable: "The store and this configuration or program do not fit together; an operator must act.",
+  invalid: "A command is malformed.",
+  conflict: "A command contradicts what the store holds.",
+  "not-found": "A command is about something that the store does not hold.",
+} as const;
+
+/** The name of a kind of trouble, of {@link DIRECTORY_TROUBLES}. */
+export type DirectoryErrorCode = keyof typeof DIRECTORY_TROUBLES;
 
 /**
  * All that a directory ever throws. The message is for operators: what is wrong and what to do next. It may name ids

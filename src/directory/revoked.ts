@@ -1,12 +1,16 @@
+import { setImmediate as turn } from "node:timers/promises";
 import type { Revocation, RevokedToken } from "./directory.js";
 
 /** How often, in milliseconds, expired revocations are looked for at most: looking costs time in proportion to all. */
 const SWEEP_INTERVAL = 1_000;
 
+/** How many revocations are taken in at a time, before others have a turn. */
+const SLICE = 5_000;
+
 /** All revocations that hold, in memory. Times are in seconds since 1970; Infinity is for good. */
 export class RevokedTokens {
-  #byDigest = new Map<string, number>();
-  #byRealm = new Map<string, Map<string, number>>();
+  readonly #byDigest = new Map<string, number>();
+  readonly #byRealm = new Map<string, Map<string, number>>();
   #sweptAt = 0;
 
   /** How many revocations are held; some may hold no longer. Takes time in proportion to the realms. */
@@ -29,11 +33,14 @@ export class RevokedTokens {
     map.set(key, Math.max(map.get(key) ?? 0, ends));
   }
 
-  /** Puts these in the place of all. */
-  replace(revocations: readonly Revocation[]): void {
-    this.#byDigest = new Map();
-    this.#byRealm = new Map();
-    for (const revocation of revocations) this.add(revocation);
+  /** Takes in any number, and lets the process do something else in between. */
+  static async of(revocations: readonly Revocation[]): Promise<RevokedTokens> {
+    const revoked = new RevokedTokens();
+    for (let start = 0; start < revocations.length; start += SLICE) {
+      if (start > 0) await turn();
+      for (const revocation of revocations.slice(start, start + SLICE)) revoked.add(revocation);
+    }
+    return revoked;
   }
 
   /** Drops those that hold no longer. @param now milliseconds since 1970 */

@@ -20,11 +20,15 @@ export class SeedError extends DirectoryError {
   }
 }
 
-const instanceSchema = z.strictObject({ ...instanceMembers, users: z.array(z.strictObject(userMembers)).optional() });
-const clientSchema = z.strictObject(clientMembers);
-const seedSchema = z.strictObject({
-  instances: z.array(instanceSchema).optional(),
-  clients: z.array(clientSchema).optional(),
+const instanceSchema = z.strictObject({
+  ...instanceMembers,
+  users: z.array(z.strictObject(userMembers)).optional().describe("The instance's users."),
+});
+
+/** What a seed is. Ids, secrets and texts are looked at more closely when they are taken in. */
+export const seedSchema = z.strictObject({
+  instances: z.array(instanceSchema).optional().describe("Instances, with their secret keys and users."),
+  clients: z.array(z.strictObject(clientMembers)).optional().describe("Clients, with their secrets."),
 });
 type Seed = z.infer<typeof seedSchema>;
 

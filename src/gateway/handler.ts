@@ -16,9 +16,11 @@ export interface ServedFace {
   readonly face: Face;
 }
 
-/** One request to a face, answered. */
+/** One request to a face, or to a method of the contract, answered. */
 export interface FaceCall {
+  /** The face's name; for a method `http/` and its name. */
   readonly face: string;
+  /** As the caller named it, where it did; there may be no such realm. */
   readonly realm: string;
   readonly requestId: string;
   /** The caller's address; empty for a socket file. */
@@ -67,6 +69,9 @@ export interface HandlerOptions {
   /** Where a call came from. */
   readonly addressOf: AddressReader;
 }
+
+/** Has no body, and therefore neither its type nor its length (RFC 9110, section 8.6). */
+const NO_CONTENT = 204;
 
 /** A plain node:http handler. */
 export type Handler = (req: IncomingMessage, res: ServerResponse) => void;
@@ -119,13 +124,15 @@ export function faceHandler({ name, realm, face }: ServedFace, options: HandlerO
   return (req, res) => void serve(req, res);
 }
 
+/** An answer whose body may be bytes. */
+export type Sent = Omit<Answer, "body"> & { readonly body: string | Uint8Array };
+
 /** Writes an answer with what every answer of the gateway carries. */
-export function send(res: ServerResponse, { status, headers, body }: Answer, requestId: string): void {
+export function send(res: ServerResponse, { status, headers, body }: Sent, requestId: string): void {
   if (res.destroyed) return;
   const bytes = Buffer.from(body);
   res.writeHead(status, {
-    "Content-Type": "application/json",
-    "Content-Length": bytes.length,
+    ...(status !== NO_CONTENT && { "Content-Type": "application/json", "Content-Length": bytes.length }),
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
     "X-Request-Id": requestId,

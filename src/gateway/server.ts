@@ -4,6 +4,7 @@ import { listen } from "../contract/listen.js";
 import { acceptRequestId } from "../contract/request-id.js";
 import { createApp } from "./app.js";
 import { type HandlerOptions, harmless, type ServedFace } from "./handler.js";
+import type { ServedRpc } from "./rpc.js";
 
 /** What the gateway admits. */
 export interface GatewayLimits {
@@ -31,8 +32,8 @@ export interface Gateway {
   listen(address: string): Promise<string>;
   /** Connections that are open. */
   connections(): number;
-  /** From now on these faces are shown, and no others; requests under way are answered by those that they came to. */
-  show(faces: readonly ServedFace[]): void;
+  /** From now on these are shown, and nothing else; requests under way are answered by what they came to. */
+  show(faces: readonly ServedFace[], rpc?: ServedRpc): void;
   /** From now on each answer ends its connection, so that clients come back elsewhere; the port goes on accepting. */
   retire(): void;
   /**
@@ -68,20 +69,24 @@ function refusal(code: string | undefined): string {
   return `HTTP/1.1 ${status}\r\n${lines.join("")}\r\n${body}`;
 }
 
-/** Makes a gateway: an HTTP/1.1 server that shows the faces. It opens nothing yet. */
+/** Nothing is shown of the contract. */
+const NO_RPC: ServedRpc = { realms: [], cors: undefined };
+
+/** Makes a gateway: an HTTP/1.1 server that shows the faces, and the contract itself. It opens nothing yet. */
 export function createGateway(
   faces: readonly ServedFace[],
   limits: GatewayLimits,
   options: Omit<HandlerOptions, "bodyLimit" | "requestTimeout">,
+  rpc = NO_RPC,
 ): Gateway {
-  const appOf = (faces: readonly ServedFace[]) =>
-    createApp(faces, {
+  const appOf = (faces: readonly ServedFace[], rpc: ServedRpc) =>
+    createApp(faces, rpc, {
       ...options,
       observer: harmless(options.observer),
       bodyLimit: limits.body,
       requestTimeout: limits.request,
     });
-  let app = appOf(faces);
+  let app = appOf(faces, rpc);
   let connections = 0;
   let retiring = false;
   let closing = false;
@@ -146,8 +151,8 @@ export function createGateway(
   return {
     listen: (address) => listen(server, address),
     connections: () => connections,
-    show: (faces) => {
-      app = appOf(faces);
+    show: (faces, rpc = NO_RPC) => {
+      app = appOf(faces, rpc);
     },
     retire: () => {
       retiring = true;

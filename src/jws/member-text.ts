@@ -54,13 +54,14 @@ function compact(json: string): string {
 }
 
 /** Behind the closing quote of the string that begins at `start`. */
-function stringEnd(json: string, start: number): number {
+export function stringEnd(json: string, start: number): number {
   let at = start + 1;
   while (at < json.length && json[at] !== '"') at += json[at] === "\\" ? 2 : 1;
   return at + 1;
 }
 
-function skipSpace(json: string, start: number): number {
+/** The first place, from `start` on, that holds no white space. */
+export function skipSpace(json: string, start: number): number {
   let at = start;
   while (isSpace(json[at])) at++;
   return at;

@@ -1,9 +1,10 @@
 import { setImmediate } from "node:timers/promises";
 import type { VerifyTokenRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
 import type { FailureReason } from "../contract/failures.js";
+import { until } from "../contract/until.js";
 import { failure, type Outcome, type VerificationRequest } from "../contract/verifier.js";
 import { requestFromWire } from "../contract/wire.js";
-import { ask, type Environment, until } from "./asking.js";
+import { ask, type Environment } from "./asking.js";
 import type { Call } from "./call.js";
 import { MAX_CALLERS, type ServiceLimits } from "./limits.js";
 import type { Rpc } from "./observer.js";

@@ -1,25 +1,16 @@
-import { isUtf8 } from "node:buffer";
-import { BinaryReader } from "@bufbuild/protobuf/wire";
 import {
   BatchVerifyTokensRequest,
   StreamVerifyTokensRequest,
   TokenVerifierService,
   VerifyTokenRequest,
 } from "../../gen/tokenverifier/v1/token_verifier.js";
+import { strictReader } from "../contract/strict-reader.js";
 
 /** A message of a stream, and how many bytes it had. */
 export interface Sized<Message> {
   readonly message: Message;
   readonly bytes: number;
 }
-
-// proto3 wants strings to be UTF-8. The generated code would read bad bytes as U+FFFD, which makes equal what is not.
-function decodeUtf8(bytes: Uint8Array): string {
-  if (!isUtf8(bytes)) throw new TypeError("a string is not UTF-8");
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
-}
-
-const strictly = (bytes: Buffer): BinaryReader => new BinaryReader(bytes, decodeUtf8);
 
 // Handlers encode their answers themselves, around the bytes that are at hand.
 const asIs = (bytes: Buffer): Buffer => bytes;
@@ -35,7 +26,7 @@ const NOTHING = VerifyTokenRequest.fromPartial({});
 function tooMany(bytes: Buffer, field: number, most: number): VerifyTokenRequest[] | undefined {
   // Fewer bytes cannot hold more.
   if (bytes.length <= 2 * most) return undefined;
-  const reader = strictly(bytes);
+  const reader = strictReader(bytes);
   for (let count = 0; reader.pos < reader.len; ) {
     const [number, wireType] = reader.tag();
     if (number === field && ++count > most) return Array.from({ length: most + 1 }, () => NOTHING);
@@ -53,14 +44,14 @@ export function serviceDefinition(batch: number) {
   return {
     verifyToken: {
       ...verifyToken,
-      requestDeserialize: (bytes: Buffer): VerifyTokenRequest => VerifyTokenRequest.decode(strictly(bytes)),
+      requestDeserialize: (bytes: Buffer): VerifyTokenRequest => VerifyTokenRequest.decode(strictReader(bytes)),
       responseSerialize: asIs,
     },
     batchVerifyTokens: {
       ...batchVerifyTokens,
       requestDeserialize: (bytes: Buffer): BatchVerifyTokensRequest => {
         const requests = tooMany(bytes, 1, batch);
-        return requests === undefined ? BatchVerifyTokensRequest.decode(strictly(bytes)) : { requests };
+        return requests === undefined ? BatchVerifyTokensRequest.decode(strictReader(bytes)) : { requests };
       },
       responseSerialize: asIs,
     },
@@ -69,7 +60,7 @@ export function serviceDefinition(batch: number) {
       requestDeserialize: (bytes: Buffer): Sized<StreamVerifyTokensRequest> => {
         const requests = tooMany(bytes, 2, batch);
         const message =
-          requests === undefined ? StreamVerifyTokensRequest.decode(strictly(bytes)) : { id: "", requests };
+          requests === undefined ? StreamVerifyTokensRequest.decode(strictReader(bytes)) : { id: "", requests };
         return { message, bytes: bytes.length };
       },
       responseSerialize: asIs,

@@ -1,8 +1,9 @@
 import type { handleUnaryCall } from "@grpc/grpc-js";
 import type { VerifyTokenRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
+import { until } from "../contract/until.js";
 import { type Failure, failure, type Outcome } from "../contract/verifier.js";
 import { encodeVerdict, requestFromWire } from "../contract/wire.js";
-import { ask, type Environment, until } from "./asking.js";
+import { ask, type Environment } from "./asking.js";
 import { Call } from "./call.js";
 
 const TIMED_OUT = failure("TIMED_OUT");

@@ -3,5 +3,5 @@ import { fiserv } from "./fiserv.js";
 import { integuru } from "./integuru.js";
 import type { Vendor } from "./vendor.js";
 
-/** All vendors. A new one is a file of its own and a name in this list. */
+/** All vendors. A new one is a file of its own and a name in this list: docs/guides/add-a-vendor.md makes one. */
 export const VENDORS: readonly Vendor[] = [integuru, clowk, fiserv];

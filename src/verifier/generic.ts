@@ -21,7 +21,7 @@ import { subjectOfClaims } from "./subject.js";
 /** What a claim is required to be: a value, one of several, or to have a member. */
 export type ClaimRule = ClaimValue | readonly ClaimValue[] | { readonly includes: string };
 
-/** The settings of a realm without a preset; docs/configuration.md explains each. Durations are in milliseconds. */
+/** The settings of a realm without a preset; docs/reference/configuration.md explains each. Durations are in milliseconds. */
 export interface GenericSettings {
   readonly algorithms: readonly Algorithm[];
   readonly issuer: readonly string[] | null;

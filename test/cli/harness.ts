@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { run as runCommand } from "../../src/cli/program.js";
+import type { Environment } from "../../src/config/interpolate.js";
 import { keyOf, secretOf } from "../support/keys.js";
 
 // The command line as a user has it: child processes in folders of their own.
@@ -26,10 +27,10 @@ export const SEED = `instances:
     users:
       - { id: a1b2c3d4-e5f6-7890-abcd-ef1234567890, email: jane@example.com, name: Jane Doe, provider: google }
 clients:
-  - { clientId: vision-api-user, clientSecret: abcdefghizklmnopponommnshfghzxxs }
+  - { clientId: vision-api-user, clientSecret: 8sQ0vYlc2mW6hTn4rKxE7dJb }
 `;
 
-export const CLIENT_SECRET = "abcdefghizklmnopponommnshfghzxxs";
+export const CLIENT_SECRET = "8sQ0vYlc2mW6hTn4rKxE7dJb";
 
 /** A configuration of all realms on any free ports. @param extra more keys of the top level */
 export const configuration = (extra = ""): string => `grpc: 127.0.0.1:0
@@ -82,7 +83,7 @@ export function folderOf(text = configuration(), files: Readonly<Record<string, 
     "client.secret": `${CLIENT_SECRET}\n`,
     ...files,
   };
-  for (const [name, content] of Object.entries(all)) writeFileSync(join(folder, name), content);
+  for (const [name, content] of Object.entries(all)) writeFileSync(join(folder, name), content, { mode: 0o600 });
   return folder;
 }
 
@@ -170,13 +171,13 @@ export function start(args: readonly string[], cwd: string, stdin?: string): Pro
 let before: Promise<unknown> = Promise.resolve();
 
 /** Runs the command to its end, in this process: one after the other, for they share its folder and its output. */
-export function run(args: readonly string[], cwd: string, stdin = ""): Promise<Ended> {
-  const ending = before.then(() => runHere(args, cwd, stdin));
+export function run(args: readonly string[], cwd: string, stdin = "", env: Environment = {}): Promise<Ended> {
+  const ending = before.then(() => runHere(args, cwd, stdin, env));
   before = ending.catch(() => {});
   return ending;
 }
 
-async function runHere(args: readonly string[], cwd: string, stdin: string): Promise<Ended> {
+async function runHere(args: readonly string[], cwd: string, stdin: string, env: Environment): Promise<Ended> {
   const said = { stdout: "", stderr: "" };
   const outputs = ["stdout", "stderr"] as const;
   const writes = outputs.map((name) => process[name].write);
@@ -190,7 +191,7 @@ async function runHere(args: readonly string[], cwd: string, stdin: string): Pro
     };
   }
   try {
-    const world = { env: {}, stdin: Readable.from([stdin]), clock: Date.now };
+    const world = { env, stdin: Readable.from([stdin]), clock: Date.now };
     await runCommand(["node", "token-verifier", ...args], world);
     return { code: (process.exitCode as number | undefined) ?? 0, signal: null, ...said };
   } finally {

@@ -58,7 +58,7 @@ clients    1 added, 0 replaced, 0 unchanged, 0 removed
     expect((await command("export")).stdout).to.equal("");
     expect(await command("import", ["absent.jsonl"])).to.include({
       code: 2,
-      stderr: "absent.jsonl cannot be read (ENOENT).\n",
+      stderr: "absent.jsonl cannot be read (ENOENT: there is no such file).\n",
     });
   });
 

@@ -25,7 +25,7 @@ describe("the metrics' port", () => {
     writeFileSync(
       file,
       `grpc: 127.0.0.1:0
-http: 127.0.0.1:0
+http: { address: 127.0.0.1:0, rpc: [integuru] }
 metrics: 127.0.0.1:0
 drain: { delay: 0s, timeout: 1s }
 realms:
@@ -80,7 +80,16 @@ realms:
     expect((await post("Bearer x")).status).to.equal(401);
     expect((await post("")).status).to.equal(401);
     expect(await call(verifyToken, request("integuru", token))).to.equal(0);
-    for (const one of [good, bad, none, rpc]) expect(await value(one), one).to.equal(1);
+    const http = `${series}{realm="integuru",via="http/VerifyToken",outcome="verified",reason=""}`;
+    const body = JSON.stringify({ realm: "integuru", token });
+    const asked = await fetch(`http://${running.addresses["http"]}${verifyToken}`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body,
+    });
+    expect(asked.status).to.equal(200);
+    expect(await value(`tokenverifier_http_answers_total{face="http/VerifyToken",code="200"}`)).to.equal(1);
+    for (const one of [good, bad, none, rpc, http]) expect(await value(one), one).to.equal(1);
     expect(await value(`tokenverifier_http_answers_total{face="integuru",code="401"}`)).to.equal(2);
     expect(await value(`tokenverifier_verification_seconds_count{via="VerifyToken"}`)).to.equal(1);
     expect(await value("tokenverifier_fact_cache_bytes")).to.be.above(1000);
@@ -104,8 +113,8 @@ realms:
     expect(text).to.match(/^tokenverifier_verifications_total\{realm="unknown",.*reason="REALM_UNKNOWN"\} [34]$/m);
   });
 
-  it("has every metric that docs/metrics.md has, and no other of our own", async () => {
-    const docs = readFileSync(new URL("../../docs/metrics.md", import.meta.url), "utf8");
+  it("has every metric that docs/reference/metrics.md has, and no other of our own", async () => {
+    const docs = readFileSync(new URL("../../docs/reference/metrics.md", import.meta.url), "utf8");
     const documented = Array.from(
       docs.matchAll(/^\| `(tokenverifier_\w+)` \| (\w+) \|/gm),
       ([, name, type]) => `${name} ${type}`,

@@ -113,6 +113,18 @@ class Service {
     return (await fetch(`http://${this.running.addresses["metrics"]}${path}`)).text();
   }
 
+  /** VerifyToken over HTTP, from a page: the status, the first member of the answer, and the origin that may read it. */
+  async rpc(realm: string, token: string): Promise<unknown[]> {
+    const url = `http://${this.running.addresses["http"]}/tokenverifier.v1.TokenVerifier/VerifyToken`;
+    const answer = await fetch(url, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", Origin: "https://app.example" },
+      body: JSON.stringify({ realm, token }),
+    });
+    const [first] = Object.keys((await answer.json()) as object).filter((name) => name !== "error");
+    return [answer.status, first, answer.headers.get("access-control-allow-origin")];
+  }
+
   async face(path: string): Promise<number> {
     return (await fetch(`http://${this.running.addresses["http"]}${path}`, { method: "POST" })).status;
   }
@@ -240,6 +252,26 @@ describe("reload", () => {
     client.close();
   });
 
+  it("has the realms that are shown over HTTP follow, and the origins that may ask for them", async () => {
+    const withHttp = (more: string): string => HEAD.replace(/^http: .*$/m, `http: { address: 127.0.0.1:0${more} }`);
+    const service = await Service.start();
+    const token = await service.mint("partner");
+    const realms = INTEGURU + partner("partner");
+    expect(await service.rpc("partner", token)).to.deep.equal([404, undefined, null]);
+    service.reload(realms, withHttp(", rpc: [partner], cors: { origins: [https://app.example] }"));
+    expect(await service.rpc("partner", token)).to.deep.equal([200, "verified", "https://app.example"]);
+    expect(await service.rpc("integuru", token)).to.deep.equal([404, "code", "https://app.example"]);
+    service.reload(realms, withHttp(", rpc: [integuru]"));
+    expect(await service.rpc("partner", token)).to.deep.equal([404, "code", null]);
+    service.reload(realms, withHttp(", rpc: [nowhere]"));
+    expect(await service.rpc("integuru", token), "as before").to.deep.equal([200, "rejected", null]);
+    expect(service.said().map(({ msg }) => msg)).to.deep.equal([
+      "configuration reloaded",
+      "configuration reloaded",
+      "configuration not reloaded",
+    ]);
+  });
+
   it("has the faces of a gateway on its own follow", async () => {
     const head = "http: 127.0.0.1:0\nupstream: 127.0.0.1:1\nmetrics: 127.0.0.1:0\ndrain: { delay: 0s }\nrealms:\n";
     const service = await Service.start("  integuru: { preset: integuru }\n", "http", head);
@@ -251,6 +283,25 @@ describe("reload", () => {
       { level: 30, faces: ["fiserv"], msg: "configuration reloaded" },
       { level: 40, keys: ["upstream"], msg: "restart needed" },
     ]);
+  });
+
+  it("has what a gateway on its own shows of realms elsewhere follow", async () => {
+    const withRpc = (more: string): string =>
+      `http: { address: 127.0.0.1:0${more} }\nupstream: 127.0.0.1:1\nmetrics: 127.0.0.1:0\ndrain: { delay: 0s }\nrealms:\n`;
+    const service = await Service.start("  fiserv: { preset: fiserv }\n", "http", withRpc(", rpc: [partner]"));
+    // Nobody is there to ask; who is not named is not even asked for.
+    expect(await service.rpc("partner", "t")).to.deep.equal([503, "code", null]);
+    expect(await service.rpc("corp", "t")).to.deep.equal([404, "code", null]);
+    service.reload("  fiserv: { preset: fiserv }\n", withRpc(', rpc: [corp], cors: { origins: ["*"] }'));
+    expect(await service.rpc("partner", "t")).to.deep.equal([404, "code", "*"]);
+    expect(await service.rpc("corp", "t")).to.deep.equal([503, "code", "*"]);
+    expect(JSON.parse(await service.get("/readyz"))).to.deep.equal({
+      ready: true,
+      realms: { fiserv: "fresh", corp: "fresh" },
+    });
+    expect(await service.get("/metrics")).to.match(
+      /realm="partner",via="http\/VerifyToken",.*reason="VERIFIER_UNAVAILABLE"\} 1$/m,
+    );
   });
 
   it("reads again by itself once a file has changed and rests: the configuration's, and each that it names", async () => {

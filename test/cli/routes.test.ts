@@ -19,14 +19,14 @@ describe("the command line with a realm that hands tokens on", () => {
     const { code, stdout } = await command("verify", "--realm", "any", "--explain", "-");
     expect(code, stdout).to.equal(0);
     expect(stdout).to.match(/^verified$/m);
-    expect(stdout).to.match(/^pass {2}realm +Handed to the realm partner\.$/m);
+    expect(stdout).to.match(/^ *pass +realm .*Handed to the realm partner\.$/m);
   });
 
   it("explains what is nobody's too, offline", async () => {
     token = `${token.slice(0, 20)}.e30.x`;
     const { code, stdout } = await command("verify", "--realm", "any", "--explain", "-");
     expect(code, stdout).to.equal(1);
-    expect(stdout).to.match(/^FAIL {2}shape/m);
+    expect(stdout).to.match(/^ *FAIL +shape/m);
   });
 
   for (const [name, ...args] of [

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { parseDuration, parseSize } from "../../src/contract/units.js";
+import { formatDuration, formatSize, parseDuration, parseSize } from "../../src/contract/units.js";
 
 const WRONG = [
   "",
@@ -69,5 +69,14 @@ describe("durations and sizes", () => {
         expect(millis === undefined || bytes === undefined).to.equal(true);
       }),
     );
+  });
+
+  it("are written in the greatest unit that leaves them whole", () => {
+    const millis = [0, 1, 1500, 60_000, 300_000, 86_400_000];
+    expect(millis.map(formatDuration)).to.deep.equal(["0s", "1ms", "1500ms", "1m", "5m", "1d"]);
+    expect([0, 600, 1024, 65_536, 1024 ** 3].map(formatSize)).to.deep.equal(["0B", "600B", "1KiB", "64KiB", "1GiB"]);
+    const whole = fc.nat({ max: 999_999_999 });
+    fc.assert(fc.property(whole, (value) => parseDuration(formatDuration(value)) === value));
+    fc.assert(fc.property(whole, (value) => parseSize(formatSize(value)) === value));
   });
 });

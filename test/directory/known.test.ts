@@ -511,6 +511,45 @@ describe("the directory in memory", () => {
       expect(known.isRevoked("s", undefined, () => "d")).to.equal(true);
     });
 
+    it("are read in many turns where they are many: nobody else is kept waiting, and none is lost", async () => {
+      const many = 12_345;
+      bench.sql(
+        `INSERT INTO revocations (realm, jti) WITH RECURSIVE n (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM n LIMIT ?)
+         SELECT 'r', 'j' || n FROM n`,
+        many,
+      );
+      known = remember();
+      let turns = 0;
+      const others = (): void => {
+        turns += 1;
+        if (turns === 5) void stage.apply([revoke("r", "meanwhile")], "tester");
+        waiting = setImmediate(others);
+      };
+      let waiting = setImmediate(others);
+      await known.follow();
+      clearImmediate(waiting);
+      expect(turns).to.be.greaterThan(20);
+      for (const jti of ["j1", "j500", "j501", "j5000", "j5001", `j${many}`]) {
+        expect(known.isRevoked("r", jti, noDigest), jti).to.equal(true);
+      }
+      await known.follow();
+      expect(known.isRevoked("r", "meanwhile", noDigest)).to.equal(true);
+    });
+
+    it("of another history, which took its place while they were read, are read anew", async () => {
+      bench.sql(`INSERT INTO revocations (realm, jti) WITH RECURSIVE n (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM n
+        LIMIT 1000) SELECT 'r', 'j' || n FROM n`);
+      known = remember();
+      setImmediate(() => {
+        bench.sql("UPDATE revocations SET realm = 's'");
+        bench.sql("UPDATE feed_head SET epoch = 'another'");
+      });
+      await known.follow();
+      expect(known.position).to.match(/^another\./);
+      expect(known.isRevoked("r", "j1", noDigest)).to.equal(false);
+      expect(known.isRevoked("s", "j1", noDigest)).to.equal(true);
+    });
+
     it("end at their end, and not before", async () => {
       const end = NOW / 1000 + 60;
       await apply(revoke("r", "j", end), revokeDigest("d", end), revoke("r", "for good"));

@@ -72,8 +72,8 @@ describe("README.md", () => {
     }).timeout(60_000);
   }
 
-  it("has a command for each of the three endpoints, and one over gRPC", () => {
-    expect(blocks("sh").filter(({ code }) => /\bcurl\b/.test(code))).to.have.length(4);
+  it("has a command for each of the three endpoints, one over gRPC, and one for browsers", () => {
+    expect(blocks("sh").filter(({ code }) => /\bcurl\b/.test(code))).to.have.length(5);
   });
 
   const token = async (...args: string[]): Promise<string> =>

@@ -3,6 +3,7 @@ import { ErrorReason, Reason, VerifyTokenRequest } from "../../gen/tokenverifier
 import { requestFromWire } from "../../src/contract/wire.js";
 import { type Case, readCases, readRows } from "../support/cases.js";
 import { CONDITIONS, deployIn } from "../support/conditions.js";
+import { callVerifyToken, connectTransport } from "../support/connect.js";
 import { type Deployment, deploy } from "../support/deployment.js";
 import { answerOf, expectAnswer, expectOutcome } from "../support/expect.js";
 import { type Answer, createClient, type GrpcClient, type Message, readItems } from "../support/grpc.js";
@@ -70,6 +71,14 @@ function check(one: Case, services: () => Services): void {
     it("over gRPC", async () => {
       expectOutcome(await services().client.verify(grpc.request), grpc.outcome, one);
     });
+    for (const binary of [false, true]) {
+      it(`over HTTP by the contract itself, in ${binary ? "protobuf" : "JSON"}`, async () => {
+        const { inProcess, overChannel } = services().deployment;
+        // In JSON the core is in process, in protobuf behind a channel: the other two say nothing new.
+        const transport = connectTransport(binary || channelOnly ? overChannel : inProcess, binary);
+        expectOutcome(await callVerifyToken(transport, grpc.request), grpc.outcome, one);
+      });
+    }
   }
   if (one.compact !== undefined) it("is the token that it always was", () => expect(one.token).to.equal(one.compact));
 }

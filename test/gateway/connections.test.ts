@@ -1,11 +1,21 @@
 import { expect } from "chai";
 import type { Outcome } from "../../src/contract/verifier.js";
 import { requestBytes, valuesOf } from "../support/http.js";
-import { CLOWK, FISERV, GOOD_BODY, good, INTEGURU, type Opened, open, verdict, Wire } from "./harness.js";
+import {
+  CLOWK,
+  FACES,
+  FISERV,
+  GOOD_BODY,
+  good,
+  INTEGURU,
+  type Opened,
+  open,
+  READING_FACES,
+  verdict,
+  Wire,
+} from "./harness.js";
 
 // The gateway on the wire: what belongs to HTTP and not to a vendor.
-
-const FACES = [INTEGURU, CLOWK, FISERV];
 
 /** The same server still answers. */
 async function expectAlive({ port }: Opened): Promise<void> {
@@ -120,7 +130,7 @@ describe("gateway: connections", () => {
 
   it("outlives a client that goes away in the middle of its body", async () => {
     const before = server.calls.length;
-    for (const path of [CLOWK, FISERV]) {
+    for (const path of READING_FACES) {
       const wire = new Wire(server.port);
       const whole = good(path, [["X-Request-Id", "gone"]]).toString();
       wire.send(whole.slice(0, -5));

@@ -9,16 +9,38 @@ import {
   type Verifier,
 } from "../../src/contract/verifier.js";
 import type { FaceCall, HandlerOptions } from "../../src/gateway/handler.js";
+import type { ServedRpc } from "../../src/gateway/rpc.js";
 import { createGateway, type Gateway, type GatewayLimits } from "../../src/gateway/server.js";
-import { VENDORS } from "../../src/vendors/index.js";
+import type { Face, Vendor } from "../../src/vendors/vendor.js";
+import { readCases } from "../support/cases.js";
 import { createClock } from "../support/clock.js";
 import { type HttpAnswer, requestBytes } from "../support/http.js";
+import { exampleRequest, TEST_VENDORS } from "../support/vendors.js";
 
 // Gateways on real ports in front of a verifier that the test writes, and connections whose bytes the test writes.
 
-export const INTEGURU = "/api/verify-token";
-export const CLOWK = "/api/v1/tokens/verify";
-export const FISERV = "/v1/api/oauth/validateToken";
+const vendorAt = (path: string): Vendor | undefined => TEST_VENDORS.find((vendor) => vendor.path === path);
+const pathOf = (name: string): string => TEST_VENDORS.find((vendor) => vendor.name === name)?.path ?? "";
+
+/** The paths of all faces. */
+export const FACES = TEST_VENDORS.map(({ path }) => path);
+/** Those of faces that read the body. */
+export const READING_FACES = TEST_VENDORS.flatMap((vendor) =>
+  exampleRequest(vendor, "good", {}).body.length > 0 ? [vendor.path] : [],
+);
+
+// Faces that tests are about for what is their own: the one that reads no body, the one that judges its caller before
+// it reads the body, and the one that finds all it needs in the body.
+export const INTEGURU = pathOf("integuru");
+export const CLOWK = pathOf("clowk");
+export const FISERV = pathOf("fiserv");
+
+const GOOD_CALLER = { secretKey: "sk_good", clientId: "a", clientSecret: "b" };
+
+/** A vendor's face with the defaults of its settings. */
+function faceOf({ face, faceSettings, maxTokenLength }: Vendor): Face {
+  return face(z.object(faceSettings).parse({}), maxTokenLength);
+}
 
 const VERIFIED: Verified = {
   kind: "verified",
@@ -69,21 +91,20 @@ const LIMITS: GatewayLimits = {
 const opened: Opened[] = [];
 after(() => Promise.all(opened.map(({ gateway }) => gateway.close(0))));
 
-/** Opens a gateway with every vendor's face. */
+/** Opens a gateway with every vendor's face. @param rpc what it shows of the contract; nothing where it is left out */
 export async function open(
   verify: Verifier["verify"] = verdict,
   limits: Partial<GatewayLimits> = {},
   options: Partial<HandlerOptions> = {},
+  rpc?: ServedRpc,
 ): Promise<Opened> {
   const calls: FaceCall[] = [];
   const faults: Opened["faults"] = [];
   const asked: VerificationRequest[] = [];
-  const faces = VENDORS.map(({ name, path, face, faceSettings, maxTokenLength }) => ({
-    name,
-    path,
-    realm: name,
-    face: face(z.object(faceSettings).parse({}), maxTokenLength),
-  }));
+  const faces = TEST_VENDORS.map((vendor) => {
+    const { name, path } = vendor;
+    return { name, path, realm: name, face: faceOf(vendor) };
+  });
   const gateway = createGateway(
     faces,
     { ...LIMITS, ...limits },
@@ -102,6 +123,7 @@ export async function open(
       addressOf: (peer) => peer,
       ...options,
     },
+    rpc,
   );
   const port = Number((await gateway.listen("127.0.0.1:0")).split(":").at(-1));
   const self = { gateway, port, calls, faults, asked };
@@ -196,25 +218,34 @@ export class Wire {
   }
 }
 
-/** A good request to a face, whose connection stays open. */
+/** A good request to a face, or to a path that has none, whose connection stays open. */
 export function good(path: string, headers: readonly (readonly [string, string])[] = []): Buffer {
-  const json = ["Content-Type", "application/json"] as const;
-  if (path === INTEGURU) {
-    const all = [["Authorization", "Bearer good"], ...headers] as const;
-    return requestBytes({ method: "POST", target: path, headers: all, body: Buffer.alloc(0) }, "");
-  }
-  if (path === CLOWK) {
-    const all = [json, ["X-Clowk-Secret-Key", "sk_good"], ...headers] as const;
-    return requestBytes({ method: "POST", target: path, headers: all, body: Buffer.from('{"token":"good"}') }, "");
-  }
-  const body = Buffer.from('{"token":"good","client_id":"a","client_secret":"b"}');
-  return requestBytes({ method: "POST", target: path, headers: [json, ...headers], body }, "");
+  const request = exampleRequest(vendorAt(path) ?? vendorAt(FISERV)!, "good", GOOD_CALLER);
+  return requestBytes({ ...request, target: path, headers: [...request.headers, ...headers] }, "");
+}
+
+/** The body of a good request to a face; empty where it reads none. */
+export const bodyOf = (path: string): string => exampleRequest(vendorAt(path)!, "good", GOOD_CALLER).body.toString();
+
+/** A request to a face that differs from the good one in its body alone. @param connection as in {@link requestBytes} */
+export function withBody(path: string, body: Buffer, chunked = false, connection = "close"): Buffer {
+  return requestBytes({ ...exampleRequest(vendorAt(path)!, "good", GOOD_CALLER), body, chunked }, connection);
 }
 
 /** The body of the answer to a good request. */
-export const GOOD_BODY: Readonly<Record<string, string>> = {
-  [INTEGURU]: '{"valid":true,"taiki_user":"jane","client":"app"}',
-  [CLOWK]:
-    '{"id":"jane","resource":"token","data":{"valid":true,"email":null,"name":null,"avatar_url":null,"provider":null}}',
-  [FISERV]: '{"valid":true}',
-};
+export const GOOD_BODY: Readonly<Record<string, string>> = Object.fromEntries(
+  TEST_VENDORS.map((vendor) => {
+    const request = { method: "POST", target: vendor.path, headers: {}, body: () => Promise.resolve(Buffer.alloc(0)) };
+    return [vendor.path, faceOf(vendor).write(VERIFIED, request).body];
+  }),
+);
+
+/** What each face answers in a row of its contract, as a case of that row says: the bodies by path. */
+export function bodiesInRow(row: string): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    readCases().flatMap(({ covers, rest }) => {
+      const vendor = TEST_VENDORS.find(({ name }) => covers.includes(`${name} ${row}`));
+      return vendor === undefined || rest === undefined ? [] : [[vendor.path, rest.answer.body]];
+    }),
+  );
+}

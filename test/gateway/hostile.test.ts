@@ -1,10 +1,22 @@
 import { expect } from "chai";
-import { requestBytes, valuesOf } from "../support/http.js";
-import { CLOWK, FISERV, GOOD_BODY, good, INTEGURU, type Opened, open, Wire } from "./harness.js";
+import { valuesOf } from "../support/http.js";
+import {
+  bodiesInRow,
+  bodyOf,
+  FACES,
+  FISERV,
+  GOOD_BODY,
+  good,
+  INTEGURU,
+  type Opened,
+  open,
+  READING_FACES,
+  Wire,
+  withBody,
+} from "./harness.js";
 
 // What no client should send. The same server answers a good request after each of them.
 
-const FACES = [INTEGURU, CLOWK, FISERV];
 const MB = 1024 ** 2;
 
 async function expectAlive({ port, faults }: Opened): Promise<void> {
@@ -15,20 +27,7 @@ async function expectAlive({ port, faults }: Opened): Promise<void> {
   expect(faults).to.deep.equal([]);
 }
 
-/** A request with a body to each face, whose caller is good. */
-function withBody(path: string, body: Buffer, chunked = false, connection = "close"): Buffer {
-  const headers: (readonly [string, string])[] = [["Content-Type", "application/json"]];
-  if (path === INTEGURU) headers.push(["Authorization", "Bearer good"]);
-  if (path === CLOWK) headers.push(["X-Clowk-Secret-Key", "sk_good"]);
-  return requestBytes({ method: "POST", target: path, headers, body, chunked }, connection);
-}
-
-const TOO_LARGE: Readonly<Record<string, string>> = {
-  [CLOWK]: '{"error":"Request body too large"}',
-  [FISERV]:
-    '[{"detail":"Please refer to invalid-params for error details","errorCode":"241301","instance":"/v1/api/oauth/validateToken",' +
-    '"invalid-params":["Payload is too large"],"source":"AGT","status":413,"title":"Payload Too Large"}]',
-};
+const TOO_LARGE = bodiesInRow("413");
 
 describe("gateway: bodies", () => {
   let server: Opened;
@@ -37,23 +36,27 @@ describe("gateway: bodies", () => {
   });
   afterEach(() => expectAlive(server));
 
-  const json = (length: number): Buffer => {
-    const frame = '{"token":"good","client_id":"a","client_secret":"b","x":""}';
-    return Buffer.from(frame.replace('"x":"', `"x":"${"x".repeat(length - frame.length)}`));
+  /** A good request whose body has this many bytes: a member or a parameter more, which no face looks at. */
+  const padded = (path: string, length: number, chunked: boolean, connection?: string): Buffer => {
+    const body = bodyOf(path);
+    const frame = body.startsWith("{") ? body.replace("{", '{"x":"",') : `x=&${body}`;
+    const more = "x".repeat(length - frame.length);
+    const grown = frame.replace(/^(\{"x":"|x=)/, (start) => start + more);
+    return withBody(path, Buffer.from(grown), chunked, connection);
   };
 
   for (const path of FACES) {
     for (const chunked of [false, true]) {
       const how = chunked ? "chunked" : "announced";
       it(`${path}, ${how}: a body of exactly the limit is read`, async () => {
-        const answer = await new Wire(server.port).send(withBody(path, json(64 * 1024), chunked)).answer();
+        const answer = await new Wire(server.port).send(padded(path, 64 * 1024, chunked)).answer();
         expect(answer).to.include({ status: 200, body: GOOD_BODY[path] });
       });
 
-      it(`${path}, ${how}: one byte more is ${path === INTEGURU ? "never looked at" : "413"}`, async () => {
-        const wire = new Wire(server.port).send(withBody(path, json(64 * 1024 + 1), chunked, ""));
+      it(`${path}, ${how}: one byte more is ${READING_FACES.includes(path) ? "413" : "never looked at"}`, async () => {
+        const wire = new Wire(server.port).send(padded(path, 64 * 1024 + 1, chunked, ""));
         const answer = await wire.answer();
-        if (path === INTEGURU) expect(answer).to.include({ status: 200, body: GOOD_BODY[path] });
+        if (!READING_FACES.includes(path)) expect(answer).to.include({ status: 200, body: GOOD_BODY[path] });
         else expect(answer).to.include({ status: 413, body: TOO_LARGE[path] });
         // What was left of it is dropped, and the connection goes on.
         expect(await wire.send(good(path)).answer()).to.include({ status: 200, body: GOOD_BODY[path] });
@@ -62,7 +65,7 @@ describe("gateway: bodies", () => {
 
       it(`${path}, ${how}: 10 MB`, async () => {
         const wire = new Wire(server.port).send(withBody(path, Buffer.alloc(10 * MB, "x"), chunked, ""));
-        expect((await wire.answer()).status).to.equal(path === INTEGURU ? 200 : 413);
+        expect((await wire.answer()).status).to.equal(READING_FACES.includes(path) ? 413 : 200);
         expect(await wire.send(good(path)).answer()).to.include({ status: 200, body: GOOD_BODY[path] });
         wire.halfClose();
       });
@@ -70,7 +73,7 @@ describe("gateway: bodies", () => {
   }
 
   it("413 comes while the body is still being sent", async () => {
-    for (const path of [CLOWK, FISERV]) {
+    for (const path of READING_FACES) {
       const head = withBody(path, Buffer.alloc(0), true, "").toString().replace("0\r\n\r\n", "");
       const wire = new Wire(server.port).send(head);
       // 80 KiB of an endless body, and no more until the answer is there.
@@ -92,13 +95,13 @@ describe("gateway: bodies", () => {
 
   it("a body of 20,000 levels is answered", async () => {
     const deep = Buffer.from(`{"token":${"[".repeat(20_000)}${"]".repeat(20_000)}}`);
-    for (const path of [CLOWK, FISERV]) {
+    for (const path of READING_FACES) {
       expect((await new Wire(server.port).send(withBody(path, deep)).answer()).status).to.equal(400);
     }
   });
 
   it("a body that is cut short by a half-closed client gets no verdict", async () => {
-    for (const path of [CLOWK, FISERV]) {
+    for (const path of READING_FACES) {
       const wire = new Wire(server.port).send(good(path).subarray(0, -5));
       wire.halfClose();
       await wire.closed;
@@ -178,8 +181,8 @@ describe("gateway: what is no HTTP request", () => {
         const head = withBody(path, Buffer.alloc(0), true, "").toString().replace("0\r\n\r\n", "");
         const wire = new Wire(server.port).send(head + chunks + hidden);
         const answer = await wire.answer();
-        // Integuru answers by the header alone, and may have done so before the body was seen to be none.
-        if (path === INTEGURU) expect(answer.status).to.be.oneOf([200, 400]);
+        // A face that answers by the header alone may have done so before the body was seen to be none.
+        if (!READING_FACES.includes(path)) expect(answer.status).to.be.oneOf([200, 400]);
         else expect(answer).to.include({ status: 400, body: '{"error":"Bad Request"}' });
         await wire.closed;
         expect(wire.text).to.equal("");
@@ -227,7 +230,8 @@ describe("gateway: what is no HTTP request", () => {
   });
 
   it("headers within the limit are no matter, also many of them", async () => {
-    const many = Array.from({ length: 1000 }, (_, index) => [`X-${index}`, "y"] as const);
+    // Some versions of Node count about ten bytes more for each header than it has.
+    const many = Array.from({ length: 500 }, (_, index) => [`X-${index}`, "y"] as const);
     const wire = new Wire(server.port).send(good(INTEGURU, many));
     expect((await wire.answer()).status).to.equal(200);
     wire.halfClose();
@@ -269,7 +273,7 @@ describe("gateway: slow clients", () => {
     await wire.closed;
   });
 
-  for (const path of [CLOWK, FISERV]) {
+  for (const path of READING_FACES) {
     it(`${path}: a body that is sent a byte at a time is cut with 408`, async () => {
       const wire = new Wire(server.port).send(
         withBody(path, Buffer.alloc(0), true, "").toString().replace("0\r\n\r\n", ""),

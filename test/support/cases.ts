@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { parse } from "yaml";
 import { z } from "zod";
 import { makeToken, type Tampering, type TokenSpec } from "./token.js";
+import { TEST_VENDORS } from "./vendors.js";
 
 // The form of test/cases/*.yaml; test/cases/README.md tells how to write one.
 
@@ -138,6 +139,9 @@ export interface Case {
   readonly grpc: { readonly request: Readonly<Record<string, unknown>>; readonly outcome: ExpectedOutcome } | undefined;
 }
 
+/** What a row of rows.yaml may begin with. */
+const CONTRACTS: ReadonlySet<string> = new Set(["everything", ...TEST_VENDORS.map((vendor) => vendor.name)]);
+
 const FOLDER = new URL("../cases/", import.meta.url);
 
 let all: readonly Case[] | undefined;
@@ -180,7 +184,7 @@ function readFile(name: string): Case[] {
       file: stem,
       configuration,
       name: one.name,
-      covers: one.covers.map((row) => (/^(integuru|clowk|fiserv|everything) /.test(row) ? row : `${rows} ${row}`)),
+      covers: one.covers.map((row) => (CONTRACTS.has(row.split(" ", 1)[0] ?? "") ? row : `${rows} ${row}`)),
       condition: one.condition,
       ...made,
       rest: answer && { request: restRequest(defaults.rest ?? {}, one.rest ?? {}, made.token), answer },

@@ -4,6 +4,7 @@ import { NOW } from "./clock.js";
 import { configurationWith, type Deployment, type DeploymentOptions, deploy } from "./deployment.js";
 import { exchange, type HttpRequest } from "./http.js";
 import { secretOf } from "./keys.js";
+import { exampleRequest, TEST_VENDORS } from "./vendors.js";
 
 /** A way in which a service can be in trouble. */
 interface Condition {
@@ -24,11 +25,12 @@ const saying = (reason: FailureReason): Condition => ({
 
 const staleFor = 60_000;
 
-const calling = (secretKey: string): HttpRequest => ({
-  method: "POST",
-  target: "/api/v1/tokens/verify",
-  headers: [["X-Clowk-Secret-Key", secretKey]],
-});
+/** A request by this instance to a face that instances ask. */
+function calling(secretKey: string): HttpRequest {
+  const vendor = TEST_VENDORS.find(({ callers }) => callers === "instances");
+  if (vendor === undefined) throw new Error("there is no face that instances ask");
+  return exampleRequest(vendor, "x", { secretKey });
+}
 const UNKNOWN_CALLER = calling("sk_live_test_only_nobody");
 const GOOD_CALLER = calling(secretOf("clowk-next"));
 
@@ -65,7 +67,7 @@ export const CONDITIONS: Readonly<Record<string, Condition>> = {
     options: { script: () => ({ verify: () => Promise.reject(new Error("a fault of the test's own")) }) },
   },
   /** The faces ask for a realm that the core does not have. */
-  "no realm": { options: { faceRealms: { integuru: "gone", clowk: "gone", fiserv: "gone" } } },
+  "no realm": { options: { faceRealms: Object.fromEntries(TEST_VENDORS.map(({ name }) => [name, "gone"])) } },
   /** As many failed credentials came from the address of all callers here as are borne. */
   "rate limited": {
     configuration: (text) => text.replace(/^failures: .*$/m, "failures: { perClient: 2/1m, perAddress: 3/1m }"),

@@ -17,6 +17,7 @@ import { createServer } from "../../src/service/server.js";
 import { createClock, type TestClock } from "./clock.js";
 import { KEYS } from "./keys.js";
 import { createMemoryLog } from "./log.js";
+import { TEST_VENDORS } from "./vendors.js";
 
 const MASTER_KEY = Buffer.alloc(32, "test master key ").toString("base64");
 
@@ -58,7 +59,7 @@ export function makeFolder(configuration: string): Folder {
   const file = join(path, "verifier.yaml");
   writeFileSync(file, configuration.endsWith(".yaml") ? support(`./${configuration}`) : configuration);
   mkdirSync(join(path, "data"), { mode: 0o700 });
-  const config = loadConfig(file, { env });
+  const config = loadConfig(file, { env, vendors: TEST_VENDORS });
   return {
     path,
     config,
@@ -140,12 +141,12 @@ export async function deploy(configuration: string, options: DeploymentOptions =
   };
   const observer = gatewayObserver(log, calls);
   const gateways = [verifier, timeless].map((one) =>
-    createGateway(faces, limits, {
-      verifier: one,
-      clock: clock.now,
-      observer,
-      addressOf: addressReader(config.trustedProxies),
-    }),
+    createGateway(
+      faces,
+      limits,
+      { verifier: one, clock: clock.now, observer, addressOf: addressReader(config.trustedProxies) },
+      { realms: config.realms.map(({ realm }) => realm.name), cors: undefined },
+    ),
   );
   const [inProcess = 0, overChannel = 0] = await Promise.all(
     gateways.map(async (gateway) => Number((await gateway.listen("127.0.0.1:0")).split(":").at(-1))),

@@ -1,10 +1,13 @@
 import type { Command } from "../../src/directory/commands.js";
 import { revocationDigest } from "../../src/verifier/stages.js";
 import { readCases } from "./cases.js";
+import { TEST_VENDORS } from "./vendors.js";
 
 /** The revocations that the cases count on: one by `jti` in each realm that has cases of it, and those by digest. */
 export function revocations(): readonly Command[] {
-  const byJti = ["integuru", "clowk/inst_abc123", "fiserv", "lax"].map(
+  // Where instances sign their own tokens, each has its own ids.
+  const ofVendors = TEST_VENDORS.map(({ name, keysOf }) => (keysOf === "instance" ? `${name}/inst_abc123` : name));
+  const byJti = [...ofVendors, "lax"].map(
     (realm): Command => ({ kind: "revoke", token: { realm, jti: "revoked" }, until: 1_900_000_000 }),
   );
   const byDigest = readCases()

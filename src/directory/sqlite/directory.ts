@@ -1,8 +1,9 @@
 import { statSync } from "node:fs";
+import { setImmediate as turn } from "node:timers/promises";
 import type { Database } from "better-sqlite3";
 import type { Clock } from "../../contract/verifier.js";
 import { checkActor, checkCommand } from "../commands.js";
-import type { Directory } from "../directory.js";
+import type { Directory, Read, Revocation } from "../directory.js";
 import { DirectoryError } from "../errors.js";
 import type { MasterKeys } from "../master-keys.js";
 import { directoryError, guarded } from "./errors.js";
@@ -56,6 +57,29 @@ function sameFile(path: string): () => void {
   };
 }
 
+/** How many revocations are read in one turn of the event loop: about a millisecond's worth. */
+const PAGE = 500;
+
+/**
+ * Reads all revocations a page at a time, and lets the process do something else in between. They are given with the
+ * position of the first page: what is revoked while the others are read is told by the feed after it.
+ */
+async function allRevocations(
+  read: (after: number | undefined) => Read<readonly Revocation[]> & { readonly last: number | undefined },
+): Promise<Read<readonly Revocation[]>> {
+  let page = read(undefined);
+  const { position } = page;
+  const value: Revocation[] = [];
+  for (;;) {
+    value.push(...page.value);
+    if (page.last === undefined || page.value.length < PAGE) return { value, position };
+    await turn();
+    page = read(page.last);
+    // Half of one history and half of another are neither's.
+    if (page.position.epoch !== position.epoch) return allRevocations(read);
+  }
+}
+
 /** A store's file, opened. */
 interface Store {
   readonly db: Database;
@@ -85,7 +109,7 @@ function directoryOn({ db, connect, checkSame }: Store, keys: MasterKeys, clock:
     instance: async (secretKey) => guarded(() => reads.instance(secretKey)),
     client: async (clientId) => guarded(() => reads.client(clientId)),
     user: async (instanceId, userId) => guarded(() => reads.user(instanceId, userId)),
-    revocations: async () => guarded(() => reads.revocations()),
+    revocations: () => allRevocations((after) => guarded(() => reads.revocations(after, PAGE))),
     changes: async (after, limit) =>
       guarded(() => {
         checkSame();

@@ -51,8 +51,8 @@ function makeFile(file: string): void {
   }
 }
 
-/** Before anything is written: the file must be a new one or ours, and of no later version. */
-function checkFile(db: Database.Database, file: string): void {
+/** Before anything is written: the file must be a new one or ours, and of no later version. @throws DirectoryError */
+export function checkFile(db: Database.Database, file: string): void {
   const tables = db.prepare<[], number>("SELECT count(*) FROM sqlite_schema").pluck().get() ?? 0;
   if (tables > 0 && db.pragma("application_id", { simple: true }) !== APPLICATION_ID) {
     throw new DirectoryError("unusable", `The file ${file} is another program's database. Name another file as store.`);

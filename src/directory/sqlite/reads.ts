@@ -45,10 +45,16 @@ export function prepareReads(db: Database, keys: MasterKeys) {
   const userRow = db.prepare<[string, string], Head & Nullable<User>>(`
     SELECT h.epoch, h.position, u.instance_id AS instanceId, u.id, u.email, u.name, u.avatar_url AS avatarUrl, u.provider
     FROM feed_head h LEFT JOIN users u ON u.instance_id = ? AND u.id = ? WHERE h.id = 1`);
-  type RevocationRow = Head & { found: 0 | 1; realm: string; jti: string; digest: string | null; until: number | null };
-  const revocationRows = db.prepare<[], RevocationRow>(`
-    SELECT h.epoch, h.position, r.rowid IS NOT NULL AS found, r.realm, r.jti, r.digest, r.until
-    FROM feed_head h LEFT JOIN revocations r WHERE h.id = 1`);
+  type RevocationRow = Head & {
+    row: number | null;
+    realm: string;
+    jti: string;
+    digest: string | null;
+    until: number | null;
+  };
+  const revocationRows = db.prepare<[number, number], RevocationRow>(`
+    SELECT h.epoch, h.position, r.rowid AS row, r.realm, r.jti, r.digest, r.until
+    FROM feed_head h LEFT JOIN revocations r ON r.rowid > ? WHERE h.id = 1 ORDER BY r.rowid LIMIT ?`);
   type FeedRows = Head & Nullable<{ number: number; kind: string; touched: string }>;
   const feedRows = db.prepare<[number, number], FeedRows>(`
     SELECT h.epoch, h.position, f.position AS number, f.kind, f.touched
@@ -95,15 +101,16 @@ export function prepareReads(db: Database, keys: MasterKeys) {
       return { value, position: positionOf(row) };
     },
 
-    revocations(): Read<readonly Revocation[]> {
-      const rows = revocationRows.all();
+    /** A page of the revocations: those after a row, or from the first. `last` is undefined where none came. */
+    revocations(after: number | undefined, limit: number): Read<readonly Revocation[]> & { last: number | undefined } {
+      const rows = revocationRows.all(after ?? Number.MIN_SAFE_INTEGER, limit);
       const value = rows
-        .filter(({ found }) => found === 1)
+        .filter(({ row }) => row !== null)
         .map(({ realm, jti, digest, until }) => {
           const token: RevokedToken = digest === null ? { realm, jti } : { digest };
           return { token, until };
         });
-      return { value, position: positionOf(theRow(rows[0])) };
+      return { value, position: positionOf(theRow(rows[0])), last: rows.at(-1)?.row ?? undefined };
     },
 
     changes({ epoch, number: after }: Position, limit: number): readonly Change[] | "restart" {

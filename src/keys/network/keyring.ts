@@ -19,7 +19,7 @@ export interface RemoteEntry extends RemoteSettings, Pick<FetchOptions, "timeout
 }
 
 /** Where an entry's keys are fetched from, as logs and the store name it. */
-function locationName(location: Location): string {
+export function locationName(location: Location): string {
   return "jwksUri" in location ? location.jwksUri : location.discovery;
 }
 
@@ -68,6 +68,9 @@ export interface HeldStatus extends RemoteStatus {
   /** How many keys of the set are refused. */
   readonly refused: number;
 }
+
+/** Whether keys of a location count at the moment. */
+export const isUsable = ({ state }: Pick<RemoteStatus, "state">): boolean => state === "fresh" || state === "stale";
 
 /** All keys that this process fetches. What a realm asks for again after a reload is what it had. */
 export class Keyring {

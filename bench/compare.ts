@@ -1,0 +1,57 @@
+import type { Load, Measured } from "./measured.js";
+
+/** The middle of some figures, and their ends. */
+function spread(figures: readonly number[]): { readonly min: number; readonly median: number; readonly max: number } {
+  const sorted = figures.toSorted((a, b) => a - b);
+  const at = (index: number): number => sorted[index] ?? Number.NaN;
+  return { min: at(0), median: at(Math.floor(sorted.length / 2)), max: at(sorted.length - 1) };
+}
+
+/** What is compared. */
+export interface Contender {
+  readonly name: string;
+  readonly server: Measured;
+  readonly send: Load;
+  /** Done before each round, and not measured. */
+  readonly prepare?: () => Promise<void>;
+}
+
+/** How much is measured. */
+export interface Plan {
+  readonly rounds: number;
+  /** In each round. */
+  readonly requests: number;
+}
+
+/**
+ * CPU per request of a server beside that of another: in turn, round by round, so that a drift of the machine's speed
+ * meets both. What counts is the ratio.
+ */
+export async function compare(title: string, ours: Contender, other: Contender, plan: Plan): Promise<void> {
+  const { rounds, requests } = plan;
+  const cost = async ({ server, send, prepare }: Contender): Promise<number> => {
+    await prepare?.();
+    const before = await server.cpu();
+    await send(requests);
+    return ((await server.cpu()) - before) / requests;
+  };
+  for (const one of [ours, other]) await cost(one);
+  const figures: { ours: number; other: number }[] = [];
+  for (let round = 0; round < rounds; round++) figures.push({ ours: await cost(ours), other: await cost(other) });
+  const line = (name: string, values: readonly number[], digits: number, unit: string): void => {
+    const { min, median, max } = spread(values);
+    const ends = `(${min.toFixed(digits)} to ${max.toFixed(digits)})`;
+    console.log(`  ${name.padEnd(22)} ${median.toFixed(digits)}${unit}  ${ends}`);
+  };
+  console.log(`${title}: CPU of the server per request, median of ${rounds} rounds of ${requests}`);
+  const oursAlone = figures.map((one) => one.ours);
+  const others = figures.map((one) => one.other);
+  line(ours.name, oursAlone, 1, " µs");
+  line(other.name, others, 1, " µs");
+  line(
+    "ratio",
+    figures.map((one) => one.ours / one.other),
+    2,
+    " x",
+  );
+}

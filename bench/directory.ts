@@ -1,0 +1,97 @@
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { call, channel, clowkRequest, verified } from "./calls.js";
+import { type Contender, compare, type Plan } from "./compare.js";
+import { deploy, withDirectory } from "./deployment.js";
+import { writeDirectory } from "./directory-data.js";
+import { load, type Measured, start } from "./measured.js";
+import { runImport } from "./run-import.js";
+
+// The CPU that a verification costs whose user is looked up, in a directory of a million users beside one of a thousand:
+// where the user is known, and where the store is asked.
+
+const [LARGE, SMALL] = [1_000_000, 1_000] as const;
+
+/** Users asked about in a round: all of the small directory. */
+const ASKED = SMALL;
+
+/** The store of so many users; made once and kept under the system's temporary folder. */
+async function storeOf(users: number): Promise<string> {
+  const folder = path.join(tmpdir(), "token-verifier-bench");
+  const store = path.join(folder, `${users}-users.db`);
+  if (existsSync(store)) return store;
+  mkdirSync(folder, { recursive: true });
+  const unfinished = `${store}.new`;
+  const deployment = deploy(withDirectory(unfinished));
+  try {
+    for (const end of ["", "-wal", "-shm"]) rmSync(`${unfinished}${end}`, { force: true });
+    const bulk = path.join(deployment.folder, "bulk.jsonl");
+    writeDirectory(bulk, users);
+    console.log(`making a directory of ${users} users: ${store}`);
+    await runImport(bulk, deployment.config);
+    renameSync(unfinished, store);
+    return store;
+  } finally {
+    deployment.remove();
+  }
+}
+
+/** A service with a directory of so many users. */
+interface Subject {
+  readonly known: Contender;
+  readonly unknown: Contender;
+  stop(): void;
+}
+
+async function subjectOf(users: number): Promise<Subject> {
+  const deployment = deploy(withDirectory(await storeOf(users)));
+  const server: Measured = await start("service", deployment.config);
+  const client = channel(server.ready.addresses?.["grpc"] ?? "");
+  const spread = Math.floor(users / ASKED);
+  const someUser = (n: number): number => (n % ASKED) * spread + Math.floor(Math.random() * spread);
+  const fixed = Array.from({ length: ASKED }, (_, n) => clowkRequest(someUser(n)));
+  let fresh: Buffer[] = [];
+  let turn = 0;
+  const sending = (requests: () => readonly Buffer[]) =>
+    load(64, async () => {
+      const answer = await call(client, requests()[turn++ % ASKED] ?? Buffer.alloc(0));
+      if (verified(answer) === undefined) throw new Error("a good token is not verified");
+    });
+  const positionOf = async (): Promise<string> => verified(await call(client, clowkRequest(0)))?.position ?? "";
+  let round = 0;
+  /** Has the service forget everybody, by an import that changes one client. */
+  const forget = async (): Promise<void> => {
+    const before = await positionOf();
+    const bulk = path.join(deployment.folder, "one.jsonl");
+    const secret = `of the benchmark ${Date.now()}`;
+    writeFileSync(bulk, JSON.stringify({ client: { clientId: "one", clientSecret: secret } }));
+    await runImport(bulk, deployment.config);
+    while ((await positionOf()) === before) await new Promise((resolve) => setTimeout(resolve, 20));
+    round += 1;
+    fresh = Array.from({ length: ASKED }, (_, n) => clowkRequest(someUser(n), { round }));
+  };
+  const name = `${users} users`;
+  return {
+    known: { name, server, send: sending(() => fixed) },
+    unknown: { name, server, send: sending(() => fresh), prepare: forget },
+    stop() {
+      server.stop();
+      deployment.remove();
+    },
+  };
+}
+
+/** Compares a large directory with a small one. */
+export async function directory({ rounds, requests }: Plan): Promise<void> {
+  const large = await subjectOf(LARGE);
+  const small = await subjectOf(SMALL);
+  try {
+    await compare("users that are known", large.known, small.known, { rounds, requests });
+    const asked = { rounds, requests: ASKED };
+    await compare("a first look-up of each user, new tokens", large.unknown, small.unknown, asked);
+  } finally {
+    large.stop();
+    small.stop();
+  }
+}

@@ -1,0 +1,20 @@
+// Preloaded into each measured server: tells, when asked, how much CPU its process has used, how late its event loop came
+// round at worst since it was last asked, and what memory it holds.
+import { monitorEventLoopDelay } from "node:perf_hooks";
+
+const delay = monitorEventLoopDelay({ resolution: 1 });
+const ANSWERS = {
+  cpu: () => process.cpuUsage(),
+  delay() {
+    delay.enable();
+    const worst = delay.max / 1e6;
+    delay.reset();
+    return worst;
+  },
+  memory() {
+    const { rss } = process.memoryUsage();
+    globalThis.gc();
+    return { ...process.memoryUsage(), rss };
+  },
+};
+process.on("message", (message) => process.send?.(ANSWERS[message]?.()));

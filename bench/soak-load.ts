@@ -1,0 +1,158 @@
+import { generateKeyPairSync, sign } from "node:crypto";
+import http from "node:http";
+import { type Client, type ClientDuplexStream, type ServiceError, status } from "@grpc/grpc-js";
+import {
+  BatchVerifyTokensRequest,
+  StreamVerifyTokensRequest,
+  VerifyTokenRequest,
+} from "../gen/tokenverifier/v1/token_verifier.js";
+import { asIs, call, channel, clowkRequest, METHODS, requestOf } from "./calls.js";
+import { SECRET } from "./deployment.js";
+import { clowkToken, hs256, integuruToken, later, secretKeyOf } from "./directory-data.js";
+
+// What the soak sends: one of everything that a service meets, good and bad.
+
+/** Where to send it. */
+export interface Target {
+  readonly grpc: string;
+  readonly http: string;
+}
+
+/** The client of the realm `fiserv`, as a line of an import. */
+export const CLIENT = { clientId: "soak-client", clientSecret: "a-secret-of-the-soak" };
+
+/** The users that calls are about: few enough to be known, all of them, after the warm-up. */
+export const USERS = 1_000;
+
+/** Wrong credentials come from so many addresses: all of them are remembered after the warm-up. */
+const STRANGERS = 1_000;
+
+const { publicKey, privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+
+/** The public key of the realm `fiserv`, in PEM. */
+export const PEM = publicKey.export({ type: "spki", format: "pem" }).toString();
+
+const below = (count: number): number => Math.floor(Math.random() * count);
+let serial = 0;
+
+function fiservToken(): string {
+  const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const claims = { scope: "all", client_id: CLIENT.clientId, firstVisionId: "00000AUNAB", exp: later() };
+  const input = `${encode({ alg: "RS256" })}.${encode(claims)}`;
+  return `${input}.${sign("sha256", Buffer.from(input), privateKey).toString("base64url")}`;
+}
+
+const freshToken = (): string => integuruToken(`${serial++}`, SECRET);
+
+/** Asks over REST. @returns the status */
+function post(
+  address: string,
+  path: string,
+  agent: http.Agent,
+  { headers, body = "" }: { readonly headers: Readonly<Record<string, string>>; readonly body?: string },
+): Promise<number> {
+  const [host, port] = address.split(":");
+  return new Promise((resolve, reject) => {
+    http
+      .request({ host, port, path, agent, method: "POST", headers }, (res) => {
+        res.resume().on("end", () => resolve(res.statusCode ?? 0));
+      })
+      .on("error", reject)
+      .end(body);
+  });
+}
+
+const PATHS = { integuru: "/api/verify-token", clowk: "/api/v1/tokens/verify", fiserv: "/v1/api/oauth/validateToken" };
+
+/** A sender of one kind of request. It rejects where the answer is not the one that belongs to it. */
+export type Sender = () => Promise<void>;
+
+/** All kinds of requests, by name. */
+export function senders({ grpc, http: rest }: Target): Readonly<Record<string, Sender>> {
+  const client = channel(grpc);
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 16 });
+  const known = clowkRequest(0);
+  const goodFiserv = fiservToken();
+  const ask = async (request: Buffer): Promise<void> => void (await call(client, request));
+  const refused = (request: Buffer, code: status): Promise<void> =>
+    call(client, request).then(unexpected, (error: unknown) => expect((error as ServiceError).code, code));
+  const json = { "Content-Type": "application/json" };
+  const clowk = (secretKey: string, token: string, from = "10.0.0.1") => ({
+    headers: { ...json, "X-Clowk-Secret-Key": secretKey, "X-Forwarded-For": from },
+    body: JSON.stringify({ token }),
+  });
+  const some = (count: number) =>
+    Array.from({ length: count }, () => VerifyTokenRequest.fromPartial({ realm: "integuru", token: freshToken() }));
+  const rests = async (face: keyof typeof PATHS, request: Parameters<typeof post>[3], code: number, by = agent) =>
+    expect(await post(rest, PATHS[face], by, request), code);
+  return {
+    "a token seen before": () => ask(known),
+    "a user of many": () => ask(clowkRequest(below(USERS))),
+    "a user that is not there": () => {
+      const token = clowkToken(0, { sub: `nobody-${below(500)}` });
+      return ask(requestOf("clowk", token, secretKeyOf(0)));
+    },
+    "a token of its own": () => ask(requestOf("integuru", freshToken())),
+    "a bad signature": () => ask(requestOf("integuru", `${freshToken().slice(0, -4)}AAAA`)),
+    "no token": () => ask(requestOf("integuru", `junk ${serial++}`)),
+    "an expired token": () => ask(requestOf("integuru", hs256({ exp: 1, n: serial++ }, SECRET))),
+    "an unknown realm": () => refused(requestOf(`r${serial++}`, "t"), status.NOT_FOUND),
+    "an undecodable request": () => refused(Buffer.from([0x0a, 0xff, 0x01]), status.INTERNAL),
+    "a batch": async () => {
+      const batch = BatchVerifyTokensRequest.fromPartial({ requests: some(20) });
+      await call(client, Buffer.from(BatchVerifyTokensRequest.encode(batch).finish()), METHODS.batch);
+    },
+    "a stream": () => stream(client, some, false),
+    "a stream that is cancelled": () => stream(client, some, true),
+    "a new channel": async () => {
+      const another = channel(grpc);
+      await call(another, known);
+      another.close();
+    },
+    "a new HTTP connection": () =>
+      rests("clowk", clowk(secretKeyOf(0), clowkToken(0)), 200, new http.Agent({ keepAlive: false })),
+    Integuru: () => rests("integuru", { headers: { Authorization: `Bearer ${freshToken()}` } }, 200),
+    Clowk: () => {
+      const user = below(USERS);
+      return rests("clowk", clowk(secretKeyOf(user), clowkToken(user)), 200);
+    },
+    Fiserv: () => {
+      const body = { token: goodFiserv, client_id: CLIENT.clientId, client_secret: CLIENT.clientSecret };
+      return rests("fiserv", { headers: json, body: JSON.stringify(body) }, 200);
+    },
+    "wrong credentials": () => {
+      const stranger = below(STRANGERS);
+      const from = `10.1.${stranger >> 8}.${stranger & 255}`;
+      return rests("clowk", clowk(`sk_wrong_of_the_soak_${stranger}`, "t", from), 401);
+    },
+  };
+}
+
+function stream(client: Client, some: (count: number) => VerifyTokenRequest[], isCancelled: boolean): Promise<void> {
+  const open: ClientDuplexStream<Buffer, Buffer> = client.makeBidiStreamRequest(METHODS.stream, asIs, asIs);
+  let left = 3;
+  return new Promise((resolve, reject) => {
+    open.on("data", () => {
+      left -= 1;
+      if (left > 0) return;
+      if (isCancelled) open.cancel();
+      else open.end();
+    });
+    open.on("error", (error: ServiceError) => {
+      if (!isCancelled || error.code !== status.CANCELLED) reject(error);
+    });
+    open.on("status", () => resolve());
+    for (let n = 0; n < left; n++) {
+      const message = StreamVerifyTokensRequest.fromPartial({ id: `${n}`, requests: some(4) });
+      open.write(Buffer.from(StreamVerifyTokensRequest.encode(message).finish()));
+    }
+  });
+}
+
+function expect(found: number | undefined, expected: number): void {
+  if (found !== expected) throw new Error(`${found} instead of ${expected}`);
+}
+
+function unexpected(): never {
+  throw new Error("an answer where an error was due");
+}

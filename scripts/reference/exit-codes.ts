@@ -1,0 +1,29 @@
+import { EXIT, EXIT_MEANINGS, failureOf } from "../../src/cli/errors.js";
+import { noVerdict } from "../../src/cli/outcome.js";
+import { FAILURE_REASONS } from "../../src/contract/failures.js";
+import { failure } from "../../src/contract/verifier.js";
+import { DIRECTORY_TROUBLES, DirectoryError, type DirectoryErrorCode } from "../../src/directory/errors.js";
+import { code, page, table } from "./markdown.js";
+
+/** docs/reference/exit-codes.md. */
+export function exitCodesPage(): string {
+  const ends = (Object.keys(EXIT) as (keyof typeof EXIT)[]).map((name) => [
+    code(String(EXIT[name])),
+    EXIT_MEANINGS[name],
+  ]);
+  const failures = FAILURE_REASONS.map((reason) => [code(reason), code(String(noVerdict(failure(reason)).exitCode))]);
+  const directory = Object.entries(DIRECTORY_TROUBLES).map(([name, meaning]) => [
+    meaning,
+    code(String(failureOf(new DirectoryError(name as DirectoryErrorCode, "")).exitCode)),
+  ]);
+  return page(
+    "src/cli",
+    "# Exit codes",
+    "Of every command of `token-verifier`. What went wrong is told on standard error.",
+    table(["code", "meaning"], ends),
+    "`verify` ends so where no verdict was reached, by the [reason](reasons.md):",
+    table(["reason", "code"], failures),
+    "The commands on the directory, and `serve` as it starts, end so by what is wrong with the directory:",
+    table(["trouble", "code"], directory),
+  );
+}

@@ -1,0 +1,22 @@
+import { configurationPage } from "./configuration.js";
+import { exitCodesPage } from "./exit-codes.js";
+import { configurationSchema } from "./json-schema.js";
+import { logPage } from "./log.js";
+import { metricsPage } from "./metrics.js";
+import { readContract } from "./proto.js";
+import { reasonsPage } from "./reasons.js";
+import { rpcsPage } from "./rpcs.js";
+
+/** The pages of docs/reference that are made of the code, by their names. @param descriptors of the contract, with comments */
+export function referencePages(descriptors: Uint8Array): Readonly<Record<string, string>> {
+  const contract = readContract(descriptors);
+  return {
+    "configuration.md": configurationPage(),
+    "configuration.schema.json": configurationSchema(),
+    "exit-codes.md": exitCodesPage(),
+    "log.md": logPage(),
+    "metrics.md": metricsPage(),
+    "reasons.md": reasonsPage(contract),
+    "rpcs.md": rpcsPage(contract),
+  };
+}

@@ -1,0 +1,201 @@
+import type { Logger } from "pino";
+
+// Every line that the log of a service can have. docs/reference/log.md is made of these tables, and no other file of src
+// writes to the log.
+
+/** Every field that a line can have besides `level`, `time` and `msg`, and what it says. No field ever holds a token or a secret. */
+export const FIELDS = {
+  added: "The realms, or keys of a realm (by `kid`, or thumbprint), that were not there before.",
+  address: "The caller's address; absent where there is none.",
+  admin: "The address that the operators' port is bound to.",
+  changed: "The realms of which something changed.",
+  claim: "The claim or header parameter concerned; absent where there is none.",
+  delay: "Milliseconds for which the ports go on accepting.",
+  entries: "How many entries were loaded.",
+  err: "The error: `type`, `message` and `stack`.",
+  faces: "The faces that are shown.",
+  failures: "How many times in a row it failed.",
+  file: "The file concerned.",
+  grpc: "The address that the gRPC service is bound to.",
+  http: "The address that the faces are served at.",
+  index: "The place of a key in its set, from 0.",
+  issues: "All that is wrong with a configuration, each with its `place` and `message`.",
+  items: "How many identical requests of a batch were answered together; absent for one.",
+  keys: "The keys of the configuration that differ from those of the start.",
+  kid: "The `kid` of the verified token; absent where it has none.",
+  lack: "What was wanted: `keys`, `instance`, `client` or `user`.",
+  location: "Where keys are fetched: the URL, or the issuer whose metadata say so.",
+  metrics: "The address that metrics and probes are served at.",
+  millis: "Milliseconds from the request's arrival to its outcome.",
+  omitted: "How many lines were left out.",
+  outcome: "`verified`, `rejected`, `failed` (no verdict) or `refused` (a face answered without asking).",
+  pid: "The id of the process.",
+  realm:
+    "The realm as the caller named it, at most 64 characters: there may be no such realm. Absent where none was asked.",
+  reason:
+    "Why, where it was rejected or failed: [a name of the catalogue](reasons.md), or `UNKNOWN` for one that this version does not know.",
+  removed: "The realms, or keys, that are gone.",
+  requestId: "The id that the answer carries, in `X-Request-Id` (REST) or `x-request-id` (gRPC).",
+  status: "The HTTP status, for a face.",
+  timeout: "Milliseconds for which calls in flight may finish.",
+  upstream: "The gRPC service that is asked.",
+  version: "The version of the service.",
+  why: "What was wrong, in words.",
+  via: "The gRPC method or the vendor's face.",
+} as const;
+
+type Field = keyof typeof FIELDS;
+type Level = "info" | "warn" | "error";
+
+/** A line, by its constant message. */
+interface Line {
+  /** The first is used unless the writer says otherwise. */
+  readonly levels: readonly [Level, ...Level[]];
+  /** What every such line has. */
+  readonly fields: readonly Field[];
+  /** What only some have. */
+  readonly sometimes?: readonly Field[];
+  /** What happened, and what to do where there is something to be done. */
+  readonly meaning: string;
+}
+
+/** All lines, by their messages. */
+export const LINES = {
+  ready: {
+    levels: ["info"],
+    fields: ["version", "pid", "file"],
+    sometimes: ["grpc", "http", "admin", "metrics"],
+    meaning: "All ports are open. They are told by the configuration's names, those that are configured.",
+  },
+  asking: {
+    levels: ["info"],
+    fields: ["upstream"],
+    meaning: "A gateway on its own starts: it asks this service.",
+  },
+  draining: {
+    levels: ["info"],
+    fields: ["delay", "timeout"],
+    meaning: "A signal ends the service: health says NOT_SERVING, as `drain` says.",
+  },
+  stopped: { levels: ["info"], fields: [], meaning: "Everything is closed." },
+  call: {
+    levels: ["info", "warn"],
+    fields: ["requestId", "via", "outcome", "millis"],
+    sometimes: ["realm", "address", "kid", "reason", "claim", "items", "status"],
+    meaning:
+      "A verification, or a request to a face, has ended; written as `log.calls` says. `warn` where the service's own fault kept it from a verdict.",
+  },
+  "calls not logged": {
+    levels: ["warn"],
+    fields: ["omitted"],
+    meaning: "Rejected and refused calls above 100 in a second, since the last such line.",
+  },
+  "unexpected fault": {
+    levels: ["error"],
+    fields: ["err", "requestId"],
+    sometimes: ["via"],
+    meaning: "A mistake in the service itself; the call was answered INTERNAL (500). Please report it.",
+  },
+  "unexpected fault while loading": {
+    levels: ["error"],
+    fields: ["err", "lack"],
+    meaning: "The same, while something for a verdict was loaded.",
+  },
+  "directory seed loaded": {
+    levels: ["info"],
+    fields: ["file", "entries"],
+    meaning: "The store was empty and holds the seed now.",
+  },
+  "directory seed ignored: the store holds a directory already, or the seed nothing": {
+    levels: ["info"],
+    fields: ["file"],
+    meaning: "An edited seed is not read again: change the directory by `import`.",
+  },
+  "directory entry cannot be loaded": {
+    levels: ["warn"],
+    fields: ["err", "lack"],
+    meaning: "A call wanted an entry of the directory and was answered UNAVAILABLE (503).",
+  },
+  "directory cannot be read": {
+    levels: ["warn"],
+    fields: ["err"],
+    meaning: "When it begins, and about every minute. Verdicts are given from what is known, for `store.staleFor`.",
+  },
+  "directory cannot be read: no verdicts are given": {
+    levels: ["error"],
+    fields: ["err"],
+    meaning: "The same after `store.staleFor`: every call that needs the directory is UNAVAILABLE (503).",
+  },
+  "directory can be read again": {
+    levels: ["info"],
+    fields: ["failures"],
+    meaning: "The outage is over.",
+  },
+  "keys changed": {
+    levels: ["info"],
+    fields: ["realm", "location", "added", "removed"],
+    meaning:
+      "An issuer publishes other keys than before; tokens of keys that are gone verify no more. The first set is a change too.",
+  },
+  "keys cannot be fetched": {
+    levels: ["warn"],
+    fields: ["realm", "location", "why", "failures"],
+    meaning:
+      "Told of the first failure in a row, the second, the fourth and so on. The last good set verifies for `staleIfError`; where there is none, the realm gives no verdicts.",
+  },
+  "keys can be fetched again": {
+    levels: ["info"],
+    fields: ["realm", "location", "failures"],
+    meaning: "The outage is over.",
+  },
+  "key refused": {
+    levels: ["warn"],
+    fields: ["realm", "location", "index", "why"],
+    sometimes: ["kid"],
+    meaning:
+      "One key of an issuer's set is not used; the others are. Told when the set changes. The issuer has to mend it.",
+  },
+  "key set not saved": {
+    levels: ["warn"],
+    fields: ["realm", "location", "err"],
+    meaning: "The store could not be written. A service that starts while the issuer is down will lack these keys.",
+  },
+  "configuration reloaded": {
+    levels: ["info"],
+    fields: ["file"],
+    sometimes: ["added", "removed", "changed", "faces"],
+    meaning: "A changed configuration is in use: `faces` on a gateway on its own, realms otherwise.",
+  },
+  "configuration not reloaded": {
+    levels: ["error"],
+    fields: ["file"],
+    sometimes: ["issues", "err"],
+    meaning: "A changed configuration was not taken, and the service goes on as before. Mend what `issues` tells.",
+  },
+  "restart needed": {
+    levels: ["warn"],
+    fields: ["file", "keys"],
+    meaning: "These keys take effect at a start only; the rest was reloaded.",
+  },
+} as const satisfies Readonly<Record<string, Line>>;
+
+/** The message of a line. */
+export type Message = keyof typeof LINES;
+type Sometimes<M extends Message> = (typeof LINES)[M] extends { readonly sometimes: readonly (infer F extends Field)[] }
+  ? F
+  : never;
+
+/** The values of a line's fields. */
+export type FieldsOf<M extends Message> = Readonly<
+  Record<(typeof LINES)[M]["fields"][number], unknown> & Partial<Record<Sometimes<M>, unknown>>
+>;
+
+/** Writes a line. @param level one of the line's; its first where it is left out */
+export function tell<M extends Message>(
+  log: Logger,
+  message: M,
+  fields: FieldsOf<M>,
+  level: (typeof LINES)[M]["levels"][number] = LINES[message].levels[0],
+): void {
+  log[level](fields as object, message as string);
+}

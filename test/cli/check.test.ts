@@ -1,0 +1,184 @@
+import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect } from "chai";
+import { ADVICE } from "../../src/cli/advice.js";
+import { CLIENT_SECRET, configuration, type Ended, folderOf, MASTER_KEY, ROOT, run } from "./harness.js";
+
+// What `check` finds in configurations that can be read; docs/checks.md tells of the same.
+
+type Files = Readonly<Record<string, string>>;
+
+const REALM = `
+    algorithms: [ES256]
+    issuer: https://issuer.example
+    audience: https://api.example
+    keys: [{ pemFile: ./partner.pem }]
+`;
+/** A configuration of one generic realm. @param more keys of the realm, in place of its own where they are the same */
+const generic = (top = "grpc: 127.0.0.1:0", more: Files = {}): string => {
+  const lines = REALM.split("\n").filter((line) => !Object.hasOwn(more, line.trim().split(":")[0] ?? ""));
+  const added = Object.entries(more).map(([name, value]) => `    ${name}: ${value}`);
+  return `${top}\nrealms:\n  partner:${[...lines.filter((line) => line !== "" || lines[0] === line), ...added].join("\n")}\n`;
+};
+
+/** Where each mistake is made: its place, and the configuration. */
+const MADE: Readonly<Record<string, readonly [place: string, text: string, files?: Files]>> = {
+  "nothing-listens": ["grpc", generic("metrics: 127.0.0.1:0")],
+  "same-address": ["metrics", generic("grpc: 0.0.0.0:50051\nmetrics: 127.0.0.1:50051")],
+  "admin-exposed": ["admin", generic("grpc: 127.0.0.1:0\nadmin: 0.0.0.0:0")],
+  "metrics-exposed": ["metrics", generic('grpc: 127.0.0.1:0\nmetrics: "[::]:0"')],
+  "everybody-trusted": [
+    "trustedProxies[1]",
+    generic("grpc: 127.0.0.1:0\ntrustedProxies: [10.0.0.0/8, 0.0.0.0/0, 192.0.2.1]"),
+  ],
+  "no-face": ["http", generic("grpc: 127.0.0.1:0\nhttp: 127.0.0.1:0")],
+  "no-realm": ["realms", "grpc: 127.0.0.1:0\nrealms: {}\n"],
+  "realm-unreachable": ["realms.partner", generic("http: 127.0.0.1:0")],
+  "face-not-shown": [
+    "realms.mine",
+    "grpc: 127.0.0.1:0\nhttp: 127.0.0.1:0\nrealms:\n  mine: { preset: integuru, keys: [{ secretFile: ./integuru.key }] }\n",
+  ],
+  "issuer-unchecked": ["realms.partner.issuer", generic(undefined, { issuer: "null" })],
+  "audience-unchecked": ["realms.partner.audience", generic(undefined, { audience: "null" })],
+  "never-expires": ["realms.partner.requiredClaims", generic(undefined, { requiredClaims: "[sub]" })],
+  "tolerance-wide": ["realms.partner.clockTolerance", generic(undefined, { clockTolerance: "301s" })],
+  "key-shared": ["realms.second.keys", `${generic()}  second:${REALM}`],
+  "secret-published": [
+    "realms.partner.keys",
+    generic(undefined, { algorithms: "[HS256]", keys: "[{ secretFile: ./secret.key }]" }),
+    { "secret.key": "a-string-secret-at-least-256-bits-long" },
+  ],
+  "secret-weak": [
+    "the seed's client c",
+    configuration(),
+    { "directory.yaml": "clients: [{ clientId: c, clientSecret: Xk29-vbQz, weak: true }]\n" },
+  ],
+  "secret-readable": [
+    "verifier.yaml",
+    configuration().replace("masterKeyFile: ./master.key", `masterKey: ${MASTER_KEY}`),
+  ],
+  "seed-ignored": ["directory", configuration()],
+};
+
+/** What makes a mistake that a configuration alone does not. */
+const PREPARE: Readonly<Record<string, (folder: string) => Promise<unknown>>> = {
+  "secret-readable": async (folder) => chmodSync(join(folder, "verifier.yaml"), 0o644),
+  "seed-ignored": async (folder) => {
+    const lines = `${JSON.stringify({ client: { clientId: "vision-api-user", clientSecret: "another-secret-0123" } })}\n`;
+    expect((await run(["import", "-", ...CONFIG], folder, lines)).code).to.equal(0);
+  },
+};
+
+const CONFIG = ["--config", "verifier.yaml"];
+
+interface Finding {
+  readonly check: string;
+  readonly place: string;
+  readonly message: string;
+  readonly cure: string;
+}
+
+const warningsOf = ({ stdout }: Ended): Finding[] => JSON.parse(stdout).warnings;
+
+describe("check's findings", () => {
+  it("a clean configuration has none", async () => {
+    const ended = await run(["check", ...CONFIG, "--json"], folderOf());
+    expect(warningsOf(ended)).to.deep.equal([]);
+    const whole = configuration("admin: 127.0.0.1:0\nmetrics: 127.0.0.1:0\ntrustedProxies: [10.0.3.0/24]");
+    expect(warningsOf(await run(["check", ...CONFIG, "--json"], folderOf(whole)))).to.deep.equal([]);
+  });
+
+  it("are each made here", () => expect(Object.keys(MADE)).to.have.members(ADVICE.map(({ name }) => name)));
+
+  for (const { name, level, cure } of ADVICE) {
+    it(`${name}: found where it is, with its cure`, async () => {
+      const [place, text, files] = MADE[name] ?? expect.fail(name);
+      const folder = folderOf(text, files);
+      await PREPARE[name]?.(folder);
+      const ended = await run(["check", ...CONFIG, "--json"], folder);
+      if (level === "error") {
+        expect(ended).to.include({ code: 2, stdout: "" });
+        const { error } = JSON.parse(ended.stderr);
+        expect(error.issues).to.have.length(1);
+        expect(error.issues[0].place).to.equal(place);
+        expect(error.issues[0].message)
+          .to.match(/^\S.*\. [A-Z]/)
+          .and.include(cure);
+        return;
+      }
+      expect(ended.code, ended.stderr).to.equal(0);
+      const [found, ...more] = warningsOf(ended).filter(({ check }) => check === name);
+      expect(more).to.deep.equal([]);
+      expect(found).to.include({ place, cure });
+      expect(found?.message).to.match(/\S/);
+      for (const secret of [MASTER_KEY, CLIENT_SECRET]) expect(ended.stdout).not.to.include(secret);
+      const shown = (await run(["check", ...CONFIG], folder)).stdout;
+      expect(shown).to.include(`(${name})`).and.include(`Cure: ${cure}`);
+    });
+  }
+
+  it("takes a realm under http.rpc for askable, and those that it hands tokens on to, and names both", async () => {
+    const text = generic("http: { address: 127.0.0.1:0, rpc: [any] }", { issuer: "https://issuer.example" });
+    const folder = folderOf(`${text}  any: { byIssuer: [partner] }\n`);
+    const ended = await run(["check", ...CONFIG, "--json"], folder);
+    expect(warningsOf(ended).map(({ check }) => check)).not.to.include.members(["no-face"]);
+    expect(warningsOf(ended).map(({ check }) => check)).not.to.include.members(["realm-unreachable"]);
+    const { rpc, realms } = JSON.parse(ended.stdout);
+    expect(rpc).to.deep.equal(["any"]);
+    expect(realms[1]).to.deep.include({ name: "any", byIssuer: { "https://issuer.example": "partner" } });
+    const { stdout } = await run(["check", ...CONFIG], folder);
+    expect(stdout).to.match(/^realm any: by issuer, callers: anyone\n {2}https:\/\/issuer\.example: realm partner$/m);
+    expect(stdout).to.match(/^rpc \/tokenverifier\.v1\.TokenVerifier\/VerifyToken: realms any$/m);
+  });
+
+  it("names what a gateway on its own shows over HTTP by the contract", async () => {
+    const folder = folderOf("http: { address: 127.0.0.1:0, rpc: [partner] }\nupstream: 127.0.0.1:50051\nrealms: {}\n");
+    const { stdout, stderr } = await run(["check", "--only", "http", ...CONFIG], folder);
+    expect(stdout, stderr).to.match(/^rpc \/tokenverifier\.v1\.TokenVerifier\/VerifyToken: realms partner$/m);
+  });
+
+  it("a seed that the store holds as it is, is no finding; nor is one that is not loaded yet", async () => {
+    const folder = folderOf();
+    expect(warningsOf(await run(["check", ...CONFIG, "--json"], folder))).to.deep.equal([]);
+    expect((await run(["verify", "--realm", "clowk", ...CONFIG, "x"], folder)).code, "loads it").to.equal(2);
+    expect(warningsOf(await run(["check", ...CONFIG, "--json"], folder))).to.deep.equal([]);
+    expect(existsSync(join(folder, "verifier.db"))).to.equal(true);
+  });
+
+  it("makes no store", async () => {
+    const folder = folderOf();
+    await run(["check", ...CONFIG], folder);
+    expect(existsSync(join(folder, "verifier.db"))).to.equal(false);
+  });
+
+  it("a master key that does not open the store is an error", async () => {
+    const folder = folderOf();
+    await run(["verify", "--realm", "clowk", ...CONFIG, "x"], folder);
+    writeFileSync(join(folder, "master.key"), Buffer.alloc(32, "another key").toString("base64"));
+    const { code, stderr } = await run(["check", ...CONFIG], folder);
+    expect(code).to.equal(2);
+    expect(stderr).to.match(
+      /^The store holds values under the master key [0-9a-f]{16}, which is not configured .*masterKeys/,
+    );
+  });
+
+  it("a gateway on its own: those about listening", async () => {
+    const text =
+      "http: 127.0.0.1:7001\nmetrics: 0.0.0.0:0\nupstream: 127.0.0.1:50051\nrealms: { clowk: { preset: clowk } }\n";
+    const check = (config: string): Promise<Ended> =>
+      run(["check", "--only", "http", ...CONFIG, "--json"], folderOf(config));
+    expect(warningsOf(await check(text)).map(({ check: name }) => name)).to.deep.equal(["metrics-exposed"]);
+    expect((await check(text.replace("0.0.0.0:0", "127.0.0.1:7001"))).code).to.equal(2);
+  });
+});
+
+describe("docs/checks.md", () => {
+  it("tells of every finding, in its words, and of no other", () => {
+    const text = readFileSync(join(ROOT, "docs/checks.md"), "utf8");
+    const rows = Array.from(
+      text.matchAll(/^\| `([a-z-]+)` \| (error|warning) \| [^|]+ \| ([^|]+) \|$/gm),
+      ([, ...row]) => row,
+    );
+    expect(rows).to.deep.equal(ADVICE.map(({ name, level, cure }) => [name, level, cure]));
+  });
+});

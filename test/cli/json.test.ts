@@ -1,0 +1,131 @@
+import { expect } from "chai";
+import { configuration, type Ended, emptyFolder, folderOf, run } from "./harness.js";
+
+// --json: one object, or a line each, on standard output and nothing else; what went wrong as one on standard error.
+// And each command's exit codes: 0 done, 1 a negative verdict, 2 usage or configuration, 3 unavailable.
+
+const CONFIG = ["--config", "verifier.yaml"];
+const NO_STORE = configuration().replace("sqlite:./verifier.db", "sqlite:./partner.pem/verifier.db");
+const LINE = JSON.stringify({ client: { clientId: "c", clientSecret: "0123456789abcdef0123" } });
+
+interface Case {
+  readonly args: readonly string[];
+  readonly code: 0 | 1 | 2 | 3;
+  /** Members of the object, or of its `error`. */
+  readonly told: Readonly<Record<string, unknown>>;
+  readonly stdin?: string;
+  readonly text?: string;
+}
+
+const CASES: Readonly<Record<string, readonly Case[]>> = {
+  serve: [
+    { args: ["--config", "none.yaml"], code: 2, told: { code: "CONFIGURATION", file: "none.yaml" } },
+    { args: ["--only", "grpc"], code: 2, told: { code: "USAGE" } },
+    {
+      args: CONFIG,
+      code: 3,
+      text: NO_STORE.replace("realms:", "log: { level: silent }\nrealms:"),
+      told: { code: "DIRECTORY_UNAVAILABLE" },
+    },
+  ],
+  verify: [
+    { args: [...CONFIG, "--realm", "integuru", "x.y.z"], code: 1, told: {} },
+    {
+      args: ["x.y.z"],
+      code: 2,
+      told: { code: "USAGE", message: "required option '-r, --realm <name>' not specified" },
+    },
+    { args: [...CONFIG, "--realm", "nowhere", "x.y.z"], code: 2, told: { code: "REALM_UNKNOWN", status: "NOT_FOUND" } },
+    {
+      args: ["--address", "127.0.0.1:1", "--realm", "integuru", "x.y.z"],
+      code: 3,
+      told: { code: "VERIFIER_UNAVAILABLE", status: "UNAVAILABLE" },
+    },
+  ],
+  mint: [
+    { args: [...CONFIG, "--realm", "integuru"], code: 0, told: {} },
+    { args: [...CONFIG, "--realm", "nowhere"], code: 2, told: { code: "USAGE" } },
+  ],
+  check: [
+    { args: CONFIG, code: 0, told: { file: "verifier.yaml", warnings: [] } },
+    { args: ["--config", "none.yaml"], code: 2, told: { code: "CONFIGURATION" } },
+    {
+      args: ["--confg"],
+      code: 2,
+      told: { code: "USAGE", message: "unknown option '--confg'\n(Did you mean --config?)" },
+    },
+  ],
+  import: [
+    { args: [...CONFIG, "-"], stdin: LINE, code: 0, told: { dryRun: false } },
+    { args: [...CONFIG, "-"], stdin: "{}", code: 2, told: { code: "DIRECTORY_INVALID" } },
+    { args: [...CONFIG, "-"], stdin: LINE, text: NO_STORE, code: 3, told: { code: "DIRECTORY_UNAVAILABLE" } },
+  ],
+  export: [
+    { args: ["--config", "none.yaml"], code: 2, told: { code: "CONFIGURATION" } },
+    { args: CONFIG, text: NO_STORE, code: 3, told: { code: "DIRECTORY_UNAVAILABLE" } },
+  ],
+  revoke: [
+    {
+      args: [...CONFIG, "--realm", "partner", "--jti", "j"],
+      code: 0,
+      told: { realm: "partner", jti: "j", until: null },
+    },
+    { args: CONFIG, code: 2, told: { code: "USAGE" } },
+    {
+      args: [...CONFIG, "--realm", "partner", "--jti", "j"],
+      text: NO_STORE,
+      code: 3,
+      told: { code: "DIRECTORY_UNAVAILABLE" },
+    },
+  ],
+  version: [
+    { args: [], code: 0, told: { node: process.version } },
+    { args: ["more"], code: 2, told: { code: "USAGE" } },
+  ],
+};
+
+/** The one object that a command printed, where it belongs by its exit code. */
+function objectOf({ code, stdout, stderr }: Ended): Record<string, unknown> {
+  const isError = code === 2 || code === 3;
+  expect(isError ? stdout : stderr, "the other output").to.equal("");
+  const text = isError ? stderr : stdout;
+  expect(text).to.match(/^\{.*\}\n$/);
+  return isError ? JSON.parse(text).error : JSON.parse(text);
+}
+
+describe("--json and exit codes", () => {
+  for (const [command, cases] of Object.entries(CASES)) {
+    for (const { args, code, told, stdin, text } of cases) {
+      it(`${command} ${args.join(" ")}${text === undefined ? "" : " without a store"}: ${code}`, async () => {
+        const folder = folderOf(text);
+        const ended = await run([command, ...args, "--json"], folder, stdin);
+        expect(ended.code, ended.stderr).to.equal(code);
+        const object = objectOf(ended);
+        expect(object).to.deep.include(told);
+        if (code > 1) expect(object["message"]).to.match(/\S/);
+        const plain = await run([command, ...args], folder, stdin);
+        expect(plain.code, "the same without it").to.equal(code);
+        if (code > 1) expect(plain.stderr).to.include(object["message"]);
+      });
+    }
+  }
+
+  it("export gives lines, and nothing else", async () => {
+    const folder = folderOf();
+    await run(["import", ...CONFIG, "-"], folder, `${LINE}\n${LINE.replace('"c"', '"d"')}\n`);
+    const { code, stdout, stderr } = await run(["export", ...CONFIG, "--json"], folder);
+    expect({ code, stderr }).to.deep.equal({ code: 0, stderr: "" });
+    const ids = stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line).client.clientId);
+    expect(ids).to.deep.equal(["c", "d"]);
+  });
+
+  it("no command, an unknown one, and a --json that belongs to what follows --", async () => {
+    expect(objectOf(await run(["--json"], emptyFolder()))).to.include({ code: "USAGE" });
+    expect(objectOf(await run(["verfy", "--json"], emptyFolder()))["message"]).to.include("Did you mean verify?");
+    const { stderr } = await run(["verify", "--realm", "r", "--at", "5", "--", "--json"], emptyFolder());
+    expect(stderr).to.equal("--at works offline: give --config FILE with it.\n");
+  });
+});

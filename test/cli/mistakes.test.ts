@@ -1,0 +1,289 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: that is how a configuration names its variables
+import { writeFileSync } from "node:fs";
+import net from "node:net";
+import { join } from "node:path";
+import { expect } from "chai";
+import { keyOf } from "../support/keys.js";
+import { configuration, folderOf, MASTER_KEY, run } from "./harness.js";
+
+// A configuration broken as people break it: each message names the place, says what is wrong and what would be right.
+
+const SECRET = "S3CRETmarkerS3CRET";
+
+interface Mistake {
+  /** Turns the good configuration into the broken one. */
+  readonly broken: (good: string) => string;
+  readonly files?: Readonly<Record<string, string>>;
+  readonly place: string;
+  /** What is wrong. */
+  readonly wrong: RegExp;
+  /** What would be right. */
+  readonly cure: RegExp;
+  /** True where more follows from it, and is told after it. */
+  readonly hasMore?: true;
+}
+
+const put = (from: string | RegExp, to: string) => (good: string) => {
+  const text = good.replace(from, to);
+  expect(text, "the mistake is made").not.to.equal(good);
+  return text;
+};
+const same = (good: string): string => good;
+
+const MISTAKES: Readonly<Record<string, Mistake>> = {
+  "a typing error in a key": {
+    broken: put("grpc:", "grcp:"),
+    place: "grcp",
+    wrong: /is not a key that exists here/,
+    cure: /did you mean grpc\?/,
+  },
+  "a typing error in a realm's key": {
+    broken: put("issuer:", "isuer:"),
+    place: "realms.partner.isuer",
+    wrong: /is not a key that exists here/,
+    cure: /did you mean issuer\?/,
+    hasMore: true,
+  },
+  "a key at the wrong depth": {
+    broken: (good) => `${good}audience: elsewhere\n`,
+    place: "audience",
+    wrong: /is not a key that exists here/,
+    cure: /there are grpc, http/,
+  },
+  "wrong indentation": {
+    broken: put("    issuer:", "   issuer:"),
+    place: "line \\d+, column \\d+",
+    wrong: /mapping items/,
+    cure: /must start at the same column/,
+    hasMore: true,
+  },
+  "a tab": {
+    hasMore: true,
+    broken: put("    issuer:", "\tissuer:"),
+    place: "line \\d+, column \\d+",
+    wrong: /tab/,
+    cure: /use spaces/,
+  },
+  "a key twice": {
+    broken: (good) => `${good}grpc: 127.0.0.1:0\n`,
+    place: "line \\d+, column \\d+",
+    wrong: /this key already/,
+    cure: /keep one/,
+  },
+  "a variable that is not set": {
+    broken: put("masterKeyFile: ./master.key", "masterKey: ${NO_SUCH_VARIABLE}"),
+    place: "masterKey",
+    wrong: /NO_SUCH_VARIABLE is not set/,
+    cure: /set it/,
+  },
+  "a secret that is too short": {
+    broken: put("secretFile: ./integuru.key", `secret: ${SECRET}`),
+    place: "realms.integuru.keys[0].secret",
+    wrong: /has 18 bytes, HS256 needs at least 32/,
+    cure: /openssl rand -base64 32/,
+  },
+  "a private key for a public one": {
+    broken: put("pemFile: ./partner.pem", "pemFile: ./partner.private.pem"),
+    place: "realms.partner.keys[0].pemFile",
+    wrong: /a private key/,
+    cure: /openssl pkey -in KEY -pubout/,
+  },
+  "a certificate for a public key": {
+    broken: same,
+    files: { "partner.pem": `-----BEGIN CERTIFICATE-----\n${SECRET}\n-----END CERTIFICATE-----\n` },
+    place: "realms.partner.keys[0].pemFile",
+    wrong: /a certificate/,
+    cure: /openssl x509 -in CERT -noout -pubkey/,
+  },
+  "a file that is not there": {
+    broken: put("./partner.pem", "./parnter.pem"),
+    place: "realms.partner.keys[0].pemFile",
+    wrong: /\.\/parnter\.pem cannot be read/,
+    cure: /there is no such file/,
+  },
+  "a folder for a file": {
+    broken: put("./partner.pem", "."),
+    place: "realms.partner.keys[0].pemFile",
+    wrong: /cannot be read/,
+    cure: /a folder, not a file/,
+  },
+  "a number for an address": {
+    broken: put("grpc: 127.0.0.1:0", "grpc: 50051"),
+    place: "grpc",
+    wrong: /must be an address/,
+    cure: /such as 127\.0\.0\.1:8080/,
+  },
+  "a port that there is not": {
+    broken: put("http: 127.0.0.1:0", "http: 127.0.0.1:80800"),
+    place: "http",
+    wrong: /must be an address/,
+    cure: /such as 127\.0\.0\.1:8080/,
+  },
+  "a text for a list": {
+    broken: put("[ES256]", "ES256"),
+    place: "realms.partner.algorithms",
+    wrong: /must be/,
+    cure: /a list/,
+  },
+  "an unknown algorithm": {
+    broken: put("[ES256]", "[ES265]"),
+    place: "realms.partner.algorithms[0]",
+    wrong: /must be one of/,
+    cure: /HS256, .*ES256.* did you mean ES256\?/,
+  },
+  "an algorithm that the key is not for": {
+    broken: put("[ES256]", "[RS256]"),
+    place: "realms.partner.keys[0].pemFile",
+    wrong: /type ec on the curve prime256v1/,
+    cure: /fits none of the realm's algorithms: RS256/,
+  },
+  "a key set with no usable key": {
+    broken: put("{ pemFile: ./partner.pem, kid: p1 }", "{ jwks: { keys: [] } }"),
+    place: "realms.partner.keys[0].jwks",
+    wrong: /no key in it is for ES256/,
+    cure: /give a set that has one, or add its algorithm to algorithms/,
+  },
+  "no audience": {
+    broken: put(/ {4}audience: .*\n/, ""),
+    place: "realms.partner.audience",
+    wrong: /is missing/,
+    cure: /or null, which says that it is not checked/,
+  },
+  "an unknown preset": {
+    broken: put("preset: integuru", "preset: integru"),
+    place: "realms.integuru.preset",
+    wrong: /must be one of integuru, clowk, fiserv/,
+    cure: /leave it out for a realm of any other issuer/,
+  },
+  "a face of a realm that has none": {
+    broken: put("http: 127.0.0.1:0", "http: { address: 127.0.0.1:0, faces: { clowk: partner } }"),
+    place: "http.faces.clowk",
+    wrong: /must name a realm/,
+    cure: /with the preset clowk/,
+  },
+  "one face twice": {
+    broken: put("http: 127.0.0.1:0", "http: { address: 127.0.0.1:0, faces: { clowk: clowk, clowk: other } }"),
+    place: "line \\d+, column \\d+",
+    wrong: /this key already/,
+    cure: /keep one/,
+  },
+  "a duration without its unit": {
+    broken: (good) => `${good}drain: { delay: 5 }\n`,
+    place: "drain.delay",
+    wrong: /must be a duration/,
+    cure: /such as 500ms, 30s/,
+  },
+  "no master key": {
+    broken: put(/masterKeyFile.*\n/, ""),
+    place: "masterKey",
+    wrong: /is missing/,
+    cure: /openssl rand -base64 32/,
+  },
+  "a master key that is too short": {
+    broken: put("masterKeyFile: ./master.key", `masterKey: ${SECRET}`),
+    place: "masterKey",
+    wrong: /must be 32 bytes in base64/,
+    cure: /openssl rand -base64 32/,
+  },
+  "a store of another kind": {
+    broken: put("sqlite:./verifier.db", "mysql://root@localhost/db"),
+    place: "store",
+    wrong: /must be/,
+    cure: /sqlite:\.\/data\/verifier\.db/,
+  },
+  "two listeners at one port": {
+    broken: put("grpc: 127.0.0.1:0", "grpc: 127.0.0.1:50051\nmetrics: 127.0.0.1:50051"),
+    place: "metrics",
+    wrong: /listens where grpc does/,
+    cure: /Give each listener a port of its own/,
+  },
+  "a seed that is not there": {
+    broken: put("./directory.yaml", "./directroy.yaml"),
+    place: "the file",
+    wrong: /cannot be read/,
+    cure: /there is no such file/,
+  },
+  "a typing error in the seed": {
+    broken: same,
+    files: { "directory.yaml": `clients: [{ clientId: a, clientSecrt: ${SECRET} }]\n` },
+    place: "clients[0].clientSecrt",
+    wrong: /is no member that a seed has/,
+    cure: /look at its spelling/,
+    hasMore: true,
+  },
+  "a short secret in the seed": {
+    broken: same,
+    files: { "directory.yaml": "clients: [{ clientId: a, clientSecret: S3CRETmarker }]\n" },
+    place: "clients[0].clientSecret",
+    wrong: /fewer than 16 characters/,
+    cure: /openssl rand/,
+  },
+};
+
+const CONFIG = ["--config", "verifier.yaml"];
+
+describe("a configuration with a mistake in it", () => {
+  for (const [what, { broken, files = {}, place, wrong, cure, hasMore }] of Object.entries(MISTAKES)) {
+    it(`${what}: exit code 2, the place and the cure, and no secret`, async () => {
+      const folder = folderOf(broken(configuration()), files);
+      const { code, stdout, stderr } = await run(["check", ...CONFIG], folder);
+      expect({ code, stdout }, stderr).to.deep.equal({ code: 2, stdout: "" });
+      const [head, ...issues] = stderr.trimEnd().split("\n");
+      expect(head).to.match(/(verifier|directory|directroy)\.yaml cannot be used:$/);
+      if (hasMore !== true) expect(issues, "one mistake, one message").to.have.length(1);
+      const start = place.startsWith("line") ? place : place.replace(/[[\].]/g, "\\$&");
+      const [issue] = issues.filter((one) => new RegExp(`^ {2}${start}:? `).test(one));
+      expect(issue, stderr).to.match(wrong).and.match(cure);
+      for (const secret of [SECRET, "S3CRET", MASTER_KEY, keyOf("p256").publicPem ?? ""])
+        expect(stderr).not.to.include(secret);
+      const asJson = await run(["check", ...CONFIG, "--json"], folder);
+      expect(asJson).to.include({ code: 2, stdout: "" });
+      const { error } = JSON.parse(asJson.stderr);
+      expect(error).to.include({ code: "CONFIGURATION", message: stderr.trimEnd() });
+      expect(error.issues).to.have.length(issues.length);
+    });
+  }
+
+  it("another store's master key: which one is wanted, and where it belongs", async () => {
+    const folder = folderOf();
+    await run(["verify", "--realm", "clowk", ...CONFIG, "x"], folder);
+    writeFileSync(join(folder, "master.key"), Buffer.alloc(32, "another").toString("base64"));
+    for (const command of [["check"], ["export"], ["verify", "--realm", "clowk", "x"]]) {
+      const { code, stdout, stderr } = await run([...command, ...CONFIG], folder);
+      expect({ code, stdout }).to.deep.equal({ code: 2, stdout: "" });
+      expect(stderr).to.match(
+        /^The store holds values under the master key .*which is not configured.*Add that key to masterKeys/,
+      );
+    }
+  });
+
+  it("a store where none can be made: which file, and what to look at; exit code 3", async () => {
+    const folder = folderOf(configuration().replace("sqlite:./verifier.db", "sqlite:./partner.pem/verifier.db"));
+    const { code, stderr } = await run(["export", ...CONFIG, "--json"], folder);
+    expect(code).to.equal(3);
+    const { error } = JSON.parse(stderr);
+    expect(error.code).to.equal("DIRECTORY_UNAVAILABLE");
+    expect(error.message).to.match(
+      /^The store \S+\/partner\.pem\/verifier\.db cannot be made .*See that its folder may be written\.$/,
+    );
+  });
+
+  it("a port in use: which one, and what to do; exit code 3", async () => {
+    const taken = net.createServer();
+    await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
+    try {
+      const { port } = taken.address() as net.AddressInfo;
+      const folder = folderOf(
+        configuration("log: { level: silent }").replace("grpc: 127.0.0.1:0", `grpc: 127.0.0.1:${port}`),
+      );
+      const { code, stderr } = await run(["serve", ...CONFIG, "--json"], folder);
+      expect(code).to.equal(3);
+      expect(JSON.parse(stderr).error).to.deep.equal({
+        code: "LISTEN",
+        message: `Cannot listen at 127.0.0.1:${port}: another process listens there: stop it, or give another address in the configuration.`,
+      });
+    } finally {
+      await new Promise((resolve) => taken.close(resolve));
+    }
+  });
+});

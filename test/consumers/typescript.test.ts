@@ -1,0 +1,72 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { expect } from "chai";
+import { ROOT } from "../cli/harness.js";
+import { consumerFolder, runSnippet, snippet } from "./guide.js";
+import { expectLines, GOOD, QUESTIONS, type Services, startServices } from "./questions.js";
+
+interface Consumer {
+  connect(address: string): { close(): void };
+  verify(client: object, realm: string, token: string): Promise<string>;
+}
+
+describe("a team that generates its TypeScript from proto/", () => {
+  let services: Services;
+  let folder: string;
+
+  before(async function () {
+    this.timeout(60_000);
+    services = await startServices();
+    folder = consumerFolder(
+      ["buf.gen.yaml", "tsconfig.json", "service-config.json", "verify-ts-proto.ts", "verify-es.ts", "main-es.ts"],
+      (text) => text.replaceAll("127.0.0.1:50051", services.addresses.service),
+    );
+    // Generates, and compiles with the guide's strict tsconfig.
+    await runSnippet("generate-typescript.sh", folder);
+  });
+  after(() => services?.close());
+
+  for (const [generator, program] of [
+    ["ts-proto", "verify-ts-proto.ts"],
+    ["protobuf-es", "verify-es.ts"],
+  ] as const) {
+    describe(`with ${generator}`, () => {
+      const load = (): Promise<Consumer> => import(pathToFileURL(join(folder, program)).href);
+
+      async function ask(to: "service" | "later", asked: readonly { realm: string; token: string }[]) {
+        const { connect, verify } = await load();
+        const client = connect(services.addresses[to]);
+        try {
+          return await Promise.all(asked.map(({ realm, token }) => verify(client, realm, token)));
+        } finally {
+          client.close();
+        }
+      }
+
+      for (const question of QUESTIONS) {
+        it(`${question.to === "later" ? "later service" : "service"}: ${question.line}`, async () => {
+          expectLines(await ask(question.to, [question]), [question]);
+        });
+      }
+    });
+  }
+
+  it("runs its program", async () => {
+    const { stdout } = await runSnippet("run-typescript.sh", folder, (text) =>
+      text.replace("integuru", "lax").replace('"$TOKEN"', GOOD),
+    );
+    expect(stdout).to.equal("verified: user-1\n");
+  });
+
+  it("installs what these tests use", () => {
+    const { dependencies, devDependencies } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as Record<
+      "dependencies" | "devDependencies",
+      Record<string, string>
+    >;
+    const named = snippet("install-typescript.sh").match(/(?<= )@?[\w-]+(\/[\w-]+)?(?=[\s])/g) ?? [];
+    const packages = named.filter((name) => name !== "install" && !name.startsWith("--"));
+    expect(packages).to.have.length(9);
+    for (const name of packages) expect({ ...dependencies, ...devDependencies }).to.have.property(name);
+  });
+});

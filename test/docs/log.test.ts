@@ -1,0 +1,48 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect } from "chai";
+import { FIELDS, LINES } from "../../src/cli/lines.js";
+import { ROOT } from "../cli/harness.js";
+import { undocumented } from "../support/log.js";
+
+// The tables of src/cli/lines.ts, of which docs/reference/log.md is made, against what is written to the log.
+
+const SOURCES = readdirSync(join(ROOT, "src"), { recursive: true, encoding: "utf8" })
+  .filter((name) => name.endsWith(".ts") && name !== join("cli", "lines.ts"))
+  .map((name) => [name, readFileSync(join(ROOT, "src", name), "utf8")] as const);
+
+describe("the lines of the log", () => {
+  it("are written by tell() alone", () => {
+    for (const [name, text] of SOURCES) {
+      expect(text, name).not.to.match(/\b(?:log|logger)(?:\.(?:trace|debug|info|warn|error|fatal)\b|\[)/);
+    }
+  });
+
+  it("are each written somewhere, with the level that it may have", () => {
+    const told = new Set(
+      SOURCES.flatMap(([, text]) =>
+        Array.from(text.matchAll(/\btell\(\s*log,\s*"([^"]+)"/g), ([, message]) => message),
+      ),
+    );
+    expect([...told]).to.have.members(Object.keys(LINES));
+  });
+
+  it("use each field", () => {
+    const used = Object.values(LINES).flatMap((line) => [
+      ...line.fields,
+      ...("sometimes" in line ? line.sometimes : []),
+    ]);
+    expect([...new Set<string>(used)].sort()).to.deep.equal(Object.keys(FIELDS).sort());
+  });
+
+  it("of all tests are held against the tables, by what looks at each line", () => {
+    const line = { level: "info", time: "2026-01-31T12:00:00Z", msg: "directory seed loaded", file: "f", entries: 1 };
+    expect(undocumented(line)).to.equal(undefined);
+    expect(undocumented({ ...line, level: 30 })).to.equal(undefined);
+    expect(undocumented({ ...line, msg: "directory seed eaten" })).to.equal("no such message");
+    expect(undocumented({ ...line, level: "warn" })).to.equal("not at warn");
+    expect(undocumented({ ...line, more: 1 })).to.equal("more: more; missing: ");
+    const { file: _file, ...without } = line;
+    expect(undocumented(without)).to.equal("more: ; missing: file");
+  });
+});

@@ -1,0 +1,163 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect } from "chai";
+import { parse } from "yaml";
+import { FAILURES } from "../../src/contract/failures.js";
+import { REASON_NAMES } from "../../src/contract/reasons.js";
+import {
+  COMMAND,
+  configuration,
+  type Ended,
+  end,
+  folderOf,
+  MASTER_KEY,
+  ROOT,
+  run,
+  serving,
+  shell,
+} from "../cli/harness.js";
+import { readGuide } from "./guide.js";
+
+// docs/guides/operate.md: its commands and files as they are written, but for their places.
+
+const GUIDE = readGuide("operate");
+const CONFIG = ["--config", "verifier.yaml"];
+const NEW_KEY = Buffer.alloc(32, "another").toString("base64");
+
+/** A folder whose store is where the guide has it. */
+function folder(): string {
+  const made = folderOf(configuration("metrics: 127.0.0.1:0").replace("./verifier.db", "./data/verifier.db"));
+  mkdirSync(join(made, "data"), { mode: 0o700 });
+  return made;
+}
+
+/** Runs a command of the guide as a user does. */
+const command = (code: string, cwd: string): Promise<Ended> =>
+  shell(`token-verifier() { ${COMMAND} "$@"; }\nset -e -o pipefail\n${code}`, cwd);
+
+describe("docs/guides/operate.md", function () {
+  this.timeout(90_000);
+
+  it("the check before a start says 0 or 2", async () => {
+    const code = GUIDE.block("sh", "token-verifier check");
+    const made = folder();
+    expect((await command(code, made)).code).to.equal(0);
+    writeFileSync(join(made, "verifier.yaml"), "realms: { a: {} }");
+    expect((await command(code, made)).code).to.equal(2);
+  });
+
+  it("systemd takes the unit as it stands", function () {
+    const unit = GUIDE.block("ini", "[Service]");
+    expect(unit).to.include("ExecReload=/bin/kill -HUP");
+    if (spawnSync("systemd-analyze", ["--version"]).status !== 0) this.skip();
+    const file = join(folder(), "token-verifier.service");
+    // Whether there is such a user and such a program is this machine's affair.
+    writeFileSync(file, unit.replace("/usr/bin/node", process.execPath).replace("User=token-verifier\n", ""));
+    const { status, stderr } = spawnSync("systemd-analyze", ["verify", file], { encoding: "utf8" });
+    expect({
+      status,
+      told: stderr.split("\n").filter((line) => line.includes("token-verifier.service")),
+    }).to.deep.equal({
+      status: 0,
+      told: [],
+    });
+  });
+
+  it("the probes, the metrics and the log lines are those of a running service; SIGHUP reloads, SIGTERM drains", async () => {
+    const made = folder();
+    const { service } = await serving(made);
+    const { metrics } = await service.ready();
+    const probes = parse(GUIDE.block("yaml", "livenessProbe")) as Record<string, { httpGet: { path: string } }>;
+    for (const { httpGet } of Object.values(probes)) {
+      expect((await fetch(`http://${metrics}${httpGet.path}`)).status).to.equal(200);
+    }
+    const exposed = await (await fetch(`http://${metrics}/metrics`)).text();
+    const named = Array.from(GUIDE.text.matchAll(/\b(?:tokenverifier|nodejs)_\w+/g), ([name]) => name);
+    expect(named).to.have.length.above(5);
+    for (const name of named) expect(exposed, name).to.include(`# TYPE ${name} `);
+    service.kill("SIGHUP");
+    await service.until(/"msg":"configuration reloaded"/);
+    expect((await end(service)).code).to.equal(0);
+    expect(service.stdout).to.match(/"msg":"draining"[\s\S]*"msg":"stopped"/);
+  });
+
+  it("names reasons, messages of the log and keys of the configuration that there are", () => {
+    const reasons = Array.from(GUIDE.text.matchAll(/\b[A-Z]{4,}(?:_[A-Z]+)+\b/g), ([name]) => name);
+    const known = [...Object.keys(FAILURES), ...REASON_NAMES];
+    expect(reasons.filter((name) => !known.includes(name))).to.deep.equal([]);
+    const source = readdirSync(join(ROOT, "src/cli")).map((file) => readFileSync(join(ROOT, "src/cli", file), "utf8"));
+    for (const message of [
+      "ready",
+      "draining",
+      "stopped",
+      "configuration reloaded",
+      "restart needed",
+      "configuration not reloaded",
+      "directory cannot be read",
+      "directory can be read again",
+      "unexpected fault",
+    ]) {
+      expect(GUIDE.text, message).to.include(`\`${message}\``);
+      expect(source.join("\n"), message).to.include(`"${message}"`);
+    }
+    const documented = readFileSync(join(ROOT, "docs/reference/configuration.md"), "utf8");
+    for (const [, key = ""] of GUIDE.text.matchAll(/`((?:drain|store|limits)\.\w+)`/g)) {
+      expect(documented, key).to.include(`| \`${key}\` |`);
+    }
+  });
+
+  it("a master key is replaced in its steps, and not before everything was written anew", async () => {
+    const made = folder();
+    const file = join(made, "verifier.yaml");
+    const withKeys = (...keys: string[]): void =>
+      writeFileSync(file, readFileSync(file, "utf8").replace(/^master.*$/m, `masterKeys: [${keys.join(", ")}]`));
+    const start = async (): Promise<number | null> => {
+      const { service } = await serving(made);
+      return (await end(service)).code;
+    };
+    const list = async (): Promise<string> => (await run(["export", ...CONFIG], made)).stdout;
+    withKeys(MASTER_KEY);
+    expect(await start()).to.equal(0);
+    // What a start does with the keys, every command that opens the store does.
+    for (const keys of [
+      [MASTER_KEY, NEW_KEY],
+      [NEW_KEY, MASTER_KEY],
+    ]) {
+      withKeys(...keys);
+      expect(await list()).not.to.equal("");
+    }
+    const pipe = GUIDE.block("sh", "token-verifier export").replaceAll(/^ +/gm, "");
+    const piped = await command(pipe, made);
+    expect(piped.code, piped.stderr).to.equal(0);
+    // The client is still under the old key.
+    withKeys(NEW_KEY);
+    expect((await run(["export", ...CONFIG], made)).code).to.equal(2);
+    withKeys(NEW_KEY, MASTER_KEY);
+    const client = { client: { clientId: "vision-api-user", clientSecret: "abcdefghizklmnopponommnshfghzxxs" } };
+    expect((await run(["import", ...CONFIG, "-"], made, `${JSON.stringify(client)}\n`)).code).to.equal(0);
+    withKeys(NEW_KEY);
+    expect(await start()).to.equal(0);
+    expect((await list()).trim().split("\n")).to.have.length(3);
+  });
+
+  it("a backup beside a running service is restored with its revocations", async function () {
+    if (spawnSync("sqlite3", ["--version"]).status !== 0) this.skip();
+    const made = folder();
+    const { service } = await serving(made);
+    const token = (await run(["mint", "--realm", "integuru", ...CONFIG], made)).stdout;
+    writeFileSync(join(made, "token.txt"), token);
+    expect((await run(["revoke", "--token", "token.txt", ...CONFIG], made)).code).to.equal(0);
+    const backup = await command(GUIDE.block("sh", ".backup"), made);
+    expect(backup.code, backup.stderr).to.equal(0);
+    expect(existsSync(join(made, "copy.db"))).to.equal(true);
+    await end(service);
+    writeFileSync(join(made, "data/verifier.db"), "not a store any more");
+    expect((await command(GUIDE.block("sh", "rm -f"), made)).code).to.equal(0);
+    const again = await serving(made);
+    const verdict = await run(["verify", "--address", again.grpc, "--realm", "integuru", "--json", "-"], made, token);
+    expect(verdict.code).to.equal(1);
+    expect(verdict.stdout).to.include("TOKEN_REVOKED");
+    await end(again.service);
+  });
+});

@@ -1,0 +1,82 @@
+import { spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import http from "node:http";
+import { join } from "node:path";
+import { expect } from "chai";
+import { parse } from "yaml";
+import { VENDORS } from "../../src/vendors/index.js";
+import { COMMAND, type Ended, end, folderOf, run, serving, shell } from "../cli/harness.js";
+import { readGuide } from "./guide.js";
+
+// docs/guides/replace-a-vendor.md: its configuration, its import and its comparison as they are written.
+
+const GUIDE = readGuide("replace-a-vendor");
+const YAML = GUIDE.block("yaml", "realms:");
+
+/** Runs a block as a user of bash does, these variables set. */
+function command(code: string, cwd: string, variables: Readonly<Record<string, string>> = {}): Promise<Ended> {
+  const settings = Object.entries(variables).map(([name, value]) => `${name}='${value}'\n`);
+  return shell(`token-verifier() { ${COMMAND} "$@"; }\n${settings.join("")}${code}`, cwd);
+}
+
+describe("docs/guides/replace-a-vendor.md", function () {
+  this.timeout(90_000);
+
+  it("names every vendor and its path", () => {
+    for (const { name, path } of VENDORS) {
+      expect(GUIDE.text.toLowerCase()).to.match(new RegExp(`^\\| ${name} \\| \`${path.toLowerCase()}\``, "m"));
+    }
+    expect(Object.keys((parse(YAML) as { realms: object }).realms)).to.have.members(VENDORS.map(({ name }) => name));
+  });
+
+  it("what it configures and imports answers as another such service does, and differs from a stranger", async () => {
+    const folder = folderOf(YAML.replace("127.0.0.1:8080", "127.0.0.1:0"));
+    writeFileSync(join(folder, "directory.jsonl"), GUIDE.block("json", '"instance"'));
+    const imported = await command(GUIDE.block("sh", "token-verifier import"), folder);
+    expect(imported.code, imported.stderr).to.equal(0);
+    expect(imported.stdout).to.match(/\nimported\ninstances {2}1 added/);
+
+    const SECRET_KEY = "sk_live_0123456789abcdef";
+    writeFileSync(join(folder, "instance.key"), SECRET_KEY);
+    const mint = async (realm: string, ...args: string[]): Promise<string> => {
+      const ended = await run(["mint", "--config", "verifier.yaml", "--realm", realm, ...args], folder);
+      expect(ended.code, ended.stderr).to.equal(0);
+      return ended.stdout.trim();
+    };
+    const claims = ["sub=a1b2c3d4-e5f6-7890-abcd-ef1234567890", "instance_id=inst_abc123"].flatMap((claim) => [
+      "--claim",
+      claim,
+    ]);
+    const { service, http: ours } = await serving(folder);
+    const variables = {
+      OURS: `http://${ours}`,
+      SECRET_KEY,
+      INTEGURU_TOKEN: await mint("integuru"),
+      CLOWK_TOKEN: await mint("clowk", "--secret-key-file", "instance.key", ...claims),
+      FISERV_TOKEN: await mint("fiserv"),
+      CLIENT_ID: "vision-api-user",
+      CLIENT_SECRET: "abcdefghijklmnopqrstuvwxyz012345",
+    };
+    const compare = GUIDE.block("sh", "same()");
+    const same = await command(compare, folder, { ...variables, THEIRS: variables.OURS });
+    expect(same.stdout.trim().split("\n")).to.deep.equal(VENDORS.map(({ path }) => `same: ${path}`));
+
+    // Every one of them was good: that both say no would be the same, too.
+    const stranger = http.createServer((_request, response) => response.writeHead(401).end("no"));
+    await new Promise<void>((resolve) => stranger.listen(0, "127.0.0.1", resolve));
+    const { port } = stranger.address() as { port: number };
+    const other = await command(compare, folder, { ...variables, THEIRS: `http://127.0.0.1:${port}` });
+    stranger.close();
+    expect(other.stdout).not.to.include("same:");
+    expect(other.stdout.match(/^> 200$/gm)).to.have.length(VENDORS.length);
+    expect((await end(service)).code).to.equal(0);
+  });
+
+  it("nginx takes what it is given", function () {
+    if (spawnSync("nginx", ["-v"]).status !== 0) this.skip();
+    const folder = folderOf();
+    const file = join(folder, "nginx.conf");
+    writeFileSync(file, `events {}\npid ${folder}/pid;\nhttp { server { ${GUIDE.block("nginx", "location")} } }\n`);
+    expect(spawnSync("nginx", ["-t", "-e", "stderr", "-c", file]).status).to.equal(0);
+  });
+});

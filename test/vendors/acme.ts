@@ -1,0 +1,152 @@
+import { z } from "zod";
+import { Secret } from "../../src/contract/secret.js";
+import type { Credential, Outcome, Verified } from "../../src/contract/verifier.js";
+import { memberText } from "../../src/jws/member-text.js";
+import {
+  type Answer,
+  type Ask,
+  defineVendor,
+  type FaceRequest,
+  type FailureKind,
+  failureKind,
+  json,
+  judgeCaller,
+  mediaType,
+  type Question,
+  retryAfter,
+} from "../../src/vendors/vendor.js";
+import { equalsOneOf, isString, isTime, notBefore, notExpired, required, typed } from "../../src/verifier/rules.js";
+import { subjectOfClaims } from "../../src/verifier/subject.js";
+
+// Acme, POST /oauth2/introspect. There is no such vendor: it is the worked example of docs/guides/add-a-vendor.md.
+// Its endpoint speaks like token introspection (RFC 7662): a form, Basic credentials, and `active`.
+
+const policySettings = {
+  tokenUse: z
+    .enum(["access", "id"])
+    .default("access")
+    .describe("The `token_use` that a token must have: tokens of the other kind are not active."),
+};
+
+const faceSettings = {
+  show: z
+    .array(z.string().min(1))
+    .default(["sub", "client_id", "scope", "exp"])
+    .describe("The claims that a good answer shows, in this order; one that the token lacks is left out."),
+};
+
+const error = (status: number, code: string, headers: Answer["headers"] = {}): Answer =>
+  json(status, { error: code }, headers);
+
+const INVALID_REQUEST = error(400, "invalid_request");
+const INVALID_CLIENT = error(401, "invalid_client", { "WWW-Authenticate": 'Basic realm="acme"' });
+const NOT_ALLOWED = error(405, "invalid_request", { Allow: "POST" });
+const TOO_LARGE = error(413, "invalid_request");
+const INACTIVE = json(200, { active: false });
+
+const FAILURES: Readonly<Record<FailureKind, Answer>> = {
+  "caller missing": INVALID_CLIENT,
+  "caller unknown": INVALID_CLIENT,
+  throttled: error(429, "slow_down"),
+  unavailable: error(503, "temporarily_unavailable"),
+  unexpected: error(500, "server_error"),
+};
+
+/** A part of Basic credentials, which is form-encoded within them (RFC 6749, section 2.3.1); empty where it is not. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part.replaceAll("+", " "));
+  } catch {
+    return "";
+  }
+}
+
+/** The Basic credentials of a request (RFC 7617); empty ones where it has none. */
+function credentialOf({ headers }: FaceRequest): Credential {
+  const [, encoded = ""] = /^basic +([A-Za-z0-9+/]+=*)$/i.exec(headers["authorization"]?.[0] ?? "") ?? [];
+  const text = Buffer.from(encoded, "base64").toString("utf8");
+  const colon = text.indexOf(":");
+  return {
+    kind: "client",
+    clientId: colon < 0 ? "" : decoded(text.slice(0, colon)),
+    clientSecret: new Secret(colon < 0 ? "" : decoded(text.slice(colon + 1))),
+  };
+}
+
+async function read(request: FaceRequest, ask: Ask): Promise<Question | Answer> {
+  if (request.method !== "POST") return NOT_ALLOWED;
+  const credential = credentialOf(request);
+  const stranger = await judgeCaller(ask, credential);
+  if (stranger !== undefined) return failed(stranger);
+
+  if (mediaType(request) !== "application/x-www-form-urlencoded") return INVALID_REQUEST;
+  const body = await request.body();
+  if (body === undefined) return TOO_LARGE;
+  // A parameter that comes twice is an error (RFC 6749, section 3.2), and so is an empty one.
+  const [token = "", ...more] = new URLSearchParams(body.toString("utf8")).getAll("token");
+  return token !== "" && more.length === 0 ? { token, credential } : INVALID_REQUEST;
+}
+
+function failed(outcome: Extract<Outcome, { kind: "failure" }>): Answer {
+  const answer = FAILURES[failureKind(outcome)];
+  return { ...answer, headers: { ...answer.headers, ...retryAfter(outcome) } };
+}
+
+function active({ token }: Verified, show: readonly string[]): Answer {
+  const members = show.flatMap((claim) => {
+    const value = memberText(token.payload, claim);
+    return value === undefined ? [] : [`,${JSON.stringify(claim)}:${value}`];
+  });
+  return { status: 200, body: `{"active":true${members.join("")}}` };
+}
+
+/** Acme: ES256 tokens, Basic client credentials, introspection answers. */
+export const acme = defineVendor({
+  name: "acme",
+  path: "/oauth2/introspect",
+  algorithms: ["ES256"],
+  callers: "clients",
+  keysOf: "realm",
+  maxTokenLength: 4096,
+  policySettings,
+  faceSettings,
+  policy: ({ tokenUse }) => ({
+    ignoreHeaders: [],
+    clockTolerance: 0,
+    rules: [
+      required("exp"),
+      typed("exp", isTime),
+      typed("nbf", isTime),
+      notExpired(),
+      notBefore(),
+      required("sub"),
+      typed("sub", isString),
+      required("token_use"),
+      equalsOneOf("token_use", [tokenUse]),
+    ],
+    subject: subjectOfClaims,
+  }),
+  face: ({ show }) => ({
+    read,
+    write: (outcome) => {
+      if (outcome.kind === "failure") return failed(outcome);
+      return outcome.kind === "verified" ? active(outcome, show) : INACTIVE;
+    },
+  }),
+  example: {
+    claims: ({ now, userId, clientId }, { tokenUse }) => ({
+      token_use: tokenUse,
+      sub: userId,
+      client_id: clientId,
+      scope: "read",
+      exp: now + 3600,
+    }),
+    request: (token, { clientId, clientSecret }) => ({
+      headers: {
+        "Content-Type": "application/x-www-form-urlencoded",
+        Authorization: `Basic ${Buffer.from([clientId, clientSecret].map(encodeURIComponent).join(":")).toString("base64")}`,
+      },
+      body: new URLSearchParams({ token }).toString(),
+    }),
+  },
+});
