@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { loadConfig } from "../config/load.js";
 import { check, checkGateway, formatGatewayReport, formatReport } from "./check.js";
 import { CommandError, EXIT } from "./errors.js";
+import { formatKeysDiff, type KeysDiffOptions, keysDiff } from "./keys-diff.js";
 import { type MintOptions, mint } from "./mint.js";
 import { formatVerdict, noVerdict, verdictToJson } from "./outcome.js";
 import { print } from "./output.js";
@@ -70,6 +71,21 @@ export function addTokenCommands(root: Command, world: World): void {
       print(json ? JSON.stringify(report) : formatReport(report));
       // What may pass by itself, like any other service that does not answer.
       if (report.warnings.some(({ check: name }) => name === "keys-unreachable")) process.exitCode = EXIT.unavailable;
+    });
+}
+
+/** Adds `keys diff`. */
+export function addKeysCommand(root: Command, world: World): void {
+  const keys = root.command("keys").description("the keys that verify a realm's tokens");
+  addCommand(keys, "diff", "rehearse a rotation: which keys of a realm would disappear, and how much they are used")
+    .addOption(realmOption())
+    .requiredOption("--candidate <file|url>", "the JWK Set that is to be published")
+    .addOption(configOption())
+    .option("--metrics <address>", "the running service's metrics port (default: the configuration's)")
+    .addOption(jsonOption())
+    .action(async (options: KeysDiffOptions & Shared) => {
+      const diff = await keysDiff(loadConfig(configFile(options.config), world), options);
+      print(options.json ? JSON.stringify(diff) : formatKeysDiff(diff));
     });
 }
 
