@@ -1,5 +1,5 @@
 import { EXIT, EXIT_MEANINGS, failureOf } from "../../src/cli/errors.js";
-import { noVerdict } from "../../src/cli/outcome.js";
+import { noVerdict } from "../../src/cli/token/outcome.js";
 import { FAILURE_REASONS } from "../../src/contract/failures.js";
 import { failure } from "../../src/contract/verifier.js";
 import { DIRECTORY_TROUBLES, DirectoryError, type DirectoryErrorCode } from "../../src/directory/errors.js";

@@ -1,11 +1,11 @@
 import { Command, CommanderError } from "commander";
-import { addCompletionCommand } from "./completion.js";
-import { addDirectoryCommands } from "./directory-commands.js";
+import { addCompletionCommand } from "./completion/completion.js";
+import { addDirectoryCommands } from "./directory/directory-commands.js";
 import { EXIT, type Failure, failureOf, failureToJson } from "./errors.js";
 import { complain, print } from "./output.js";
-import { addServeCommand } from "./serve-command.js";
+import { addServeCommand } from "./serve/serve-command.js";
 import { addCommand, jsonOption } from "./shared.js";
-import { addKeysCommand, addTokenCommands } from "./token-commands.js";
+import { addKeysCommand, addTokenCommands } from "./token/token-commands.js";
 import { version } from "./version.js";
 import type { World } from "./world.js";
 

@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
-import { ADVICE } from "../../src/cli/advice.js";
+import { ADVICE } from "../../src/cli/check/advice.js";
 import { CLIENT_SECRET, configuration, type Ended, folderOf, MASTER_KEY, ROOT, run } from "./harness.js";
 
 // What `check` finds in configurations that can be read; docs/checks.md tells of the same.

@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { expect } from "chai";
-import { type CallLine, callLogger, createLogger } from "../../src/cli/log.js";
-import { mint } from "../../src/cli/mint.js";
-import { type Running, serve } from "../../src/cli/serve.js";
+import { type Running, serve } from "../../src/cli/serve/serve.js";
+import { type CallLine, callLogger, createLogger } from "../../src/cli/telemetry/log.js";
+import { mint } from "../../src/cli/token/mint.js";
 import { loadConfig } from "../../src/config/load.js";
 import { failure, type Outcome } from "../../src/contract/verifier.js";
 import { CLOWK, FISERV, INTEGURU, Wire } from "../gateway/harness.js";

@@ -1,9 +1,9 @@
 import { appendFileSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
-import { FileWatch } from "../../src/cli/file-watch.js";
-import { mint } from "../../src/cli/mint.js";
-import { type Only, type Running, serve } from "../../src/cli/serve.js";
+import { FileWatch } from "../../src/cli/serve/file-watch.js";
+import { type Only, type Running, serve } from "../../src/cli/serve/serve.js";
+import { mint } from "../../src/cli/token/mint.js";
 import { connect } from "../../src/client/index.js";
 import { loadConfig } from "../../src/config/load.js";
 import { healthClient } from "../service/health-client.js";

@@ -1,9 +1,9 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
-import { prepareDevelopment } from "../../src/cli/development.js";
-import { mint } from "../../src/cli/mint.js";
-import { type Running, serve } from "../../src/cli/serve.js";
+import { prepareDevelopment } from "../../src/cli/serve/development.js";
+import { type Running, serve } from "../../src/cli/serve/serve.js";
+import { mint } from "../../src/cli/token/mint.js";
 import { loadConfig } from "../../src/config/load.js";
 import { COMMAND, type Ended, emptyFolder, linkModules, Process, ROOT } from "../cli/harness.js";
 import { createMemoryLog } from "../support/log.js";

@@ -2,8 +2,8 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
-import { prepareDevelopment } from "../../src/cli/development.js";
-import { serve } from "../../src/cli/serve.js";
+import { prepareDevelopment } from "../../src/cli/serve/development.js";
+import { serve } from "../../src/cli/serve/serve.js";
 import { COMMAND, type Ended, emptyFolder, linkModules, Process, ROOT } from "../cli/harness.js";
 import { createMemoryLog } from "../support/log.js";
 

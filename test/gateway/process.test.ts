@@ -3,7 +3,7 @@ import http2 from "node:http2";
 import { join } from "node:path";
 import { Client, credentials, type ServiceError } from "@grpc/grpc-js";
 import { expect } from "chai";
-import { mint } from "../../src/cli/mint.js";
+import { mint } from "../../src/cli/token/mint.js";
 import { loadConfig } from "../../src/config/load.js";
 import { configuration, end, folderOf, type Process, serving } from "../cli/harness.js";
 import { createClient } from "../support/grpc.js";

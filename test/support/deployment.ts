@@ -1,9 +1,9 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Core, openCore } from "../../src/cli/core.js";
-import { callLogger } from "../../src/cli/log.js";
-import { gatewayObserver, serviceObserver } from "../../src/cli/observers.js";
+import { type Core, openCore } from "../../src/cli/serve/core.js";
+import { callLogger } from "../../src/cli/telemetry/log.js";
+import { gatewayObserver, serviceObserver } from "../../src/cli/telemetry/observers.js";
 import { channelVerifier } from "../../src/client/channel-verifier.js";
 import { type Config, loadConfig } from "../../src/config/load.js";
 import { addressReader } from "../../src/contract/address.js";

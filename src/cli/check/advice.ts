@@ -1,0 +1,32 @@
+import type { GatewayConfig } from "../../config/load.js";
+import { KEY_ADVICE } from "./advice-keys.js";
+import { LISTENER_ADVICE, type Listening } from "./advice-listeners.js";
+import { REALM_ADVICE } from "./advice-realms.js";
+import { SECRET_ADVICE } from "./advice-secrets.js";
+import type { Advice, Finding, Findings, Subject } from "./findings.js";
+
+/** All mistakes that are looked for; docs/checks.md tells them to people. */
+export const ADVICE: readonly Advice<Subject>[] = [
+  ...LISTENER_ADVICE,
+  ...REALM_ADVICE,
+  ...KEY_ADVICE,
+  ...SECRET_ADVICE,
+];
+
+/** Looks for every mistake. */
+export function advise(subject: Subject): Findings {
+  return findingsOf(ADVICE, subject);
+}
+
+/** The same for a gateway on its own, which has no keys and no store. */
+export function adviseGateway(config: GatewayConfig): Findings {
+  return findingsOf<Listening>(LISTENER_ADVICE, config);
+}
+
+function findingsOf<S>(table: readonly Advice<S>[], subject: S): Findings {
+  const ofLevel = (level: "error" | "warning"): Finding[] =>
+    table
+      .filter((row) => row.level === level)
+      .flatMap(({ name, cure, find }) => find(subject).map((hit) => ({ check: name, ...hit, cure })));
+  return { errors: ofLevel("error"), warnings: ofLevel("warning") };
+}

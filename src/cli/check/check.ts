@@ -1,0 +1,154 @@
+import { TokenVerifierService } from "../../../gen/tokenverifier/v1/token_verifier.js";
+import { ConfigError } from "../../config/issues.js";
+import { loadGatewayConfig } from "../../config/load.js";
+import type { VerificationKey } from "../../keys/key.js";
+import { isRoute, type RoutingRealm } from "../../verifier/route.js";
+import { aligned } from "../text-table.js";
+import type { World } from "../world.js";
+import { advise, adviseGateway } from "./advice.js";
+import type { Finding, Findings, Subject } from "./findings.js";
+import { readSubject } from "./subject.js";
+
+/** What `check` found, as `--json` prints it. */
+export interface CheckReport {
+  readonly file: string;
+  readonly listeners: Readonly<Record<string, string>>;
+  readonly store: string | null;
+  readonly realms: readonly {
+    readonly name: string;
+    /** Of a realm that hands tokens on: to which realm, by issuer. */
+    readonly byIssuer: Readonly<Record<string, string>> | null;
+    readonly preset: string | null;
+    readonly algorithms: readonly string[];
+    readonly callers: string;
+    readonly keys: readonly { readonly algorithm: string; readonly kid: string | null; readonly label: string }[];
+    /** Where more keys are fetched: of those that were reached, the keys stand among the others. */
+    readonly fetchedFrom: readonly string[];
+    readonly setAside: readonly string[];
+  }[];
+  readonly faces: readonly { readonly path: string; readonly realm: string }[];
+  /** Realms that may be asked for over HTTP by the contract itself. */
+  readonly rpc: readonly string[];
+  /** What is allowed and probably not meant: docs/checks.md. */
+  readonly warnings: readonly Finding[];
+}
+
+/** The same of a gateway on its own. */
+export type GatewayReport = Pick<CheckReport, "file" | "listeners" | "faces" | "rpc" | "warnings"> & {
+  readonly upstream: string;
+};
+
+/**
+ * Checks a configuration, and looks for the mistakes that people make.
+ *
+ * @throws {ConfigError} with everything that is wrong; {DirectoryError} where the store cannot be used with it
+ */
+export async function check(file: string, world: World): Promise<CheckReport> {
+  const subject = await readSubject(file, world);
+  return describe(subject, warningsOf(file, advise(subject)));
+}
+
+/** The same for a gateway on its own. @throws {ConfigError} with everything that is wrong */
+export function checkGateway(file: string, world: World): GatewayReport {
+  const config = loadGatewayConfig(file, world);
+  const { upstream, http, metrics, faces } = config;
+  return {
+    file,
+    upstream,
+    listeners: present({ http: http.address, metrics }),
+    faces: faces.map(({ path, realm }) => ({ path, realm })),
+    rpc: http.rpc,
+    warnings: warningsOf(file, adviseGateway(config)),
+  };
+}
+
+/** What is an error ends the check as any other error of a configuration does. */
+function warningsOf(file: string, { errors, warnings }: Findings): readonly Finding[] {
+  if (errors.length === 0) return warnings;
+  throw new ConfigError(
+    file,
+    errors.map(({ place, message, cure }) => ({ place, message: `${message}. ${cure}` })),
+  );
+}
+
+function describe(config: Subject, warnings: readonly Finding[]): CheckReport {
+  const { grpc, http, admin, metrics } = config;
+  return {
+    file: config.file,
+    listeners: present({ grpc, http: http?.address, admin, metrics }),
+    store: config.masterKeys.length === 0 ? null : config.store.url,
+    realms: config.realms.map(({ realm, vendor, keys, setAside }) => ({
+      name: realm.name,
+      byIssuer: isRoute(realm) ? routesOf(realm) : null,
+      preset: vendor?.name ?? null,
+      algorithms: realm.policy.algorithms,
+      callers: realm.policy.callers,
+      keys: [...keys, ...fetched(config, realm.name)].map(({ algorithm, kid = null, label }) => ({
+        algorithm,
+        kid,
+        label,
+      })),
+      fetchedFrom: config.reached.filter((one) => one.realm === realm.name).map(({ location }) => location),
+      setAside,
+    })),
+    faces: config.faces.map(({ path, realm }) => ({ path, realm })),
+    rpc: http?.rpc ?? [],
+    warnings,
+  };
+}
+
+/** The keys of a realm that were fetched just now. */
+const fetched = ({ reached }: Subject, name: string): readonly VerificationKey[] =>
+  reached.flatMap(({ realm, set }) => (realm === name && typeof set !== "string" ? set.keys : []));
+
+function present(listeners: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(listeners).flatMap(([name, at]) => (at === undefined ? [] : [[name, at]])));
+}
+
+/** A report for people's eyes. */
+export function formatReport(report: CheckReport): string {
+  const store = report.store ?? "none (no masterKey: no callers, users or revocations)";
+  const lines = [
+    `${report.file} is good.`,
+    "",
+    ...aligned([...Object.entries(report.listeners), ["store", store]]),
+    "",
+  ];
+  for (const { name, byIssuer, preset, algorithms, callers, keys, fetchedFrom, setAside } of report.realms) {
+    if (byIssuer !== null) {
+      lines.push(`realm ${name}: by issuer, callers: ${callers}`);
+      for (const [issuer, realm] of Object.entries(byIssuer)) lines.push(`  ${issuer}: realm ${realm}`);
+      continue;
+    }
+    lines.push(`realm ${name}: ${preset ?? "no preset"}, ${algorithms.join(", ")}, callers: ${callers}`);
+    if (keys.length === 0 && fetchedFrom.length === 0) lines.push("  keys: each instance's own");
+    for (const location of fetchedFrom) lines.push(`  keys from ${location}`);
+    for (const { algorithm, kid, label } of keys)
+      lines.push(`  key ${algorithm} ${kid === null ? "without kid" : `kid ${kid}`}, ${label}`);
+    for (const what of setAside) lines.push(`  set aside: ${what}`);
+  }
+  return [...lines, ...formatFaces(report), ...formatWarnings(report)].join("\n");
+}
+
+/** What is in a gateway's configuration, for people's eyes. */
+export function formatGatewayReport(report: GatewayReport): string {
+  const settings = aligned([...Object.entries(report.listeners), ["upstream", report.upstream]]);
+  return [`${report.file} is good.`, "", ...settings, ...formatFaces(report), ...formatWarnings(report)].join("\n");
+}
+
+function formatFaces({ faces, rpc }: Pick<CheckReport, "faces" | "rpc">): string[] {
+  const shown = rpc.length === 0 ? [] : [`rpc ${TokenVerifierService.verifyToken.path}: realms ${rpc.join(", ")}`];
+  return [...faces.map(({ path, realm }) => `face ${path}: realm ${realm}`), ...shown];
+}
+
+const routesOf = ({ byIssuer }: RoutingRealm): Record<string, string> =>
+  Object.fromEntries([...byIssuer].map(([issuer, realm]) => [issuer, realm.name]));
+
+function formatWarnings({ warnings }: Pick<CheckReport, "warnings">): string[] {
+  if (warnings.length === 0) return [];
+  const rows = warnings.flatMap(({ check: name, place, message, cure }) => [
+    ["  warning", place, `${message} (${name})`],
+    ["", "", `Cure: ${cure}`],
+  ]);
+  return ["", ...aligned(rows)];
+}

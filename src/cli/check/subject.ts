@@ -1,0 +1,42 @@
+import { statSync } from "node:fs";
+import { type Config, loadConfig } from "../../config/load.js";
+import { readText } from "../../config/read-file.js";
+import { Secret } from "../../contract/secret.js";
+import type { Entry } from "../../directory/commands.js";
+import { readMasterKeys } from "../../directory/master-keys.js";
+import { inspectStore } from "../../directory/sqlite/inspect.js";
+import { readSeedFile } from "../serve/core.js";
+import type { World } from "../world.js";
+import type { FileRead, Subject } from "./findings.js";
+import { reachKeys } from "./reach-keys.js";
+
+/**
+ * Reads a configuration with all that it names: its files, the seed, the store as far as there is one, and the keys that
+ * issuers publish. Writes nothing.
+ *
+ * @throws {ConfigError}, {DirectoryError} where the service could not start with it
+ */
+export async function readSubject(file: string, { env }: World): Promise<Subject> {
+  const filesRead: FileRead[] = [];
+  const readFile = (name: string): string => {
+    const text = readText(name);
+    filesRead.push({ file: name, text, mode: modeOf(name) });
+    return text;
+  };
+  const config = loadConfig(file, { env, readFile });
+  const seed = config.directory === undefined ? [] : readSeedFile(config.directory, readFile);
+  const reached = await reachKeys(config);
+  return { ...config, filesRead, seed, reached, seedIgnored: seedIgnored(config, seed) };
+}
+
+function modeOf(file: string): number | undefined {
+  return process.platform === "win32" ? undefined : statSync(file).mode;
+}
+
+/** How many entries of the seed a store that was filled already does not hold just so. */
+function seedIgnored({ masterKeys, store }: Config, seed: readonly Entry[]): number {
+  if (masterKeys.length === 0 || !store.url.startsWith("sqlite:")) return 0;
+  const keys = readMasterKeys(masterKeys.map((text) => new Secret(text)));
+  const found = inspectStore(store.url.replace(/^sqlite:/, ""), keys, seed);
+  return found === undefined || found.isEmpty ? 0 : found.lacking;
+}

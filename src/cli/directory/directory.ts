@@ -1,0 +1,58 @@
+import { userInfo } from "node:os";
+import type { Config } from "../../config/load.js";
+import { Secret } from "../../contract/secret.js";
+import type { Clock } from "../../contract/verifier.js";
+import type { Directory } from "../../directory/directory.js";
+import { type MasterKeys, readMasterKeys } from "../../directory/master-keys.js";
+import { openSqliteDirectory } from "../../directory/sqlite/directory.js";
+import { CommandError, EXIT } from "../errors.js";
+
+/** A directory and the keys to it. */
+interface OpenDirectory {
+  readonly directory: Directory;
+  readonly masterKeys: MasterKeys;
+}
+
+/** Milliseconds that a command waits for another writer; unlike a service, it has nobody else to answer meanwhile. */
+const PATIENCE = 10_000;
+
+/**
+ * Opens the directory of a configuration that has a master key.
+ *
+ * @param busyTimeout milliseconds to wait for another process's lock; the engine's own where it is left out
+ */
+export function openDirectory(config: Config, clock: Clock, busyTimeout?: number): OpenDirectory {
+  const masterKeys = readMasterKeys(config.masterKeys.map((text) => new Secret(text)));
+  const path = config.store.url.replace(/^sqlite:/, "");
+  const patience = busyTimeout === undefined ? {} : { busyTimeout };
+  return { directory: openSqliteDirectory({ path, masterKeys, clock, ...patience }), masterKeys };
+}
+
+/** Does a command's work on the directory of a configuration. @throws {CommandError} where it has none */
+export async function onDirectory<Result>(
+  config: Config,
+  clock: Clock,
+  work: (open: OpenDirectory) => Promise<Result>,
+): Promise<Result> {
+  if (config.masterKeys.length === 0) {
+    throw new CommandError(
+      `${config.file} has no masterKey, and so no directory. Make one with: openssl rand -base64 32`,
+      EXIT.usage,
+    );
+  }
+  const open = openDirectory(config, clock, PATIENCE);
+  try {
+    return await work(open);
+  } finally {
+    await open.directory.close();
+  }
+}
+
+/** Who stands in the audit for what a command did: the user of the system. */
+export function actorOfCommand(): string {
+  try {
+    return `cli:${userInfo().username}`;
+  } catch {
+    return `cli:${process.getuid?.() ?? "unknown"}`; // a container's user need not have a name
+  }
+}

@@ -1,0 +1,247 @@
+import type { Logger } from "pino";
+import { ConfigError } from "../../config/issues.js";
+import type { Config } from "../../config/load.js";
+import { type ReadFile, readText, unreadable } from "../../config/read-file.js";
+import { type Renewal, renew } from "../../config/renew.js";
+import { type Clock, failure, type Verifier } from "../../contract/verifier.js";
+import type { Entry } from "../../directory/commands.js";
+import type { Directory, KnownDirectory } from "../../directory/directory.js";
+import { DirectoryError } from "../../directory/errors.js";
+import { startFollower } from "../../directory/follower.js";
+import { Known, type KnownStats } from "../../directory/known.js";
+import { noDirectory } from "../../directory/none.js";
+import { type OnRead, observeReads } from "../../directory/observed.js";
+import { loadSeed, readSeed, SeedError } from "../../directory/seed.js";
+import type { VerificationKey } from "../../keys/key.js";
+import type { HeldStatus } from "../../keys/network/keyring.js";
+import { FactCache } from "../../verifier/facts.js";
+import { limitFailures } from "../../verifier/limited.js";
+import { isRoute } from "../../verifier/route.js";
+import { createVerifier, type Load } from "../../verifier/verify.js";
+import type { View } from "../../verifier/view.js";
+import { openDirectory } from "../directory/directory.js";
+import { tell } from "../telemetry/lines.js";
+import { type OnFetch, openKeyring, withKeys } from "./realm-keys.js";
+
+/** What a core says of itself. */
+export interface CoreStats {
+  /** The estimated bytes of tokens remembered. */
+  readonly factBytes: number;
+  /** How often a token was looked for among them. */
+  readonly factLookups: FactCache["lookups"];
+  /** Whether verdicts are given: false once the directory could not be read for longer than `staleFor`. */
+  readonly isFresh: boolean;
+  /** What is known of the directory; undefined without a store. */
+  readonly directory: KnownStats | undefined;
+  /** The keys that are fetched, by realm and location. */
+  readonly keys: readonly HeldStatus[];
+  /** How far the clocks of the realms' issuers are ahead, in seconds. */
+  readonly skew: Readonly<Record<string, number>>;
+}
+
+/** A key that a realm trusts now. */
+export interface KeyInUse {
+  readonly kid: string | null;
+  readonly algorithm: string;
+  /** Its thumbprint (RFC 7638); of a secret its length alone. */
+  readonly label: string;
+  /** How many tokens it verified within the last hour. */
+  readonly verificationsLastHour: number;
+}
+
+/** The core, running. */
+export interface Core {
+  readonly verifier: Verifier;
+  /** What it holds, for whoever watches over it. */
+  stats(): CoreStats;
+  /** The keys of each realm that has keys of its own, by its name. */
+  keysInUse(): Readonly<Record<string, readonly KeyInUse[]>>;
+  /**
+   * Verifies by the realms of another configuration from now on, all of them at once; realms and keys that did not
+   * change stay the objects that they are, with their facts. Nothing else of the configuration is looked at.
+   *
+   * @throws {ConfigError} where they need what cannot be had while the core runs; then nothing has changed
+   */
+  reload(config: Config): Renewal;
+  /** Stops following the directory and releases the store. */
+  close(): Promise<void>;
+}
+
+/** What the core needs besides its configuration. */
+export interface CoreContext {
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Is told of each time that the directory could not be read. */
+  readonly onDirectoryFailure?: () => void;
+  /** Is told of each read of the store. */
+  readonly onRead?: OnRead;
+  /** Is told of each fetch of keys. */
+  readonly onFetch?: OnFetch;
+}
+
+/**
+ * Assembles the core of a configuration: opens the store, loads the seed into an empty one, and follows the feed.
+ *
+ * @throws {DirectoryError} where the store cannot be used
+ */
+export async function openCore(config: Config, context: CoreContext): Promise<Core> {
+  const { clock, log } = context;
+  const store = await openStore(config, context);
+  const facts = new FactCache(config.cache.facts);
+  const viewOf = (realms: Config["realms"]): View => ({
+    realms: new Map(realms.map(({ realm }) => [realm.name, realm])),
+    directory: store?.known ?? noDirectory,
+    facts,
+  });
+  const { proxies } = config;
+  const keyring = await openKeyring({ clock, proxies }, store?.directory, log, context.onFetch ?? (() => {}));
+  let realms = withKeys(keyring, config.realms, []);
+  let view = viewOf(realms);
+  return {
+    verifier: limitFailures(
+      createVerifier(() => view, clock, loader(store?.known, log)),
+      config.failures,
+      clock,
+    ),
+    stats: () => ({
+      factBytes: facts.bytes,
+      factLookups: facts.lookups,
+      isFresh: view.directory.isFresh(clock()),
+      directory: store?.known.stats(),
+      keys: keyring.status(),
+      skew: Object.fromEntries(realms.map(({ realm }) => [realm.name, realm.skew.ahead(clock())])),
+    }),
+    keysInUse: () => {
+      const now = clock();
+      return Object.fromEntries(
+        realms
+          .filter(({ realm }) => realm.policy.keysOf === "realm" && !isRoute(realm))
+          .map(({ realm }) => [realm.name, (realm.keys.current(now)?.keys ?? []).map((key) => keyInUse(key, now))]),
+      );
+    },
+    reload: (next) => {
+      if (store === undefined) checkNeedsNoStore(next);
+      const renewal = renew(realms, next.realms);
+      realms = withKeys(keyring, renewal.realms, realms);
+      view = viewOf(realms);
+      facts.keepOnly(view.realms.values());
+      return renewal;
+    },
+    close: async () => {
+      await keyring.close();
+      await store?.close();
+    },
+  };
+}
+
+const keyInUse = ({ kid, algorithm, label, uses }: VerificationKey, now: number): KeyInUse => ({
+  kid: kid ?? null,
+  algorithm,
+  label,
+  verificationsLastHour: uses.lastHour(now),
+});
+
+/** A core that was started without a store knows no caller, and would call every one of them unknown. */
+function checkNeedsNoStore({ file, realms }: Config): void {
+  const needing = realms.find(({ realm: { policy } }) => policy.callers !== "anyone");
+  if (needing === undefined) return;
+  const message = `the callers of the realm ${needing.realm.name} need it, and it takes effect at a start only: restart`;
+  throw new ConfigError(file, [{ place: "masterKey", message }]);
+}
+
+interface Store {
+  readonly known: Known & KnownDirectory;
+  readonly directory: Directory;
+  close(): Promise<void>;
+}
+
+/** Opens the store. Without a master key there is none: nothing that it would hold can be asked for. */
+async function openStore(
+  config: Config,
+  { clock, log, onDirectoryFailure = () => {}, onRead = () => {} }: CoreContext,
+): Promise<Store | undefined> {
+  if (config.masterKeys.length === 0) return undefined;
+  const { directory, masterKeys } = openDirectory(config, clock);
+  try {
+    await seed(directory, config.directory, log);
+    const known = new Known({
+      directory: observeReads(directory, clock, onRead),
+      masterKeys,
+      clock,
+      staleFor: config.store.staleFor,
+    });
+    await known.follow();
+    const follower = startFollower({
+      follow: () =>
+        known.follow().catch((error: unknown) => {
+          onDirectoryFailure();
+          throw error;
+        }),
+      onFailure: (err) => {
+        if (known.isFresh(clock())) tell(log, "directory cannot be read", { err });
+        else tell(log, "directory cannot be read: no verdicts are given", { err });
+      },
+      onRecovery: (failures) => tell(log, "directory can be read again", { failures }),
+    });
+    return {
+      known,
+      directory,
+      close: async () => {
+        await follower.stop();
+        await directory.close();
+      },
+    };
+  } catch (error) {
+    await directory.close();
+    throw error;
+  }
+}
+
+async function seed(directory: Directory, file: string | undefined, log: Logger): Promise<void> {
+  if (file === undefined) return;
+  // Not even read where it is of no use: a seed that was broken since must not keep the service from starting.
+  const entries = (await directory.isEmpty()) ? readSeedFile(file) : undefined;
+  if (entries !== undefined && (await loadSeed(directory, entries, "seed"))) {
+    tell(log, "directory seed loaded", { file, entries: entries.length });
+  } else {
+    tell(log, "directory seed ignored: the store holds a directory already, or the seed nothing", { file });
+  }
+}
+
+/**
+ * Reads a seed.
+ *
+ * @param readFile how its file is read
+ * @throws {ConfigError} with everything that is wrong
+ */
+export function readSeedFile(file: string, readFile: ReadFile = readText): readonly Entry[] {
+  try {
+    return readSeed(readFile(file));
+  } catch (error) {
+    if (error instanceof SeedError) throw new ConfigError(file, error.problems);
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === undefined) throw error;
+    throw new ConfigError(file, [{ place: "", message: `the file ${unreadable(error)}` }]);
+  }
+}
+
+/** Loads what a decision lacks; what cannot be had is a failure, logged once for each call that wanted it. */
+function loader(known: Known | undefined, log: Logger): Load {
+  return async (lack, deadline) => {
+    try {
+      if (lack.kind !== "keys") {
+        await known?.learn(lack, deadline);
+        return undefined;
+      }
+      const wait = await lack.realm.keys.load(lack.kid, lack.since, deadline);
+      return wait === undefined ? undefined : failure("KEYS_UNAVAILABLE", wait);
+    } catch (error) {
+      if (lack.kind !== "keys" && error instanceof DirectoryError) {
+        tell(log, "directory entry cannot be loaded", { err: error, lack: lack.kind });
+        return failure("DIRECTORY_UNAVAILABLE");
+      }
+      tell(log, "unexpected fault while loading", { err: error, lack: lack.kind });
+      return failure("INTERNAL");
+    }
+  };
+}

@@ -1,0 +1,245 @@
+import type { Logger } from "pino";
+import { channelVerifier } from "../../client/channel-verifier.js";
+import { type Config, type GatewayConfig, loadConfig, loadGatewayConfig } from "../../config/load.js";
+import { addressReader } from "../../contract/address.js";
+import type { Clock, Verifier } from "../../contract/verifier.js";
+import type { ServedRpc } from "../../gateway/rpc.js";
+import { createGateway, type Gateway } from "../../gateway/server.js";
+import { createServer, type ServiceServer } from "../../service/server.js";
+import { CommandError, EXIT } from "../errors.js";
+import { unservedRealms } from "../telemetry/key-status.js";
+import { tell } from "../telemetry/lines.js";
+import { createLogger, type LogSettings } from "../telemetry/log.js";
+import { gatewayObserver, serviceObserver } from "../telemetry/observers.js";
+import { createTelemetry, type Telemetry } from "../telemetry/telemetry.js";
+import { version } from "../version.js";
+import { openCore } from "./core.js";
+import { FileWatch } from "./file-watch.js";
+import type { Port } from "./port.js";
+import { type Changes, type Reloading, reload } from "./reload.js";
+
+/** What `serve` needs of the world. */
+export interface ServeContext {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly clock: Clock;
+  /** Where the log goes, instead of where the configuration says. */
+  readonly log?: Logger;
+  /** How it is written, instead of as the configuration says. */
+  readonly logFormat?: LogSettings["format"];
+  /** Has the configuration's files looked at again and again until it is told to stop, instead of once a second. */
+  readonly watch?: (look: () => void) => () => void;
+}
+
+/** The parts of a service that may run on their own. */
+export type Only = "grpc" | "http";
+
+/** A service that serves. */
+export interface Running {
+  /** The bound addresses, by the configuration's names. */
+  readonly addresses: Readonly<Record<string, string>>;
+  readonly log: Logger;
+  /** Reads the configuration again; what came of it stands in the log. */
+  reload(): void;
+  /** Ends as `drain` says; resolves when everything is closed. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts what a configuration describes: the core with its gRPC service, and the gateway; or one of the two.
+ *
+ * Ports open last, once the store is open, the directory loaded and the keys checked.
+ *
+ * @throws {ConfigError}, {DirectoryError}, or the system's error where a port cannot be opened
+ */
+export async function serve(file: string, only: Only | undefined, context: ServeContext): Promise<Running> {
+  const files = new FileWatch();
+  const loading = { ...context, readFile: files.readFile };
+  return only === "http"
+    ? serveGateway({ files, load: () => loadGatewayConfig(file, loading) }, context)
+    : serveCore({ files, load: () => loadConfig(file, loading) }, only, context);
+}
+
+/** A configuration that can be read again and again. */
+type Source<C extends Config | GatewayConfig> = Pick<Reloading<C>, "files" | "load">;
+
+async function serveCore(source: Source<Config>, only: Only | undefined, context: ServeContext): Promise<Running> {
+  const config = source.load();
+  const { clock } = context;
+  const { grpc, admin, limits } = config;
+  const http = only === "grpc" ? undefined : config.http;
+  if ((grpc ?? admin ?? http) === undefined) {
+    const message = `${config.file} gives nothing an address to listen at: set grpc${only === "grpc" ? "" : " or http"}.`;
+    throw new CommandError(message, EXIT.usage);
+  }
+  const log = openLog(config.log, context);
+  const realms = realmNames(config);
+  const telemetry = createTelemetry(config, realms, { log, clock });
+  const core = await openCore(config, {
+    clock,
+    log,
+    onDirectoryFailure: telemetry.directoryFailure,
+    onRead: telemetry.storeRead,
+    onFetch: telemetry.keyFetch,
+  });
+  telemetry.observe(core);
+  const servers: NamedServer[] = [];
+  if (grpc !== undefined) {
+    const addressOf = addressReader(config.trustedProxies);
+    const verification = { verifier: core.verifier, clock, observer: serviceObserver(log, telemetry.call), addressOf };
+    const server = createServer({ limits, verification, realms, ended: telemetry.grpcCall });
+    servers.push({ name: "grpc", address: grpc, server });
+  }
+  if (admin !== undefined) servers.push({ name: "admin", address: admin, server: createServer({ limits, realms }) });
+  const gateway = http === undefined ? undefined : gatewayOf(config, core.verifier, { clock, log, telemetry });
+  const ports = servers.map(grpcPort);
+  if (http !== undefined && gateway !== undefined) ports.push(httpPort(http.address, gateway));
+  let names = realms;
+  /** Health follows the keys: a realm whose keys do not count gives no verdicts. */
+  const look = (): void => {
+    const unserved = unservedRealms(core.stats().keys);
+    for (const { server } of servers) server.setRealms(names, unserved);
+  };
+  look();
+  const apply = (next: Config): Changes => {
+    const { added, removed, changed } = core.reload(next);
+    // Nothing throws from here on.
+    names = realmNames(next);
+    telemetry.setRealms(names);
+    look();
+    gateway?.show(next.faces, rpcOf(next));
+    return { added, removed, changed };
+  };
+  return run(ports, { ...source, config, apply, look, log }, telemetry, context, () => core.close());
+}
+
+const realmNames = ({ realms }: Config): readonly string[] => realms.map(({ realm }) => realm.name);
+
+function openLog(settings: LogSettings, { log, logFormat = settings.format }: ServeContext): Logger {
+  return log ?? createLogger({ ...settings, format: logFormat });
+}
+
+async function serveGateway(source: Source<GatewayConfig>, context: ServeContext): Promise<Running> {
+  const config = source.load();
+  const { clock } = context;
+  const log = openLog(config.log, context);
+  const upstream = channelVerifier(config.upstream);
+  const telemetry = createTelemetry(config, faceRealms(config), { log, clock });
+  tell(log, "asking", { upstream: config.upstream });
+  const gateway = gatewayOf(config, upstream, { clock, log, telemetry });
+  const apply = (next: GatewayConfig): Changes => {
+    telemetry.setRealms(faceRealms(next));
+    gateway.show(next.faces, rpcOf(next));
+    return { faces: next.faces.map(({ name }) => name) };
+  };
+  const ports = [httpPort(config.http.address, gateway)];
+  return run(ports, { ...source, config, apply, log }, telemetry, context, async () => upstream.close());
+}
+
+const faceRealms = ({ faces, http }: GatewayConfig): readonly string[] => [
+  ...new Set([...faces.map(({ realm }) => realm), ...http.rpc]),
+];
+
+/** A gRPC server, and where it is to listen. */
+interface NamedServer {
+  readonly name: string;
+  readonly address: string;
+  readonly server: ServiceServer;
+}
+
+function grpcPort({ name, address, server }: NamedServer): Port {
+  return {
+    name,
+    open: () => server.listen(address),
+    connections: () => server.connections(),
+    streams: () => server.streams(),
+    retire: () => server.setServing(false),
+    close: (timeout) => server.close(timeout),
+  };
+}
+
+interface HttpContext {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly telemetry: Telemetry;
+}
+
+type HttpConfig = Pick<Config, "http" | "faces" | "limits" | "trustedProxies">;
+
+const rpcOf = ({ http }: Pick<Config, "http">): ServedRpc => ({ realms: http?.rpc ?? [], cors: http?.cors });
+
+function gatewayOf(config: HttpConfig, verifier: Verifier, { clock, log, telemetry }: HttpContext): Gateway {
+  const { faces, limits, trustedProxies } = config;
+  const options = {
+    verifier,
+    clock,
+    observer: gatewayObserver(log, telemetry.call),
+    addressOf: addressReader(trustedProxies),
+  };
+  return createGateway(faces, limits, options, rpcOf(config));
+}
+
+function httpPort(address: string, gateway: Gateway): Port {
+  return {
+    name: "http",
+    open: () => gateway.listen(address),
+    connections: () => gateway.connections(),
+    streams: () => 0,
+    retire: () => gateway.retire(),
+    close: (timeout) => gateway.close(timeout),
+  };
+}
+
+/** Opens the ports; if one cannot be opened, everything is closed again. */
+async function run<C extends Config | GatewayConfig>(
+  serving: readonly Port[],
+  reloading: Reloading<C>,
+  telemetry: Telemetry,
+  { watch = everySecond }: ServeContext,
+  release: () => Promise<void>,
+): Promise<Running> {
+  const { config, files, log } = reloading;
+  const { drain, file } = config;
+  const addresses: Record<string, string> = {};
+  const ports = [...serving, ...telemetry.port(serving)];
+  const close = async (timeout: number): Promise<void> => {
+    await Promise.all(ports.map((port) => port.close(timeout)));
+    await release();
+  };
+  try {
+    for (const port of ports) addresses[port.name] = await port.open();
+  } catch (error) {
+    await close(0);
+    throw error;
+  }
+  tell(log, "ready", { version: version(), pid: process.pid, file, ...addresses });
+  let stopped: Promise<void> | undefined;
+  const reloadAgain = (): void => {
+    if (stopped === undefined) reload(reloading);
+  };
+  const unwatch = watch(() => {
+    reloading.look?.();
+    if (files.isChanged()) reloadAgain();
+  });
+  return {
+    addresses,
+    log,
+    reload: reloadAgain,
+    stop: () => {
+      stopped ??= (async () => {
+        unwatch();
+        tell(log, "draining", { delay: drain.delay, timeout: drain.timeout });
+        for (const port of ports) port.retire();
+        await new Promise((resolve) => setTimeout(resolve, drain.delay));
+        await close(drain.timeout);
+        tell(log, "stopped", {});
+      })();
+      return stopped;
+    },
+  };
+}
+
+/** Looks once a second, for as long as something else keeps the process alive. */
+function everySecond(look: () => void): () => void {
+  const timer = setInterval(look, 1000).unref();
+  return () => clearInterval(timer);
+}

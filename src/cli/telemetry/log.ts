@@ -1,0 +1,125 @@
+import { status } from "@grpc/grpc-js";
+import { type DestinationStream, type Logger, pino } from "pino";
+import pretty from "pino-pretty";
+import type { Config } from "../../config/load.js";
+import { FAILURES } from "../../contract/failures.js";
+import type { Clock, Outcome } from "../../contract/verifier.js";
+import { type FieldsOf, tell } from "./lines.js";
+
+/** How the service logs: the configuration's `log`. */
+export type LogSettings = Config["log"];
+
+/** The log: one line for each event, JSON or for people's eyes; constant messages, values as fields. */
+export function createLogger({ level, format }: LogSettings, destination?: DestinationStream): Logger {
+  const stream = destination ?? standardOutput();
+  const written =
+    format === "pretty" && destination === undefined
+      ? pretty({ destination: stream, ignore: "pid,hostname", translateTime: "SYS:HH:MM:ss.l" })
+      : stream;
+  const formatters = { level: (label: string) => ({ level: label }) };
+  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters }, written);
+}
+
+/** Standard output for a log. A full disk or a closed pipe loses lines and never the service; standard error says so, once. */
+function standardOutput(): DestinationStream {
+  const stream = pino.destination({ fd: 1, sync: true });
+  let told = false;
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (told) return;
+    told = true;
+    process.stderr.write(`Log lines are lost: standard output cannot be written (${error.code ?? error.message}).\n`);
+  });
+  return stream;
+}
+
+/** A finished call, as its log line tells it. */
+export interface CallLine {
+  readonly requestId: string;
+  /** The gRPC method, the vendor's face, or `http/` and the method. */
+  readonly via: string;
+  /** The realm as the caller named it: there may be no such realm; empty where no realm was asked. */
+  readonly realm: string;
+  /** The caller's address; empty where there is none. Asked for only when a line is written. */
+  readonly address: () => string;
+  /** What came of it; undefined where the request was answered before the verifier was asked. */
+  readonly outcome: Outcome | undefined;
+  readonly millis: number;
+  /** How many identical requests of a batch it answered. */
+  readonly items: number;
+  /** The HTTP status, where it came over HTTP. */
+  readonly status?: number;
+}
+
+/** Lines of rejected and refused calls that are written in a second; what is above is counted. */
+const LINES_PER_SECOND = 100;
+
+/**
+ * Logs calls as `log.calls` says. Failures of the service itself are always logged; rejected and refused ones are
+ * limited per second, and what was left out is told in a line of its own when the next second's first line is written.
+ */
+export function callLogger(log: Logger, calls: LogSettings["calls"], clock: Clock): (call: CallLine) => void {
+  let second = 0;
+  let written = 0;
+  let omitted = 0;
+  return (call) => {
+    const { outcome } = call;
+    const kind = kindOf(outcome);
+    if (kind !== "fault" && (calls === "none" || (calls === "rejected" && UNREMARKABLE.has(kind)))) return;
+    if (kind === "rejected" || kind === "refused") {
+      const now = Math.floor(clock() / 1000);
+      if (now !== second) {
+        if (omitted > 0) tell(log, "calls not logged", { omitted });
+        second = now;
+        written = 0;
+        omitted = 0;
+      }
+      if (++written > LINES_PER_SECOND) {
+        omitted++;
+        return;
+      }
+    }
+    tell(log, "call", fieldsOf(call), kind === "fault" ? "warn" : "info");
+  };
+}
+
+/** `probe`: a gateway asked who is calling, with an empty token, and the caller is good. */
+type Kind = "verified" | "probe" | "rejected" | "refused" | "fault";
+
+const UNREMARKABLE: ReadonlySet<Kind> = new Set(["verified", "probe"]);
+
+function kindOf(outcome: Outcome | undefined): Kind {
+  if (outcome === undefined) return "refused";
+  if (outcome.kind !== "failure") return outcome.kind;
+  if (outcome.reason === "TOKEN_EMPTY") return "probe";
+  return SERVER_CODES.has(FAILURES[outcome.reason].code) ? "fault" : "refused";
+}
+
+const SERVER_CODES: ReadonlySet<status> = new Set([status.UNAVAILABLE, status.INTERNAL, status.DEADLINE_EXCEEDED]);
+
+function fieldsOf(call: CallLine): FieldsOf<"call"> {
+  const { requestId, via, outcome, millis, items, status } = call;
+  const realm = call.realm.slice(0, 64);
+  const address = call.address();
+  const answer =
+    outcome === undefined
+      ? { outcome: "refused" }
+      : outcome.kind === "verified"
+        ? { outcome: "verified", ...(outcome.token.keyId !== "" && { kid: outcome.token.keyId }) }
+        : outcome.kind === "rejected"
+          ? {
+              outcome: "rejected",
+              reason: outcome.reason ?? "UNKNOWN",
+              ...(outcome.claim !== "" && { claim: outcome.claim }),
+            }
+          : { outcome: "failed", reason: outcome.reason };
+  return {
+    requestId,
+    via,
+    ...(realm !== "" && { realm }),
+    ...(address !== "" && { address }),
+    ...answer,
+    ...(items > 1 && { items }),
+    ...(status !== undefined && { status }),
+    millis: Math.round(millis * 1000) / 1000,
+  };
+}

@@ -1,0 +1,69 @@
+import http from "node:http";
+import { listen } from "../../contract/listen.js";
+import type { RemoteStatus } from "../../keys/network/remote-keys.js";
+import type { KeysInUse } from "./key-status.js";
+import type { Metrics } from "./metrics.js";
+
+/** Whether the service wants calls, and how each realm is. */
+export interface Readiness {
+  /** False before everything is loaded, and while draining. */
+  readonly ready: boolean;
+  /** By name. */
+  readonly realms: Readonly<Record<string, RemoteStatus["state"]>>;
+  /** Of realms whose keys are fetched: how each of their key sets stands. Absent where there is none. */
+  readonly keys?: readonly object[];
+}
+
+/** The operators' HTTP port: `/metrics`, `/healthz` (the process lives), `/readyz` (it wants calls), `/keys` (the keys in use). */
+export interface MetricsServer {
+  /** Opens the port. @returns the bound address @throws the system's error */
+  listen(address: string): Promise<string>;
+  close(): Promise<void>;
+}
+
+/** How long a scrape may take to arrive, and to be answered: milliseconds. */
+const PATIENCE = 10_000;
+
+/** Makes the server. It opens nothing yet. */
+export function createMetricsServer(
+  metrics: Metrics,
+  readiness: () => Readiness,
+  keys: () => KeysInUse,
+): MetricsServer {
+  const json = (res: http.ServerResponse, code: number, body: unknown): void => {
+    res.writeHead(code, { "Content-Type": "application/json", "Cache-Control": "no-store" });
+    res.end(JSON.stringify(body));
+  };
+  const routes: Readonly<Record<string, (res: http.ServerResponse) => void | Promise<void>>> = {
+    "/healthz": (res) => json(res, 200, { status: "ok" }),
+    "/readyz": (res) => {
+      const state = readiness();
+      json(res, state.ready ? 200 : 503, state);
+    },
+    "/keys": (res) => json(res, 200, keys()),
+    "/metrics": async (res) => {
+      const text = await metrics.text();
+      res.writeHead(200, { "Content-Type": metrics.contentType, "Cache-Control": "no-store" });
+      res.end(text);
+    },
+  };
+  const server = http.createServer({ requestTimeout: PATIENCE, headersTimeout: PATIENCE }, (req, res) => {
+    const path = (req.url ?? "").split("?", 1)[0] ?? "";
+    if (req.method !== "GET" && req.method !== "HEAD") {
+      res.setHeader("Allow", "GET, HEAD");
+      json(res, 405, { error: "Method not allowed" });
+      return;
+    }
+    const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
+    if (route === undefined) json(res, 404, { error: "Not found" });
+    else void Promise.resolve(route(res)).catch(() => res.destroy());
+  });
+  return {
+    listen: (address) => listen(server, address),
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}

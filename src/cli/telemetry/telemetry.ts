@@ -1,0 +1,114 @@
+import type { Logger } from "pino";
+import { TokenVerifierService } from "../../../gen/tokenverifier/v1/token_verifier.js";
+import type { Config, GatewayConfig } from "../../config/load.js";
+import type { Clock } from "../../contract/verifier.js";
+import type { OnRead } from "../../directory/observed.js";
+import type { Core } from "../serve/core.js";
+import type { Port } from "../serve/port.js";
+import type { OnFetch } from "../serve/realm-keys.js";
+import { version } from "../version.js";
+import { keyReadiness, keyUses } from "./key-status.js";
+import { type CallLine, callLogger } from "./log.js";
+import { createMetrics } from "./metrics.js";
+import { createMetricsServer } from "./metrics-server.js";
+
+/** What the service says of itself: log lines for calls, and metrics where a port for them is configured. */
+export interface Telemetry {
+  /** A verification, or a request to a face, has ended. */
+  readonly call: (call: CallLine) => void;
+  /** A gRPC call has ended. */
+  readonly grpcCall: (path: string, code: number) => void;
+  readonly directoryFailure: () => void;
+  readonly storeRead: OnRead;
+  readonly keyFetch: OnFetch;
+  /** From now on metrics tell of this core too. */
+  observe(core: Pick<Core, "stats" | "keysInUse">): void;
+  /** From now on these are the realms that may stand in metrics, and that readiness tells of. */
+  setRealms(realms: readonly string[]): void;
+  /** The port of the metrics, which tells of the connections of the others; none where none is configured. */
+  port(others: readonly Port[]): readonly Port[];
+}
+
+const METHODS: ReadonlySet<string> = new Set(Object.values(TokenVerifierService).map(({ path }) => path));
+
+/** @param realms the names that may stand in metrics */
+export function createTelemetry(
+  config: Config | GatewayConfig,
+  realms: readonly string[],
+  { log, clock }: { readonly log: Logger; readonly clock: Clock },
+): Telemetry {
+  const logCall = callLogger(log, config.log.calls, clock);
+  const address = config.metrics;
+  if (address === undefined) {
+    const nothing = (): void => {};
+    return {
+      call: logCall,
+      grpcCall: nothing,
+      directoryFailure: nothing,
+      storeRead: nothing,
+      keyFetch: nothing,
+      observe: nothing,
+      setRealms: nothing,
+      port: () => [],
+    };
+  }
+  let core: Pick<Core, "stats" | "keysInUse"> | undefined;
+  let ports: readonly Port[] = [];
+  let ready = false;
+  const known = new Set(realms);
+  const metrics = createMetrics(
+    known,
+    METHODS,
+    {
+      clock,
+      ports: () => ports,
+      core: () => core?.stats(),
+    },
+    { version: version() },
+  );
+  const server = createMetricsServer(
+    metrics,
+    () => ({
+      ready,
+      ...keyReadiness([...known], core?.stats().keys ?? []),
+    }),
+    () => keyUses(core),
+  );
+  return {
+    call: (call) => {
+      logCall(call);
+      metrics.call(call.via, call.realm, call.outcome, call.millis, call.items);
+      if (call.status !== undefined) metrics.httpAnswer(call.via, call.status);
+    },
+    grpcCall: (path, code) => metrics.grpcCall(path, code),
+    directoryFailure: () => metrics.directoryFailure(),
+    keyFetch: (...fetch) => metrics.keyFetch(...fetch),
+    storeRead: (...read) => metrics.storeRead(...read),
+    observe: (observed) => {
+      core = observed;
+    },
+    setRealms: (names) => {
+      known.clear();
+      for (const name of names) known.add(name);
+    },
+    port: (others) => {
+      ports = others;
+      return [
+        {
+          name: "metrics",
+          // The last of the ports: when it opens, the others have.
+          open: async () => {
+            ready = true;
+            return server.listen(address);
+          },
+          connections: () => 0,
+          streams: () => 0,
+          retire: () => {
+            ready = false;
+          },
+          close: () => server.close(),
+        },
+      ];
+    },
+  };
+}

@@ -1,0 +1,151 @@
+import { createPrivateKey, createPublicKey, createSecretKey, type KeyObject } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { CompactSign } from "jose";
+import type { Config } from "../../config/load.js";
+import type { ConfiguredRealm } from "../../config/realms.js";
+import { parseDuration } from "../../contract/units.js";
+import { isRoute, type RoutingRealm } from "../../verifier/route.js";
+import { CommandError, EXIT, secretIn } from "../errors.js";
+import { PLACEHOLDERS, seedValues } from "../serve/example-values.js";
+
+/** What a token is signed with. */
+interface SigningKey {
+  readonly key: KeyObject;
+  readonly algorithm: string;
+  /** Put in the header where there is one. */
+  readonly kid?: string | undefined;
+}
+
+/** Signs claims as a compact JWS. */
+async function sign(claims: Readonly<Record<string, unknown>>, { key, algorithm, kid }: SigningKey): Promise<string> {
+  const bytes = new TextEncoder().encode(JSON.stringify(claims));
+  const header = { alg: algorithm, ...(kid !== undefined && { kid }) };
+  return new CompactSign(bytes).setProtectedHeader(header).sign(key);
+}
+
+/** The private key that by custom lies beside a public one: `name.private.pem` for `name.pem` or `name.json`; undefined where there is none. */
+function privateKeyBeside(publicFile: string): KeyObject | undefined {
+  const file = publicFile.replace(/(\.[a-z]+)?$/, ".private.pem");
+  return existsSync(file) ? createPrivateKey(readFileSync(file, "utf8")) : undefined;
+}
+
+/** The options of `mint`. */
+export interface MintOptions {
+  readonly realm: string;
+  /** `name=value`; a value that is JSON is taken as JSON, any other as a text. */
+  readonly claim: readonly string[];
+  /** How long the token lives, as configuration writes durations. */
+  readonly expires: string;
+  /** A private key (PEM) that fits one of the realm's public keys. */
+  readonly keyFile?: string;
+  /** The secret key of an instance, for realms whose tokens instances sign. */
+  readonly secretKeyFile?: string;
+}
+
+/**
+ * Makes a token for development: the claims of the vendor's sample, or those that the realm requires, and what
+ * `--claim` adds or replaces.
+ *
+ * @param now milliseconds since 1970
+ * @throws {CommandError} where there is no such realm, or no key to sign with
+ */
+export async function mint(config: Config, options: MintOptions, now: number): Promise<string> {
+  const realm = config.realms.find((one) => one.realm.name === options.realm);
+  if (realm === undefined) {
+    const names = config.realms.map((one) => one.realm.name).join(", ");
+    throw new CommandError(`There is no realm ${options.realm}. ${config.file} has: ${names}.`, EXIT.usage);
+  }
+  if (isRoute(realm.realm)) throw handsOn(realm.realm);
+  const life = parseDuration(options.expires);
+  if (life === undefined) throw new CommandError("--expires must be a duration such as 10m or 1h.", EXIT.usage);
+  const values = { ...(seedValues(config.directory) ?? PLACEHOLDERS), now: Math.floor(now / 1000) };
+  const claims = {
+    ...(realm.vendor?.example.claims(values, realm.settings) ?? genericClaims(realm, values.now)),
+    exp: values.now + life / 1000,
+    ...Object.fromEntries(options.claim.map(parseClaim)),
+  };
+  return sign(claims, signingKey(config, realm, options));
+}
+
+/** A realm that hands tokens on has none of its own. */
+export function handsOn({ name, byIssuer }: RoutingRealm): CommandError {
+  const names = [...new Set([...byIssuer.values()].map((realm) => realm.name))].join(", ");
+  return new CommandError(
+    `The realm ${name} hands tokens on and has none of its own. Name one of: ${names}.`,
+    EXIT.usage,
+  );
+}
+
+function genericClaims({ settings }: ConfiguredRealm, now: number): Record<string, unknown> {
+  const {
+    issuer,
+    audience,
+    claims = {},
+  } = settings as {
+    issuer?: readonly string[] | null;
+    audience?: readonly string[] | null;
+    claims?: Readonly<Record<string, unknown>>;
+  };
+  return {
+    ...(issuer && { iss: issuer[0] }),
+    ...(audience && { aud: audience[0] }),
+    sub: "example",
+    iat: now,
+    ...Object.fromEntries(Object.entries(claims).map(([name, rule]) => [name, sampleOf(rule)])),
+  };
+}
+
+/** A value that meets a claim rule. */
+function sampleOf(rule: unknown): unknown {
+  if (Array.isArray(rule)) return rule[0];
+  return typeof rule === "object" && rule !== null && "includes" in rule ? rule.includes : rule;
+}
+
+function parseClaim(text: string): [string, unknown] {
+  const at = text.indexOf("=");
+  if (at < 1) throw new CommandError(`--claim ${text}: write name=value.`, EXIT.usage);
+  const value = text.slice(at + 1);
+  try {
+    return [text.slice(0, at), JSON.parse(value) as unknown];
+  } catch {
+    return [text.slice(0, at), value];
+  }
+}
+
+function signingKey(config: Config, { realm, keys, files }: ConfiguredRealm, options: MintOptions): SigningKey {
+  const [algorithm = ""] = realm.policy.algorithms;
+  if (realm.policy.keysOf === "instance") {
+    const secretKey =
+      options.secretKeyFile === undefined ? seedValues(config.directory)?.secretKey : secretIn(options.secretKeyFile);
+    if (secretKey !== undefined && secretKey !== "") return { key: createSecretKey(secretKey, "utf8"), algorithm };
+    throw new CommandError("Give the instance's secret key: --secret-key-file FILE.", EXIT.usage);
+  }
+  if (options.keyFile === undefined) {
+    const secret = keys.find(({ key }) => key.type === "secret");
+    if (secret !== undefined) return { ...secret, key: secret.key };
+  }
+  const candidates =
+    options.keyFile === undefined
+      ? files.flatMap((file) => privateKeyBeside(file) ?? [])
+      : [readPrivateKey(options.keyFile)];
+  for (const key of candidates) {
+    const fitting = keys.find((one) => one.key.type === "public" && one.key.equals(createPublicKey(key as never)));
+    if (fitting !== undefined) return { key, algorithm: fitting.algorithm, kid: fitting.kid };
+  }
+  throw new CommandError(
+    options.keyFile === undefined
+      ? `There is no private key for the realm ${realm.name}: give one with --key-file FILE.`
+      : `The key in ${options.keyFile} is the private half of no key of the realm ${realm.name}.`,
+    EXIT.usage,
+  );
+}
+
+function readPrivateKey(file: string): KeyObject {
+  try {
+    return createPrivateKey(readFileSync(file, "utf8"));
+  } catch (error) {
+    const why =
+      (error as NodeJS.ErrnoException).syscall === undefined ? "it is no private key in PEM" : "it cannot be read";
+    throw new CommandError(`${file}: ${why}.`, EXIT.usage);
+  }
+}

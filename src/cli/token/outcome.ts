@@ -1,0 +1,100 @@
+import { status } from "@grpc/grpc-js";
+import { CheckResult, checkResultToJSON, Evidence, Token } from "../../../gen/tokenverifier/v1/token_verifier.js";
+import { FAILURES } from "../../contract/failures.js";
+import { rejectionMessage } from "../../contract/reasons.js";
+import type { Check, Outcome, Principal } from "../../contract/verifier.js";
+import { EXIT, type Failure } from "../errors.js";
+import { aligned } from "../text-table.js";
+
+// What `verify` says of an outcome.
+
+/** A verdict: what an outcome is unless it is a failure. */
+export type Verdict = Exclude<Outcome, { kind: "failure" }>;
+
+/** That no verdict could be reached, as a command's failure: the caller's fault, or the service's. */
+export function noVerdict({ reason }: Extract<Outcome, { kind: "failure" }>): Failure {
+  const { code, message } = FAILURES[reason];
+  const callersFault: readonly status[] = [
+    status.INVALID_ARGUMENT,
+    status.NOT_FOUND,
+    status.UNAUTHENTICATED,
+    status.PERMISSION_DENIED,
+  ];
+  const exitCode = callersFault.includes(code) ? EXIT.usage : EXIT.unavailable;
+  return { code: reason, message, exitCode, details: { status: status[code] } };
+}
+
+/** A verdict as `--json` prints it: the members of the proto's messages in their JSON form. */
+export function verdictToJson(verdict: Verdict): unknown {
+  const checks = verdict.checks.map(({ name, result, claim, message }) => ({
+    name,
+    result: checkResultToJSON(result),
+    ...(claim !== "" && { claim }),
+    ...(message !== "" && { message }),
+  }));
+  const explained = checks.length > 0 ? { checks } : {};
+  if (verdict.kind === "rejected") {
+    const { reason, claim } = verdict;
+    return {
+      rejected: { reason: reason ?? "UNKNOWN", claim, message: rejectionMessage(verdict) },
+      ...explained,
+    };
+  }
+  const { token, principal, evidence } = verdict;
+  const verified = {
+    token: Token.toJSON(token),
+    ...(principal !== undefined && { principal }),
+    evidence: Evidence.toJSON(evidence),
+  };
+  return { verified, ...explained };
+}
+
+/** A verdict for people's eyes. @param at milliseconds since 1970 that it holds for, where that is not now */
+export function formatVerdict(verdict: Verdict, at?: number): string {
+  const when = at === undefined ? [] : [["at", new Date(at).toISOString()]];
+  if (verdict.kind === "rejected") {
+    const { reason, claim, checks } = verdict;
+    const head = `rejected: ${reason ?? "UNKNOWN"}${claim === "" ? "" : ` (${claim})`}`;
+    const why = [rejectionMessage(verdict)];
+    return [head, ...why, ...aligned(when), ...formatChecks(checks)].join("\n");
+  }
+  const { token, principal, checks } = verdict;
+  const facts = [
+    ["algorithm", token.algorithm],
+    ...when,
+    ...principalRows(principal),
+    // What somebody signed may hold anything but what a terminal takes for a command.
+    ["payload", printable(token.payload)],
+  ];
+  return ["verified", ...aligned(facts), ...formatChecks(checks)].join("\n");
+}
+
+function principalRows(principal: Principal | undefined): string[][] {
+  const { user, client } = principal ?? {};
+  return [
+    ...(user === undefined ? [] : [["user", `${user.id}${user.email === undefined ? "" : ` <${user.email}>`}`]]),
+    ...(client === undefined ? [] : [["client", client.clientId]]),
+  ].map((row) => row.map(printable));
+}
+
+const MARKS: Readonly<Record<number, string>> = {
+  [CheckResult.CHECK_RESULT_PASSED]: "pass",
+  [CheckResult.CHECK_RESULT_FAILED]: "FAIL",
+  [CheckResult.CHECK_RESULT_SKIPPED]: "skip",
+};
+
+function formatChecks(checks: readonly Check[]): string[] {
+  if (checks.length === 0) return [];
+  const rows = checks.map(({ name, result, claim, message }) => [
+    MARKS[result] ?? "?",
+    name,
+    claim || "-",
+    printable(message),
+  ]);
+  return ["", ...aligned([["", "check", "claim", "what it found"], ...rows])];
+}
+
+/** A text in one line, its control characters escaped as JSON does. */
+function printable(text: string): string {
+  return text.replace(/\p{Cc}/gu, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}

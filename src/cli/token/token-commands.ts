@@ -1,0 +1,92 @@
+import { text } from "node:stream/consumers";
+import type { Command } from "commander";
+import { loadConfig } from "../../config/load.js";
+import { check, checkGateway, formatGatewayReport, formatReport } from "../check/check.js";
+import { CommandError, EXIT } from "../errors.js";
+import { print } from "../output.js";
+import type { Only } from "../serve/serve.js";
+import { addCommand, configFile, configOption, jsonOption, onlyOption, realmOption } from "../shared.js";
+import { readTime } from "../time.js";
+import type { World } from "../world.js";
+import { formatKeysDiff, type KeysDiffOptions, keysDiff } from "./keys-diff.js";
+import { type MintOptions, mint } from "./mint.js";
+import { formatVerdict, noVerdict, verdictToJson } from "./outcome.js";
+import { type VerifyOptions, verify } from "./verify.js";
+
+interface Shared {
+  readonly config?: string;
+  readonly json?: boolean;
+}
+
+/** Adds the commands about tokens, and about the configuration that judges them. */
+export function addTokenCommands(root: Command, world: World): void {
+  addCommand(root, "verify", "say whether a token is good: ask a running service, or offline with --config")
+    .argument("<token>", "the token; - reads it from standard input")
+    .addOption(realmOption())
+    .option("-a, --address <address>", "a running service (default 127.0.0.1:50051)")
+    .addOption(configOption())
+    .option("--explain", "say what each check found")
+    .option("--at <time>", "offline: verify at this time (RFC 3339, or seconds since 1970)")
+    .option("--secret-key-file <file>", "the calling instance's secret key")
+    .option("--client-id <id>", "the calling client's id")
+    .option("--client-secret-file <file>", "the calling client's secret")
+    .addOption(jsonOption())
+    .action(async (given: string, options: VerifyOptions & Shared) => {
+      const token = given === "-" ? (await text(world.stdin)).trim() : given;
+      const outcome = await verify(token, options, world);
+      if (outcome.kind === "failure") {
+        const { code, message, exitCode, details } = noVerdict(outcome);
+        throw new CommandError(options.json ? message : `no verdict: ${code}\n${message}`, exitCode, code, details);
+      }
+      const at = options.at === undefined ? undefined : readTime("--at", options.at);
+      print(options.json ? JSON.stringify(verdictToJson(outcome)) : formatVerdict(outcome, at));
+      process.exitCode = outcome.kind === "verified" ? EXIT.done : EXIT.negative;
+    });
+
+  addCommand(root, "mint", "sign a token with a development key")
+    .addOption(realmOption())
+    .addOption(configOption())
+    .option("--claim <name=value>", "add or replace a claim; a value that is JSON is taken as JSON", collect, [])
+    .option("--expires <duration>", "how long the token lives", "1h")
+    .option("--key-file <file>", "a private key in PEM (default: NAME.private.pem beside the realm's NAME.pem)")
+    .option("--secret-key-file <file>", "an instance's secret key (default: that of the directory seed's first)")
+    .addOption(jsonOption())
+    .action(async (options: MintOptions & Shared) => {
+      const token = await mint(loadConfig(configFile(options.config), world), options, world.clock());
+      print(options.json ? JSON.stringify({ token }) : token);
+    });
+
+  addCommand(root, "check", "validate a configuration, print what is in it, and warn of what is probably not meant")
+    .addOption(configOption())
+    .addOption(onlyOption("that of one part alone"))
+    .addOption(jsonOption())
+    .action(async ({ config, only, json }: Shared & { only?: Only }) => {
+      const file = configFile(config);
+      if (only === "http") {
+        const report = checkGateway(file, world);
+        print(json ? JSON.stringify(report) : formatGatewayReport(report));
+        return;
+      }
+      const report = await check(file, world);
+      print(json ? JSON.stringify(report) : formatReport(report));
+      // What may pass by itself, like any other service that does not answer.
+      if (report.warnings.some(({ check: name }) => name === "keys-unreachable")) process.exitCode = EXIT.unavailable;
+    });
+}
+
+/** Adds `keys diff`. */
+export function addKeysCommand(root: Command, world: World): void {
+  const keys = root.command("keys").description("the keys that verify a realm's tokens");
+  addCommand(keys, "diff", "rehearse a rotation: which keys of a realm would disappear, and how much they are used")
+    .addOption(realmOption())
+    .requiredOption("--candidate <file|url>", "the JWK Set that is to be published")
+    .addOption(configOption())
+    .option("--metrics <address>", "the running service's metrics port (default: the configuration's)")
+    .addOption(jsonOption())
+    .action(async (options: KeysDiffOptions & Shared) => {
+      const diff = await keysDiff(loadConfig(configFile(options.config), world), options);
+      print(options.json ? JSON.stringify(diff) : formatKeysDiff(diff));
+    });
+}
+
+const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value];

@@ -1,0 +1,115 @@
+import { randomUUID } from "node:crypto";
+import { channelVerifier } from "../../client/channel-verifier.js";
+import { loadConfig } from "../../config/load.js";
+import { bindRoutes } from "../../config/routes.js";
+import { Secret } from "../../contract/secret.js";
+import type { Clock, Credential, Outcome, VerificationRequest, Verifier } from "../../contract/verifier.js";
+import { createRealm } from "../../verifier/realm.js";
+import { isRoute } from "../../verifier/route.js";
+import { CommandError, EXIT, secretIn } from "../errors.js";
+import { openCore } from "../serve/core.js";
+import { createLogger } from "../telemetry/log.js";
+import { readTime } from "../time.js";
+import type { World } from "../world.js";
+
+/** The options of `verify`. */
+export interface VerifyOptions {
+  readonly realm: string;
+  /** A running service; 127.0.0.1:50051 where neither this nor `config` is given. */
+  readonly address?: string;
+  /** Verify offline, with this configuration. */
+  readonly config?: string;
+  readonly explain?: boolean;
+  /** The time to verify at, offline: RFC 3339, or seconds since 1970. */
+  readonly at?: string;
+  readonly secretKeyFile?: string;
+  readonly clientId?: string;
+  readonly clientSecretFile?: string;
+}
+
+/** Milliseconds that a running service is given to answer. */
+const PATIENCE = 10_000;
+
+/**
+ * Asks whether a token is good: a running service, or the configuration itself.
+ *
+ * @param token the token, without `Bearer`
+ * @throws {CommandError} for options that do not fit together
+ */
+export async function verify(token: string, options: VerifyOptions, world: World): Promise<Outcome> {
+  if (options.address !== undefined && options.config !== undefined) {
+    throw new CommandError("Give --address (a running service) or --config (offline), not both.", EXIT.usage);
+  }
+  if (options.at !== undefined && options.config === undefined) {
+    throw new CommandError("--at works offline: give --config FILE with it.", EXIT.usage);
+  }
+  const request: VerificationRequest = {
+    realm: options.realm,
+    token: new Secret(token),
+    credential: credentialOf(options),
+    explain: options.explain ?? false,
+  };
+  const clock = clockAt(options.at, world);
+  const opened = await open(options, clock, world);
+  try {
+    return await opened.verifier.verify(request, {
+      requestId: `cli-${randomUUID()}`,
+      address: "",
+      deadline: clock() + PATIENCE,
+    });
+  } finally {
+    await opened.close();
+  }
+}
+
+async function open(
+  { config, address = "127.0.0.1:50051" }: VerifyOptions,
+  clock: Clock,
+  { env }: World,
+): Promise<{ readonly verifier: Verifier; close(): Promise<void> | void }> {
+  if (config === undefined) {
+    const verifier = connect(address);
+    return { verifier, close: () => verifier.close() };
+  }
+  const loaded = loadConfig(config, { env });
+  // Whoever holds the configuration and its keys may know why.
+  const explained = loaded.realms.map((one) => {
+    const { name, policy, keys } = one.realm;
+    return isRoute(one.realm) ? one : { ...one, realm: createRealm(name, { ...policy, explain: "anyone" }, keys) };
+  });
+  const realms = bindRoutes(explained);
+  const core = await openCore(
+    { ...loaded, realms },
+    {
+      clock,
+      log: createLogger({ level: "silent", format: "json", calls: "none" }),
+    },
+  );
+  return { verifier: core.verifier, close: () => core.close() };
+}
+
+function connect(address: string): ReturnType<typeof channelVerifier> {
+  try {
+    return channelVerifier(address);
+  } catch {
+    throw new CommandError("--address must be host:port, dns:///name:port or unix:/path.", EXIT.usage);
+  }
+}
+
+function credentialOf({ secretKeyFile, clientId, clientSecretFile }: VerifyOptions): Credential | undefined {
+  if (secretKeyFile !== undefined && clientId !== undefined) {
+    throw new CommandError("Name one caller: --secret-key-file, or --client-id with --client-secret-file.", EXIT.usage);
+  }
+  if (secretKeyFile !== undefined) return { kind: "instance", secretKey: new Secret(secretIn(secretKeyFile)) };
+  if ((clientId === undefined) !== (clientSecretFile === undefined)) {
+    throw new CommandError("--client-id and --client-secret-file go together.", EXIT.usage);
+  }
+  if (clientId === undefined || clientSecretFile === undefined) return undefined;
+  return { kind: "client", clientId, clientSecret: new Secret(secretIn(clientSecretFile)) };
+}
+
+function clockAt(at: string | undefined, { clock }: World): Clock {
+  if (at === undefined) return clock;
+  const millis = readTime("--at", at);
+  return () => millis;
+}
