@@ -18,6 +18,10 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     "token-verifier mint --realm fiserv --expires 5m --claim jti=example-1 --claim 'roles=[\"admin\"]'",
   ],
   check: ["token-verifier check --config data/verifier.yaml", "token-verifier check --json"],
+  "keys diff": [
+    "token-verifier keys diff --realm fiserv --candidate next.jwks.json",
+    "token-verifier keys diff --realm fiserv --candidate next.jwks.json --metrics 127.0.0.1:9464 --json",
+  ],
   import: [
     "token-verifier import directory.jsonl --dry-run --prune",
     "token-verifier export | token-verifier import - --json",

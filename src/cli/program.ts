@@ -5,7 +5,7 @@ import { EXIT, type Failure, failureOf, failureToJson } from "./errors.js";
 import { complain, print } from "./output.js";
 import { addServeCommand } from "./serve/serve-command.js";
 import { addCommand, jsonOption } from "./shared.js";
-import { addTokenCommands } from "./token/token-commands.js";
+import { addKeysCommand, addTokenCommands } from "./token/token-commands.js";
 import { version } from "./version.js";
 import type { World } from "./world.js";
 
@@ -56,6 +56,7 @@ function program(world: World): Command {
     .addHelpText("after", "\ntoken-verifier help COMMAND shows what it takes, with examples.");
   addServeCommand(root, world);
   addTokenCommands(root, world);
+  addKeysCommand(root, world);
   addDirectoryCommands(root, world);
   addCommand(root, "version", "print the version")
     .addOption(jsonOption())

@@ -1,5 +1,5 @@
 import type { FailureReason } from "../contract/failures.js";
-import { type ReasonName, reasonMessage } from "../contract/reasons.js";
+import { type ReasonName, rejectionMessage } from "../contract/reasons.js";
 import { Secret } from "../contract/secret.js";
 import type {
   Check,
@@ -85,7 +85,7 @@ export function fromOutcome(outcome: Outcome, requestId: string): Verdict | Veri
     return { kind: "verified", token, principal, evidence, checks };
   }
   const { reason, claim, checks } = outcome;
-  const message = reason === undefined ? "The token was rejected." : reasonMessage(reason, claim);
+  const message = rejectionMessage(outcome);
   return { kind: "rejected", reason, claim, message, checks };
 }
 

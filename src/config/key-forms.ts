@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { ALGORITHMS } from "../jws/algorithms.js";
-import { readLater } from "./values.js";
+import { duration, readLater } from "./values.js";
 
 // How the configuration gives a key.
 
@@ -21,6 +21,26 @@ const alg = {
 };
 const jsonObject = (what: string) => z.record(z.string(), z.unknown()).describe(what);
 const file = (what: string) => z.string().min(1).describe(`A file that holds ${what}.`);
+
+/** Node's timers hold no more than 2^31 - 1 ms, and fire at once where they are given more. */
+const LONGEST_TIMER = 24 * 86_400_000;
+
+/** How the keys of an issuer are fetched. */
+const fetching = {
+  refreshMin: duration(1000, LONGEST_TIMER)
+    .default(300_000)
+    .describe("The shortest time from one fetch to the next; what the issuer's Cache-Control says counts in between."),
+  refreshMax: duration(1000, LONGEST_TIMER)
+    .default(3_600_000)
+    .describe("The longest time from one fetch to the next, and of a pause after a failure."),
+  staleIfError: duration(1000)
+    .default(86_400_000)
+    .describe("How long the last good set verifies while no other can be fetched; then the realm gives no verdicts."),
+  cooldown: duration(1000, LONGEST_TIMER).default(30_000).describe("From one fetch for an unknown `kid` to the next."),
+  timeout: duration(1000, LONGEST_TIMER).default(5000).describe("For a fetch, all of it."),
+  insecure: z.boolean().default(false).describe("Admits plain http and addresses that are not public, on purpose."),
+  caFile: file("certificates, in PEM, that are trusted in the place of the system's").optional(),
+};
 
 /** The forms of a key, by the member that tells them apart. */
 export const keyForms = {
@@ -49,6 +69,18 @@ export const keyForms = {
     ),
   }),
   jwksFile: z.strictObject({ jwksFile: file("a set of public keys") }),
+  jwksUri: z.strictObject({
+    jwksUri: z.string().describe("The URL of an issuer's key set, fetched again and again."),
+    ...fetching,
+  }),
+  discovery: z.strictObject({
+    discovery: z
+      .string()
+      .describe(
+        "The URL of an issuer whose metadata say where its keys are (OpenID Connect Discovery, then RFC 8414). Their `issuer` must be the realm's.",
+      ),
+    ...fetching,
+  }),
 } as const;
 
 /** The keys of a realm. Each is read later, by the form that its members tell. */

@@ -1,6 +1,11 @@
+import { X509Certificate } from "node:crypto";
+import { isIP } from "node:net";
 import type { Algorithm } from "../jws/algorithms.js";
 import type { VerificationKey } from "../keys/key.js";
 import { KeyError, loadJwk, loadJwks, loadPem, loadSecret } from "../keys/load.js";
+import { isPublicAddress } from "../keys/network/addresses.js";
+import type { Location } from "../keys/network/documents.js";
+import type { RemoteEntry } from "../keys/network/keyring.js";
 import { type ConfigIssue, formatPath, issuesOf, type Path, TELLING } from "./issues.js";
 import { keyForms } from "./key-forms.js";
 import { type ReadFile, unreadable } from "./read-file.js";
@@ -12,6 +17,8 @@ export interface LoadedKeys {
   readonly setAside: readonly string[];
   /** The files, absolute, that public keys were read from: beside a development key lies its private half. */
   readonly files: readonly string[];
+  /** Those that issuers publish, to be fetched. */
+  readonly remotes: readonly RemoteEntry[];
 }
 
 /** What key loading needs to know. */
@@ -23,6 +30,9 @@ interface KeyContext {
   readonly issues: ConfigIssue[];
   readonly setAside: string[];
   readonly files: string[];
+  readonly remotes: RemoteEntry[];
+  /** The realm's issuers; null where none is checked, or where there are none to be configured. */
+  readonly issuers: readonly string[] | null;
 }
 
 type Form = keyof typeof keyForms;
@@ -50,17 +60,24 @@ const LOADERS: Loaders = {
   jwkFile: (entry, context) => [loadJwk(json(readPublic(entry.jwkFile, context)), options(entry, context))],
   jwks: (entry, context) => keySet(entry.jwks, context),
   jwksFile: (entry, context) => keySet(json(readPublic(entry.jwksFile, context)), context),
+  jwksUri: (entry, context) => remote({ jwksUri: publicUrl(entry.jwksUri, entry) }, entry, context),
+  discovery: (entry, context) => {
+    const discovery = publicUrl(entry.discovery, entry);
+    return remote({ discovery, issuers: context.issuers ?? [discovery] }, entry, context);
+  },
 };
 
 /** Loads the keys of a realm, each for itself, so that all that is wrong is told at once. @param path where the list stands */
 export function loadKeys(
   entries: readonly unknown[],
   path: Path,
-  context: Omit<KeyContext, "setAside" | "files">,
+  context: Omit<KeyContext, "setAside" | "files" | "remotes">,
 ): LoadedKeys {
   const setAside: string[] = [];
   const files: string[] = [];
-  const keys = entries.flatMap((entry, index) => loadEntry(entry, [...path, index], { ...context, setAside, files }));
+  const remotes: RemoteEntry[] = [];
+  const found = { ...context, setAside, files, remotes };
+  const keys = entries.flatMap((entry, index) => loadEntry(entry, [...path, index], found));
   const seen = new Map<string, number>();
   for (const { kid } of keys) if (kid !== undefined) seen.set(kid, (seen.get(kid) ?? 0) + 1);
   for (const [kid, times] of seen) {
@@ -68,7 +85,7 @@ export function loadKeys(
     const message = `${times} keys have the kid ${JSON.stringify(kid)}: give each a kid of its own`;
     context.issues.push({ place: formatPath(path), message });
   }
-  return { keys, setAside, files };
+  return { keys, setAside, files, remotes };
 }
 
 function loadEntry(entry: unknown, path: Path, context: KeyContext): readonly VerificationKey[] {
@@ -121,6 +138,58 @@ function keySet(document: unknown, { algorithms, setAside }: KeyContext): readon
       `no key in it is for ${algorithms.join(", ")}: give a set that has one, or add its algorithm to algorithms`,
     );
   return keys;
+}
+
+type Fetching = Entry<"jwksUri"> | Entry<"discovery">;
+
+/** Notes keys that are to be fetched; there are none of them yet. */
+function remote(location: Location, entry: Fetching, context: KeyContext): readonly [] {
+  const { refreshMin, refreshMax, staleIfError, cooldown, timeout, insecure, caFile } = entry;
+  if (context.algorithms.every((name) => name.startsWith("HS"))) {
+    throw new KeyError(`an issuer publishes no secrets, and this realm takes ${context.algorithms.join(", ")} alone`);
+  }
+  if (refreshMin > refreshMax) throw new KeyError("refreshMin must not be longer than refreshMax");
+  const ca = caFile === undefined ? undefined : read(caFile, context);
+  if (ca !== undefined && !isCertificates(ca)) throw new KeyError(`${caFile} holds no certificate in PEM`);
+  context.remotes.push({
+    location,
+    refreshMin,
+    refreshMax,
+    staleIfError,
+    cooldown,
+    timeout,
+    insecure,
+    ...(ca !== undefined && { ca }),
+  });
+  return [];
+}
+
+function isCertificates(pem: string): boolean {
+  try {
+    return new X509Certificate(pem).subject !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+/** A URL that keys may be fetched from, as it is written. */
+function publicUrl(text: string, { insecure }: Fetching): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || !["https:", "http:"].includes(url.protocol)) {
+    throw new KeyError("must be a URL such as https://issuer.example/jwks.json");
+  }
+  if (url.username !== "" || url.password !== "" || url.hash !== "") {
+    throw new KeyError("must be a URL without credentials and without #: whoever holds the URL sees them");
+  }
+  if (insecure) return text;
+  if (url.protocol === "http:") {
+    throw new KeyError("must be https: anybody on the way could put in keys; insecure: true says that it is meant so");
+  }
+  const host = url.hostname.replace(/^\[(.*)\]$/, "$1");
+  if ((isIP(host) !== 0 && !isPublicAddress(host)) || /(^|\.)localhost$/.test(host)) {
+    throw new KeyError("leads to an address that is not public; insecure: true says that it is meant so");
+  }
+  return text;
 }
 
 function read(file: string, { resolve, readFile }: KeyContext): string {

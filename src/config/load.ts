@@ -1,5 +1,6 @@
 import path from "node:path";
 import type { z } from "zod";
+import type { Proxies } from "../keys/network/fetch.js";
 import { VENDORS } from "../vendors/index.js";
 import type { Face, Vendor } from "../vendors/vendor.js";
 import { areInDirectory } from "../verifier/realm.js";
@@ -49,6 +50,8 @@ export interface Config
   readonly file: string;
   readonly realms: readonly ConfiguredRealm[];
   readonly faces: readonly ConfiguredFace[];
+  /** Those of the environment, for fetching keys. */
+  readonly proxies: Proxies;
   /** In base64, the current one first; empty where none is configured. */
   readonly masterKeys: readonly string[];
   /** The seed's file, absolute. */
@@ -114,6 +117,7 @@ export function loadConfig(file: string, { env, readFile = readText, vendors = V
       realms,
       faces,
       masterKeys: keys,
+      proxies: proxiesOf(env),
       directory: directory === undefined ? undefined : resolve(directory),
     };
   });
@@ -262,6 +266,15 @@ function checkWorkloads({ grpc, http }: Core, realms: readonly ConfiguredRealm[]
       issues.push({ place: formatPath(["realms", realm.name, key, "san"]), message });
     }
   }
+}
+
+/** The proxies that the environment names, in capitals or not, as other programs read them. */
+function proxiesOf(env: Environment): Proxies {
+  const named = (key: keyof Proxies, name: string): Proxies => {
+    const value = env[name.toLowerCase()] || env[name];
+    return value === undefined || value === "" ? {} : { [key]: value };
+  };
+  return { ...named("http", "HTTP_PROXY"), ...named("https", "HTTPS_PROXY"), ...named("no", "NO_PROXY") };
 }
 
 function resolver(file: string): (name: string) => string {

@@ -44,9 +44,18 @@ export function readRealm(name: string, value: unknown, context: RealmContext): 
   const read = vendor === undefined ? readGeneric(value, path, context) : readPreset(vendor, value, path, context);
   if (read === undefined) return undefined;
   const { policy, settings, keys } = read;
-  const loaded = loadKeys(keys, [...path, "keys"], { algorithms: policy.algorithms, ...context });
+  const loaded = loadKeys(keys, [...path, "keys"], {
+    algorithms: policy.algorithms,
+    issuers: issuersOf(settings),
+    ...context,
+  });
   if (context.issues.length > before) return undefined;
   return { realm: createRealm(name, policy, staticSource(loaded.keys)), vendor, settings, ...loaded };
+}
+
+function issuersOf(settings: FaceSettings): readonly string[] | null {
+  const { issuer } = settings as { readonly issuer?: unknown };
+  return Array.isArray(issuer) ? (issuer as readonly string[]) : null;
 }
 
 /** A realm's settings, read, and its keys, which are not yet. */
@@ -96,7 +105,7 @@ function readGeneric(value: unknown, path: Path, context: RealmContext): Read | 
 /** Tells what is wrong with the keys of a realm of which something else is wrong. */
 function checkKeysAlone(value: unknown, algorithms: Policy["algorithms"], path: Path, context: RealmContext): void {
   const { keys } = value as { keys?: unknown };
-  if (Array.isArray(keys)) loadKeys(keys, [...path, "keys"], { algorithms, ...context });
+  if (Array.isArray(keys)) loadKeys(keys, [...path, "keys"], { algorithms, issuers: null, ...context });
 }
 
 /** Reads what a gateway on its own knows of a realm; undefined where something is wrong with it. */

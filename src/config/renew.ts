@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import type { VerificationKey } from "../keys/key.js";
+import { keptKey } from "../keys/kept.js";
 import { staticSource } from "../keys/source.js";
 import { createRealm } from "../verifier/realm.js";
 import { isRoute } from "../verifier/route.js";
@@ -54,15 +54,8 @@ function renewRealm(last: ConfiguredRealm, next: ConfiguredRealm): ConfiguredRea
     isDeepStrictEqual(last.settings, next.settings) &&
     // The one setting of a preset that is not among its settings.
     isDeepStrictEqual(last.realm.policy.explain, policy.explain) &&
+    isDeepStrictEqual(last.remotes, next.remotes) &&
     last.keys.length === keys.length &&
     keys.every((key, index) => key === last.keys[index]);
   return { ...next, keys, realm: isSame ? last.realm : createRealm(name, policy, staticSource(keys)) };
-}
-
-/** The key object of before that is the same key as this one; else this one. The one at its own place is preferred: a key may stand in a list twice. */
-function keptKey(before: readonly VerificationKey[], index: number, key: VerificationKey): VerificationKey {
-  const isSame = (one: VerificationKey | undefined): boolean =>
-    one?.algorithm === key.algorithm && one.kid === key.kid && one.key.equals(key.key);
-  const there = before[index];
-  return (isSame(there) ? there : before.find(isSame)) ?? key;
 }

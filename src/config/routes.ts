@@ -39,7 +39,7 @@ export function readRoute(
     else addRealm(byIssuer, one, first, complain);
   }
   if (issues.length > before || byIssuer.size === 0) return undefined;
-  const nothing = { keys: [], setAside: [], files: [] };
+  const nothing = { keys: [], setAside: [], files: [], remotes: [] };
   // The longest token of those that it hands on to: each bounds its own.
   const realm = createRoute(name, byIssuer);
   return {

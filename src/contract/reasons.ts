@@ -51,3 +51,24 @@ export function reasonName(number: number): ReasonName | undefined {
 export function reasonMessage(name: ReasonName, claim: string): string {
   return MESSAGES[name].replace("{claim}", () => `'${claim}'`);
 }
+
+/**
+ * What a rejection says to a developer: the sentence for its reason, and the hint of this very one. A rejection without
+ * a reason (a later verifier's) says just that it is one.
+ */
+export function rejectionMessage({ reason, claim, hint = "" }: RejectionText): string {
+  const sentence = reason === undefined ? "The token was rejected." : reasonMessage(reason, claim);
+  return hint === "" ? sentence : `${sentence} ${hint}`;
+}
+
+/** The hint in what {@link rejectionMessage} said; empty where there is none. */
+export function hintIn(message: string, rejection: RejectionText): string {
+  const sentence = rejectionMessage({ ...rejection, hint: "" });
+  return message.startsWith(`${sentence} `) ? message.slice(sentence.length + 1) : "";
+}
+
+interface RejectionText {
+  readonly reason: ReasonName | undefined;
+  readonly claim: string;
+  readonly hint?: string;
+}

@@ -58,6 +58,8 @@ export interface Rejected {
   readonly reason: ReasonName | undefined;
   /** The claim or header parameter concerned; empty where there is none. */
   readonly claim: string;
+  /** What the message says besides the reason, as a sentence. */
+  readonly hint?: string;
   /** What each check found; empty unless asked for. */
   readonly checks: readonly Check[];
 }

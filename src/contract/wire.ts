@@ -12,7 +12,7 @@ import {
   type VerifyTokenResponse,
 } from "../../gen/tokenverifier/v1/token_verifier.js";
 import { FAILURES, failureNumber, failureReason } from "./failures.js";
-import { reasonMessage, reasonName, reasonNumber } from "./reasons.js";
+import { hintIn, reasonName, reasonNumber, rejectionMessage } from "./reasons.js";
 import { Secret } from "./secret.js";
 import {
   type Credential,
@@ -185,9 +185,9 @@ function itemFields(outcome: Outcome): Field[] {
   ];
 }
 
-function rejectedMessage({ reason, claim }: Rejected): RejectedMessage {
-  if (reason === undefined) return { reason: 0, claim, message: "The token was rejected." };
-  return { reason: reasonNumber(reason), claim, message: reasonMessage(reason, claim) };
+function rejectedMessage(rejected: Rejected): RejectedMessage {
+  const { reason, claim } = rejected;
+  return { reason: reason === undefined ? 0 : reasonNumber(reason), claim, message: rejectionMessage(rejected) };
 }
 
 function itemError({ reason, retryAfter }: Failure): ItemError {
@@ -218,7 +218,10 @@ export function millisFromDuration(duration: Duration): number {
 export function outcomeFromWire(response: VerifyTokenResponse): Outcome {
   const { verdict, checks } = response;
   if (verdict?.$case === "rejected") {
-    return { kind: "rejected", reason: reasonName(verdict.value.reason), claim: verdict.value.claim, checks };
+    const { claim, message } = verdict.value;
+    const reason = reasonName(verdict.value.reason);
+    const hint = hintIn(message, { reason, claim });
+    return { kind: "rejected", reason, claim, ...(hint !== "" && { hint }), checks };
   }
   if (verdict?.$case === "verified" && verdict.value.token !== undefined) {
     const { token, principal, evidence } = verdict.value;

@@ -1,5 +1,6 @@
 import type { Secret } from "../contract/secret.js";
 import type { VerificationKey } from "../keys/key.js";
+import type { SavedSet } from "../keys/network/remote-keys.js";
 import type { BulkLine, ImportOptions, ImportReport, StoredEntry } from "./bulk.js";
 import type { Command } from "./commands.js";
 import type { Revocation, User } from "./records.js";
@@ -86,6 +87,13 @@ export type Touched =
 /** A row of the change feed: the change that made `number` the position. */
 export type Change = Touched & { readonly number: number };
 
+/** A key set that an issuer published, kept for the next start. */
+export interface SavedKeySet extends SavedSet {
+  readonly realm: string;
+  /** The URL that it was fetched from, or the issuer that said where. */
+  readonly location: string;
+}
+
 /**
  * The store of instances, users, clients and revocations: the one interface of every engine.
  *
@@ -132,6 +140,10 @@ export interface Directory {
   import(lines: AsyncIterable<BulkLine>, options: ImportOptions, actor: string): Promise<ImportReport>;
   /** All instances, users and clients of one snapshot; an import takes them in this order or any other. */
   export(): AsyncIterable<StoredEntry>;
+  /** The key sets that were saved and still open: those of issuers, as they were fetched last. */
+  keySets(): Promise<readonly SavedKeySet[]>;
+  /** Saves a key set in the place of the one of its realm and location. No change of the directory: it has no part in the feed. */
+  saveKeySet(set: SavedKeySet): Promise<void>;
   /** Releases the store. Further calls reject as unavailable. */
   close(): Promise<void>;
 }

@@ -1,5 +1,6 @@
 import type { KeyObject } from "node:crypto";
 import type { Algorithm } from "../jws/algorithms.js";
+import type { Uses } from "./uses.js";
 
 /**
  * A key that was checked and is ready to verify: bound to one algorithm, and to one realm or instance. Its identity as
@@ -17,4 +18,6 @@ export interface VerificationKey {
    * digest of a guessable secret would give it away.
    */
   readonly label: string;
+  /** Counts the verifications that it served, of a realm's keys. */
+  readonly uses: Uses;
 }

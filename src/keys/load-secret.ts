@@ -3,6 +3,7 @@ import { ALGORITHMS, type Algorithm, type AlgorithmRow } from "../jws/algorithms
 import type { VerificationKey } from "./key.js";
 import { KeyError } from "./key-error.js";
 import { checkKid } from "./kid.js";
+import { Uses } from "./uses.js";
 
 /** What a secret is for. */
 export interface SecretOptions {
@@ -35,7 +36,7 @@ export function loadSecret(secret: string | Buffer, { algorithm, kid, minBytes }
       `the secret has ${bytes.length} bytes, ${algorithm} needs at least ${least}: try openssl rand -base64 ${least}`,
     );
   }
-  return { algorithm, kid, key: createSecretKey(bytes), label: `secret of ${bytes.length} bytes` };
+  return { algorithm, kid, key: createSecretKey(bytes), label: `secret of ${bytes.length} bytes`, uses: new Uses() };
 }
 
 /** Refuses what is meant to be read by everybody. */

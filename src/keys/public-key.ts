@@ -6,6 +6,7 @@ import { ed25519Fault } from "./ed25519.js";
 import type { VerificationKey } from "./key.js";
 import { KeyError } from "./key-error.js";
 import { rsaFault } from "./rsa.js";
+import { Uses } from "./uses.js";
 
 /** What is wrong with a key as such, by its type; undefined where nothing is. EC points were checked on reading. */
 const FAULTS: Readonly<Record<string, (jwk: JsonWebKey) => string | undefined>> = {
@@ -32,7 +33,7 @@ export function publicVerificationKey(
   const jwk = key.export({ format: "jwk" });
   const fault = FAULTS[type]?.(jwk);
   if (fault !== undefined) throw new KeyError(fault);
-  return { algorithm, kid, key, label: thumbprint(jwk) };
+  return { algorithm, kid, key, label: thumbprint(jwk), uses: new Uses() };
 }
 
 function describe(key: KeyObject): string {

@@ -6,15 +6,25 @@ export interface KeySource {
   /** The keys trusted now; undefined: none is usable yet, or no longer. The same object as long as nothing changed. */
   current(now: number): KeySet | undefined;
   /**
-   * Has the keys fetched where that may help: none are usable, or none has this `kid`. Neither rejects nor says what
-   * came of it: look at {@link current} again.
+   * Whether {@link current} answers a question for a key that it does not have: nothing that was published by the time
+   * of the question can be missing. True always for configured keys.
    *
-   * @param kid the one that is sought; undefined: any keys
-   * @param deadline when waiting is of no more use
+   * @param kid the one that is sought; undefined: any key
+   * @param since when the question came
    */
-  load(kid: string | undefined, deadline: number): Promise<void>;
-  /** Milliseconds since the keys were last fetched; undefined for configured keys, which are of no age. */
+  answers(kid: string | undefined, since: number, now: number): boolean;
+  /**
+   * Has the keys fetched where that may help: none are usable, or what is known does not answer. Never rejects.
+   *
+   * @param deadline when waiting is of no more use
+   * @returns undefined where looking at {@link current} again is of use; else how many milliseconds later another
+   * fetch may be had
+   */
+  load(kid: string | undefined, since: number, deadline: number): Promise<number | undefined>;
+  /** Milliseconds since the keys were last fetched, the oldest of them; undefined for configured keys, which are of no age. */
   age(now: number): number | undefined;
+  /** Whether keys are used beyond their time, for they cannot be fetched at the moment. */
+  isStale(): boolean;
 }
 
 /** A source of keys that stand in the configuration. */
@@ -22,7 +32,9 @@ export function staticSource(keys: Iterable<VerificationKey>): KeySource {
   const set = new KeySet(keys);
   return {
     current: () => set,
-    load: () => Promise.resolve(),
+    answers: () => true,
+    load: () => Promise.resolve(undefined),
     age: () => undefined,
+    isStale: () => false,
   };
 }

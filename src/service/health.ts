@@ -12,8 +12,8 @@ export const HEALTH_SERVICE_NAME = "grpc.health.v1.Health";
 export interface Health {
   /** SERVING (true, as at the start) or NOT_SERVING. */
   setServing(serving: boolean): void;
-  /** From now on there are these realms; one that is gone is NOT_SERVING. */
-  setRealms(realms: readonly string[]): void;
+  /** From now on there are these realms; one that is gone is NOT_SERVING, and so is one that is unserved. */
+  setRealms(realms: readonly string[], unserved?: ReadonlySet<string>): void;
 }
 
 type WatchCall = ServerWritableStream<unknown, unknown>;
@@ -28,6 +28,7 @@ export function addHealth(server: Server, openCalls: OpenCalls, realms: readonly
   const namesOf = (realms: readonly string[]) => ["", SERVICE_NAME, ...realms.map((name) => `realm/${name}`)];
   let names = namesOf(realms);
   let isServing = true;
+  let down: ReadonlySet<string> = new Set();
   const status = (serving: boolean): ServingStatus => (serving ? "SERVING" : "NOT_SERVING");
   const health = new HealthImplementation(Object.fromEntries(names.map((name) => [name, status(true)])));
   health.addToServer({
@@ -44,12 +45,18 @@ export function addHealth(server: Server, openCalls: OpenCalls, realms: readonly
   return {
     setServing(serving) {
       isServing = serving;
-      for (const name of names) health.setStatus(name, status(serving));
+      for (const name of names) health.setStatus(name, status(serving && !down.has(name)));
     },
-    setRealms(realms) {
+    setRealms(realms, unserved = new Set()) {
       const before = new Set(names);
+      const wasDown = down;
       names = namesOf(realms);
-      for (const name of names) if (!before.delete(name)) health.setStatus(name, status(isServing));
+      down = new Set([...unserved].map((name) => `realm/${name}`));
+      for (const name of names) {
+        // Only what changed: whoever watches is told of each setting.
+        const isNew = !before.delete(name);
+        if (isNew || wasDown.has(name) !== down.has(name)) health.setStatus(name, status(isServing && !down.has(name)));
+      }
       // The package forgets no name.
       for (const name of before) health.setStatus(name, status(false));
     },

@@ -50,8 +50,8 @@ export interface ServiceServer {
   streams(): number;
   /** What health says: SERVING (true, as at the start) or NOT_SERVING. Calls are answered either way. */
   setServing(serving: boolean): void;
-  /** Health speaks of these realms from now on; one that is gone is NOT_SERVING. */
-  setRealms(realms: readonly string[]): void;
+  /** Health speaks of these realms from now on; one that is gone, or that is unserved, is NOT_SERVING. */
+  setRealms(realms: readonly string[], unserved?: ReadonlySet<string>): void;
   /**
    * Closes: no new connections and calls; streams end after the answers under way; unary calls in flight finish. What
    * is still open after the time-out is cut. Resolves once everything is closed; a second call waits for the first.
@@ -126,7 +126,7 @@ export function createServer({
     connections: () => open.reduce((sum, sockets) => sum + sockets.size, 0),
     streams: () => openCalls.size,
     setServing: (serving) => health.setServing(serving),
-    setRealms: (names) => health.setRealms(names),
+    setRealms: (names, unserved) => health.setRealms(names, unserved),
     close: (timeout) => (closed ??= close(timeout)),
   };
 }

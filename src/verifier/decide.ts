@@ -23,13 +23,14 @@ export type Decision = Outcome | { readonly kind: "lacks"; readonly lack: Lack }
  * same request, view and time give the same decision.
  *
  * @param now milliseconds since 1970
+ * @param since when the question came; before `now` where something was loaded for it
  */
-export function decide(request: VerificationRequest, view: View, now: number): Decision {
+export function decide(request: VerificationRequest, view: View, now: number, since = now): Decision {
   const asked = view.realms.get(request.realm);
   if (asked === undefined) return failure("REALM_UNKNOWN");
   if (!view.directory.isFresh(now)) return failure("DIRECTORY_UNAVAILABLE");
   const realm = realmFor(asked, request.token);
-  const c = open(request, realm, view, now);
+  const c = open(request, realm, view, now, since);
   const steps = stepsOf(realm);
   if (request.explain) return explain(c, steps);
   for (const step of steps) {
@@ -51,8 +52,13 @@ interface Step {
 const stage = (check: string, run: Stage): Step => ({ check, claim: "", run });
 
 function ruleStep(rule: Rule): Step {
-  const rejection = reject(rule.reason, rule.claim);
-  return { check: rule.check, claim: rule.claim, run: (c) => (rule.test(c.claims, c) ? undefined : rejection), rule };
+  const { check, reason, claim, test, hint } = rule;
+  const rejection = reject(reason, claim);
+  const run: Stage =
+    hint === undefined || rule.ahead
+      ? (c) => (test(c.claims, c) ? undefined : rejection)
+      : (c) => (test(c.claims, c) ? undefined : { ...rejection, hint: hint(c.claims, c) });
+  return { check, claim, run, rule };
 }
 
 const SIGNATURE = stage("signature", signature);
@@ -81,12 +87,13 @@ function stepsOf(realm: Realm): readonly Step[] {
 const ANYONE: Caller = { kind: "anyone" };
 const NOTHING = Object.freeze({});
 
-function open(request: VerificationRequest, realm: Realm, view: View, now: number): Case {
+function open(request: VerificationRequest, realm: Realm, view: View, now: number, since: number): Case {
   return {
     request,
     realm,
     view,
     now,
+    since,
     seconds: now / 1000,
     caller: ANYONE,
     text: "",
@@ -103,6 +110,7 @@ function open(request: VerificationRequest, realm: Realm, view: View, now: numbe
 function verified(c: Case, checks: readonly Check[]): Outcome {
   const { fact } = c;
   if (fact === undefined) return failure("INTERNAL"); // a way without a signature stage: never
+  if (c.realm.policy.keysOf === "realm") fact.key.uses.note(c.now);
   const verdict: Verified = {
     kind: "verified",
     token: fact.token,
@@ -117,10 +125,12 @@ function evidence({ realm, view, now }: Case, fact: Fact): Evidence {
   const { position } = view.directory;
   const age = realm.keys.age(now);
   const seconds = age === undefined ? undefined : BigInt(Math.trunc(age / 1000));
+  const stale = realm.keys.isStale();
   const last = fact.evidence;
-  if (last?.feedPosition === position && last.keySetAge?.seconds === seconds) return last;
+  if (last?.feedPosition === position && last.keySetAge?.seconds === seconds && last.keySetStale === stale) return last;
   fact.evidence = {
     keySetAge: seconds === undefined ? undefined : { seconds, nanos: 0 },
+    keySetStale: stale,
     feedPosition: position,
     cacheableUntil: fact.cacheableUntil,
   };

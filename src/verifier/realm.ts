@@ -5,6 +5,7 @@ import type { Client, DirectoryLack, Instance, KnownDirectory } from "../directo
 import type { Algorithm } from "../jws/algorithms.js";
 import type { JsonObject } from "../jws/json.js";
 import type { KeySource } from "../keys/source.js";
+import { Skew } from "./skew.js";
 
 /**
  * Who may ask: anyone, without a credential; instances, by a secret key; clients, by their credentials; workloads, by a
@@ -54,6 +55,8 @@ export interface Rule {
   readonly test: (claims: JsonObject, context: RuleContext) => boolean;
   /** What the test saw, as a sentence for a developer; asked for only after the signature verified. */
   readonly detail?: (claims: JsonObject, context: RuleContext) => string;
+  /** What a rejection's message says besides its reason; asked for only after the signature verified. Empty for nothing. */
+  readonly hint?: (claims: JsonObject, context: RuleContext) => string;
 }
 
 /** How a realm finds whom a token speaks for. */
@@ -103,6 +106,8 @@ export interface Realm {
   readonly keys: KeySource;
   readonly algorithms: ReadonlySet<string>;
   readonly ignoreHeaders: ReadonlySet<string>;
+  /** What its tokens tell of the issuer's clock. */
+  readonly skew: Skew;
 }
 
 /** Makes a realm of a policy and its keys. */
@@ -113,5 +118,6 @@ export function createRealm(name: string, policy: Policy, keys: KeySource): Real
     keys,
     algorithms: new Set(policy.algorithms),
     ignoreHeaders: new Set(policy.ignoreHeaders),
+    skew: new Skew(),
   };
 }

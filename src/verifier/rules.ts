@@ -49,6 +49,25 @@ function distance(claim: string) {
   };
 }
 
+/**
+ * How far the times that a token was issued and begins at lie ahead of now, in seconds; the further of the two, 0 where
+ * neither does. An issuer puts no time there that lies ahead of its own clock, as a rule.
+ */
+export function secondsAhead(claims: JsonObject, seconds: number): number {
+  const times = [member(claims, "iat"), member(claims, "nbf")].filter(isTime);
+  return Math.max(0, ...times.map((time) => time - seconds));
+}
+
+/** The most seconds that a clock is taken to be off: what lies further ahead is meant so. */
+const MOST_SKEW = 600;
+
+/** Says so where an issuer's clock is ahead: its token says that it was issued at a time that has not come. */
+function clockAhead(claims: JsonObject, { seconds }: RuleContext): string {
+  const iat = member(claims, "iat");
+  const ahead = isTime(iat) ? Math.round(iat - seconds) : 0;
+  return ahead >= 1 && ahead <= MOST_SKEW ? `This issuer's clock is ${ahead} s ahead of ours.` : "";
+}
+
 /** `exp` must lie after now (RFC 7519, section 4.1.4). @param tolerance seconds that the token lives on */
 export function notExpired(tolerance = 0): Rule {
   return {
@@ -73,6 +92,7 @@ export function notBefore(tolerance = 0): Rule {
       const nbf = member(claims, "nbf");
       return !isTime(nbf) || nbf <= seconds + tolerance;
     },
+    hint: clockAhead,
     detail: distance("nbf"),
   };
 }
@@ -87,6 +107,7 @@ export function issuedInPast(): Rule {
       const iat = member(claims, "iat");
       return !isTime(iat) || iat <= seconds;
     },
+    hint: clockAhead,
     detail: distance("iat"),
   };
 }

@@ -6,7 +6,7 @@ import { readJwt } from "../jws/reader.js";
 import type { VerificationKey } from "../keys/key.js";
 import { type Fact, factSize, tokenDigest } from "./facts.js";
 import { type Caller, type Callers, isListed } from "./realm.js";
-import { LAST_SECOND } from "./rules.js";
+import { LAST_SECOND, secondsAhead } from "./rules.js";
 import { timestamp, tokenMessage } from "./token.js";
 import { type Case, lacks, reject, type Stop } from "./view.js";
 
@@ -105,10 +105,22 @@ export function key(c: Case): Stop | undefined {
   }
   const kid = member(c.header, "kid") as string | undefined; // the strict reader refuses any other type
   const keys = c.realm.keys.current(c.now);
-  if (keys === undefined) return lacks({ kind: "keys", realm: c.realm, kid });
+  if (keys === undefined) return lacks({ kind: "keys", realm: c.realm, kid, since: c.since });
   c.candidates = keys.select(kid, alg as Algorithm);
   if (c.candidates.length > 0) return undefined;
-  return kid !== undefined && keys.hasKid(kid) ? reject("ALGORITHM_MISMATCH", "alg") : reject("KEY_UNKNOWN", "kid");
+  if (kid !== undefined && keys.hasKid(kid)) return reject("ALGORITHM_MISMATCH", "alg");
+  return unfetched(c) ?? reject("KEY_UNKNOWN", "kid");
+}
+
+/**
+ * Stops for want of keys where the token's own may have been published since the realm's were fetched: nobody can say
+ * then that it has none. Not so where a key bears the name that the token gives.
+ */
+function unfetched({ realm, header, since, now }: Case): Stop | undefined {
+  if (realm.policy.keysOf === "instance") return undefined;
+  const kid = member(header, "kid") as string | undefined;
+  if (kid !== undefined && realm.keys.current(now)?.hasKid(kid)) return undefined;
+  return realm.keys.answers(kid, since, now) ? undefined : lacks({ kind: "keys", realm, kid, since });
 }
 
 /** The signature must verify under one of the keys that fit; that it does is remembered. */
@@ -116,7 +128,7 @@ export function signature(c: Case): Stop | undefined {
   if (c.fact !== undefined || c.unproven === undefined) return undefined;
   const { signingInput, signature: bytes, payloadText } = c.unproven;
   const signer = c.candidates.find((one) => verifySignature(one.algorithm, one.key, signingInput, bytes));
-  if (signer === undefined) return reject("SIGNATURE_INVALID");
+  if (signer === undefined) return unfetched(c) ?? reject("SIGNATURE_INVALID");
   const { subject, clockTolerance } = c.realm.policy;
   const exp = member(c.claims, "exp");
   const fact: Fact = {
@@ -129,6 +141,7 @@ export function signature(c: Case): Stop | undefined {
     cacheableUntil: typeof exp === "number" ? timestamp(Math.min(exp + clockTolerance, LAST_SECOND)) : undefined,
     evidence: undefined,
   };
+  c.realm.skew.note(secondsAhead(c.claims, c.seconds), c.now);
   c.view.facts.set(c.realm, c.digest, fact);
   c.fact = fact;
   return undefined;

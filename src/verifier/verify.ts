@@ -15,14 +15,19 @@ export type Load = (lack: Lack, deadline: number) => Promise<Failure | undefined
  * @param view the view of the moment; another one after a reload
  */
 export function createVerifier(view: () => View, clock: Clock, load: Load): Verifier {
-  async function settle(request: VerificationRequest, { deadline }: CallContext, first: Lack): Promise<Outcome> {
+  async function settle(
+    request: VerificationRequest,
+    { deadline }: CallContext,
+    first: Lack,
+    since: number,
+  ): Promise<Outcome> {
     let lack = first;
     for (let round = 0; round < ROUNDS; round++) {
       const failed = await load(lack, deadline);
       if (failed !== undefined) return failed;
       const now = clock();
       if (now >= deadline) return failure("TIMED_OUT");
-      const decision = decide(request, view(), now);
+      const decision = decide(request, view(), now, since);
       if (decision.kind !== "lacks") return decision;
       lack = decision.lack;
     }
@@ -30,8 +35,9 @@ export function createVerifier(view: () => View, clock: Clock, load: Load): Veri
   }
   return {
     verify(request, context) {
-      const decision = decide(request, view(), clock());
-      return decision.kind === "lacks" ? settle(request, context, decision.lack) : decision;
+      const now = clock();
+      const decision = decide(request, view(), now);
+      return decision.kind === "lacks" ? settle(request, context, decision.lack, now) : decision;
     },
   };
 }

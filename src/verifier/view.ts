@@ -15,7 +15,15 @@ export interface View {
 }
 
 /** What must be loaded before a decision can be reached. */
-export type Lack = DirectoryLack | { readonly kind: "keys"; readonly realm: Realm; readonly kid: string | undefined };
+export type Lack =
+  | DirectoryLack
+  | {
+      readonly kind: "keys";
+      readonly realm: Realm;
+      readonly kid: string | undefined;
+      /** When the question came, in milliseconds since 1970: keys that are fetched after it answer it. */
+      readonly since: number;
+    };
 
 /** Where a stage ends the way of a token: rejected, failed, or for want of something. */
 export type Stop = Rejected | Failure | { readonly kind: "lacks"; readonly lack: Lack };
@@ -27,6 +35,8 @@ export interface Case extends RuleContext {
   readonly view: View;
   /** Milliseconds since 1970. */
   readonly now: number;
+  /** When the question came; before `now` where something had to be loaded for it. */
+  readonly since: number;
   /** Stage `caller`. */
   caller: Caller;
   /** Stage `shape`. */

@@ -1,7 +1,9 @@
+import { createPublicKey } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
 import { prepareDevelopment } from "../../src/cli/serve/development.js";
+import { keyOf } from "../support/keys.js";
 import { COMMAND, type Ended, emptyFolder, Process, run } from "./harness.js";
 
 // The examples in the help of every command, run as they stand in a newcomer's folder, but for the ports.
@@ -25,6 +27,9 @@ describe("the help", () => {
     const { file } = prepareDevelopment(join(folder, "data"));
     const text = readFileSync(file, "utf8");
     writeFileSync(file, text.replace("127.0.0.1:50051", "127.0.0.1:0").replace("127.0.0.1:8080", "127.0.0.1:0"));
+    const { publicPem = "" } = keyOf("rsa");
+    const jwk = createPublicKey(publicPem).export({ format: "jwk" });
+    writeFileSync(join(folder, "next.jwks.json"), JSON.stringify({ keys: [{ ...jwk, kid: "next" }] }));
     const gather = async (path: readonly string[]): Promise<void> => {
       const { code, stdout } = await run([...path, "--help"], folder);
       expect(code).to.equal(0);

@@ -668,6 +668,7 @@ describe("a configuration that is good", () => {
       drain: { delay: 1000, timeout: 5000 },
       faces: [],
       masterKeys: [],
+      proxies: {},
       directory: undefined,
     });
     expect(realms).to.have.length(1);

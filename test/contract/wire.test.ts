@@ -62,7 +62,7 @@ const principal = fc.record({
   ),
   client: fc.option(fc.record({ clientId: text }), { nil: undefined }),
 });
-const evidence = fc.record({ keySetAge: time, feedPosition: text, cacheableUntil: time });
+const evidence = fc.record({ keySetAge: time, keySetStale: fc.boolean(), feedPosition: text, cacheableUntil: time });
 const checks: fc.Arbitrary<Check[]> = fc.array(
   fc.record({
     name: text,

@@ -6,6 +6,7 @@ import type { Command } from "../../src/directory/commands.js";
 import type { Directory, DirectoryLack } from "../../src/directory/directory.js";
 import { DirectoryError } from "../../src/directory/errors.js";
 import { Known, type KnownOptions } from "../../src/directory/known.js";
+import type { DirectoryReads } from "../../src/directory/observed.js";
 import { Bench, masterKeys, NOW, putClient, putInstance, putUser, refusal, revoke, revokeDigest } from "./support.js";
 
 const secret = (text: string): Secret => new Secret(text);
@@ -19,7 +20,10 @@ const ofUser = (instanceId: string, userId: string): DirectoryLack => ({ kind: "
 const noDigest = (): string => "no such digest";
 
 /** A directory whose calls are counted, and can be made to fail or to be held up with what they have read. */
-class Stage implements Directory {
+class Stage implements DirectoryReads {
+  readonly close: Directory["close"] = () => this.under.close();
+  readonly apply: Directory["apply"] = (commands, actor) => this.under.apply(commands, actor);
+
   readonly calls: string[] = [];
   fails: DirectoryError | undefined;
   /** Called after a look-up has read and before it gives its answer. */
@@ -44,12 +48,6 @@ class Stage implements Directory {
   user: Directory["user"] = (instance, id) => this.#run("user", () => this.under.user(instance, id), true);
   revocations: Directory["revocations"] = () => this.#run("revocations", () => this.under.revocations());
   changes: Directory["changes"] = (after, limit) => this.#run("changes", () => this.under.changes(after, limit));
-  position: Directory["position"] = () => this.under.position();
-  isEmpty: Directory["isEmpty"] = () => this.under.isEmpty();
-  apply: Directory["apply"] = (commands, actor) => this.under.apply(commands, actor);
-  import: Directory["import"] = (lines, options, actor) => this.under.import(lines, options, actor);
-  export: Directory["export"] = () => this.under.export();
-  close: Directory["close"] = () => this.under.close();
 }
 
 describe("the directory in memory", () => {

@@ -57,7 +57,7 @@ const VERIFIED: Verified = {
     payload: '{"taiki_user_id":"jane","client_app_id":"app"}',
   },
   principal: Principal.fromPartial({ user: { id: "jane", instanceId: "inst" } }),
-  evidence: { keySetAge: undefined, feedPosition: "", cacheableUntil: undefined },
+  evidence: { keySetAge: undefined, keySetStale: false, feedPosition: "", cacheableUntil: undefined },
   checks: [],
 };
 

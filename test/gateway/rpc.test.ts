@@ -97,7 +97,12 @@ describe("gateway: VerifyToken over HTTP", () => {
         user: { id: "jane", email: "", name: "Jané", avatarUrl: undefined, provider: undefined, instanceId: "" },
         client: undefined,
       },
-      evidence: { keySetAge: { seconds: 1n, nanos: 500_000_000 }, feedPosition: "", cacheableUntil: undefined },
+      evidence: {
+        keySetAge: { seconds: 1n, nanos: 500_000_000 },
+        keySetStale: false,
+        feedPosition: "",
+        cacheableUntil: undefined,
+      },
       checks: [{ name: "expiry", result: 1, reason: 0, claim: "exp", message: "m" }],
     };
     const { port } = await open(() => full, {}, {}, SHOWN);
@@ -399,7 +404,7 @@ describe("gateway: VerifyToken over HTTP", () => {
         kind: "verified",
         token: { ...TOKEN, expiresAt: { seconds: 1n << 62n, nanos: 0 } },
         principal: undefined,
-        evidence: { keySetAge: undefined, feedPosition: "", cacheableUntil: undefined },
+        evidence: { keySetAge: undefined, keySetStale: false, feedPosition: "", cacheableUntil: undefined },
         checks: [],
       }),
     ]) {

@@ -2,6 +2,7 @@ import { expect } from "chai";
 import type { Algorithm } from "../../src/jws/algorithms.js";
 import type { VerificationKey } from "../../src/keys/key.js";
 import { KeySet, MAX_TRIES } from "../../src/keys/key-set.js";
+import { Uses } from "../../src/keys/uses.js";
 import { NAMES, pairOf } from "../jws/signing.js";
 
 const keyOf = (algorithm: Algorithm, kid?: string): VerificationKey => ({
@@ -9,6 +10,7 @@ const keyOf = (algorithm: Algorithm, kid?: string): VerificationKey => ({
   kid,
   key: pairOf(algorithm).publicKey,
   label: `${algorithm} ${kid}`,
+  uses: new Uses(),
 });
 const labels = (keys: readonly VerificationKey[]): string[] => keys.map(({ label }) => label);
 

@@ -15,8 +15,8 @@ describe("staticSource", () => {
 
   it("has nothing to load, and keeps nobody waiting", async () => {
     const set = source.current(0);
-    expect(await source.load("unknown", 0)).to.equal(undefined);
-    expect(await source.load(undefined, Number.POSITIVE_INFINITY)).to.equal(undefined);
+    expect(await source.load("unknown", 0, 0)).to.equal(undefined);
+    expect(await source.load(undefined, 0, Number.POSITIVE_INFINITY)).to.equal(undefined);
     expect(source.current(1)).to.equal(set);
   });
 

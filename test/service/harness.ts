@@ -34,7 +34,7 @@ export const VERIFIED: Verified = {
     payload: '{"sub":"jane"}',
   },
   principal: undefined,
-  evidence: { keySetAge: undefined, feedPosition: "e:1", cacheableUntil: undefined },
+  evidence: { keySetAge: undefined, keySetStale: false, feedPosition: "e:1", cacheableUntil: undefined },
   checks: [],
 };
 

@@ -5,6 +5,7 @@ import { CheckResult } from "../../gen/tokenverifier/v1/token_verifier.js";
 import { reasonName } from "../../src/contract/reasons.js";
 import { Secret } from "../../src/contract/secret.js";
 import type { Check } from "../../src/contract/verifier.js";
+import { staticSource } from "../../src/keys/source.js";
 import { type Decision, decide } from "../../src/verifier/decide.js";
 import { FactCache } from "../../src/verifier/facts.js";
 import { createRealm, type Realm } from "../../src/verifier/realm.js";
@@ -164,12 +165,12 @@ describe("decide, where something is not known yet", () => {
   it("lacks the keys, by the token's kid", () => {
     const realm: Realm = {
       ...bench.realms.get("es256")!,
-      keys: { current: () => undefined, load: async () => {}, age: () => undefined },
+      keys: { ...staticSource([]), current: () => undefined },
     };
     const view: View = { ...bench.view(), realms: new Map([["r", realm]]) };
     const token = makeToken({ key: "p256", header: { alg: "ES256", kid: "k" }, claims: {} });
     const decision = decide({ realm: "r", token: new Secret(token), credential: undefined, explain: false }, view, NOW);
-    expect(decision).to.deep.equal({ kind: "lacks", lack: { kind: "keys", realm, kid: "k" } });
+    expect(decision).to.deep.equal({ kind: "lacks", lack: { kind: "keys", realm, kid: "k", since: NOW } });
   });
 
   it("uses nothing of a directory that is not fresh, in any realm", () => {

@@ -525,7 +525,15 @@ export interface Evidence {
    * expires. Until then only a change can end it: a revocation, a retired key, a
    * removed user. Unset where the token never expires.
    */
-  cacheableUntil: Timestamp | undefined;
+  cacheableUntil:
+    | Timestamp
+    | undefined;
+  /**
+   * True where the realm's keys could not be fetched when they were last due, and
+   * those of `key_set_age` ago were used. It is so for a bounded time only: after
+   * that the realm gives no verdicts.
+   */
+  keySetStale: boolean;
 }
 
 /** Rejected says that a token is not good, and why. */
@@ -1537,7 +1545,7 @@ export const Client: MessageFns<Client> = {
 };
 
 function createBaseEvidence(): Evidence {
-  return { keySetAge: undefined, feedPosition: "", cacheableUntil: undefined };
+  return { keySetAge: undefined, feedPosition: "", cacheableUntil: undefined, keySetStale: false };
 }
 
 export const Evidence: MessageFns<Evidence> = {
@@ -1550,6 +1558,9 @@ export const Evidence: MessageFns<Evidence> = {
     }
     if (message.cacheableUntil !== undefined) {
       Timestamp.encode(message.cacheableUntil, writer.uint32(26).fork()).join();
+    }
+    if (message.keySetStale !== false) {
+      writer.uint32(32).bool(message.keySetStale);
     }
     return writer;
   },
@@ -1591,6 +1602,14 @@ export const Evidence: MessageFns<Evidence> = {
             message.cacheableUntil = Timestamp.decode(reader, reader.uint32());
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.keySetStale = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1614,6 +1633,9 @@ export const Evidence: MessageFns<Evidence> = {
     if (message.cacheableUntil !== undefined) {
       obj.cacheableUntil = fromTimestamp(message.cacheableUntil).toISOString();
     }
+    if (message.keySetStale !== undefined) {
+      obj.keySetStale = message.keySetStale;
+    }
     return obj;
   },
 
@@ -1629,6 +1651,7 @@ export const Evidence: MessageFns<Evidence> = {
     message.cacheableUntil = (object.cacheableUntil !== undefined && object.cacheableUntil !== null)
       ? Timestamp.fromPartial(object.cacheableUntil)
       : undefined;
+    message.keySetStale = object.keySetStale ?? false;
     return message;
   },
 };

@@ -1,5 +1,6 @@
 import type { GatewayConfig } from "../../config/load.js";
 import { CERTIFICATE_ADVICE, type Certified } from "./advice-certificates.js";
+import { KEY_ADVICE } from "./advice-keys.js";
 import { LISTENER_ADVICE } from "./advice-listeners.js";
 import { REALM_ADVICE } from "./advice-realms.js";
 import { SECRET_ADVICE } from "./advice-secrets.js";
@@ -10,6 +11,7 @@ export const ADVICE: readonly Advice<Subject>[] = [
   ...LISTENER_ADVICE,
   ...CERTIFICATE_ADVICE,
   ...REALM_ADVICE,
+  ...KEY_ADVICE,
   ...SECRET_ADVICE,
 ];
 

@@ -2,12 +2,13 @@ import { TokenVerifierService } from "../../../gen/tokenverifier/v1/token_verifi
 import { ConfigError } from "../../config/issues.js";
 import { type Config, loadGatewayConfig } from "../../config/load.js";
 import { tlsKind } from "../../contract/tls.js";
+import type { VerificationKey } from "../../keys/key.js";
 import { formatCallers } from "../../verifier/realm.js";
 import { isRoute, type RoutingRealm } from "../../verifier/route.js";
 import { aligned } from "../text-table.js";
 import type { World } from "../world.js";
 import { advise, adviseGateway } from "./advice.js";
-import type { Finding, Findings } from "./findings.js";
+import type { Finding, Findings, Subject } from "./findings.js";
 import { readSubject } from "./subject.js";
 
 /** What `check` found, as `--json` prints it. */
@@ -25,6 +26,8 @@ export interface CheckReport {
     readonly algorithms: readonly string[];
     readonly callers: string;
     readonly keys: readonly { readonly algorithm: string; readonly kid: string | null; readonly label: string }[];
+    /** Where more keys are fetched: of those that were reached, the keys stand among the others. */
+    readonly fetchedFrom: readonly string[];
     readonly setAside: readonly string[];
   }[];
   readonly faces: readonly { readonly path: string; readonly realm: string }[];
@@ -44,8 +47,8 @@ export type GatewayReport = Pick<CheckReport, "file" | "listeners" | "transport"
  *
  * @throws {ConfigError} with everything that is wrong; {DirectoryError} where the store cannot be used with it
  */
-export function check(file: string, world: World): CheckReport {
-  const subject = readSubject(file, world);
+export async function check(file: string, world: World): Promise<CheckReport> {
+  const subject = await readSubject(file, world);
   return describe(subject, warningsOf(file, advise(subject)));
 }
 
@@ -72,7 +75,7 @@ function warningsOf(file: string, { errors, warnings }: Findings): readonly Find
   );
 }
 
-function describe(config: Config, warnings: readonly Finding[]): CheckReport {
+function describe(config: Subject, warnings: readonly Finding[]): CheckReport {
   const { grpc, http, admin, metrics } = config;
   return {
     file: config.file,
@@ -84,7 +87,12 @@ function describe(config: Config, warnings: readonly Finding[]): CheckReport {
       preset: vendor?.name ?? null,
       algorithms: realm.policy.algorithms,
       callers: formatCallers(realm.policy.callers),
-      keys: keys.map(({ algorithm, kid = null, label }) => ({ algorithm, kid, label })),
+      keys: [...keys, ...fetched(config, realm.name)].map(({ algorithm, kid = null, label }) => ({
+        algorithm,
+        kid,
+        label,
+      })),
+      fetchedFrom: config.reached.filter((one) => one.realm === realm.name).map(({ location }) => location),
       setAside,
     })),
     faces: config.faces.map(({ path, realm }) => ({ path, realm })),
@@ -110,18 +118,23 @@ function formatListeners({ listeners, transport }: Pick<CheckReport, "listeners"
   return Object.entries(listeners).map(([name, at]) => [name, `${at}${TRANSPORT[transport[name] ?? "plain"]}`]);
 }
 
+/** The keys of a realm that were fetched just now. */
+const fetched = ({ reached }: Subject, name: string): readonly VerificationKey[] =>
+  reached.flatMap(({ realm, set }) => (realm === name && typeof set !== "string" ? set.keys : []));
+
 /** A report for people's eyes. */
 export function formatReport(report: CheckReport): string {
   const store = report.store ?? "none (no masterKey: no callers, users or revocations)";
   const lines = [`${report.file} is good.`, "", ...aligned([...formatListeners(report), ["store", store]]), ""];
-  for (const { name, byIssuer, preset, algorithms, callers, keys, setAside } of report.realms) {
+  for (const { name, byIssuer, preset, algorithms, callers, keys, fetchedFrom, setAside } of report.realms) {
     if (byIssuer !== null) {
       lines.push(`realm ${name}: by issuer, callers: ${callers}`);
       for (const [issuer, realm] of Object.entries(byIssuer)) lines.push(`  ${issuer}: realm ${realm}`);
       continue;
     }
     lines.push(`realm ${name}: ${preset ?? "no preset"}, ${algorithms.join(", ")}, callers: ${callers}`);
-    if (keys.length === 0) lines.push("  keys: each instance's own");
+    if (keys.length === 0 && fetchedFrom.length === 0) lines.push("  keys: each instance's own");
+    for (const location of fetchedFrom) lines.push(`  keys from ${location}`);
     for (const { algorithm, kid, label } of keys)
       lines.push(`  key ${algorithm} ${kid === null ? "without kid" : `kid ${kid}`}, ${label}`);
     for (const what of setAside) lines.push(`  set aside: ${what}`);

@@ -1,5 +1,6 @@
 import type { Config } from "../../config/load.js";
 import type { Entry } from "../../directory/commands.js";
+import type { LoadedSet } from "../../keys/load-jwks.js";
 
 /** Where something stands, and what is wrong with it there. Never holds a secret. */
 export interface Hit {
@@ -34,6 +35,16 @@ export interface FileRead {
   readonly mode: number | undefined;
 }
 
+/** An entry of a realm's keys that is fetched, and what came of it. */
+export interface Reached {
+  readonly realm: string;
+  readonly location: string;
+  /** Whether plain http, and addresses that are not public, are admitted. */
+  readonly insecure: boolean;
+  /** The set; or why there is none, in words. */
+  readonly set: LoadedSet | string;
+}
+
 /** What `check` looks at: a configuration, and what it found around it. */
 export interface Subject extends Config {
   /** The time of the look, in milliseconds since 1970. */
@@ -41,6 +52,8 @@ export interface Subject extends Config {
   /** The configuration itself, and every file that was read with it. */
   readonly filesRead: readonly FileRead[];
   readonly seed: readonly Entry[];
+  /** What came of fetching the keys that issuers publish. */
+  readonly reached: readonly Reached[];
   /** How many of its entries the store does not hold just so, though it was filled already. */
   readonly seedIgnored: number;
 }

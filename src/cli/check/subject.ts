@@ -8,14 +8,15 @@ import { inspectStore } from "../../directory/sqlite/inspect.js";
 import { readSeedFile } from "../serve/core.js";
 import type { World } from "../world.js";
 import type { FileRead, Subject } from "./findings.js";
+import { reachKeys } from "./reach-keys.js";
 
 /**
- * Reads a configuration with all that it names: its files, the seed, and the store as far as there is one. Writes
- * nothing.
+ * Reads a configuration with all that it names: its files, the seed, the store as far as there is one, and the keys that
+ * issuers publish. Writes nothing.
  *
  * @throws {ConfigError}, {DirectoryError} where the service could not start with it
  */
-export function readSubject(file: string, { env, clock }: World): Subject {
+export async function readSubject(file: string, { env, clock }: World): Promise<Subject> {
   const filesRead: FileRead[] = [];
   const readFile = (name: string): string => {
     const text = readText(name);
@@ -24,7 +25,8 @@ export function readSubject(file: string, { env, clock }: World): Subject {
   };
   const config = loadConfig(file, { env, readFile });
   const seed = config.directory === undefined ? [] : readSeedFile(config.directory, readFile);
-  return { ...config, now: clock(), filesRead, seed, seedIgnored: seedIgnored(config, seed) };
+  const reached = await reachKeys(config);
+  return { ...config, now: clock(), filesRead, seed, reached, seedIgnored: seedIgnored(config, seed) };
 }
 
 function modeOf(file: string): number | undefined {

@@ -12,13 +12,17 @@ import { Known, type KnownStats } from "../../directory/known.js";
 import { noDirectory } from "../../directory/none.js";
 import { type OnRead, observeReads } from "../../directory/observed.js";
 import { loadSeed, readSeed, SeedError } from "../../directory/seed.js";
+import type { VerificationKey } from "../../keys/key.js";
+import type { HeldStatus } from "../../keys/network/keyring.js";
 import { FactCache } from "../../verifier/facts.js";
 import { limitFailures } from "../../verifier/limited.js";
 import { areInDirectory } from "../../verifier/realm.js";
+import { isRoute } from "../../verifier/route.js";
 import { createVerifier, type Load } from "../../verifier/verify.js";
 import type { View } from "../../verifier/view.js";
 import { openDirectory } from "../directory/directory.js";
 import { tell } from "../telemetry/lines.js";
+import { type OnFetch, openKeyring, withKeys } from "./realm-keys.js";
 
 /** What a core says of itself. */
 export interface CoreStats {
@@ -30,6 +34,20 @@ export interface CoreStats {
   readonly isFresh: boolean;
   /** What is known of the directory; undefined without a store. */
   readonly directory: KnownStats | undefined;
+  /** The keys that are fetched, by realm and location. */
+  readonly keys: readonly HeldStatus[];
+  /** How far the clocks of the realms' issuers are ahead, in seconds. */
+  readonly skew: Readonly<Record<string, number>>;
+}
+
+/** A key that a realm trusts now. */
+export interface KeyInUse {
+  readonly kid: string | null;
+  readonly algorithm: string;
+  /** Its thumbprint (RFC 7638); of a secret its length alone. */
+  readonly label: string;
+  /** How many tokens it verified within the last hour. */
+  readonly verificationsLastHour: number;
 }
 
 /** The core, running. */
@@ -37,6 +55,8 @@ export interface Core {
   readonly verifier: Verifier;
   /** What it holds, for whoever watches over it. */
   stats(): CoreStats;
+  /** The keys of each realm that has keys of its own, by its name. */
+  keysInUse(): Readonly<Record<string, readonly KeyInUse[]>>;
   /**
    * Verifies by the realms of another configuration from now on, all of them at once; realms and keys that did not
    * change stay the objects that they are, with their facts. Nothing else of the configuration is looked at.
@@ -56,6 +76,8 @@ export interface CoreContext {
   readonly onDirectoryFailure?: () => void;
   /** Is told of each read of the store. */
   readonly onRead?: OnRead;
+  /** Is told of each fetch of keys. */
+  readonly onFetch?: OnFetch;
 }
 
 /**
@@ -72,7 +94,9 @@ export async function openCore(config: Config, context: CoreContext): Promise<Co
     directory: store?.known ?? noDirectory,
     facts,
   });
-  let { realms } = config;
+  const { proxies } = config;
+  const keyring = await openKeyring({ clock, proxies }, store?.directory, log, context.onFetch ?? (() => {}));
+  let realms = withKeys(keyring, config.realms, []);
   let view = viewOf(realms);
   return {
     verifier: limitFailures(
@@ -85,18 +109,38 @@ export async function openCore(config: Config, context: CoreContext): Promise<Co
       factLookups: facts.lookups,
       isFresh: view.directory.isFresh(clock()),
       directory: store?.known.stats(),
+      keys: keyring.status(),
+      skew: Object.fromEntries(realms.map(({ realm }) => [realm.name, realm.skew.ahead(clock())])),
     }),
+    keysInUse: () => {
+      const now = clock();
+      return Object.fromEntries(
+        realms
+          .filter(({ realm }) => realm.policy.keysOf === "realm" && !isRoute(realm))
+          .map(({ realm }) => [realm.name, (realm.keys.current(now)?.keys ?? []).map((key) => keyInUse(key, now))]),
+      );
+    },
     reload: (next) => {
       if (store === undefined) checkNeedsNoStore(next);
       const renewal = renew(realms, next.realms);
-      realms = renewal.realms;
+      realms = withKeys(keyring, renewal.realms, realms);
       view = viewOf(realms);
       facts.keepOnly(view.realms.values());
       return renewal;
     },
-    close: async () => store?.close(),
+    close: async () => {
+      await keyring.close();
+      await store?.close();
+    },
   };
 }
+
+const keyInUse = ({ kid, algorithm, label, uses }: VerificationKey, now: number): KeyInUse => ({
+  kid: kid ?? null,
+  algorithm,
+  label,
+  verificationsLastHour: uses.lastHour(now),
+});
 
 /** A core that was started without a store knows no caller, and would call every one of them unknown. */
 function checkNeedsNoStore({ file, realms }: Config): void {
@@ -108,6 +152,7 @@ function checkNeedsNoStore({ file, realms }: Config): void {
 
 interface Store {
   readonly known: Known & KnownDirectory;
+  readonly directory: Directory;
   close(): Promise<void>;
 }
 
@@ -152,6 +197,7 @@ async function openStore(
     });
     return {
       known,
+      directory,
       close: async () => {
         await follower.stop();
         await directory.close();
@@ -195,9 +241,12 @@ export function readSeedFile(file: string, readFile: ReadFile = readText): reado
 function loader(known: Known | undefined, log: Logger): Load {
   return async (lack, deadline) => {
     try {
-      if (lack.kind === "keys") await lack.realm.keys.load(lack.kid, deadline);
-      else await known?.learn(lack, deadline);
-      return undefined;
+      if (lack.kind !== "keys") {
+        await known?.learn(lack, deadline);
+        return undefined;
+      }
+      const wait = await lack.realm.keys.load(lack.kid, lack.since, deadline);
+      return wait === undefined ? undefined : failure("KEYS_UNAVAILABLE", wait);
     } catch (error) {
       if (lack.kind !== "keys" && error instanceof DirectoryError) {
         tell(log, "directory entry cannot be loaded", { err: error, lack: lack.kind });

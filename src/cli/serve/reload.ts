@@ -19,6 +19,8 @@ export interface Reloading<C extends Config | GatewayConfig> {
   readonly load: () => C;
   /** Puts it to use, or throws and leaves everything as it was. @returns what changed, for the log */
   readonly apply: (config: C) => Changes;
+  /** Called as often as the files are looked at, for what else changes by itself. */
+  readonly look?: () => void;
   readonly log: Logger;
   /** Is told how each reload ended. */
   readonly onReload?: OnReload;

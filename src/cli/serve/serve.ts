@@ -8,6 +8,7 @@ import type { ServedRpc } from "../../gateway/rpc.js";
 import { createGateway, type Gateway } from "../../gateway/server.js";
 import { createServer, type ServiceServer } from "../../service/server.js";
 import { CommandError, EXIT } from "../errors.js";
+import { unservedRealms } from "../telemetry/key-status.js";
 import { tell } from "../telemetry/lines.js";
 import { createLogger, type LogSettings } from "../telemetry/log.js";
 import { gatewayObserver, serviceObserver } from "../telemetry/observers.js";
@@ -93,6 +94,7 @@ async function serveCore(source: Source<Config>, only: Only | undefined, context
     log,
     onDirectoryFailure: telemetry.directoryFailure,
     onRead: telemetry.storeRead,
+    onFetch: telemetry.keyFetch,
   });
   telemetry.observe(core);
   const servers: NamedServer[] = [];
@@ -110,18 +112,24 @@ async function serveCore(source: Source<Config>, only: Only | undefined, context
   const gateway = http === undefined ? undefined : gatewayOf(config, core.verifier, { clock, log, telemetry });
   const ports = servers.map(grpcPort);
   if (http !== undefined && gateway !== undefined) ports.push(httpPort(http.address, gateway));
+  let names = realms;
+  /** Health follows the keys: a realm whose keys do not count gives no verdicts. */
+  const look = (): void => {
+    const unserved = unservedRealms(core.stats().keys);
+    for (const { server } of servers) server.setRealms(names, unserved);
+  };
+  look();
   const apply = (next: Config): Changes => {
     const { added, removed, changed } = core.reload(next);
     // Nothing throws from here on.
-    const names = realmNames(next);
+    names = realmNames(next);
     telemetry.setRealms(names);
-    for (const { server } of servers) server.setRealms(names);
+    look();
     gateway?.show(next.faces, rpcOf(next));
     return { added, removed, changed };
   };
-  return run(ports, { ...source, config, apply, log, onReload: telemetry.reload }, telemetry, context, () =>
-    core.close(),
-  );
+  const reloading = { ...source, config, apply, look, log, onReload: telemetry.reload };
+  return run(ports, reloading, telemetry, context, () => core.close());
 }
 
 const realmNames = ({ realms }: Config): readonly string[] => realms.map(({ realm }) => realm.name);
@@ -248,6 +256,7 @@ async function run<C extends Config | GatewayConfig>(
     if (stopped === undefined) reload(reloading);
   };
   const unwatch = watch(() => {
+    reloading.look?.();
     if (files.isChanged()) reloadAgain();
   });
   return {

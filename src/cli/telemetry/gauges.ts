@@ -1,5 +1,6 @@
 import { Counter, Gauge, type Registry } from "prom-client";
 import type { Clock } from "../../contract/verifier.js";
+import { type HeldStatus, isUsable } from "../../keys/network/keyring.js";
 import type { CoreStats } from "../serve/core.js";
 import type { Port } from "../serve/port.js";
 import { METRICS } from "./metric-table.js";
@@ -37,7 +38,30 @@ const READINGS: { readonly [Name in keyof typeof METRICS]?: Read } = {
   },
   certificateExpiry: ({ expiries }) =>
     Object.fromEntries(Object.entries(expiries()).map(([name, at]) => [name, at / 1000])),
+  keysUsable: ({ core }) => byRealm(core(), (sets) => (sets.every(isUsable) ? 1 : 0)),
+  keySetAge: ({ core }) =>
+    byRealm(core(), (sets) => {
+      const ages = sets.flatMap(({ age }) => age ?? []);
+      return ages.length === sets.length ? Math.max(...ages) / 1000 : undefined;
+    }),
+  keysRefused: ({ core }) => byRealm(core(), (sets) => sets.reduce((sum, { refused }) => sum + refused, 0)),
+  issuerClockAhead: ({ core }) => core()?.skew,
 };
+
+/** A value for each realm whose keys are fetched. */
+function byRealm(
+  core: CoreStats | undefined,
+  read: (sets: readonly HeldStatus[]) => number | undefined,
+): Readonly<Record<string, number>> | undefined {
+  if (core === undefined) return undefined;
+  const realms = new Set(core.keys.map(({ realm }) => realm));
+  return Object.fromEntries(
+    [...realms].flatMap((name) => {
+      const value = read(core.keys.filter(({ realm }) => realm === name));
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
+}
 
 /** Adds the readings to a registry, which holds them. */
 export function registerReadings(register: Registry, sources: Sources): void {

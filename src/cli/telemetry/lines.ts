@@ -5,7 +5,7 @@ import type { Logger } from "pino";
 
 /** Every field that a line can have besides `level`, `time` and `msg`, and what it says. No field ever holds a token or a secret. */
 export const FIELDS = {
-  added: "The realms that were not there before.",
+  added: "The realms, or keys of a realm (by `kid`, or thumbprint), that were not there before.",
   address: "The caller's address; absent where there is none.",
   admin: "The address that the operators' port is bound to.",
   certificates: "The ports that show a new certificate; `upstream` for what a gateway on its own shows.",
@@ -16,15 +16,17 @@ export const FIELDS = {
   entries: "How many entries were loaded.",
   err: "The error: `type`, `message` and `stack`.",
   faces: "The faces that are shown.",
-  failures: "How many times in a row the directory could not be read.",
+  failures: "How many times in a row it failed.",
   file: "The file concerned.",
   grpc: "The address that the gRPC service is bound to.",
   http: "The address that the faces are served at.",
+  index: "The place of a key in its set, from 0.",
   issues: "All that is wrong with a configuration, each with its `place` and `message`.",
   items: "How many identical requests of a batch were answered together; absent for one.",
   keys: "The keys of the configuration that differ from those of the start.",
   kid: "The `kid` of the verified token; absent where it has none.",
   lack: "What was wanted: `keys`, `instance`, `client` or `user`.",
+  location: "Where keys are fetched: the URL, or the issuer whose metadata say so.",
   metrics: "The address that metrics and probes are served at.",
   millis: "Milliseconds from the request's arrival to its outcome.",
   omitted: "How many lines were left out.",
@@ -35,12 +37,13 @@ export const FIELDS = {
     "The realm as the caller named it, at most 64 characters: there may be no such realm. Absent where none was asked.",
   reason:
     "Why, where it was rejected or failed: [a name of the catalogue](reasons.md), or `UNKNOWN` for one that this version does not know. Of a connection: `connections` (the port has `limits.connections`), `address` (the peer has `limits.perAddress`) or `handshake` (no TLS connection came about).",
-  removed: "The realms that are gone.",
+  removed: "The realms, or keys, that are gone.",
   requestId: "The id that the answer carries, in `X-Request-Id` (REST) or `x-request-id` (gRPC).",
   status: "The HTTP status, for a face.",
   timeout: "Milliseconds for which calls in flight may finish.",
   upstream: "The gRPC service that is asked.",
   version: "The version of the service.",
+  why: "What was wrong, in words.",
   via: "The gRPC method or the vendor's face.",
   warning: "Where the certificate is configured, what is wrong with it, and since or until when.",
 } as const;
@@ -148,6 +151,35 @@ export const LINES = {
     levels: ["info"],
     fields: ["failures"],
     meaning: "The outage is over.",
+  },
+  "keys changed": {
+    levels: ["info"],
+    fields: ["realm", "location", "added", "removed"],
+    meaning:
+      "An issuer publishes other keys than before; tokens of keys that are gone verify no more. The first set is a change too.",
+  },
+  "keys cannot be fetched": {
+    levels: ["warn"],
+    fields: ["realm", "location", "why", "failures"],
+    meaning:
+      "Told of the first failure in a row, the second, the fourth and so on. The last good set verifies for `staleIfError`; where there is none, the realm gives no verdicts.",
+  },
+  "keys can be fetched again": {
+    levels: ["info"],
+    fields: ["realm", "location", "failures"],
+    meaning: "The outage is over.",
+  },
+  "key refused": {
+    levels: ["warn"],
+    fields: ["realm", "location", "index", "why"],
+    sometimes: ["kid"],
+    meaning:
+      "One key of an issuer's set is not used; the others are. Told when the set changes. The issuer has to mend it.",
+  },
+  "key set not saved": {
+    levels: ["warn"],
+    fields: ["realm", "location", "err"],
+    meaning: "The store could not be written. A service that starts while the issuer is down will lack these keys.",
   },
   "configuration reloaded": {
     levels: ["info"],

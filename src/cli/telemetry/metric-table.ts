@@ -85,6 +85,36 @@ export const METRICS = {
     ["read", "result"],
     "Time that reads of the store took; `result` is `ok` or `failed`.",
   ),
+  keyFetches: metric(
+    "counter",
+    "key_fetches_total",
+    ["realm", "result"],
+    "Fetches of issuers' keys; `result` is `ok` (an unchanged set too) or `failed`.",
+  ),
+  keysUsable: metric(
+    "gauge",
+    "keys_usable",
+    ["realm"],
+    "Of realms whose keys are fetched: 1 while all of its key sets count, 0 where one of them was never fetched, or not for longer than `staleIfError`.",
+  ),
+  keySetAge: metric(
+    "gauge",
+    "key_set_age_seconds",
+    ["realm"],
+    "Of realms whose keys are fetched: time since the last successful fetch, of the oldest of its sets.",
+  ),
+  keysRefused: metric(
+    "gauge",
+    "keys_refused",
+    ["realm"],
+    "Keys of issuers' sets that are not used, for they are weak, private, symmetric, of an unknown kind, or share a `kid`.",
+  ),
+  issuerClockAhead: metric(
+    "gauge",
+    "issuer_clock_ahead_seconds",
+    ["realm"],
+    "How far the `iat` or `nbf` of a signed token lay ahead of our clock at most, in the last ten to twenty minutes.",
+  ),
   factCacheLookups: metric(
     "counter",
     "fact_cache_lookups_total",

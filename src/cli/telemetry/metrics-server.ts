@@ -3,6 +3,8 @@ import https from "node:https";
 import { admit } from "../../contract/admission.js";
 import { listen } from "../../contract/listen.js";
 import { type Entrance, renewTls, serverOptions, type TlsMaterial, watchHandshakes } from "../../contract/tls.js";
+import type { RemoteStatus } from "../../keys/network/remote-keys.js";
+import type { KeysInUse } from "./key-status.js";
 import type { Metrics } from "./metrics.js";
 
 /** Whether the service wants calls, and how each realm is. */
@@ -10,10 +12,12 @@ export interface Readiness {
   /** False before everything is loaded, and while draining. */
   readonly ready: boolean;
   /** By name. */
-  readonly realms: Readonly<Record<string, "fresh" | "cold">>;
+  readonly realms: Readonly<Record<string, RemoteStatus["state"]>>;
+  /** Of realms whose keys are fetched: how each of their key sets stands. Absent where there is none. */
+  readonly keys?: readonly object[];
 }
 
-/** The operators' HTTP port: `/metrics`, `/healthz` (the process lives), `/readyz` (it wants calls). */
+/** The operators' HTTP port: `/metrics`, `/healthz` (the process lives), `/readyz` (it wants calls), `/keys` (the keys in use). */
 export interface MetricsServer {
   /** Opens the port. @returns the bound address @throws the system's error */
   listen(address: string): Promise<string>;
@@ -32,6 +36,7 @@ const CONNECTIONS = 1000;
 export function createMetricsServer(
   metrics: Metrics,
   readiness: () => Readiness,
+  keys: () => KeysInUse,
   entrance: Entrance = {},
 ): MetricsServer {
   const json = (res: http.ServerResponse, code: number, body: unknown): void => {
@@ -44,6 +49,7 @@ export function createMetricsServer(
       const state = readiness();
       json(res, state.ready ? 200 : 503, state);
     },
+    "/keys": (res) => json(res, 200, keys()),
     "/metrics": async (res) => {
       const text = await metrics.text();
       res.writeHead(200, { "Content-Type": metrics.contentType, "Cache-Control": "no-store" });

@@ -3,6 +3,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom
 import type { RefusalReason } from "../../contract/admission.js";
 import type { Outcome } from "../../contract/verifier.js";
 import type { OnRead } from "../../directory/observed.js";
+import type { OnFetch } from "../serve/realm-keys.js";
 import type { OnReload } from "../serve/reload.js";
 import { registerReadings, type Sources } from "./gauges.js";
 import { METRICS, type MetricEntry } from "./metric-table.js";
@@ -29,6 +30,8 @@ export interface Metrics {
   directoryFailure(): void;
   /** The configuration was read again, or could not be. */
   readonly reload: OnReload;
+  /** An issuer's keys were fetched, or not. */
+  readonly keyFetch: OnFetch;
   /** The store was read. */
   readonly storeRead: OnRead;
 }
@@ -63,6 +66,7 @@ export function createMetrics(
   const failures = new Counter(of(METRICS.directoryFailures));
   const refused = new Gauge(of(METRICS.configurationRefused));
   const restartNeeded = new Gauge(of(METRICS.restartNeeded));
+  const keyFetches = new Counter(of(METRICS.keyFetches));
   const reads = new Histogram({ ...of(METRICS.storeRead), buckets: BUCKETS });
   registerReadings(register, sources);
 
@@ -102,6 +106,7 @@ export function createMetrics(
       // What could not be taken says nothing of what waits for a restart.
       if (taken) restartNeeded.set(restart ? 1 : 0);
     },
+    keyFetch: (realm, result) => keyFetches.inc({ realm, result }),
     storeRead: (read, duration, failed) => reads.observe({ read, result: failed ? "failed" : "ok" }, duration),
   };
 }

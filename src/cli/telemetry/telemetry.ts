@@ -7,8 +7,10 @@ import type { OnRead } from "../../directory/observed.js";
 import type { certificatesOf } from "../check/certificates.js";
 import type { Core } from "../serve/core.js";
 import type { Port } from "../serve/port.js";
+import type { OnFetch } from "../serve/realm-keys.js";
 import type { OnReload } from "../serve/reload.js";
 import { version } from "../version.js";
+import { keyReadiness, keyUses } from "./key-status.js";
 import { type CallLine, callLogger } from "./log.js";
 import { createMetrics } from "./metrics.js";
 import { createMetricsServer } from "./metrics-server.js";
@@ -25,8 +27,9 @@ export interface Telemetry {
   readonly directoryFailure: () => void;
   readonly storeRead: OnRead;
   readonly reload: OnReload;
+  readonly keyFetch: OnFetch;
   /** From now on metrics tell of this core too. */
-  observe(core: Pick<Core, "stats">): void;
+  observe(core: Pick<Core, "stats" | "keysInUse">): void;
   /** From now on these are the realms that may stand in metrics, and that readiness tells of. */
   setRealms(realms: readonly string[]): void;
   /** From now on these are the service's certificates, by where they are shown. */
@@ -54,6 +57,7 @@ export function createTelemetry(
       directoryFailure: nothing,
       storeRead: nothing,
       reload: nothing,
+      keyFetch: nothing,
       observe: nothing,
       setRealms: nothing,
       setCertificates: nothing,
@@ -66,7 +70,7 @@ export function createTelemetry(
     metrics.refusal(port, refusal.reason);
   };
   let expiries: Readonly<Record<string, number>> = {};
-  let core: Pick<Core, "stats"> | undefined;
+  let core: Pick<Core, "stats" | "keysInUse"> | undefined;
   let ports: readonly Port[] = [];
   let ready = false;
   const known = new Set(realms);
@@ -83,7 +87,11 @@ export function createTelemetry(
   );
   const server = createMetricsServer(
     metrics,
-    () => ({ ready, realms: Object.fromEntries([...known].map((name) => [name, "fresh" as const])) }),
+    () => {
+      const stats = core?.stats();
+      return { ready, ...keyReadiness([...known], stats?.keys ?? [], stats?.isFresh ?? true) };
+    },
+    () => keyUses(core),
     { tls, refused: (refusal) => refused("metrics", refusal) },
   );
   return {
@@ -96,6 +104,7 @@ export function createTelemetry(
     refused,
     directoryFailure: () => metrics.directoryFailure(),
     reload: (...ended) => metrics.reload(...ended),
+    keyFetch: (...fetch) => metrics.keyFetch(...fetch),
     storeRead: (...read) => metrics.storeRead(...read),
     observe: (observed) => {
       core = observed;

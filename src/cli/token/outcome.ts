@@ -1,7 +1,7 @@
 import { status } from "@grpc/grpc-js";
 import { CheckResult, checkResultToJSON, Evidence, Token } from "../../../gen/tokenverifier/v1/token_verifier.js";
 import { FAILURES, type FailureReason } from "../../contract/failures.js";
-import { reasonMessage } from "../../contract/reasons.js";
+import { rejectionMessage } from "../../contract/reasons.js";
 import type { Check, Outcome, Principal } from "../../contract/verifier.js";
 import { EXIT, type Failure } from "../errors.js";
 import { aligned } from "../text-table.js";
@@ -45,7 +45,7 @@ export function verdictToJson(verdict: Verdict): unknown {
   if (verdict.kind === "rejected") {
     const { reason, claim } = verdict;
     return {
-      rejected: { reason: reason ?? "UNKNOWN", claim, message: reason ? reasonMessage(reason, claim) : "" },
+      rejected: { reason: reason ?? "UNKNOWN", claim, message: rejectionMessage(verdict) },
       ...explained,
     };
   }
@@ -64,7 +64,7 @@ export function formatVerdict(verdict: Verdict, at?: number): string {
   if (verdict.kind === "rejected") {
     const { reason, claim, checks } = verdict;
     const head = `rejected: ${reason ?? "UNKNOWN"}${claim === "" ? "" : ` (${claim})`}`;
-    const why = reason === undefined ? [] : [reasonMessage(reason, claim)];
+    const why = [rejectionMessage(verdict)];
     return [head, ...why, ...aligned(when), ...formatChecks(checks)].join("\n");
   }
   const { token, principal, checks } = verdict;

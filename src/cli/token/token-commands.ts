@@ -8,6 +8,7 @@ import type { Only } from "../serve/serve.js";
 import { addCommand, configFile, configOption, jsonOption, onlyOption, realmOption } from "../shared.js";
 import { readTime } from "../time.js";
 import type { World } from "../world.js";
+import { formatKeysDiff, type KeysDiffOptions, keysDiff } from "./keys-diff.js";
 import { type MintOptions, mint } from "./mint.js";
 import { formatVerdict, noVerdict, verdictToJson } from "./outcome.js";
 import { DEFAULT_ADDRESS, type VerifyOptions, verify } from "./verify.js";
@@ -72,15 +73,32 @@ export function addTokenCommands(root: Command, world: World): void {
     .addOption(configOption())
     .addOption(onlyOption("that of one part alone"))
     .addOption(jsonOption())
-    .action(({ config, only, json }: Shared & { only?: Only }) => {
+    .action(async ({ config, only, json }: Shared & { only?: Only }) => {
       const file = configFile(config);
       if (only === "http") {
         const report = checkGateway(file, world);
         print(json ? JSON.stringify(report) : formatGatewayReport(report));
         return;
       }
-      const report = check(file, world);
+      const report = await check(file, world);
       print(json ? JSON.stringify(report) : formatReport(report));
+      // What may pass by itself, like any other service that does not answer.
+      if (report.warnings.some(({ check: name }) => name === "keys-unreachable")) process.exitCode = EXIT.unavailable;
+    });
+}
+
+/** Adds `keys diff`. */
+export function addKeysCommand(root: Command, world: World): void {
+  const keys = root.command("keys").description("the keys that verify a realm's tokens");
+  addCommand(keys, "diff", "rehearse a rotation: which keys of a realm would disappear, and how much they are used")
+    .addOption(realmOption())
+    .requiredOption("--candidate <file|url>", "the JWK Set that is to be published")
+    .addOption(configOption())
+    .option("--metrics <address>", "the running service's metrics port (default: the configuration's)")
+    .addOption(jsonOption())
+    .action(async (options: KeysDiffOptions & Shared) => {
+      const diff = await keysDiff(loadConfig(configFile(options.config), world), options);
+      print(options.json ? JSON.stringify(diff) : formatKeysDiff(diff));
     });
 }
 

@@ -9,6 +9,7 @@ import type { MasterKeys } from "../master-keys.js";
 import { directoryError, guarded } from "./errors.js";
 import { exportFrom } from "./export.js";
 import { importInto } from "./import.js";
+import { prepareKeySets } from "./key-sets.js";
 import { openStore } from "./open.js";
 import { prepareReads } from "./reads.js";
 import { prepareWrites } from "./writes.js";
@@ -89,6 +90,7 @@ interface Store {
 
 function directoryOn({ db, connect, checkSame }: Store, keys: MasterKeys, clock: Clock, retention: number): Directory {
   const reads = prepareReads(db, keys);
+  const keySets = prepareKeySets(db, keys);
   const write = prepareWrites(db, keys, clock, retention);
   const applyAll = db.transaction((commands: Parameters<Directory["apply"]>[0], actor: string) => {
     // Whether a secret key is taken can only be told by one who has every master key of the store.
@@ -141,6 +143,8 @@ function directoryOn({ db, connect, checkSame }: Store, keys: MasterKeys, clock:
         own.close();
       }
     },
+    keySets: async () => guarded(() => keySets.all()),
+    saveKeySet: async (set) => guarded(() => keySets.put(set)),
     close: async () => guarded(() => void db.close()),
   };
 }

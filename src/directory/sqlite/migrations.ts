@@ -81,4 +81,13 @@ export const MIGRATIONS: readonly string[] = [
   CREATE UNIQUE INDEX revocations_by_digest ON revocations (digest) WHERE digest IS NOT NULL;
   CREATE INDEX revocations_by_until ON revocations (until) WHERE until IS NOT NULL;
   `,
+  `
+  -- Key sets of issuers as they were fetched last, sealed, for the next start. No part of the directory.
+  CREATE TABLE key_sets (
+    realm TEXT NOT NULL,
+    location TEXT NOT NULL,
+    sealed TEXT NOT NULL,
+    PRIMARY KEY (realm, location)
+  ) STRICT, WITHOUT ROWID;
+`,
 ];

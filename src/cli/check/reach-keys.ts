@@ -1,0 +1,41 @@
+import type { Config } from "../../config/load.js";
+import { KeyError } from "../../keys/key-error.js";
+import { type LoadedSet, loadJwks } from "../../keys/load-jwks.js";
+import { fetchKeySet } from "../../keys/network/documents.js";
+import { createFetcher } from "../../keys/network/fetch.js";
+import { FetchError } from "../../keys/network/fetch-error.js";
+import { locationName, type RemoteEntry } from "../../keys/network/keyring.js";
+import type { Reached } from "./findings.js";
+
+/** Fetches the keys that the realms of a configuration want of issuers, once, all at the same time. Keeps nothing. */
+export function reachKeys({ realms, proxies }: Pick<Config, "realms" | "proxies">): Promise<readonly Reached[]> {
+  return Promise.all(
+    realms.flatMap(({ realm, remotes }) =>
+      remotes.map(async (entry) => ({
+        realm: realm.name,
+        location: locationName(entry.location),
+        insecure: entry.insecure,
+        set: await reach(entry, realm.policy.algorithms, proxies),
+      })),
+    ),
+  );
+}
+
+async function reach(
+  entry: RemoteEntry,
+  algorithms: Parameters<typeof loadJwks>[1]["algorithms"],
+  proxies: Config["proxies"],
+): Promise<LoadedSet | string> {
+  const fetcher = createFetcher({ ...entry, proxies });
+  try {
+    const fetched = await fetchKeySet(entry.location, fetcher, undefined);
+    // Nothing was remembered that it could be unchanged from.
+    const loaded = loadJwks(fetched.kind === "document" ? fetched.value : undefined, { algorithms, several: "first" });
+    return loaded.keys.length > 0 ? loaded : `the set has no usable key for ${algorithms.join(", ")}`;
+  } catch (error) {
+    if (error instanceof FetchError || error instanceof KeyError) return error.message;
+    throw error;
+  } finally {
+    await fetcher.close();
+  }
+}

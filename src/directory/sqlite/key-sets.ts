@@ -1,0 +1,53 @@
+import type { Database } from "better-sqlite3";
+import { Secret } from "../../contract/secret.js";
+import type { SavedKeySet } from "../directory.js";
+import { SealError } from "../errors.js";
+import type { MasterKeys } from "../master-keys.js";
+import { type Place, seal, unseal } from "../seal.js";
+
+/** What is sealed of a set. */
+type Sealed = Pick<SavedKeySet, "document" | "fetchedAt">;
+
+interface Row {
+  readonly realm: string;
+  readonly location: string;
+  readonly sealed: string;
+}
+
+/**
+ * Key sets at rest. They hold no secret, and are sealed all the same, bound to their realm and location: whoever can
+ * write the store must not be able to plant a key, or to move one to another realm.
+ */
+export function prepareKeySets(
+  db: Database,
+  keys: MasterKeys,
+): { readonly all: () => readonly SavedKeySet[]; readonly put: (set: SavedKeySet) => void } {
+  const select = db.prepare<[], Row>("SELECT realm, location, sealed FROM key_sets");
+  const upsert = db.prepare(
+    "INSERT INTO key_sets (realm, location, sealed) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET sealed = excluded.sealed",
+  );
+  return {
+    all: () => select.all().flatMap((row) => open(keys, row) ?? []),
+    put: ({ realm, location, document, fetchedAt }) => {
+      const text = JSON.stringify({ document, fetchedAt } satisfies Sealed);
+      upsert.run(realm, location, seal(keys, new Secret(text), placeOf(realm, location)));
+    },
+  };
+}
+
+/** A set that does not open, altered or under a master key that is gone, is as good as none: it is fetched again. */
+function open(keys: MasterKeys, { realm, location, sealed }: Row): SavedKeySet | undefined {
+  try {
+    const text = unseal(keys, sealed, placeOf(realm, location)).reveal();
+    return { realm, location, ...(JSON.parse(text) as Sealed) };
+  } catch (error) {
+    if (error instanceof SealError) return undefined;
+    throw error;
+  }
+}
+
+const placeOf = (realm: string, location: string): Place => ({
+  table: "key_sets",
+  row: [realm, location],
+  column: "sealed",
+});

@@ -1,0 +1,14 @@
+import type { VerificationKey } from "./key.js";
+
+/**
+ * The key object of before that is the same key as this one; else this one. Facts go by the object, so what did not
+ * change has to stay the object that it was.
+ *
+ * @param index the place of `key` in its list: the one that stood there is preferred, for a key may stand in a list twice
+ */
+export function keptKey(before: readonly VerificationKey[], index: number, key: VerificationKey): VerificationKey {
+  const isSame = (one: VerificationKey | undefined): boolean =>
+    one?.algorithm === key.algorithm && one.kid === key.kid && one.key.equals(key.key);
+  const there = before[index];
+  return (isSame(there) ? there : before.find(isSame)) ?? key;
+}

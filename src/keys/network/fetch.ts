@@ -1,0 +1,174 @@
+import { Agent, type Dispatcher, EnvHttpProxyAgent, fetch, type Response } from "undici";
+import { isPublicAddress, lookupPublic } from "./addresses.js";
+import { FetchError } from "./fetch-error.js";
+import { lifetimeOf } from "./freshness.js";
+
+/** The most that a document may hold, in bytes: far more than any issuer's keys. */
+const MAX_BYTES = 1024 ** 2;
+
+/** How many redirections are followed. */
+const MAX_REDIRECTS = 3;
+
+/** How documents are fetched. */
+export interface FetchOptions {
+  /** Milliseconds for all of it: name, connection, redirections and body. */
+  readonly timeout: number;
+  /** Admits plain http, and addresses that are not public. */
+  readonly insecure: boolean;
+  /** Certificates, in PEM, that are trusted in the place of the system's. */
+  readonly ca?: string | undefined;
+  /** The proxies of the environment. */
+  readonly proxies?: Proxies | undefined;
+}
+
+/** As the environment names them: `HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`. */
+export interface Proxies {
+  readonly http?: string | undefined;
+  readonly https?: string | undefined;
+  readonly no?: string | undefined;
+}
+
+/** What a document was when it was fetched last, for a question of whether it is still the same. */
+export interface Validators {
+  readonly etag: string | null;
+  readonly lastModified: string | null;
+}
+
+/** A document, or the word that it did not change. */
+export type Fetched =
+  | { readonly kind: "document"; readonly value: unknown; readonly validators: Validators; readonly lifetime?: number }
+  | { readonly kind: "unchanged"; readonly lifetime?: number };
+
+/** Fetches JSON documents of one issuer. */
+export interface Fetcher {
+  /**
+   * @param last what it was last time; with it the answer may be `unchanged`
+   * @throws {FetchError} where it cannot be had, in words that an operator can act on
+   */
+  get(url: string, last: Validators | undefined): Promise<Fetched>;
+  /** Closes what is open; a question under way fails. */
+  close(): Promise<void>;
+}
+
+/** Makes a fetcher. It opens nothing before it is asked. */
+export function createFetcher(options: FetchOptions): Fetcher {
+  const dispatcher = dispatcherOf(options);
+  const closing = new AbortController();
+  return {
+    get: async (url, last) => {
+      const signal = AbortSignal.any([AbortSignal.timeout(options.timeout), closing.signal]);
+      try {
+        return await get(url, last, { dispatcher, signal, insecure: options.insecure });
+      } catch (error) {
+        throw error instanceof FetchError ? error : new FetchError(inWords(error, options.timeout));
+      }
+    },
+    close: async () => {
+      closing.abort();
+      await dispatcher.destroy();
+    },
+  };
+}
+
+function dispatcherOf({ insecure, ca, timeout, proxies }: FetchOptions): Dispatcher {
+  const tls = ca === undefined ? {} : { ca };
+  const connect = { ...tls, timeout, ...(insecure ? {} : { lookup: lookupPublic as never }) };
+  // A connection is used again only within one refresh: keys are asked for every few minutes.
+  const common = { connect, keepAliveTimeout: 1000, maxHeaderSize: 16 * 1024 };
+  if (proxies?.http === undefined && proxies?.https === undefined) return new Agent(common);
+  return new EnvHttpProxyAgent({
+    ...common,
+    // An empty text is none: otherwise the environment would be asked again.
+    httpProxy: proxies.http ?? "",
+    httpsProxy: proxies.https ?? "",
+    noProxy: proxies.no ?? "",
+    requestTls: tls,
+  } as EnvHttpProxyAgent.Options);
+}
+
+interface Way {
+  readonly dispatcher: Dispatcher;
+  readonly signal: AbortSignal;
+  readonly insecure: boolean;
+}
+
+async function get(first: string, last: Validators | undefined, way: Way): Promise<Fetched> {
+  const headers: Record<string, string> = {
+    accept: "application/jwk-set+json, application/json",
+    ...(last?.etag && { "if-none-match": last.etag }),
+    ...(last?.lastModified && { "if-modified-since": last.lastModified }),
+  };
+  let url = new URL(first);
+  for (let redirects = 0; ; redirects++) {
+    checkUrl(url, way.insecure);
+    const response = await fetch(url, { ...way, headers, redirect: "manual" });
+    const location = response.status >= 300 && response.status < 400 ? response.headers.get("location") : null;
+    if (location === null) return read(response, last !== undefined);
+    await response.body?.cancel();
+    if (redirects === MAX_REDIRECTS) throw new FetchError(`it redirects more than ${MAX_REDIRECTS} times`);
+    if (!URL.canParse(location, url.href)) throw new FetchError("it redirects to what is no URL");
+    url = new URL(location, url.href);
+  }
+}
+
+function checkUrl({ protocol, hostname, username, password }: URL, insecure: boolean): void {
+  if (protocol !== "https:" && !(insecure && protocol === "http:")) {
+    throw new FetchError("it leads to a URL that is not https");
+  }
+  if (username !== "" || password !== "") throw new FetchError("it leads to a URL with credentials in it");
+  const address = hostname.replace(/^\[(.*)\]$/, "$1");
+  // Names are checked when they are looked up.
+  if (!insecure && /^[\d.]+$|:/.test(address) && !isPublicAddress(address)) {
+    throw new FetchError("it leads to an address that is not public");
+  }
+}
+
+/** Types that JSON comes as; an answer may also not say its type. */
+const JSON_TYPE = /^(?:application\/(?:[\w.+-]+\+)?json|text\/plain|application\/octet-stream)\s*(?:;|$)/i;
+
+async function read(response: Response, isConditional: boolean): Promise<Fetched> {
+  const { status, headers } = response;
+  const lifetime = lifetimeOf(headers);
+  const fresh = lifetime === undefined ? {} : { lifetime };
+  if (status === 304 && isConditional) return { kind: "unchanged", ...fresh };
+  const type = headers.get("content-type");
+  if (status !== 200 || (type !== null && !JSON_TYPE.test(type))) {
+    await response.body?.cancel();
+    throw status === 200
+      ? new FetchError("the answer is not of a JSON type")
+      : new FetchError(`it answered ${status}`, status);
+  }
+  const validators = { etag: headers.get("etag"), lastModified: headers.get("last-modified") };
+  return { kind: "document", value: parse(await bytesOf(response)), validators, ...fresh };
+}
+
+async function bytesOf(response: Response): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
+    length += chunk.length;
+    // Leaving the loop cancels the body.
+    if (length > MAX_BYTES) throw new FetchError(`the answer is longer than ${MAX_BYTES} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+function parse(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)) as unknown;
+  } catch {
+    throw new FetchError("the answer is not JSON");
+  }
+}
+
+/** What went wrong below HTTP, by the code that it has. */
+function inWords(error: unknown, timeout: number): string {
+  const { name, cause } = error as Error & { cause?: { code?: string; message?: string } };
+  if (name === "TimeoutError") return `no answer within ${timeout} ms`;
+  if (name === "AbortError") return "the service is stopping";
+  const code = cause?.code;
+  if (code === "EPRIVATE") return "its host has no public address";
+  if (code === "UND_ERR_CONNECT_TIMEOUT") return `no connection within ${timeout} ms`;
+  return code === undefined ? "the connection failed" : `the connection failed (${code})`;
+}

@@ -1,0 +1,25 @@
+/**
+ * How long, in seconds, an answer may be used without asking again, by its own words (RFC 9111, section 4.2): `max-age`
+ * of Cache-Control less its Age, or the time from its Date to its Expires; 0 where it must not be kept. Undefined where
+ * it says nothing.
+ */
+export function lifetimeOf(headers: Pick<Headers, "get">): number | undefined {
+  const directives = new Map(
+    (headers.get("cache-control") ?? "").split(",").map((directive) => {
+      const [name = "", value = ""] = directive.split("=");
+      return [name.trim().toLowerCase(), value.trim().replace(/^"(.*)"$/, "$1")];
+    }),
+  );
+  if (directives.has("no-store") || directives.has("no-cache")) return 0;
+  const maxAge = directives.get("max-age");
+  if (maxAge !== undefined) {
+    if (!/^\d{1,10}$/.test(maxAge)) return 0;
+    const age = /^\d{1,10}$/.exec(headers.get("age") ?? "")?.[0] ?? "0";
+    return Math.max(0, Number(maxAge) - Number(age));
+  }
+  const expires = headers.get("expires");
+  if (expires === null) return undefined;
+  // What is no date has expired already (RFC 9111, section 5.3).
+  const lifetime = (Date.parse(expires) - Date.parse(headers.get("date") ?? "")) / 1000;
+  return Number.isNaN(lifetime) ? 0 : Math.max(0, lifetime);
+}

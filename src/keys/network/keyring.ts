@@ -1,0 +1,166 @@
+import type { Clock } from "../../contract/verifier.js";
+import type { Algorithm } from "../../jws/algorithms.js";
+import type { VerificationKey } from "../key.js";
+import { type KeySource, staticSource } from "../source.js";
+import { fetchKeySet, type Location } from "./documents.js";
+import { createFetcher, type Fetcher, type FetchOptions, type Proxies } from "./fetch.js";
+import {
+  RemoteKeys,
+  type RemoteObserver,
+  type RemoteSettings,
+  type RemoteStatus,
+  type SavedSet,
+} from "./remote-keys.js";
+import { networkSource } from "./source.js";
+
+/** An entry of a realm's `keys` that stands for what an issuer publishes. */
+export interface RemoteEntry extends RemoteSettings, Pick<FetchOptions, "timeout" | "insecure" | "ca"> {
+  readonly location: Location;
+}
+
+/** Where an entry's keys are fetched from, as logs and the store name it. */
+export function locationName(location: Location): string {
+  return "jwksUri" in location ? location.jwksUri : location.discovery;
+}
+
+/** Keeps sets over a restart. */
+export interface SavedSets {
+  /** The set that was saved last for a realm and a location. */
+  get(realm: string, location: string): SavedSet | undefined;
+  set(realm: string, location: string, saved: SavedSet): void;
+}
+
+/** What a keyring needs of the world. */
+export interface KeyringContext {
+  readonly clock: Clock;
+  readonly proxies: Proxies;
+  readonly saved: SavedSets;
+  /** Who is told of a realm's keys from a location. */
+  readonly observe: (realm: string, location: string) => RemoteObserver;
+  /** Default: the process's timers, which keep no process alive. */
+  readonly after?: (millis: number, run: () => void) => () => void;
+  /** Default Math.random. */
+  readonly random?: () => number;
+}
+
+/** What a realm's keys are to be. */
+export interface KeyringRequest {
+  readonly realm: string;
+  readonly algorithms: readonly Algorithm[];
+  /** Those of the configuration. */
+  readonly configured: readonly VerificationKey[];
+  /** Those that issuers publish. */
+  readonly entries: readonly RemoteEntry[];
+}
+
+interface Held {
+  readonly realm: string;
+  readonly location: string;
+  readonly remote: RemoteKeys;
+  readonly fetcher: Fetcher;
+}
+
+/** How a realm's keys from one location stand. */
+export interface HeldStatus extends RemoteStatus {
+  readonly realm: string;
+  readonly location: string;
+  readonly keys: readonly VerificationKey[];
+  /** How many keys of the set are refused. */
+  readonly refused: number;
+}
+
+/** Whether keys of a location count at the moment. */
+export const isUsable = ({ state }: Pick<RemoteStatus, "state">): boolean => state === "fresh" || state === "stale";
+
+/** All keys that this process fetches. What a realm asks for again after a reload is what it had. */
+export class Keyring {
+  readonly #context: KeyringContext;
+  #held = new Map<string, Held>();
+
+  constructor(context: KeyringContext) {
+    this.#context = context;
+  }
+
+  /** The source of a realm's keys; it begins to fetch at once. */
+  source({ realm, algorithms, configured, entries }: KeyringRequest): KeySource {
+    if (entries.length === 0) return staticSource(configured);
+    return networkSource(
+      configured,
+      entries.map((entry) => this.#remote(realm, algorithms, entry)),
+    );
+  }
+
+  /** Ends the fetching of what these realms do not ask for. */
+  keepOnly(requests: readonly KeyringRequest[]): void {
+    const kept = new Set(
+      requests.flatMap(({ realm, algorithms, entries }) => entries.map((entry) => nameOf(realm, algorithms, entry))),
+    );
+    for (const [name, held] of this.#held) {
+      if (kept.has(name)) continue;
+      this.#held.delete(name);
+      void close(held);
+    }
+  }
+
+  /** How everything that is fetched stands. */
+  status(): readonly HeldStatus[] {
+    const now = this.#context.clock();
+    return [...this.#held.values()].map(({ realm, location, remote }) => ({
+      realm,
+      location,
+      ...remote.status(now),
+      keys: remote.current(now)?.keys ?? [],
+      refused: remote.leftOut.filter(({ refused }) => refused).length,
+    }));
+  }
+
+  /** Ends all fetching. */
+  async close(): Promise<void> {
+    const held = [...this.#held.values()];
+    this.#held = new Map();
+    await Promise.all(held.map(close));
+  }
+
+  #remote(realm: string, algorithms: readonly Algorithm[], entry: RemoteEntry): RemoteKeys {
+    const name = nameOf(realm, algorithms, entry);
+    const held = this.#held.get(name) ?? this.#open(realm, algorithms, entry);
+    this.#held.set(name, held);
+    return held.remote;
+  }
+
+  #open(realm: string, algorithms: readonly Algorithm[], entry: RemoteEntry): Held {
+    const { clock, proxies, saved, observe, after = inTime, random = Math.random } = this.#context;
+    const location = locationName(entry.location);
+    const fetcher = createFetcher({ ...entry, proxies });
+    const remote = new RemoteKeys(
+      entry,
+      algorithms,
+      {
+        clock,
+        after,
+        random,
+        fetch: (last) => fetchKeySet(entry.location, fetcher, last),
+        save: (set) => saved.set(realm, location, set),
+        observer: observe(realm, location),
+      },
+      saved.get(realm, location),
+    );
+    return { realm, location, remote, fetcher };
+  }
+}
+
+/** Runs something later, on the process's own timers. */
+function inTime(millis: number, run: () => void): () => void {
+  // Node fires at once what lies further off than it can count.
+  const timer = setTimeout(run, Math.min(millis, 2 ** 31 - 1)).unref();
+  return () => clearTimeout(timer);
+}
+
+function close({ remote, fetcher }: Held): Promise<void> {
+  remote.close();
+  return fetcher.close();
+}
+
+/** What tells one from another: nothing that has changed may go on as it was. */
+const nameOf = (realm: string, algorithms: readonly Algorithm[], entry: RemoteEntry): string =>
+  JSON.stringify([realm, algorithms, entry]);

@@ -1,0 +1,306 @@
+import type { Clock } from "../../contract/verifier.js";
+import type { Algorithm } from "../../jws/algorithms.js";
+import { keptKey } from "../kept.js";
+import type { VerificationKey } from "../key.js";
+import { KeyError } from "../key-error.js";
+import { KeySet } from "../key-set.js";
+import { type LeftOut, type LoadedSet, loadJwks } from "../load-jwks.js";
+import { pauseAfter } from "./backoff.js";
+import type { FetchedSet, Memory } from "./documents.js";
+import { FetchError } from "./fetch-error.js";
+
+/** When keys are fetched and how long they count: milliseconds all. */
+export interface RemoteSettings {
+  /** The shortest time from one fetch to the next where all is well. */
+  readonly refreshMin: number;
+  /** The longest; also of a pause after a failure. */
+  readonly refreshMax: number;
+  /** How long the last good set verifies while no other can be had, from its last successful fetch. */
+  readonly staleIfError: number;
+  /** From one fetch for an unknown `kid` to the next. */
+  readonly cooldown: number;
+}
+
+/** A set as it is kept over a restart. */
+export interface SavedSet {
+  /** The document, as JSON. */
+  readonly document: string;
+  /** When it was last fetched, or confirmed: milliseconds since 1970. */
+  readonly fetchedAt: number;
+}
+
+/** What remote keys need of the world. */
+export interface RemoteContext {
+  readonly clock: Clock;
+  /** Runs something after so many milliseconds, unless it is cancelled. Keeps no process alive. */
+  readonly after: (millis: number, run: () => void) => () => void;
+  /** From 0 to 1. */
+  readonly random: () => number;
+  readonly fetch: (last: Memory | undefined) => Promise<FetchedSet>;
+  /** Keeps a good set for the next start. What it throws is for it to tell. */
+  readonly save: (saved: SavedSet) => void;
+  readonly observer: RemoteObserver;
+}
+
+/** Is told what becomes of remote keys. */
+export interface RemoteObserver {
+  /** A fetch was good. @param changes what is different now; empty where nothing is @param failures in a row before it */
+  fetched(changes: SetChanges, failures: number): void;
+  /** A fetch failed. @param failures in a row, this one included */
+  failed(why: string, failures: number): void;
+}
+
+/** What a set has that the one before it had not, and the other way round. */
+export interface SetChanges {
+  /** Names of keys: their `kid`, or their label where they have none. */
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+  /** The keys that are left out, where these are others than before; empty otherwise. */
+  readonly leftOut: readonly LeftOut[];
+}
+
+/** How remote keys stand. */
+export interface RemoteStatus {
+  /** `fresh`; `stale`: the last fetch failed, the set counts still; `failing`: no set that counts, and fetches fail; `cold`: none yet. */
+  readonly state: "fresh" | "stale" | "failing" | "cold";
+  /** Why the last fetch failed; empty where it did not. */
+  readonly why: string;
+  /** Milliseconds since the last successful fetch; undefined for never. */
+  readonly age: number | undefined;
+  /** Milliseconds until the next scheduled fetch. */
+  readonly next: number;
+}
+
+/** A fetch under way. */
+interface Flight {
+  readonly started: number;
+  readonly done: Promise<void>;
+}
+
+/** How often one question waits for a fetch: for the one under way, and for its own. */
+const WAITS = 2;
+
+/**
+ * The keys that an issuer publishes, fetched in the background: refreshed before they are old, kept through an outage
+ * for a bounded time, and fetched anew for a `kid` that nobody knows.
+ */
+export class RemoteKeys {
+  readonly #settings: RemoteSettings;
+  readonly #algorithms: readonly Algorithm[];
+  readonly #context: RemoteContext;
+  #set: KeySet | undefined;
+  #memory: Memory | undefined;
+  #document = "";
+  #leftOut: readonly LeftOut[] = [];
+  #fetchedAt = Number.NEGATIVE_INFINITY;
+  #soughtAt = Number.NEGATIVE_INFINITY;
+  #due: number;
+  #failures = 0;
+  #why = "";
+  #flight: Flight | undefined;
+  #cancel: () => void = () => {};
+  #closed = false;
+
+  /** Begins to fetch at once. @param saved the set of an earlier run */
+  constructor(
+    settings: RemoteSettings,
+    algorithms: readonly Algorithm[],
+    context: RemoteContext,
+    saved: SavedSet | undefined,
+  ) {
+    this.#settings = settings;
+    this.#algorithms = algorithms;
+    this.#context = context;
+    this.#due = context.clock();
+    if (saved !== undefined) this.#restore(saved);
+    this.#begin();
+  }
+
+  /** The keys that count now: the same object as long as nothing changed. Undefined where none do. */
+  current(now: number): KeySet | undefined {
+    return now - this.#fetchedAt <= this.#settings.staleIfError ? this.#set : undefined;
+  }
+
+  /** When the set was last fetched, or confirmed: the start of that fetch, in milliseconds since 1970; -Infinity for never. */
+  get fetchedAt(): number {
+    return this.#fetchedAt;
+  }
+
+  /** True where the last fetch failed. */
+  get isStale(): boolean {
+    return this.#failures > 0;
+  }
+
+  /** Whether the last set has a key of this `kid`. */
+  hasKid(kid: string): boolean {
+    return this.#set?.hasKid(kid) ?? false;
+  }
+
+  /** The keys of the last set that are not used. */
+  get leftOut(): readonly LeftOut[] {
+    return this.#leftOut;
+  }
+
+  status(now: number): RemoteStatus {
+    const usable = this.current(now) !== undefined;
+    const failed = this.#failures > 0;
+    return {
+      state: usable ? (failed ? "stale" : "fresh") : failed ? "failing" : "cold",
+      why: this.#why,
+      age: this.#fetchedAt === Number.NEGATIVE_INFINITY ? undefined : now - this.#fetchedAt,
+      next: Math.max(0, this.#due - now),
+    };
+  }
+
+  /**
+   * Waits for a fetch that may help a token that no known key fits: the first one where no set counts, otherwise one
+   * that starts after the question. All who wait share it. Never rejects.
+   *
+   * @param kid the key id sought; undefined for any
+   * @param since when the question came: a set that was fetched after that answers it, whatever is in it
+   * @param deadline when waiting is of no more use
+   * @returns undefined where asking again gives an answer; else the milliseconds after which it may
+   */
+  async load(kid: string | undefined, since: number, deadline: number): Promise<number | undefined> {
+    for (let waits = 0; ; waits++) {
+      const now = this.#context.clock();
+      if (this.answers(kid, since, now)) return undefined;
+      if (this.#flight === undefined) {
+        const wait = this.#waitFor(now);
+        if (wait > 0 || waits === WAITS || this.#closed) return Math.max(wait, 1);
+        if (this.current(now) !== undefined) this.#soughtAt = now;
+        this.#begin();
+      } else if (waits === WAITS) return Math.max(this.#waitFor(now), 1);
+      if (now >= deadline || this.#flight === undefined) return Math.max(this.#waitFor(now), 1);
+      await this.#until(this.#flight.done, deadline - now);
+    }
+  }
+
+  /**
+   * Whether what is known answers a question that came at a time: it has the key, or was fetched after the question. A
+   * token without a `kid` asks for any key: for it a set that is no older than the cooldown counts as fetched after.
+   */
+  answers(kid: string | undefined, since: number, now: number): boolean {
+    const set = this.current(now);
+    if (set === undefined) return false;
+    if (kid === undefined) return this.#fetchedAt >= since - this.#settings.cooldown;
+    return this.#fetchedAt >= since || set.hasKid(kid);
+  }
+
+  /** Ends the fetching. */
+  close(): void {
+    this.#closed = true;
+    this.#cancel();
+  }
+
+  /** Milliseconds until a question may start a fetch. */
+  #waitFor(now: number): number {
+    const at = this.current(now) === undefined ? this.#due : this.#soughtAt + this.#settings.cooldown;
+    return Math.max(0, at - now);
+  }
+
+  #begin(): void {
+    if (this.#flight !== undefined || this.#closed) return;
+    this.#cancel();
+    const started = this.#context.clock();
+    const done = this.#fetch(started).finally(() => {
+      this.#flight = undefined;
+      this.#schedule();
+    });
+    this.#flight = { started, done };
+  }
+
+  async #fetch(started: number): Promise<void> {
+    try {
+      const fetched = await this.#context.fetch(this.#memory);
+      if (fetched.kind === "document") this.#replace(fetched.value, fetched.memory);
+      else if (this.#set === undefined) throw new FetchError("it says that a set did not change that was never given");
+      this.#succeed(started, fetched.lifetime);
+    } catch (error) {
+      if (error instanceof FetchError || error instanceof KeyError) this.#fail(error.message);
+      else this.#fail("the fetch itself is at fault");
+    }
+  }
+
+  #changes: SetChanges = NO_CHANGES;
+
+  /** Puts a set in the place of the last one. @throws {KeyError} for one without a usable key: the last one stays */
+  #replace(value: unknown, memory: Memory | undefined): void {
+    const loaded = loadJwks(value, { algorithms: this.#algorithms, several: "first" });
+    if (loaded.keys.length === 0) throw new KeyError(whyEmpty(loaded, this.#algorithms));
+    const before = this.#set?.keys ?? [];
+    const keys = loaded.keys.map((key, index) => keptKey(before, index, key));
+    const isSame = keys.length === before.length && keys.every((key, index) => key === before[index]);
+    const sameLeftOut = JSON.stringify(loaded.leftOut) === JSON.stringify(this.#leftOut);
+    this.#changes = {
+      added: keys.filter((key) => !before.includes(key)).map(nameOf),
+      removed: before.filter((key) => !keys.includes(key)).map(nameOf),
+      leftOut: sameLeftOut ? [] : loaded.leftOut,
+    };
+    if (!isSame || this.#set === undefined) this.#set = new KeySet(keys);
+    this.#leftOut = loaded.leftOut;
+    this.#memory = memory;
+    this.#document = JSON.stringify(value);
+  }
+
+  #succeed(started: number, lifetime: number | undefined): void {
+    const { refreshMin, refreshMax } = this.#settings;
+    const failures = this.#failures;
+    this.#failures = 0;
+    this.#why = "";
+    this.#fetchedAt = started;
+    this.#due = started + Math.min(refreshMax, Math.max(refreshMin, (lifetime ?? 0) * 1000));
+    this.#context.save({ document: this.#document, fetchedAt: started });
+    this.#context.observer.fetched(this.#changes, failures);
+    this.#changes = NO_CHANGES;
+  }
+
+  #fail(why: string): void {
+    if (this.#closed) return;
+    this.#failures++;
+    this.#why = why;
+    const pause = pauseAfter(this.#failures, this.#settings.refreshMax, this.#context.random());
+    this.#due = this.#context.clock() + pause;
+    this.#context.observer.failed(why, this.#failures);
+  }
+
+  #schedule(): void {
+    if (this.#closed) return;
+    this.#cancel();
+    const wait = Math.max(0, this.#due - this.#context.clock());
+    this.#cancel = this.#context.after(wait, () => this.#begin());
+  }
+
+  #restore({ document, fetchedAt }: SavedSet): void {
+    try {
+      this.#replace(JSON.parse(document), undefined);
+      this.#changes = NO_CHANGES;
+      this.#fetchedAt = fetchedAt;
+    } catch (error) {
+      // Saved by a version, or for algorithms, that admitted other keys: as if nothing had been saved.
+      if (!(error instanceof KeyError || error instanceof SyntaxError)) throw error;
+    }
+  }
+
+  /** Waits for a fetch, but no longer than so many milliseconds. */
+  #until(done: Promise<void>, millis: number): Promise<void> {
+    if (millis === Number.POSITIVE_INFINITY) return done;
+    return new Promise((resolve) => {
+      const cancel = this.#context.after(millis, resolve);
+      void done.then(() => {
+        cancel();
+        resolve();
+      });
+    });
+  }
+}
+
+const NO_CHANGES: SetChanges = { added: [], removed: [], leftOut: [] };
+
+const nameOf = ({ kid, label }: VerificationKey): string => kid ?? label;
+
+function whyEmpty({ leftOut }: LoadedSet, algorithms: readonly Algorithm[]): string {
+  const first = leftOut.find(({ refused }) => refused) ?? leftOut[0];
+  const detail = first === undefined ? "it is empty" : `number ${first.index}: ${first.why}`;
+  return `the set has no usable key for ${algorithms.join(", ")} (${detail})`;
+}
