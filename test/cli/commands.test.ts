@@ -369,7 +369,7 @@ describe("the command line", () => {
       "no configuration to be found": [["check"], /^Give a configuration: --config FILE\./],
       "a configuration that is not there": [
         ["check", "--config", "none.yaml"],
-        /^none\.yaml cannot be used:\n {2}the file cannot be read \(ENOENT\)\n$/,
+        /^none\.yaml cannot be used:\n {2}the file cannot be read \(ENOENT: there is no such file\)\n$/,
       ],
       "address and configuration": [
         ["verify", "--realm", "x", "--address", "a:1", "--config", "y", "t"],
