@@ -1,7 +1,16 @@
 import { type HeldStatus, isUsable } from "../../keys/network/keyring.js";
 import type { RemoteStatus } from "../../keys/network/remote-keys.js";
 import type { Core, KeyInUse } from "../serve/core.js";
-import type { Readiness } from "./metrics-server.js";
+
+/** Whether the service wants calls, and how each realm is. */
+export interface Readiness {
+  /** False before everything is loaded, and while draining. */
+  readonly ready: boolean;
+  /** By name. */
+  readonly realms: Readonly<Record<string, RemoteStatus["state"]>>;
+  /** Of realms whose keys are fetched: how each of their key sets stands. Absent where there is none. */
+  readonly keys?: readonly object[];
+}
 
 /** The keys of all realms, by the realm's name, as the metrics port tells of them at `/keys`. */
 export interface KeysInUse {

@@ -3,19 +3,8 @@ import https from "node:https";
 import { admit } from "../../contract/admission.js";
 import { listen } from "../../contract/listen.js";
 import { type Entrance, renewTls, serverOptions, type TlsMaterial, watchHandshakes } from "../../contract/tls.js";
-import type { RemoteStatus } from "../../keys/network/remote-keys.js";
-import type { KeysInUse } from "./key-status.js";
+import type { KeysInUse, Readiness } from "./key-status.js";
 import type { Metrics } from "./metrics.js";
-
-/** Whether the service wants calls, and how each realm is. */
-export interface Readiness {
-  /** False before everything is loaded, and while draining. */
-  readonly ready: boolean;
-  /** By name. */
-  readonly realms: Readonly<Record<string, RemoteStatus["state"]>>;
-  /** Of realms whose keys are fetched: how each of their key sets stands. Absent where there is none. */
-  readonly keys?: readonly object[];
-}
 
 /** The operators' HTTP port: `/metrics`, `/healthz` (the process lives), `/readyz` (it wants calls), `/keys` (the keys in use). */
 export interface MetricsServer {
