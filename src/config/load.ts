@@ -117,7 +117,8 @@ export function loadConfig(file: string, { env, readFile = readText, vendors = V
       realms,
       faces,
       masterKeys: keys,
-      proxies: proxiesOf(env),
+      // Where nothing is fetched, it is nobody's affair whether they are good.
+      proxies: proxiesOf(env, realms.some(({ remotes }) => remotes.length > 0) ? issues : []),
       directory: directory === undefined ? undefined : resolve(directory),
     };
   });
@@ -269,12 +270,19 @@ function checkWorkloads({ grpc, http }: Core, realms: readonly ConfiguredRealm[]
 }
 
 /** The proxies that the environment names, in capitals or not, as other programs read them. */
-function proxiesOf(env: Environment): Proxies {
-  const named = (key: keyof Proxies, name: string): Proxies => {
-    const value = env[name.toLowerCase()] || env[name];
-    return value === undefined || value === "" ? {} : { [key]: value };
+function proxiesOf(env: Environment, issues: ConfigIssue[]): Proxies {
+  const named = (name: string): string => env[name.toLowerCase()] || env[name] || "";
+  const proxy = (name: string): string | undefined => {
+    const value = named(name);
+    if (value === "") return undefined;
+    // As curl has it, a host and a port will do.
+    const url = value.includes("://") ? value : `http://${value}`;
+    if (URL.canParse(url) && /^https?:/.test(url)) return url;
+    issues.push({ place: name, message: "in the environment: must be a URL such as http://proxy.example:3128" });
+    return undefined;
   };
-  return { ...named("http", "HTTP_PROXY"), ...named("https", "HTTPS_PROXY"), ...named("no", "NO_PROXY") };
+  const no = named("NO_PROXY");
+  return { http: proxy("HTTP_PROXY"), https: proxy("HTTPS_PROXY"), no: no === "" ? undefined : no };
 }
 
 function resolver(file: string): (name: string) => string {

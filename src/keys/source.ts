@@ -6,8 +6,8 @@ export interface KeySource {
   /** The keys trusted now; undefined: none is usable yet, or no longer. The same object as long as nothing changed. */
   current(now: number): KeySet | undefined;
   /**
-   * Whether {@link current} answers a question for a key that it does not have: nothing that was published by the time
-   * of the question can be missing. True always for configured keys.
+   * Whether {@link current} answers a question that none of its keys fits: it names the key that is sought, or nothing
+   * that was published by the time of the question can be missing. True always for configured keys.
    *
    * @param kid the one that is sought; undefined: any key
    * @param since when the question came

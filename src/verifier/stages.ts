@@ -4,6 +4,7 @@ import { type Algorithm, verifySignature } from "../jws/algorithms.js";
 import { member } from "../jws/json.js";
 import { readJwt } from "../jws/reader.js";
 import type { VerificationKey } from "../keys/key.js";
+import type { KeySet } from "../keys/key-set.js";
 import { type Fact, factSize, tokenDigest } from "./facts.js";
 import { type Caller, type Callers, isListed } from "./realm.js";
 import { LAST_SECOND, secondsAhead } from "./rules.js";
@@ -108,18 +109,22 @@ export function key(c: Case): Stop | undefined {
   if (keys === undefined) return lacks({ kind: "keys", realm: c.realm, kid, since: c.since });
   c.candidates = keys.select(kid, alg as Algorithm);
   if (c.candidates.length > 0) return undefined;
-  if (kid !== undefined && keys.hasKid(kid)) return reject("ALGORITHM_MISMATCH", "alg");
-  return unfetched(c) ?? reject("KEY_UNKNOWN", "kid");
+  return unfetched(c) ?? unfitting(kid, keys);
+}
+
+/** No key fits. Without a `kid` none was named that could be unknown: it is as if all had been tried. */
+function unfitting(kid: string | undefined, keys: KeySet): Stop {
+  if (kid === undefined) return reject("SIGNATURE_INVALID");
+  return keys.hasKid(kid) ? reject("ALGORITHM_MISMATCH", "alg") : reject("KEY_UNKNOWN", "kid");
 }
 
 /**
  * Stops for want of keys where the token's own may have been published since the realm's were fetched: nobody can say
- * then that it has none. Not so where a key bears the name that the token gives.
+ * then that it has none.
  */
 function unfetched({ realm, header, since, now }: Case): Stop | undefined {
   if (realm.policy.keysOf === "instance") return undefined;
   const kid = member(header, "kid") as string | undefined;
-  if (kid !== undefined && realm.keys.current(now)?.hasKid(kid)) return undefined;
   return realm.keys.answers(kid, since, now) ? undefined : lacks({ kind: "keys", realm, kid, since });
 }
 

@@ -1,8 +1,12 @@
+import { once } from "node:events";
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import http from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { expect } from "chai";
 import { ADVICE } from "../../src/cli/check/advice.js";
 import { certify } from "../support/certificates.js";
+import { jwkOf } from "../support/keys.js";
 import { CLIENT_SECRET, configuration, type Ended, folderOf, MASTER_KEY, ROOT, run } from "./harness.js";
 
 // What `check` finds in configurations that can be read; docs/checks.md tells of the same.
@@ -57,6 +61,15 @@ const MADE: Readonly<Record<string, readonly [place: string, text: string, files
   "never-expires": ["realms.partner.requiredClaims", generic(undefined, { requiredClaims: "[sub]" })],
   "tolerance-wide": ["realms.partner.clockTolerance", generic(undefined, { clockTolerance: "301s" })],
   "key-shared": ["realms.second.keys", `${generic()}  second:${REALM}`],
+  "keys-unreachable": [
+    "realms.partner.keys",
+    generic(undefined, { keys: '[{ jwksUri: "ISSUER/nothing", insecure: true }]' }),
+  ],
+  "key-refused": ["realms.partner.keys", generic(undefined, { keys: '[{ jwksUri: "ISSUER/keys", insecure: true }]' })],
+  "keys-insecure": [
+    "realms.partner.keys",
+    generic(undefined, { keys: '[{ jwksUri: "ISSUER/keys", insecure: true }]' }),
+  ],
   "secret-published": [
     "realms.partner.keys",
     generic(undefined, { algorithms: "[HS256]", keys: "[{ secretFile: ./secret.key }]" }),
@@ -94,7 +107,27 @@ interface Finding {
 
 const warningsOf = ({ stdout }: Ended): Finding[] => JSON.parse(stdout).warnings;
 
+/** Exit codes other than 0. */
+const CODES: Readonly<Record<string, number>> = { "keys-unreachable": 3 };
+
 describe("check's findings", () => {
+  /** What stands for ISSUER above: at /keys a set of a good key and a private one, nothing elsewhere. */
+  const set = { keys: [jwkOf("p256"), { ...jwkOf("p256-other"), d: "c2VjcmV0" }] };
+  const issuer = http.createServer(({ url }, res) => {
+    if (url === "/keys") res.end(JSON.stringify(set));
+    else res.writeHead(404).end();
+  });
+  let address: string;
+  before(async () => {
+    issuer.listen(0, "127.0.0.1");
+    await once(issuer, "listening");
+    address = `http://127.0.0.1:${(issuer.address() as AddressInfo).port}`;
+  });
+  after(() => {
+    issuer.close();
+    issuer.closeAllConnections();
+  });
+
   it("a clean configuration has none", async () => {
     const ended = await run(["check", ...CONFIG, "--json"], folderOf());
     expect(warningsOf(ended)).to.deep.equal([]);
@@ -107,7 +140,7 @@ describe("check's findings", () => {
   for (const { name, level, cure } of ADVICE) {
     it(`${name}: found where it is, with its cure`, async () => {
       const [place, text, files] = MADE[name] ?? expect.fail(name);
-      const folder = folderOf(text, files);
+      const folder = folderOf(text.replace("ISSUER", address), files);
       await PREPARE[name]?.(folder);
       const ended = await run(["check", ...CONFIG, "--json"], folder);
       if (level === "error") {
@@ -120,7 +153,7 @@ describe("check's findings", () => {
           .and.include(cure);
         return;
       }
-      expect(ended.code, ended.stderr).to.equal(0);
+      expect(ended.code, ended.stderr).to.equal(CODES[name] ?? 0);
       const [found, ...more] = warningsOf(ended).filter(({ check }) => check === name);
       expect(more).to.deep.equal([]);
       expect(found).to.include({ place, cure });

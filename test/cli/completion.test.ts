@@ -45,7 +45,10 @@ describe("completion", () => {
     };
 
     for (const [words, want] of [
-      [[""], ["serve", "verify", "mint", "check", "import", "export", "revoke", "version", "completion", "help"]],
+      [
+        [""],
+        ["serve", "verify", "mint", "check", "keys", "import", "export", "revoke", "version", "completion", "help"],
+      ],
       [["ver"], ["verify", "version"]],
       [["-"], ["-V", "--version", "-h", "--help"]],
       [

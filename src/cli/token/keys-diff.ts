@@ -8,6 +8,7 @@ import { type LoadedSet, loadJwks } from "../../keys/load-jwks.js";
 import { fetchKeySet } from "../../keys/network/documents.js";
 import { createFetcher } from "../../keys/network/fetch.js";
 import { FetchError } from "../../keys/network/fetch-error.js";
+import { isRoute } from "../../verifier/route.js";
 import { reachKeys } from "../check/reach-keys.js";
 import { CommandError, EXIT } from "../errors.js";
 import type { KeysInUse } from "../telemetry/key-status.js";
@@ -58,6 +59,10 @@ export async function keysDiff(config: Config, options: KeysDiffOptions): Promis
   }
   if (one.realm.policy.keysOf === "instance") {
     throw new CommandError(`The keys of the realm ${options.realm} are its instances' own.`, EXIT.usage);
+  }
+  if (isRoute(one.realm)) {
+    const message = `The realm ${options.realm} has no keys: it hands tokens on to others. Name one of those.`;
+    throw new CommandError(message, EXIT.usage);
   }
   const [{ keys: after, leftOut }, before, inUse] = await Promise.all([
     candidateSet(config, one, options.candidate),

@@ -1,4 +1,4 @@
-import { type LookupAddress, type LookupAllOptions, lookup } from "node:dns";
+import { type LookupAddress, type LookupOptions, lookup } from "node:dns";
 import net from "node:net";
 
 /**
@@ -24,9 +24,12 @@ const NETWORKS = [
   "::/96",
   "64:ff9b:1::/48",
   "100::/64",
+  "100:0:0:1::/64",
   "2001::/23",
   "2001:db8::/32",
   "2002::/16",
+  "3fff::/20",
+  "5f00::/16",
   "fc00::/7",
   "fe80::/10",
   "fec0::/10",
@@ -39,36 +42,62 @@ for (const network of NETWORKS) {
   SPECIAL.addSubnet(address, Number(bits), net.isIPv6(address) ? "ipv6" : "ipv4");
 }
 
-/** IPv4 addresses that IPv6 carries: mapped (RFC 4291) and translated (RFC 6052), of which only the last 32 bits count. */
-const CARRIER = /^(?:::ffff:(?:0:)?|64:ff9b::)/i;
+/** Networks of IPv6 whose last 32 bits are an address of IPv4: mapped (RFC 4291), translated (RFC 2765, RFC 6052). */
+const CARRIERS = ["0:0:0:0:0:ffff", "0:0:0:0:ffff:0", "64:ff9b:0:0:0:0"];
 
 /** Whether an IP address is one that the open internet leads to. False for what is no address. */
 export function isPublicAddress(address: string): boolean {
   const family = net.isIP(address);
   if (family === 0) return false;
   if (family === 4) return !SPECIAL.check(address, "ipv4");
-  // In the form that a URL gives it: lower case, groups of zeros shortened, no dots.
-  const canonical = new URL(`http://[${address.split("%")[0]}]`).hostname.slice(1, -1);
-  if (!CARRIER.test(canonical)) return !SPECIAL.check(canonical, "ipv6");
-  const [high = 0, low = 0] = canonical
-    .replace(CARRIER, "")
-    .split(":")
-    .map((group) => Number.parseInt(group || "0", 16));
+  const groups = groupsOf(address);
+  if (
+    !CARRIERS.includes(
+      groups
+        .slice(0, 6)
+        .map((group) => group.toString(16))
+        .join(":"),
+    )
+  ) {
+    return !SPECIAL.check(address.replace(/%.*/, ""), "ipv6");
+  }
+  const [high = 0, low = 0] = groups.slice(6);
   return isPublicAddress([high >> 8, high & 255, low >> 8, low & 255].join("."));
 }
 
-type LookupCallback = (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void;
+/** The eight groups of an IPv6 address, in any of its spellings. */
+function groupsOf(address: string): readonly number[] {
+  // As a URL gives it: lower case, the longest run of zeros as "::", no dots.
+  const [front = "", back] = new URL(`http://[${address.replace(/%.*/, "")}]`).hostname.slice(1, -1).split("::");
+  const read = (text: string): number[] =>
+    text === "" ? [] : text.split(":").map((group) => Number.parseInt(group, 16));
+  const [first, last] = [read(front), read(back ?? "")];
+  return [...first, ...Array<number>(8 - first.length - last.length).fill(0), ...last];
+}
+
+type LookupCallback = (error: NodeJS.ErrnoException | null, found: LookupAddress[] | string, family?: number) => void;
 
 /**
  * Looks a host up like `dns.lookup`, and gives none but public addresses: a name that leads into the own network is
  * answered like one that leads nowhere. The check stands where the connection is made, so that no second answer of
  * the name server can come in between.
+ *
+ * @param resolve what asks the name server
  */
-export function lookupPublic(hostname: string, options: LookupAllOptions, callback: LookupCallback): void {
-  lookup(hostname, { ...options, all: true }, (error, found) => {
+export function lookupPublic(
+  hostname: string,
+  options: LookupOptions,
+  callback: LookupCallback,
+  resolve: typeof lookup = lookup,
+): void {
+  resolve(hostname, { ...options, all: true }, (error, found) => {
     if (error !== null) return callback(error, []);
     const addresses = found.filter(({ address }) => isPublicAddress(address));
-    if (addresses.length > 0) return callback(null, addresses);
-    callback(Object.assign(new Error(`${hostname} has no public address`), { code: "EPRIVATE" }), []);
+    const [first] = addresses;
+    if (first === undefined) {
+      callback(Object.assign(new Error(`${hostname} has no public address`), { code: "EPRIVATE" }), []);
+    } else if (options.all) callback(null, addresses);
+    // As Node asks where it is told not to try several.
+    else callback(null, first.address, first.family);
   });
 }

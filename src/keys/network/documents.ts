@@ -64,7 +64,7 @@ async function discover(
 }
 
 /** Where an issuer's metadata stand: by OpenID Connect Discovery 1.0, section 4, then by RFC 8414, section 3. */
-function metadataUrls(issuer: string): readonly [string, string] {
+export function metadataUrls(issuer: string): readonly [string, string] {
   const { origin, pathname } = new URL(issuer);
   const path = pathname.replace(/\/$/, "");
   return [

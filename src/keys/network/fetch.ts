@@ -9,6 +9,9 @@ const MAX_BYTES = 1024 ** 2;
 /** How many redirections are followed. */
 const MAX_REDIRECTS = 3;
 
+/** Statuses that lead elsewhere (RFC 9110, section 15.4); 304 may have a Location too, and does not. */
+const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
+
 /** How documents are fetched. */
 export interface FetchOptions {
   /** Milliseconds for all of it: name, connection, redirections and body. */
@@ -93,6 +96,7 @@ interface Way {
 }
 
 async function get(first: string, last: Validators | undefined, way: Way): Promise<Fetched> {
+  const isConditional = Boolean(last?.etag || last?.lastModified);
   const headers: Record<string, string> = {
     accept: "application/jwk-set+json, application/json",
     ...(last?.etag && { "if-none-match": last.etag }),
@@ -102,8 +106,8 @@ async function get(first: string, last: Validators | undefined, way: Way): Promi
   for (let redirects = 0; ; redirects++) {
     checkUrl(url, way.insecure);
     const response = await fetch(url, { ...way, headers, redirect: "manual" });
-    const location = response.status >= 300 && response.status < 400 ? response.headers.get("location") : null;
-    if (location === null) return read(response, last !== undefined);
+    const location = REDIRECTS.has(response.status) ? response.headers.get("location") : null;
+    if (location === null) return read(response, isConditional);
     await response.body?.cancel();
     if (redirects === MAX_REDIRECTS) throw new FetchError(`it redirects more than ${MAX_REDIRECTS} times`);
     if (!URL.canParse(location, url.href)) throw new FetchError("it redirects to what is no URL");

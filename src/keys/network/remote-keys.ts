@@ -61,7 +61,10 @@ export interface SetChanges {
 
 /** How remote keys stand. */
 export interface RemoteStatus {
-  /** `fresh`; `stale`: the last fetch failed, the set counts still; `failing`: no set that counts, and fetches fail; `cold`: none yet. */
+  /**
+   * `fresh`; `stale`: the set counts, but the last fetch failed, or it is of an earlier run and none has ended yet;
+   * `failing`: no set that counts, and fetches fail; `cold`: none yet.
+   */
   readonly state: "fresh" | "stale" | "failing" | "cold";
   /** Why the last fetch failed; empty where it did not. */
   readonly why: string;
@@ -69,12 +72,6 @@ export interface RemoteStatus {
   readonly age: number | undefined;
   /** Milliseconds until the next scheduled fetch. */
   readonly next: number;
-}
-
-/** A fetch under way. */
-interface Flight {
-  readonly started: number;
-  readonly done: Promise<void>;
 }
 
 /** How often one question waits for a fetch: for the one under way, and for its own. */
@@ -95,9 +92,13 @@ export class RemoteKeys {
   #fetchedAt = Number.NEGATIVE_INFINITY;
   #soughtAt = Number.NEGATIVE_INFINITY;
   #due: number;
+  #isConfirmed = false;
   #failures = 0;
+  /** Failures that the schedule counts: not those of fetches that questions began, or many questions could slow it down. */
+  #steps = 0;
   #why = "";
-  #flight: Flight | undefined;
+  /** Settles once the fetch under way has ended. */
+  #flight: Promise<void> | undefined;
   #cancel: () => void = () => {};
   #closed = false;
 
@@ -113,7 +114,7 @@ export class RemoteKeys {
     this.#context = context;
     this.#due = context.clock();
     if (saved !== undefined) this.#restore(saved);
-    this.#begin();
+    this.#begin(false);
   }
 
   /** The keys that count now: the same object as long as nothing changed. Undefined where none do. */
@@ -121,19 +122,19 @@ export class RemoteKeys {
     return now - this.#fetchedAt <= this.#settings.staleIfError ? this.#set : undefined;
   }
 
+  /** The keys that count at this moment. */
+  get set(): KeySet | undefined {
+    return this.current(this.#context.clock());
+  }
+
   /** When the set was last fetched, or confirmed: the start of that fetch, in milliseconds since 1970; -Infinity for never. */
   get fetchedAt(): number {
     return this.#fetchedAt;
   }
 
-  /** True where the last fetch failed. */
+  /** True where the last fetch failed, or the set is of an earlier run and has not been confirmed since. */
   get isStale(): boolean {
-    return this.#failures > 0;
-  }
-
-  /** Whether the last set has a key of this `kid`. */
-  hasKid(kid: string): boolean {
-    return this.#set?.hasKid(kid) ?? false;
+    return this.#failures > 0 || !this.#isConfirmed;
   }
 
   /** The keys of the last set that are not used. */
@@ -143,9 +144,8 @@ export class RemoteKeys {
 
   status(now: number): RemoteStatus {
     const usable = this.current(now) !== undefined;
-    const failed = this.#failures > 0;
     return {
-      state: usable ? (failed ? "stale" : "fresh") : failed ? "failing" : "cold",
+      state: usable ? (this.isStale ? "stale" : "fresh") : this.#failures > 0 ? "failing" : "cold",
       why: this.#why,
       age: this.#fetchedAt === Number.NEGATIVE_INFINITY ? undefined : now - this.#fetchedAt,
       next: Math.max(0, this.#due - now),
@@ -168,11 +168,12 @@ export class RemoteKeys {
       if (this.#flight === undefined) {
         const wait = this.#waitFor(now);
         if (wait > 0 || waits === WAITS || this.#closed) return Math.max(wait, 1);
-        if (this.current(now) !== undefined) this.#soughtAt = now;
-        this.#begin();
+        const sought = this.current(now) !== undefined || now < this.#due;
+        if (sought) this.#soughtAt = now;
+        this.#begin(sought);
       } else if (waits === WAITS) return Math.max(this.#waitFor(now), 1);
       if (now >= deadline || this.#flight === undefined) return Math.max(this.#waitFor(now), 1);
-      await this.#until(this.#flight.done, deadline - now);
+      await this.#until(this.#flight, deadline - now);
     }
   }
 
@@ -183,8 +184,11 @@ export class RemoteKeys {
   answers(kid: string | undefined, since: number, now: number): boolean {
     const set = this.current(now);
     if (set === undefined) return false;
+    if (kid !== undefined && set.hasKid(kid)) return true;
+    // The clock was set back since: nobody can say what came first.
+    if (this.#fetchedAt > now) return false;
     if (kid === undefined) return this.#fetchedAt >= since - this.#settings.cooldown;
-    return this.#fetchedAt >= since || set.hasKid(kid);
+    return this.#fetchedAt >= since;
   }
 
   /** Ends the fetching. */
@@ -193,32 +197,36 @@ export class RemoteKeys {
     this.#cancel();
   }
 
-  /** Milliseconds until a question may start a fetch. */
+  /** Milliseconds until a question may start a fetch: once a cooldown, and where no set counts, whenever one is due. */
   #waitFor(now: number): number {
-    const at = this.current(now) === undefined ? this.#due : this.#soughtAt + this.#settings.cooldown;
+    // A clock that was set back since must not make the cooldown longer.
+    const sought = Math.min(this.#soughtAt, now) + this.#settings.cooldown;
+    const at = this.current(now) === undefined ? Math.min(sought, this.#due) : sought;
     return Math.max(0, at - now);
   }
 
-  #begin(): void {
+  /** @param sought whether a question began it, out of turn */
+  #begin(sought: boolean): void {
     if (this.#flight !== undefined || this.#closed) return;
     this.#cancel();
     const started = this.#context.clock();
-    const done = this.#fetch(started).finally(() => {
+    const done = this.#fetch(started, sought).finally(() => {
       this.#flight = undefined;
       this.#schedule();
     });
-    this.#flight = { started, done };
+    this.#flight = done;
   }
 
-  async #fetch(started: number): Promise<void> {
+  async #fetch(started: number, sought: boolean): Promise<void> {
     try {
       const fetched = await this.#context.fetch(this.#memory);
+      if (this.#closed) return;
       if (fetched.kind === "document") this.#replace(fetched.value, fetched.memory);
       else if (this.#set === undefined) throw new FetchError("it says that a set did not change that was never given");
       this.#succeed(started, fetched.lifetime);
     } catch (error) {
-      if (error instanceof FetchError || error instanceof KeyError) this.#fail(error.message);
-      else this.#fail("the fetch itself is at fault");
+      const isKnown = error instanceof FetchError || error instanceof KeyError;
+      this.#fail(isKnown ? error.message : "the fetch itself is at fault", sought);
     }
   }
 
@@ -247,7 +255,9 @@ export class RemoteKeys {
     const { refreshMin, refreshMax } = this.#settings;
     const failures = this.#failures;
     this.#failures = 0;
+    this.#steps = 0;
     this.#why = "";
+    this.#isConfirmed = true;
     this.#fetchedAt = started;
     this.#due = started + Math.min(refreshMax, Math.max(refreshMin, (lifetime ?? 0) * 1000));
     this.#context.save({ document: this.#document, fetchedAt: started });
@@ -255,12 +265,14 @@ export class RemoteKeys {
     this.#changes = NO_CHANGES;
   }
 
-  #fail(why: string): void {
+  #fail(why: string, sought: boolean): void {
     if (this.#closed) return;
     this.#failures++;
     this.#why = why;
-    const pause = pauseAfter(this.#failures, this.#settings.refreshMax, this.#context.random());
-    this.#due = this.#context.clock() + pause;
+    if (!sought || this.#steps === 0) {
+      this.#steps++;
+      this.#due = this.#context.clock() + pauseAfter(this.#steps, this.#settings.refreshMax, this.#context.random());
+    }
     this.#context.observer.failed(why, this.#failures);
   }
 
@@ -268,14 +280,15 @@ export class RemoteKeys {
     if (this.#closed) return;
     this.#cancel();
     const wait = Math.max(0, this.#due - this.#context.clock());
-    this.#cancel = this.#context.after(wait, () => this.#begin());
+    this.#cancel = this.#context.after(wait, () => this.#begin(false));
   }
 
   #restore({ document, fetchedAt }: SavedSet): void {
     try {
       this.#replace(JSON.parse(document), undefined);
       this.#changes = NO_CHANGES;
-      this.#fetchedAt = fetchedAt;
+      // Before every question of this run, whatever became of the clock meanwhile.
+      this.#fetchedAt = Math.min(fetchedAt, this.#context.clock() - 1);
     } catch (error) {
       // Saved by a version, or for algorithms, that admitted other keys: as if nothing had been saved.
       if (!(error instanceof KeyError || error instanceof SyntaxError)) throw error;

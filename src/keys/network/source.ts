@@ -24,19 +24,35 @@ export function networkSource(configured: readonly VerificationKey[], remotes: r
     return union;
   }
 
+  const isNamed = (kid: string | undefined): boolean =>
+    kid !== undefined && [...fixed, ...remotes.flatMap(({ set }) => set ?? [])].some((set) => set.hasKid(kid));
+
   const [only] = remotes;
   const alone = fixed.length === 0 && remotes.length === 1 ? only : undefined;
   return {
     current: (now) =>
       alone === undefined ? unite([...fixed, ...remotes.flatMap((one) => one.current(now) ?? [])]) : alone.current(now),
-    answers: (kid, since, now) => remotes.every((one) => one.answers(kid, since, now)),
-    load: async (kid, since, deadline) => {
-      const waits = await Promise.all(remotes.map((one) => one.load(kid, since, deadline)));
-      // Where one of them has the key now, the others do not matter.
-      if (kid !== undefined && remotes.some((one) => one.hasKid(kid))) return undefined;
-      const refused = waits.filter((wait) => wait !== undefined);
-      return refused.length === 0 ? undefined : Math.max(...refused);
-    },
+    answers: (kid, since, now) =>
+      // Under a name that is known, no other key is looked for; but a set that cannot be had may hold one of that name too.
+      isNamed(kid)
+        ? remotes.every((one) => one.current(now) !== undefined)
+        : remotes.every((one) => one.answers(kid, since, now)),
+    load: (kid, since, deadline) =>
+      new Promise((resolve) => {
+        const before = remotes.map(({ set }) => set);
+        const isNews = ({ set }: RemoteKeys, index: number): boolean =>
+          set !== undefined && set !== before[index] && (kid === undefined || set.hasKid(kid));
+        const waits = remotes.map(async (one, index) => {
+          const wait = await one.load(kid, since, deadline);
+          // What one of them has now may do: nobody waits for the others then.
+          if (isNews(one, index)) resolve(undefined);
+          return wait;
+        });
+        void Promise.all(waits).then((all) => {
+          const refused = all.filter((wait) => wait !== undefined);
+          resolve(refused.length === 0 ? undefined : Math.max(...refused));
+        });
+      }),
     age: (now) => {
       const oldest = Math.min(...remotes.map(({ fetchedAt }) => fetchedAt));
       return oldest === Number.NEGATIVE_INFINITY ? undefined : Math.max(0, now - oldest);

@@ -1,0 +1,313 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import Database from "better-sqlite3";
+import { expect } from "chai";
+import { run } from "../cli/harness.js";
+import { Issuer } from "../keys/network/misbehaving.js";
+import { startProxy } from "../support/connect-proxy.js";
+import { IssuerKey } from "../support/issuer-key.js";
+import { FAST, FetchingService, realm, SLOW } from "./fetching-service.js";
+
+// Keys that issuers publish, over a real service: its start, its restarts, its reloads, and what it tells of them.
+
+const HOUR = 3_600_000;
+const CLAIMS = { iss: "https://issuer.example", exp: 4_000_000_000 };
+const [one, two] = [new IssuerKey("one"), new IssuerKey("two")];
+const stranger = new IssuerKey("stranger");
+const setOf = (...keys: readonly IssuerKey[]) => ({ keys: keys.map(({ jwk }) => jwk) });
+const token = one.token(CLAIMS);
+
+describe("keys that issuers publish", function () {
+  this.timeout(30_000);
+  let issuer: Issuer;
+  let service: FetchingService;
+  before(async () => {
+    issuer = await Issuer.start();
+  });
+  after(() => issuer.close());
+  beforeEach(async () => {
+    service = new FetchingService();
+    await issuer.be("publish", setOf(one), { path: "/jwks" });
+    await issuer.requests();
+  });
+  afterEach(() => service.remove());
+
+  const asked = async (path = "/jwks"): Promise<number> =>
+    (await issuer.requests()).filter((one) => one === path).length;
+
+  it("the service starts while the issuer is down, says why it gives no verdicts, and heals by itself", async () => {
+    await issuer.be("503", {}, { path: "/jwks" });
+    await service.start(realm("partner", issuer.url));
+    await service.until("partner", token, "no verdict KEYS_UNAVAILABLE");
+    const answer = await service.answer("partner", token);
+    expect(answer).to.include({ code: 14 }).and.have.property("retryAfterMs").above(0);
+    const down = await service.get("/readyz");
+    expect(down).to.deep.include({ ready: true, realms: { partner: "failing" } });
+    expect(down.keys[0]).to.include({ realm: "partner", state: "failing", why: "it answered 503", ageSeconds: null });
+    expect(await service.health("partner")).to.equal("NOT_SERVING");
+    expect(await service.metric('keys_usable{realm="partner"}')).to.equal(0);
+    expect(await service.metric('key_fetches_total{realm="partner",result="failed"}')).to.be.above(0);
+    await issuer.be("publish", setOf(one), { path: "/jwks" });
+    await service.until("partner", token, "verified");
+    expect(await service.health("partner")).to.equal("SERVING");
+    const up = await service.get("/readyz");
+    expect(up.realms).to.deep.equal({ partner: "fresh" });
+    expect(up.keys[0]).to.include({ state: "fresh", keys: 1, refused: 0 }).and.not.have.property("why");
+    expect(await service.metric('keys_usable{realm="partner"}')).to.equal(1);
+    expect(await service.metric('key_set_age_seconds{realm="partner"}')).to.be.within(0, 5);
+    expect(service.log()).to.include("keys cannot be fetched").and.include("keys can be fetched again");
+  });
+
+  it("a verdict of an outage says that it is stale, and of what age; past the bound there is none", async () => {
+    await service.start(realm("partner", issuer.url, `${FAST}, staleIfError: 2h`));
+    await service.until("partner", token, "verified");
+    await issuer.be("500", {}, { path: "/jwks" });
+    await service.until("partner", token, "stale");
+    expect(await service.health("partner")).to.equal("SERVING");
+    expect((await service.get("/readyz")).realms).to.deep.equal({ partner: "stale" });
+    service.ahead = HOUR;
+    await service.until("partner", token, "stale");
+    const { evidence } = await service.verified("partner", token);
+    expect(Number(evidence.keySetAge?.seconds)).to.be.within(3600, 3630);
+    service.ahead = 2 * HOUR + 60_000;
+    // The directory, too, is read again first.
+    await service.until("partner", token, "no verdict KEYS_UNAVAILABLE");
+    // Known or new, and whatever its kid: nobody can say.
+    for (const asked of [token, one.token({ ...CLAIMS, jti: "new" }), stranger.token(CLAIMS)]) {
+      expect(await service.ask("partner", asked)).to.equal("no verdict KEYS_UNAVAILABLE");
+    }
+    expect(await service.health("partner")).to.equal("NOT_SERVING");
+  });
+
+  it("a restart while the issuer is down verifies with the saved set, of its age", async () => {
+    await service.start(realm("partner", issuer.url));
+    await service.until("partner", token, "verified");
+    await service.stop();
+    await issuer.be("closes at once", {}, { path: "/jwks" });
+    service.ahead = 5 * HOUR;
+    await service.start();
+    const { evidence } = await service.verified("partner", token);
+    expect(evidence.keySetStale).to.equal(true);
+    expect(Number(evidence.keySetAge?.seconds)).to.be.within(5 * 3600, 5 * 3600 + 60);
+    expect(await service.ask("partner", stranger.token(CLAIMS))).to.equal("no verdict KEYS_UNAVAILABLE");
+    await service.stop();
+    service.ahead = 25 * HOUR;
+    await service.start();
+    expect(await service.ask("partner", token)).to.equal("no verdict KEYS_UNAVAILABLE");
+  });
+
+  it("a saved set that was altered, moved to another realm or to another URL is as none", async () => {
+    const [first, second] = [issuer.at("/first"), issuer.at("/second")];
+    for (const path of ["/first", "/second"]) await issuer.be("publish", setOf(one), { path });
+    const realms = realm("first", first) + realm("second", second);
+    const changes: readonly (readonly [string, string, verdicts: readonly string[]])[] = [
+      ["nothing", "SELECT 1", ["stale", "stale"]],
+      [
+        "altered",
+        "UPDATE key_sets SET sealed = substr(sealed, 1, length(sealed) - 2) || 'AA' WHERE realm = 'first'",
+        ["no verdict KEYS_UNAVAILABLE", "stale"],
+      ],
+      [
+        "moved to a realm",
+        "UPDATE key_sets SET sealed = (SELECT sealed FROM key_sets WHERE realm = 'second') WHERE realm = 'first'",
+        ["no verdict KEYS_UNAVAILABLE", "stale"],
+      ],
+      [
+        "moved to a URL",
+        `UPDATE key_sets SET location = '${first}x' WHERE realm = 'first'`,
+        ["no verdict KEYS_UNAVAILABLE", "stale"],
+      ],
+      [
+        "in the clear",
+        `UPDATE key_sets SET sealed = '${JSON.stringify(setOf(one))}'`,
+        Array(2).fill("no verdict KEYS_UNAVAILABLE"),
+      ],
+    ];
+    for (const [what, sql, want] of changes) {
+      for (const path of ["/first", "/second"]) await issuer.be("publish", setOf(one), { path });
+      await service.start(realms);
+      for (const name of ["first", "second"]) await service.until(name, token, "verified");
+      await service.stop();
+      for (const path of ["/first", "/second"]) await issuer.be("503", {}, { path });
+      const db = new Database(join(service.folder, "verifier.db"));
+      db.exec(sql);
+      db.close();
+      await service.start();
+      const said = await Promise.all(["first", "second"].map((name) => service.ask(name, token)));
+      expect(said, what).to.deep.equal(want);
+      await service.stop();
+      const clean = new Database(join(service.folder, "verifier.db"));
+      clean.exec("DELETE FROM key_sets");
+      clean.close();
+    }
+  });
+
+  it("a new key verifies at the first token of it; a removed one verifies nothing from then on, known or not", async () => {
+    await service.start(realm("partner", issuer.url, SLOW));
+    await service.until("partner", token, "verified");
+    expect(await service.ask("partner", token), "known by now").to.equal("verified");
+    await issuer.be("publish", setOf(two), { path: "/jwks" });
+    expect(await asked()).to.equal(1);
+    expect(await service.ask("partner", two.token(CLAIMS))).to.equal("verified");
+    expect(await asked()).to.equal(1);
+    expect(await service.ask("partner", token)).to.equal("no verdict KEYS_UNAVAILABLE");
+    expect(await asked(), "within the cooldown").to.equal(0);
+    await service.until("partner", token, "rejected KEY_UNKNOWN");
+    expect(service.log()).to.include('"added":["two"],"removed":["one"]');
+  });
+
+  it("many who ask for one new key share one fetch", async () => {
+    await service.start(realm("partner", issuer.url, SLOW));
+    await service.until("partner", token, "verified");
+    await issuer.be("publish", setOf(one, two), { path: "/jwks" });
+    await issuer.requests();
+    const answers = await Promise.all(
+      Array.from({ length: 40 }, (_, jti) => service.ask("partner", two.token({ ...CLAIMS, jti: String(jti) }))),
+    );
+    expect(new Set(answers)).to.deep.equal(new Set(["verified"]));
+    expect(await asked()).to.equal(1);
+  });
+
+  it("a reload keeps what was fetched of a realm that did not change, and asks no more for one that is gone", async () => {
+    await issuer.be("publish", setOf(one), { path: "/gone" });
+    await issuer.be("publish", setOf(one), { path: "/marker" });
+    const [kept, gone, marker] = [
+      realm("partner", issuer.url, SLOW),
+      realm("gone", issuer.at("/gone")),
+      realm("marker", issuer.at("/marker")),
+    ];
+    await service.start(kept + gone + marker);
+    for (const name of ["partner", "gone", "marker"]) await service.until(name, token, "verified");
+    expect(await asked()).to.equal(1);
+    service.reload(kept + marker);
+    await issuer.requests();
+    expect(await service.ask("partner", token)).to.equal("verified");
+    expect(await service.ask("gone", token)).to.equal("no verdict REALM_UNKNOWN");
+    // As often as the other realm is fetched the one that is gone would be.
+    const seen: string[] = [];
+    while (seen.filter((path) => path === "/marker").length < 3) {
+      seen.push(...(await issuer.requests()));
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    expect(seen.filter((path) => path !== "/marker")).to.deep.equal([]);
+    expect((await service.get("/readyz")).realms).to.deep.equal({ partner: "fresh", marker: "fresh" });
+    // A change of how they are fetched begins anew.
+    service.reload(realm("partner", issuer.url, SLOW.replace("cooldown: 1s", "cooldown: 2s")) + marker);
+    await service.until("partner", token, "verified");
+    expect((await issuer.requests()).filter((path) => path === "/jwks")).to.have.length(1);
+  });
+
+  it("a realm by issuer hands each token to its issuer's keys, whatever becomes of the other's", async () => {
+    await issuer.be("publish", setOf(two), { path: "/second" });
+    const routed = `${realm("first", issuer.url)}${realm("second", issuer.at("/second"), FAST, "https://second.example")}  any: { byIssuer: [first, second] }\n`;
+    await service.start(routed);
+    const other = two.token({ ...CLAIMS, iss: "https://second.example" });
+    await service.until("any", token, "verified");
+    await service.until("any", other, "verified");
+    expect(await service.ask("any", one.token({ ...CLAIMS, iss: "https://second.example" }))).not.to.equal("verified");
+    await issuer.be("503", {}, { path: "/second" });
+    await service.until("any", other, "stale");
+    expect(await service.ask("any", token)).to.equal("verified");
+    expect((await service.get("/readyz")).realms).to.include({ any: "fresh", first: "fresh", second: "stale" });
+  });
+
+  it("discovery finds the keys, and refuses another issuer's", async () => {
+    const metadata = (name: string): object => ({ issuer: name, jwks_uri: issuer.url });
+    const path = "/.well-known/openid-configuration";
+    await issuer.be("publish", metadata("https://issuer.example"), { path });
+    await service.start(realm("partner", issuer.at(""), SLOW).replace("jwksUri", "discovery"));
+    await service.until("partner", token, "verified");
+    await service.stop();
+    await issuer.be("publish", metadata("https://evil.example"), { path });
+    await service.start(realm("other", issuer.at(""), SLOW).replace("jwksUri", "discovery"));
+    await service.until("other", token, "no verdict KEYS_UNAVAILABLE");
+    expect((await service.get("/readyz")).keys[0].why).to.include("another issuer's");
+  });
+
+  it("says how far an issuer's clock is ahead, where its tokens say so", async () => {
+    await service.start(realm("partner", issuer.url, SLOW));
+    await service.until("partner", token, "verified");
+    expect(await service.metric('issuer_clock_ahead_seconds{realm="partner"}')).to.equal(0);
+    const seconds = Math.floor(Date.now() / 1000) + 40;
+    const early = await service.answer("partner", one.token({ ...CLAIMS, iat: seconds, nbf: seconds }));
+    expect(early).to.include({ kind: "rejected", reason: "TOKEN_NOT_YET_VALID" });
+    expect((early as { message: string }).message).to.match(/This issuer's clock is (39|40) s ahead of ours\.$/);
+    expect(await service.metric('issuer_clock_ahead_seconds{realm="partner"}')).to.be.within(38, 40);
+    const meant = await service.answer("partner", one.token({ ...CLAIMS, iat: seconds - 60, nbf: seconds }));
+    expect((meant as { message: string }).message).not.to.include("clock");
+  });
+
+  it("keys diff says which keys would disappear, and how much they are used", async () => {
+    await issuer.be("publish", setOf(one, two), { path: "/jwks" });
+    await service.start(`${realm("partner", issuer.url, SLOW)}  any: { byIssuer: [partner] }\n`);
+    await service.until("partner", token, "verified");
+    for (let times = 0; times < 4; times++) await service.ask("any", token);
+    const { partner } = (await service.get("/keys")).realms;
+    expect(partner.map(({ kid, verificationsLastHour }: any) => [kid, verificationsLastHour])).to.deep.equal([
+      ["one", 5],
+      ["two", 0],
+    ]);
+    const third = new IssuerKey("three");
+    writeFileSync(join(service.folder, "next.json"), JSON.stringify(setOf(two, third)));
+    await issuer.be("publish", { keys: [two.jwk, third.privateJwk] }, { path: "/next" });
+    const diff = (candidate: string, ...more: string[]) =>
+      run(
+        ["keys", "diff", "--realm", "partner", "--candidate", candidate, "--config", "verifier.yaml", ...more],
+        service.folder,
+      );
+    const asking = ["--metrics", service.metrics];
+    const shown = await diff("next.json", ...asking);
+    expect(shown.code, shown.stderr).to.equal(0);
+    expect(shown.stdout).to.match(/^realm partner: 1 disappear, 1 new, 1 stay$/m);
+    expect(shown.stdout)
+      .to.match(/^disappears +one +ES256 +\S+ +5$/m)
+      .and.match(/^new +three/m)
+      .and.match(/^stays +two/m);
+    expect(shown.stdout).to.include("1 that disappear are in use");
+    const json = JSON.parse((await diff(issuer.at("/next"), ...asking, "--json")).stdout);
+    expect(json.removed).to.have.length(1);
+    expect(json.removed[0]).to.include({ kid: "one", verificationsLastHour: 5 });
+    expect([json.added, json.refused.length, json.notAsked]).to.deep.equal([[], 1, null]);
+    const alone = await diff("next.json", "--metrics", "127.0.0.1:1", "--json");
+    expect(JSON.parse(alone.stdout).removed[0].verificationsLastHour).to.equal(null);
+    expect(JSON.parse(alone.stdout).notAsked).to.include("127.0.0.1:1");
+    expect((await diff("nothing.json")).code).to.equal(2);
+    expect((await diff(issuer.at("/no-such-set").replace("http://", "https://"))).code).to.equal(3);
+    for (const name of ["any", "nobody"]) expect((await diff("next.json", "--realm", name)).code).to.equal(2);
+    await issuer.be("503", {}, { path: "/jwks" });
+    expect((await diff("next.json")).code).to.equal(3);
+  });
+
+  it("goes through the proxy of the environment", async () => {
+    const proxy = await startProxy(() => issuer.port);
+    try {
+      service.write(realm("partner", "http://keys.example/jwks", SLOW));
+      const env = { HTTP_PROXY: `127.0.0.1:${proxy.port}` };
+      const ended = await run(["check", "--config", "verifier.yaml", "--json"], service.folder, "", env);
+      expect(ended.code, ended.stdout).to.equal(0);
+      expect(JSON.parse(ended.stdout).realms[0].keys).to.have.length(1);
+      expect(proxy.tunnels).to.deep.equal(["keys.example:80"]);
+    } finally {
+      proxy.close();
+    }
+  });
+
+  it("a set with keys that are refused: they are counted, named in the log, and the others verify", async () => {
+    await issuer.be(
+      "publish",
+      { keys: [two.privateJwk, one.jwk, { kty: "oct", k: "c2VjcmV0", kid: "o" }] },
+      { path: "/jwks" },
+    );
+    await service.start(realm("partner", issuer.url, SLOW));
+    await service.until("partner", token, "verified");
+    expect(await service.metric('keys_refused{realm="partner"}')).to.equal(2);
+    const lines = service.log().trim().split("\n");
+    const refused = lines.map((line) => JSON.parse(line)).filter(({ msg }) => msg === "key refused");
+    expect(refused.map(({ index, kid }) => [index, kid])).to.deep.equal([
+      [0, "two"],
+      [2, "o"],
+    ]);
+    expect(service.log()).not.to.include(String(two.privateJwk["d"]));
+    expect(await service.ask("partner", two.token(CLAIMS))).not.to.equal("verified");
+  });
+});

@@ -1,0 +1,223 @@
+import { expect } from "chai";
+import { createFetcher, type FetchOptions } from "../../../src/keys/network/fetch.js";
+import { FetchError } from "../../../src/keys/network/fetch-error.js";
+import { certify, pki } from "../../support/certificates.js";
+import { type ConnectProxy, startProxy } from "../../support/connect-proxy.js";
+import { Issuer } from "./misbehaving.js";
+import { documentOf } from "./rig.js";
+
+const SET = documentOf("a");
+const HOUR = 3_600_000;
+
+const { authority, stranger, server } = pki();
+const names = [
+  ["IP", "127.0.0.1"],
+  ["DNS", "localhost"],
+] as const;
+
+describe("fetching", function () {
+  this.timeout(20_000);
+  let plain: Issuer;
+  let secure: Issuer;
+  let expired: Issuer;
+  before(async () => {
+    const old = certify("issuer", { issuer: authority, names, from: Date.now() - 2 * HOUR, to: Date.now() - HOUR });
+    [plain, secure, expired] = await Promise.all([
+      Issuer.start(),
+      Issuer.start({ tls: server }),
+      Issuer.start({ tls: old }),
+    ]);
+  });
+  after(() => Promise.all([plain, secure, expired].map((one) => one.close())));
+
+  const get = async (url: string, options: Partial<FetchOptions> = {}, etag?: string): Promise<any> => {
+    const fetcher = createFetcher({ timeout: 1000, insecure: true, ...options });
+    try {
+      return await fetcher.get(url, etag === undefined ? undefined : { etag, lastModified: null });
+    } finally {
+      await fetcher.close();
+    }
+  };
+  const failing = async (url: string, options: Partial<FetchOptions> = {}, etag?: string): Promise<string> => {
+    const ended = await get(url, options, etag).catch((error: unknown) => error);
+    if (!(ended instanceof FetchError)) throw new Error(`did not fail in words: ${String(ended)}`);
+    return ended.message;
+  };
+
+  it("gives the document, its validators and its lifetime", async () => {
+    const headers = { ETag: '"1"', "Last-Modified": "then", "Cache-Control": "max-age=60" };
+    await plain.be("publish", SET, { headers });
+    expect(await get(plain.url)).to.deep.equal({
+      kind: "document",
+      value: SET,
+      validators: { etag: '"1"', lastModified: "then" },
+      lifetime: 60,
+    });
+    expect(await get(plain.url, {}, '"1"')).to.deep.equal({ kind: "unchanged", lifetime: 60 });
+    expect(await get(plain.url, {}, '"2"')).to.include({ kind: "document" });
+  });
+
+  it("follows a redirection", async () => {
+    await plain.be("elsewhere", SET);
+    await plain.requests();
+    expect(await get(plain.url)).to.deep.include({ value: SET });
+    expect(await plain.requests()).to.deep.equal(["/jwks", "/there"]);
+  });
+
+  for (const [mode, words, requests] of [
+    ["500", /^it answered 500$/, 1],
+    ["503", /^it answered 503$/, 1],
+    ["404", /^it answered 404$/, 1],
+    ["html", /not of a JSON type/, 1],
+    ["html as json", /not JSON/, 1],
+    ["garbage", /not JSON/, 1],
+    ["no body", /not JSON/, 1],
+    ["half a body", /connection failed/, 1],
+    ["closes mid-way", /connection failed/, 1],
+    ["closes at once", /connection failed \(UND_ERR_SOCKET\)/, 1],
+    ["no http", /connection failed/, 1],
+    ["silent", /no answer within 1000 ms/, 1],
+    ["circle", /redirects more than 3 times/, 4],
+    ["drip", /no answer within 1000 ms/, 1],
+    ["huge", /longer than 1048576 bytes/, 1],
+    ["304 to anything", /^it answered 304$/, 1],
+    ["leads to a file", /not https/, 1],
+  ] as const) {
+    it(`${mode}: fails in words, asks ${requests} times`, async () => {
+      await plain.be(mode, SET);
+      await plain.requests();
+      expect(await failing(plain.url)).to.match(words);
+      expect(await plain.requests()).to.have.length(requests);
+    });
+  }
+
+  it("a 304 to a question without validators is a failure, whatever was remembered", async () => {
+    await plain.be("304 to anything");
+    expect(await failing(plain.url, {}, "")).to.equal("it answered 304");
+  });
+
+  it("nobody listens: says so", async () => {
+    const gone = await Issuer.start();
+    await gone.close();
+    expect(await failing(gone.url)).to.equal("the connection failed (ECONNREFUSED)");
+  });
+
+  it("a host that there is not: says so", async () => {
+    expect(await failing("https://no-such-host.invalid/", { insecure: false, timeout: 5000 })).to.match(
+      /ENOTFOUND|EAI_AGAIN|no answer/,
+    );
+  });
+
+  describe("over TLS", () => {
+    before(async () => {
+      await secure.be("publish", SET);
+      await expired.be("publish", SET);
+    });
+
+    it("trusts the authority that it is given, and no other", async () => {
+      expect(await get(secure.url, { ca: authority.cert })).to.deep.include({ value: SET });
+      expect(await failing(secure.url)).to.match(/^the connection failed \((UNABLE|SELF_SIGNED|DEPTH)\w+\)$/);
+      expect(await failing(secure.url, { ca: stranger.cert })).to.match(/^the connection failed/);
+    });
+
+    it("refuses a certificate that has expired, or is another host's", async () => {
+      expect(await failing(expired.url, { ca: authority.cert })).to.include("CERT_HAS_EXPIRED");
+      const elsewhere = await Issuer.start({
+        tls: certify("other", { issuer: authority, names: [["DNS", "other.example"]] }),
+      });
+      expect(await failing(elsewhere.url, { ca: authority.cert })).to.include("ERR_TLS_CERT_ALTNAME_INVALID");
+      await elsewhere.close();
+    });
+  });
+
+  describe("without insecure", () => {
+    const port = (): number => secure.port;
+    const literals =
+      "127.0.0.1 127.1 0x7f000001 2130706433 0177.0.0.1 127.0.0.1. 0 0.0.0.0 169.254.169.254 10.0.0.1 ①②⑦.0.0.1 127。0。0。1 " +
+      "[::1] [::ffff:127.0.0.1] [0:0:0:0:0:ffff:7f00:1] [::] [fe80::1] [fd00::1]";
+    for (const host of literals.split(" ")) {
+      it(`asks nothing of ${host}`, async () => {
+        await secure.requests();
+        const why = await failing(`https://${host}:${port()}/jwks`, { insecure: false, ca: authority.cert });
+        expect(why).to.equal("it leads to an address that is not public");
+        expect(await secure.requests()).to.deep.equal([]);
+      });
+    }
+
+    for (const host of ["localhost", "localhost."]) {
+      it(`asks nothing of ${host}, which leads to such an address`, async () => {
+        await secure.requests();
+        const why = await failing(`https://${host}:${port()}/jwks`, { insecure: false, ca: authority.cert });
+        expect(why).to.match(/no public address|ENOTFOUND|EAI_AGAIN/);
+        expect(await secure.requests()).to.deep.equal([]);
+      });
+    }
+
+    it("asks nothing over plain http, nor with credentials", async () => {
+      expect(await failing("http://1.1.1.1/", { insecure: false })).to.include("not https");
+      expect(await failing("https://a:b@1.1.1.1/", { insecure: false })).to.include("credentials");
+      expect(await failing(plain.url.replace("//", "//user@"))).to.include("credentials");
+    });
+  });
+
+  it("stops at once when it is closed", async () => {
+    await plain.be("silent");
+    const fetcher = createFetcher({ timeout: 60_000, insecure: true });
+    const asked = fetcher.get(plain.url, undefined).catch((error: unknown) => (error as Error).message);
+    await fetcher.close();
+    expect(await asked).to.equal("the service is stopping");
+  });
+
+  describe("through the environment's proxy", () => {
+    let proxy: ConnectProxy;
+    let address: string;
+    before(async () => {
+      proxy = await startProxy((target) => (target.startsWith("plain") ? plain.port : secure.port));
+      // By a name that leads to a private address: a proxy stands inside, as a rule.
+      address = `http://localhost:${proxy.port}`;
+      await secure.be("publish", SET);
+      await plain.be("publish", SET);
+    });
+    after(() => proxy.close());
+    beforeEach(() => void proxy.tunnels.splice(0));
+
+    it("goes to a public host by its name, and checks its certificate itself", async () => {
+      const tls = certify("issuer", { issuer: authority, names: [["DNS", "issuer.example"]] });
+      const named = await Issuer.start({ tls });
+      await named.be("publish", SET);
+      const before = secure;
+      secure = named;
+      try {
+        const options = { insecure: false, proxies: { https: address }, timeout: 5000 };
+        expect(await get("https://issuer.example/jwks", { ...options, ca: authority.cert })).to.deep.include({
+          value: SET,
+        });
+        expect(proxy.tunnels).to.deep.equal(["issuer.example:443"]);
+        expect(await failing("https://issuer.example/jwks", options)).to.include("the connection failed");
+        expect(await failing("https://other.example/jwks", { ...options, ca: authority.cert })).to.include("ALTNAME");
+      } finally {
+        secure = before;
+        await named.close();
+      }
+    });
+
+    it("takes it for plain http too, where that is admitted", async () => {
+      expect(await get("http://plain.example/jwks", { proxies: { http: address } })).to.deep.include({ value: SET });
+      expect(proxy.tunnels).to.deep.equal(["plain.example:80"]);
+    });
+
+    it("does not send private addresses there either", async () => {
+      const why = await failing("https://10.0.0.1/jwks", { insecure: false, proxies: { https: address } });
+      expect(why).to.include("not public");
+      expect(proxy.tunnels).to.deep.equal([]);
+    });
+
+    it("goes its own way to who is excepted, with every check", async () => {
+      const options = { proxies: { https: address, no: "localhost,127.0.0.1" }, ca: authority.cert };
+      expect(await get(secure.url, options)).to.deep.include({ value: SET });
+      const named = `https://localhost:${secure.port}/jwks`;
+      expect(await failing(named, { ...options, insecure: false })).to.include("no public address");
+      expect(proxy.tunnels).to.deep.equal([]);
+    });
+  });
+});

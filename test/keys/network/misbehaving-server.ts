@@ -1,0 +1,109 @@
+import { createReadStream } from "node:fs";
+import http from "node:http";
+import https from "node:https";
+import type { AddressInfo } from "node:net";
+
+// An issuer that may do anything, as a process of its own: what it does is told by messages, and what it was asked too.
+
+/** What the issuer is told. */
+export interface Order {
+  readonly mode: string;
+  /** The set that it publishes where it does, as JSON. */
+  readonly document: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Of this path alone; absent: of all that were told nothing of their own. */
+  readonly path?: string;
+}
+
+/** What the process is started with, as JSON in its last argument. */
+export interface Start {
+  /** Serves https with these, in PEM. */
+  readonly tls?: { readonly cert: string; readonly key: string };
+  /** Default: any that is free. */
+  readonly port?: number;
+}
+
+type Respond = (req: http.IncomingMessage, res: http.ServerResponse, order: Order) => void;
+
+const JSON_TYPE = { "Content-Type": "application/json" };
+const text = (status: number, body: string, headers: Record<string, string> = JSON_TYPE): Respond => {
+  return (_req, res) => void res.writeHead(status, headers).end(body);
+};
+
+const publish: Respond = (req, res, { document, headers = {} }) => {
+  const etag = headers["ETag"];
+  if (etag !== undefined && req.headers["if-none-match"] === etag) res.writeHead(304, headers).end();
+  else res.writeHead(200, { ...JSON_TYPE, ...headers }).end(document);
+};
+
+let turn = 0;
+/** How it answers, by mode. */
+const MODES: Readonly<Record<string, Respond>> = {
+  publish,
+  flap: (req, res, order) => (turn++ % 2 === 0 ? publish(req, res, order) : text(503, "{}")(req, res, order)),
+  500: text(500, "{}"),
+  503: text(503, "{}"),
+  404: text(404, "{}"),
+  html: text(200, "<html>Sign in</html>", { "Content-Type": "text/html" }),
+  "html as json": text(200, "<html>Sign in</html>"),
+  garbage: (_req, res) => void res.writeHead(200, JSON_TYPE).end(Buffer.from([0xff, 0x00, 0xc3, 0x28, 0x7b])),
+  empty: text(200, '{"keys":[]}'),
+  "no body": text(200, ""),
+  "half a body": (_req, res, { document }) => {
+    res.writeHead(200, { ...JSON_TYPE, "Content-Length": String(document.length) });
+    res.write(document.slice(0, document.length / 2), () => res.destroy());
+  },
+  "closes mid-way": (_req, res, { document }) => {
+    res.writeHead(200, JSON_TYPE);
+    res.write(document.slice(0, document.length / 2), () => res.destroy());
+  },
+  "closes at once": (req) => void req.socket.destroy(),
+  "no http": (req) => void req.socket.end("220 mail.example ready\r\n"),
+  silent: () => {},
+  circle: (req, res) => void res.writeHead(302, { Location: req.url ?? "/" }).end(),
+  drip: (_req, res, { document }) => {
+    res.writeHead(200, JSON_TYPE);
+    let at = 0;
+    const timer = setInterval(() => res.write(document[at++] ?? " "), 1000);
+    res.write(document[at++]);
+    res.on("close", () => clearInterval(timer));
+  },
+  // 50 MB, read by nobody to the end.
+  huge: (_req, res) => {
+    res.writeHead(200, JSON_TYPE);
+    createReadStream("/dev/zero", { end: 50e6 })
+      .on("error", () => res.destroy())
+      .pipe(res);
+  },
+  "304 to anything": (_req, res) => void res.writeHead(304).end(),
+  // Every redirection leads on; the mode is what stands behind it.
+  elsewhere: (req, res, order) => {
+    if (req.url === "/there") publish(req, res, order);
+    else res.writeHead(307, { Location: "/there" }).end();
+  },
+  "leads inside": (_req, res) => void res.writeHead(302, { Location: "http://169.254.169.254/latest/meta-data" }).end(),
+  "leads to a file": (_req, res) => void res.writeHead(302, { Location: "file:///etc/passwd" }).end(),
+};
+
+const { tls, port = 0 } = JSON.parse(process.argv.at(-1) ?? "{}") as Start;
+let usual: Order = { mode: "publish", document: '{"keys":[]}' };
+const orders = new Map<string, Order>();
+const requests: string[] = [];
+const answer = (req: http.IncomingMessage, res: http.ServerResponse): void => {
+  requests.push(req.url ?? "");
+  res.on("error", () => {});
+  const order = orders.get(req.url ?? "") ?? usual;
+  MODES[order.mode]?.(req, res, order);
+};
+const server = tls === undefined ? http.createServer(answer) : https.createServer(tls, answer);
+server.on("tlsClientError", () => {});
+process.on("message", (message: Order | "count") => {
+  if (message === "count") process.send?.({ requests: requests.splice(0) });
+  else {
+    if (message.path === undefined) usual = message;
+    else orders.set(message.path, message);
+    process.send?.({ done: true });
+  }
+});
+process.on("disconnect", () => process.exit());
+server.listen(port, "127.0.0.1", () => process.send?.({ port: (server.address() as AddressInfo).port }));

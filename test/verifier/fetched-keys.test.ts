@@ -1,0 +1,79 @@
+import { createPublicKey } from "node:crypto";
+import { expect } from "chai";
+import { genericSchema } from "../../src/config/schema.js";
+import { Secret } from "../../src/contract/secret.js";
+import { noDirectory } from "../../src/directory/none.js";
+import type { VerificationKey } from "../../src/keys/key.js";
+import { KeySet } from "../../src/keys/key-set.js";
+import type { KeySource } from "../../src/keys/source.js";
+import { Uses } from "../../src/keys/uses.js";
+import { decide } from "../../src/verifier/decide.js";
+import { FactCache } from "../../src/verifier/facts.js";
+import { genericPolicy } from "../../src/verifier/generic.js";
+import { createRealm } from "../../src/verifier/realm.js";
+import { NOW } from "../support/clock.js";
+import { keyOf } from "../support/keys.js";
+import { makeToken } from "../support/token.js";
+
+// What is said of a token while it is not certain that all keys are known.
+
+const POLICY = genericPolicy(
+  genericSchema.parse({ algorithms: ["ES256", "RS256"], issuer: null, audience: null, requiredClaims: [], keys: [{}] }),
+);
+const key = (name: string, kid?: string): VerificationKey => ({
+  algorithm: "ES256",
+  kid,
+  key: createPublicKey(keyOf(name).publicPem ?? ""),
+  label: name,
+  uses: new Uses(),
+});
+
+/** A source of these keys. @param answers whether no more are to be had */
+const source = (answers: boolean, ...keys: readonly VerificationKey[]): KeySource => ({
+  current: () => new KeySet(keys),
+  answers: () => answers,
+  load: async () => undefined,
+  age: () => 5000,
+  isStale: () => true,
+});
+
+function ask(keys: KeySource, header: Readonly<Record<string, unknown>>, signer = "p256-other"): string {
+  const realm = createRealm("r", POLICY, keys);
+  const view = { realms: new Map([["r", realm]]), directory: noDirectory, facts: new FactCache(0) };
+  const token = new Secret(makeToken({ key: signer, header, claims: { sub: "jane" } }));
+  const decision = decide({ realm: "r", token, credential: undefined, explain: false }, view, NOW);
+  if (decision.kind === "rejected") return `${decision.reason} ${decision.claim}`.trim();
+  return decision.kind === "lacks" ? `lacks ${decision.lack.kind}` : decision.kind;
+}
+
+describe("decide, with keys that are fetched", () => {
+  const known = key("p256", "a");
+
+  it("verifies under a key that is known, and says of what age it is", () => {
+    const realm = createRealm("r", POLICY, source(false, known));
+    const view = { realms: new Map([["r", realm]]), directory: noDirectory, facts: new FactCache(0) };
+    const token = new Secret(makeToken({ key: "p256", header: { alg: "ES256", kid: "a" }, claims: {} }));
+    const decision = decide({ realm: "r", token, credential: undefined, explain: false }, view, NOW);
+    expect(decision).to.deep.include({ kind: "verified" });
+    expect(decision).to.have.nested.property("evidence.keySetStale", true);
+    expect(decision).to.have.nested.property("evidence.keySetAge.seconds", 5n);
+    expect(known.uses.lastHour(NOW)).to.equal(1);
+  });
+
+  for (const [what, header, signer, certain] of [
+    ["an unknown kid", { alg: "ES256", kid: "b" }, "p256-other", "KEY_UNKNOWN kid"],
+    ["no kid, and no key that verifies it", { alg: "ES256" }, "p256-other", "SIGNATURE_INVALID"],
+    ["no kid, and no key of its algorithm", { alg: "RS256" }, "rsa", "SIGNATURE_INVALID"],
+    ["a kid of another algorithm", { alg: "RS256", kid: "a" }, "rsa", "ALGORITHM_MISMATCH alg"],
+    ["a signature that its key did not make", { alg: "ES256", kid: "a" }, "p256-other", "SIGNATURE_INVALID"],
+  ] as const) {
+    it(`${what}: ${certain} only where no more keys are to be had`, () => {
+      expect(ask(source(true, known), header, signer)).to.equal(certain);
+      expect(ask(source(false, known), header, signer)).to.equal("lacks keys");
+    });
+  }
+
+  it("an algorithm that is not the realm's is refused whatever keys there are", () => {
+    expect(ask(source(false), { alg: "EdDSA" }, "ed25519")).to.equal("ALGORITHM_MISMATCH alg");
+  });
+});
