@@ -5,7 +5,7 @@ import type { ImportOptions, ImportReport } from "../directory/bulk.js";
 import { readBulkLines } from "../directory/bulk-lines.js";
 import { actorOfCommand, onDirectory } from "./directory.js";
 import { CommandError, EXIT } from "./errors.js";
-import { showProgress } from "./progress.js";
+import { endProgress, showProgress } from "./progress.js";
 import type { World } from "./world.js";
 
 /**
@@ -23,9 +23,13 @@ export async function importFile(
   const bytes: AsyncIterable<Uint8Array> = file === "-" ? world.stdin : createReadStream(file);
   // A service on the same machine has callers who wait; nobody waits for this.
   world.standBack?.();
-  return onDirectory(config, world.clock, ({ directory, masterKeys }) => {
+  return onDirectory(config, world.clock, async ({ directory, masterKeys }) => {
     const lines = readBulkLines(showProgress(buffers(bytes), total, process.stderr), masterKeys);
-    return directory.import(lines, options, actorOfCommand());
+    try {
+      return await directory.import(lines, options, actorOfCommand());
+    } finally {
+      endProgress(process.stderr);
+    }
   });
 }
 
