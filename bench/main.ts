@@ -3,6 +3,7 @@ import type { Plan } from "./compare.js";
 import { directory } from "./directory.js";
 import { floor } from "./floor.js";
 import { importBeside } from "./import.js";
+import { kill } from "./kill.js";
 import { soak } from "./soak.js";
 
 // npm run bench runs the quick benchmarks; npm run bench -- NAME ... those that are named. CONTRIBUTING.md tells of them.
@@ -28,6 +29,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
     run: (options) => directory(options, options.fresh),
   },
   import: { quick: false, about: "time and memory of an import, and what calls wait beside it", run: importBeside },
+  kill: { quick: false, about: "what twenty imports leave that are killed", run: () => kill(20) },
   soak: { quick: false, about: "memory under ten minutes of everything", run: ({ seconds }) => soak(seconds) },
 };
 
