@@ -26,8 +26,10 @@ export interface Plan {
 /**
  * CPU per request of a server beside that of another: in turn, round by round, so that a drift of the machine's speed
  * meets both. What counts is the ratio.
+ *
+ * @returns the ratio's median
  */
-export async function compare(title: string, ours: Contender, other: Contender, plan: Plan): Promise<void> {
+export async function compare(title: string, ours: Contender, other: Contender, plan: Plan): Promise<number> {
   const { rounds, requests } = plan;
   const cost = async ({ server, send, prepare }: Contender): Promise<number> => {
     await prepare?.();
@@ -48,10 +50,7 @@ export async function compare(title: string, ours: Contender, other: Contender, 
   const others = figures.map((one) => one.other);
   line(ours.name, oursAlone, 1, " µs");
   line(other.name, others, 1, " µs");
-  line(
-    "ratio",
-    figures.map((one) => one.ours / one.other),
-    2,
-    " x",
-  );
+  const ratios = figures.map((one) => one.ours / one.other);
+  line("ratio", ratios, 2, " x");
+  return spread(ratios).median;
 }

@@ -4,7 +4,7 @@ import { closeSync, openSync, writeSync } from "node:fs";
 // A directory of any size, and tokens of its users: what user n is called follows from n alone.
 
 /** How many instances share the users. */
-const INSTANCES = 10;
+export const INSTANCES = 10;
 /** How many lines make a chunk. */
 const CHUNK = 1_000;
 

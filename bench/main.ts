@@ -3,6 +3,7 @@ import type { Plan } from "./compare.js";
 import { directory } from "./directory.js";
 import { floor } from "./floor.js";
 import { importBeside } from "./import.js";
+import { kill } from "./kill.js";
 import { soak } from "./soak.js";
 import { tls } from "./tls.js";
 
@@ -10,6 +11,8 @@ import { tls } from "./tls.js";
 
 interface Options extends Plan {
   readonly seconds: number;
+  /** Whether what is kept from run to run is made anew. */
+  readonly fresh: boolean;
 }
 
 interface Benchmark {
@@ -21,22 +24,33 @@ interface Benchmark {
 
 const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   floor: { quick: true, about: "CPU per call, beside the least that grpc-js and Express can do", run: floor },
-  directory: { quick: false, about: "CPU per look-up among a million users, beside a thousand", run: directory },
+  directory: {
+    quick: false,
+    about: "CPU per look-up among a million users, beside a thousand",
+    run: (options) => directory(options, options.fresh),
+  },
   import: { quick: false, about: "time and memory of an import, and what calls wait beside it", run: importBeside },
   tls: { quick: false, about: "CPU per call over TLS and mutual TLS, beside one in the clear", run: tls },
+  kill: { quick: false, about: "what twenty imports leave that are killed", run: () => kill(20) },
   soak: { quick: false, about: "memory under ten minutes of everything", run: ({ seconds }) => soak(seconds) },
 };
 
-const usual = { rounds: "9", requests: "5000", seconds: "600" };
+const usual = { rounds: "9", requests: "5000", seconds: "600", fresh: false };
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { rounds: { type: "string" }, requests: { type: "string" }, seconds: { type: "string" } },
+  options: {
+    rounds: { type: "string" },
+    requests: { type: "string" },
+    seconds: { type: "string" },
+    fresh: { type: "boolean" },
+  },
 });
 const given = { ...usual, ...values };
 const options = {
   rounds: Number(given.rounds),
   requests: Number(given.requests),
   seconds: Number(given.seconds),
+  fresh: given.fresh,
 };
 
 const all = Object.entries(BENCHMARKS);

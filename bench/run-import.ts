@@ -2,7 +2,8 @@ import { spawn } from "node:child_process";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 
-const MAIN = fileURLToPath(new URL("../dist/src/cli/main.js", import.meta.url));
+/** The program, as it is shipped. */
+export const MAIN = fileURLToPath(new URL("../dist/src/cli/main.js", import.meta.url));
 const PEAK = new URL("servers/peak.mjs", import.meta.url).href;
 
 /** How an import ended. */

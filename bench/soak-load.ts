@@ -27,13 +27,21 @@ export const USERS = 1_000;
 /** Wrong credentials come from so many addresses: all of them are remembered after the warm-up. */
 const STRANGERS = 1_000;
 
+/** Streams that one connection may cancel: Node ends one that resets too many too fast. */
+const CANCELLED = 500;
+
 const { publicKey, privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
 
 /** The public key of the realm `fiserv`, in PEM. */
 export const PEM = publicKey.export({ type: "spki", format: "pem" }).toString();
 
-const below = (count: number): number => Math.floor(Math.random() * count);
 let serial = 0;
+
+/** Numbers below a count, each in its turn: after so many, all were there. */
+function below(count: number): () => number {
+  let next = 0;
+  return () => next++ % count;
+}
 
 function fiservToken(): string {
   const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64url");
@@ -70,6 +78,8 @@ export type Sender = () => Promise<void>;
 /** All kinds of requests, by name. */
 export function senders({ grpc, http: rest }: Target): Readonly<Record<string, Sender>> {
   const client = channel(grpc);
+  const [oneUser, anotherUser, nobody, oneStranger] = [below(USERS), below(USERS), below(500), below(STRANGERS)];
+  let cancelling = { client: channel(grpc), left: CANCELLED };
   const agent = new http.Agent({ keepAlive: true, maxSockets: 16 });
   const known = clowkRequest(0);
   const goodFiserv = fiservToken();
@@ -87,9 +97,9 @@ export function senders({ grpc, http: rest }: Target): Readonly<Record<string, S
     expect(await post(rest, PATHS[face], by, request), code);
   return {
     "a token seen before": () => ask(known),
-    "a user of many": () => ask(clowkRequest(below(USERS))),
+    "a user of many": () => ask(clowkRequest(oneUser())),
     "a user that is not there": () => {
-      const token = clowkToken(0, { sub: `nobody-${below(500)}` });
+      const token = clowkToken(0, { sub: `nobody-${nobody()}` });
       return ask(requestOf("clowk", token, secretKeyOf(0)));
     },
     "a token of its own": () => ask(requestOf("integuru", freshToken())),
@@ -103,7 +113,13 @@ export function senders({ grpc, http: rest }: Target): Readonly<Record<string, S
       await call(client, Buffer.from(BatchVerifyTokensRequest.encode(batch).finish()), METHODS.batch);
     },
     "a stream": () => stream(client, some, false),
-    "a stream that is cancelled": () => stream(client, some, true),
+    "a stream that is cancelled": () => {
+      if (cancelling.left-- === 0) {
+        cancelling.client.close();
+        cancelling = { client: channel(grpc), left: CANCELLED - 1 };
+      }
+      return stream(cancelling.client, some, true);
+    },
     "a new channel": async () => {
       const another = channel(grpc);
       await call(another, known);
@@ -113,7 +129,7 @@ export function senders({ grpc, http: rest }: Target): Readonly<Record<string, S
       rests("clowk", clowk(secretKeyOf(0), clowkToken(0)), 200, new http.Agent({ keepAlive: false })),
     Integuru: () => rests("integuru", { headers: { Authorization: `Bearer ${freshToken()}` } }, 200),
     Clowk: () => {
-      const user = below(USERS);
+      const user = anotherUser();
       return rests("clowk", clowk(secretKeyOf(user), clowkToken(user)), 200);
     },
     Fiserv: () => {
@@ -121,7 +137,7 @@ export function senders({ grpc, http: rest }: Target): Readonly<Record<string, S
       return rests("fiserv", { headers: json, body: JSON.stringify(body) }, 200);
     },
     "wrong credentials": () => {
-      const stranger = below(STRANGERS);
+      const stranger = oneStranger();
       const from = `10.1.${stranger >> 8}.${stranger & 255}`;
       return rests("clowk", clowk(`sk_wrong_of_the_soak_${stranger}`, "t", from), 401);
     },

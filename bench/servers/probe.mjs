@@ -18,3 +18,5 @@ const ANSWERS = {
   },
 };
 process.on("message", (message) => process.send?.(ANSWERS[message]?.()));
+// A benchmark that has ended, in whatever way, leaves no server behind.
+process.on("disconnect", () => process.exit());

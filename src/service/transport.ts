@@ -1,3 +1,4 @@
+import { randomInt } from "node:crypto";
 import http2 from "node:http2";
 import { type ConnectionInjector, Server, ServerCredentials, status } from "@grpc/grpc-js";
 import type { ServiceLimits } from "./limits.js";
@@ -36,8 +37,6 @@ export function createTransport(limits: ServiceLimits, large: LargeMethods, ende
     // Calls under way on one connection; a client keeps the next ones back.
     "grpc.max_concurrent_streams": 1000,
     "grpc.max_connection_idle_ms": limits.idle,
-    // Clients come back after a while, and spread again over the processes and machines that there are by then.
-    "grpc.max_connection_age_ms": 30 * MINUTE,
     // Finds out that a peer is gone without a word. (Pings of a peer that floods us are cut off by nghttp2.)
     "grpc.keepalive_time_ms": MINUTE,
     "grpc.keepalive_timeout_ms": MINUTE / 3,
@@ -53,6 +52,8 @@ export function createTransport(limits: ServiceLimits, large: LargeMethods, ende
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   for (const http2Server of internals.http2Servers.keys()) {
     http2Server.on("session", rememberWorkload);
+    // Clients come back after a while, and spread again over the processes and machines that there are by then.
+    http2Server.on("session", (session) => retireAfter(session, connectionAge()));
     http2Server.on("stream", (stream, headers) => {
       const path = headers[":path"] ?? "";
       if (ended !== undefined) stream.once("close", () => ended(path, codeOf(stream)));
@@ -61,6 +62,28 @@ export function createTransport(limits: ServiceLimits, large: LargeMethods, ende
     });
   }
   return { server, injector };
+}
+
+/**
+ * How old a connection gets, in milliseconds: 27 to 33 minutes, of few different lengths.
+ *
+ * grpc-js's own option draws any length, and Node keeps a list for each length of an unreferenced timer until it would
+ * have run out, also where the timer was cleared: each connection, however short, would cost memory for half an hour.
+ */
+export function connectionAge(): number {
+  return (27 + randomInt(7)) * MINUTE;
+}
+
+/** Ends a connection after so many milliseconds: no new calls, and those under way finish. */
+export function retireAfter(session: http2.ServerHttp2Session, millis: number): void {
+  const timer = setTimeout(() => {
+    if (session.destroyed) return;
+    // First without refusing the calls that are on their way here.
+    session.goaway(http2.constants.NGHTTP2_NO_ERROR, 2 ** 31 - 1);
+    session.close();
+  }, millis);
+  timer.unref();
+  session.once("close", () => clearTimeout(timer));
 }
 
 /** A request that is sent a byte at a time would be waited for without end. */

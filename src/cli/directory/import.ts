@@ -6,7 +6,7 @@ import { readBulkLines } from "../../directory/bulk-lines.js";
 import { CommandError, EXIT } from "../errors.js";
 import type { World } from "../world.js";
 import { actorOfCommand, onDirectory } from "./directory.js";
-import { showProgress } from "./progress.js";
+import { endProgress, showProgress } from "./progress.js";
 
 /**
  * Imports a file of JSON Lines into the directory of a configuration.
@@ -26,9 +26,13 @@ export async function importFile(
   return onDirectory(
     config,
     world.clock,
-    ({ directory, masterKeys }) => {
+    async ({ directory, masterKeys }) => {
       const lines = readBulkLines(showProgress(buffers(bytes), total, process.stderr), masterKeys);
-      return directory.import(lines, options, actorOfCommand());
+      try {
+        return await directory.import(lines, options, actorOfCommand());
+      } finally {
+        endProgress(process.stderr);
+      }
     },
     true,
   );

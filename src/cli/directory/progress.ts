@@ -10,7 +10,8 @@ const LINE_INTERVAL = 5_000;
 const BAR_INTERVAL = 100;
 
 /**
- * Passes bytes on and shows how many have passed: as a bar on a terminal, else as a line now and then.
+ * Passes bytes on and shows how many have passed: as a bar on a terminal, else as a line now and then. The bar stays for
+ * what is done with them; {@link endProgress} makes room for what is said next.
  *
  * @param total bytes that are to come, where that is known
  */
@@ -30,8 +31,12 @@ export async function* showProgress(
     shownAt = performance.now();
     output.write(isTerminal ? `\r${bar(passed, total)}` : `${amount(passed, total)}\n`);
   }
-  // The bar makes room for what is said next.
-  if (isTerminal) output.write("\r\u001b[K");
+  if (isTerminal) output.write(`\r${bar(passed, total)}; working on the store`);
+}
+
+/** Takes the bar away, where there may be one: all is done, or nothing will be. */
+export function endProgress(output: Output): void {
+  if (output.isTTY === true) output.write("\r\u001b[K");
 }
 
 function amount(passed: number, total: number | undefined): string {

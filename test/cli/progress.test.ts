@@ -1,0 +1,44 @@
+import { spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect } from "chai";
+import { COMMAND, folderOf, shell } from "./harness.js";
+
+// What an import shows on a terminal: a pseudo terminal, as util-linux's `script` makes it.
+
+const hasScript = String(spawnSync("script", ["--version"]).stdout).includes("util-linux");
+const CLEARED = "\r\u001b[K";
+
+const instance = { instance: { id: "i", appId: "app", secretKeys: ["sk_live_0123456789abcdef"] } };
+const users = Array.from({ length: 5_000 }, (_, n) => ({ user: { instance: "i", id: `u${n}`, name: "Jane Doe" } }));
+
+describe("an import on a terminal", () => {
+  before(function () {
+    if (!hasScript) this.skip();
+  });
+  /** All that the terminal gets: what stands before the bar is cleared, and what comes after. */
+  const imported = async (lines: readonly unknown[]): Promise<{ bars: string[]; said: string }> => {
+    const folder = folderOf();
+    writeFileSync(join(folder, "bulk.jsonl"), lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
+    writeFileSync(join(folder, "import.sh"), `${COMMAND} import bulk.jsonl --config verifier.yaml\n`);
+    const { stdout } = await shell("script -qec 'sh import.sh' /dev/null", folder);
+    const [shown = "", said = ""] = stdout.split(CLEARED);
+    return { bars: shown.split("\r").filter((bar) => bar !== ""), said };
+  };
+
+  it("draws one bar over and over, which ends full and makes room for the report", async () => {
+    const { bars, said } = await imported([instance, ...users]);
+    expect(bars.length).to.be.greaterThan(1);
+    for (const bar of bars) {
+      expect(bar).to.match(/^\[#* *\] read \d+\.\d MiB, \d+ %(; working on the store)?$/);
+      expect(bar.length).to.be.lessThan(80);
+    }
+    expect(bars.at(-1)).to.match(/^\[#{30}\] read \d+\.\d MiB, 100 %; working on the store$/);
+    expect(said).to.match(/^imported\r\ninstances +1 added/);
+  });
+
+  it("makes room for what is wrong, too", async () => {
+    const { said } = await imported([instance, ...users.slice(0, 10), "no entry"]);
+    expect(said).to.match(/^Nothing was imported:\r\nline 12 /);
+  });
+});
