@@ -281,8 +281,8 @@ function proxiesOf(env: Environment, issues: ConfigIssue[]): Proxies {
     issues.push({ place: name, message: "in the environment: must be a URL such as http://proxy.example:3128" });
     return undefined;
   };
-  const no = named("NO_PROXY");
-  return { http: proxy("HTTP_PROXY"), https: proxy("HTTPS_PROXY"), no: no === "" ? undefined : no };
+  const all = { http: proxy("HTTP_PROXY"), https: proxy("HTTPS_PROXY"), no: named("NO_PROXY") || undefined };
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }
 
 function resolver(file: string): (name: string) => string {

@@ -89,10 +89,10 @@ describe("keys of the network, configured", () => {
 
   it("the environment's proxies are taken as other programs take them", () => {
     const proxies = (env: Env): unknown => load(text(`{ jwksUri: "${URL}" }`), {}, env).proxies;
-    expect(proxies({})).to.deep.equal({ http: undefined, https: undefined, no: undefined });
+    expect(proxies({})).to.deep.equal({});
     expect(
       proxies({ HTTPS_PROXY: "http://p.example:3128", HTTP_PROXY: "", https_proxy: "q.example:3128", NO_PROXY: "a,b" }),
-    ).to.deep.equal({ http: undefined, https: "http://q.example:3128", no: "a,b" });
+    ).to.deep.equal({ https: "http://q.example:3128", no: "a,b" });
     expect(proxies({ HTTP_PROXY: "10.0.0.1:3128" })).to.deep.include({ http: "http://10.0.0.1:3128" });
   });
 

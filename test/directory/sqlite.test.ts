@@ -84,7 +84,7 @@ describe("the SQLite store", () => {
       await refusal(
         () => bench.open(),
         "unusable",
-        /is of version 99; this program knows versions up to 1\. Run the newer program/,
+        /is of version 99; this program knows versions up to 2\. Run the newer program/,
       );
       expect(bench.sql("PRAGMA user_version")).to.deep.equal([{ user_version: 99 }]);
     });

@@ -221,8 +221,9 @@ describe("coverage of the contract by cases", () => {
   });
 });
 
-/** Failures of batches, streams and servers, which test/e2e/calls.test.ts brings about; and what a gateway alone meets. */
+/** Failures of batches, streams and servers, which test/e2e/calls.test.ts brings about; what a gateway alone meets; and what needs certificates, in test/e2e/tls.test.ts. */
 const ELSEWHERE = [
+  "CALLER_DENIED",
   "BATCH_TOO_LARGE",
   "TOO_MANY_CALLERS",
   "ID_TOO_LONG",

@@ -56,18 +56,26 @@ export interface Fetcher {
 /** Makes a fetcher. It opens nothing before it is asked. */
 export function createFetcher(options: FetchOptions): Fetcher {
   const dispatcher = dispatcherOf(options);
-  const closing = new AbortController();
+  const open = new Set<AbortController>();
   return {
     get: async (url, last) => {
-      const signal = AbortSignal.any([AbortSignal.timeout(options.timeout), closing.signal]);
+      // A controller and a timer that are held here: what AbortSignal.any() makes of AbortSignal.timeout() may be
+      // collected as garbage while it is waited for, and then never fires.
+      const controller = new AbortController();
+      const timer = setTimeout(() => controller.abort(new DOMException("", "TimeoutError")), options.timeout).unref();
+      open.add(controller);
       try {
+        const { signal } = controller;
         return await get(url, last, { dispatcher, signal, insecure: options.insecure });
       } catch (error) {
         throw error instanceof FetchError ? error : new FetchError(inWords(error, options.timeout));
+      } finally {
+        clearTimeout(timer);
+        open.delete(controller);
       }
     },
     close: async () => {
-      closing.abort();
+      for (const controller of open) controller.abort();
       await dispatcher.destroy();
     },
   };

@@ -1,0 +1,74 @@
+import Database from "better-sqlite3";
+import { expect } from "chai";
+import type { SavedKeySet } from "../../src/directory/directory.js";
+import { Bench, masterKeys, NOW, putClient, refusal } from "./support.js";
+
+// Key sets that are kept for the next start.
+
+const set = (realm: string, location = "https://a.example/jwks", document = '{"keys":[]}'): SavedKeySet => ({
+  realm,
+  location,
+  document,
+  fetchedAt: NOW,
+});
+
+describe("the key sets of the store", () => {
+  let bench: Bench;
+  beforeEach(() => {
+    bench = new Bench();
+  });
+  afterEach(() => bench.release());
+
+  it("are given back as they were saved last, each of its realm and location", async () => {
+    const directory = bench.open();
+    expect(await directory.keySets()).to.deep.equal([]);
+    for (const one of [set("a"), set("b"), set("a", "https://b.example")]) await directory.saveKeySet(one);
+    const newer = { ...set("a", undefined, '{"keys":[1]}'), fetchedAt: NOW + 1 };
+    await directory.saveKeySet(newer);
+    expect(await bench.open().keySets()).to.have.deep.members([newer, set("b"), set("a", "https://b.example")]);
+  });
+
+  it("are no change of the directory", async () => {
+    const directory = bench.open();
+    await directory.apply([putClient("c", "secret")], "tester");
+    const before = bench.sql("SELECT * FROM feed_head");
+    await directory.saveKeySet(set("a"));
+    expect(bench.sql("SELECT * FROM feed_head")).to.deep.equal(before);
+  });
+
+  it("are sealed: nobody reads or writes one without the master key, or moves it", async () => {
+    const directory = bench.open();
+    for (const realm of ["a", "b", "c", "d"]) await directory.saveKeySet(set(realm));
+    expect(JSON.stringify(bench.sql("SELECT * FROM key_sets"))).not.to.include("keys\\");
+    bench.sql("UPDATE key_sets SET sealed = (SELECT sealed FROM key_sets WHERE realm = 'b') WHERE realm = 'a'");
+    bench.sql("UPDATE key_sets SET location = 'https://evil.example' WHERE realm = 'c'");
+    bench.sql("UPDATE key_sets SET sealed = ? WHERE realm = 'd'", JSON.stringify({ document: "{}", fetchedAt: NOW }));
+    expect(await directory.keySets()).to.deep.equal([set("b")]);
+  });
+
+  it("of a master key that is gone are as none, and keep nobody from starting", async () => {
+    const directory = bench.open();
+    await directory.saveKeySet(set("a"));
+    expect(await bench.open({ masterKeys: masterKeys(2, 1) }).keySets()).to.deep.equal([set("a")]);
+    expect(await bench.open({ masterKeys: masterKeys(2) }).keySets()).to.deep.equal([]);
+  });
+
+  it("have their place in a store of the version before", async () => {
+    await bench.open().apply([putClient("c", "secret")], "tester");
+    const db = new Database(bench.path);
+    db.exec("DROP TABLE key_sets");
+    db.pragma("user_version = 1");
+    db.close();
+    const directory = bench.open();
+    await directory.saveKeySet(set("a"));
+    expect(await directory.keySets()).to.deep.equal([set("a")]);
+    expect(bench.sql("SELECT count(*) AS count FROM clients")).to.deep.equal([{ count: 1 }]);
+  });
+
+  it("a store that is closed takes and gives none", async () => {
+    const directory = bench.open();
+    await directory.close();
+    await refusal(() => directory.saveKeySet(set("a")), "unavailable", /./);
+    await refusal(() => directory.keySets(), "unavailable", /./);
+  });
+});
