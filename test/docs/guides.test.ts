@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
 import { ROOT } from "../cli/harness.js";
@@ -20,6 +20,15 @@ describe("every page", () => {
       expect(brokenLinks({ file, text: readFileSync(file, "utf8") })).to.deep.equal([]);
     });
   }
+});
+
+describe("SECURITY.md", () => {
+  it("names tests that there are", () => {
+    const text = readFileSync(join(ROOT, "SECURITY.md"), "utf8");
+    const named = Array.from(text.matchAll(/`(test\/[\w./-]+)`/g), ([, path = ""]) => path);
+    expect(named).to.have.length.above(20);
+    expect(named.filter((path) => !existsSync(join(ROOT, path)))).to.deep.equal([]);
+  });
 });
 
 describe("docs/guides", () => {
