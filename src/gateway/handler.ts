@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { AddressReader } from "../contract/address.js";
+import { quietly } from "../contract/quietly.js";
 import { acceptRequestId } from "../contract/request-id.js";
 import { Secret } from "../contract/secret.js";
 import { type Clock, failure, type Outcome, type Verifier } from "../contract/verifier.js";
@@ -45,15 +46,6 @@ export interface GatewayObserver {
 
 /** The same observer, which cannot end the process any more: nobody awaits a handler. */
 export function harmless(observer: GatewayObserver): GatewayObserver {
-  const quietly =
-    <Args extends unknown[]>(tell: (...args: Args) => void) =>
-    (...args: Args): void => {
-      try {
-        tell(...args);
-      } catch {
-        // A log that cannot be written is no reason to fail a request; there is nobody left to tell.
-      }
-    };
   return {
     faceCall: quietly((call) => observer.faceCall(call)),
     fault: quietly((error, requestId) => observer.fault(error, requestId)),

@@ -1,4 +1,5 @@
 import type { FailureReason } from "../contract/failures.js";
+import { quietly } from "../contract/quietly.js";
 import type { CallContext, Outcome } from "../contract/verifier.js";
 
 /** The RPCs of TokenVerifier. */
@@ -30,15 +31,6 @@ export interface CallObserver {
 
 /** The same observer, which cannot fail a call any more. */
 export function harmless(observer: CallObserver): CallObserver {
-  const quietly =
-    <Args extends unknown[]>(tell: (...args: Args) => void) =>
-    (...args: Args): void => {
-      try {
-        tell(...args);
-      } catch {
-        // A log that cannot be written is no reason to fail a call; there is nobody left to tell.
-      }
-    };
   return {
     verified: quietly((verification) => observer.verified(verification)),
     refused: quietly((rpc, call, reason) => observer.refused(rpc, call, reason)),

@@ -5,6 +5,7 @@ import type { Config } from "../../config/load.js";
 import { FAILURES } from "../../contract/failures.js";
 import type { Clock, Outcome } from "../../contract/verifier.js";
 import { type FieldsOf, tell } from "./lines.js";
+import { perSecond } from "./per-second.js";
 
 /** How the service logs: the configuration's `log`. */
 export type LogSettings = Config["log"];
@@ -58,26 +59,12 @@ const LINES_PER_SECOND = 100;
  * limited per second, and what was left out is told in a line of its own when the next second's first line is written.
  */
 export function callLogger(log: Logger, calls: LogSettings["calls"], clock: Clock): (call: CallLine) => void {
-  let second = 0;
-  let written = 0;
-  let omitted = 0;
+  const isAdmitted = perSecond(LINES_PER_SECOND, clock, (omitted) => tell(log, "calls not logged", { omitted }));
   return (call) => {
     const { outcome } = call;
     const kind = kindOf(outcome);
     if (kind !== "fault" && (calls === "none" || (calls === "rejected" && UNREMARKABLE.has(kind)))) return;
-    if (kind === "rejected" || kind === "refused") {
-      const now = Math.floor(clock() / 1000);
-      if (now !== second) {
-        if (omitted > 0) tell(log, "calls not logged", { omitted });
-        second = now;
-        written = 0;
-        omitted = 0;
-      }
-      if (++written > LINES_PER_SECOND) {
-        omitted++;
-        return;
-      }
-    }
+    if ((kind === "rejected" || kind === "refused") && !isAdmitted()) return;
     tell(log, "call", fieldsOf(call), kind === "fault" ? "warn" : "info");
   };
 }
