@@ -1,4 +1,5 @@
 import type { VerificationKey } from "./key.js";
+import { isSameKey } from "./same-key.js";
 
 /**
  * The key object of before that is the same key as this one; else this one. Facts go by the object, so what did not
@@ -8,7 +9,7 @@ import type { VerificationKey } from "./key.js";
  */
 export function keptKey(before: readonly VerificationKey[], index: number, key: VerificationKey): VerificationKey {
   const isSame = (one: VerificationKey | undefined): boolean =>
-    one?.algorithm === key.algorithm && one.kid === key.kid && one.key.equals(key.key);
+    one?.algorithm === key.algorithm && one.kid === key.kid && isSameKey(one.key, key.key);
   const there = before[index];
   return (isSame(there) ? there : before.find(isSame)) ?? key;
 }

@@ -1,5 +1,6 @@
 import type { Config } from "../../config/load.js";
 import type { ConfiguredRealm } from "../../config/realms.js";
+import { isSameKey } from "../../keys/same-key.js";
 import { isRoute } from "../../verifier/route.js";
 import type { Advice, Hit } from "./findings.js";
 
@@ -78,7 +79,7 @@ export const REALM_ADVICE: readonly Advice<Config>[] = [
     find: ({ realms }) =>
       realms.flatMap(({ realm, keys }, at) => {
         const isShared = ({ keys: others }: ConfiguredRealm): boolean =>
-          others.some(({ key }) => keys.some((own) => own.key.equals(key)));
+          others.some(({ key }) => keys.some((own) => isSameKey(own.key, key)));
         const other = realms.slice(0, at).find(isShared)?.realm.name;
         if (other === undefined) return [];
         const message = `trusts a key that ${other} trusts too: whoever signs for one signs for both`;

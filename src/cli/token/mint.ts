@@ -4,6 +4,7 @@ import { CompactSign } from "jose";
 import type { Config } from "../../config/load.js";
 import type { ConfiguredRealm } from "../../config/realms.js";
 import { parseDuration } from "../../contract/units.js";
+import { isSameKey } from "../../keys/same-key.js";
 import { isRoute, type RoutingRealm } from "../../verifier/route.js";
 import { CommandError, EXIT, secretIn } from "../errors.js";
 import { PLACEHOLDERS, seedValues } from "../serve/example-values.js";
@@ -129,7 +130,7 @@ function signingKey(config: Config, { realm, keys, files }: ConfiguredRealm, opt
       ? files.flatMap((file) => privateKeyBeside(file) ?? [])
       : [readPrivateKey(options.keyFile)];
   for (const key of candidates) {
-    const fitting = keys.find((one) => one.key.type === "public" && one.key.equals(createPublicKey(key as never)));
+    const fitting = keys.find((one) => isSameKey(one.key, createPublicKey(key as never)));
     if (fitting !== undefined) return { key, algorithm: fitting.algorithm, kid: fitting.kid };
   }
   throw new CommandError(
