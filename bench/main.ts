@@ -36,15 +36,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
 };
 
 const usual = { rounds: "9", requests: "5000", seconds: "600", fresh: false };
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    rounds: { type: "string" },
-    requests: { type: "string" },
-    seconds: { type: "string" },
-    fresh: { type: "boolean" },
-  },
-});
+const { values, positionals } = parsed();
 const given = { ...usual, ...values };
 const options = {
   rounds: Number(given.rounds),
@@ -54,6 +46,12 @@ const options = {
 };
 
 const all = Object.entries(BENCHMARKS);
+if (values.help) {
+  console.log("npm run bench -- [NAME ...] [--rounds N] [--requests N] [--seconds N] [--fresh]\n");
+  for (const [name, { quick, about }] of all)
+    console.log(`  ${name.padEnd(10)} ${about}${quick ? " (runs unasked)" : ""}`);
+  process.exit();
+}
 const stranger = positionals.find((name) => !Object.hasOwn(BENCHMARKS, name));
 if (stranger !== undefined) {
   console.error(`There is no benchmark ${stranger}. There are: ${Object.keys(BENCHMARKS).join(", ")}.`);
@@ -67,3 +65,21 @@ if (positionals.length === 0) {
   for (const [name, { quick, about }] of all) if (!quick) console.log(`  ${name.padEnd(10)} ${about}`);
 }
 process.exit();
+
+function parsed() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        rounds: { type: "string" },
+        requests: { type: "string" },
+        seconds: { type: "string" },
+        fresh: { type: "boolean" },
+        help: { type: "boolean" },
+      },
+    });
+  } catch (error) {
+    console.error(`${(error as Error).message}. See npm run bench -- --help.`);
+    process.exit(2);
+  }
+}

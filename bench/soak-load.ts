@@ -6,9 +6,10 @@ import {
   StreamVerifyTokensRequest,
   VerifyTokenRequest,
 } from "../gen/tokenverifier/v1/token_verifier.js";
-import { asIs, call, channel, clowkRequest, METHODS, requestOf } from "./calls.js";
+import { asIs, call, channel, clowkRequest, METHODS, requestOf, verified } from "./calls.js";
 import { SECRET } from "./deployment.js";
 import { clowkToken, hs256, integuruToken, later, secretKeyOf } from "./directory-data.js";
+import type { Issuer } from "./issuer.js";
 
 // What the soak sends: one of everything that a service meets, good and bad.
 
@@ -16,6 +17,9 @@ import { clowkToken, hs256, integuruToken, later, secretKeyOf } from "./director
 export interface Target {
   readonly grpc: string;
   readonly http: string;
+  readonly metrics: string;
+  /** The issuer of the realm `issuer`, to which `any` routes. */
+  readonly issuer: Issuer;
 }
 
 /** The client of the realm `fiserv`, as a line of an import. */
@@ -52,17 +56,19 @@ function fiservToken(): string {
 
 const freshToken = (): string => integuruToken(`${serial++}`, SECRET);
 
-/** Asks over REST. @returns the status */
-function post(
-  address: string,
-  path: string,
-  agent: http.Agent,
-  { headers, body = "" }: { readonly headers: Readonly<Record<string, string>>; readonly body?: string },
-): Promise<number> {
+interface Sent {
+  readonly method?: string;
+  readonly headers?: http.OutgoingHttpHeaders;
+  readonly body?: string;
+}
+
+/** Asks over HTTP. @returns the status */
+function fetchStatus(address: string, path: string, agent: http.Agent, sent: Sent): Promise<number> {
   const [host, port] = address.split(":");
+  const { method = "POST", headers = {}, body = "" } = sent;
   return new Promise((resolve, reject) => {
     http
-      .request({ host, port, path, agent, method: "POST", headers }, (res) => {
+      .request({ host, port, path, agent, method, headers }, (res) => {
         res.resume().on("end", () => resolve(res.statusCode ?? 0));
       })
       .on("error", reject)
@@ -76,7 +82,7 @@ const PATHS = { integuru: "/api/verify-token", clowk: "/api/v1/tokens/verify", f
 export type Sender = () => Promise<void>;
 
 /** All kinds of requests, by name. */
-export function senders({ grpc, http: rest }: Target): Readonly<Record<string, Sender>> {
+export function senders({ grpc, http: rest, metrics, issuer }: Target): Readonly<Record<string, Sender>> {
   const client = channel(grpc);
   const [oneUser, anotherUser, nobody, oneStranger] = [below(USERS), below(USERS), below(500), below(STRANGERS)];
   let cancelling = { client: channel(grpc), left: CANCELLED };
@@ -84,6 +90,9 @@ export function senders({ grpc, http: rest }: Target): Readonly<Record<string, S
   const known = clowkRequest(0);
   const goodFiserv = fiservToken();
   const ask = async (request: Buffer): Promise<void> => void (await call(client, request));
+  const verifies = async (request: Buffer): Promise<void> => {
+    if (verified(await call(client, request)) === undefined) unexpected();
+  };
   const refused = (request: Buffer, code: status): Promise<void> =>
     call(client, request).then(unexpected, (error: unknown) => expect((error as ServiceError).code, code));
   const json = { "Content-Type": "application/json" };
@@ -93,8 +102,8 @@ export function senders({ grpc, http: rest }: Target): Readonly<Record<string, S
   });
   const some = (count: number) =>
     Array.from({ length: count }, () => VerifyTokenRequest.fromPartial({ realm: "integuru", token: freshToken() }));
-  const rests = async (face: keyof typeof PATHS, request: Parameters<typeof post>[3], code: number, by = agent) =>
-    expect(await post(rest, PATHS[face], by, request), code);
+  const rests = async (face: keyof typeof PATHS, sent: Sent, code: number, by = agent) =>
+    expect(await fetchStatus(rest, PATHS[face], by, sent), code);
   return {
     "a token seen before": () => ask(known),
     "a user of many": () => ask(clowkRequest(oneUser())),
@@ -136,6 +145,21 @@ export function senders({ grpc, http: rest }: Target): Readonly<Record<string, S
       const body = { token: goodFiserv, client_id: CLIENT.clientId, client_secret: CLIENT.clientSecret };
       return rests("fiserv", { headers: json, body: JSON.stringify(body) }, 200);
     },
+    "JSON over Connect": async () => {
+      const body = JSON.stringify({ realm: "any", token: issuer.token() });
+      expect(await fetchStatus(rest, METHODS.verify, agent, { headers: json, body }), 200);
+    },
+    "a routed token": () => verifies(requestOf("any", issuer.token())),
+    "an unknown kid": async () => {
+      const [header = "", ...rest] = issuer.token().split(".");
+      const other = JSON.stringify({ ...JSON.parse(Buffer.from(header, "base64url").toString()), kid: `x${serial++}` });
+      const token = [Buffer.from(other).toString("base64url"), ...rest].join(".");
+      // The fetch that finds no such key rejects; until it may be asked again, there is no verdict.
+      await call(client, requestOf("issuer", token)).catch((error: unknown) =>
+        expect((error as ServiceError).code, status.UNAVAILABLE),
+      );
+    },
+    "a scrape": async () => expect(await fetchStatus(metrics, "/metrics", agent, { method: "GET" }), 200),
     "wrong credentials": () => {
       const stranger = oneStranger();
       const from = `10.1.${stranger >> 8}.${stranger & 255}`;
