@@ -17,5 +17,5 @@ module.exports = {
   "node-option": ["import=tsx", ...asModules],
   require: ["./scripts/mocha-setup.mjs"],
   reporter: "dot",
-  timeout: 20_000,
+  timeout: 60_000,
 };

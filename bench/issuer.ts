@@ -8,7 +8,7 @@ export interface Issuer {
   /** What its tokens say in `iss`, and where its key set is. */
   readonly iss: string;
   readonly jwksUri: string;
-  /** A good token of its own, under the newest key that has been fetched since it was made. */
+  /** A good token of its own, under the newest key that was fetched twice: whoever asks for keys has it by now. */
   token(): string;
   /** Takes the oldest key out and puts a new one in. */
   rotate(): void;
@@ -19,7 +19,8 @@ interface Key {
   readonly kid: string;
   readonly privateKey: KeyObject;
   readonly jwk: JsonWebKey;
-  isPublished: boolean;
+  /** How often it was fetched. */
+  fetched: number;
 }
 
 /** Starts an issuer on a free port. Three keys are published at a time, so that each goes some rotations after it came. */
@@ -30,11 +31,11 @@ export async function startIssuer(): Promise<Issuer> {
     const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
     const kid = `k${made++}`;
     const jwk = { ...publicKey.export({ format: "jwk" }), kid, alg: "ES256" };
-    return { kid, privateKey, jwk, isPublished: false };
+    return { kid, privateKey, jwk, fetched: 0 };
   };
   const keys = [next(), next(), next()];
   const server = http.createServer((_req, res) => {
-    for (const key of keys) key.isPublished = true;
+    for (const key of keys) key.fetched += 1;
     res.setHeader("Content-Type", "application/jwk-set+json");
     res.end(JSON.stringify({ keys: keys.map(({ jwk }) => jwk) }));
   });
@@ -45,7 +46,7 @@ export async function startIssuer(): Promise<Issuer> {
     iss,
     jwksUri: `${iss}/jwks`,
     token() {
-      const { kid, privateKey } = keys.findLast(({ isPublished }) => isPublished) ?? keys[0] ?? next();
+      const { kid, privateKey } = keys.findLast(({ fetched }) => fetched > 1) ?? keys[0] ?? next();
       const input = `${encode({ alg: "ES256", kid })}.${encode({ iss, exp: later(), jti: `${serial++}` })}`;
       const signature = sign("sha256", Buffer.from(input), { key: privateKey, dsaEncoding: "ieee-p1363" });
       return `${input}.${signature.toString("base64url")}`;

@@ -35,7 +35,9 @@ const REST = 20;
 /** Milliseconds between two samples, between two changes of the configuration, and between two of the issuer's keys. */
 const SAMPLING = 10_000;
 const RELOADING = 15_000;
-const ROTATING = 20_000;
+const ROTATING = 6_000;
+/** How much faster reloads come while the service warms up: V8 compiles what they run after dozens of them. */
+const HURRY = 20;
 /** What the heap may grow by in a minute and be called flat, in KiB: what the fit makes of noise. */
 const FLAT = 32;
 
@@ -54,7 +56,6 @@ export async function soak(seconds: number): Promise<void> {
   const issuer = await startIssuer();
   const deployment = deploy(configOf(issuer));
   const { config, folder } = deployment;
-  const rotations = setInterval(() => issuer.rotate(), ROTATING);
   let service: Measured | undefined;
   try {
     writeFileSync(path.join(folder, "fiserv.pem"), PEM);
@@ -64,27 +65,42 @@ export async function soak(seconds: number): Promise<void> {
     await runImport(bulk, config);
     service = await start("service", config);
     const { grpc = "", http = "", metrics = "" } = service.ready.addresses ?? {};
-    await measure(service, senders({ grpc, http, metrics, issuer }), config, seconds);
+    const changes = changing(config, issuer);
+    await measure(service, senders({ grpc, http, metrics, issuer }), changes, seconds);
   } finally {
-    clearInterval(rotations);
     issuer.close();
     service?.stop();
     deployment.remove();
   }
 }
 
-async function measure(service: Measured, kinds: Kinds, config: string, seconds: number): Promise<void> {
+/** Changes the configuration every so many milliseconds, and the issuer's keys now and then. @returns what ends it */
+type Changes = (reloading: number) => () => void;
+
+function changing(config: string, issuer: Issuer): Changes {
+  const text = readFileSync(config, "utf8");
+  let isOther = false;
+  const reload = (): void => {
+    isOther = !isOther;
+    writeFileSync(config, isOther ? text.replace("clowk }", "clowk, maxTokenLength: 8KiB }") : text);
+  };
+  return (reloading) => {
+    const timers = [setInterval(reload, reloading), setInterval(() => issuer.rotate(), ROTATING)];
+    return () => {
+      for (const timer of timers) clearInterval(timer);
+    };
+  };
+}
+
+async function measure(service: Measured, kinds: Kinds, changes: Changes, seconds: number): Promise<void> {
   const count = Object.keys(kinds).length;
   console.log(`asserts that once ${count} kinds of requests were sent ${WARM_UP} times each, with the caches full,`);
   console.log(`the heap after a collection grows by less than ${FLAT} KiB a minute over ${seconds} s of the same`);
-  const text = readFileSync(config, "utf8");
-  let isOther = false;
-  const reloads = setInterval(() => {
-    isOther = !isOther;
-    writeFileSync(config, isOther ? text.replace("clowk }", "clowk, maxTokenLength: 8KiB }") : text);
-  }, RELOADING);
+  let end = changes(RELOADING / HURRY);
   try {
     await loadOf(kinds, 0, WARM_UP * count).ended;
+    end();
+    end = changes(RELOADING);
     const load = loadOf(kinds, REST, Number.POSITIVE_INFINITY);
     console.log("minutes  calls     RSS MiB  heap KiB  external KiB");
     const samples = await Promise.race([sampled(service, seconds, load.done), load.ended.then(() => [])]);
@@ -95,7 +111,7 @@ async function measure(service: Measured, kinds: Kinds, config: string, seconds:
     console.log(`${heap < FLAT ? "flat" : "NOT FLAT"}: ${heap.toFixed(1)} KiB/min of heap`);
     if (!(heap < FLAT)) process.exitCode = 1;
   } finally {
-    clearInterval(reloads);
+    end();
   }
 }
 
