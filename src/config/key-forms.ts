@@ -37,8 +37,15 @@ const fetching = {
     .default(86_400_000)
     .describe("How long the last good set verifies while no other can be fetched; then the realm gives no verdicts."),
   cooldown: duration(1000, LONGEST_TIMER).default(30_000).describe("From one fetch for an unknown `kid` to the next."),
-  timeout: duration(1000, LONGEST_TIMER).default(5000).describe("For a fetch, all of it."),
-  insecure: z.boolean().default(false).describe("Admits plain http and addresses that are not public, on purpose."),
+  timeout: duration(1000, LONGEST_TIMER)
+    .default(5000)
+    .describe("For a fetch, all of it: metadata, keys and redirections together."),
+  insecure: z
+    .boolean()
+    .default(false)
+    .describe(
+      "Admits plain http and addresses that are not public, on purpose. What was asked over https leads to no plain http all the same.",
+    ),
   caFile: file("certificates, in PEM, that are trusted in the place of the system's").optional(),
 };
 

@@ -1,6 +1,6 @@
 import path from "node:path";
 import type { z } from "zod";
-import type { Proxies } from "../keys/network/fetch.js";
+import type { Proxies } from "../keys/network/ways.js";
 import { VENDORS } from "../vendors/index.js";
 import type { Face, Vendor } from "../vendors/vendor.js";
 import { areInDirectory } from "../verifier/realm.js";

@@ -28,7 +28,7 @@ async function reach(
 ): Promise<LoadedSet | string> {
   const fetcher = createFetcher({ ...entry, proxies });
   try {
-    const fetched = await fetchKeySet(entry.location, fetcher, undefined);
+    const fetched = await fetcher.within((get) => fetchKeySet(entry.location, get, undefined));
     // Nothing was remembered that it could be unchanged from.
     const loaded = loadJwks(fetched.kind === "document" ? fetched.value : undefined, { algorithms, several: "first" });
     return loaded.keys.length > 0 ? loaded : `the set has no usable key for ${algorithms.join(", ")}`;

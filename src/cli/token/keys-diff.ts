@@ -118,7 +118,7 @@ async function fetched({ proxies }: Config, { remotes }: ConfiguredRealm, jwksUr
   const { timeout = PATIENCE, insecure = false, ca } = remotes[0] ?? {};
   const fetcher = createFetcher({ timeout, insecure, ca, proxies });
   try {
-    const found = await fetchKeySet({ jwksUri }, fetcher, undefined);
+    const found = await fetcher.within((get) => fetchKeySet({ jwksUri }, get, undefined));
     return found.kind === "document" ? found.value : undefined;
   } catch (error) {
     if (error instanceof FetchError) throw new CommandError(`${jwksUri}: ${error.message}.`, EXIT.unavailable);

@@ -1,4 +1,4 @@
-import type { Fetched, Fetcher, Validators } from "./fetch.js";
+import type { Fetched, Get, Validators } from "./fetch.js";
 import { FetchError } from "./fetch-error.js";
 
 /** Where an issuer publishes its keys. */
@@ -28,28 +28,25 @@ export type FetchedSet =
  * @param last what was remembered of the last answer that was good
  * @throws {FetchError}
  */
-export async function fetchKeySet(location: Location, fetcher: Fetcher, last: Memory | undefined): Promise<FetchedSet> {
-  const jwksUri = "jwksUri" in location ? location.jwksUri : await discover(location, fetcher);
-  const fetched = await fetcher.get(jwksUri, last?.jwksUri === jwksUri ? last.validators : undefined);
+export async function fetchKeySet(location: Location, get: Get, last: Memory | undefined): Promise<FetchedSet> {
+  const jwksUri = "jwksUri" in location ? location.jwksUri : await discover(location, get);
+  const fetched = await get(jwksUri, last?.jwksUri === jwksUri ? last.validators : undefined);
   if (fetched.kind === "unchanged") return fetched;
   const { validators, ...document } = fetched;
   return { ...document, memory: { jwksUri, validators } };
 }
 
 /** Asks the issuer's metadata where its keys are. They are asked each time: they are what ties the keys to the issuer. */
-async function discover(
-  { discovery, issuers }: Extract<Location, { discovery: string }>,
-  fetcher: Fetcher,
-): Promise<string> {
+async function discover({ discovery, issuers }: Extract<Location, { discovery: string }>, get: Get): Promise<string> {
   const [first, second] = metadataUrls(discovery);
   let fetched: Fetched;
   try {
-    fetched = await fetcher.get(first, undefined);
+    fetched = await get(first, undefined);
   } catch (error) {
     // An issuer that knows OAuth alone has nothing at the first.
     const { status } = error as FetchError;
     if (status === undefined || status < 400 || status > 499) throw error;
-    fetched = await fetcher.get(second, undefined);
+    fetched = await get(second, undefined);
   }
   const metadata = fetched.kind === "document" ? fetched.value : undefined;
   if (typeof metadata !== "object" || metadata === null) throw new FetchError("the issuer's metadata are no object");

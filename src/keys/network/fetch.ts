@@ -1,7 +1,8 @@
-import { Agent, type Dispatcher, EnvHttpProxyAgent, fetch, type Response } from "undici";
+import { fetch, type Response } from "undici";
 import { isPublicAddress, lookupPublic } from "./addresses.js";
 import { FetchError } from "./fetch-error.js";
 import { lifetimeOf } from "./freshness.js";
+import { openWays, type Proxies, type Ways } from "./ways.js";
 
 /** The most that a document may hold, in bytes: far more than any issuer's keys. */
 const MAX_BYTES = 1024 ** 2;
@@ -14,7 +15,7 @@ const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
 /** How documents are fetched. */
 export interface FetchOptions {
-  /** Milliseconds for all of it: name, connection, redirections and body. */
+  /** Milliseconds for a whole key set: names, connections, metadata, redirections and bodies. */
   readonly timeout: number;
   /** Admits plain http, and addresses that are not public. */
   readonly insecure: boolean;
@@ -22,13 +23,6 @@ export interface FetchOptions {
   readonly ca?: string | undefined;
   /** The proxies of the environment. */
   readonly proxies?: Proxies | undefined;
-}
-
-/** As the environment names them: `HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`. */
-export interface Proxies {
-  readonly http?: string | undefined;
-  readonly https?: string | undefined;
-  readonly no?: string | undefined;
 }
 
 /** What a document was when it was fetched last, for a question of whether it is still the same. */
@@ -42,33 +36,46 @@ export type Fetched =
   | { readonly kind: "document"; readonly value: unknown; readonly validators: Validators; readonly lifetime?: number }
   | { readonly kind: "unchanged"; readonly lifetime?: number };
 
+/**
+ * Fetches a JSON document.
+ *
+ * @param last what it was last time; with it the answer may be `unchanged`
+ * @throws {FetchError} where it cannot be had, in words that an operator can act on
+ */
+export type Get = (url: string, last: Validators | undefined) => Promise<Fetched>;
+
 /** Fetches JSON documents of one issuer. */
 export interface Fetcher {
   /**
-   * @param last what it was last time; with it the answer may be `unchanged`
-   * @throws {FetchError} where it cannot be had, in words that an operator can act on
+   * Runs what fetches documents that belong together: all of them have one `timeout`, and once https was spoken, none of
+   * them is asked for over plain http.
    */
-  get(url: string, last: Validators | undefined): Promise<Fetched>;
+  within<Result>(run: (get: Get) => Promise<Result>): Promise<Result>;
   /** Closes what is open; a question under way fails. */
   close(): Promise<void>;
 }
 
 /** Makes a fetcher. It opens nothing before it is asked. */
-export function createFetcher(options: FetchOptions): Fetcher {
-  const dispatcher = dispatcherOf(options);
+export function createFetcher({ insecure, ca, timeout, proxies = {} }: FetchOptions): Fetcher {
+  const tls = ca === undefined ? {} : { ca };
+  const connect = { ...tls, timeout, ...(insecure ? {} : { lookup: lookupPublic as never }) };
+  // A connection is used again only within one refresh: keys are asked for every few minutes.
+  const ways = openWays({ connect, keepAliveTimeout: 1000, maxHeaderSize: 16 * 1024 }, proxies, tls);
   const open = new Set<AbortController>();
   return {
-    get: async (url, last) => {
+    within: async (run) => {
       // A controller and a timer that are held here: what AbortSignal.any() makes of AbortSignal.timeout() may be
       // collected as garbage while it is waited for, and then never fires.
       const controller = new AbortController();
-      const timer = setTimeout(() => controller.abort(new DOMException("", "TimeoutError")), options.timeout).unref();
+      const timer = setTimeout(() => controller.abort(new DOMException("", "TimeoutError")), timeout).unref();
       open.add(controller);
+      const journey: Journey = { ways, signal: controller.signal, insecure, spokeTls: false };
       try {
-        const { signal } = controller;
-        return await get(url, last, { dispatcher, signal, insecure: options.insecure });
-      } catch (error) {
-        throw error instanceof FetchError ? error : new FetchError(inWords(error, options.timeout));
+        return await run((url, last) =>
+          get(url, last, journey).catch((error: unknown) => {
+            throw error instanceof FetchError ? error : new FetchError(inWords(error, timeout));
+          }),
+        );
       } finally {
         clearTimeout(timer);
         open.delete(controller);
@@ -76,34 +83,21 @@ export function createFetcher(options: FetchOptions): Fetcher {
     },
     close: async () => {
       for (const controller of open) controller.abort();
-      await dispatcher.destroy();
+      await ways.destroy();
     },
   };
 }
 
-function dispatcherOf({ insecure, ca, timeout, proxies }: FetchOptions): Dispatcher {
-  const tls = ca === undefined ? {} : { ca };
-  const connect = { ...tls, timeout, ...(insecure ? {} : { lookup: lookupPublic as never }) };
-  // A connection is used again only within one refresh: keys are asked for every few minutes.
-  const common = { connect, keepAliveTimeout: 1000, maxHeaderSize: 16 * 1024 };
-  if (proxies?.http === undefined && proxies?.https === undefined) return new Agent(common);
-  return new EnvHttpProxyAgent({
-    ...common,
-    // An empty text is none: otherwise the environment would be asked again.
-    httpProxy: proxies.http ?? "",
-    httpsProxy: proxies.https ?? "",
-    noProxy: proxies.no ?? "",
-    requestTls: tls,
-  } as EnvHttpProxyAgent.Options);
-}
-
-interface Way {
-  readonly dispatcher: Dispatcher;
+/** Documents that are fetched together. */
+interface Journey {
+  readonly ways: Ways;
   readonly signal: AbortSignal;
   readonly insecure: boolean;
+  /** Whether any of them was asked for over https. */
+  spokeTls: boolean;
 }
 
-async function get(first: string, last: Validators | undefined, way: Way): Promise<Fetched> {
+async function get(first: string, last: Validators | undefined, journey: Journey): Promise<Fetched> {
   const isConditional = Boolean(last?.etag || last?.lastModified);
   const headers: Record<string, string> = {
     accept: "application/jwk-set+json, application/json",
@@ -112,8 +106,10 @@ async function get(first: string, last: Validators | undefined, way: Way): Promi
   };
   let url = new URL(first);
   for (let redirects = 0; ; redirects++) {
-    checkUrl(url, way.insecure);
-    const response = await fetch(url, { ...way, headers, redirect: "manual" });
+    checkUrl(url, journey);
+    journey.spokeTls ||= url.protocol === "https:";
+    const { ways, signal } = journey;
+    const response = await fetch(url, { dispatcher: ways.to(url), signal, headers, redirect: "manual" });
     const location = REDIRECTS.has(response.status) ? response.headers.get("location") : null;
     if (location === null) return read(response, isConditional);
     await response.body?.cancel();
@@ -123,8 +119,8 @@ async function get(first: string, last: Validators | undefined, way: Way): Promi
   }
 }
 
-function checkUrl({ protocol, hostname, username, password }: URL, insecure: boolean): void {
-  if (protocol !== "https:" && !(insecure && protocol === "http:")) {
+function checkUrl({ protocol, hostname, username, password }: URL, { insecure, spokeTls }: Journey): void {
+  if (protocol !== "https:" && !(insecure && !spokeTls && protocol === "http:")) {
     throw new FetchError("it leads to a URL that is not https");
   }
   if (username !== "" || password !== "") throw new FetchError("it leads to a URL with credentials in it");

@@ -3,7 +3,7 @@ import type { Algorithm } from "../../jws/algorithms.js";
 import type { VerificationKey } from "../key.js";
 import { type KeySource, staticSource } from "../source.js";
 import { fetchKeySet, type Location } from "./documents.js";
-import { createFetcher, type Fetcher, type FetchOptions, type Proxies } from "./fetch.js";
+import { createFetcher, type Fetcher, type FetchOptions } from "./fetch.js";
 import {
   RemoteKeys,
   type RemoteObserver,
@@ -12,6 +12,7 @@ import {
   type SavedSet,
 } from "./remote-keys.js";
 import { networkSource } from "./source.js";
+import type { Proxies } from "./ways.js";
 
 /** An entry of a realm's `keys` that stands for what an issuer publishes. */
 export interface RemoteEntry extends RemoteSettings, Pick<FetchOptions, "timeout" | "insecure" | "ca"> {
@@ -139,7 +140,7 @@ export class Keyring {
         clock,
         after,
         random,
-        fetch: (last) => fetchKeySet(entry.location, fetcher, last),
+        fetch: (last) => fetcher.within((get) => fetchKeySet(entry.location, get, last)),
         save: (set) => saved.set(realm, location, set),
         observer: observe(realm, location),
       },

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { fetchKeySet, type Location, metadataUrls } from "../../../src/keys/network/documents.js";
-import type { Fetched, Fetcher, Validators } from "../../../src/keys/network/fetch.js";
+import type { Fetched, Get, Validators } from "../../../src/keys/network/fetch.js";
 import { FetchError } from "../../../src/keys/network/fetch-error.js";
 
 const ISSUER = "https://issuer.example/tenant";
@@ -14,23 +14,20 @@ const validators: Validators = { etag: '"1"', lastModified: null };
 const document = (value: unknown): Fetched => ({ kind: "document", value, validators, lifetime: 60 });
 const metadata = document({ issuer: ISSUER, jwks_uri: JWKS });
 
-/** A fetcher of these documents. */
-function fetcherOf(documents: Readonly<Record<string, Fetched | FetchError>>) {
+/** What fetches these documents. */
+function fetching(documents: Readonly<Record<string, Fetched | FetchError>>) {
   const asked: [url: string, last: Validators | undefined][] = [];
-  const fetcher: Fetcher = {
-    get: async (url, last) => {
-      asked.push([url, last]);
-      const found = documents[url] ?? new FetchError("it answered 404", 404);
-      if (found instanceof FetchError) throw found;
-      return found;
-    },
-    close: async () => {},
+  const get: Get = async (url, last) => {
+    asked.push([url, last]);
+    const found = documents[url] ?? new FetchError("it answered 404", 404);
+    if (found instanceof FetchError) throw found;
+    return found;
   };
-  return { fetcher, asked };
+  return { get, asked };
 }
 
 async function failing(documents: Readonly<Record<string, Fetched | FetchError>>, location = AT): Promise<string> {
-  const ended = await fetchKeySet(location, fetcherOf(documents).fetcher, undefined).catch((error: unknown) => error);
+  const ended = await fetchKeySet(location, fetching(documents).get, undefined).catch((error: unknown) => error);
   if (!(ended instanceof FetchError)) throw new Error(`did not fail: ${JSON.stringify(ended)}`);
   return ended.message;
 }
@@ -59,16 +56,16 @@ describe("metadataUrls", () => {
 
 describe("fetchKeySet", () => {
   it("of a URL asks for it, with what is remembered of it", async () => {
-    const { fetcher, asked } = fetcherOf({ [JWKS]: document(SET) });
+    const { get, asked } = fetching({ [JWKS]: document(SET) });
     const location = { jwksUri: JWKS };
     const memory = { jwksUri: JWKS, validators };
-    expect(await fetchKeySet(location, fetcher, undefined)).to.deep.equal({
+    expect(await fetchKeySet(location, get, undefined)).to.deep.equal({
       kind: "document",
       value: SET,
       memory,
       lifetime: 60,
     });
-    await fetchKeySet(location, fetcher, memory);
+    await fetchKeySet(location, get, memory);
     expect(asked).to.deep.equal([
       [JWKS, undefined],
       [JWKS, validators],
@@ -76,14 +73,14 @@ describe("fetchKeySet", () => {
   });
 
   it("asks OpenID Connect's metadata, and no others where they are there", async () => {
-    const { fetcher, asked } = fetcherOf({ [OPENID]: metadata, [JWKS]: document(SET) });
-    await fetchKeySet(AT, fetcher, undefined);
+    const { get, asked } = fetching({ [OPENID]: metadata, [JWKS]: document(SET) });
+    await fetchKeySet(AT, get, undefined);
     expect(asked.map(([url]) => url)).to.deep.equal([OPENID, JWKS]);
   });
 
   it("asks OAuth's metadata where those are not there", async () => {
-    const { fetcher, asked } = fetcherOf({ [OAUTH]: metadata, [JWKS]: document(SET) });
-    await fetchKeySet(AT, fetcher, undefined);
+    const { get, asked } = fetching({ [OAUTH]: metadata, [JWKS]: document(SET) });
+    await fetchKeySet(AT, get, undefined);
     expect(asked.map(([url]) => url)).to.deep.equal([OPENID, OAUTH, JWKS]);
   });
 
@@ -94,10 +91,10 @@ describe("fetchKeySet", () => {
   });
 
   it("asks unconditionally where the keys have moved", async () => {
-    const { fetcher, asked } = fetcherOf({ [OPENID]: metadata, [JWKS]: document(SET) });
-    await fetchKeySet(AT, fetcher, { jwksUri: "https://keys.example/old", validators });
+    const { get, asked } = fetching({ [OPENID]: metadata, [JWKS]: document(SET) });
+    await fetchKeySet(AT, get, { jwksUri: "https://keys.example/old", validators });
     expect(asked.at(-1)).to.deep.equal([JWKS, undefined]);
-    await fetchKeySet(AT, fetcher, { jwksUri: JWKS, validators });
+    await fetchKeySet(AT, get, { jwksUri: JWKS, validators });
     expect(asked.at(-1)).to.deep.equal([JWKS, validators]);
     expect(asked.at(-2), "the metadata are always asked whole").to.deep.equal([OPENID, undefined]);
   });
@@ -117,11 +114,11 @@ describe("fetchKeySet", () => {
 
   it("the issuer may be any of those that the realm has", async () => {
     const location = { discovery: "https://discovery.example", issuers: ["https://first.example", ISSUER] };
-    const { fetcher } = fetcherOf({
+    const { get } = fetching({
       "https://discovery.example/.well-known/openid-configuration": metadata,
       [JWKS]: document(SET),
     });
-    expect(await fetchKeySet(location, fetcher, undefined)).to.include({ kind: "document" });
+    expect(await fetchKeySet(location, get, undefined)).to.include({ kind: "document" });
   });
 
   for (const value of [null, "text", 5, [], {}]) {

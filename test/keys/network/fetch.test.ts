@@ -1,7 +1,7 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect } from "chai";
-import { createFetcher, type FetchOptions } from "../../../src/keys/network/fetch.js";
+import { createFetcher, type Fetcher, type FetchOptions } from "../../../src/keys/network/fetch.js";
 import { FetchError } from "../../../src/keys/network/fetch-error.js";
 import { certify, pki } from "../../support/certificates.js";
 import { type ConnectProxy, startProxy } from "../../support/connect-proxy.js";
@@ -35,7 +35,7 @@ describe("fetching", function () {
   const get = async (url: string, options: Partial<FetchOptions> = {}, etag?: string): Promise<any> => {
     const fetcher = createFetcher({ timeout: 5000, insecure: true, ...options });
     try {
-      return await fetcher.get(url, etag === undefined ? undefined : { etag, lastModified: null });
+      return await fetcher.within((ask) => ask(url, etag === undefined ? undefined : { etag, lastModified: null }));
     } finally {
       await fetcher.close();
     }
@@ -181,10 +181,74 @@ describe("fetching", function () {
     });
   }
 
+  it("gives all documents that belong together one time, not each its own", async () => {
+    await plain.be("publish", SET, { path: "/metadata" });
+    await plain.be("silent", SET);
+    const fetcher = createFetcher({ timeout: 1000, insecure: true });
+    try {
+      let began = 0;
+      const ended = fetcher.within(async (ask) => {
+        for (let times = 0; times < 5; times++) {
+          await ask(plain.at("/metadata"), undefined);
+          await new Promise((resolve) => setTimeout(resolve, 100));
+        }
+        began = performance.now();
+        await ask(plain.url, undefined);
+      });
+      const why = await ended.catch((error: unknown) => (error as Error).message);
+      expect(why).to.equal("no answer within 1000 ms");
+      // Half of it had gone already; a busy machine can only make it less.
+      expect(performance.now() - began).to.be.below(900);
+      await expectNone(fetcher);
+    } finally {
+      await fetcher.close();
+    }
+  });
+
+  /** After the time is over nothing more is asked. */
+  async function expectNone(fetcher: Fetcher): Promise<void> {
+    await plain.requests();
+    const why = await fetcher
+      .within(async (ask) => {
+        await ask(plain.at("/silent"), undefined).catch(() => {});
+        await ask(plain.at("/metadata"), undefined);
+      })
+      .catch((error: unknown) => (error as Error).message);
+    expect(why).to.equal("no answer within 1000 ms");
+    expect(await plain.requests()).to.deep.equal(["/silent"]);
+  }
+
+  it("does not go on over plain http where https was spoken, insecure as it may be", async () => {
+    await secure.be("leads on", plain.url);
+    await plain.be("publish", SET);
+    await plain.requests();
+    expect(await failing(secure.url, { ca: authority.cert })).to.equal("it leads to a URL that is not https");
+    // Nor by what a document says, such as an issuer's metadata.
+    await secure.be("publish", SET);
+    const fetcher = createFetcher({ timeout: 5000, insecure: true, ca: authority.cert });
+    const ended = await fetcher
+      .within(async (ask) => {
+        await ask(secure.url, undefined);
+        return ask(plain.url, undefined);
+      })
+      .catch((error: unknown) => (error as Error).message);
+    await fetcher.close();
+    expect(ended).to.equal("it leads to a URL that is not https");
+    expect(await plain.requests()).to.deep.equal([]);
+  });
+
+  it("follows from plain http to https", async () => {
+    await secure.be("publish", SET);
+    await plain.be("leads on", secure.url);
+    expect(await get(plain.url, { ca: authority.cert })).to.deep.include({ value: SET });
+  });
+
   it("stops at once when it is closed", async () => {
     await plain.be("silent");
     const fetcher = createFetcher({ timeout: 60_000, insecure: true });
-    const asked = fetcher.get(plain.url, undefined).catch((error: unknown) => (error as Error).message);
+    const asked = fetcher
+      .within((ask) => ask(plain.url, undefined))
+      .catch((error: unknown) => (error as Error).message);
     await fetcher.close();
     expect(await asked).to.equal("the service is stopping");
   });
@@ -239,6 +303,47 @@ describe("fetching", function () {
       const named = `https://localhost:${secure.port}/jwks`;
       expect(await failing(named, { ...options, insecure: false })).to.include("no public address");
       expect(proxy.tunnels).to.deep.equal([]);
+    });
+
+    for (const [no, isExcepted] of [
+      ["*", true],
+      ["a.example,\tKEYS.example", true],
+      ["keys.example:80 keys.example:1", true],
+      [".example", true],
+      ["*.example", true],
+      ["*example", true],
+      ["keys.example:443", false],
+      [".keys.example", false],
+      ["example", false],
+      ["eys.example", false],
+      [" , ", false],
+      ["", false],
+    ] as const) {
+      it(`NO_PROXY=${JSON.stringify(no)} ${isExcepted ? "excepts" : "does not except"} http://keys.example`, async () => {
+        const ended = get("http://keys.example/jwks", { proxies: { http: address, no } });
+        await ended.catch(() => {});
+        expect(proxy.tunnels).to.deep.equal(isExcepted ? [] : ["keys.example:80"]);
+      });
+    }
+
+    it("an empty name is none, and that for http does for https where there is no other", async () => {
+      expect(await get(plain.url, { proxies: { http: "", https: "" } })).to.deep.include({ value: SET });
+      expect(proxy.tunnels).to.deep.equal([]);
+      await failing("https://issuer.example/jwks", { proxies: { http: address } });
+      expect(proxy.tunnels).to.deep.equal(["issuer.example:443"]);
+    });
+
+    it("writes no warning of its libraries", async () => {
+      const warnings: Error[] = [];
+      const note = (warning: Error): unknown => warnings.push(warning);
+      process.on("warning", note);
+      try {
+        await get("http://plain.example/jwks", { proxies: { http: address } });
+        await new Promise((resolve) => setImmediate(resolve));
+        expect(warnings).to.deep.equal([]);
+      } finally {
+        process.off("warning", note);
+      }
     });
   });
 });

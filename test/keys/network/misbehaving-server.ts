@@ -81,6 +81,8 @@ const MODES: Readonly<Record<string, Respond>> = {
     if (req.url === "/there") publish(req, res, order);
     else res.writeHead(307, { Location: "/there" }).end();
   },
+  // To where the document says.
+  "leads on": (_req, res, { document }) => void res.writeHead(302, { Location: JSON.parse(document) as string }).end(),
   "leads inside": (_req, res) => void res.writeHead(302, { Location: "http://169.254.169.254/latest/meta-data" }).end(),
   "leads to a file": (_req, res) => void res.writeHead(302, { Location: "file:///etc/passwd" }).end(),
 };
