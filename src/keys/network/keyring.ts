@@ -15,7 +15,7 @@ import { networkSource } from "./source.js";
 import type { Proxies } from "./ways.js";
 
 /** An entry of a realm's `keys` that stands for what an issuer publishes. */
-export interface RemoteEntry extends RemoteSettings, Pick<FetchOptions, "timeout" | "insecure" | "ca"> {
+export interface RemoteEntry extends RemoteSettings, Pick<FetchOptions, "insecure" | "ca"> {
   readonly location: Location;
 }
 

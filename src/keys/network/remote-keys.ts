@@ -19,6 +19,8 @@ export interface RemoteSettings {
   readonly staleIfError: number;
   /** From one fetch for an unknown `kid` to the next. */
   readonly cooldown: number;
+  /** The longest that a fetch takes. */
+  readonly timeout: number;
 }
 
 /** A set as it is kept over a restart. */
@@ -77,6 +79,9 @@ export interface RemoteStatus {
 /** How often one question waits for a fetch: for the one under way, and for its own. */
 const WAITS = 2;
 
+/** The shortest time after which anybody is told to ask again, in milliseconds. */
+const SHORTEST_RETRY = 1000;
+
 /**
  * The keys that an issuer publishes, fetched in the background: refreshed before they are old, kept through an outage
  * for a bounded time, and fetched anew for a `kid` that nobody knows.
@@ -97,8 +102,8 @@ export class RemoteKeys {
   /** Failures that the schedule counts: not those of fetches that questions began, or many questions could slow it down. */
   #steps = 0;
   #why = "";
-  /** Settles once the fetch under way has ended. */
-  #flight: Promise<void> | undefined;
+  /** The fetch under way: when it began, and what settles once it has ended. */
+  #flight: { readonly started: number; readonly done: Promise<void> } | undefined;
   #cancel: () => void = () => {};
   #closed = false;
 
@@ -159,21 +164,20 @@ export class RemoteKeys {
    * @param kid the key id sought; undefined for any
    * @param since when the question came: a set that was fetched after that answers it, whatever is in it
    * @param deadline when waiting is of no more use
-   * @returns undefined where asking again gives an answer; else the milliseconds after which it may
+   * @returns undefined where asking again gives an answer; else the milliseconds after which it may: a second at least
    */
   async load(kid: string | undefined, since: number, deadline: number): Promise<number | undefined> {
     for (let waits = 0; ; waits++) {
       const now = this.#context.clock();
       if (this.answers(kid, since, now)) return undefined;
       if (this.#flight === undefined) {
-        const wait = this.#waitFor(now);
-        if (wait > 0 || waits === WAITS || this.#closed) return Math.max(wait, 1);
+        if (this.#waitFor(now) > 0 || waits === WAITS || this.#closed) return this.#retryAfter(now);
         const sought = this.current(now) !== undefined || now < this.#due;
         if (sought) this.#soughtAt = now;
         this.#begin(sought);
-      } else if (waits === WAITS) return Math.max(this.#waitFor(now), 1);
-      if (now >= deadline || this.#flight === undefined) return Math.max(this.#waitFor(now), 1);
-      await this.#until(this.#flight, deadline - now);
+      } else if (waits === WAITS) return this.#retryAfter(now);
+      if (now >= deadline || this.#flight === undefined) return this.#retryAfter(now);
+      await this.#until(this.#flight.done, deadline - now);
     }
   }
 
@@ -205,6 +209,16 @@ export class RemoteKeys {
     return Math.max(0, at - now);
   }
 
+  /**
+   * Milliseconds after which it is of use to ask again: when the fetch under way has ended, at the latest; where there is
+   * none, when a question may start one.
+   */
+  #retryAfter(now: number): number {
+    const { timeout } = this.#settings;
+    const wait = this.#flight === undefined ? this.#waitFor(now) : timeout - Math.max(0, now - this.#flight.started);
+    return Math.max(wait, SHORTEST_RETRY);
+  }
+
   /** @param sought whether a question began it, out of turn */
   #begin(sought: boolean): void {
     if (this.#flight !== undefined || this.#closed) return;
@@ -214,7 +228,7 @@ export class RemoteKeys {
       this.#flight = undefined;
       this.#schedule();
     });
-    this.#flight = done;
+    this.#flight = { started, done };
   }
 
   async #fetch(started: number, sought: boolean): Promise<void> {

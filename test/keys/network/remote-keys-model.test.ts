@@ -8,6 +8,7 @@ const SETTINGS = {
   refreshMax: 160 * SECOND,
   staleIfError: 600 * SECOND,
   cooldown: 7 * SECOND,
+  timeout: 5 * SECOND,
 };
 const KIDS = ["a", "b", "c", "d"] as const;
 
@@ -67,7 +68,7 @@ class Model {
     const { now, keys } = this.rig;
     if (now > deadline) throw new Error("answered after its deadline");
     if (wait !== undefined) {
-      if (!(wait > 0 && wait <= SETTINGS.refreshMax)) throw new Error(`told to wait for ${wait} ms`);
+      if (!(wait >= SECOND && wait <= SETTINGS.refreshMax)) throw new Error(`told to wait for ${wait} ms`);
       return;
     }
     const set = keys.current(now);

@@ -308,6 +308,48 @@ describe("RemoteKeys: questions", () => {
     expect(rig.time.timers).to.equal(0);
   });
 
+  it("that end before the fetch under way are told when that has ended, at the latest", async () => {
+    const rig = new Rig();
+    const first = rig.load("a", 200);
+    await rig.time.pass(200);
+    expect(await first).to.equal(4800);
+    const second = rig.load(undefined, 2000);
+    await rig.time.pass(2000);
+    expect(await second).to.equal(2800);
+  });
+
+  it("are never told to come again within a second", async () => {
+    const rig = new Rig();
+    const first = rig.load("a", 4900);
+    await rig.time.pass(4900);
+    expect(await first, "0.1 s before the fetch has ended").to.equal(SECOND);
+    await rig.time.pass(MINUTE);
+    expect(await rig.load("a", 0), "a fetch that does not end").to.equal(SECOND);
+    await rig.last.give(documentOf("a"));
+    await rig.time.pass(1);
+    void rig.load("b");
+    await rig.last.give(documentOf("a"));
+    await rig.time.pass(30 * SECOND - 1);
+    expect(await rig.load("b"), "1 ms before the cooldown is over").to.equal(SECOND);
+  });
+
+  it("after a failed first fetch are told when the next is due", async () => {
+    const rig = new Rig();
+    await rig.last.fail();
+    const first = rig.load("a");
+    await rig.last.fail();
+    expect(await first).to.equal(SECOND);
+    for (const [passed, pause] of [
+      [1, 2],
+      [2, 4],
+      [4, 8],
+    ] as const) {
+      await rig.time.pass(passed * SECOND);
+      await rig.last.fail();
+      expect(await rig.load("a")).to.equal(pause * SECOND);
+    }
+  });
+
   it("while nothing counts are answered at once between fetches, and bring one about every cooldown", async () => {
     const rig = new Rig({ cooldown: 10 * SECOND });
     for (let times = 0; times < 12; times++) {

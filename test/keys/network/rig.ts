@@ -29,6 +29,7 @@ export const SETTINGS: RemoteSettings = {
   refreshMax: HOUR,
   staleIfError: 24 * HOUR,
   cooldown: 30 * SECOND,
+  timeout: 5 * SECOND,
 };
 
 /** A fetch that was begun and has not ended. */
