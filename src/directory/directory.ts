@@ -94,6 +94,9 @@ export interface SavedKeySet extends SavedSet {
   readonly location: string;
 }
 
+/** What a saved key set is known by. */
+export type KeySetName = Pick<SavedKeySet, "realm" | "location">;
+
 /**
  * The store of instances, users, clients and revocations: the one interface of every engine.
  *
@@ -144,6 +147,11 @@ export interface Directory {
   keySets(): Promise<readonly SavedKeySet[]>;
   /** Saves a key set in the place of the one of its realm and location. No change of the directory: it has no part in the feed. */
   saveKeySet(set: SavedKeySet): Promise<void>;
+  /**
+   * Removes the key sets that were fetched last before a time, in milliseconds since 1970, except these. One that does not
+   * open stays: another process may have the master key that it is sealed under.
+   */
+  removeKeySets(before: number, except: readonly KeySetName[]): Promise<void>;
   /** Releases the store. Further calls reject as unavailable. */
   close(): Promise<void>;
 }

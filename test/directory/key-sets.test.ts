@@ -53,6 +53,33 @@ describe("the key sets of the store", () => {
     expect(await bench.open({ masterKeys: masterKeys(2) }).keySets()).to.deep.equal([]);
   });
 
+  it("are removed where they are older than a time, and are none of those that are kept", async () => {
+    const directory = bench.open();
+    const sets = [
+      set("old"),
+      set("kept"),
+      set("kept", "https://moved.example"),
+      { ...set("at the time"), fetchedAt: NOW + 1 },
+      { ...set("young"), fetchedAt: NOW + 2 },
+    ];
+    for (const one of sets) await directory.saveKeySet(one);
+    const feed = bench.sql("SELECT * FROM feed_head");
+    await directory.removeKeySets(NOW + 1, [set("kept")]);
+    expect((await directory.keySets()).map(({ realm, location }) => [realm, location])).to.have.deep.members([
+      ["kept", set("").location],
+      ["at the time", set("").location],
+      ["young", set("").location],
+    ]);
+    expect(bench.sql("SELECT * FROM feed_head")).to.deep.equal(feed);
+  });
+
+  it("stay where nobody can say how old they are: under a master key of another process", async () => {
+    await bench.open().saveKeySet(set("a"));
+    await bench.open({ masterKeys: masterKeys(2, 1) }).saveKeySet(set("b"));
+    await bench.open({ masterKeys: masterKeys(2) }).removeKeySets(NOW + 1, []);
+    expect(await bench.open({ masterKeys: masterKeys(2, 1) }).keySets()).to.deep.equal([set("a")]);
+  });
+
   it("have their place in a store of the version before", async () => {
     await bench.open().apply([putClient("c", "secret")], "tester");
     const db = new Database(bench.path);
@@ -70,5 +97,6 @@ describe("the key sets of the store", () => {
     await directory.close();
     await refusal(() => directory.saveKeySet(set("a")), "unavailable", /./);
     await refusal(() => directory.keySets(), "unavailable", /./);
+    await refusal(() => directory.removeKeySets(NOW, []), "unavailable", /./);
   });
 });

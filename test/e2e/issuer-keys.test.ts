@@ -142,6 +142,32 @@ describe("keys that issuers publish", function () {
     }
   });
 
+  it("sets of realms that are gone leave the store after 30 days, at a start or a reload; those in use stay", async () => {
+    const [kept, gone, other] = ["kept", "gone", "other"].map((name) => realm(name, issuer.url, SLOW)) as [
+      string,
+      string,
+      string,
+    ];
+    const stored = (): unknown[] => {
+      const db = new Database(join(service.folder, "verifier.db"), { readonly: true });
+      const rows = db.prepare("SELECT realm FROM key_sets ORDER BY realm").pluck().all();
+      db.close();
+      return rows;
+    };
+    await service.start(kept + gone + other);
+    for (const name of ["kept", "gone", "other"]) await service.until(name, token, "verified");
+    service.reload(kept + other);
+    expect(stored(), "young").to.deep.equal(["gone", "kept", "other"]);
+    await service.stop();
+    await issuer.be("503", {}, { path: "/jwks" });
+    service.ahead = 30 * 24 * HOUR + 60_000;
+    await service.start(kept + other);
+    expect(stored(), "at a start").to.deep.equal(["kept", "other"]);
+    service.reload(kept);
+    while (stored().length > 1) await new Promise((resolve) => setTimeout(resolve, 10));
+    expect(stored(), "at a reload").to.deep.equal(["kept"]);
+  });
+
   it("a new key verifies at the first token of it; a removed one verifies nothing from then on, known or not", async () => {
     await service.start(realm("partner", issuer.url, SLOW));
     await service.until("partner", token, "verified");

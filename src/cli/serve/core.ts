@@ -22,7 +22,7 @@ import { createVerifier, type Load } from "../../verifier/verify.js";
 import type { View } from "../../verifier/view.js";
 import { openDirectory } from "../directory/directory.js";
 import { tell } from "../telemetry/lines.js";
-import { type OnFetch, openKeyring, withKeys } from "./realm-keys.js";
+import { type OnFetch, openKeyring, removeOldSets, withKeys } from "./realm-keys.js";
 
 /** What a core says of itself. */
 export interface CoreStats {
@@ -98,6 +98,8 @@ export async function openCore(config: Config, context: CoreContext): Promise<Co
   const keyring = await openKeyring({ clock, proxies }, store?.directory, log, context.onFetch ?? (() => {}));
   let realms = withKeys(keyring, config.realms, []);
   let view = viewOf(realms);
+  const tidy = (): Promise<void> => removeOldSets(store?.directory, realms, clock(), log);
+  await tidy();
   return {
     verifier: limitFailures(
       createVerifier(() => view, clock, loader(store?.known, log)),
@@ -126,6 +128,7 @@ export async function openCore(config: Config, context: CoreContext): Promise<Co
       realms = withKeys(keyring, renewal.realms, realms);
       view = viewOf(realms);
       facts.keepOnly(view.realms.values());
+      void tidy();
       return renewal;
     },
     close: async () => {

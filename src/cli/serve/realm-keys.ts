@@ -2,7 +2,13 @@ import type { Logger } from "pino";
 import type { ConfiguredRealm } from "../../config/realms.js";
 import { bindRoutes } from "../../config/routes.js";
 import type { Directory, SavedKeySet } from "../../directory/directory.js";
-import { Keyring, type KeyringContext, type KeyringRequest, type SavedSets } from "../../keys/network/keyring.js";
+import {
+  Keyring,
+  type KeyringContext,
+  type KeyringRequest,
+  locationName,
+  type SavedSets,
+} from "../../keys/network/keyring.js";
 import type { RemoteObserver } from "../../keys/network/remote-keys.js";
 import { createRealm } from "../../verifier/realm.js";
 import { tell } from "../telemetry/lines.js";
@@ -53,6 +59,32 @@ const requestOf = ({ realm: { name, policy }, keys, remotes }: ConfiguredRealm):
   configured: keys,
   entries: remotes,
 });
+
+/** How long a set is kept that no realm of this process asks for, in milliseconds: 30 days. */
+const KEPT = 30 * 86_400_000;
+
+/**
+ * Removes key sets from the store that nobody asks for any more: those of no realm of this configuration that were
+ * fetched last more than 30 days ago. Another process on the same store may have another configuration. As long as its
+ * issuer answers it saves its sets anew after at most 24 days (the longest `refreshMax`), so that what is older is of a
+ * realm that nobody has, or of an issuer that has been silent for longer than almost any `staleIfError`; that process
+ * has the set in memory then, and would miss it at a restart alone. Never rejects.
+ */
+export async function removeOldSets(
+  directory: Directory | undefined,
+  realms: readonly ConfiguredRealm[],
+  now: number,
+  log: Logger,
+): Promise<void> {
+  const asked = realms.flatMap(({ realm, remotes }) =>
+    remotes.map((entry) => ({ realm: realm.name, location: locationName(entry.location) })),
+  );
+  try {
+    await directory?.removeKeySets(now - KEPT, asked);
+  } catch (err) {
+    tell(log, "old key sets not removed", { err });
+  }
+}
 
 async function savedSets(directory: Directory | undefined, log: Logger): Promise<SavedSets> {
   const nameOf = (realm: string, location: string): string => JSON.stringify([realm, location]);

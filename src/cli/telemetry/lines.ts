@@ -181,6 +181,12 @@ export const LINES = {
     fields: ["realm", "location", "err"],
     meaning: "The store could not be written. A service that starts while the issuer is down will lack these keys.",
   },
+  "old key sets not removed": {
+    levels: ["warn"],
+    fields: ["err"],
+    meaning:
+      "The store could not be written. Sets of realms that there are no more stay in it until the next start or reload.",
+  },
   "configuration reloaded": {
     levels: ["info"],
     fields: ["file"],

@@ -1,6 +1,6 @@
 import type { Database } from "better-sqlite3";
 import { Secret } from "../../contract/secret.js";
-import type { SavedKeySet } from "../directory.js";
+import type { KeySetName, SavedKeySet } from "../directory.js";
 import { SealError } from "../errors.js";
 import type { MasterKeys } from "../master-keys.js";
 import { type Place, seal, unseal } from "../seal.js";
@@ -21,16 +21,29 @@ interface Row {
 export function prepareKeySets(
   db: Database,
   keys: MasterKeys,
-): { readonly all: () => readonly SavedKeySet[]; readonly put: (set: SavedKeySet) => void } {
+): {
+  readonly all: () => readonly SavedKeySet[];
+  readonly put: (set: SavedKeySet) => void;
+  readonly remove: (before: number, except: readonly KeySetName[]) => void;
+} {
   const select = db.prepare<[], Row>("SELECT realm, location, sealed FROM key_sets");
   const upsert = db.prepare(
     "INSERT INTO key_sets (realm, location, sealed) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET sealed = excluded.sealed",
   );
+  // Only as it was read: another process may have saved it anew since.
+  const erase = db.prepare("DELETE FROM key_sets WHERE realm = ? AND location = ? AND sealed = ?");
   return {
     all: () => select.all().flatMap((row) => open(keys, row) ?? []),
     put: ({ realm, location, document, fetchedAt }) => {
       const text = JSON.stringify({ document, fetchedAt } satisfies Sealed);
       upsert.run(realm, location, seal(keys, new Secret(text), placeOf(realm, location)));
+    },
+    remove: (before, except) => {
+      const kept = new Set(except.map(nameOf));
+      for (const row of select.all()) {
+        const fetchedAt = kept.has(nameOf(row)) ? undefined : open(keys, row)?.fetchedAt;
+        if (fetchedAt !== undefined && fetchedAt < before) erase.run(row.realm, row.location, row.sealed);
+      }
     },
   };
 }
@@ -45,6 +58,8 @@ function open(keys: MasterKeys, { realm, location, sealed }: Row): SavedKeySet |
     throw error;
   }
 }
+
+const nameOf = ({ realm, location }: KeySetName): string => JSON.stringify([realm, location]);
 
 const placeOf = (realm: string, location: string): Place => ({
   table: "key_sets",
