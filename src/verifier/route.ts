@@ -57,6 +57,11 @@ export function reroute(route: RoutingRealm, realms: ReadonlyMap<string, Realm>)
     : createRoute(route.name, new Map(ways));
 }
 
+/** The names of the realms that it hands tokens to, each once. */
+export const targetsOf = ({ byIssuer }: RoutingRealm): readonly string[] => [
+  ...new Set([...byIssuer.values()].map(({ name }) => name)),
+];
+
 /** Whether a realm routes. */
 export const isRoute = (realm: Realm): realm is RoutingRealm => "byIssuer" in realm;
 

@@ -234,7 +234,45 @@ describe("keys that issuers publish", function () {
     await issuer.be("503", {}, { path: "/second" });
     await service.until("any", other, "stale");
     expect(await service.ask("any", token)).to.equal("verified");
-    expect((await service.get("/readyz")).realms).to.include({ any: "fresh", first: "fresh", second: "stale" });
+    expect((await service.get("/readyz")).realms).to.include({ any: "stale", first: "fresh", second: "stale" });
+  });
+
+  it("a realm by issuer is as the worst of its issuers, serves while one does, and says which does not", async () => {
+    await issuer.be("503", {}, { path: "/jwks" });
+    await issuer.be("503", {}, { path: "/second" });
+    const routed = `${realm("first", issuer.url)}${realm("second", issuer.at("/second"), FAST, "https://second.example")}  any: { byIssuer: [first, second] }\n`;
+    await service.start(routed);
+    const row = async () => (await service.get("/readyz")).routes[0];
+    const other = one.token({ ...CLAIMS, iss: "https://second.example" });
+    await service.until("any", token, "no verdict KEYS_UNAVAILABLE");
+    await service.until("any", other, "no verdict KEYS_UNAVAILABLE");
+    expect(await row()).to.include({ realm: "any", state: "failing", serving: false });
+    expect(await service.health("any")).to.equal("NOT_SERVING");
+    const checked = async () => run(["check", "--config", "verifier.yaml"], service.folder);
+    const down = await checked();
+    expect([down.code, down.stdout.match(/realm \w+, whose keys cannot be fetched/g)]).to.deep.equal([
+      3,
+      ["realm first, whose keys cannot be fetched", "realm second, whose keys cannot be fetched"],
+    ]);
+    await issuer.be("publish", setOf(one), { path: "/second" });
+    await service.until("any", other, "verified");
+    const half = await row();
+    expect(half).to.include({ state: "failing", serving: true });
+    expect(half.targets).to.deep.equal([
+      { realm: "first", state: "failing", why: "it answered 503" },
+      { realm: "second", state: "fresh" },
+    ]);
+    expect(await service.health("any")).to.equal("SERVING");
+    expect(await service.health("first")).to.equal("NOT_SERVING");
+    const json = JSON.parse((await run(["check", "--config", "verifier.yaml", "--json"], service.folder)).stdout);
+    expect(json.realms.map(({ name, unreached }: any) => [name, unreached])).to.deep.equal([
+      ["first", []],
+      ["second", []],
+      ["any", ["first"]],
+    ]);
+    await issuer.be("publish", setOf(one), { path: "/jwks" });
+    await service.until("any", token, "verified");
+    expect(await row()).to.include({ state: "fresh", serving: true });
   });
 
   it("discovery finds the keys, and refuses another issuer's", async () => {

@@ -4,7 +4,7 @@ import { type Config, loadGatewayConfig } from "../../config/load.js";
 import { tlsKind } from "../../contract/tls.js";
 import type { VerificationKey } from "../../keys/key.js";
 import { formatCallers } from "../../verifier/realm.js";
-import { isRoute, type RoutingRealm } from "../../verifier/route.js";
+import { isRoute, type RoutingRealm, targetsOf } from "../../verifier/route.js";
 import { aligned } from "../text-table.js";
 import type { World } from "../world.js";
 import { advise, adviseGateway } from "./advice.js";
@@ -22,6 +22,8 @@ export interface CheckReport {
     readonly name: string;
     /** Of a realm that hands tokens on: to which realm, by issuer. */
     readonly byIssuer: Readonly<Record<string, string>> | null;
+    /** Of such a realm: those that it hands tokens to whose keys could not be fetched. It serves the others. */
+    readonly unreached: readonly string[];
     readonly preset: string | null;
     readonly algorithms: readonly string[];
     readonly callers: string;
@@ -84,6 +86,7 @@ function describe(config: Subject, warnings: readonly Finding[]): CheckReport {
     realms: config.realms.map(({ realm, vendor, keys, setAside }) => ({
       name: realm.name,
       byIssuer: isRoute(realm) ? routesOf(realm) : null,
+      unreached: isRoute(realm) ? targetsOf(realm).filter((target) => isUnreached(config, target)) : [],
       preset: vendor?.name ?? null,
       algorithms: realm.policy.algorithms,
       callers: formatCallers(realm.policy.callers),
@@ -122,14 +125,20 @@ function formatListeners({ listeners, transport }: Pick<CheckReport, "listeners"
 const fetched = ({ reached }: Subject, name: string): readonly VerificationKey[] =>
   reached.flatMap(({ realm, set }) => (realm === name && typeof set !== "string" ? set.keys : []));
 
+/** Whether keys of a realm could not be fetched just now. */
+const isUnreached = ({ reached }: Subject, name: string): boolean =>
+  reached.some(({ realm, set }) => realm === name && typeof set === "string");
+
 /** A report for people's eyes. */
 export function formatReport(report: CheckReport): string {
   const store = report.store ?? "none (no masterKey: no callers, users or revocations)";
   const lines = [`${report.file} is good.`, "", ...aligned([...formatListeners(report), ["store", store]]), ""];
-  for (const { name, byIssuer, preset, algorithms, callers, keys, fetchedFrom, setAside } of report.realms) {
+  for (const { name, byIssuer, unreached, preset, algorithms, callers, keys, fetchedFrom, setAside } of report.realms) {
     if (byIssuer !== null) {
       lines.push(`realm ${name}: by issuer, callers: ${callers}`);
-      for (const [issuer, realm] of Object.entries(byIssuer)) lines.push(`  ${issuer}: realm ${realm}`);
+      for (const [issuer, realm] of Object.entries(byIssuer)) {
+        lines.push(`  ${issuer}: realm ${realm}${unreached.includes(realm) ? ", whose keys cannot be fetched" : ""}`);
+      }
       continue;
     }
     lines.push(`realm ${name}: ${preset ?? "no preset"}, ${algorithms.join(", ")}, callers: ${callers}`);

@@ -17,7 +17,7 @@ import type { HeldStatus } from "../../keys/network/keyring.js";
 import { FactCache } from "../../verifier/facts.js";
 import { limitFailures } from "../../verifier/limited.js";
 import { areInDirectory } from "../../verifier/realm.js";
-import { isRoute } from "../../verifier/route.js";
+import { isRoute, targetsOf } from "../../verifier/route.js";
 import { createVerifier, type Load } from "../../verifier/verify.js";
 import type { View } from "../../verifier/view.js";
 import { openDirectory } from "../directory/directory.js";
@@ -36,6 +36,8 @@ export interface CoreStats {
   readonly directory: KnownStats | undefined;
   /** The keys that are fetched, by realm and location. */
   readonly keys: readonly HeldStatus[];
+  /** The realms that hand tokens on: the names of those that they hand them to. */
+  readonly routes: Readonly<Record<string, readonly string[]>>;
   /** How far the clocks of the realms' issuers are ahead, in seconds. */
   readonly skew: Readonly<Record<string, number>>;
 }
@@ -112,6 +114,9 @@ export async function openCore(config: Config, context: CoreContext): Promise<Co
       isFresh: view.directory.isFresh(clock()),
       directory: store?.known.stats(),
       keys: keyring.status(),
+      routes: Object.fromEntries(
+        realms.flatMap(({ realm }) => (isRoute(realm) ? [[realm.name, targetsOf(realm)] as const] : [])),
+      ),
       skew: Object.fromEntries(realms.map(({ realm }) => [realm.name, realm.skew.ahead(clock())])),
     }),
     keysInUse: () => {

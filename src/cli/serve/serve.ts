@@ -115,7 +115,7 @@ async function serveCore(source: Source<Config>, only: Only | undefined, context
   let names = realms;
   /** Health follows the keys: a realm whose keys do not count gives no verdicts. */
   const look = (): void => {
-    const unserved = unservedRealms(core.stats().keys);
+    const unserved = unservedRealms(core.stats());
     for (const { server } of servers) server.setRealms(names, unserved);
   };
   look();

@@ -1,15 +1,25 @@
 import { type HeldStatus, isUsable } from "../../keys/network/keyring.js";
 import type { RemoteStatus } from "../../keys/network/remote-keys.js";
-import type { Core, KeyInUse } from "../serve/core.js";
+import type { Core, CoreStats, KeyInUse } from "../serve/core.js";
 
 /** Whether the service wants calls, and how each realm is. */
 export interface Readiness {
   /** False before everything is loaded, and while draining. */
   readonly ready: boolean;
   /** By name. */
-  readonly realms: Readonly<Record<string, RemoteStatus["state"]>>;
+  readonly realms: Readonly<Record<string, State>>;
   /** Of realms whose keys are fetched: how each of their key sets stands. Absent where there is none. */
   readonly keys?: readonly object[];
+  /** Of realms that hand tokens on: what their state comes from. Absent where there is none. */
+  readonly routes?: readonly object[];
+}
+
+type State = RemoteStatus["state"];
+
+/** What the service says of its realms' keys. */
+export interface Standing extends Pick<CoreStats, "keys" | "routes" | "isFresh"> {
+  /** The names of all realms. */
+  readonly realms: readonly string[];
 }
 
 /** The keys of all realms, by the realm's name, as the metrics port tells of them at `/keys`. */
@@ -17,26 +27,37 @@ export interface KeysInUse {
   readonly realms: Readonly<Record<string, readonly KeyInUse[]>>;
 }
 
-/** What is worst first: a realm is as its worst key set. */
-const STATES: readonly RemoteStatus["state"][] = ["failing", "cold", "stale", "fresh"];
+/** What is worst first: a realm is as its worst key set, and one that hands tokens on as the worst realm that it has. */
+const STATES: readonly State[] = ["failing", "cold", "stale", "fresh"];
+
+const worst = (states: readonly State[]): State => STATES.find((state) => states.includes(state)) ?? "fresh";
 
 /**
- * How each realm stands: by its keys, of which those of the configuration are always fresh; and `failing` all of them
- * where no verdicts are given, for the directory could not be read for too long.
+ * How each realm stands: by its keys, of which those of the configuration are always fresh; one that hands tokens on by
+ * the realms that it hands them to; and `failing` all of them where no verdicts are given, for the directory could not be
+ * read for too long.
  */
-export function keyReadiness(
-  realms: readonly string[],
-  sets: readonly HeldStatus[],
-  isFresh: boolean,
-): Omit<Readiness, "ready"> {
-  const stateOf = (name: string): RemoteStatus["state"] => {
-    const states = sets.filter(({ realm }) => realm === name).map(({ state }) => state);
-    if (!isFresh) return "failing";
-    return STATES.find((state) => states.includes(state)) ?? "fresh";
+export function keyReadiness(standing: Standing): Omit<Readiness, "ready"> {
+  const { realms, keys, routes, isFresh } = standing;
+  const unserved = unservedRealms(standing);
+  const setsOf = (name: string): readonly HeldStatus[] => keys.filter(({ realm }) => realm === name);
+  const stateOf = (name: string): State =>
+    isFresh ? worst(routes[name]?.map(stateOf) ?? setsOf(name).map(({ state }) => state)) : "failing";
+  const targetOf = (name: string): object => {
+    const state = stateOf(name);
+    const why = setsOf(name).find((one) => one.state === state)?.why ?? "";
+    return { realm: name, state, ...(why !== "" && { why }) };
   };
+  const routing = Object.entries(routes).map(([realm, targets]) => ({
+    realm,
+    state: stateOf(realm),
+    serving: isFresh && !unserved.has(realm),
+    targets: targets.map(targetOf),
+  }));
   return {
     realms: Object.fromEntries(realms.map((name) => [name, stateOf(name)])),
-    ...(sets.length > 0 && { keys: sets.map(readinessOf) }),
+    ...(keys.length > 0 && { keys: keys.map(readinessOf) }),
+    ...(routing.length > 0 && { routes: routing }),
   };
 }
 
@@ -53,9 +74,14 @@ function readinessOf({ realm, location, state, why, age, next, keys, refused }: 
   };
 }
 
-/** The realms that cannot verify what they are asked, for want of keys. */
-export function unservedRealms(sets: readonly HeldStatus[]): ReadonlySet<string> {
-  return new Set(sets.filter((one) => !isUsable(one)).map(({ realm }) => realm));
+/**
+ * The realms that cannot verify what they are asked, for want of keys. One that hands tokens on is of use for as long as
+ * one of the realms is that it hands them to.
+ */
+export function unservedRealms({ keys, routes }: Pick<Standing, "keys" | "routes">): ReadonlySet<string> {
+  const unserved = new Set(keys.filter((one) => !isUsable(one)).map(({ realm }) => realm));
+  const useless = Object.entries(routes).filter(([, targets]) => targets.every((name) => unserved.has(name)));
+  return new Set([...unserved, ...useless.map(([name]) => name)]);
 }
 
 /** The keys in use. */

@@ -10,7 +10,7 @@ import type { Port } from "../serve/port.js";
 import type { OnFetch } from "../serve/realm-keys.js";
 import type { OnReload } from "../serve/reload.js";
 import { version } from "../version.js";
-import { keyReadiness, keyUses } from "./key-status.js";
+import { keyReadiness, keyUses, type Standing } from "./key-status.js";
 import { type CallLine, callLogger } from "./log.js";
 import { createMetrics } from "./metrics.js";
 import { createMetricsServer } from "./metrics-server.js";
@@ -39,6 +39,9 @@ export interface Telemetry {
 }
 
 const METHODS: ReadonlySet<string> = new Set(Object.values(TokenVerifierService).map(({ path }) => path));
+
+/** A gateway on its own has no keys, and says of its realms that it shows them. */
+const NO_CORE: Omit<Standing, "realms"> = { keys: [], routes: {}, isFresh: true };
 
 /** @param realms the names that may stand in metrics */
 export function createTelemetry(
@@ -89,7 +92,7 @@ export function createTelemetry(
     metrics,
     () => {
       const stats = core?.stats();
-      return { ready, ...keyReadiness([...known], stats?.keys ?? [], stats?.isFresh ?? true) };
+      return { ready, ...keyReadiness({ realms: [...known], ...(stats ?? NO_CORE) }) };
     },
     () => keyUses(core),
     { tls, refused: (refusal) => refused("metrics", refusal) },
