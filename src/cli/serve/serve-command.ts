@@ -7,6 +7,7 @@ import { addCommand, configOption, jsonOption, onlyOption } from "../shared.js";
 import type { World } from "../world.js";
 import { DEVELOPMENT_FOLDER, exampleRequests, prepareDevelopment } from "./development.js";
 import { type Only, type Running, serve } from "./serve.js";
+import { logWarnings } from "./warnings.js";
 
 interface ServeOptions {
   readonly config?: string;
@@ -31,6 +32,7 @@ async function serveCommand(options: ServeOptions, world: World): Promise<void> 
   const context = { ...world, ...(options.json === true && { logFormat: "json" as const }) };
   if (options.config !== undefined) {
     const starting = serve(options.config, options.only, context);
+    logWarnings(process, logOf(starting), world.clock);
     reloadOnSignal(starting);
     await endOnSignal(starting);
     return;
@@ -38,7 +40,9 @@ async function serveCommand(options: ServeOptions, world: World): Promise<void> 
   if (options.only !== undefined)
     throw new CommandError("--only needs a configuration: give --config FILE.", EXIT.usage);
   const { file, made } = prepareDevelopment(DEVELOPMENT_FOLDER);
-  const running = await endOnSignal(serve(file, undefined, context));
+  const starting = serve(file, undefined, context);
+  logWarnings(process, logOf(starting), world.clock);
+  const running = await endOnSignal(starting);
   const requests = await exampleRequests(loadConfig(file, world), running.addresses, world.clock());
   if (options.json) {
     print(JSON.stringify({ config: file, addresses: running.addresses, requests }));
@@ -50,6 +54,8 @@ Requests to paste into another terminal, in this folder; their tokens are good f
 `);
   for (const { title, command } of requests) print(`# ${title}\n${command}\n`);
 }
+
+const logOf = (starting: Promise<Running>): Promise<Running["log"]> => starting.then(({ log }) => log);
 
 /**
  * Reloads the configuration on SIGHUP; one that comes while the service starts is heeded once it has. Not so without a
