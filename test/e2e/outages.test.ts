@@ -9,14 +9,16 @@ import { Issuer } from "../keys/network/misbehaving.js";
 import { certify, pki } from "../support/certificates.js";
 import { IssuerKey } from "../support/issuer-key.js";
 import { createMemoryLog } from "../support/log.js";
+import { OwnTime } from "../support/own-time.js";
 
-// The drill: issuers in every kind of trouble under a service that is asked all the while. `npm run drill` takes a
-// minute and prints what it saw; otherwise it is short and silent.
+// The drill: issuers in every kind of trouble under a service that is asked all the while. It prints what it saw. `npm run
+// drill` takes a minute; otherwise it is short.
 
 const SECONDS = Number(process.env["DRILL"] ?? 5);
+/** What a call may take by the service's configuration; its client would wait for much longer. */
 const DEADLINE = 2000;
 /** Seconds, as configured below: a fetch may take longer than a call. */
-const [REFRESH_MAX, COOLDOWN, TIMEOUT] = [2, 2, 3];
+const [REFRESH_MAX, COOLDOWN, TIMEOUT] = [2, 2, 5];
 
 const CLAIMS = { iss: "https://issuer.example", exp: 4_000_000_000 };
 const now = new IssuerKey("now");
@@ -37,6 +39,8 @@ interface Trouble {
   readonly headers?: Readonly<Record<string, string>>;
   /** Requests that one fetch makes (default 1). */
   readonly requests?: number;
+  /** The shortest time between two fetches in turn, in seconds (default: half of the longest pause). */
+  readonly step?: number;
 }
 
 const silent = (mode: string, requests = 1): Trouble => ({ name: mode, mode, document: REST, requests });
@@ -49,10 +53,21 @@ const published = (name: string, document: unknown, headers = {}): Trouble => ({
 
 const TROUBLES: readonly Trouble[] = [
   published("rotates", REST),
-  { name: "flaps", mode: "flap", document: SET },
-  ...["500", "503", "404", "html", "html as json", "garbage", "empty", "no body", "half a body", "closes mid-way"].map(
-    (mode) => silent(mode),
-  ),
+  // A second after what was good, half a second at least after what was not.
+  { name: "flaps", mode: "flap", document: SET, step: 0.75 },
+  ...[
+    "500",
+    "503",
+    "404",
+    "html",
+    "html as json",
+    "wrong type",
+    "garbage",
+    "empty",
+    "no body",
+    "half a body",
+    "closes mid-way",
+  ].map((mode) => silent(mode)),
   ...["closes at once", "no http", "silent", "drip", "huge", "304 to anything", "leads to a file"].map((mode) =>
     silent(mode),
   ),
@@ -73,22 +88,25 @@ const realmOf = (name: string): string => name.replaceAll(" ", "-");
 interface Seen {
   readonly counts: Record<string, number>;
   slowest: number;
-  requests: number;
+  fetches: number;
+  allowed: number;
 }
 
 describe("the outage drill", function () {
   this.timeout(60_000 + SECONDS * 1000);
   const { authority, server } = pki();
-  const seen = new Map<string, Seen>(NAMES.map((name) => [name, { counts: {}, slowest: 0, requests: 0 }]));
+  const seen = new Map<string, Seen>(NAMES.map((name) => [name, { counts: {}, slowest: 0, fetches: 0, allowed: 0 }]));
   const folder = mkdtempSync(join(tmpdir(), "outage-drill-"));
   let plain: Issuer;
   let secure: Issuer;
   let running: Running;
   let client: VerifierClient;
+  // Service and callers are this one process: what the machine keeps from it is nobody's delay.
+  const time = new OwnTime();
 
   /** Asks once. @returns `verified`, `rejected REASON`, or `no verdict REASON` */
   async function ask(name: string, token: string): Promise<string> {
-    const began = performance.now();
+    const began = time.now();
     try {
       const verdict = await client.verify({ realm: realmOf(name), token });
       return verdict.kind === "verified" ? "verified" : `rejected ${verdict.reason}`;
@@ -97,7 +115,7 @@ describe("the outage drill", function () {
       return `no verdict ${error.reason}`;
     } finally {
       const one = seen.get(name);
-      if (one !== undefined) one.slowest = Math.max(one.slowest, performance.now() - began);
+      if (one !== undefined) one.slowest = Math.max(one.slowest, time.now() - began);
     }
   }
 
@@ -123,12 +141,16 @@ describe("the outage drill", function () {
       return `  ${realmOf(name)}: { algorithms: [ES256], issuer: "https://issuer.example", audience: null, keys: [{ jwksUri: "${url}, ${common} }] }`;
     });
     const file = join(folder, "verifier.yaml");
-    writeFileSync(file, `grpc: 127.0.0.1:0\ndrain: { delay: 0s, timeout: 1s }\nrealms:\n${realms.join("\n")}\n`);
+    writeFileSync(
+      file,
+      `grpc: 127.0.0.1:0\ndrain: { delay: 0s, timeout: 1s }\nlimits: { request: ${DEADLINE / 1000}s }\nrealms:\n${realms.join("\n")}\n`,
+    );
     running = await serve(file, undefined, { env: {}, clock: Date.now, log: createMemoryLog().log });
-    client = connect(running.addresses["grpc"] ?? "", { deadlineMs: DEADLINE });
+    client = connect(running.addresses["grpc"] ?? "", { deadlineMs: 30_000 });
     await Promise.all(NAMES.map((name) => until(name, now.token(CLAIMS), "verified")));
   });
   after(async () => {
+    time.stop();
     client.close();
     await running.stop();
     await Promise.all([plain.close(), secure.close()]);
@@ -150,7 +172,7 @@ describe("the outage drill", function () {
     secure = await Issuer.start({ tls: expired, port });
     await secure.be("publish", REST);
     await tell(TROUBLES);
-    await plain.requests();
+    await Promise.all([plain.requests(), secure.connections()]);
     const began = Date.now();
     const end = began + SECONDS * 1000;
     let serial = 0;
@@ -177,18 +199,25 @@ describe("the outage drill", function () {
     await Promise.all(NAMES.map(load));
     const lasted = (Date.now() - began) / 1000;
     const requests = (await plain.requests()).map((path) => decodeURIComponent(path.slice(1)));
-    for (const { name, requests: each = 1 } of TROUBLES) {
-      const one = seen.get(name) ?? expect.fail(name);
-      one.requests = Math.ceil(requests.filter((path) => path === name).length / each);
+    // Nothing can be asked over TLS with such a certificate: what comes of a fetch there is a connection.
+    const connections = await secure.connections();
+    const tally = (name: string, fetches: number, step = REFRESH_MAX / 2): void => {
+      // In turn: a pause after a failure is shortened to the half at most. Out of turn: one in a cooldown.
+      const allowed = 2 + Math.ceil(lasted / step) + 2 + Math.ceil(lasted / COOLDOWN);
+      Object.assign(seen.get(name) ?? expect.fail(name), { fetches, allowed });
+    };
+    for (const { name, requests: each = 1, step } of TROUBLES) {
+      tally(name, Math.ceil(requests.filter((path) => path === name).length / each), step);
     }
-    (seen.get(SECURE) ?? expect.fail(SECURE)).requests = 0;
-    if (process.env["DRILL"] !== undefined) show(lasted);
-    for (const [name, { counts, slowest, requests: made }] of seen) {
-      const said = JSON.stringify({ name, counts, slowest, made });
+    tally(SECURE, connections);
+    show(lasted);
+    for (const [name, { counts, slowest, fetches, allowed }] of seen) {
+      const said = JSON.stringify({ name, counts, slowest, fetches, allowed });
       const kinds = Object.keys(counts);
-      // A machine that is too busy may miss a deadline of the client's; nothing else keeps a good token from its verdict.
-      const good = kinds.filter((kind) => kind.startsWith("good") && kind !== "good: no verdict TIMED_OUT");
-      expect(good, said).to.deep.equal(["good: verified"]);
+      expect(
+        kinds.filter((kind) => kind.startsWith("good")),
+        said,
+      ).to.deep.equal(["good: verified"]);
       expect(
         kinds.filter((kind) => kind.startsWith("without kid") && kind.includes("rejected")),
         said,
@@ -197,9 +226,8 @@ describe("the outage drill", function () {
         kinds.filter((kind) => kind.startsWith("bad") && kind.includes("verified")),
         said,
       ).to.deep.equal([]);
-      // A pause after a failure is shortened to the half at most; out of turn there is one in a cooldown.
-      expect(made, said).to.be.at.most(2 + lasted / (REFRESH_MAX / 2) + 2 + lasted / COOLDOWN);
-      expect(slowest, said).to.be.below(DEADLINE + 2000);
+      expect(fetches, said).to.be.within(1, allowed);
+      expect(slowest, said).to.be.below(DEADLINE + 1000);
     }
   });
 
@@ -208,9 +236,9 @@ describe("the outage drill", function () {
       TROUBLES.map((trouble) => ({ ...trouble, mode: "publish", document: { keys: [next.jwk] }, headers: {} })),
     );
     const names = TROUBLES.map(({ name }) => name);
-    const began = Date.now();
+    const began = time.now();
     await Promise.all(names.map((name) => until(name, next.token(CLAIMS), "verified")));
-    expect(Date.now() - began).to.be.below((TIMEOUT + REFRESH_MAX + COOLDOWN) * 1000 + 5000);
+    expect(time.now() - began).to.be.below((TIMEOUT + REFRESH_MAX + COOLDOWN) * 1000 + 5000);
     // The set that has the new key came without the old one: that one was gone at once. Only where the new one had been
     // published beside it before, that it verifies does not say which set it is.
     const atOnce = TROUBLES.filter(({ mode, document }) => mode !== "publish" || document !== REST);
@@ -219,37 +247,29 @@ describe("the outage drill", function () {
     await Promise.all(names.map((name) => until(name, now.token(CLAIMS), "rejected KEY_UNKNOWN")));
   });
 
-  /** The table of `npm run drill`. */
+  /** Prints what was seen. */
   function show(lasted: number): void {
-    const rows = [...seen].map(([name, { counts, slowest, requests }]) => {
-      const sum = (kind: string, what: string): string =>
-        String(
-          Object.entries(counts).reduce(
-            (all, [key, count]) => (key.startsWith(kind) && key.includes(what) ? all + count : all),
-            0,
-          ),
+    const rows = [...seen].map(([name, { counts, slowest, fetches, allowed }]) => {
+      const sum = (kind: string, what = ""): number =>
+        Object.entries(counts).reduce(
+          (all, [key, count]) => (key.startsWith(kind) && key.includes(what) ? all + count : all),
+          0,
         );
-      return [
-        name,
-        sum("good", "verified"),
-        sum("good", "rejected"),
-        sum("bad", "verified"),
-        sum("bad", "rejected"),
-        sum("bad", "no verdict"),
-        String(requests),
-        slowest.toFixed(0),
-      ];
+      const figures = [sum(""), sum("good"), sum("good", "rejected"), sum("bad"), sum("bad", "verified")].map(String);
+      return [name, ...figures, `${fetches} of ${allowed}`, `${slowest.toFixed(0)} of ${DEADLINE}`];
     });
     const head = [
       "trouble",
-      "good verified",
-      "good rejected",
-      "bad verified",
-      "bad rejected",
-      "bad no verdict",
-      "fetches",
-      "slowest ms",
+      "calls",
+      "good",
+      "rejected",
+      "bad",
+      "accepted",
+      "fetches, of allowed",
+      "slowest ms, of deadline",
     ];
-    process.stdout.write(`\n${[`${lasted.toFixed(0)} s`, ...aligned([head, ...rows])].join("\n")}\n`);
+    process.stdout.write(
+      `\n${[`The outage drill, ${lasted.toFixed(0)} s; milliseconds are those that this process had:`, ...aligned([head, ...rows])].join("\n")}\n`,
+    );
   }
 });

@@ -72,6 +72,7 @@ describe("fetching", function () {
     ["404", /^it answered 404$/, 1],
     ["html", /not of a JSON type/, 1],
     ["html as json", /not JSON/, 1],
+    ["wrong type", /not of a JSON type/, 1],
     ["garbage", /not JSON/, 1],
     ["no body", /not JSON/, 1],
     ["half a body", /connection failed/, 1],

@@ -46,6 +46,8 @@ const MODES: Readonly<Record<string, Respond>> = {
   404: text(404, "{}"),
   html: text(200, "<html>Sign in</html>", { "Content-Type": "text/html" }),
   "html as json": text(200, "<html>Sign in</html>"),
+  // The set itself, as what it is not.
+  "wrong type": (_req, res, { document }) => void res.writeHead(200, { "Content-Type": "image/png" }).end(document),
   garbage: (_req, res) => void res.writeHead(200, JSON_TYPE).end(Buffer.from([0xff, 0x00, 0xc3, 0x28, 0x7b])),
   empty: text(200, '{"keys":[]}'),
   "no body": text(200, ""),
@@ -99,9 +101,13 @@ const answer = (req: http.IncomingMessage, res: http.ServerResponse): void => {
 };
 const server = tls === undefined ? http.createServer(answer) : https.createServer(tls, answer);
 server.on("tlsClientError", () => {});
+let connections = 0;
+server.on("connection", () => connections++);
 process.on("message", (message: Order | "count") => {
-  if (message === "count") process.send?.({ requests: requests.splice(0) });
-  else {
+  if (message === "count") {
+    process.send?.({ requests: requests.splice(0), connections });
+    connections = 0;
+  } else {
     if (message.path === undefined) usual = message;
     else orders.set(message.path, message);
     process.send?.({ done: true });

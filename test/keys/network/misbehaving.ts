@@ -39,11 +39,20 @@ export class Issuer {
     await once(this.#child, "message");
   }
 
-  /** The paths that were asked for since the last time, in order. */
+  /** The paths that were asked for since the last time that anything was counted, in order. */
   async requests(): Promise<readonly string[]> {
+    return (await this.#count()).requests;
+  }
+
+  /** How many connections were made in that time, whether or not anything was asked over them. */
+  async connections(): Promise<number> {
+    return (await this.#count()).connections;
+  }
+
+  async #count(): Promise<{ readonly requests: readonly string[]; readonly connections: number }> {
     this.#child.send("count");
-    const [{ requests }] = (await once(this.#child, "message")) as [{ requests: string[] }];
-    return requests;
+    const [counts] = (await once(this.#child, "message")) as [{ requests: string[]; connections: number }];
+    return counts;
   }
 
   /** Ends it: from then on nobody listens at its port. */
