@@ -60,6 +60,8 @@ export interface Rejected {
   readonly claim: string;
   /** What the message says besides the reason, as a sentence. */
   readonly hint?: string;
+  /** Of a token whose key is unknown: its `kid`, as the caller sent it. For the operator's log; no answer tells it. */
+  readonly kid?: string;
   /** What each check found; empty unless asked for. */
   readonly checks: readonly Check[];
 }

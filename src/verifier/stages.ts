@@ -115,7 +115,7 @@ export function key(c: Case): Stop | undefined {
 /** No key fits. Without a `kid` none was named that could be unknown: it is as if all had been tried. */
 function unfitting(kid: string | undefined, keys: KeySet): Stop {
   if (kid === undefined) return reject("SIGNATURE_INVALID");
-  return keys.hasKid(kid) ? reject("ALGORITHM_MISMATCH", "alg") : reject("KEY_UNKNOWN", "kid");
+  return keys.hasKid(kid) ? reject("ALGORITHM_MISMATCH", "alg") : { ...reject("KEY_UNKNOWN", "kid"), kid };
 }
 
 /**

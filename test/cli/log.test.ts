@@ -50,6 +50,32 @@ describe("the lines of calls", () => {
     ...others,
   });
 
+  for (const [what, kid, said] of [
+    ["as it is", "2027-01", "2027-01"],
+    [
+      "what would move a terminal's cursor, or turn its text, escaped",
+      "\u009b2J\u001b[\n\u202ek\ud800é",
+      "\\u009b2J\\u001b[\\u000a\\u202ek\\ud800\\u00e9",
+    ],
+    ["cut", "k".repeat(5000), "k".repeat(128)],
+    ["cut, and escaped", "\0".repeat(5000), "\\u0000".repeat(128)],
+    ["none", undefined, undefined],
+  ] as const) {
+    it(`the kid of a token whose key is unknown: ${what}`, () => {
+      const { log, lines } = capture();
+      const outcome: Outcome = {
+        kind: "rejected",
+        reason: "KEY_UNKNOWN",
+        claim: "kid",
+        checks: [],
+        ...(kid && { kid }),
+      };
+      callLogger(log, "rejected", createClock().now)(line(outcome));
+      expect(lines()).to.have.length(1);
+      expect(lines()[0]?.["kid"]).to.equal(said);
+    });
+  }
+
   for (const [calls, written] of [
     ["none", ["fault"]],
     ["rejected", ["rejected", "refused", "fault"]],

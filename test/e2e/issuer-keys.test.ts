@@ -179,6 +179,7 @@ describe("keys that issuers publish", function () {
     expect(await service.ask("partner", token)).to.equal("no verdict KEYS_UNAVAILABLE");
     expect(await asked(), "within the cooldown").to.equal(0);
     await service.until("partner", token, "rejected KEY_UNKNOWN");
+    expect(service.log()).to.match(/"reason":"KEY_UNKNOWN","claim":"kid","kid":"one"/);
     expect(service.log()).to.include('"added":["two"],"removed":["one"]');
   });
 

@@ -24,7 +24,7 @@ export const FIELDS = {
   issues: "All that is wrong with a configuration, each with its `place` and `message`.",
   items: "How many identical requests of a batch were answered together; absent for one.",
   keys: "The keys of the configuration that differ from those of the start.",
-  kid: "The `kid` of the verified token; absent where it has none.",
+  kid: "The `kid` of the verified token, or of the key; absent where it has none. Where it is unknown (`KEY_UNKNOWN`) it is the caller's text: at most 128 characters of it, and what is not printable ASCII as `\\uXXXX`.",
   lack: "What was wanted: `keys`, `instance`, `client` or `user`.",
   location: "Where keys are fetched: the URL, or the issuer whose metadata say so.",
   metrics: "The address that metrics and probes are served at.",

@@ -97,6 +97,7 @@ function fieldsOf(call: CallLine): FieldsOf<"call"> {
               outcome: "rejected",
               reason: outcome.reason ?? "UNKNOWN",
               ...(outcome.claim !== "" && { claim: outcome.claim }),
+              ...(outcome.kid !== undefined && { kid: foreignText(outcome.kid) }),
             }
           : { outcome: "failed", reason: outcome.reason };
   return {
@@ -109,4 +110,13 @@ function fieldsOf(call: CallLine): FieldsOf<"call"> {
     ...(status !== undefined && { status }),
     millis: Math.round(millis * 1000) / 1000,
   };
+}
+
+/** The most that is told of a text that a caller made up, in characters. */
+const LONGEST = 128;
+
+/** A text that a caller made up, as a log may hold it: cut, and what is not printable ASCII escaped. */
+function foreignText(text: string): string {
+  const escaped = (one: string): string => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  return text.slice(0, LONGEST).replace(/[^ -~]/g, escaped);
 }
