@@ -1,3 +1,5 @@
+import dns from "node:dns";
+import { syncBuiltinESMExports } from "node:module";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect } from "chai";
@@ -57,6 +59,16 @@ describe("fetching", function () {
     });
     expect(await get(plain.url, {}, '"1"')).to.deep.equal({ kind: "unchanged", lifetime: 60 });
     expect(await get(plain.url, {}, '"2"')).to.include({ kind: "document" });
+  });
+
+  it("asks by Last-Modified where there is no ETag", async () => {
+    const modified = "Fri, 15 Jan 2027 08:00:00 GMT";
+    await plain.be("publish", SET, { headers: { "Last-Modified": modified, "Cache-Control": "max-age=60" } });
+    const fetcher = createFetcher({ timeout: 5000, insecure: true });
+    const ask = (lastModified: string) => fetcher.within((one) => one(plain.url, { etag: null, lastModified }));
+    expect(await ask(modified)).to.deep.equal({ kind: "unchanged", lifetime: 60 });
+    expect(await ask("Thu, 14 Jan 2027 08:00:00 GMT")).to.deep.include({ kind: "document", value: SET });
+    await fetcher.close();
   });
 
   it("follows a redirection", async () => {
@@ -157,6 +169,26 @@ describe("fetching", function () {
         expect(await secure.requests()).to.deep.equal([]);
       });
     }
+
+    it("looks a name up once, where the connection is made, so that no other answer of the name server can come in between", async () => {
+      const real = dns.lookup;
+      let answers = 0;
+      const rebinding = (_host: string, _options: object, callback: (error: null, found: object[]) => void): void => {
+        answers++;
+        callback(null, [{ address: "127.0.0.1", family: 4 }]);
+      };
+      dns.lookup = rebinding as unknown as typeof dns.lookup;
+      syncBuiltinESMExports();
+      try {
+        await secure.connections();
+        const why = await failing(`https://issuer.example:${port()}/jwks`, { insecure: false, ca: authority.cert });
+        expect(why).to.equal("its host has no public address");
+        expect([answers, await secure.connections()]).to.deep.equal([1, 0]);
+      } finally {
+        dns.lookup = real;
+        syncBuiltinESMExports();
+      }
+    });
 
     it("asks nothing over plain http, nor with credentials", async () => {
       expect(await failing("http://1.1.1.1/", { insecure: false })).to.include("not https");
@@ -281,6 +313,34 @@ describe("fetching", function () {
         expect(proxy.tunnels).to.deep.equal(["issuer.example:443"]);
         expect(await failing("https://issuer.example/jwks", options)).to.include("the connection failed");
         expect(await failing("https://other.example/jwks", { ...options, ca: authority.cert })).to.include("ALTNAME");
+      } finally {
+        secure = before;
+        await named.close();
+      }
+    });
+
+    it("a public host leads neither inside, nor to plain http, nor to where credentials are sent", async () => {
+      const tls = certify("issuer", { issuer: authority, names: [["DNS", "issuer.example"]] });
+      const named = await Issuer.start({ tls });
+      const before = secure;
+      secure = named;
+      try {
+        for (const [target, why] of [
+          ["https://10.0.0.1/", /not public/],
+          ["https://0.0.0.0/", /not public/],
+          ["https://2130706433/", /not public/],
+          ["https://[::ffff:169.254.169.254]/", /not public/],
+          ["http://169.254.169.254/latest/meta-data", /not https/],
+          ["http://issuer.example/", /not https/],
+          ["https://user:word@issuer.example/", /credentials/],
+          ["file:///etc/passwd", /not https/],
+        ] as const) {
+          await named.be("leads on", target);
+          proxy.tunnels.splice(0);
+          const options = { insecure: false, proxies: { http: address, https: address }, ca: authority.cert };
+          expect(await failing("https://issuer.example/jwks", options), target).to.match(why);
+          expect(proxy.tunnels, target).to.deep.equal(["issuer.example:443"]);
+        }
       } finally {
         secure = before;
         await named.close();

@@ -31,8 +31,10 @@ const text = (status: number, body: string, headers: Record<string, string> = JS
 };
 
 const publish: Respond = (req, res, { document, headers = {} }) => {
-  const etag = headers["ETag"];
-  if (etag !== undefined && req.headers["if-none-match"] === etag) res.writeHead(304, headers).end();
+  const isSame = (ours: string, theirs: "if-none-match" | "if-modified-since"): boolean =>
+    headers[ours] !== undefined && req.headers[theirs] === headers[ours];
+  if (isSame("ETag", "if-none-match") || isSame("Last-Modified", "if-modified-since"))
+    res.writeHead(304, headers).end();
   else res.writeHead(200, { ...JSON_TYPE, ...headers }).end(document);
 };
 
@@ -85,7 +87,6 @@ const MODES: Readonly<Record<string, Respond>> = {
   },
   // To where the document says.
   "leads on": (_req, res, { document }) => void res.writeHead(302, { Location: JSON.parse(document) as string }).end(),
-  "leads inside": (_req, res) => void res.writeHead(302, { Location: "http://169.254.169.254/latest/meta-data" }).end(),
   "leads to a file": (_req, res) => void res.writeHead(302, { Location: "file:///etc/passwd" }).end(),
 };
 
