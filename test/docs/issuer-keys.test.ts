@@ -29,7 +29,7 @@ describe("docs/guides/issuer-keys.md", function () {
       name,
       Number(count) * ({ s: 1000, m: 60_000, h: 3_600_000 }[unit] ?? 0),
     ]);
-    expect(named).to.have.length(4);
+    expect(named).to.have.length(5);
     for (const [name = "", value] of named) expect(partner).to.have.property(String(name), value);
   });
 
