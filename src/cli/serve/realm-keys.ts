@@ -2,7 +2,13 @@ import type { Logger } from "pino";
 import type { ConfiguredRealm } from "../../config/realms.js";
 import { bindRoutes } from "../../config/routes.js";
 import type { Directory, SavedKeySet } from "../../directory/directory.js";
-import { Keyring, type KeyringContext, type KeyringRequest, type SavedSets } from "../../keys/network/keyring.js";
+import {
+  Keyring,
+  type KeyringContext,
+  type KeyringRequest,
+  type SavedSets,
+  toldLocation,
+} from "../../keys/network/keyring.js";
 import type { RemoteObserver } from "../../keys/network/remote-keys.js";
 import { createRealm } from "../../verifier/realm.js";
 import { tell } from "../telemetry/lines.js";
@@ -64,7 +70,9 @@ async function savedSets(directory: Directory | undefined, log: Logger): Promise
       const whole = { realm, location, ...set };
       saved.set(nameOf(realm, location), whole);
       // Without it the next start has to fetch before it can verify: worth a word, not a failure.
-      directory?.saveKeySet(whole).catch((err: unknown) => tell(log, "key set not saved", { err, realm, location }));
+      directory
+        ?.saveKeySet(whole)
+        .catch((err: unknown) => tell(log, "key set not saved", { err, realm, location: toldLocation(location) }));
     },
   };
 }
