@@ -1,10 +1,21 @@
 import type { Load, Measured } from "./measured.js";
 
 /** The middle of some figures, and their ends. */
-function spread(figures: readonly number[]): { readonly min: number; readonly median: number; readonly max: number } {
+export function spread(figures: readonly number[]): {
+  readonly min: number;
+  readonly median: number;
+  readonly max: number;
+} {
   const sorted = figures.toSorted((a, b) => a - b);
   const at = (index: number): number => sorted[index] ?? Number.NaN;
   return { min: at(0), median: at(Math.floor(sorted.length / 2)), max: at(sorted.length - 1) };
+}
+
+/** Says whether a figure keeps to its bound; where one does not, the process ends with 1. */
+export function held(figure: number, most: number, unit: string): string {
+  if (figure <= most) return `(at most ${most} ${unit}: held)`;
+  process.exitCode = 1;
+  return `(at most ${most} ${unit}: NOT HELD)`;
 }
 
 /** What is compared. */

@@ -4,7 +4,9 @@ import { directory } from "./directory.js";
 import { floor } from "./floor.js";
 import { importBeside } from "./import.js";
 import { kill } from "./kill.js";
+import { largestToken } from "./largest-token.js";
 import { soak } from "./soak.js";
+import { strictJson } from "./strict-json.js";
 import { tls } from "./tls.js";
 
 // npm run bench runs the quick benchmarks; npm run bench -- NAME ... those that are named. CONTRIBUTING.md tells of them.
@@ -19,11 +21,13 @@ interface Benchmark {
   /** Whether it runs where none is named. */
   readonly quick: boolean;
   readonly about: string;
-  readonly run: (options: Options) => Promise<void>;
+  readonly run: (options: Options) => Promise<void> | void;
 }
 
 const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   floor: { quick: true, about: "CPU per call, beside the least that grpc-js and Express can do", run: floor },
+  json: { quick: true, about: "CPU of the strict JSON reader, beside JSON.parse", run: strictJson },
+  largest: { quick: true, about: "CPU of the largest tokens that are admitted", run: largestToken },
   directory: {
     quick: false,
     about: "CPU per look-up among a million users, beside a thousand",

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { ConfigError } from "../config/issues.js";
-import { unreadable } from "../config/read-file.js";
+import { toldFile, unreadable } from "../config/read-file.js";
 import { DirectoryError } from "../directory/errors.js";
 
 /** How a command ends, as its exit code. */
@@ -36,7 +36,7 @@ export function secretIn(file: string): string {
   try {
     return readFileSync(file, "utf8").trim();
   } catch (error) {
-    throw new CommandError(`${file} ${unreadable(error)}.`, EXIT.usage);
+    throw new CommandError(`${toldFile(file)} ${unreadable(error)}.`, EXIT.usage);
   }
 }
 

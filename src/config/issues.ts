@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { toldName } from "../contract/told-name.js";
 
 /** One thing that is wrong with a configuration: where, and what would be right. Never holds a secret. */
 export interface ConfigIssue {
@@ -119,7 +120,7 @@ export function issuesOf(error: z.ZodError, within: Path = []): ConfigIssue[] {
   return error.issues.flatMap((issue): ConfigIssue[] => {
     const path = [...within, ...issue.path];
     if (issue.code === "unrecognized_keys") {
-      return issue.keys.map((key) => ({ place: formatPath([...path, key]), message: issue.message }));
+      return issue.keys.map((key) => ({ place: formatPath([...path, toldName(key)]), message: issue.message }));
     }
     const message = issue.code === "invalid_key" ? (issue.issues[0]?.message ?? issue.message) : issue.message;
     return [{ place: formatPath(path), message }];

@@ -8,7 +8,7 @@ import type { Location } from "../keys/network/documents.js";
 import type { RemoteEntry } from "../keys/network/keyring.js";
 import { type ConfigIssue, formatPath, issuesOf, type Path, TELLING } from "./issues.js";
 import { keyForms } from "./key-forms.js";
-import { type ReadFile, unreadable } from "./read-file.js";
+import { type ReadFile, toldFile, unreadable } from "./read-file.js";
 
 /** What became of a realm's configured keys. */
 export interface LoadedKeys {
@@ -196,7 +196,7 @@ function read(file: string, { resolve, readFile }: KeyContext): string {
   try {
     return readFile(resolve(file));
   } catch (error) {
-    throw new KeyError(`${file} ${unreadable(error)}`);
+    throw new KeyError(`${toldFile(file)} ${unreadable(error)}`);
   }
 }
 

@@ -7,7 +7,7 @@ import { areInDirectory } from "../verifier/realm.js";
 import { isRoute } from "../verifier/route.js";
 import { type Environment, interpolate } from "./interpolate.js";
 import { ConfigError, type ConfigIssue, formatPath, issuesOf, TELLING } from "./issues.js";
-import { type ReadFile, readText, unreadable } from "./read-file.js";
+import { type ReadFile, readText, toldFile, unreadable } from "./read-file.js";
 import {
   type ConfiguredRealm,
   type FaceSettings,
@@ -351,7 +351,7 @@ function readMasterKeys(
     try {
       keys = [readFile(resolve(masterKeyFile)).trim()];
     } catch (error) {
-      issues.push({ place: "masterKeyFile", message: `${masterKeyFile} ${unreadable(error)}` });
+      issues.push({ place: "masterKeyFile", message: `${toldFile(masterKeyFile)} ${unreadable(error)}` });
     }
   }
   for (const [index, key] of keys.entries()) {

@@ -6,6 +6,14 @@ export type ReadFile = (file: string) => string;
 /** Reads, and tells nobody. */
 export const readText: ReadFile = (file) => readFileSync(file, "utf8");
 
+/**
+ * The name of a file of keys, for a message: where it does not look like one (a path from `/` or `.`, or a name with an ending),
+ * it may be the secret itself, which belongs in the file.
+ */
+export function toldFile(name: string): string {
+  return /^[/.]|\.[A-Za-z]{1,8}$/.test(name) ? name : "The file that is named here";
+}
+
 /** Why files cannot be read, by the system's codes. */
 const WHY: Readonly<Record<string, string>> = {
   ENOENT: "there is no such file",

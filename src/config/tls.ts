@@ -2,7 +2,7 @@ import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { Secret } from "../contract/secret.js";
 import { clientContext, type TlsMaterial } from "../contract/tls.js";
 import { type ConfigIssue, formatPath, type Path } from "./issues.js";
-import type { ReadFile } from "./read-file.js";
+import { type ReadFile, toldFile } from "./read-file.js";
 
 /** What the files of a `tls` hold, and when the certificate in them counts. */
 export interface ConfiguredTls extends TlsMaterial {
@@ -71,7 +71,7 @@ class Files {
       return this.context.readFile(this.context.resolve(name));
     } catch (error) {
       const { code = "error" } = error as NodeJS.ErrnoException;
-      return this.complain(key, `${name} cannot be read (${code}): give a file that this user may read`);
+      return this.complain(key, `${toldFile(name)} cannot be read (${code}): give a file that this user may read`);
     }
   }
 

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { Secret } from "../contract/secret.js";
+import { toldName } from "../contract/told-name.js";
 import { checkCommand, type Entry } from "./commands.js";
 import type { Directory } from "./directory.js";
 import { DirectoryError } from "./errors.js";
@@ -78,7 +79,7 @@ function problemsOf(issue: z.core.$ZodIssue): Problem[] {
   const place = placeOf(issue.path);
   if (issue.code === "unrecognized_keys") {
     return issue.keys.map((key) => ({
-      place: placeOf([...issue.path, key]),
+      place: placeOf([...issue.path, toldName(key)]),
       message: "is no member that a seed has. Take it out, or look at its spelling.",
     }));
   }

@@ -54,6 +54,7 @@ export function createTransport(limits: ServiceLimits, large: LargeMethods, ende
     http2Server.on("session", rememberWorkload);
     // Clients come back after a while, and spread again over the processes and machines that there are by then.
     http2Server.on("session", (session) => retireAfter(session, connectionAge()));
+    http2Server.on("session", (session) => cutWhereIdle(session, limits.idle + limits.request));
     http2Server.on("stream", (stream, headers) => {
       const path = headers[":path"] ?? "";
       if (ended !== undefined) stream.once("close", () => ended(path, codeOf(stream)));
@@ -86,10 +87,43 @@ export function retireAfter(session: http2.ServerHttp2Session, millis: number): 
   session.once("close", () => clearTimeout(timer));
 }
 
-/** A request that is sent a byte at a time would be waited for without end. */
-function cutWhereSlow(stream: http2.ServerHttp2Stream, millis: number): void {
+/**
+ * Cuts a connection without a call. grpc-js ends one that is idle politely, and then waits for as long as a peer leaves a frame
+ * unfinished, or says nothing of what it was told.
+ */
+function cutWhereIdle(session: http2.ServerHttp2Session, millis: number): void {
+  let calls = 0;
   const timer = setTimeout(() => {
-    if (!stream.readableEnded) stream.close(http2.constants.NGHTTP2_CANCEL);
+    if (calls === 0) session.destroy();
+  }, millis);
+  timer.unref();
+  session.on("stream", (stream) => {
+    calls++;
+    stream.once("close", () => {
+      calls--;
+      // A timer that was cleared would run again, and hold the session meanwhile.
+      if (!session.closed && !session.destroyed) timer.refresh();
+    });
+  });
+  session.once("close", () => clearTimeout(timer));
+}
+
+/**
+ * Cuts a call that is sent a byte at a time, or whose answer is not taken: either would be waited for without end. A call has
+ * so long to arrive, again to be answered, and again for its answer to be read. A peer that goes on regardless, or that
+ * HTTP/2 has given up for what it sent before, loses its connection.
+ */
+function cutWhereSlow(stream: http2.ServerHttp2Stream, millis: number): void {
+  const { session } = stream;
+  let rounds = 0;
+  const timer = setTimeout(() => {
+    rounds++;
+    if (rounds > 3) {
+      session?.destroy();
+      return;
+    }
+    if (rounds === 3 || !stream.readableEnded) stream.close(http2.constants.NGHTTP2_CANCEL);
+    timer.refresh();
   }, millis);
   timer.unref();
   stream.once("close", () => clearTimeout(timer));

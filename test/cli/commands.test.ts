@@ -392,8 +392,8 @@ describe("the command line", () => {
         /^--client-id and --client-secret-file go together\.\n$/,
       ],
       "a caller's file that is not there": [
-        ["verify", "--realm", "x", "--secret-key-file", "none", "t"],
-        /^none cannot be read \(ENOENT: there is no such file\)\.\n$/,
+        ["verify", "--realm", "x", "--secret-key-file", "none.key", "t"],
+        /^none\.key cannot be read \(ENOENT: there is no such file\)\.\n$/,
       ],
       "an address that is none": [["verify", "--realm", "x", "--address", "", "t"], /address/],
     };

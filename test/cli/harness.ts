@@ -163,9 +163,9 @@ export class Process {
   }
 }
 
-/** Starts the command. */
-export function start(args: readonly string[], cwd: string, stdin?: string): Process {
-  return new Process(process.execPath, ["--import", TSX, MAIN, ...args], cwd, stdin);
+/** Starts the command. @param flags more of Node's own */
+export function start(args: readonly string[], cwd: string, stdin?: string, flags: readonly string[] = []): Process {
+  return new Process(process.execPath, [...flags, "--import", TSX, MAIN, ...args], cwd, stdin);
 }
 
 let before: Promise<unknown> = Promise.resolve();

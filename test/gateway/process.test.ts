@@ -6,6 +6,7 @@ import { expect } from "chai";
 import { mint } from "../../src/cli/token/mint.js";
 import { loadConfig } from "../../src/config/load.js";
 import { configuration, end, folderOf, type Process, serving } from "../cli/harness.js";
+import { http2Frame, PREFACE, SETTINGS } from "../service/raw.js";
 import { createClient } from "../support/grpc.js";
 import { requestBytes } from "../support/http.js";
 import { INTEGURU, Wire } from "./harness.js";
@@ -46,17 +47,6 @@ describe("the process", () => {
     expect(service.child.exitCode).to.equal(null);
   });
 
-  const PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-  const SETTINGS = Buffer.from("000000040000000000", "hex");
-  const frame = (type: number, flags: number, stream: number, payload: Buffer): Buffer => {
-    const head = Buffer.alloc(9);
-    head.writeUIntBE(payload.length, 0, 3);
-    head[3] = type;
-    head[4] = flags;
-    head.writeUInt32BE(stream, 5);
-    return Buffer.concat([head, payload]);
-  };
-
   const garbage: Record<string, () => Buffer | string> = {
     "random bytes": () => randomBytes(4096),
     "a megabyte of random bytes": () => randomBytes(1024 ** 2),
@@ -65,20 +55,21 @@ describe("the process", () => {
     "half a preface": () => PREFACE.slice(0, 10),
     "a preface and random bytes": () => Buffer.concat([Buffer.from(PREFACE), randomBytes(1000)]),
     "a frame that is larger than admitted": () =>
-      Buffer.concat([Buffer.from(PREFACE), SETTINGS, frame(0, 0, 1, Buffer.alloc(100_000))]),
+      Buffer.concat([Buffer.from(PREFACE), SETTINGS, http2Frame(0, 0, 1, Buffer.alloc(100_000))]),
     "DATA on a stream that nobody opened": () =>
-      Buffer.concat([Buffer.from(PREFACE), SETTINGS, frame(0, 0, 1, Buffer.alloc(10))]),
+      Buffer.concat([Buffer.from(PREFACE), SETTINGS, http2Frame(0, 0, 1, Buffer.alloc(10))]),
     "HEADERS that are no HPACK": () =>
-      Buffer.concat([Buffer.from(PREFACE), SETTINGS, frame(1, 4, 1, Buffer.alloc(100, 0xff))]),
-    "HEADERS on stream 0": () => Buffer.concat([Buffer.from(PREFACE), SETTINGS, frame(1, 5, 0, Buffer.from([0x82]))]),
+      Buffer.concat([Buffer.from(PREFACE), SETTINGS, http2Frame(1, 4, 1, Buffer.alloc(100, 0xff))]),
+    "HEADERS on stream 0": () =>
+      Buffer.concat([Buffer.from(PREFACE), SETTINGS, http2Frame(1, 5, 0, Buffer.from([0x82]))]),
     "1000 pings": () =>
       Buffer.concat([
         Buffer.from(PREFACE),
         SETTINGS,
-        ...Array.from({ length: 1000 }, () => frame(6, 0, 0, Buffer.alloc(8))),
+        ...Array.from({ length: 1000 }, () => http2Frame(6, 0, 0, Buffer.alloc(8))),
       ]),
     "1000 SETTINGS": () => Buffer.concat([Buffer.from(PREFACE), ...Array.from({ length: 1000 }, () => SETTINGS)]),
-    "a GOAWAY": () => Buffer.concat([Buffer.from(PREFACE), SETTINGS, frame(7, 0, 0, Buffer.alloc(8))]),
+    "a GOAWAY": () => Buffer.concat([Buffer.from(PREFACE), SETTINGS, http2Frame(7, 0, 0, Buffer.alloc(8))]),
     "a TLS greeting": () => Buffer.from("16030100c8010000c403035f5f5f5f", "hex"),
   };
   for (const [what, bytes] of Object.entries(garbage)) {

@@ -1,6 +1,49 @@
 import type http2 from "node:http2";
 
-// gRPC by hand, for what no client would send.
+// gRPC and HTTP/2 by hand, for what no client would send.
+
+/** What a client of HTTP/2 begins with: the preface, and SETTINGS that change nothing. */
+export const PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+export const SETTINGS = Buffer.from("000000040000000000", "hex");
+
+/** A frame of HTTP/2 (RFC 9113, section 4.1). */
+export function http2Frame(type: number, flags: number, stream: number, payload: Buffer): Buffer {
+  const head = Buffer.alloc(9);
+  head.writeUIntBE(payload.length, 0, 3);
+  head[3] = type;
+  head[4] = flags;
+  head.writeUInt32BE(stream, 5);
+  return Buffer.concat([head, payload]);
+}
+
+/** A number as HPACK writes it behind a prefix of so many bits (RFC 7541, section 5.1). */
+function hpackNumber(value: number, bits: number, mark: number): number[] {
+  const most = 2 ** bits - 1;
+  if (value < most) return [mark | value];
+  const bytes = [mark | most];
+  let left = value - most;
+  for (; left >= 128; left >>= 7) bytes.push((left & 127) | 128);
+  return [...bytes, left];
+}
+
+/** A header as HPACK writes it with its name and in the clear (RFC 7541, section 6.2). @param isKept for the receiver's table */
+export function hpackHeader(name: string, value: string, isKept = false): Buffer {
+  const text = (one: string): Buffer => Buffer.concat([Buffer.from(hpackNumber(one.length, 7, 0)), Buffer.from(one)]);
+  return Buffer.concat([Buffer.from([isKept ? 0x40 : 0]), text(name), text(value)]);
+}
+
+/** The headers of a call, as HPACK writes them. */
+export const callHeaders = (method: string): Buffer =>
+  Buffer.concat(
+    [
+      [":method", "POST"],
+      [":scheme", "http"],
+      [":path", `/tokenverifier.v1.TokenVerifier/${method}`],
+      [":authority", "a"],
+      ["content-type", "application/grpc"],
+      ["te", "trailers"],
+    ].map(([name = "", value = ""]) => hpackHeader(name, value)),
+  );
 
 /** A gRPC message: five bytes of frame, then these. */
 export function frame(bytes: Uint8Array): Buffer {

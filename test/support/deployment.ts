@@ -24,7 +24,7 @@ const MASTER_KEY = Buffer.alloc(32, "test master key ").toString("base64");
 const support = (file: string): string => readFileSync(new URL(file, import.meta.url), "utf8");
 
 /** The environment of a test's configuration: the secrets of the test keys by name, and the master key. */
-function testEnvironment(): Record<string, string> {
+export function testEnvironment(): Record<string, string> {
   const secrets = [...KEYS.values()].flatMap(({ name, secret }) =>
     secret === undefined ? [] : [[name, secret] as const],
   );

@@ -4,7 +4,7 @@ import { type LoadedSet, loadJwks } from "../../keys/load-jwks.js";
 import { fetchKeySet } from "../../keys/network/documents.js";
 import { createFetcher } from "../../keys/network/fetch.js";
 import { FetchError } from "../../keys/network/fetch-error.js";
-import { locationName, type RemoteEntry } from "../../keys/network/keyring.js";
+import { type RemoteEntry, toldLocation } from "../../keys/network/keyring.js";
 import type { Reached } from "./findings.js";
 
 /** Fetches the keys that the realms of a configuration want of issuers, once, all at the same time. Keeps nothing. */
@@ -13,7 +13,7 @@ export function reachKeys({ realms, proxies }: Pick<Config, "realms" | "proxies"
     realms.flatMap(({ realm, remotes }) =>
       remotes.map(async (entry) => ({
         realm: realm.name,
-        location: locationName(entry.location),
+        location: toldLocation(entry.location),
         insecure: entry.insecure,
         set: await reach(entry, realm.policy.algorithms, proxies),
       })),

@@ -8,6 +8,7 @@ import {
   type KeyringRequest,
   locationName,
   type SavedSets,
+  toldLocation,
 } from "../../keys/network/keyring.js";
 import type { RemoteObserver } from "../../keys/network/remote-keys.js";
 import { createRealm } from "../../verifier/realm.js";
@@ -96,7 +97,9 @@ async function savedSets(directory: Directory | undefined, log: Logger): Promise
       const whole = { realm, location, ...set };
       saved.set(nameOf(realm, location), whole);
       // Without it the next start has to fetch before it can verify: worth a word, not a failure.
-      directory?.saveKeySet(whole).catch((err: unknown) => tell(log, "key set not saved", { err, realm, location }));
+      directory
+        ?.saveKeySet(whole)
+        .catch((err: unknown) => tell(log, "key set not saved", { err, realm, location: toldLocation(location) }));
     },
   };
 }

@@ -26,7 +26,7 @@ export const FIELDS = {
   keys: "The keys of the configuration that differ from those of the start.",
   kid: "The `kid` of the verified token, or of the key; absent where it has none. Where it is unknown (`KEY_UNKNOWN`) it is the caller's text: at most 128 characters of it, and what is not printable ASCII as `\\uXXXX`.",
   lack: "What was wanted: `keys`, `instance`, `client` or `user`.",
-  location: "Where keys are fetched: the URL, or the issuer whose metadata say so.",
+  location: "Where keys are fetched: the URL without its query, or the issuer whose metadata say so.",
   metrics: "The address that metrics and probes are served at.",
   millis: "Milliseconds from the request's arrival to its outcome.",
   name: "The kind of a warning, such as `DeprecationWarning`.",

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import type { Config } from "../../config/load.js";
-import { unreadable } from "../../config/read-file.js";
+import { toldFile, unreadable } from "../../config/read-file.js";
 import type { ConfiguredRealm } from "../../config/realms.js";
 import type { VerificationKey } from "../../keys/key.js";
 import { KeyError } from "../../keys/key-error.js";
@@ -8,6 +8,7 @@ import { type LoadedSet, loadJwks } from "../../keys/load-jwks.js";
 import { fetchKeySet } from "../../keys/network/documents.js";
 import { createFetcher } from "../../keys/network/fetch.js";
 import { FetchError } from "../../keys/network/fetch-error.js";
+import { toldLocation } from "../../keys/network/keyring.js";
 import { isRoute } from "../../verifier/route.js";
 import { reachKeys } from "../check/reach-keys.js";
 import { CommandError, EXIT } from "../errors.js";
@@ -108,7 +109,7 @@ async function candidateSet(config: Config, one: ConfiguredRealm, candidate: str
   try {
     return loadJwks(value, { algorithms: one.realm.policy.algorithms, several: "first" });
   } catch (error) {
-    if (error instanceof KeyError) throw new CommandError(`${candidate}: ${error.message}.`, EXIT.usage);
+    if (error instanceof KeyError) throw new CommandError(`${toldLocation(candidate)}: ${error.message}.`, EXIT.usage);
     throw error;
   }
 }
@@ -121,7 +122,8 @@ async function fetched({ proxies }: Config, { remotes }: ConfiguredRealm, jwksUr
     const found = await fetcher.within((get) => fetchKeySet({ jwksUri }, get, undefined));
     return found.kind === "document" ? found.value : undefined;
   } catch (error) {
-    if (error instanceof FetchError) throw new CommandError(`${jwksUri}: ${error.message}.`, EXIT.unavailable);
+    if (error instanceof FetchError)
+      throw new CommandError(`${toldLocation(jwksUri)}: ${error.message}.`, EXIT.unavailable);
     throw error;
   } finally {
     await fetcher.close();
@@ -133,7 +135,7 @@ function fromFile(file: string): unknown {
   try {
     text = readFileSync(file, "utf8");
   } catch (error) {
-    throw new CommandError(`${file} ${unreadable(error)}.`, EXIT.usage);
+    throw new CommandError(`${toldFile(file)} ${unreadable(error)}.`, EXIT.usage);
   }
   try {
     return JSON.parse(text) as unknown;

@@ -19,9 +19,15 @@ export interface RemoteEntry extends RemoteSettings, Pick<FetchOptions, "insecur
   readonly location: Location;
 }
 
-/** Where an entry's keys are fetched from, as logs and the store name it. */
-export function locationName(location: Location): string {
+/** Where an entry's keys are fetched from, whole, as the store names it. */
+function locationName(location: Location): string {
   return "jwksUri" in location ? location.jwksUri : location.discovery;
+}
+
+/** The same as logs and answers tell it: without credentials, and without a query, in which some issuers want an access key. */
+export function toldLocation(location: Location | string): string {
+  const whole = typeof location === "string" ? location : locationName(location);
+  return whole.replace(/^(\w+:\/\/)[^/?#]*@/, "$1…@").replace(/\?.+$/s, "?…");
 }
 
 /** Keeps sets over a restart. */
@@ -142,11 +148,11 @@ export class Keyring {
         random,
         fetch: (last) => fetcher.within((get) => fetchKeySet(entry.location, get, last)),
         save: (set) => saved.set(realm, location, set),
-        observer: observe(realm, location),
+        observer: observe(realm, toldLocation(location)),
       },
       saved.get(realm, location),
     );
-    return { realm, location, remote, fetcher };
+    return { realm, location: toldLocation(location), remote, fetcher };
   }
 }
 

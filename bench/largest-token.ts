@@ -1,0 +1,107 @@
+import { pino } from "pino";
+import { openCore } from "../src/cli/serve/core.js";
+import { loadConfig } from "../src/config/load.js";
+import { Secret } from "../src/contract/secret.js";
+import type { Outcome, Verifier } from "../src/contract/verifier.js";
+import { MAX_DEPTH, MAX_ITEMS } from "../src/jws/json.js";
+import { held, spread } from "./compare.js";
+import { deploy, SECRET } from "./deployment.js";
+import { hs256Text } from "./directory-data.js";
+
+// The most that one token can cost: the largest that a realm admits, in the shapes that cost the most to read and to judge.
+// Each is signed well, for a token with a bad signature is done with before its claims are looked at.
+
+/** Milliseconds of CPU that any token may take. */
+const MOST_MILLIS = 50;
+const ROUNDS = 9;
+
+const LENGTHS: Readonly<Record<string, number>> = {
+  "16 KiB, which is the default": 16 * 1024,
+  "1 MiB, which is the most that a realm can be given": 1024 ** 2,
+};
+
+/** A realm that looks at every claim there is, and explains. */
+const realmOf = (name: string, length: number): string =>
+  `  ${name}: { algorithms: [HS256], issuer: null, audience: https://api.example, requiredClaims: [], ` +
+  `claims: { scope: { includes: read } }, explain: anyone, maxTokenLength: ${length}, keys: [{ secret: ${SECRET} }] }\n`;
+
+/** The same piece again and again, numbered, in so many bytes: and in no more pieces than a document may have. */
+function filled(bytes: number, piece: (n: number) => string, most = MAX_ITEMS - 10): string {
+  const pieces: string[] = [];
+  for (let left = bytes, n = 0; n < most; n++) {
+    const next = piece(n);
+    left -= next.length + 1;
+    if (left < 0) break;
+    pieces.push(next);
+  }
+  return pieces.join();
+}
+
+const nested = (levels: number): string => "[".repeat(levels) + "]".repeat(levels);
+const padding = (bytes: number): string => "x".repeat(Math.max(0, Math.floor(bytes / MAX_ITEMS) - 14));
+
+/** A payload's one member, or all of its members, in so many bytes. */
+const SHAPES: Readonly<Record<string, (bytes: number) => string>> = {
+  "one long text": (bytes) => `"a":"${"x".repeat(bytes - 6)}"`,
+  "many members": (bytes) => filled(bytes, (n) => `"${n}${padding(bytes)}":0`),
+  "many members in objects": (bytes) => `"a":[${filled(bytes - 6, (n) => `{"${n}":0}`, MAX_ITEMS / 2 - 10)}]`,
+  "as many members as fit": (bytes) => filled(bytes, (n) => `"${n}":0`, Number.POSITIVE_INFINITY),
+  "members of one name": (bytes) => filled(bytes, () => '"a":0'),
+  "deep nesting": (bytes) => `"a":[${filled(bytes - 6, () => nested(MAX_DEPTH - 2), MAX_ITEMS / MAX_DEPTH - 1)}]`,
+  "nesting too deep": (bytes) => `"a":${nested((bytes - 4) / 2)}`,
+  "many escapes": (bytes) => `"a":"${"\\u00e9".repeat((bytes - 6) / 6)}"`,
+  "many surrogate pairs": (bytes) => `"a":"${"\\ud83d\\ude00".repeat((bytes - 6) / 12)}"`,
+  "many audiences": (bytes) => `"aud":[${filled(bytes - 8, (n) => `"${n}${padding(bytes)}"`)}]`,
+  "a scope of many words": (bytes) => `"aud":"https://api.example","scope":"${"a ".repeat((bytes - 40) / 2)}"`,
+  "long numbers": (bytes) => `"a":[${filled(bytes - 6, () => `0.${"1".repeat(bytes / MAX_ITEMS)}`)}]`,
+  "white space": (bytes) => `"a":0${" ".repeat(bytes - 5)}`,
+};
+
+/** A token of nearly so many characters; no other has its bytes. */
+function largest(length: number, shape: (bytes: number) => string, round: number): string {
+  const head = `{"round":${round},`;
+  const token = hs256Text(`${head}${shape(Math.floor(((length - 100) * 3) / 4) - head.length - 1)}}`, SECRET);
+  if (token.length > length) throw new Error(`a token of ${token.length} characters where ${length} are admitted`);
+  return token;
+}
+
+const endOf = (outcome: Outcome): string =>
+  outcome.kind === "rejected" ? `${outcome.reason} ${outcome.claim}`.trim() : outcome.kind;
+
+/** Milliseconds of CPU that a token takes, and what became of it. */
+async function cost(verifier: Verifier, realm: string, token: string): Promise<{ millis: number; end: string }> {
+  const request = { realm, token: new Secret(token), credential: undefined, explain: true };
+  const context = { requestId: "bench", address: "", deadline: Number.POSITIVE_INFINITY };
+  const before = process.cpuUsage();
+  const outcome = await verifier.verify(request, context);
+  const { user, system } = process.cpuUsage(before);
+  return { millis: (user + system) / 1_000, end: endOf(outcome) };
+}
+
+/** Measures them, each shape for itself. */
+export async function largestToken(): Promise<void> {
+  const lengths = Object.entries(LENGTHS).map(([about, length]) => ({ about, length, realm: `realm${length}` }));
+  const realms = lengths.map(({ realm, length }) => realmOf(realm, length)).join("");
+  const deployment = deploy(`grpc: 127.0.0.1:0\nrealms:\n${realms}`);
+  const log = pino({ level: "silent" });
+  const core = await openCore(loadConfig(deployment.config, { env: {} }), { clock: Date.now, log });
+  try {
+    for (const { about, length, realm } of lengths) {
+      console.log(`the largest admitted token (${about}): CPU per verification, median and most of ${ROUNDS}`);
+      for (const [name, shape] of Object.entries(SHAPES)) {
+        const found: { millis: number; end: string }[] = [];
+        for (let round = 0; round < ROUNDS; round++) {
+          found.push(await cost(core.verifier, realm, largest(length, shape, round)));
+        }
+        const { median, max } = spread(found.map(({ millis }) => millis));
+        const figures = `${median.toFixed(2)} ms, ${max.toFixed(2)} ms`;
+        console.log(
+          `  ${name.padEnd(24)} ${figures.padEnd(20)} ${held(median, MOST_MILLIS, "ms")}  ${found[0]?.end ?? ""}`,
+        );
+      }
+    }
+  } finally {
+    await core.close();
+    deployment.remove();
+  }
+}
