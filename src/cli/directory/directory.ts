@@ -29,7 +29,8 @@ export function openDirectory(config: Config, clock: Clock, busyTimeout?: number
   return { directory: openSqliteDirectory({ path, masterKeys, clock, ...patience }), masterKeys };
 }
 
-const storePath = ({ store }: Config): string => store.url.replace(/^sqlite:/, "");
+/** The file of a configuration's store. */
+export const storePath = ({ store }: Config): string => store.url.replace(/^sqlite:/, "");
 
 /**
  * Does a command's work on the directory of a configuration.
