@@ -3,6 +3,7 @@ import { ConfigError } from "../../config/issues.js";
 import type { Config } from "../../config/load.js";
 import { type ReadFile, readText, unreadable } from "../../config/read-file.js";
 import { type Renewal, renew } from "../../config/renew.js";
+import type { Secret } from "../../contract/secret.js";
 import { type Clock, failure, type Verifier } from "../../contract/verifier.js";
 import type { Entry } from "../../directory/commands.js";
 import type { Directory, KnownDirectory } from "../../directory/directory.js";
@@ -55,6 +56,8 @@ export interface Core {
   readonly verifier: Verifier;
   /** What it holds, for whoever watches over it. */
   stats(): CoreStats;
+  /** The id of the instance that owns a secret key, as far as it is in memory. */
+  instanceOf(secretKey: Secret): string | undefined;
   /** The keys of each realm that has keys of its own, by its name. */
   keysInUse(): Readonly<Record<string, readonly KeyInUse[]>>;
   /**
@@ -112,6 +115,7 @@ export async function openCore(config: Config, context: CoreContext): Promise<Co
       keys: keyring.status(),
       skew: Object.fromEntries(realms.map(({ realm }) => [realm.name, realm.skew.ahead(clock())])),
     }),
+    instanceOf: (secretKey) => store?.known.instance(secretKey)?.id,
     keysInUse: () => {
       const now = clock();
       return Object.fromEntries(

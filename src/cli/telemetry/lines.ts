@@ -11,6 +11,8 @@ export const FIELDS = {
   certificates: "The ports that show a new certificate; `upstream` for what a gateway on its own shows.",
   changed: "The realms of which something changed.",
   claim: "The claim or header parameter concerned; absent where there is none.",
+  client:
+    "The id of the client that asked, where its secret was good. Of a credential that was refused nothing is told: a secret may stand in the id's place.",
   code: "What OpenSSL or the system says of a TLS handshake that failed.",
   delay: "Milliseconds for which the ports go on accepting.",
   entries: "How many entries were loaded.",
@@ -21,6 +23,7 @@ export const FIELDS = {
   grpc: "The address that the gRPC service is bound to.",
   http: "The address that the faces are served at.",
   index: "The place of a key in its set, from 0.",
+  instance: "The id of the instance that asked, where its secret key was good. A gateway on its own does not know it.",
   issues: "All that is wrong with a configuration, each with its `place` and `message`.",
   items: "How many identical requests of a batch were answered together; absent for one.",
   keys: "The keys of the configuration that differ from those of the start.",
@@ -43,6 +46,7 @@ export const FIELDS = {
   timeout: "Milliseconds for which calls in flight may finish.",
   upstream: "The gRPC service that is asked.",
   version: "The version of the service.",
+  workload: "The names in the certificate that the caller's connection showed, at most 4.",
   why: "What was wrong, in words.",
   via: "The gRPC method or the vendor's face.",
   warning: "Where the certificate is configured, what is wrong with it, and since or until when.",
@@ -85,7 +89,7 @@ export const LINES = {
   call: {
     levels: ["info", "warn"],
     fields: ["requestId", "via", "outcome", "millis"],
-    sometimes: ["realm", "address", "kid", "reason", "claim", "items", "status"],
+    sometimes: ["realm", "address", "client", "instance", "workload", "kid", "reason", "claim", "items", "status"],
     meaning:
       "A verification, or a request to a face, has ended; written as `log.calls` says. `warn` where the service's own fault kept it from a verdict.",
   },
