@@ -285,14 +285,14 @@ describe("the log of a service", () => {
   it("names the caller whose credential was good, and nothing of any other", () => {
     const calls = lines().filter(({ msg }) => msg === "call");
     const named = (key: string, value: string) =>
-      calls.filter((line) => line[key] === value).map(({ outcome, reason }) => `${outcome} ${reason ?? ""}`.trim());
+      calls.filter((line) => line[key] === value).map(({ outcome, reason }) => JSON.stringify([outcome, reason]));
     for (const [key, id] of [
       ["client", "vision-api-user"],
       ["instance", "inst_abc123"],
     ] as const) {
       const outcomes = named(key, id);
-      expect(outcomes).to.include("verified").and.include("rejected TOKEN_MALFORMED");
-      expect(outcomes, "of good callers alone").not.to.include("failed CALLER_UNKNOWN");
+      expect(outcomes).to.include('["verified",null]').and.include('["rejected","TOKEN_MALFORMED"]');
+      expect(outcomes, "of good callers alone").not.to.include('["failed","CALLER_UNKNOWN"]');
       expect(calls.filter((line) => line[key] !== undefined)).to.have.length(outcomes.length);
     }
   });

@@ -95,7 +95,7 @@ export interface Deployment {
   /** Where the gRPC service listens. */
   readonly grpc: string;
   /** Closes the gRPC service alone. @param timeout milliseconds for calls under way; 0 where it is left out */
-  closeService(timeout?: number): Promise<void>;
+  closeService(timeout?: number): Promise<unknown>;
   log(): string;
   close(): Promise<void>;
 }

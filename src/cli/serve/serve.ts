@@ -247,9 +247,10 @@ async function run<C extends Config | GatewayConfig>(
     return { ...changes, ...secure(next) };
   };
   const reloading = { ...starting, apply };
-  const close = async (timeout: number): Promise<void> => {
-    await Promise.all(ports.map((port) => port.close(timeout)));
+  const close = async (timeout: number): Promise<number> => {
+    const cut = await Promise.all(ports.map((port) => port.close(timeout)));
     await release();
+    return cut.reduce((sum, one) => sum + one, 0);
   };
   try {
     for (const port of ports) addresses[port.name] = await port.open();
@@ -276,8 +277,8 @@ async function run<C extends Config | GatewayConfig>(
         tell(log, "draining", { delay: drain.delay, timeout: drain.timeout });
         for (const port of ports) port.retire();
         await new Promise((resolve) => setTimeout(resolve, drain.delay));
-        await close(drain.timeout);
-        tell(log, "stopped", {});
+        const cut = await close(drain.timeout);
+        tell(log, "stopped", { cut }, cut === 0 ? "info" : "warn");
       })();
       return stopped;
     },
