@@ -134,8 +134,12 @@ describe("what is wrong with a configuration", () => {
     "an address without a port": {
       text: top("admin: localhost"),
       is: [
-        "admin: must be an address such as 127.0.0.1:8080 or unix:/path, or {address: ..., tls: {certFile: ..., keyFile: ...}}",
+        "admin: must be an address such as 127.0.0.1:50052 or unix:/path, or {address: ..., tls: {certFile: ..., keyFile: ...}}",
       ],
+    },
+    "addresses, each with its own port as the example": {
+      text: top("metrics: nowhere").replace("127.0.0.1:0", "50051"),
+      is: [/^grpc: must be an address such as 127\.0\.0\.1:50051 or/, /^metrics.*127\.0\.0\.1:9464/],
     },
     "an address with a port that does not exist": {
       text: top("http: 127.0.0.1:65536"),

@@ -21,7 +21,7 @@ import { areInDirectory } from "../../verifier/realm.js";
 import { isRoute } from "../../verifier/route.js";
 import { createVerifier, type Load } from "../../verifier/verify.js";
 import type { View } from "../../verifier/view.js";
-import { openDirectory } from "../directory/directory.js";
+import { openDirectory, storePath } from "../directory/directory.js";
 import { tell } from "../telemetry/lines.js";
 import { type OnFetch, openKeyring, withKeys } from "./realm-keys.js";
 
@@ -57,7 +57,7 @@ export interface Core {
   /** What it holds, for whoever watches over it. */
   stats(): CoreStats;
   /** The id of the instance that owns a secret key, as far as it is in memory. */
-  instanceOf(secretKey: Secret): string | undefined;
+  readonly instanceOf: (secretKey: Secret) => string | undefined;
   /** The keys of each realm that has keys of its own, by its name. */
   keysInUse(): Readonly<Record<string, readonly KeyInUse[]>>;
   /**
@@ -166,7 +166,9 @@ async function openStore(
   { clock, log, onDirectoryFailure = () => {}, onRead = () => {} }: CoreContext,
 ): Promise<Store | undefined> {
   if (config.masterKeys.length === 0) return undefined;
-  const { directory, masterKeys } = openDirectory(config, clock);
+  const { directory, masterKeys } = openDirectory(config, clock, {
+    opening: { onLocked: (timeout) => tell(log, "store locked", { file: storePath(config), wait: timeout }) },
+  });
   try {
     await seed(directory, config.directory, log);
     const known = new Known({
@@ -220,7 +222,7 @@ async function seed(directory: Directory, file: string | undefined, log: Logger)
   if (entries !== undefined && (await loadSeed(directory, entries, "seed"))) {
     tell(log, "directory seed loaded", { file, entries: entries.length });
   } else {
-    tell(log, "directory seed ignored: the store holds a directory already, or the seed nothing", { file });
+    tell(log, "directory seed not read: the store was filled before", { file });
   }
 }
 
