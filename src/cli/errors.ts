@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { ConfigError } from "../config/issues.js";
 import { toldFile, unreadable } from "../config/read-file.js";
+import { ImportError } from "../directory/bulk.js";
 import { DirectoryError } from "../directory/errors.js";
 
 /** How a command ends, as its exit code. */
@@ -59,7 +60,9 @@ export function failureOf(error: unknown): Failure {
   }
   if (error instanceof DirectoryError) {
     const exitCode = error.code === "unavailable" ? EXIT.unavailable : EXIT.usage;
-    return { code: `DIRECTORY_${error.code.replace("-", "_").toUpperCase()}`, message: error.message, exitCode };
+    const code = `DIRECTORY_${error.code.replace("-", "_").toUpperCase()}`;
+    const details = error instanceof ImportError ? { problems: error.problems, more: error.more } : {};
+    return { code, message: error.message, exitCode, details };
   }
   const { code, syscall, address, port } = error as NodeJS.ErrnoException & { address?: string; port?: number };
   if (syscall === "listen") {

@@ -38,7 +38,7 @@ export function addCommand(parent: Command, name: string, description: string): 
   return command.addHelpText("after", ["", "Examples:", ...lines.map((line) => `  ${line}`)].join("\n"));
 }
 
-/** A command's name with those above it, without the program's own: `instance put`. */
+/** A command's name with those above it, without the program's own: `keys diff`. */
 export function fullName(command: Command): string {
   const { parent } = command;
   return parent === null ? "" : `${fullName(parent)} ${command.name()}`.trim();

@@ -1,6 +1,7 @@
 import {
   Client,
   type ClientUnaryCall,
+  connectivityState,
   credentials,
   Metadata,
   type MethodDefinition,
@@ -9,15 +10,15 @@ import {
 } from "@grpc/grpc-js";
 import { failureFromStatus } from "../contract/status.js";
 import { clientContext, type TlsMaterial } from "../contract/tls.js";
-import type { Failure } from "../contract/verifier.js";
+import { type Failure, failure } from "../contract/verifier.js";
 
 /** How to connect. */
 export interface ChannelOptions {
   /** Connections to open, used in turn (default 1). One connection is served by one process of a server that runs several. */
   readonly connections?: number;
   /**
-   * Whether a call waits, within its deadline, for a service that cannot be reached at the moment (true, the default of
-   * a client), or fails at once (false, the default of a gateway). The first connection is waited for either way.
+   * Whether a call waits, within its deadline, for a service that cannot be reached at the moment, or fails at once
+   * (default false). A connection that is being opened is waited for either way.
    */
   readonly waitForReady?: boolean;
   /** Over TLS, with this certificate and these authorities; in the clear without it. */
@@ -42,6 +43,13 @@ export interface ChannelCall {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** A failure of this side alone: no service was reached. */
+export interface Unreached extends Failure {
+  readonly reason: "VERIFIER_UNAVAILABLE";
+  /** What the transport says of it, for people: it names the address and the system's error, as far as there is one. */
+  readonly unreached: string;
+}
+
 /** Unary calls to a service, over one or more connections that are opened when first needed and again when lost. */
 export interface Channel {
   /** The answer, or why there is none. Rejects with the signal's reason where the signal cancelled it, and only then. */
@@ -49,7 +57,7 @@ export interface Channel {
     method: MethodDefinition<Request, Response>,
     request: Request,
     call: ChannelCall,
-  ): Promise<Response | Failure>;
+  ): Promise<Response | Failure | Unreached>;
   /** Closes the connections. Calls under way finish; later ones fail. */
   close(): void;
 }
@@ -91,15 +99,24 @@ export function openChannel(address: string, { connections = 1, waitForReady = f
       const metadata = new Metadata({ waitForReady });
       metadata.set("x-request-id", requestId);
       if (address !== "") metadata.set("x-forwarded-for", address);
-      const { answer, error } = await unary(next(), method, request, metadata, deadline, signal);
+      const client = next();
+      const { answer, error } = await unary(client, method, request, metadata, deadline, signal);
       if (answer !== undefined) return answer;
       signal?.throwIfAborted();
-      return failureFromStatus(error);
+      return unreached(client, error) ?? failureFromStatus(error);
     },
     close: () => {
       for (const client of clients) client.close();
     },
   };
+}
+
+/** The failure of a call that found no connection and no way to open one; undefined for any other. */
+function unreached(client: Client, { code, details = "" }: Partial<ServiceError>): Unreached | undefined {
+  if (code !== status.UNAVAILABLE && code !== status.DEADLINE_EXCEEDED) return undefined;
+  if (client.getChannel().getConnectivityState(false) !== connectivityState.TRANSIENT_FAILURE) return undefined;
+  const { retryAfter } = failure("VERIFIER_UNAVAILABLE");
+  return { kind: "failure", reason: "VERIFIER_UNAVAILABLE", retryAfter, unreached: details };
 }
 
 interface Ended<Response> {

@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { TokenVerifierService } from "../../gen/tokenverifier/v1/token_verifier.js";
-import type { Clock } from "../contract/verifier.js";
+import type { Clock, Failure } from "../contract/verifier.js";
 import { outcomeFromItem, outcomeFromWire, requestToWire } from "../contract/wire.js";
-import { type ChannelOptions, openChannel } from "./channel.js";
+import { type ChannelOptions, openChannel, type Unreached } from "./channel.js";
 import { VerificationFailure } from "./failure.js";
 import { type ClientTls, readClientTls } from "./tls.js";
 import { fromOutcome, isFailure, toRequest, type Verdict, type VerifyRequest } from "./verdict.js";
@@ -47,7 +47,8 @@ export interface VerifierClient {
 }
 
 /**
- * Makes a client. Nothing is sent before the first call; lost connections are opened again by themselves.
+ * Makes a client. Nothing is sent before the first call; lost connections are opened again by themselves. A call that
+ * reaches no service fails at once, or with `waitForReady` at its deadline, with VERIFIER_UNAVAILABLE and the address.
  *
  * ```ts
  * const verifier = connect("127.0.0.1:50051");
@@ -59,20 +60,27 @@ export interface VerifierClient {
  * @throws the system's error where `tls.caFile` cannot be read, OpenSSL's where something in `tls` is of no use
  */
 export function connect(address: string, options: ConnectOptions = {}): VerifierClient {
-  const { deadlineMs: usual = 2000, clock = Date.now, waitForReady = true } = options;
+  const { deadlineMs: usual = 2000, clock = Date.now } = options;
   const tls = options.tls && readClientTls(options.tls);
-  const channel = openChannel(address, { ...options, tls, waitForReady });
+  const channel = openChannel(address, { ...options, tls });
   const callOf = ({ deadlineMs = usual, requestId = randomUUID(), signal }: CallOptions) => ({
     deadline: clock() + deadlineMs,
     requestId,
     signal,
   });
+  const failed = (failure: Failure | Unreached, requestId: string): VerificationFailure =>
+    new VerificationFailure(
+      failure,
+      requestId,
+      "unreached" in failure ? { address, why: failure.unreached } : undefined,
+    );
   const { verifyToken, batchVerifyTokens } = TokenVerifierService;
   return {
     async verify(request, options = {}) {
       const call = callOf(options);
       const answer = await channel.call(verifyToken, requestToWire(toRequest(request)), call);
-      const verdict = fromOutcome(isFailure(answer) ? answer : outcomeFromWire(answer), call.requestId);
+      if (isFailure(answer)) throw failed(answer, call.requestId);
+      const verdict = fromOutcome(outcomeFromWire(answer), call.requestId);
       if (verdict instanceof VerificationFailure) throw verdict;
       return verdict;
     },
@@ -80,7 +88,7 @@ export function connect(address: string, options: ConnectOptions = {}): Verifier
       const call = callOf(options);
       const message = { requests: requests.map((request) => requestToWire(toRequest(request))) };
       const answer = await channel.call(batchVerifyTokens, message, call);
-      if (isFailure(answer)) throw new VerificationFailure(answer, call.requestId);
+      if (isFailure(answer)) throw failed(answer, call.requestId);
       if (answer.responses.length !== requests.length) {
         throw new VerificationFailure({ kind: "failure", reason: "INTERNAL", retryAfter: undefined }, call.requestId);
       }

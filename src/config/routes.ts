@@ -2,12 +2,32 @@ import { isDeepStrictEqual } from "node:util";
 import { formatCallers, type Realm } from "../verifier/realm.js";
 import { createRoute, isRoute, reroute } from "../verifier/route.js";
 import { type ConfigIssue, formatPath, type Path } from "./issues.js";
-import { type ConfiguredRealm, parse } from "./realms.js";
+import { type ConfiguredRealm, parse, type RealmContext, readRealm } from "./realms.js";
 import { routeSchema } from "./schema.js";
 
 /** Whether a realm, as it is written, hands its tokens on. */
-export const isRouteEntry = (value: unknown): boolean =>
+const isRouteEntry = (value: unknown): boolean =>
   typeof value === "object" && value !== null && Object.hasOwn(value, "byIssuer");
+
+/** The realms in the order of the file; those that hand tokens on are read last, for they lead to others. */
+export function readRealms(
+  written: Readonly<Record<string, unknown>>,
+  context: RealmContext,
+): readonly ConfiguredRealm[] {
+  const entries = Object.entries(written);
+  const verifying = new Map(
+    entries.flatMap(([name, value]) => {
+      const realm = isRouteEntry(value) ? undefined : readRealm(name, value, context);
+      return realm === undefined ? [] : [[name, realm] as const];
+    }),
+  );
+  return entries.flatMap(([name, value]) => {
+    const realm = isRouteEntry(value)
+      ? readRoute(name, value, verifying, written, context.issues)
+      : verifying.get(name);
+    return realm ?? [];
+  });
+}
 
 /**
  * Reads a realm that hands each token to another; undefined where something is wrong with it.
@@ -15,7 +35,7 @@ export const isRouteEntry = (value: unknown): boolean =>
  * @param realms the good ones that hand nothing on, by name
  * @param written all realms as they are written: of one that is not good enough was told already
  */
-export function readRoute(
+function readRoute(
   name: string,
   value: unknown,
   realms: ReadonlyMap<string, ConfiguredRealm>,

@@ -9,7 +9,7 @@ import { address, characters, duration, oneOrMoreOrNull, rate, readLater, size, 
 // The configuration file: names, types, limits and defaults. docs/reference/configuration.md and the JSON Schema beside it
 // are made of it, with the text that describes each key.
 
-const described = () => address().describe("The address, in the long form.");
+const described = (port: number) => address(port).describe("The address, in the long form.");
 
 const file = (what: string) => z.string().min(1).describe(what);
 
@@ -31,22 +31,23 @@ const upstreamTls = z
   .optional()
   .describe("Ask over TLS 1.2 or later; without it in the clear. Reloaded when the files change.");
 
-const listener = (what: string) =>
+/** @param port the one that is suggested where the address is none */
+const listener = (port: number, what: string) =>
   z
     .union(
       [
-        address().transform((at) => ({ address: at, tls: undefined })),
-        z.strictObject({ address: described(), tls: serverTls }),
+        address(port).transform((at) => ({ address: at, tls: undefined })),
+        z.strictObject({ address: described(port), tls: serverTls }),
       ],
       {
-        error:
-          "must be an address such as 127.0.0.1:8080 or unix:/path, or {address: ..., tls: {certFile: ..., keyFile: ...}}",
+        error: `must be an address such as 127.0.0.1:${port} or unix:/path, or {address: ..., tls: {certFile: ..., keyFile: ...}}`,
       },
     )
     .optional()
     .describe(what);
 
 const metrics = listener(
+  9464,
   "Where Prometheus and probes find `/metrics`, `/healthz` and `/readyz`. Not served when absent.",
 );
 
@@ -191,8 +192,14 @@ const cors = z
 const http = z
   .union(
     [
-      address().transform((at) => ({ address: at, faces: {}, rpc: [] as string[], cors: undefined, tls: undefined })),
-      z.strictObject({ address: described(), faces, rpc, cors, tls: serverTls }),
+      address(8080).transform((at) => ({
+        address: at,
+        faces: {},
+        rpc: [] as string[],
+        cors: undefined,
+        tls: undefined,
+      })),
+      z.strictObject({ address: described(8080), faces, rpc, cors, tls: serverTls }),
     ],
     {
       error:
@@ -224,9 +231,12 @@ const store = z
 
 /** The whole configuration but for what is in the realms. */
 export const coreSchema = z.strictObject({
-  grpc: listener("Where TokenVerifier, health and reflection are served over gRPC. Not served when absent."),
+  grpc: listener(50_051, "Where TokenVerifier, health and reflection are served over gRPC. Not served when absent."),
   http,
-  admin: listener("Where operators find health and reflection apart from the callers' port. Not served when absent."),
+  admin: listener(
+    50_052,
+    "Where operators find health and reflection apart from the callers' port. Not served when absent.",
+  ),
   metrics,
   store,
   masterKey: z
@@ -263,8 +273,8 @@ export const gatewaySchema = z.strictObject({
   upstream: z
     .union(
       [
-        address().transform((at) => ({ address: at, tls: undefined })),
-        z.strictObject({ address: described(), tls: upstreamTls }),
+        address(50_051).transform((at) => ({ address: at, tls: undefined })),
+        z.strictObject({ address: described(50_051), tls: upstreamTls }),
       ],
       {
         error: "must be the gRPC service's address such as 10.0.0.5:50051 or unix:/path, or {address: ..., tls: {...}}",

@@ -51,11 +51,11 @@ function read<T>(parse: (text: string) => T | undefined, right: string) {
   });
 }
 
-/** An address, as text. */
-export const address = (): z.ZodType<string, string> =>
+/** An address, as text. @param port the one that is suggested where it is none */
+export const address = (port: number): z.ZodType<string, string> =>
   read(
     (text) => (readAddress(text) === undefined ? undefined : text),
-    'must be an address such as 127.0.0.1:8080, "[::1]:8080" or unix:/run/verifier.sock',
+    `must be an address such as 127.0.0.1:${port}, "[::1]:${port}" or unix:/run/verifier.sock`,
   ).register(forms, {
     name: "address",
     pattern: "^(unix:.+|(\\[[0-9a-fA-F:.]+\\]|[A-Za-z0-9.-]+):\\d{1,5})$",

@@ -33,3 +33,27 @@ export function formatDuration(millis: number): string {
 export function formatSize(bytes: number): string {
   return format(bytes, SIZE_UNITS, "B");
 }
+
+const SPAN_UNITS = [
+  ["d", 86_400],
+  ["h", 3_600],
+  ["min", 60],
+  ["s", 1],
+] as const;
+
+/**
+ * A span of time for people: its two greatest units, the rest dropped (`2 d 3 h`, `1 h`, `45 s`). Not read back by anything.
+ *
+ * @param seconds a whole number, not negative
+ */
+export function formatSpan(seconds: number): string {
+  const first = SPAN_UNITS.findIndex(([, length]) => seconds >= length);
+  if (first === -1) return "0 s";
+  let left = seconds;
+  const parts = SPAN_UNITS.slice(first, first + 2).flatMap(([unit, length]) => {
+    const count = Math.floor(left / length);
+    left -= count * length;
+    return count === 0 ? [] : [`${count} ${unit}`];
+  });
+  return parts.join(" ");
+}

@@ -80,6 +80,26 @@ export type Verdict = Verified | Rejected;
 /** What became of a call. */
 export type Outcome = Verdict | Failure;
 
+/** Who asked, as far as that is certain. */
+export interface KnownCaller {
+  /** The credential, where it was good; undefined where none was given, or nobody knows whether it is. */
+  readonly credential: Credential | undefined;
+  /** The names in the certificate that the caller's connection showed; undefined where it showed none. */
+  readonly workload: WorkloadNames | undefined;
+}
+
+/** Who asked a question, by what came of it. */
+export function knownCaller({ credential, workload }: Asking, outcome: Outcome): KnownCaller {
+  return { credential: isGoodCaller(outcome) ? credential : undefined, workload };
+}
+
+type Asking = Pick<VerificationRequest, "credential" | "workload">;
+
+/** Whether an outcome shows that the caller is who it says: a verdict, or a failure that only a known caller gets. */
+export function isGoodCaller(outcome: Outcome): boolean {
+  return outcome.kind !== "failure" || outcome.reason === "TOKEN_EMPTY";
+}
+
 /** Makes a {@link Failure}. @param retryAfter milliseconds; the catalogue's value where it is left out */
 export function failure(reason: FailureReason, retryAfter = FAILURES[reason].retryAfter): Failure {
   return { kind: "failure", reason, retryAfter };

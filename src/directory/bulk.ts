@@ -47,22 +47,52 @@ export interface ImportReport {
 
 /** How many problems of an import are told one by one. */
 const TOLD = 100;
+/** The longest text of one problem, in characters: it may name members of the line. */
+const PROBLEM_LENGTH = 500;
+
+/** A line of an import, counted from 1, and what is wrong with it. */
+export interface LineProblem {
+  readonly line: number;
+  readonly message: string;
+}
+
+/** An import was refused; nothing of it was done. */
+export class ImportError extends DirectoryError {
+  override readonly name = "ImportError";
+
+  /**
+   * @param problems the first of them, in the order in which they were found
+   * @param more how many there are besides
+   */
+  constructor(
+    code: "invalid" | "conflict",
+    readonly problems: readonly LineProblem[],
+    readonly more: number,
+  ) {
+    const rest = more === 0 ? [] : [`and ${more} more`];
+    const told = problems.map(({ line, message }) => `line ${line} ${message}`);
+    super(code, ["Nothing was imported:", ...told, ...rest].join("\n"));
+  }
+}
 
 /** What is wrong with an import: the first problems word for word, the others counted, for memory is bounded. */
 export class Problems {
-  readonly told: string[] = [];
-  count = 0;
+  readonly #told: LineProblem[] = [];
+  #count = 0;
 
   add(line: number, message: string): void {
-    this.count += 1;
-    if (this.told.length < TOLD) this.told.push(`line ${line} ${message}`);
+    this.#count += 1;
+    if (this.#told.length < TOLD) this.#told.push({ line, message: printable(message) });
   }
 
-  /** @throws DirectoryError with all of them, where there are any */
+  /** @throws ImportError where there are any */
   check(code: "invalid" | "conflict"): void {
-    if (this.count === 0) return;
-    const more = this.count - this.told.length;
-    const rest = more === 0 ? [] : [`and ${more} more`];
-    throw new DirectoryError(code, ["Nothing was imported:", ...this.told, ...rest].join("\n"));
+    if (this.#count > 0) throw new ImportError(code, this.#told, this.#count - this.#told.length);
   }
+}
+
+/** A terminal shall get no commands from a file, nor a line as long as the file's. */
+function printable(message: string): string {
+  const text = message.replace(/\p{Cc}/gu, "\ufffd");
+  return text.length > PROBLEM_LENGTH ? `${text.slice(0, PROBLEM_LENGTH)}…` : text;
 }

@@ -31,6 +31,7 @@ export function createApp(faces: readonly ServedFace[], rpc: ServedRpc, options:
       method,
       status: 404,
       outcome: undefined,
+      caller: undefined,
       millis: 0,
     });
   };

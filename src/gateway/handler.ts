@@ -5,7 +5,14 @@ import type { AddressReader } from "../contract/address.js";
 import { quietly } from "../contract/quietly.js";
 import { acceptRequestId } from "../contract/request-id.js";
 import { Secret } from "../contract/secret.js";
-import { type Clock, failure, type Outcome, type Verifier } from "../contract/verifier.js";
+import {
+  type Clock,
+  failure,
+  type KnownCaller,
+  knownCaller,
+  type Outcome,
+  type Verifier,
+} from "../contract/verifier.js";
 import { type WorkloadNames, workloadAt } from "../contract/workload.js";
 import type { Answer, Ask, Face, FaceRequest } from "../vendors/vendor.js";
 import { ClientGone, readBody } from "./body.js";
@@ -33,6 +40,8 @@ export interface FaceCall {
   readonly status: number;
   /** What the verifier said last; undefined where the face answered without it. */
   readonly outcome: Outcome | undefined;
+  /** Who asked; undefined where the verifier was not asked. */
+  readonly caller: KnownCaller | undefined;
   readonly millis: number;
 }
 
@@ -94,9 +103,11 @@ export function faceHandler({ name, realm, face }: ServedFace, options: HandlerO
     const workload = workloadOf(req.socket);
     const context = { requestId, address, deadline: started + requestTimeout };
     let outcome: Outcome | undefined;
+    let caller: KnownCaller | undefined;
     const ask: Ask = async ({ token, credential }) => {
       const question = { realm, token: new Secret(token), credential, workload, explain: false };
       const answer = await verifier.verify(question, context);
+      caller = knownCaller(question, answer);
       // Who is calling was asked for the face's own sake: the request has no outcome yet.
       if (answer.kind !== "failure" || answer.reason !== "TOKEN_EMPTY") outcome = answer;
       return answer;
@@ -126,6 +137,7 @@ export function faceHandler({ name, realm, face }: ServedFace, options: HandlerO
       method: request.method,
       status,
       outcome,
+      caller,
       millis: clock() - started,
     });
   }

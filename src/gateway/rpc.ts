@@ -7,6 +7,8 @@ import {
   type CallContext,
   type Failure,
   failure,
+  type KnownCaller,
+  knownCaller,
   type Outcome,
   type VerificationRequest,
 } from "../contract/verifier.js";
@@ -27,11 +29,12 @@ export interface ServedRpc {
   readonly cors: CorsSettings | undefined;
 }
 
-/** What became of a request; `outcome` as {@link FaceCall} has it. */
+/** What became of a request; `outcome` and `caller` as {@link FaceCall} has them. */
 interface Answered {
   readonly answer: Sent;
   readonly realm: string;
   readonly outcome: Outcome | undefined;
+  readonly caller?: KnownCaller;
 }
 
 /** A call, and when it arrived, in milliseconds since 1970. */
@@ -73,10 +76,10 @@ function rpcHandler(path: string, answering: Answering, { cors }: ServedRpc, opt
       observer.fault(error, requestId);
       answered = failed("", failure("INTERNAL"));
     }
-    const { answer, realm, outcome } = answered;
+    const { answer, realm, outcome, caller } = answered;
     send(res, { ...answer, headers: { ...answer.headers, ...shared } }, requestId);
     const millis = clock() - started;
-    observer.faceCall({ face, realm, requestId, address, method, status: answer.status, outcome, millis });
+    observer.faceCall({ face, realm, requestId, address, method, status: answer.status, outcome, caller, millis });
   }
 
   return (req, res) => void serve(req, res);
@@ -117,11 +120,13 @@ function verifying(messages: RpcMessages, realms: ReadonlySet<string>, options: 
     const { realm } = message;
     // The verifier is not even asked: whether there is such a realm elsewhere can be told from nothing.
     if (!realms.has(realm)) return failed(realm, failure("REALM_UNKNOWN"));
-    const outcome = await askInTime(requestFromWire(message, workloadOf(req.socket)), { ...call, deadline }, options);
-    if (outcome.kind === "failure") return failed(realm, outcome);
+    const request = requestFromWire(message, workloadOf(req.socket));
+    const outcome = await askInTime(request, { ...call, deadline }, options);
+    const caller = knownCaller(request, outcome);
+    if (outcome.kind === "failure") return { ...failed(realm, outcome), caller };
     try {
       const { type, body } = messages.write(head.codec, outcome);
-      return { answer: { status: 200, headers: { "Content-Type": type }, body }, realm, outcome };
+      return { answer: { status: 200, headers: { "Content-Type": type }, body }, realm, outcome, caller };
     } catch (error) {
       observer.fault(error, call.requestId);
       return failed(realm, failure("INTERNAL"));

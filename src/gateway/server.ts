@@ -48,8 +48,9 @@ export interface Gateway {
    * the time-out is cut.
    *
    * @param timeout milliseconds
+   * @returns how many requests were cut
    */
-  close(timeout: number): Promise<void>;
+  close(timeout: number): Promise<number>;
 }
 
 const MALFORMED: Readonly<Record<string, string>> = {
@@ -169,12 +170,14 @@ export function createGateway(
         closing = true;
         const last = new Map([...underWay].map((res) => [res.req.socket, res]));
         for (const res of last.values()) if (!res.headersSent) res.setHeader("Connection", "close");
+        let lost = 0;
         const cut = setTimeout(() => {
+          lost = underWay.size;
           for (const socket of sockets) socket.destroy();
         }, timeout);
         server.close(() => {
           clearTimeout(cut);
-          resolve();
+          resolve(lost);
         });
         server.closeIdleConnections();
       }),

@@ -2,7 +2,7 @@ import { setImmediate } from "node:timers/promises";
 import type { VerifyTokenRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
 import type { FailureReason } from "../contract/failures.js";
 import { until } from "../contract/until.js";
-import { failure, type Outcome, type VerificationRequest } from "../contract/verifier.js";
+import { failure, knownCaller, type Outcome, type VerificationRequest } from "../contract/verifier.js";
 import { requestFromWire } from "../contract/wire.js";
 import type { WorkloadNames } from "../contract/workload.js";
 import { ask, type Environment } from "./asking.js";
@@ -76,11 +76,13 @@ export async function verifyBatch(
 ): Promise<Outcome[]> {
   const { clock, observer } = env;
   const outcomes = Array.from<undefined, Outcome | undefined>({ length: messages.length }, () => undefined);
-  const settle = ({ request: { realm }, places }: Question, outcome: Outcome): void => {
+  const settle = ({ request, places }: Question, outcome: Outcome): void => {
     const [first = 0] = places;
     if (outcomes[first] !== undefined) return;
     for (const place of places) outcomes[place] = outcome;
-    observer.verified({ rpc, call, realm, outcome, items: places.length, millis: clock() - started });
+    const { realm } = request;
+    const caller = knownCaller(request, outcome);
+    observer.verified({ rpc, call, realm, outcome, caller, items: places.length, millis: clock() - started });
   };
 
   const asked = questions(messages, call.workload);

@@ -1,6 +1,6 @@
 import type { FailureReason } from "../contract/failures.js";
 import { quietly } from "../contract/quietly.js";
-import type { CallContext, Outcome } from "../contract/verifier.js";
+import type { CallContext, KnownCaller, Outcome } from "../contract/verifier.js";
 
 /** The RPCs of TokenVerifier. */
 export type Rpc = "VerifyToken" | "BatchVerifyTokens" | "StreamVerifyTokens";
@@ -13,6 +13,7 @@ export interface Verification {
   /** The realm as the caller wrote it: there may be no such realm. */
   readonly realm: string;
   readonly outcome: Outcome;
+  readonly caller: KnownCaller;
   /** How many identical requests of a batch it answered; 1 outside batches. */
   readonly items: number;
   /** Milliseconds from the call's arrival (in a stream, the message's) to the outcome. */

@@ -57,8 +57,9 @@ export interface ServiceServer {
    * is still open after the time-out is cut. Resolves once everything is closed; a second call waits for the first.
    *
    * @param timeout milliseconds
+   * @returns how many calls were cut
    */
-  close(timeout: number): Promise<void>;
+  close(timeout: number): Promise<number>;
 }
 
 /** Makes a server. It opens nothing yet. */
@@ -71,7 +72,11 @@ export function createServer({
 }: ServerOptions): ServiceServer {
   const openCalls = new OpenCalls();
   const definition = serviceDefinition(limits.batch);
-  const { server, injector } = createTransport(
+  const {
+    server,
+    injector,
+    calls: underWay,
+  } = createTransport(
     limits,
     {
       unary: new Set([definition.verifyToken.path, definition.batchVerifyTokens.path]),
@@ -95,9 +100,9 @@ export function createServer({
 
   const listeners: net.Server[] = [];
   const open: ReadonlySet<net.Socket>[] = [];
-  let closed: Promise<void> | undefined;
+  let closed: Promise<number> | undefined;
 
-  function close(timeout: number): Promise<void> {
+  function close(timeout: number): Promise<number> {
     health.setServing(false);
     const ports = listeners.map((listener) => new Promise<void>((resolve) => void listener.close(() => resolve())));
     const calls = new Promise<void>((resolve) => {
@@ -105,10 +110,15 @@ export function createServer({
     });
     openCalls.endAll();
     // Not forceShutdown: it ends connections politely, and waits for a peer that may be gone to do the same.
+    let lost = 0;
     const cut = setTimeout(() => {
+      lost = underWay();
       for (const sockets of open) for (const socket of sockets) socket.destroy();
     }, timeout);
-    return Promise.all([...ports, calls]).then(() => clearTimeout(cut));
+    return Promise.all([...ports, calls]).then(() => {
+      clearTimeout(cut);
+      return lost;
+    });
   }
 
   return {

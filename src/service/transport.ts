@@ -10,6 +10,8 @@ const MINUTE = 60_000;
 export interface Transport {
   readonly server: Server;
   readonly injector: ConnectionInjector;
+  /** Calls of every service that are under way. */
+  readonly calls: () => number;
 }
 
 /** What grpc-js has no option for, and how it calls it. */
@@ -50,6 +52,7 @@ export function createTransport(limits: ServiceLimits, large: LargeMethods, ende
   };
   // TLS is done with before a connection is put in.
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  let calls = 0;
   for (const http2Server of internals.http2Servers.keys()) {
     http2Server.on("session", rememberWorkload);
     // Clients come back after a while, and spread again over the processes and machines that there are by then.
@@ -57,12 +60,14 @@ export function createTransport(limits: ServiceLimits, large: LargeMethods, ende
     http2Server.on("session", (session) => cutWhereIdle(session, limits.idle + limits.request));
     http2Server.on("stream", (stream, headers) => {
       const path = headers[":path"] ?? "";
+      calls++;
+      stream.once("close", () => calls--);
       if (ended !== undefined) stream.once("close", () => ended(path, codeOf(stream)));
       if (large.unary.has(path)) cutWhereSlow(stream, limits.request);
       else if (!large.streaming.has(path)) cutWhereLarge(stream);
     });
   }
-  return { server, injector };
+  return { server, injector, calls: () => calls };
 }
 
 /**

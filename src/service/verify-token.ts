@@ -1,7 +1,7 @@
 import type { handleUnaryCall } from "@grpc/grpc-js";
 import type { VerifyTokenRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
 import { until } from "../contract/until.js";
-import { type Failure, failure, type Outcome } from "../contract/verifier.js";
+import { type Failure, failure, knownCaller, type Outcome } from "../contract/verifier.js";
 import { encodeVerdict, requestFromWire } from "../contract/wire.js";
 import { ask, type Environment } from "./asking.js";
 import { Call } from "./call.js";
@@ -25,7 +25,9 @@ export function verifyTokenHandler(env: Environment): handleUnaryCall<VerifyToke
       }
       const { realm } = request;
       const told = Buffer.isBuffer(answer) ? outcome : answer;
-      observer.verified({ rpc: "VerifyToken", call, realm, outcome: told, items: 1, millis: clock() - started });
+      const caller = knownCaller(request, told);
+      const millis = clock() - started;
+      observer.verified({ rpc: "VerifyToken", call, realm, outcome: told, caller, items: 1, millis });
     };
 
     const encode = (outcome: Exclude<Outcome, Failure>): Buffer | Failure => {

@@ -6,6 +6,7 @@ import {
   type Clock,
   type Credential,
   failure,
+  isGoodCaller,
   type Outcome,
   type VerificationRequest,
   type Verifier,
@@ -118,9 +119,4 @@ export function limitFailures(verifier: Verifier, limits: FailureLimits, clock: 
 function isMissing(credential: Credential): boolean {
   if (credential.kind === "instance") return credential.secretKey.isEmpty;
   return credential.clientId === "" || credential.clientSecret.isEmpty;
-}
-
-/** Whether an outcome shows that the caller is who it says: a verdict, or a failure that only a known caller gets. */
-function isGoodCaller(outcome: Outcome): boolean {
-  return outcome.kind !== "failure" || outcome.reason === "TOKEN_EMPTY";
 }

@@ -1,3 +1,4 @@
+import { formatDuration, formatSpan } from "../contract/units.js";
 import { type JsonObject, member } from "../jws/json.js";
 import type { Rule, RuleContext } from "./realm.js";
 
@@ -45,7 +46,7 @@ function distance(claim: string) {
     const time = member(claims, claim);
     if (!isTime(time)) return `There is no time in '${claim}'.`;
     const away = Math.round(Math.abs(time - seconds));
-    return `'${claim}' is ${at(time)}, ${away} s ${time > seconds ? "from now" : "ago"}.`;
+    return `'${claim}' is ${at(time)}, ${formatSpan(away)} ${time > seconds ? "from now" : "ago"}.`;
   };
 }
 
@@ -65,7 +66,7 @@ const MOST_SKEW = 600;
 function clockAhead(claims: JsonObject, { seconds }: RuleContext): string {
   const iat = member(claims, "iat");
   const ahead = isTime(iat) ? Math.round(iat - seconds) : 0;
-  return ahead >= 1 && ahead <= MOST_SKEW ? `This issuer's clock is ${ahead} s ahead of ours.` : "";
+  return ahead >= 1 && ahead <= MOST_SKEW ? `This issuer's clock is ${formatSpan(ahead)} ahead of ours.` : "";
 }
 
 /** `exp` must lie after now (RFC 7519, section 4.1.4). @param tolerance seconds that the token lives on */
@@ -123,7 +124,7 @@ export function lifetime(max: number): Rule {
       const exp = member(claims, "exp");
       return !isTime(iat) || !isTime(exp) || exp - iat <= max;
     },
-    detail: () => `At most ${max} s are admitted.`,
+    detail: () => `At most ${formatDuration(max * 1000)} is admitted.`,
   };
 }
 

@@ -11,6 +11,7 @@ import {
   folderOf,
   type Process,
   run,
+  SEED,
   serving,
   shell,
 } from "./harness.js";
@@ -229,6 +230,47 @@ describe("the command line", () => {
 
     it("signs with an instance's key that is given", async () => {
       expect((await verify("clowk", await mint("clowk", "--secret-key-file", "instance.key"))).code).to.equal(0);
+    });
+
+    const NEW_KEY = "sk_live_0123456789abcdef0123456789abcdef";
+    const claimsOf = (token: string) => JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString());
+    const NEW_INSTANCE = ["--secret-key-file", "new.key"];
+
+    it("names the instance whose key it signs with, and its user, as the seed has them", async () => {
+      const second = `  - id: inst_second
+    appId: app_second
+    secretKeys: [${NEW_KEY}]
+    users: [{ id: u2 }]
+clients:`;
+      const own = folderOf(configuration(), { "directory.yaml": SEED.replace("clients:", second), "new.key": NEW_KEY });
+      const token = (await run(["mint", "--realm", "clowk", ...CONFIG, ...NEW_INSTANCE], own)).stdout.trim();
+      expect(claimsOf(token)).to.include({ instance_id: "inst_second", app_id: "app_second", sub: "u2" });
+      const asked = ["verify", "--realm", "clowk", ...CONFIG, ...NEW_INSTANCE, token];
+      expect((await run(asked, own)).code).to.equal(0);
+    });
+
+    it("names an instance that was imported", async () => {
+      const lines = [
+        { instance: { id: "inst_new", appId: "app_new", secretKeys: [NEW_KEY] } },
+        { user: { instance: "inst_new", id: "u9" } },
+      ];
+      const own = folderOf(configuration(), { "new.key": NEW_KEY });
+      const jsonl = lines.map((line) => JSON.stringify(line)).join("\n");
+      expect((await run(["import", "-", ...CONFIG], own, jsonl)).code).to.equal(0);
+      const token = (await run(["mint", "--realm", "clowk", ...CONFIG, ...NEW_INSTANCE], own)).stdout.trim();
+      expect(claimsOf(token)).to.include({ instance_id: "inst_new", app_id: "app_new", sub: "u9" });
+      expect((await run(["verify", "--realm", "clowk", ...CONFIG, ...NEW_INSTANCE, token], own)).code).to.equal(0);
+    });
+
+    it("asks for the instance of a key that nobody has, and takes it from --claim", async () => {
+      const own = folderOf(configuration(), { "new.key": NEW_KEY });
+      const args = ["mint", "--realm", "clowk", ...CONFIG, ...NEW_INSTANCE];
+      expect(await run(args, own)).to.include({
+        code: 2,
+        stderr: "No instance of the directory has the key in new.key: say which has it, with --claim instance_id=ID.\n",
+      });
+      const { stdout } = await run([...args, "--claim", "instance_id=inst_far"], own);
+      expect(claimsOf(stdout)).to.include({ instance_id: "inst_far" });
     });
 
     for (const [what, args, said] of [

@@ -62,6 +62,34 @@ clients    1 added, 0 replaced, 0 unchanged, 0 removed
     });
   });
 
+  it("import tells all bad lines at once, with --json in one document", async () => {
+    const short = { client: { clientId: "c2", clientSecret: "short" } };
+    const input = `${jsonl(LINES)}not json\n${jsonl([short])}`;
+    const { stderr } = await command("import", ["-"], input);
+    expect(stderr.split("\n")).to.have.length(4);
+    expect(stderr).to.match(/\nline 4 is not a well-formed JSON object.*\nline 5 has a client\.clientSecret of fewer/);
+    const { code, stdout, stderr: told } = await command("import", ["-", "--json"], input);
+    expect({ code, stdout }).to.deep.equal({ code: 2, stdout: "" });
+    const { error } = JSON.parse(told);
+    expect(error).to.include({ code: "DIRECTORY_INVALID", more: 0, message: stderr.trimEnd() });
+    expect(error.problems.map(({ line }: { line: number }) => line)).to.deep.equal([4, 5]);
+    expect((await command("export")).stdout).to.equal("");
+  });
+
+  it("import tells the first hundred bad lines, and how many there are besides", async () => {
+    const { stderr } = await command("import", ["-", "--json"], "{}\n".repeat(2_345));
+    const { error } = JSON.parse(stderr);
+    expect(error.problems).to.have.length(100);
+    expect(error.more).to.equal(2_245);
+    expect(error.message).to.match(/\nline 100 .*\nand 2245 more$/);
+  });
+
+  it("import prints no control characters of a file, and no line without end", async () => {
+    const { stderr } = await command("import", ["-"], jsonl([{ user: { ["\u001b[2J".repeat(1_000)]: 1 } }]));
+    expect(stderr).to.match(/^Nothing was imported:\nline 1 [^\p{Cc}]{500,}…\n$/u);
+    expect(stderr.length).to.be.below(600);
+  });
+
   it("export | import is the same directory", async () => {
     await command("import", ["bulk.jsonl"]);
     const { code, stdout, stderr } = await shell(

@@ -1,10 +1,12 @@
 import { join } from "node:path";
 import { expect } from "chai";
 import { type Running, serve } from "../../src/cli/serve/serve.js";
+import { callerFields } from "../../src/cli/telemetry/caller.js";
 import { type CallLine, callLogger, createLogger } from "../../src/cli/telemetry/log.js";
 import { mint } from "../../src/cli/token/mint.js";
 import { loadConfig } from "../../src/config/load.js";
-import { failure, type Outcome } from "../../src/contract/verifier.js";
+import { Secret } from "../../src/contract/secret.js";
+import { failure, knownCaller, type Outcome } from "../../src/contract/verifier.js";
 import { CLOWK, FISERV, INTEGURU, Wire } from "../gateway/harness.js";
 import { createClock, NOW } from "../support/clock.js";
 import { createClient, type GrpcClient, isCallError } from "../support/grpc.js";
@@ -44,6 +46,7 @@ describe("the lines of calls", () => {
     via: "VerifyToken",
     realm: "r",
     address: () => "192.0.2.1",
+    caller: () => ({}),
     outcome,
     millis: 1.23456,
     items: 1,
@@ -162,6 +165,38 @@ describe("the lines of calls", () => {
   });
 });
 
+describe("the caller in a line", () => {
+  const asked = (clientId: string, workload?: readonly string[]) => ({
+    credential: { kind: "client" as const, clientId, clientSecret: new Secret("s") },
+    workload,
+  });
+  const nobody = () => undefined;
+
+  it("is named where its credential was good", () => {
+    const named = (outcome: Outcome) => callerFields(knownCaller(asked("c"), outcome), nobody);
+    for (const good of [VERIFIED, REJECTED, failure("TOKEN_EMPTY")]) expect(named(good)).to.deep.equal({ client: "c" });
+    for (const reason of ["CALLER_UNKNOWN", "RATE_LIMITED", "CREDENTIAL_REFUSED", "TIMED_OUT"] as const)
+      expect(named(failure(reason)), reason).to.deep.equal({});
+  });
+
+  it("is an instance by its id alone, where that is known", () => {
+    const caller = { credential: { kind: "instance" as const, secretKey: new Secret("sk_live") }, workload: undefined };
+    expect(callerFields(caller, () => "inst_1")).to.deep.equal({ instance: "inst_1" });
+    expect(callerFields(caller, nobody)).to.deep.equal({});
+  });
+
+  it("is a workload by the names in its certificate, whatever came of the call", () => {
+    const names = ["URI:spiffe://a/b", "DNS:b", "DNS:c", "DNS:d", "DNS:e"];
+    const { workload } = callerFields(knownCaller(asked("c", names), REFUSED), nobody);
+    expect(workload).to.deep.equal(names.slice(0, 4));
+  });
+
+  it("is no longer than any id may be", () => {
+    const { client } = callerFields(knownCaller(asked("x".repeat(100_000)), VERIFIED), nobody);
+    expect(client).to.equal("x".repeat(255));
+  });
+});
+
 describe("the log of a service", () => {
   const WRONG = "W0NGmarkerW0NGmarkerW0NGmarker";
   let running: Running;
@@ -216,6 +251,7 @@ describe("the log of a service", () => {
       await post(FISERV, [], { token, client_id: "vision-api-user", client_secret: CLIENT_SECRET });
       await post(FISERV, [], { token, client_id: "vision-api-user", client_secret: WRONG });
       await post(FISERV, [], { token, client_id: WRONG, client_secret: token });
+      await post(FISERV, [], { token, client_id: CLIENT_SECRET, client_secret: "vision-api-user" });
       await post(`/${token}`, []);
       for (const realm of ["integuru", "clowk", "fiserv", "partner"]) {
         await client.verify({ realm, token });
@@ -269,6 +305,21 @@ describe("the log of a service", () => {
         logged.filter((one) => one === id),
         id,
       ).to.have.length(1);
+    }
+  });
+
+  it("names the caller whose credential was good, and nothing of any other", () => {
+    const calls = lines().filter(({ msg }) => msg === "call");
+    const named = (key: string, value: string) =>
+      calls.filter((line) => line[key] === value).map(({ outcome, reason }) => JSON.stringify([outcome, reason]));
+    for (const [key, id] of [
+      ["client", "vision-api-user"],
+      ["instance", "inst_abc123"],
+    ] as const) {
+      const outcomes = named(key, id);
+      expect(outcomes).to.include('["verified",null]').and.include('["rejected","TOKEN_MALFORMED"]');
+      expect(outcomes, "of good callers alone").not.to.include('["failed","CALLER_UNKNOWN"]');
+      expect(calls.filter((line) => line[key] !== undefined)).to.have.length(outcomes.length);
     }
   });
 

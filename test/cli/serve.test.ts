@@ -4,6 +4,7 @@ import net from "node:net";
 import { join } from "node:path";
 import { type Client, credentials, loadPackageDefinition, type ServiceError } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
+import Database from "better-sqlite3";
 import { expect } from "chai";
 import { exampleRequests } from "../../src/cli/serve/development.js";
 import { mint } from "../../src/cli/token/mint.js";
@@ -120,8 +121,22 @@ describe("serve", () => {
         .slice(2),
     ).to.deep.equal(["draining", "stopped"]);
     const again = await serving(folder);
-    expect(again.service.lines()[0]?.["msg"]).to.match(/^directory seed ignored: the store holds a directory already/);
+    expect(again.service.lines()[0]?.["msg"]).to.equal("directory seed not read: the store was filled before");
     await end(again.service);
+  });
+
+  it("says at once that another process has locked the store, and starts when the lock is gone", async () => {
+    const folder = folderOf();
+    await end((await serving(folder)).service);
+    const other = new Database(join(folder, "verifier.db"));
+    other.pragma("locking_mode = EXCLUSIVE");
+    other.exec("BEGIN IMMEDIATE; DELETE FROM audit WHERE 0; COMMIT");
+    const service = start(["serve", "--config", "verifier.yaml"], folder);
+    await service.until('"msg":"store locked"');
+    expect(service.lines().at(-1)).to.include({ level: "warn", wait: 10_000 });
+    other.close();
+    await service.until('"msg":"ready"');
+    await end(service);
   });
 
   it("the requests that it would print for any configuration work", async () => {
@@ -194,8 +209,24 @@ describe("serve", () => {
     client.close();
     const { code, stderr } = await service.ended;
     expect({ code, stderr }).to.deep.equal({ code: 0, stderr: "" });
-    expect(service.lines().at(-1)?.["msg"]).to.equal("stopped");
+    expect(service.lines().at(-1)).to.include({ msg: "stopped", level: "info", cut: 0 });
   }).timeout(60_000);
+
+  it("says how many calls it cut at the end of drain.timeout", async () => {
+    const folder = folderOf(configuration("drain: { delay: 0s, timeout: 100ms }"));
+    const { service, grpc, port } = await serving(folder);
+    const unary = new HalfCall(grpc, "integuru", await token(folder, "integuru"));
+    await unary.seen();
+    unary.answered.catch(() => undefined);
+    // In flight from its head on: the face waits for the body.
+    const head = `POST ${FISERV} HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n`;
+    const rest = new Wire(port).send(head);
+    await rest.until("100 Continue");
+    service.kill("SIGTERM");
+    const { code } = await service.ended;
+    expect(code).to.equal(0);
+    expect(service.lines().at(-1)).to.include({ msg: "stopped", level: "warn", cut: 2 });
+  });
 
   it("a second signal ends it at once", async () => {
     for (const [first, second] of [

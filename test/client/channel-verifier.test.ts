@@ -52,7 +52,7 @@ describe("channelVerifier", () => {
     const server = createServer({ limits: LIMITS });
     const address = await server.listen("127.0.0.1:0");
     await server.close(0);
-    expect(await open(address).verify(REQUEST, context())).to.deep.equal(failure("VERIFIER_UNAVAILABLE"));
+    expect(await open(address).verify(REQUEST, context())).to.include(failure("VERIFIER_UNAVAILABLE"));
   });
 
   it("says INTERNAL where something else listens there", async () => {

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { formatDuration, formatSize, parseDuration, parseSize } from "../../src/contract/units.js";
+import { formatDuration, formatSize, formatSpan, parseDuration, parseSize } from "../../src/contract/units.js";
 
 const WRONG = [
   "",
@@ -79,4 +79,19 @@ describe("durations and sizes", () => {
     fc.assert(fc.property(whole, (value) => parseDuration(formatDuration(value)) === value));
     fc.assert(fc.property(whole, (value) => parseSize(formatSize(value)) === value));
   });
+});
+
+describe("a span for people", () => {
+  for (const [seconds, text] of [
+    [0, "0 s"],
+    [59, "59 s"],
+    [60, "1 min"],
+    [3599, "59 min 59 s"],
+    [3600, "1 h"],
+    [3605, "1 h"],
+    [183_600, "2 d 3 h"],
+    [1_799_999_999, "20833 d 7 h"],
+  ] as const) {
+    it(`of ${seconds} seconds is ${text}`, () => expect(formatSpan(seconds)).to.equal(text));
+  }
 });

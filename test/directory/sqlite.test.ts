@@ -4,7 +4,7 @@ import { join } from "node:path";
 import Database from "better-sqlite3";
 import { expect } from "chai";
 import { Secret } from "../../src/contract/secret.js";
-import { SealError } from "../../src/directory/errors.js";
+import { DirectoryError, SealError } from "../../src/directory/errors.js";
 import { specifyDirectory } from "./engine-spec.js";
 import { Bench, child, masterKeys, putClient, putInstance, putUser, refusal, revoke } from "./support.js";
 
@@ -140,6 +140,24 @@ describe("the SQLite store", () => {
       );
       const waited = performance.now() - start;
       expect(waited).to.be.within(30, 1_000);
+    });
+
+    it("that covers the whole file is told at once, waited for and then an error", async () => {
+      const own = new Bench();
+      await own.open().close();
+      const exclusive = new Database(own.path);
+      exclusive.pragma("locking_mode = EXCLUSIVE");
+      exclusive.exec("BEGIN IMMEDIATE; DELETE FROM audit WHERE 0; COMMIT");
+      const told: number[] = [];
+      const open = () => own.open({ opening: { timeout: 300, onLocked: (timeout) => told.push(timeout) } });
+      expect(open)
+        .to.throw(DirectoryError, /is locked by another process/)
+        .with.property("code", "unavailable");
+      expect(told).to.deep.equal([300]);
+      exclusive.close();
+      open();
+      expect(told, "no word where there is no lock").to.deep.equal([300]);
+      await own.release();
     });
 
     it("does not touch readers", async () => {

@@ -91,6 +91,7 @@ describe("docs/guides/operate.md", function () {
       "ready",
       "draining",
       "stopped",
+      "store locked",
       "configuration reloaded",
       "restart needed",
       "configuration not reloaded",
@@ -139,6 +140,23 @@ describe("docs/guides/operate.md", function () {
     withKeys(NEW_KEY);
     expect(await start()).to.equal(0);
     expect((await list()).trim().split("\n")).to.have.length(3);
+  });
+
+  it("entries are added, and removed with those that an export gives", async () => {
+    const made = folder();
+    await end((await serving(made)).service);
+    const exported = async (): Promise<string> => (await run(["export", ...CONFIG], made)).stdout;
+    const before = await exported();
+    const added = await command(GUIDE.block("sh", 'echo \'{"user"'), made);
+    expect(added.code, added.stderr).to.equal(0);
+    const after = await exported();
+    expect(after).to.include("john@example.com").and.include("vision-api-user");
+    const removed = await command(GUIDE.block("sh", "--prune"), made);
+    expect(removed.code, removed.stderr).to.equal(0);
+    expect(removed.stdout.match(/clients +0 added, 0 replaced, 0 unchanged, 1 removed/g)).to.have.length(2);
+    const left = await exported();
+    expect(left).to.include("john@example.com").and.not.include("vision-api-user");
+    expect(left.split("\n")).to.have.length(before.split("\n").length);
   });
 
   it("a backup beside a running service is restored with its revocations", async function () {

@@ -31,7 +31,7 @@ describe("closing", () => {
     const { messages, status: ended } = await all;
     expect(messages.map(({ id }) => id)).to.deep.equal(["1"]);
     expect(failureFromStatus(ended)).to.deep.equal(failure("SHUTTING_DOWN"));
-    await closed;
+    expect(await closed, "calls cut").to.equal(0);
   });
 
   it("takes no more connections", async () => {
@@ -48,7 +48,7 @@ describe("closing", () => {
     const all = collect(stream);
     stream.write({ id: "1", requests: [{ token: "s" }] });
     await eventually(() => asked.length === 2);
-    await server.close(20);
+    expect(await server.close(20), "calls cut").to.equal(2);
     expect((await unary).code).to.be.oneOf([status.UNAVAILABLE, status.CANCELLED]);
     expect((await all).status.code).to.be.oneOf([status.UNAVAILABLE, status.CANCELLED]);
   });

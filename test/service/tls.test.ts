@@ -19,12 +19,12 @@ const foreign = certify("web", { issuer: stranger });
 interface Opened {
   readonly port: number;
   readonly connections: () => number;
-  readonly close: (timeout: number) => Promise<void>;
+  readonly close: (timeout: number) => Promise<unknown>;
   readonly renewTls: (of: ReturnType<typeof material>) => void;
   readonly refusals: Refusal[];
 }
 
-const closing: (() => Promise<void>)[] = [];
+const closing: (() => Promise<unknown>)[] = [];
 after(() => Promise.all(closing.map((close) => close())));
 
 type Limits = Partial<Record<"request" | "perAddress" | "connections", number>>;

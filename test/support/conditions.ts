@@ -12,7 +12,7 @@ interface Condition {
   /** Changes the configuration's text. */
   readonly configuration?: (text: string) => string;
   /** Brings the trouble about once the service runs. */
-  readonly begin?: (deployment: Deployment) => Promise<void>;
+  readonly begin?: (deployment: Deployment) => Promise<unknown>;
   /** Only what goes over a channel is concerned. */
   readonly channelOnly?: true;
   /** Only callers who have an address are concerned: not those in process. */

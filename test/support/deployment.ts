@@ -95,7 +95,7 @@ export interface Deployment {
   /** Where the gRPC service listens. */
   readonly grpc: string;
   /** Closes the gRPC service alone. @param timeout milliseconds for calls under way; 0 where it is left out */
-  closeService(timeout?: number): Promise<void>;
+  closeService(timeout?: number): Promise<unknown>;
   log(): string;
   close(): Promise<void>;
 }
@@ -131,7 +131,7 @@ export async function deploy(configuration: string, options: DeploymentOptions =
   const calls = callLogger(log, "all", clock.now);
   const server = createServer({
     limits,
-    verification: { verifier, clock: clock.now, observer: serviceObserver(log, calls) },
+    verification: { verifier, clock: clock.now, observer: serviceObserver(log, calls, core.instanceOf) },
   });
   const grpc = await server.listen("127.0.0.1:0");
   const channel = channelVerifier(grpc);
@@ -139,7 +139,7 @@ export async function deploy(configuration: string, options: DeploymentOptions =
   const timeless: Verifier = {
     verify: (request, context) => channel.verify(request, { ...context, deadline: Number.POSITIVE_INFINITY }),
   };
-  const observer = gatewayObserver(log, calls);
+  const observer = gatewayObserver(log, calls, core.instanceOf);
   const gateways = [verifier, timeless].map((one) =>
     createGateway(
       faces,

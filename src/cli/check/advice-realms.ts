@@ -1,5 +1,6 @@
 import type { Config } from "../../config/load.js";
 import type { ConfiguredRealm } from "../../config/realms.js";
+import { formatDuration } from "../../contract/units.js";
 import { isSameKey } from "../../keys/same-key.js";
 import { isRoute } from "../../verifier/route.js";
 import type { Advice, Hit } from "./findings.js";
@@ -68,7 +69,7 @@ export const REALM_ADVICE: readonly Advice<Config>[] = [
     level: "warning",
     find: eachRealm(({ settings: { clockTolerance } }) =>
       typeof clockTolerance === "number" && clockTolerance > WIDEST_TOLERANCE
-        ? ["clockTolerance", `is ${clockTolerance / 1000} s: tokens are taken for so long after they expired`]
+        ? ["clockTolerance", `is ${formatDuration(clockTolerance)}: tokens are taken for so long after they expired`]
         : undefined,
     ),
     cure: "Set the clocks by NTP, and give 5m or less.",

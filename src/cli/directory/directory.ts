@@ -5,7 +5,7 @@ import { Secret } from "../../contract/secret.js";
 import type { Clock } from "../../contract/verifier.js";
 import type { Directory } from "../../directory/directory.js";
 import { type MasterKeys, readMasterKeys } from "../../directory/master-keys.js";
-import { openSqliteDirectory } from "../../directory/sqlite/directory.js";
+import { openSqliteDirectory, type SqliteOptions } from "../../directory/sqlite/directory.js";
 import { CommandError, EXIT } from "../errors.js";
 
 /** A directory and the keys to it. */
@@ -20,16 +20,20 @@ const PATIENCE = 10_000;
 /**
  * Opens the directory of a configuration that has a master key.
  *
- * @param busyTimeout milliseconds to wait for another process's lock; the engine's own where it is left out
+ * @param patience how long to wait for another process's lock; the engine's own where it is left out
  */
-export function openDirectory(config: Config, clock: Clock, busyTimeout?: number): OpenDirectory {
+export function openDirectory(
+  config: Config,
+  clock: Clock,
+  patience: Pick<SqliteOptions, "busyTimeout" | "opening"> = {},
+): OpenDirectory {
   const masterKeys = readMasterKeys(config.masterKeys.map((text) => new Secret(text)));
   const path = storePath(config);
-  const patience = busyTimeout === undefined ? {} : { busyTimeout };
   return { directory: openSqliteDirectory({ path, masterKeys, clock, ...patience }), masterKeys };
 }
 
-const storePath = ({ store }: Config): string => store.url.replace(/^sqlite:/, "");
+/** The file of a configuration's store. */
+export const storePath = ({ store }: Config): string => store.url.replace(/^sqlite:/, "");
 
 /**
  * Does a command's work on the directory of a configuration.
@@ -57,7 +61,7 @@ export async function onDirectory<Result>(
       EXIT.usage,
     );
   }
-  const open = openDirectory(config, clock, PATIENCE);
+  const open = openDirectory(config, clock, { busyTimeout: PATIENCE });
   try {
     return await work(open);
   } finally {

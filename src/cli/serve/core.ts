@@ -3,6 +3,7 @@ import { ConfigError } from "../../config/issues.js";
 import type { Config } from "../../config/load.js";
 import { type ReadFile, readText, unreadable } from "../../config/read-file.js";
 import { type Renewal, renew } from "../../config/renew.js";
+import type { Secret } from "../../contract/secret.js";
 import { type Clock, failure, type Verifier } from "../../contract/verifier.js";
 import type { Entry } from "../../directory/commands.js";
 import type { Directory, KnownDirectory } from "../../directory/directory.js";
@@ -20,7 +21,7 @@ import { areInDirectory } from "../../verifier/realm.js";
 import { isRoute, targetsOf } from "../../verifier/route.js";
 import { createVerifier, type Load } from "../../verifier/verify.js";
 import type { View } from "../../verifier/view.js";
-import { openDirectory } from "../directory/directory.js";
+import { openDirectory, storePath } from "../directory/directory.js";
 import { tell } from "../telemetry/lines.js";
 import { type OnFetch, openKeyring, removeOldSets, withKeys } from "./realm-keys.js";
 
@@ -57,6 +58,8 @@ export interface Core {
   readonly verifier: Verifier;
   /** What it holds, for whoever watches over it. */
   stats(): CoreStats;
+  /** The id of the instance that owns a secret key, as far as it is in memory. */
+  readonly instanceOf: (secretKey: Secret) => string | undefined;
   /** The keys of each realm that has keys of its own, by its name. */
   keysInUse(): Readonly<Record<string, readonly KeyInUse[]>>;
   /**
@@ -119,6 +122,7 @@ export async function openCore(config: Config, context: CoreContext): Promise<Co
       ),
       skew: Object.fromEntries(realms.map(({ realm }) => [realm.name, realm.skew.ahead(clock())])),
     }),
+    instanceOf: (secretKey) => store?.known.instance(secretKey)?.id,
     keysInUse: () => {
       const now = clock();
       return Object.fromEntries(
@@ -170,7 +174,9 @@ async function openStore(
   { clock, log, onDirectoryFailure = () => {}, onRead = () => {} }: CoreContext,
 ): Promise<Store | undefined> {
   if (config.masterKeys.length === 0) return undefined;
-  const { directory, masterKeys } = openDirectory(config, clock);
+  const { directory, masterKeys } = openDirectory(config, clock, {
+    opening: { onLocked: (timeout) => tell(log, "store locked", { file: storePath(config), wait: timeout }) },
+  });
   try {
     await seed(directory, config.directory, log);
     const known = new Known({
@@ -224,7 +230,7 @@ async function seed(directory: Directory, file: string | undefined, log: Logger)
   if (entries !== undefined && (await loadSeed(directory, entries, "seed"))) {
     tell(log, "directory seed loaded", { file, entries: entries.length });
   } else {
-    tell(log, "directory seed ignored: the store holds a directory already, or the seed nothing", { file });
+    tell(log, "directory seed not read: the store was filled before", { file });
   }
 }
 

@@ -1,4 +1,6 @@
 import { existsSync } from "node:fs";
+import type { Secret } from "../../contract/secret.js";
+import type { PutInstance } from "../../directory/commands.js";
 import type { ExampleValues } from "../../vendors/vendor.js";
 import { readSeedFile } from "./core.js";
 
@@ -16,12 +18,19 @@ export const PLACEHOLDERS: Omit<ExampleValues, "now"> = {
  * The ids and secrets of a directory seed's first instance, its first user and the first client, as far as there are
  * any; undefined where there is no such file.
  *
+ * @param secretKey the instance that has this key instead of the first; undefined is given where none has
  * @throws {ConfigError} where the seed cannot be used
  */
-export function seedValues(file: string | undefined): Omit<ExampleValues, "now"> | undefined {
+export function seedValues(file: string | undefined, secretKey?: Secret): Omit<ExampleValues, "now"> | undefined {
   if (file === undefined || !existsSync(file)) return undefined;
   const entries = readSeedFile(file);
-  const instance = entries.find((entry) => entry.kind === "putInstance");
+  const wanted = secretKey?.reveal();
+  const keyOf = ({ secretKeys }: PutInstance): string | undefined =>
+    secretKeys.map((key) => key.reveal()).find((key) => wanted === undefined || key === wanted);
+  const instance = entries.find((entry) => entry.kind === "putInstance" && keyOf(entry) !== undefined) as
+    | PutInstance
+    | undefined;
+  if (wanted !== undefined && instance === undefined) return undefined;
   const user = entries.find((entry) => entry.kind === "putUser" && entry.instanceId === instance?.id);
   const client = entries.find((entry) => entry.kind === "putClient");
   return {
@@ -29,7 +38,7 @@ export function seedValues(file: string | undefined): Omit<ExampleValues, "now">
     ...(instance && {
       instanceId: instance.id,
       appId: instance.appId,
-      secretKey: instance.secretKeys[0]?.reveal() ?? "",
+      secretKey: keyOf(instance) ?? "",
     }),
     ...(user?.kind === "putUser" && { userId: user.id }),
     ...(client && { clientId: client.clientId, clientSecret: client.clientSecret.reveal() }),

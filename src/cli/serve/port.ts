@@ -12,5 +12,6 @@ export interface Port {
   streams(): number;
   /** Says that no more calls are wanted, and goes on serving. */
   retire(): void;
-  close(timeout: number): Promise<void>;
+  /** Closes it. @param timeout milliseconds for calls under way @returns how many were cut then */
+  close(timeout: number): Promise<number>;
 }

@@ -8,6 +8,7 @@ import type { ServedRpc } from "../../gateway/rpc.js";
 import { createGateway, type Gateway } from "../../gateway/server.js";
 import { createServer, type ServiceServer } from "../../service/server.js";
 import { CommandError, EXIT } from "../errors.js";
+import type { InstanceOf } from "../telemetry/caller.js";
 import { unservedRealms } from "../telemetry/key-status.js";
 import { tell } from "../telemetry/lines.js";
 import { createLogger, type LogSettings } from "../telemetry/log.js";
@@ -100,7 +101,8 @@ async function serveCore(source: Source<Config>, only: Only | undefined, context
   const servers: NamedServer[] = [];
   if (grpc !== undefined) {
     const addressOf = addressReader(config.trustedProxies);
-    const verification = { verifier: core.verifier, clock, observer: serviceObserver(log, telemetry.call), addressOf };
+    const observer = serviceObserver(log, telemetry.call, core.instanceOf);
+    const verification = { verifier: core.verifier, clock, observer, addressOf };
     const entrance = entranceOf("grpc", config, telemetry);
     const server = createServer({ limits, verification, realms, ended: telemetry.grpcCall, entrance });
     servers.push({ name: "grpc", address: grpc.address, server });
@@ -109,7 +111,10 @@ async function serveCore(source: Source<Config>, only: Only | undefined, context
     const server = createServer({ limits, realms, entrance: entranceOf("admin", config, telemetry) });
     servers.push({ name: "admin", address: admin.address, server });
   }
-  const gateway = http === undefined ? undefined : gatewayOf(config, core.verifier, { clock, log, telemetry });
+  const gateway =
+    http === undefined
+      ? undefined
+      : gatewayOf(config, core.verifier, { clock, log, telemetry, instanceOf: core.instanceOf });
   const ports = servers.map(grpcPort);
   if (http !== undefined && gateway !== undefined) ports.push(httpPort(http.address, gateway));
   let names = realms;
@@ -147,7 +152,7 @@ async function serveGateway(source: Source<GatewayConfig>, context: ServeContext
   const verifier: Verifier = { verify: (...asked) => upstream.verify(...asked) };
   const telemetry = createTelemetry(config, faceRealms(config), { log, clock });
   tell(log, "asking", { upstream: config.upstream.address });
-  const gateway = gatewayOf(config, verifier, { clock, log, telemetry });
+  const gateway = gatewayOf(config, verifier, { clock, log, telemetry, instanceOf: () => undefined });
   const apply = (next: GatewayConfig): Changes => {
     telemetry.setRealms(faceRealms(next));
     gateway.show(next.faces, rpcOf(next));
@@ -193,18 +198,20 @@ interface HttpContext {
   readonly clock: Clock;
   readonly log: Logger;
   readonly telemetry: Telemetry;
+  readonly instanceOf: InstanceOf;
 }
 
 type HttpConfig = Pick<Config, "http" | "faces" | "limits" | "trustedProxies">;
 
 const rpcOf = ({ http }: Pick<Config, "http">): ServedRpc => ({ realms: http?.rpc ?? [], cors: http?.cors });
 
-function gatewayOf(config: HttpConfig, verifier: Verifier, { clock, log, telemetry }: HttpContext): Gateway {
+function gatewayOf(config: HttpConfig, verifier: Verifier, context: HttpContext): Gateway {
+  const { clock, log, telemetry, instanceOf } = context;
   const { faces, limits, trustedProxies } = config;
   const options = {
     verifier,
     clock,
-    observer: gatewayObserver(log, telemetry.call),
+    observer: gatewayObserver(log, telemetry.call, instanceOf),
     addressOf: addressReader(trustedProxies),
   };
   return createGateway(faces, limits, options, rpcOf(config), entranceOf("http", config, telemetry));
@@ -240,9 +247,10 @@ async function run<C extends Config | GatewayConfig>(
     return { ...changes, ...secure(next) };
   };
   const reloading = { ...starting, apply };
-  const close = async (timeout: number): Promise<void> => {
-    await Promise.all(ports.map((port) => port.close(timeout)));
+  const close = async (timeout: number): Promise<number> => {
+    const cut = await Promise.all(ports.map((port) => port.close(timeout)));
     await release();
+    return cut.reduce((sum, one) => sum + one, 0);
   };
   try {
     for (const port of ports) addresses[port.name] = await port.open();
@@ -269,8 +277,8 @@ async function run<C extends Config | GatewayConfig>(
         tell(log, "draining", { delay: drain.delay, timeout: drain.timeout });
         for (const port of ports) port.retire();
         await new Promise((resolve) => setTimeout(resolve, drain.delay));
-        await close(drain.timeout);
-        tell(log, "stopped", {});
+        const cut = await close(drain.timeout);
+        tell(log, "stopped", { cut }, cut === 0 ? "info" : "warn");
       })();
       return stopped;
     },

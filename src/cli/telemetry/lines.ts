@@ -11,7 +11,10 @@ export const FIELDS = {
   certificates: "The ports that show a new certificate; `upstream` for what a gateway on its own shows.",
   changed: "The realms of which something changed.",
   claim: "The claim or header parameter concerned; absent where there is none.",
+  client:
+    "The id of the client that asked, where its secret was good. Of a credential that was refused nothing is told: a secret may stand in the id's place.",
   code: "What OpenSSL or the system says of a TLS handshake that failed; the code of a warning, such as `DEP0005`.",
+  cut: "How many calls were still in flight at the end of `drain.timeout`, and were cut.",
   delay: "Milliseconds for which the ports go on accepting.",
   entries: "How many entries were loaded.",
   err: "The error: `type`, `message` and `stack`.",
@@ -21,6 +24,7 @@ export const FIELDS = {
   grpc: "The address that the gRPC service is bound to.",
   http: "The address that the faces are served at.",
   index: "The place of a key in its set, from 0.",
+  instance: "The id of the instance that asked, where its secret key was good. A gateway on its own does not know it.",
   issues: "All that is wrong with a configuration, each with its `place` and `message`.",
   items: "How many identical requests of a batch were answered together; absent for one.",
   keys: "The keys of the configuration that differ from those of the start.",
@@ -45,8 +49,10 @@ export const FIELDS = {
   timeout: "Milliseconds for which calls in flight may finish.",
   upstream: "The gRPC service that is asked.",
   version: "The version of the service.",
+  workload: "The names in the certificate that the caller's connection showed, at most 4.",
   why: "What was wrong, in words.",
   via: "The gRPC method or the vendor's face.",
+  wait: "Milliseconds for which it is waited at most.",
   warning: "Where the certificate is configured, what is wrong with it, and since or until when.",
 } as const;
 
@@ -83,11 +89,16 @@ export const LINES = {
     fields: ["delay", "timeout"],
     meaning: "A signal ends the service: health says NOT_SERVING, as `drain` says.",
   },
-  stopped: { levels: ["info"], fields: [], meaning: "Everything is closed." },
+  stopped: {
+    levels: ["info", "warn"],
+    fields: ["cut"],
+    meaning:
+      "Everything is closed. `warn` where calls were cut: give `drain.timeout` more time, or look at what they waited for.",
+  },
   call: {
     levels: ["info", "warn"],
     fields: ["requestId", "via", "outcome", "millis"],
-    sometimes: ["realm", "address", "kid", "reason", "claim", "items", "status"],
+    sometimes: ["realm", "address", "client", "instance", "workload", "kid", "reason", "claim", "items", "status"],
     meaning:
       "A verification, or a request to a face, has ended; written as `log.calls` says. `warn` where the service's own fault kept it from a verdict.",
   },
@@ -140,10 +151,17 @@ export const LINES = {
     fields: ["file", "entries"],
     meaning: "The store was empty and holds the seed now.",
   },
-  "directory seed ignored: the store holds a directory already, or the seed nothing": {
+  "directory seed not read: the store was filled before": {
     levels: ["info"],
     fields: ["file"],
-    meaning: "An edited seed is not read again: change the directory by `import`.",
+    meaning:
+      "A seed fills a new store alone: what was edited in its file since is not in use. Change the directory by `import`. To begin anew with the seed, stop the service and move the store's file away with its `-wal` and `-shm`.",
+  },
+  "store locked": {
+    levels: ["warn"],
+    fields: ["file", "wait"],
+    meaning:
+      "At a start: another process has locked the store. The start waits for it, for so long at most, and then ends with exit code 3. Look for a second service, an import or a backup that works on the file.",
   },
   "directory entry cannot be loaded": {
     levels: ["warn"],

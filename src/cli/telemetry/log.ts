@@ -4,6 +4,7 @@ import pretty from "pino-pretty";
 import type { Config } from "../../config/load.js";
 import { FAILURES } from "../../contract/failures.js";
 import type { Clock, Outcome } from "../../contract/verifier.js";
+import type { callerFields } from "./caller.js";
 import { type FieldsOf, tell } from "./lines.js";
 import { perSecond } from "./per-second.js";
 
@@ -42,6 +43,8 @@ export interface CallLine {
   readonly realm: string;
   /** The caller's address; empty where there is none. Asked for only when a line is written. */
   readonly address: () => string;
+  /** Who asked; asked for only when a line is written. */
+  readonly caller: () => ReturnType<typeof callerFields>;
   /** What came of it; undefined where the request was answered before the verifier was asked. */
   readonly outcome: Outcome | undefined;
   readonly millis: number;
@@ -105,6 +108,7 @@ function fieldsOf(call: CallLine): FieldsOf<"call"> {
     via,
     ...(realm !== "" && { realm }),
     ...(address !== "" && { address }),
+    ...call.caller(),
     ...answer,
     ...(items > 1 && { items }),
     ...(status !== undefined && { status }),

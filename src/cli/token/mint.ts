@@ -3,11 +3,13 @@ import { existsSync, readFileSync } from "node:fs";
 import { CompactSign } from "jose";
 import type { Config } from "../../config/load.js";
 import type { ConfiguredRealm } from "../../config/realms.js";
+import { Secret } from "../../contract/secret.js";
 import { parseDuration } from "../../contract/units.js";
 import { isSameKey } from "../../keys/same-key.js";
 import { isRoute, type RoutingRealm } from "../../verifier/route.js";
 import { CommandError, EXIT, secretIn } from "../errors.js";
-import { PLACEHOLDERS, seedValues } from "../serve/example-values.js";
+import { PLACEHOLDERS } from "../serve/example-values.js";
+import { type MintValues, mintValues } from "./mint-values.js";
 
 /** What a token is signed with. */
 interface SigningKey {
@@ -39,7 +41,7 @@ export interface MintOptions {
   readonly expires: string;
   /** A private key (PEM) that fits one of the realm's public keys. */
   readonly keyFile?: string;
-  /** The secret key of an instance, for realms whose tokens instances sign. */
+  /** The secret key of an instance, for realms whose tokens instances sign; the token is then that instance's. */
   readonly secretKeyFile?: string;
 }
 
@@ -59,13 +61,26 @@ export async function mint(config: Config, options: MintOptions, now: number): P
   if (isRoute(realm.realm)) throw handsOn(realm.realm);
   const life = parseDuration(options.expires);
   if (life === undefined) throw new CommandError("--expires must be a duration such as 10m or 1h.", EXIT.usage);
-  const values = { ...(seedValues(config.directory) ?? PLACEHOLDERS), now: Math.floor(now / 1000) };
-  const claims = {
+  const secretKey = instanceKey(realm, options);
+  const values = { ...(await mintValues(config, secretKey, () => now)), now: Math.floor(now / 1000) };
+  const claims: Record<string, unknown> = {
     ...(realm.vendor?.example.claims(values, realm.settings) ?? genericClaims(realm, values.now)),
     exp: values.now + life / 1000,
     ...Object.fromEntries(options.claim.map(parseClaim)),
   };
-  return sign(claims, signingKey(config, realm, options));
+  const nobodys = Object.entries(claims).find(([, value]) => value === PLACEHOLDERS.instanceId);
+  if (secretKey !== undefined && nobodys !== undefined) {
+    const message = `No instance of the directory has the key in ${options.secretKeyFile}: say which has it, with --claim ${nobodys[0]}=ID.`;
+    throw new CommandError(message, EXIT.usage);
+  }
+  return sign(claims, signingKey(realm, values, options));
+}
+
+/** The secret key that was given, where instances sign; an empty one is none. */
+function instanceKey({ realm }: ConfiguredRealm, { secretKeyFile }: MintOptions): Secret | undefined {
+  if (isRoute(realm) || realm.policy.keysOf !== "instance" || secretKeyFile === undefined) return undefined;
+  const text = secretIn(secretKeyFile);
+  return text === "" ? undefined : new Secret(text);
 }
 
 /** A realm that hands tokens on has none of its own. */
@@ -113,12 +128,10 @@ function parseClaim(text: string): [string, unknown] {
   }
 }
 
-function signingKey(config: Config, { realm, keys, files }: ConfiguredRealm, options: MintOptions): SigningKey {
+function signingKey({ realm, keys, files }: ConfiguredRealm, values: MintValues, options: MintOptions): SigningKey {
   const [algorithm = ""] = realm.policy.algorithms;
   if (realm.policy.keysOf === "instance") {
-    const secretKey =
-      options.secretKeyFile === undefined ? seedValues(config.directory)?.secretKey : secretIn(options.secretKeyFile);
-    if (secretKey !== undefined && secretKey !== "") return { key: createSecretKey(secretKey, "utf8"), algorithm };
+    if (values.secretKey !== "") return { key: createSecretKey(values.secretKey, "utf8"), algorithm };
     throw new CommandError("Give the instance's secret key: --secret-key-file FILE.", EXIT.usage);
   }
   if (options.keyFile === undefined) {

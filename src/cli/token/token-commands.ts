@@ -62,7 +62,10 @@ export function addTokenCommands(root: Command, world: World): void {
     )
     .option("--expires <duration>", "how long the token lives", "1h")
     .option("--key-file <file>", "a private key in PEM (default: NAME.private.pem beside the realm's NAME.pem)")
-    .option("--secret-key-file <file>", "an instance's secret key (default: that of the directory seed's first)")
+    .option(
+      "--secret-key-file <file>",
+      "an instance's secret key, to make a token of that instance (default: the directory seed's first)",
+    )
     .addOption(jsonOption())
     .action(async (options: MintOptions & Shared) => {
       const token = await mint(loadConfig(configFile(options.config), world), options, world.clock());

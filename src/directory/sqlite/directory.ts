@@ -10,7 +10,7 @@ import { directoryError, guarded } from "./errors.js";
 import { exportFrom } from "./export.js";
 import { importInto } from "./import.js";
 import { prepareKeySets } from "./key-sets.js";
-import { openStore } from "./open.js";
+import { type OpeningPatience, openStore } from "./open.js";
 import { prepareReads } from "./reads.js";
 import { prepareWrites } from "./writes.js";
 
@@ -22,6 +22,8 @@ export interface SqliteOptions {
   readonly clock: Clock;
   /** Milliseconds to wait for another process's lock. SQLite waits synchronously, so everything waits. Default 250. */
   readonly busyTimeout?: number;
+  /** How long a lock is waited for while the file is opened. */
+  readonly opening?: OpeningPatience;
   /** How many feed rows to keep: a follower further behind starts anew. Default 100,000. */
   readonly feedRetention?: number;
 }
@@ -34,8 +36,8 @@ export interface SqliteOptions {
  */
 export function openSqliteDirectory(options: SqliteOptions): Directory {
   return guarded(() => {
-    const { path, masterKeys, clock, busyTimeout = 250, feedRetention = 100_000 } = options;
-    const connect = (): Database => openStore(path, masterKeys, busyTimeout);
+    const { path, masterKeys, clock, busyTimeout = 250, opening, feedRetention = 100_000 } = options;
+    const connect = (): Database => openStore(path, masterKeys, busyTimeout, opening);
     const db = connect();
     return directoryOn({ db, connect, checkSame: sameFile(path) }, masterKeys, clock, feedRetention);
   });

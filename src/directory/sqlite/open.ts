@@ -6,8 +6,17 @@ import type { MasterKeys } from "../master-keys.js";
 import { masterKeyOf } from "../seal.js";
 import { APPLICATION_ID, MIGRATIONS } from "./migrations.js";
 
-/** Milliseconds that opening waits for another process that is migrating the same file; nothing is served meanwhile. */
+/** How opening waits for a lock of another process, such as one that is migrating the same file. It waits synchronously. */
+export interface OpeningPatience {
+  /** Milliseconds after which opening gives up. Default 10,000. */
+  readonly timeout?: number;
+  /** Is told, once, that there is a lock and for how many milliseconds it will be waited for. */
+  readonly onLocked?: (timeout: number) => void;
+}
+
 const OPENING_TIMEOUT = 10_000;
+/** Milliseconds after which a lock is worth a word. */
+const UNREMARKABLE = 250;
 
 /**
  * Opens a store's file: makes it and its folder where they are absent, readable to nobody else, brings its schema up to
@@ -16,10 +25,27 @@ const OPENING_TIMEOUT = 10_000;
  * @param busyTimeout milliseconds to wait, synchronously, for a lock
  * @throws DirectoryError, or SQLite's own errors
  */
-export function openStore(path: string, keys: MasterKeys, busyTimeout: number): Database.Database {
+export function openStore(
+  path: string,
+  keys: MasterKeys,
+  busyTimeout: number,
+  { timeout = OPENING_TIMEOUT, onLocked = () => {} }: OpeningPatience = {},
+): Database.Database {
   const file = resolve(path);
   makeFile(file);
-  const db = new Database(file, { timeout: OPENING_TIMEOUT, fileMustExist: true });
+  const open = (patience: number) => openFile(file, keys, busyTimeout, patience);
+  try {
+    return open(Math.min(UNREMARKABLE, timeout));
+  } catch (error) {
+    const isLocked = error instanceof Database.SqliteError && error.code.startsWith("SQLITE_BUSY");
+    if (!isLocked || timeout <= UNREMARKABLE) throw error;
+    onLocked(timeout);
+    return open(timeout);
+  }
+}
+
+function openFile(file: string, keys: MasterKeys, busyTimeout: number, timeout: number): Database.Database {
+  const db = new Database(file, { timeout, fileMustExist: true });
   try {
     checkFile(db, file);
     db.pragma("journal_mode = WAL");

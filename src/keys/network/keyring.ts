@@ -20,7 +20,7 @@ export interface RemoteEntry extends RemoteSettings, Pick<FetchOptions, "insecur
 }
 
 /** Where an entry's keys are fetched from, whole, as the store names it. */
-function locationName(location: Location): string {
+export function locationName(location: Location): string {
   return "jwksUri" in location ? location.jwksUri : location.discovery;
 }
 

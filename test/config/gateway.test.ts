@@ -1,0 +1,70 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: that is how a configuration names its variables
+import { readFileSync } from "node:fs";
+import { expect } from "chai";
+import { loadGateway, wrongs } from "./harness.js";
+
+describe("the configuration of a gateway on its own", () => {
+  const TEXT =
+    readFileSync(new URL("../../docs/configuration.md", import.meta.url), "utf8")
+      .split("```yaml\n")
+      .at(-1)
+      ?.split("```")[0] ?? "";
+
+  it("is good as it is documented", () => {
+    const { upstream, http, faces, trustedProxies } = loadGateway(TEXT);
+    expect({ upstream: upstream.address, http: http.address, trustedProxies }).to.deep.equal({
+      upstream: "10.0.0.5:50051",
+      http: "0.0.0.0:8080",
+      trustedProxies: [],
+    });
+    expect(faces.map(({ name }) => name)).to.deep.equal(["integuru", "clowk", "fiserv"]);
+  });
+
+  it("may name any realm under http.rpc: which there are, the service knows", () => {
+    const { http } = loadGateway(TEXT.replace(/http: (\S+)/, "http: { address: $1, rpc: [partner, clowk] }"));
+    expect(http.rpc).to.deep.equal(["partner", "clowk"]);
+  });
+
+  for (const [what, change, is] of [
+    [
+      "http.cors without http.rpc",
+      (text: string) => text.replace(/http: (\S+)/, 'http: { address: $1, cors: { origins: ["*"] } }'),
+      /^http\.cors: is of no use without http\.rpc/,
+    ],
+    [
+      "a key",
+      (text: string) => text.replace("preset: fiserv,", "preset: fiserv, keys: [{ pemFile: x }],"),
+      /^realms\.fiserv\.keys: is not a key that exists here/,
+    ],
+    ["a store", (text: string) => `${text}store: sqlite:x\n`, /^store: is not a key that exists here/],
+    [
+      "a realm of no preset",
+      (text: string) => `${text}  other: { issuer: x }\n`,
+      /^realms\.other\.preset: is missing: a gateway on its own serves presets' faces alone$/,
+    ],
+    [
+      "no upstream",
+      (text: string) => text.replace(/upstream:.*\n/, ""),
+      /^upstream: is missing: give the gRPC service's address$/,
+    ],
+    [
+      "an upstream that is no address",
+      (text: string) => text.replace(/upstream: \S+/, "upstream: grpc://x"),
+      /^upstream: must be the gRPC service's address such as 10\.0\.0\.5:50051/,
+    ],
+    [
+      "no http",
+      (text: string) => text.replace(/http:.*\n/, ""),
+      /^http: is missing: give the address to show the faces at$/,
+    ],
+  ] as const) {
+    it(`is refused with ${what}`, () => {
+      const found = wrongs(() => loadGateway(change(TEXT)));
+      expect(
+        found.some((one) => is.test(one)),
+        found.join("\n"),
+      ).to.equal(true);
+      expect(found, found.join("\n")).to.have.length(1);
+    });
+  }
+});

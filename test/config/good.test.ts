@@ -1,0 +1,205 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: that is how a configuration names its variables
+import { dirname, join } from "node:path";
+import { expect } from "chai";
+import { exportJWK } from "jose";
+import { loadConfig } from "../../src/config/load.js";
+import type { RoutingRealm } from "../../src/verifier/route.js";
+import { jwkOf, KEYS, keyOf } from "../support/keys.js";
+import { folderWith, load } from "./harness.js";
+import { FILES, GOOD, issued, MASTER, partner, pem, SECRET, withKey } from "./samples.js";
+
+describe("a configuration that is good", () => {
+  it("has exactly the defaults that are documented", () => {
+    const { file, realms, ...others } = load(GOOD, FILES);
+    expect(others).to.deep.equal({
+      grpc: { address: "127.0.0.1:0", tls: undefined },
+      http: undefined,
+      admin: undefined,
+      metrics: undefined,
+      store: { url: `sqlite:${join(dirname(file), "data/verifier.db")}`, staleFor: 60_000 },
+      log: { level: "info", format: "json", calls: "rejected" },
+      limits: {
+        body: 65_536,
+        headers: 16_384,
+        message: 4_194_304,
+        batch: 1000,
+        streams: 100,
+        connections: 10_000,
+        perAddress: 1000,
+        idle: 300_000,
+        request: 10_000,
+      },
+      failures: { perClient: { count: 20, window: 60_000 }, perAddress: { count: 100, window: 60_000 } },
+      trustedProxies: [],
+      cache: { facts: 67_108_864 },
+      drain: { delay: 1000, timeout: 5000 },
+      faces: [],
+      masterKeys: [],
+      proxies: {},
+      directory: undefined,
+    });
+    expect(realms).to.have.length(1);
+    expect(realms[0]?.settings).to.deep.equal({
+      algorithms: ["ES256"],
+      issuer: null,
+      audience: null,
+      typRequired: false,
+      requiredClaims: ["exp"],
+      claims: {},
+      clockTolerance: 0,
+      maxTokenLength: 16_384,
+      ignoreHeaders: [],
+      callers: "anyone",
+      explain: false,
+    });
+  });
+
+  it("has the defaults of the presets", () => {
+    const { realms, faces } = load(
+      `http: 127.0.0.1:0\nmasterKeyFile: ./master.key\nrealms:\n  integuru: { preset: integuru, keys: [{ secretFile: ./secret.key }] }\n` +
+        "  clowk: { preset: clowk }\n  fiserv: { preset: fiserv, keys: [{ pemFile: ./rsa.pem }] }\n",
+      FILES,
+    );
+    expect(Object.fromEntries(realms.map(({ realm, settings }) => [realm.name, settings]))).to.deep.equal({
+      integuru: {
+        preset: "integuru",
+        maxTokenLength: 16_384,
+        userClaim: "taiki_user_id",
+        members: { taiki_user: "taiki_user_id", client: "client_app_id" },
+      },
+      clowk: { preset: "clowk", maxTokenLength: 16_384, users: "directory" },
+      fiserv: { preset: "fiserv", maxTokenLength: 600 },
+    });
+    expect(faces.map(({ name, realm, path }) => [name, realm, path])).to.deep.equal([
+      ["integuru", "integuru", "/api/verify-token"],
+      ["clowk", "clowk", "/api/v1/tokens/verify"],
+      ["fiserv", "fiserv", "/v1/api/oauth/validateToken"],
+    ]);
+  });
+
+  it("finds files beside itself, wherever the process stands", () => {
+    const folder = folderWith({
+      ...FILES,
+      "verifier.yaml": `${GOOD}masterKeyFile: ./master.key\ndirectory: seeds/directory.yaml\nstore: sqlite:x.db\n`,
+    });
+    const config = loadConfig(join(folder, "verifier.yaml"), { env: {} });
+    expect(config.store.url).to.equal(`sqlite:${folder}/x.db`);
+    expect(config.directory).to.equal(`${folder}/seeds/directory.yaml`);
+    expect(config.masterKeys).to.deep.equal([MASTER]);
+  });
+
+  it("takes absolute paths as they are", () => {
+    expect(load(`${GOOD}store: sqlite:/var/lib/verifier.db\n`, FILES).store.url).to.equal(
+      "sqlite:/var/lib/verifier.db",
+    );
+  });
+
+  it("takes variables, and leaves $${ and what a variable holds alone", () => {
+    const config = load(
+      partner(
+        'algorithms: [ES256], issuer: "${ISSUER}/${PATH_}", audience: "$${X} $$ $ {}", keys: [{ pemFile: "./${KEY}.pem" }]',
+      ).replace("issuer: null, audience: null, ", ""),
+      FILES,
+      {
+        ISSUER: "https://a",
+        PATH_: "${KEY}",
+        KEY: "p256",
+      },
+    );
+    expect(config.realms[0]?.settings).to.deep.include({ issuer: ["https://a/${KEY}"], audience: ["${X} $$ $ {}"] });
+  });
+
+  it("takes a variable that is set and empty", () => {
+    expect(load(`${GOOD}directory: "\${D}."\nmasterKeyFile: ./master.key\n`, FILES, { D: "" }).directory).to.match(
+      /token-verifier-/,
+    );
+  });
+
+  for (const [written, read] of [
+    ["127.0.0.1:0", "127.0.0.1:0"],
+    ["localhost:65535", "localhost:65535"],
+    ['"[::1]:8080"', "[::1]:8080"],
+    ["unix:/run/verifier.sock", "unix:/run/verifier.sock"],
+    ["{ address: 127.0.0.1:0 }", "127.0.0.1:0"],
+  ] as const) {
+    it(`takes the address ${written}`, () => {
+      const config = load(
+        `${GOOD.replace("grpc: 127.0.0.1:0", `grpc: ${written}`)}admin: ${written}\nhttp: ${written}\n`,
+        FILES,
+      );
+      expect([config.grpc?.address, config.admin?.address, config.http?.address]).to.deep.equal([read, read, read]);
+    });
+  }
+
+  it("takes a key in each of its forms", async () => {
+    const jwk = JSON.stringify(await exportJWK(keyOf("p256").signer).then(({ d: _d, ...others }) => others));
+    const files = { ...FILES, "key.jwk": jwk, "keys.jwks": `{"keys":[${jwk}]}` };
+    for (const entry of [
+      `{ pem: ${JSON.stringify(pem("p256"))} }`,
+      "{ pemFile: ./p256.pem, alg: ES256, kid: a }",
+      `{ jwk: ${jwk} }`,
+      "{ jwkFile: ./key.jwk }",
+      `{ jwks: { keys: [${jwk}] } }`,
+      "{ jwksFile: ./keys.jwks }",
+    ]) {
+      expect(load(withKey(entry), files).realms[0]?.keys[0]?.algorithm, entry).to.equal("ES256");
+    }
+    const secrets = [
+      `{ secret: ${SECRET} }`,
+      `{ secretBase64: ${Buffer.from(SECRET).toString("base64")} }`,
+      "{ secretFile: ./secret.key }",
+    ];
+    const loaded = secrets.map((entry) => load(withKey(entry, "HS256"), files).realms[0]?.keys[0]?.key);
+    for (const key of loaded) expect(key?.export().toString()).to.equal(SECRET);
+  });
+
+  it("sets aside keys of a set that are for other algorithms, and says so", () => {
+    const { realms } = load(
+      withKey(`{ jwks: { keys: [${JSON.stringify(jwkOf("rsa"))}, ${JSON.stringify(jwkOf("p256"))}] } }`),
+      FILES,
+    );
+    expect(realms[0]?.keys).to.have.length(1);
+    expect(realms[0]?.setAside).to.have.length(1);
+    expect(realms[0]?.setAside[0]).to.match(/^keys\[0\]: /);
+  });
+
+  it("keeps the realms in the order of the file, those that hand tokens on among them", () => {
+    const { realms } = load(
+      `realms:\n  any: { byIssuer: [two, one] }\n  two: ${issued("[https://two.example, https://three.example]")}\n  one: ${issued("https://one.example")}\n`,
+      FILES,
+    );
+    expect(realms.map(({ realm }) => realm.name)).to.deep.equal(["any", "two", "one"]);
+    const [any, two, one] = realms.map(({ realm }) => realm);
+    const { byIssuer } = any as RoutingRealm;
+    expect([...byIssuer]).to.deep.equal([
+      ["https://two.example", two],
+      ["https://three.example", two],
+      ["https://one.example", one],
+    ]);
+    expect(byIssuer.get("https://one.example")).to.equal(one);
+  });
+
+  it("shows nothing of the contract over HTTP unless it says so", () => {
+    const rpcOf = (http: string): unknown[] => {
+      const { http: { rpc, cors } = expect.fail("no http") } = load(GOOD.replace(/^/, `http: ${http}\n`), FILES);
+      return [rpc, cors];
+    };
+    expect(rpcOf("127.0.0.1:0")).to.deep.equal([[], undefined]);
+    expect(rpcOf("{ address: 127.0.0.1:0 }")).to.deep.equal([[], undefined]);
+    expect(rpcOf("{ address: 127.0.0.1:0, rpc: [partner] }")).to.deep.equal([["partner"], undefined]);
+    expect(
+      rpcOf('{ address: 127.0.0.1:0, rpc: [partner], cors: { origins: [https://app.example, "*"] } }'),
+    ).to.deep.equal([["partner"], { origins: ["https://app.example", "*"], maxAge: 600_000 }]);
+  });
+
+  it("binds faces to realms of other names", () => {
+    const text = `http: { address: 127.0.0.1:0, faces: { integuru: mine } }\nrealms:\n  mine: { preset: integuru, keys: [{ secretFile: ./secret.key }] }\n`;
+    expect(load(text, FILES).faces.map(({ name, realm }) => [name, realm])).to.deep.equal([["integuru", "mine"]]);
+  });
+
+  it("shows no face for a realm of a vendor's name without its preset", () => {
+    expect(load(GOOD.replace("partner:", "clowk:").replace("grpc", "http"), FILES).faces).to.deep.equal([]);
+  });
+
+  it("knows all the test keys", () => expect(KEYS.size).to.be.above(5));
+});
