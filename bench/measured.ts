@@ -10,6 +10,8 @@ export interface Measured {
   delay(): Promise<number>;
   /** What it holds, in bytes: `heapUsed` after everything unreachable was collected. */
   memory(): Promise<{ readonly rss: number; readonly heapUsed: number; readonly external: number }>;
+  /** Writes a heap snapshot to a file; the server stands still for a second or two. */
+  snapshot(file: string): Promise<unknown>;
   stop(): void;
 }
 
@@ -19,21 +21,19 @@ export async function start(name: string, ...args: readonly string[]): Promise<M
   const preload = new URL("servers/probe.mjs", import.meta.url);
   const child = fork(file, args, { execArgv: ["--expose-gc", "--import", preload.href] });
   const ready = await next<Measured["ready"]>(child);
+  const ask = <Answer>(...question: readonly [name: string, ...args: string[]]): Promise<Answer> => {
+    child.send(question);
+    return next<Answer>(child);
+  };
   return {
     ready,
     cpu: async () => {
-      child.send("cpu");
-      const { user, system } = await next<NodeJS.CpuUsage>(child);
+      const { user, system } = await ask<NodeJS.CpuUsage>("cpu");
       return user + system;
     },
-    delay: () => {
-      child.send("delay");
-      return next(child);
-    },
-    memory: () => {
-      child.send("memory");
-      return next(child);
-    },
+    delay: () => ask("delay"),
+    memory: () => ask("memory"),
+    snapshot: (file) => ask("snapshot", file),
     stop: () => void child.kill("SIGKILL"),
   };
 }

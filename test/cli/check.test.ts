@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import http from "node:http";
@@ -25,6 +26,10 @@ const generic = (top = "grpc: 127.0.0.1:0", more: Files = {}): string => {
   const added = Object.entries(more).map(([name, value]) => `    ${name}: ${value}`);
   return `${top}\nrealms:\n  partner:${[...lines.filter((line) => line !== "" || lines[0] === line), ...added].join("\n")}\n`;
 };
+
+/** So many keys of a realm without a `kid`, as its list. */
+const secrets = (count: number): string =>
+  `[${Array.from({ length: count }, (_, n) => `{ secretBase64: ${createHash("sha256").update(`${n}`).digest("base64")} }`).join(", ")}]`;
 
 const DAY = 86_400_000;
 const withCertificate = generic(
@@ -66,6 +71,7 @@ const MADE: Readonly<Record<string, readonly [place: string, text: string, files
     generic(undefined, { keys: '[{ jwksUri: "ISSUER/nothing", insecure: true }]' }),
   ],
   "key-refused": ["realms.partner.keys", generic(undefined, { keys: '[{ jwksUri: "ISSUER/keys", insecure: true }]' })],
+  "keys-many": ["realms.partner.keys", generic(undefined, { algorithms: "[HS256]", keys: secrets(17) })],
   "keys-insecure": [
     "realms.partner.keys",
     generic(undefined, { keys: '[{ jwksUri: "ISSUER/keys", insecure: true }]' }),

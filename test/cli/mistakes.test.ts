@@ -111,7 +111,7 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
     broken: put("grpc: 127.0.0.1:0", "grpc: 50051"),
     place: "grpc",
     wrong: /must be an address/,
-    cure: /such as 127\.0\.0\.1:8080/,
+    cure: /such as 127\.0\.0\.1:50051/,
   },
   "a port that there is not": {
     broken: put("http: 127.0.0.1:0", "http: 127.0.0.1:80800"),

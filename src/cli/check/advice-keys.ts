@@ -1,7 +1,22 @@
+import { MAX_TRIES } from "../../keys/key-set.js";
 import type { Advice, Subject } from "./findings.js";
 
-/** Mistakes about keys that are fetched. */
-export const KEY_ADVICE: readonly Advice<Pick<Subject, "reached">>[] = [
+/** The algorithms of which a realm has more keys than a token without a `kid` is tried against. */
+function crowded({ reached, realms }: Pick<Subject, "reached" | "realms">) {
+  return realms.flatMap(({ realm: { name }, keys: configured }) => {
+    const sets = reached.flatMap(({ realm, set }) => (realm === name && typeof set !== "string" ? [set] : []));
+    const counts = new Map<string, number>();
+    for (const { algorithm } of [...configured, ...sets.flatMap(({ keys }) => keys)]) {
+      counts.set(algorithm, (counts.get(algorithm) ?? 0) + 1);
+    }
+    return [...counts]
+      .filter(([, count]) => count > MAX_TRIES)
+      .map(([algorithm, count]) => ({ name, algorithm, count }));
+  });
+}
+
+/** Mistakes about keys, above all those that are fetched. */
+export const KEY_ADVICE: readonly Advice<Pick<Subject, "reached" | "realms">>[] = [
   {
     name: "keys-unreachable",
     level: "warning",
@@ -26,6 +41,16 @@ export const KEY_ADVICE: readonly Advice<Pick<Subject, "reached">>[] = [
               })),
       ),
     cure: "Tell the issuer; its other keys are used.",
+  },
+  {
+    name: "keys-many",
+    level: "warning",
+    find: (subject) =>
+      crowded(subject).map(({ name, algorithm, count }) => ({
+        place: `realms.${name}.keys`,
+        message: `${count} keys for ${algorithm}: a token without a kid is tried against the first ${MAX_TRIES} alone`,
+      })),
+    cure: "Let the issuer put a kid into its tokens, or take keys out that are no longer used.",
   },
   {
     name: "keys-insecure",
