@@ -1,0 +1,46 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect } from "chai";
+import { ROOT } from "../cli/harness.js";
+
+// What the service is made of: nothing without a reason, nothing that is not pinned, and no program run by its installation.
+
+interface Locked {
+  readonly version: string;
+  readonly integrity?: string;
+  readonly dev?: boolean;
+  readonly hasInstallScript?: boolean;
+}
+
+const read = (file: string): string => readFileSync(join(ROOT, file), "utf8");
+const manifest = JSON.parse(read("package.json")) as Record<"dependencies" | "devDependencies", Record<string, string>>;
+const { "": _root, ...locked } = (
+  JSON.parse(read("package-lock.json")) as { readonly packages: Readonly<Record<string, Locked>> }
+).packages;
+
+describe("the dependencies", () => {
+  it("have each its reason in decision 0008, and no other has", () => {
+    const rows = read("docs/decisions/0008-dependencies.md").match(/^\| `.*(?= \|)/gm) ?? [];
+    const named = rows.flatMap((row) =>
+      [...(row.split(" | ")[0] ?? "").matchAll(/`([^`]+)`/g)].map(([, name]) => name),
+    );
+    expect(named).to.have.members(Object.keys(manifest.dependencies));
+  });
+
+  it("are pinned to one version each", () => {
+    for (const [name, version] of Object.entries({ ...manifest.dependencies, ...manifest.devDependencies })) {
+      expect(version, name).to.match(/^\d+\.\d+\.\d+$/);
+    }
+  });
+
+  it("are locked with a digest each", () => {
+    for (const [place, { integrity }] of Object.entries(locked)) expect(integrity, place).to.match(/^sha512-/);
+  });
+
+  it("of the service run nothing when they are installed, but for the two that SECURITY.md names", () => {
+    const scripted = Object.entries(locked).filter(([, { dev, hasInstallScript }]) => hasInstallScript && !dev);
+    const names = scripted.map(([place]) => place.replace(/^.*node_modules\//, ""));
+    expect(names).to.deep.equal(["better-sqlite3", "protobufjs"]);
+    for (const name of names) expect(read("SECURITY.md")).to.include(name);
+  });
+});
