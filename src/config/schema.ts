@@ -311,7 +311,9 @@ const maxTokenLength = (length: number) =>
 
 const member = z.string().regex(/^\S+$/).describe("The member, a text without white space.");
 
-const claimValue = z.union([z.string(), z.number(), z.boolean()]);
+/** Larger numbers were rounded when they were read: nobody could say what was meant. */
+const exactNumber = z.number().min(Number.MIN_SAFE_INTEGER).max(Number.MAX_SAFE_INTEGER);
+const claimValue = z.union([z.string(), exactNumber, z.boolean()]);
 
 /** A realm that names no preset: any issuer's tokens. */
 export const genericSchema = z.strictObject({
@@ -333,7 +335,7 @@ export const genericSchema = z.strictObject({
     .record(
       z.string(),
       z.union([claimValue, z.array(claimValue).min(1), z.strictObject({ includes: member })], {
-        error: "must be a value, a list of values, or {includes: member}",
+        error: "must be a value (numbers up to 9007199254740991), a list of values, or {includes: member}",
       }),
     )
     .default({})

@@ -1,3 +1,4 @@
+import { constants } from "node:crypto";
 import type net from "node:net";
 import tls from "node:tls";
 import type { Admission, Refusal } from "./admission.js";
@@ -34,6 +35,15 @@ function contextOptions({ certificate, key, ca }: TlsMaterial): tls.SecureContex
   };
 }
 
+/**
+ * The same of a server. Where clients show certificates, none resumes a session: a resumed one would ask for no certificate,
+ * and trust that of the first handshake long after it expired. (A ticket of TLS 1.3 then names a session that nobody kept.)
+ */
+function serverContextOptions(material: TlsMaterial): tls.SecureContextOptions {
+  const options = contextOptions(material);
+  return material.ca === undefined ? options : { ...options, secureOptions: constants.SSL_OP_NO_TICKET };
+}
+
 /** A context for a client's connections. @throws what OpenSSL says of files that do not fit together */
 export function clientContext(material: TlsMaterial): tls.SecureContext {
   return tls.createSecureContext(contextOptions(material));
@@ -47,7 +57,7 @@ export function clientContext(material: TlsMaterial): tls.SecureContext {
  */
 export function serverOptions(material: TlsMaterial, protocol: Protocol, patience: number): tls.TlsOptions {
   return {
-    ...contextOptions(material),
+    ...serverContextOptions(material),
     ALPNProtocols: [protocol],
     requestCert: material.ca !== undefined,
     rejectUnauthorized: true,
@@ -57,7 +67,7 @@ export function serverOptions(material: TlsMaterial, protocol: Protocol, patienc
 
 /** New connections get these from now on, and those that are open live on. Whether clients must show certificates stays as it was. */
 export function renewTls(server: tls.Server, material: TlsMaterial): void {
-  server.setSecureContext(contextOptions(material));
+  server.setSecureContext(serverContextOptions(material));
 }
 
 /** Tells of handshakes that fail, and closes their connections. @param failed must not throw */

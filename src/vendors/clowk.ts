@@ -164,7 +164,7 @@ export const clowk = defineVendor({
         ? userOfInstance
         : {
             from: "claims",
-            read: (claims, caller) =>
+            read: (claims, { caller }) =>
               principalOf({
                 id: stringClaim(claims, "sub") ?? "",
                 email: stringClaim(claims, "email"),

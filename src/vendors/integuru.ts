@@ -1,10 +1,9 @@
 import { z } from "zod";
 import type { ReasonName } from "../contract/reasons.js";
 import type { Outcome, Rejected, Verified } from "../contract/verifier.js";
-import { type JsonObject, member } from "../jws/json.js";
 import { memberText } from "../jws/member-text.js";
 import { equalsOneOf, issuedInPast, isTime, notBefore, notExpired, required, typed } from "../verifier/rules.js";
-import { principalOf, stringClaim } from "../verifier/subject.js";
+import { namingText, principalOf, stringClaim } from "../verifier/subject.js";
 import { type Answer, defineVendor, type FaceRequest, failureKind, json, retryAfter } from "./vendor.js";
 
 // Integuru, POST /api/verify-token: the answers of Django REST framework with SimpleJWT before 5.5.
@@ -28,12 +27,6 @@ const faceSettings = {
     .default({ taiki_user: "taiki_user_id", client: "client_app_id" })
     .describe("The members of a good answer after `valid`, each with the claim that it shows."),
 };
-
-/** The id that a claim names: a string as it is, a number in its JSON text; nobody otherwise. */
-function idClaim(claims: JsonObject, claim: string): string | undefined {
-  const value = member(claims, claim);
-  return typeof value === "number" ? String(value) : stringClaim(claims, claim);
-}
 
 const ALLOW = { Allow: "POST, OPTIONS" };
 const CHALLENGE = { ...ALLOW, "WWW-Authenticate": 'Bearer realm="api"' };
@@ -159,8 +152,8 @@ export const integuru = defineVendor({
     ],
     subject: {
       from: "claims",
-      read: (claims) => {
-        const id = idClaim(claims, userClaim);
+      read: (claims, { payload }) => {
+        const id = namingText(claims, userClaim, payload);
         const clientId = stringClaim(claims, "client_app_id");
         const { user } = id === undefined ? {} : principalOf({ id });
         return { user, client: clientId === undefined ? undefined : { clientId } };

@@ -97,6 +97,7 @@ function open(request: VerificationRequest, realm: Realm, view: View, now: numbe
     seconds: now / 1000,
     caller: ANYONE,
     text: "",
+    payload: "",
     digest: "",
     header: NOTHING,
     claims: NOTHING,

@@ -38,6 +38,8 @@ export interface RuleContext {
   /** The time of the call, in seconds since 1970, fractions included. */
   readonly seconds: number;
   readonly header: JsonObject;
+  /** The claims' JSON text as it was signed: numbers have more digits there than JavaScript's have. */
+  readonly payload: string;
   readonly caller: Caller;
 }
 
@@ -64,7 +66,7 @@ export type Subject =
   | {
       readonly from: "claims";
       /** Pure: looked at once for each token. Undefined where the claims do not tell. */
-      readonly read: (claims: JsonObject, caller: Caller) => Principal | undefined;
+      readonly read: (claims: JsonObject, context: Pick<RuleContext, "caller" | "payload">) => Principal | undefined;
     }
   | {
       readonly from: "directory";

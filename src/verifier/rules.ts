@@ -1,5 +1,7 @@
 import { formatDuration, formatSpan } from "../contract/units.js";
 import { type JsonObject, member } from "../jws/json.js";
+import { memberText } from "../jws/member-text.js";
+import { isSameNumber } from "../jws/number-text.js";
 import type { Rule, RuleContext } from "./realm.js";
 
 /** The largest time that a claim may give: the last second of the year 9999. */
@@ -158,15 +160,22 @@ export function audience(allowed: readonly string[]): Rule {
 /** A value that a claim may be required to have. */
 export type ClaimValue = string | number | boolean;
 
-/** The claim, where it is there, must equal one of these. */
+/** The claim, where it is there, must equal one of these. @param allowed numbers from -(2^53 - 1) to 2^53 - 1 */
 export function equalsOneOf(claim: string, allowed: readonly ClaimValue[]): Rule {
   const set: ReadonlySet<unknown> = new Set(allowed);
   return {
     check: `${claim} value`,
     reason: "CLAIM_MISMATCH",
     claim,
-    test: (claims) => !Object.hasOwn(claims, claim) || set.has(claims[claim]),
-    detail: (claims) => `'${claim}' is ${shown(member(claims, claim))}; admitted: ${allowed.map(shown).join(", ")}.`,
+    test: (claims, { payload }) => {
+      if (!Object.hasOwn(claims, claim)) return true;
+      const value = claims[claim];
+      if (!set.has(value)) return false;
+      // Two numbers may be one to JavaScript.
+      return typeof value !== "number" || isSameNumber(memberText(payload, claim) ?? "", String(value));
+    },
+    detail: (_claims, { payload }) =>
+      `'${claim}' is ${cut(memberText(payload, claim) ?? "absent")}; admitted: ${allowed.map(shown).join(", ")}.`,
   };
 }
 
@@ -211,7 +220,9 @@ export function headerType(allowed: readonly string[] | undefined, present: bool
 
 /** A value as a sentence shows it: its JSON text, cut after 100 characters. */
 function shown(value: unknown): string {
-  if (value === undefined) return "absent";
-  const text = JSON.stringify(value);
+  return value === undefined ? "absent" : cut(JSON.stringify(value));
+}
+
+function cut(text: string): string {
   return text.length > 100 ? `${text.slice(0, 100)}…` : text;
 }

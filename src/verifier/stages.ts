@@ -8,6 +8,7 @@ import type { KeySet } from "../keys/key-set.js";
 import { type Fact, factSize, tokenDigest } from "./facts.js";
 import { type Caller, type Callers, isListed } from "./realm.js";
 import { LAST_SECOND, secondsAhead } from "./rules.js";
+import { namingText } from "./subject.js";
 import { timestamp, tokenMessage } from "./token.js";
 import { type Case, lacks, reject, type Stop } from "./view.js";
 
@@ -79,12 +80,14 @@ export function shape(c: Case): Stop | undefined {
     c.fact = fact;
     c.header = fact.header;
     c.claims = fact.claims;
+    c.payload = fact.token.payload;
     return undefined;
   }
   const jwt = readJwt(c.text, c.realm);
   if (!jwt.ok) return reject(jwt.reason, jwt.claim);
   c.header = jwt.header;
   c.claims = jwt.claims;
+  c.payload = jwt.payloadText;
   c.unproven = jwt;
   return undefined;
 }
@@ -131,7 +134,7 @@ function unfetched({ realm, header, since, now }: Case): Stop | undefined {
 /** The signature must verify under one of the keys that fit; that it does is remembered. */
 export function signature(c: Case): Stop | undefined {
   if (c.fact !== undefined || c.unproven === undefined) return undefined;
-  const { signingInput, signature: bytes, payloadText } = c.unproven;
+  const { signingInput, signature: bytes } = c.unproven;
   const signer = c.candidates.find((one) => verifySignature(one.algorithm, one.key, signingInput, bytes));
   if (signer === undefined) return unfetched(c) ?? reject("SIGNATURE_INVALID");
   const { subject, clockTolerance } = c.realm.policy;
@@ -140,9 +143,9 @@ export function signature(c: Case): Stop | undefined {
     key: signer,
     header: c.header,
     claims: c.claims,
-    token: tokenMessage(c.header, c.claims, payloadText),
-    size: factSize(c.text.length, c.header, payloadText),
-    principal: subject.from === "claims" ? subject.read(c.claims, c.caller) : undefined,
+    token: tokenMessage(c.header, c.claims, c.payload),
+    size: factSize(c.text.length, c.header, c.payload),
+    principal: subject.from === "claims" ? subject.read(c.claims, c) : undefined,
     cacheableUntil: typeof exp === "number" ? timestamp(Math.min(exp + clockTolerance, LAST_SECOND)) : undefined,
     evidence: undefined,
   };
@@ -154,10 +157,10 @@ export function signature(c: Case): Stop | undefined {
 
 /** The token must not have been revoked: by its `jti`, or by the digest of its header and payload (its signature may have other spellings). */
 export function revocation(c: Case): Stop | undefined {
-  const jti = member(c.claims, "jti");
+  const jti = namingText(c.claims, "jti", c.payload);
   const digest = (): string => revocationDigest(c.text);
-  const revoked = c.view.directory.isRevoked(issuerOf(c), typeof jti === "string" ? jti : undefined, digest);
-  return revoked ? reject("TOKEN_REVOKED", typeof jti === "string" ? "jti" : "") : undefined;
+  const revoked = c.view.directory.isRevoked(issuerOf(c), jti, digest);
+  return revoked ? reject("TOKEN_REVOKED", jti === undefined ? "" : "jti") : undefined;
 }
 
 /**

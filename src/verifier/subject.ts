@@ -1,6 +1,7 @@
 import type { Principal } from "../contract/verifier.js";
 import type { User } from "../directory/directory.js";
 import { type JsonObject, member } from "../jws/json.js";
+import { memberText } from "../jws/member-text.js";
 import type { Subject } from "./realm.js";
 import { isString } from "./rules.js";
 
@@ -62,4 +63,10 @@ function principalOfUser(user: User): Principal {
 export function stringClaim(claims: JsonObject, name: string): string | undefined {
   const value = member(claims, name);
   return isString(value) ? value : undefined;
+}
+
+/** A claim that names something: a string as it is, a number as it was written, not rounded; undefined for anything else. */
+export function namingText(claims: JsonObject, name: string, payload: string): string | undefined {
+  const value = member(claims, name);
+  return typeof value === "number" ? memberText(payload, name) : stringClaim(claims, name);
 }

@@ -44,8 +44,9 @@ export interface Case extends RuleContext {
   digest: string;
   header: JsonObject;
   claims: JsonObject;
+  payload: string;
   /** What is missing of a fact while the signature has not been checked; undefined where the fact is known. */
-  unproven: { readonly signingInput: string; readonly signature: Buffer; readonly payloadText: string } | undefined;
+  unproven: { readonly signingInput: string; readonly signature: Buffer } | undefined;
   /** Stage `key`: the keys that fit. */
   candidates: readonly VerificationKey[];
   /** Stage `signature`, or `shape` for a token seen before. */

@@ -314,6 +314,16 @@ describe("attacks on claims", () => {
   );
 
   attack(
+    "a jti that is a number",
+    service,
+    [
+      ["revoked", claim("jti", "9007199254740993"), "TOKEN_REVOKED jti"],
+      ["control: its neighbour", claim("jti", "9007199254740992"), "verified"],
+    ],
+    [INTEGURU],
+  );
+
+  attack(
     "claims that must have a value",
     service,
     [
@@ -321,6 +331,12 @@ describe("attacks on claims", () => {
       ["control: true", of("level", "true"), "verified"],
       ["control: 3.0 is 3", of("level", "3.0"), "verified"],
       ["control: the text 3.0", of("level", '"3.0"'), "verified"],
+      ["control: 30e-1 is 3", of("level", "30e-1"), "verified"],
+      ["control: the largest number", of("level", "9007199254740991"), "verified"],
+      // JavaScript takes each for one that is admitted.
+      ...["3.00000000000000000001", "9007199254740991.4", "9007199254740990.7"].map(
+        (text): Row => [`level: ${text}`, of("level", text), "CLAIM_MISMATCH level"],
+      ),
       ...["token_use", "scope", "level"].map(
         (name): Row => [`${name}: none`, of(name, undefined), `CLAIM_MISSING ${name}`],
       ),

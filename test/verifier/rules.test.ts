@@ -19,9 +19,14 @@ import {
 
 const LAST = 253_402_300_799;
 
-const at = (seconds: number, header = {}): RuleContext => ({ seconds, header, caller: { kind: "anyone" } });
+const at = (seconds: number, header = {}, payload = "{}"): RuleContext => ({
+  seconds,
+  header,
+  payload,
+  caller: { kind: "anyone" },
+});
 const passes = (rule: Rule, claims: object, seconds = 0): boolean =>
-  rule.test(claims as Record<string, unknown>, at(seconds));
+  rule.test(claims as Record<string, unknown>, at(seconds, {}, JSON.stringify(claims)));
 
 /** Times, many of them at the edges. */
 const time = fc.oneof(
