@@ -1,6 +1,6 @@
 import type { Secret } from "../contract/secret.js";
 import type { VerificationKey } from "../keys/key.js";
-import type { SavedSet } from "../keys/network/remote-keys.js";
+import type { VouchedSet } from "../keys/network/keyring.js";
 import type { BulkLine, ImportOptions, ImportReport, StoredEntry } from "./bulk.js";
 import type { Command } from "./commands.js";
 import type { Revocation, User } from "./records.js";
@@ -88,7 +88,7 @@ export type Touched =
 export type Change = Touched & { readonly number: number };
 
 /** A key set that an issuer published, kept for the next start. */
-export interface SavedKeySet extends SavedSet {
+export interface SavedKeySet extends VouchedSet {
   readonly realm: string;
   /** The URL that it was fetched from, or the issuer that said where. */
   readonly location: string;

@@ -9,7 +9,11 @@ import { isSameKey } from "./same-key.js";
  */
 export function keptKey(before: readonly VerificationKey[], index: number, key: VerificationKey): VerificationKey {
   const isSame = (one: VerificationKey | undefined): boolean =>
-    one?.algorithm === key.algorithm && one.kid === key.kid && isSameKey(one.key, key.key);
+    one?.algorithm === key.algorithm &&
+    one.kid === key.kid &&
+    // One key has one label, and texts are compared sooner than keys.
+    one.label === key.label &&
+    isSameKey(one.key, key.key);
   const there = before[index];
   return (isSame(there) ? there : before.find(isSame)) ?? key;
 }

@@ -14,7 +14,12 @@ export class KeyError extends Error {
   }
 }
 
-/** A short text of somebody else's for a message: quoted, control characters escaped, at most 64 characters of it. */
+/** Somebody else's text for a line of a log: the first 64 characters of it. */
+export function shortened(text: string): string {
+  return text.length > 64 ? `${text.slice(0, 64)}…` : text;
+}
+
+/** The same for a message: quoted, control characters escaped. */
 export function quoted(text: string): string {
-  return JSON.stringify(text.length > 64 ? `${text.slice(0, 64)}…` : text);
+  return JSON.stringify(shortened(text));
 }

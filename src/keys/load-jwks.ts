@@ -1,14 +1,23 @@
 import { type JsonObject, member } from "../jws/json.js";
 import type { LoadOptions } from "./choose-algorithm.js";
 import type { VerificationKey } from "./key.js";
-import { KeyError, quoted } from "./key-error.js";
+import { KeyError, quoted, shortened } from "./key-error.js";
 import { loadJwk } from "./load-jwk.js";
+
+/**
+ * Most entries of a set, usable or not: far more than any issuer has keys. Loading one takes up to a millisecond, in
+ * which nothing else is done.
+ */
+export const MAX_KEYS = 100;
+
+/** Most places that one message names. */
+const MAX_PLACES = 5;
 
 /** A key of a set that is not used. */
 export interface LeftOut {
   /** Its place in `keys`, from 0. */
   readonly index: number;
-  /** Its `kid`, where that is a text. */
+  /** Its `kid`, where that is a text: the first 64 characters. */
   readonly kid?: string;
   /** What is wrong and what would be right; holds no key material. */
   readonly why: string;
@@ -39,7 +48,7 @@ interface Found {
  * nobody can say which is meant.
  *
  * @param doc as JSON.parse made it; may be anything
- * @throws KeyError where it is no key set at all
+ * @throws KeyError where it is no key set at all, or has more than {@link MAX_KEYS} entries: then none is looked at
  */
 export function loadJwks(
   doc: unknown,
@@ -47,6 +56,9 @@ export function loadJwks(
 ): LoadedSet {
   const list = typeof doc === "object" && doc !== null ? member(doc as JsonObject, "keys") : undefined;
   if (!Array.isArray(list)) throw new KeyError('this is not a JWK Set: give an object as {"keys": [...]}');
+  if (list.length > MAX_KEYS) {
+    throw new KeyError(`the set has ${list.length} keys, more than ${MAX_KEYS}: take out those that are not in use`);
+  }
   const found: Found[] = [];
   const leftOut: LeftOut[] = [];
   for (const [index, jwk] of list.entries()) {
@@ -74,7 +86,7 @@ function refuseSymmetric(jwk: unknown): void {
 
 function kidOf(jwk: unknown): { kid?: string } {
   const kid = typeof jwk === "object" && jwk !== null ? member(jwk as JsonObject, "kid") : undefined;
-  return typeof kid === "string" ? { kid } : {};
+  return typeof kid === "string" ? { kid: shortened(kid) } : {};
 }
 
 /** The keys that another one's `kid` makes unusable, and the second and later copies of one key. */
@@ -82,17 +94,27 @@ function doublesAmong(found: readonly Found[]): LeftOut[] {
   const byKid = new Map<string, Found[]>();
   for (const one of found) {
     const { kid } = one.key;
-    if (kid !== undefined) byKid.set(kid, [...(byKid.get(kid) ?? []), one]);
+    if (kid === undefined) continue;
+    const group = byKid.get(kid);
+    if (group === undefined) byKid.set(kid, [one]);
+    else group.push(one);
   }
   return [...byKid].flatMap(([kid, group]): LeftOut[] => {
     const [first, ...others] = group;
     if (first === undefined || others.length === 0) return [];
+    const name = shortened(kid);
     if (others.every(({ key }) => key.label === first.key.label && key.algorithm === first.key.algorithm)) {
       const why = `the same key as number ${first.index}, which is used`;
-      return others.map(({ index }) => ({ index, kid, why, refused: false }));
+      return others.map(({ index }) => ({ index, kid: name, why, refused: false }));
     }
-    const places = group.map(({ index }) => index).join(", ");
-    const why = `different keys have the "kid" ${quoted(kid)} (numbers ${places}): give each a "kid" of its own`;
-    return group.map(({ index }) => ({ index, kid, why, refused: true }));
+    const why = `different keys have the "kid" ${quoted(kid)} (numbers ${placesOf(group)}): give each a "kid" of its own`;
+    return group.map(({ index }) => ({ index, kid: name, why, refused: true }));
   });
+}
+
+/** Where they stand: the first of them, and how many more there are. */
+function placesOf(group: readonly Found[]): string {
+  const places = group.slice(0, MAX_PLACES).map(({ index }) => index);
+  const more = group.length - places.length;
+  return more === 0 ? places.join(", ") : `${places.join(", ")} and ${more} more`;
 }

@@ -1,11 +1,17 @@
 /** Shortest modulus taken, in bits (RFC 7518 section 3.3). */
 const MIN_BITS = 2048;
 
-/** Longest modulus taken, in bits: OpenSSL verifies by no longer one, and time grows with it. */
-const MAX_BITS = 16_384;
+/**
+ * Longest modulus taken, in bits: twice what anybody issues tokens with. A check takes four times as long where it is
+ * twice as long, and whoever sends garbage has it made for several keys.
+ */
+const MAX_BITS = 8_192;
 
-/** Longest exponent taken, in bits: what OpenSSL admits for long moduli; a long one makes every check slow. */
-const MAX_EXPONENT_BITS = 64;
+/**
+ * Longest exponent taken, in bits: what a word of 32 bits holds, which is all that many libraries have room for. NIST's
+ * 256 bits are more than anybody uses (65537 is what keys have), and each bit makes every check longer.
+ */
+const MAX_EXPONENT_BITS = 32;
 
 /**
  * What is wrong with an RSA public key, and what would be right; undefined where nothing is.
@@ -21,8 +27,10 @@ export function rsaFault(n: bigint, e: bigint): string | undefined {
   if (bitLength(e) > MAX_EXPONENT_BITS) {
     return `the RSA key's exponent has ${bitLength(e)} bits, more than ${MAX_EXPONENT_BITS}: make a key with 65537`;
   }
-  if (isRoca(n)) return "the RSA key can be factored (ROCA, CVE-2017-15361): make a new one by other means";
-  const factor = SMALL_PRIMES.find((prime) => n % prime === 0n);
+  // What is left of it modulo all small primes says as much about each of them, and is shorter.
+  const rest = n % SMALL_PRODUCT;
+  if (isRoca(rest)) return "the RSA key can be factored (ROCA, CVE-2017-15361): make a new one by other means";
+  const factor = SMALL_PRIMES.find((prime) => rest % prime === 0n);
   if (factor !== undefined) {
     return `the RSA key's modulus is divisible by ${factor}, so it can be factored: make a new key`;
   }
@@ -33,7 +41,9 @@ export function rsaFault(n: bigint, e: bigint): string | undefined {
 }
 
 function bitLength(number: bigint): number {
-  return number === 0n ? 0 : number.toString(2).length;
+  if (number === 0n) return 0;
+  const hex = number.toString(16);
+  return 4 * hex.length - (Math.clz32(Number.parseInt(hex.charAt(0), 16)) - 28);
 }
 
 /** The odd primes that no modulus may have for a factor: those under 752 (NIST SP 800-89 section 5.3.3). */
@@ -44,6 +54,8 @@ const SMALL_PRIMES: readonly bigint[] = Array.from({ length: 375 }, (_, index) =
   })
   .map(BigInt);
 
+const SMALL_PRODUCT = SMALL_PRIMES.reduce((product, prime) => product * prime, 1n);
+
 /** Steps of Fermat's method: what finds the factors of keys that were made badly (CVE-2022-26320). */
 const FERMAT_STEPS = 100;
 
@@ -51,15 +63,28 @@ const FERMAT_STEPS = 100;
 function hasCloseFactors(n: bigint): boolean {
   let a = root(n);
   if (a * a < n) a++;
-  for (let step = 0; step < FERMAT_STEPS; step++, a++) {
-    const square = a * a - n;
-    if (SQUARES.has(square & 63n) && root(square) ** 2n === square) return true;
+  let difference = a * a - n;
+  for (let step = 0; step < FERMAT_STEPS; step++) {
+    if (mayBeSquare(difference) && root(difference) ** 2n === difference) return true;
+    // (a + 1)² = a² + 2a + 1
+    difference += 2n * a + 1n;
+    a++;
   }
   return false;
 }
 
-/** What squares are modulo 64; of other numbers no root need be drawn. */
-const SQUARES: ReadonlySet<bigint> = new Set(Array.from({ length: 64 }, (_, n) => BigInt(n * n) & 63n));
+/** What squares are modulo these numbers, which share no factor. */
+const SQUARES = [64, 63, 65, 11].map((modulus) => ({
+  modulus,
+  rests: new Set(Array.from({ length: modulus }, (_, n) => (n * n) % modulus)),
+}));
+const SQUARES_MODULUS = BigInt(SQUARES.reduce((product, { modulus }) => product * modulus, 1));
+
+/** False for 99 of 100 numbers that are no squares: of them no root need be drawn. */
+function mayBeSquare(number: bigint): boolean {
+  const rest = Number(number % SQUARES_MODULUS);
+  return SQUARES.every(({ modulus, rests }) => rests.has(rest % modulus));
+}
 
 /** The square root, rounded down, by Newton's method. */
 function root(number: bigint): bigint {
@@ -72,12 +97,14 @@ function root(number: bigint): bigint {
   }
 }
 
-/** Small primes modulo which 65537 generates few of the residues. */
+/** Primes, all of them among the small ones, modulo which 65537 generates few of the residues. */
 const ROCA_PRIMES = [11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157];
 
 /**
  * Whether a modulus bears the mark of the keys that Infineon's library made: modulo each of these primes it is a power
  * of 65537. One in some hundred million other keys would bear it by chance.
+ *
+ * @param n the modulus, or what is left of it modulo a multiple of these primes
  */
 function isRoca(n: bigint): boolean {
   return ROCA_PRIMES.every((prime) => {

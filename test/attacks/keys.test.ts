@@ -109,6 +109,11 @@ describe("attacks by keys in the configuration", () => {
       [["RS256"], { jwk: { ...RSA, e: "AAAB" } }],
       /exponent is even or less than 3/,
     ],
+    "RSA of 8193 bits": [[["RS256"], { jwk: modulus((1n << 8192n) + 1n) }], /8193 bits: make one of at most 8192/],
+    "RSA with an exponent of 33 bits": [
+      [["RS256"], { jwk: { ...RSA, e: encode(toBytes((1n << 32n) + 1n, 5)) } }],
+      /exponent has 33 bits, more than 32/,
+    ],
     "RSA with an even modulus": [[["RS256"], { jwk: modulus(n + 1n) }], /modulus is even/],
     "RSA with a prime twice": [[["RS256"], { jwk: modulus(prime * prime) }], /close together/],
     "RSA with a factor of 3": [[["RS256"], { jwk: modulus(n * 3n) }], /divisible by 3/],
@@ -244,6 +249,10 @@ describe("attacks by keys in the configuration", () => {
     "a kid that contradicts the configuration's": [
       [["ES256"], { jwk: { ...EC, kid: "a" }, kid: "b" }],
       /make them agree/,
+    ],
+    "a set of 101 keys": [
+      [["ES256"], { jwks: { keys: Array.from({ length: 101 }, (_, index) => ({ ...EC, kid: `k${index}` })) } }],
+      /101 keys, more than 100/,
     ],
     "an empty set": [[["ES256"], { jwks: { keys: [] } }], /no key in it is for ES256/],
     "a set that is none": [[["ES256"], { jwks: EC }], /not a JWK Set/],

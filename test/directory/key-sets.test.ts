@@ -10,6 +10,7 @@ const set = (realm: string, location = "https://a.example/jwks", document = '{"k
   location,
   document,
   fetchedAt: NOW,
+  trust: "of a",
 });
 
 describe("the key sets of the store", () => {
@@ -23,7 +24,7 @@ describe("the key sets of the store", () => {
     const directory = bench.open();
     expect(await directory.keySets()).to.deep.equal([]);
     for (const one of [set("a"), set("b"), set("a", "https://b.example")]) await directory.saveKeySet(one);
-    const newer = { ...set("a", undefined, '{"keys":[1]}'), fetchedAt: NOW + 1 };
+    const newer = { ...set("a", undefined, '{"keys":[1]}'), fetchedAt: NOW + 1, trust: "of b" };
     await directory.saveKeySet(newer);
     expect(await bench.open().keySets()).to.have.deep.members([newer, set("b"), set("a", "https://b.example")]);
   });

@@ -4,6 +4,7 @@ import Database from "better-sqlite3";
 import { expect } from "chai";
 import { run } from "../cli/harness.js";
 import { Issuer } from "../keys/network/misbehaving.js";
+import { pki } from "../support/certificates.js";
 import { startProxy } from "../support/connect-proxy.js";
 import { IssuerKey } from "../support/issuer-key.js";
 import { FAST, FetchingService, realm, SLOW } from "./fetching-service.js";
@@ -139,6 +140,31 @@ describe("keys that issuers publish", function () {
       const clean = new Database(join(service.folder, "verifier.db"));
       clean.exec("DELETE FROM key_sets");
       clean.close();
+    }
+  });
+
+  it("what one authority vouched for counts no more under another, running or after a restart", async () => {
+    const { authority: old, stranger: next, server } = pki();
+    const secure = await Issuer.start({ tls: server });
+    try {
+      await secure.be("publish", setOf(one));
+      writeFileSync(join(service.folder, "old.pem"), old.cert);
+      writeFileSync(join(service.folder, "next.pem"), next.cert);
+      const under = (ca: string): string => realm("partner", secure.url, `${FAST}, caFile: ./${ca}.pem`);
+      await service.start(under("old"));
+      await service.until("partner", token, "verified");
+      service.reload(under("next"));
+      expect(await service.ask("partner", token), "reloaded").to.equal("no verdict KEYS_UNAVAILABLE");
+      await service.stop();
+      await service.start();
+      expect(await service.ask("partner", token), "restarted").to.equal("no verdict KEYS_UNAVAILABLE");
+      await service.stop();
+      await secure.be("503");
+      // The control: under the authority that vouched for it, it counts still.
+      await service.start(under("old"));
+      expect(await service.ask("partner", token), "as before").to.equal("stale");
+    } finally {
+      await secure.close();
     }
   });
 
@@ -373,6 +399,19 @@ describe("keys that issuers publish", function () {
       [2, "o"],
     ]);
     expect(service.log()).not.to.include(String(two.privateJwk["d"]));
+    expect(service.log()).not.to.include("more keys refused");
     expect(await service.ask("partner", two.token(CLAIMS))).not.to.equal("verified");
+  });
+
+  it("of a set with many keys that are refused ten are named, and the others counted", async () => {
+    const bad = Array.from({ length: 99 }, (_, index) => ({ kty: "oct", k: "c2VjcmV0", kid: `o${index}` }));
+    await issuer.be("publish", { keys: [one.jwk, ...bad] }, { path: "/jwks" });
+    await service.start(realm("partner", issuer.url, SLOW));
+    await service.until("partner", token, "verified");
+    const lines = service.log().trim().split("\n");
+    const told = lines.map((line) => JSON.parse(line)).filter(({ msg }) => /refused/.test(msg));
+    expect(told.map(({ msg }) => msg)).to.deep.equal([...Array(10).fill("key refused"), "more keys refused"]);
+    expect(told.at(-1)).to.include({ realm: "partner", location: issuer.url, omitted: 89 });
+    expect(await service.metric('keys_refused{realm="partner"}')).to.equal(99);
   });
 });

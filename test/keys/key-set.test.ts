@@ -76,14 +76,14 @@ describe("KeySet", () => {
     expect(made.hasKid("b")).to.equal(false);
   });
 
-  it("has a token tried against 16 keys at most, those of its kid first", () => {
+  it("has a token tried against 6 keys at most, those of its kid first", () => {
     const many = Array.from({ length: 40 }, (_, n) => keyOf("ES256", `k${n}`));
     const unnamed = Array.from({ length: 40 }, () => keyOf("ES256"));
     const large = new KeySet([...unnamed, ...many]);
-    expect(MAX_TRIES).to.equal(16);
-    expect(large.select(undefined, "ES256")).to.have.length(16);
-    expect(large.select("none of them", "ES256")).to.have.length(16);
-    expect(large.select("k39", "ES256")).to.have.length(16);
+    expect(MAX_TRIES).to.equal(6);
+    expect(large.select(undefined, "ES256")).to.have.length(6);
+    expect(large.select("none of them", "ES256")).to.have.length(6);
+    expect(large.select("k39", "ES256")).to.have.length(6);
     expect(large.select("k39", "ES256")[0]).to.equal(many[39]);
     expect(new KeySet(many).select("k39", "ES256")).to.deep.equal([many[39]]);
     expect(large.size).to.equal(80);

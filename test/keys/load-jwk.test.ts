@@ -86,13 +86,13 @@ describe("loadJwk", () => {
     ],
     "RSA of 17,000 bits": [
       { ...RSA, n: Buffer.alloc(2125, 0xff).toString("base64url") },
-      "the RSA key has 17000 bits: make one of at most 16384",
+      "the RSA key has 17000 bits: make one of at most 8192",
     ],
     "RSA with the exponent 0": [{ ...RSA, e: "AA" }, "exponent is even or less than 3: make a key with 65537"],
     "RSA with the exponent 1": [{ ...RSA, e: "AQ" }, "exponent is even or less than 3"],
     "RSA with the exponent 2": [{ ...RSA, e: "Ag" }, "exponent is even or less than 3"],
     "RSA with the exponent 65536": [{ ...RSA, e: "AQAA" }, "exponent is even or less than 3"],
-    "RSA with an exponent as long as the modulus": [{ ...RSA, e: RSA.n }, "exponent has 2048 bits, more than 64"],
+    "RSA with an exponent as long as the modulus": [{ ...RSA, e: RSA.n }, "exponent has 2048 bits, more than 32"],
     "RSA with an even modulus": [
       { ...RSA, n: toBytes(2n ** 2047n + 2n, 256).toString("base64url") },
       "modulus is even",

@@ -2,7 +2,9 @@ import type { JsonWebKey } from "node:crypto";
 import { expect } from "chai";
 import type { Algorithm } from "../../src/jws/algorithms.js";
 import { loadJwks } from "../../src/keys/load.js";
-import { newPair, pairOf } from "../jws/signing.js";
+import { MAX_KEYS } from "../../src/keys/load-jwks.js";
+import { rsaFault } from "../../src/keys/rsa.js";
+import { NAMES, newPair, pairOf, toBytes } from "../jws/signing.js";
 import { refusal } from "./refusal.js";
 
 const jwkOf = (algorithm: Algorithm, more: object = {}): JsonWebKey => ({
@@ -175,10 +177,60 @@ describe("loadJwks", () => {
     });
   });
 
-  it("is done with a thousand keys of one kid in bounded time", () => {
-    const keys = Array.from({ length: 1_000 }, (_, n) => jwkOf(n % 2 === 0 ? "ES256" : "RS256", { kid: "x" }));
+  it("takes 100 entries; of more none is looked at", () => {
+    const keys = Array.from({ length: MAX_KEYS }, (_, n) => jwkOf("ES256", { kid: `k${n}` }));
+    expect(load(...keys).keys).to.have.length(100);
+    for (const more of [jwkOf("RS256"), {}, null]) {
+      expect(refusal(() => load(...keys, more)).message).to.equal(
+        "the set has 101 keys, more than 100: take out those that are not in use",
+      );
+    }
+    const trap = new Proxy({}, { get: () => expect.fail("looked at"), ownKeys: () => expect.fail("looked at") });
+    expect(refusal(() => load(...Array.from({ length: 101 }, () => trap))).message).to.include("101 keys");
+    const empty = { keys: Array.from({ length: 170_000 }, () => ({})) };
+    expect(refusal(() => loadJwks(empty, { algorithms: ALGORITHMS })).message).to.include("170000 keys");
+  });
+
+  it("names five of the places that have one kid, and says how many more there are", () => {
+    const keys = Array.from({ length: 100 }, (_, n) => jwkOf(n % 2 === 0 ? "ES256" : "RS256", { kid: "x" }));
     const set = load(...keys);
     expect(set.keys).to.deep.equal([]);
-    expect(set.leftOut).to.have.length(1_000);
+    expect(set.leftOut).to.have.length(100);
+    expect(set.leftOut[99]?.why).to.include("(numbers 0, 1, 2, 3, 4 and 95 more)");
   });
+
+  it("tells no more than the first 64 characters of a kid", () => {
+    const kid = "x".repeat(100_000);
+    const set = load(jwkOf("ES256", { kid }), jwkOf("RS256", { kid }), { kty: "oct", kid });
+    expect(set.leftOut).to.have.length(3);
+    expect(JSON.stringify(set.leftOut)).to.have.length.below(1_000);
+    expect(set.leftOut[2]?.kid).to.equal(`${"x".repeat(64)}…`);
+  });
+
+  const LARGE = { kty: "RSA", e: "_____w", n: encoded(largeModulus()) };
+  for (const [what, jwk] of [
+    ["RSA of 8192 bits", LARGE],
+    ["P-384", newPair("ES384").publicKey.export({ format: "jwk" })],
+    ["P-521", newPair("ES512").publicKey.export({ format: "jwk" })],
+    ["Ed25519", newPair("EdDSA").publicKey.export({ format: "jwk" })],
+  ] as const) {
+    it(`takes no long time over 100 keys: ${what}`, () => {
+      const keys = Array.from({ length: 100 }, (_, n) => ({ ...jwk, kid: `k${n}` }));
+      const start = process.cpuUsage().user;
+      expect(loadJwks({ keys }, { algorithms: NAMES, several: "first" }).keys).to.have.length(100);
+      // Some 30 to 60 on the machine that this was written on.
+      expect((process.cpuUsage().user - start) / 1000, "milliseconds of CPU").to.be.below(400);
+    });
+  }
 });
+
+/** A modulus that nothing is wrong with at first sight, as long as any that is taken. */
+function largeModulus(): bigint {
+  let n = 2n ** 8192n - 3n;
+  while (rsaFault(n, 65537n) !== undefined) n -= 2n;
+  return n;
+}
+
+function encoded(number: bigint): string {
+  return toBytes(number, 1024).toString("base64url");
+}

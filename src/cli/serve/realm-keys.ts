@@ -107,6 +107,9 @@ async function savedSets(directory: Directory | undefined, log: Logger): Promise
 /** Failures in a row that are told: the first, and then fewer and fewer. */
 const isTold = (failures: number): boolean => Number.isInteger(Math.log2(failures));
 
+/** Refused keys of one set that are told one by one. */
+const MOST_REFUSED = 10;
+
 function observer(realm: string, location: string, log: Logger, onFetch: OnFetch): RemoteObserver {
   const at = { realm, location };
   return {
@@ -114,9 +117,11 @@ function observer(realm: string, location: string, log: Logger, onFetch: OnFetch
       onFetch(realm, "ok");
       if (failures > 0) tell(log, "keys can be fetched again", { ...at, failures });
       if (added.length > 0 || removed.length > 0) tell(log, "keys changed", { ...at, added, removed });
-      for (const { index, kid, why, refused } of leftOut) {
-        if (refused) tell(log, "key refused", { ...at, index, kid, why });
-      }
+      const refused = leftOut.filter((one) => one.refused);
+      for (const { index, kid, why } of refused.slice(0, MOST_REFUSED))
+        tell(log, "key refused", { ...at, index, kid, why });
+      const omitted = refused.length - MOST_REFUSED;
+      if (omitted > 0) tell(log, "more keys refused", { ...at, omitted });
     },
     failed: (why, failures) => {
       onFetch(realm, "failed");

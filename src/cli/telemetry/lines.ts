@@ -207,6 +207,11 @@ export const LINES = {
     meaning:
       "One key of an issuer's set is not used; the others are. Told when the set changes. The issuer has to mend it.",
   },
+  "more keys refused": {
+    levels: ["warn"],
+    fields: ["realm", "location", "omitted"],
+    meaning: "After ten lines `key refused` about one set: so many more of its keys are not used.",
+  },
   "key set not saved": {
     levels: ["warn"],
     fields: ["realm", "location", "err"],

@@ -6,7 +6,7 @@ import type { MasterKeys } from "../master-keys.js";
 import { type Place, seal, unseal } from "../seal.js";
 
 /** What is sealed of a set. */
-type Sealed = Pick<SavedKeySet, "document" | "fetchedAt">;
+type Sealed = Pick<SavedKeySet, "document" | "fetchedAt" | "trust">;
 
 interface Row {
   readonly realm: string;
@@ -34,8 +34,8 @@ export function prepareKeySets(
   const erase = db.prepare("DELETE FROM key_sets WHERE realm = ? AND location = ? AND sealed = ?");
   return {
     all: () => select.all().flatMap((row) => open(keys, row) ?? []),
-    put: ({ realm, location, document, fetchedAt }) => {
-      const text = JSON.stringify({ document, fetchedAt } satisfies Sealed);
+    put: ({ realm, location, document, fetchedAt, trust }) => {
+      const text = JSON.stringify({ document, fetchedAt, trust } satisfies Sealed);
       upsert.run(realm, location, seal(keys, new Secret(text), placeOf(realm, location)));
     },
     remove: (before, except) => {

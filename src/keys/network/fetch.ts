@@ -1,4 +1,5 @@
 import { fetch, type Response } from "undici";
+import { type JsonObject, MAX_DEPTH, MAX_ITEMS, readObject } from "../../jws/json.js";
 import { isPublicAddress, lookupPublic } from "./addresses.js";
 import { FetchError } from "./fetch-error.js";
 import { lifetimeOf } from "./freshness.js";
@@ -150,7 +151,7 @@ async function read(response: Response, isConditional: boolean): Promise<Fetched
   return { kind: "document", value: parse(await bytesOf(response)), validators, ...fresh };
 }
 
-async function bytesOf(response: Response): Promise<Uint8Array> {
+async function bytesOf(response: Response): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
@@ -162,12 +163,14 @@ async function bytesOf(response: Response): Promise<Uint8Array> {
   return Buffer.concat(chunks);
 }
 
-function parse(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)) as unknown;
-  } catch {
-    throw new FetchError("the answer is not JSON");
-  }
+/** Reads a document as strictly as a token: of a member that stands twice, nobody could say which counts. */
+function parse(bytes: Buffer): JsonObject {
+  const document = readObject(bytes);
+  if (document !== undefined) return document.value;
+  throw new FetchError(
+    "the answer is not JSON that can be read in one way only: an object in UTF-8, no member twice, " +
+      `at most ${MAX_DEPTH} levels and ${MAX_ITEMS} members and elements`,
+  );
 }
 
 /** What went wrong below HTTP, by the code that it has. */

@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import type { Clock } from "../../contract/verifier.js";
 import type { Algorithm } from "../../jws/algorithms.js";
 import type { VerificationKey } from "../key.js";
@@ -30,11 +31,17 @@ export function toldLocation(location: Location | string): string {
   return whole.replace(/^(\w+:\/\/)[^/?#]*@/, "$1…@").replace(/\?.+$/s, "?…");
 }
 
+/** A saved set, and what vouched for it. */
+export interface VouchedSet extends SavedSet {
+  /** A digest of what the entry trusted when it was fetched; where the entry trusts otherwise now, the set counts no more. */
+  readonly trust: string;
+}
+
 /** Keeps sets over a restart. */
 export interface SavedSets {
   /** The set that was saved last for a realm and a location. */
-  get(realm: string, location: string): SavedSet | undefined;
-  set(realm: string, location: string, saved: SavedSet): void;
+  get(realm: string, location: string): VouchedSet | undefined;
+  set(realm: string, location: string, saved: VouchedSet): void;
 }
 
 /** What a keyring needs of the world. */
@@ -138,6 +145,8 @@ export class Keyring {
   #open(realm: string, algorithms: readonly Algorithm[], entry: RemoteEntry): Held {
     const { clock, proxies, saved, observe, after = inTime, random = Math.random } = this.#context;
     const location = locationName(entry.location);
+    const trust = trustOf(entry);
+    const last = saved.get(realm, location);
     const fetcher = createFetcher({ ...entry, proxies });
     const remote = new RemoteKeys(
       entry,
@@ -147,10 +156,10 @@ export class Keyring {
         after,
         random,
         fetch: (last) => fetcher.within((get) => fetchKeySet(entry.location, get, last)),
-        save: (set) => saved.set(realm, location, set),
+        save: (set) => saved.set(realm, location, { ...set, trust }),
         observer: observe(realm, toldLocation(location)),
       },
-      saved.get(realm, location),
+      last?.trust === trust ? last : undefined,
     );
     return { realm, location: toldLocation(location), remote, fetcher };
   }
@@ -167,6 +176,10 @@ function close({ remote, fetcher }: Held): Promise<void> {
   remote.close();
   return fetcher.close();
 }
+
+/** By what a fetched set is believed: who may say where it is, whether its way may be in the clear, and whose certificates count. */
+const trustOf = ({ location, insecure, ca }: RemoteEntry): string =>
+  hash("sha256", JSON.stringify([location, insecure, ca ?? null]), "base64url");
 
 /** What tells one from another: nothing that has changed may go on as it was. */
 const nameOf = (realm: string, algorithms: readonly Algorithm[], entry: RemoteEntry): string =>

@@ -2,7 +2,7 @@ import type { Clock } from "../../contract/verifier.js";
 import type { Algorithm } from "../../jws/algorithms.js";
 import { keptKey } from "../kept.js";
 import type { VerificationKey } from "../key.js";
-import { KeyError } from "../key-error.js";
+import { KeyError, shortened } from "../key-error.js";
 import { KeySet } from "../key-set.js";
 import { type LeftOut, type LoadedSet, loadJwks } from "../load-jwks.js";
 import { pauseAfter } from "./backoff.js";
@@ -54,7 +54,7 @@ export interface RemoteObserver {
 
 /** What a set has that the one before it had not, and the other way round. */
 export interface SetChanges {
-  /** Names of keys: their `kid`, or their label where they have none. */
+  /** Names of keys: the first 64 characters of their `kid`, or their label where they have none. */
   readonly added: readonly string[];
   readonly removed: readonly string[];
   /** The keys that are left out, where these are others than before; empty otherwise. */
@@ -246,23 +246,36 @@ export class RemoteKeys {
 
   #changes: SetChanges = NO_CHANGES;
 
-  /** Puts a set in the place of the last one. @throws {KeyError} for one without a usable key: the last one stays */
+  /**
+   * Puts a set in the place of the last one. Whatever it throws, the last one stays, whole.
+   *
+   * @throws {KeyError} for one without a usable key
+   */
   #replace(value: unknown, memory: Memory | undefined): void {
+    const document = JSON.stringify(value);
+    // Nothing else than before: there is nothing to load.
+    if (this.#set !== undefined && document === this.#document) {
+      this.#memory = memory;
+      return;
+    }
     const loaded = loadJwks(value, { algorithms: this.#algorithms, several: "first" });
     if (loaded.keys.length === 0) throw new KeyError(whyEmpty(loaded, this.#algorithms));
     const before = this.#set?.keys ?? [];
     const keys = loaded.keys.map((key, index) => keptKey(before, index, key));
     const isSame = keys.length === before.length && keys.every((key, index) => key === before[index]);
     const sameLeftOut = JSON.stringify(loaded.leftOut) === JSON.stringify(this.#leftOut);
-    this.#changes = {
+    const changes = {
       added: keys.filter((key) => !before.includes(key)).map(nameOf),
       removed: before.filter((key) => !keys.includes(key)).map(nameOf),
       leftOut: sameLeftOut ? [] : loaded.leftOut,
     };
-    if (!isSame || this.#set === undefined) this.#set = new KeySet(keys);
+    const set = isSame && this.#set !== undefined ? this.#set : new KeySet(keys);
+    // From here on nothing can fail.
+    this.#set = set;
+    this.#changes = changes;
     this.#leftOut = loaded.leftOut;
     this.#memory = memory;
-    this.#document = JSON.stringify(value);
+    this.#document = document;
   }
 
   #succeed(started: number, lifetime: number | undefined): void {
@@ -324,7 +337,7 @@ export class RemoteKeys {
 
 const NO_CHANGES: SetChanges = { added: [], removed: [], leftOut: [] };
 
-const nameOf = ({ kid, label }: VerificationKey): string => kid ?? label;
+const nameOf = ({ kid, label }: VerificationKey): string => shortened(kid ?? label);
 
 function whyEmpty({ leftOut }: LoadedSet, algorithms: readonly Algorithm[]): string {
   const first = leftOut.find(({ refused }) => refused) ?? leftOut[0];

@@ -108,6 +108,32 @@ describe("fetching", function () {
     });
   }
 
+  const KEYS = '"keys":[]';
+  for (const [what, document] of [
+    ["a member twice", `{${KEYS},${KEYS}}`],
+    ["a member twice, spelt otherwise", `{${KEYS},"\\u006beys":[]}`],
+    ["a member of a key twice", '{"keys":[{"kid":"a","kid":"b"}]}'],
+    ["a byte order mark", `\ufeff{${KEYS}}`],
+    ["a list", "[]"],
+    ["what nests deeper than 128 levels", `{${KEYS},"x":${"[".repeat(128)}${"]".repeat(128)}}`],
+    ["what nests deeper than any stack", `{${KEYS},"x":${"[".repeat(500_000)}${"]".repeat(500_000)}}`],
+    ["more than 2,000 elements", `{"keys":[{}${",{}".repeat(170_000)}]}`],
+  ] as const) {
+    it(`${what}: is not read`, async () => {
+      await plain.be("verbatim", document);
+      expect(await failing(plain.url)).to.equal(
+        "the answer is not JSON that can be read in one way only: an object in UTF-8, no member twice, " +
+          "at most 128 levels and 2000 members and elements",
+      );
+    });
+  }
+
+  it("control: what nests 128 levels deep is read", async () => {
+    const document = `{${KEYS},"x":${"[".repeat(127)}${"]".repeat(127)}}`;
+    await plain.be("verbatim", document);
+    expect(await get(plain.url)).to.deep.include({ value: JSON.parse(document) as unknown });
+  });
+
   it("a 304 to a question without validators is a failure, whatever was remembered", async () => {
     await plain.be("304 to anything");
     expect(await failing(plain.url, {}, "")).to.equal("it answered 304");

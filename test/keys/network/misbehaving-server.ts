@@ -51,6 +51,8 @@ const MODES: Readonly<Record<string, Respond>> = {
   // The set itself, as what it is not.
   "wrong type": (_req, res, { document }) => void res.writeHead(200, { "Content-Type": "image/png" }).end(document),
   garbage: (_req, res) => void res.writeHead(200, JSON_TYPE).end(Buffer.from([0xff, 0x00, 0xc3, 0x28, 0x7b])),
+  // The text that the document is, as it stands.
+  verbatim: (_req, res, { document }) => void res.writeHead(200, JSON_TYPE).end(JSON.parse(document)),
   empty: text(200, '{"keys":[]}'),
   "no body": text(200, ""),
   "half a body": (_req, res, { document }) => {

@@ -129,6 +129,41 @@ describe("RemoteKeys: an outage", () => {
     });
   }
 
+  it("what cannot be written down is a failed fetch: nothing of it is believed, now or later", async () => {
+    const rig = new Rig();
+    await rig.last.give(documentOf("a"), 300, '"1"');
+    const set = rig.keys.current(rig.now);
+    let nested: unknown[] = [];
+    for (let level = 0; level < 100_000; level++) nested = [nested];
+    await rig.time.pass(5 * MINUTE);
+    await rig.last.give({ ...documentOf("b"), x: nested, keys: [...documentOf("b").keys, {}] }, 300, '"2"');
+    expect(rig.failures).to.deep.equal([["the fetch itself is at fault", 1]]);
+    expect(rig.keys.current(rig.now)).to.equal(set);
+    expect(rig.keys.leftOut).to.deep.equal([]);
+    await rig.time.pass(SECOND);
+    expect(rig.last.last?.validators.etag).to.equal('"1"');
+    await rig.last.same();
+    expect(rig.saved.at(-1)?.document, "what is saved").to.equal(JSON.stringify(documentOf("a")));
+    expect(rig.changes.at(-1)).to.deep.equal({ added: [], removed: [], leftOut: [] });
+  });
+
+  it("a set of more than 100 keys is a failed fetch: the old set stays", async () => {
+    const rig = new Rig();
+    await rig.last.give(documentOf("a"));
+    await rig.time.pass(5 * MINUTE);
+    await rig.last.give(documentOf(...Array.from({ length: 101 }, (_, index) => `k${index}`)));
+    expect(rig.failures).to.deep.equal([
+      ["the set has 101 keys, more than 100: take out those that are not in use", 1],
+    ]);
+    expect(kidsOf(rig.keys.current(rig.now))).to.deep.equal(["a"]);
+  });
+
+  it("names of keys are told by their first 64 characters", async () => {
+    const rig = new Rig();
+    await rig.last.give(documentOf("x".repeat(100_000)));
+    expect(rig.changes.at(-1)?.added).to.deep.equal([`${"x".repeat(64)}…`]);
+  });
+
   it("a fault of ours is a failed fetch too, and says nothing of itself", async () => {
     const rig = new Rig();
     await rig.last.break();
