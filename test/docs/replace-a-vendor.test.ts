@@ -34,7 +34,7 @@ describe("docs/guides/replace-a-vendor.md", function () {
     writeFileSync(join(folder, "directory.jsonl"), GUIDE.block("json", '"instance"'));
     const imported = await command(GUIDE.block("sh", "token-verifier import"), folder);
     expect(imported.code, imported.stderr).to.equal(0);
-    expect(imported.stdout).to.match(/\nimported\ninstances {2}1 added/);
+    expect(imported.stdout).to.match(/\nimported into \S+verifier\.db\ninstances {2}1 added/);
 
     const SECRET_KEY = "sk_live_0123456789abcdef";
     writeFileSync(join(folder, "instance.key"), SECRET_KEY);
