@@ -22,7 +22,10 @@ describe("a team that generates its TypeScript from proto/", () => {
       ["buf.gen.yaml", "tsconfig.json", "service-config.json", "verify-ts-proto.ts", "verify-es.ts", "main-es.ts"],
       (text) => text.replaceAll("127.0.0.1:50051", services.addresses.service),
     );
-    const begun = await shell(`set -e\n${snippet("install-typescript.sh").replaceAll(/^npm install .*\n/gm, "")}`, folder);
+    const begun = await shell(
+      `set -e\n${snippet("install-typescript.sh").replaceAll(/^npm install .*\n/gm, "")}`,
+      folder,
+    );
     expect(begun.code, begun.stderr).to.equal(0);
     expect(begun.stdout, "it begins as a newcomer does").to.include("package.json");
     // Generates, and compiles with the guide's strict tsconfig.

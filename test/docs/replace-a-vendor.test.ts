@@ -47,13 +47,16 @@ describe("docs/guides/replace-a-vendor.md", function () {
       "--claim",
       claim,
     ]);
+    const tokens: [string, string][] = [];
+    for (const { name, keysOf } of VENDORS) {
+      const signed = keysOf === "instance" ? ["--secret-key-file", "instance.key", ...claims] : [];
+      tokens.push([`${name.toUpperCase()}_TOKEN`, await mint(name, ...signed)]);
+    }
     const { service, http: ours } = await serving(folder);
     const variables = {
       OURS: `http://${ours}`,
       SECRET_KEY,
-      INTEGURU_TOKEN: await mint("integuru"),
-      CLOWK_TOKEN: await mint("clowk", "--secret-key-file", "instance.key", ...claims),
-      FISERV_TOKEN: await mint("fiserv"),
+      ...Object.fromEntries(tokens),
       CLIENT_ID: "vision-api-user",
       CLIENT_SECRET: "abcdefghijklmnopqrstuvwxyz012345",
     };
