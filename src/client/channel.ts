@@ -11,6 +11,7 @@ import {
 import { failureFromStatus } from "../contract/status.js";
 import { clientContext, type TlsMaterial } from "../contract/tls.js";
 import { type Failure, failure } from "../contract/verifier.js";
+import { type Trouble, troubleIn } from "./trouble.js";
 
 /** How to connect. */
 export interface ChannelOptions {
@@ -48,7 +49,12 @@ export interface Unreached extends Failure {
   readonly reason: "VERIFIER_UNAVAILABLE";
   /** What the transport says of it, for people: it names the address and the system's error, as far as there is one. */
   readonly unreached: string;
+  /** What that means. */
+  readonly trouble: Trouble;
 }
+
+/** True for a failure of this side alone. */
+export const isUnreached = (failure: Failure): failure is Unreached => "unreached" in failure;
 
 /** Unary calls to a service, over one or more connections that are opened when first needed and again when lost. */
 export interface Channel {
@@ -103,7 +109,7 @@ export function openChannel(address: string, { connections = 1, waitForReady = f
       const { answer, error } = await unary(client, method, request, metadata, deadline, signal);
       if (answer !== undefined) return answer;
       signal?.throwIfAborted();
-      return unreached(client, error) ?? failureFromStatus(error);
+      return unreached(client, error, tls !== undefined) ?? failureFromStatus(error);
     },
     close: () => {
       for (const client of clients) client.close();
@@ -112,11 +118,16 @@ export function openChannel(address: string, { connections = 1, waitForReady = f
 }
 
 /** The failure of a call that found no connection and no way to open one; undefined for any other. */
-function unreached(client: Client, { code, details = "" }: Partial<ServiceError>): Unreached | undefined {
+function unreached(
+  client: Client,
+  { code, details = "" }: Partial<ServiceError>,
+  overTls: boolean,
+): Unreached | undefined {
   if (code !== status.UNAVAILABLE && code !== status.DEADLINE_EXCEEDED) return undefined;
   if (client.getChannel().getConnectivityState(false) !== connectivityState.TRANSIENT_FAILURE) return undefined;
   const { retryAfter } = failure("VERIFIER_UNAVAILABLE");
-  return { kind: "failure", reason: "VERIFIER_UNAVAILABLE", retryAfter, unreached: details };
+  const trouble = troubleIn(details, overTls);
+  return { kind: "failure", reason: "VERIFIER_UNAVAILABLE", retryAfter, unreached: details, trouble };
 }
 
 interface Ended<Response> {

@@ -2,9 +2,10 @@ import { randomUUID } from "node:crypto";
 import { TokenVerifierService } from "../../gen/tokenverifier/v1/token_verifier.js";
 import type { Clock, Failure } from "../contract/verifier.js";
 import { outcomeFromItem, outcomeFromWire, requestToWire } from "../contract/wire.js";
-import { type ChannelOptions, openChannel, type Unreached } from "./channel.js";
+import { type ChannelOptions, isUnreached, openChannel } from "./channel.js";
 import { VerificationFailure } from "./failure.js";
 import { type ClientTls, readClientTls } from "./tls.js";
+import { tellTrouble } from "./trouble.js";
 import { fromOutcome, isFailure, toRequest, type Verdict, type VerifyRequest } from "./verdict.js";
 
 /** How to connect, and what holds for every call that does not say otherwise. */
@@ -48,7 +49,8 @@ export interface VerifierClient {
 
 /**
  * Makes a client. Nothing is sent before the first call; lost connections are opened again by themselves. A call that
- * reaches no service fails at once, or with `waitForReady` at its deadline, with VERIFIER_UNAVAILABLE and the address.
+ * reaches no service fails at once, or with `waitForReady` at its deadline, with VERIFIER_UNAVAILABLE; its message says where it
+ * asked, and what is known of the reason.
  *
  * ```ts
  * const verifier = connect("127.0.0.1:50051");
@@ -57,7 +59,7 @@ export interface VerifierClient {
  * ```
  *
  * @param address `host:port`, `dns:///name:port` or `unix:/path`
- * @throws the system's error where `tls.caFile` cannot be read, OpenSSL's where something in `tls` is of no use
+ * @throws {@link CaFileError} where `tls.caFile` is of no use; what OpenSSL says where something else in `tls` is
  */
 export function connect(address: string, options: ConnectOptions = {}): VerifierClient {
   const { deadlineMs: usual = 2000, clock = Date.now } = options;
@@ -68,11 +70,13 @@ export function connect(address: string, options: ConnectOptions = {}): Verifier
     requestId,
     signal,
   });
-  const failed = (failure: Failure | Unreached, requestId: string): VerificationFailure =>
+  const failed = (failure: Failure, requestId: string): VerificationFailure =>
     new VerificationFailure(
       failure,
       requestId,
-      "unreached" in failure ? { address, why: failure.unreached } : undefined,
+      isUnreached(failure)
+        ? { message: tellTrouble(address, failure.trouble), cause: new Error(failure.unreached) }
+        : undefined,
     );
   const { verifyToken, batchVerifyTokens } = TokenVerifierService;
   return {

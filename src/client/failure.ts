@@ -21,26 +21,16 @@ export class VerificationFailure extends Error {
   /** What the service's log knows the call by. */
   readonly requestId: string;
 
-  /** @param unreached where no service was reached: the address, and what the transport says (the error's `cause`) */
+  /** @param unreached where no service was reached: what is known of it, and what the transport says */
   constructor(
     { reason, retryAfter }: Failure,
     requestId: string,
-    unreached?: { readonly address: string; readonly why: string },
+    unreached?: { readonly message: string; readonly cause: Error },
   ) {
-    super(
-      unreached === undefined ? FAILURES[reason].message : nobodyAt(unreached.address),
-      unreached && { cause: new Error(unreached.why) },
-    );
+    super(unreached?.message ?? FAILURES[reason].message, unreached && { cause: unreached.cause });
     this.reason = reason;
     this.code = FAILURES[reason].code;
     this.retryAfterMs = retryAfter;
     this.requestId = requestId;
   }
-}
-
-function nobodyAt(address: string): string {
-  return (
-    `No service can be reached at ${address}. See that it runs, that it listens there, and that this client and it ` +
-    "agree about TLS; then try again."
-  );
 }

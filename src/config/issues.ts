@@ -85,17 +85,22 @@ const sentence: z.core.$ZodErrorMap = (issue) => {
 };
 
 /** A guess at the word that was meant: the nearest of those that two typing errors at most lie from; empty where there is none. */
-function meant(given: unknown, known: readonly string[]): string {
-  if (typeof given !== "string") return "";
-  const near = known
+export function meant(given: unknown, known: readonly string[]): string {
+  const near = nearest(given, known);
+  return near === undefined ? "" : ` - did you mean ${near}?`;
+}
+
+/** The word that was probably meant; undefined where none is near. */
+export function nearest(given: unknown, known: readonly string[]): string | undefined {
+  if (typeof given !== "string") return undefined;
+  return known
     .filter((word) => word.length > 3)
     .map((word) => ({ word, away: distance(given.toLowerCase(), word.toLowerCase()) }))
     .filter(({ away }) => away <= 2)
     .reduce<{ word: string; away: number } | undefined>(
       (best, one) => (best && best.away <= one.away ? best : one),
       undefined,
-    );
-  return near === undefined ? "" : ` - did you mean ${near.word}?`;
+    )?.word;
 }
 
 /** How many letters must be put, taken away or changed to make one word of another; two letters that changed places are two. */
@@ -116,13 +121,24 @@ function distance(from: string, to: string): number {
 export const TELLING: z.core.ParseContext<z.core.$ZodIssue> = { error: sentence };
 
 /** Zod's findings as issues, from a parse that was {@link TELLING}. @param within where the checked value stands */
-export function issuesOf(error: z.ZodError, within: Path = []): ConfigIssue[] {
-  return error.issues.flatMap((issue): ConfigIssue[] => {
+export function issuesOf({ issues }: Pick<z.ZodError, "issues">, within: Path = []): ConfigIssue[] {
+  return issues.flatMap((issue): ConfigIssue[] => {
     const path = [...within, ...issue.path];
+    if (issue.code === "invalid_union") {
+      const inside = longForm(issue);
+      if (inside !== undefined) return issuesOf({ issues: inside }, path);
+    }
     if (issue.code === "unrecognized_keys") {
       return issue.keys.map((key) => ({ place: formatPath([...path, toldName(key)]), message: issue.message }));
     }
     const message = issue.code === "invalid_key" ? (issue.issues[0]?.message ?? issue.message) : issue.message;
     return [{ place: formatPath(path), message }];
   });
+}
+
+/** What is wrong in the form that a mapping was given for, each with its own place; undefined where no mapping was given. */
+function longForm({ errors }: z.core.$ZodIssueInvalidUnion): z.core.$ZodIssue[] | undefined {
+  return errors
+    .map((issues) => issues.flatMap((issue) => (issue.code === "invalid_union" ? (longForm(issue) ?? issue) : issue)))
+    .find((issues) => issues.some(({ code, path: [key] }) => code === "unrecognized_keys" || typeof key === "string"));
 }

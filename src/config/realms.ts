@@ -3,7 +3,7 @@ import { staticSource } from "../keys/source.js";
 import type { Vendor } from "../vendors/vendor.js";
 import { genericPolicy } from "../verifier/generic.js";
 import { createRealm, type Policy, type Realm } from "../verifier/realm.js";
-import { type ConfigIssue, formatPath, issuesOf, type Path, TELLING } from "./issues.js";
+import { type ConfigIssue, formatPath, issuesOf, meant, nearest, type Path, TELLING } from "./issues.js";
 import { type LoadedKeys, loadKeys } from "./keys.js";
 import type { ReadFile } from "./read-file.js";
 import { facePresetSchema, genericSchema, presetSchema } from "./schema.js";
@@ -40,7 +40,8 @@ export function readRealm(name: string, value: unknown, context: RealmContext): 
   const path: Path = ["realms", name];
   const before = context.issues.length;
   const vendor = vendorOf(value, path, context);
-  if (context.issues.length > before) return undefined;
+  // Another realm than was meant would be found wrong in everything.
+  if (vendor === undefined && context.issues.length > before) return undefined;
   const read = vendor === undefined ? readGeneric(value, path, context) : readPreset(vendor, value, path, context);
   if (read === undefined) return undefined;
   const { policy, settings, keys } = read;
@@ -118,8 +119,8 @@ export function readFaceRealm(
   const { issues } = context;
   const before = issues.length;
   const vendor = vendorOf(value, path, context);
-  if (issues.length > before) return undefined;
   if (vendor === undefined) {
+    if (issues.length > before) return undefined;
     issues.push({
       place: formatPath([...path, "preset"]),
       message: "is missing: a gateway on its own serves presets' faces alone",
@@ -127,18 +128,21 @@ export function readFaceRealm(
     return undefined;
   }
   const settings = parse(facePresetSchema(vendor), value, path, issues);
-  return settings && { vendor, settings };
+  if (settings === undefined || issues.length > before) return undefined;
+  return { vendor, settings };
 }
 
+/** The vendor of a realm's preset, or the one that was probably meant, with the mistake told: so the rest can be looked at. */
 function vendorOf(value: unknown, path: Path, { vendors, issues }: PresetContext): Vendor | undefined {
   if (typeof value !== "object" || value === null || !Object.hasOwn(value, "preset")) return undefined;
   const { preset } = value as { preset: unknown };
   const vendor = vendors.find(({ name }) => name === preset);
-  if (vendor === undefined) {
-    const message = `must be one of ${vendors.map(({ name }) => name).join(", ")}; leave it out for a realm of any other issuer`;
-    issues.push({ place: formatPath([...path, "preset"]), message });
-  }
-  return vendor;
+  if (vendor !== undefined) return vendor;
+  const names = vendors.map(({ name }) => name);
+  const message = `must be one of ${names.join(", ")}; leave it out for a realm of any other issuer${meant(preset, names)}`;
+  issues.push({ place: formatPath([...path, "preset"]), message, isCause: true });
+  const near = nearest(preset, names);
+  return vendors.find(({ name }) => name === near);
 }
 
 /** What a schema makes of a part of the configuration; undefined, with what is wrong told, where it refuses it. */

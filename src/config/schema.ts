@@ -4,7 +4,17 @@ import { isOrigin } from "../gateway/cors.js";
 import { VENDORS } from "../vendors/index.js";
 import type { Vendor } from "../vendors/vendor.js";
 import { algorithm, keys } from "./key-forms.js";
-import { address, characters, duration, oneOrMoreOrNull, rate, readLater, size, workloadName } from "./values.js";
+import {
+  address,
+  characters,
+  duration,
+  oneOrMoreOrNull,
+  rate,
+  readLater,
+  size,
+  workloadName,
+  wrongAddress,
+} from "./values.js";
 
 // The configuration file: names, types, limits and defaults. docs/reference/configuration.md and the JSON Schema beside it
 // are made of it, with the text that describes each key.
@@ -40,7 +50,11 @@ const listener = (port: number, what: string) =>
         z.strictObject({ address: described(port), tls: serverTls }),
       ],
       {
-        error: `must be an address such as 127.0.0.1:${port} or unix:/path, or {address: ..., tls: {certFile: ..., keyFile: ...}}`,
+        error: ({ input }) =>
+          wrongAddress(
+            input,
+            `must be an address such as 127.0.0.1:${port} or unix:/path, or {address: ..., tls: {certFile: ..., keyFile: ...}}`,
+          ),
       },
     )
     .optional()
@@ -202,8 +216,11 @@ const http = z
       z.strictObject({ address: described(8080), faces, rpc, cors, tls: serverTls }),
     ],
     {
-      error:
-        "must be an address such as 127.0.0.1:8080, or {address: ..., faces: {...}, rpc: [realm, ...], cors: {origins: [...], maxAge: 10m}, tls: {certFile: ..., keyFile: ...}}",
+      error: ({ input }) =>
+        wrongAddress(
+          input,
+          "must be an address such as 127.0.0.1:8080, or {address: ..., faces: {...}, rpc: [realm, ...], cors: {origins: [...], maxAge: 10m}, tls: {certFile: ..., keyFile: ...}}",
+        ),
     },
   )
   .optional()
@@ -277,7 +294,11 @@ export const gatewaySchema = z.strictObject({
         z.strictObject({ address: described(50_051), tls: upstreamTls }),
       ],
       {
-        error: "must be the gRPC service's address such as 10.0.0.5:50051 or unix:/path, or {address: ..., tls: {...}}",
+        error: ({ input }) =>
+          wrongAddress(
+            input,
+            "must be the gRPC service's address such as 10.0.0.5:50051 or unix:/path, or {address: ..., tls: {...}}",
+          ),
       },
     )
     .optional()

@@ -42,26 +42,36 @@ const DURATION = "^\\d{1,12}(ms|s|m|h|d)$";
 const SIZE = "^\\d{1,12}(B|KiB|MiB|GiB)$";
 
 /** A text that a reader turns into a value; anything else is an issue that says what is right. */
-function read<T>(parse: (text: string) => T | undefined, right: string) {
+function read<T>(parse: (text: string) => T | undefined, right: string, wrong: (text: string) => string = () => right) {
   return z.string({ error: right }).transform((text, ctx): T => {
     const value = parse(text);
     if (value !== undefined) return value;
-    ctx.addIssue({ code: "custom", message: right });
+    ctx.addIssue({ code: "custom", message: wrong(text) });
     return z.NEVER;
   });
 }
 
+/** What is wrong with an address. @param right what is said where its port is not what is wrong */
+export function wrongAddress(input: unknown, right: string): string {
+  const [, port] = (typeof input === "string" && /^[^/]+:(\d+)$/.exec(input)) || [];
+  if (port === undefined || Number(port) <= 65_535) return right;
+  return `has a port that there is not: they are from 1 to 65535, or 0 for any that is free`;
+}
+
 /** An address, as text. @param port the one that is suggested where it is none */
-export const address = (port: number): z.ZodType<string, string> =>
-  read(
+export function address(port: number): z.ZodType<string, string> {
+  const right = `must be an address such as 127.0.0.1:${port}, "[::1]:${port}" or unix:/run/verifier.sock`;
+  return read(
     (text) => (readAddress(text) === undefined ? undefined : text),
-    `must be an address such as 127.0.0.1:${port}, "[::1]:${port}" or unix:/run/verifier.sock`,
+    right,
+    (text) => wrongAddress(text, right),
   ).register(forms, {
     name: "address",
     pattern: "^(unix:.+|(\\[[0-9a-fA-F:.]+\\]|[A-Za-z0-9.-]+):\\d{1,5})$",
     limits: "",
     write: String,
   });
+}
 
 /**
  * A duration, in milliseconds.

@@ -47,7 +47,7 @@ function entryOf(value: object, keys: MasterKeys): BulkEntry | string {
     const { success, data, error } = clientLine.safeParse(value);
     return success ? clientOf(data.client, keys) : wrong(error);
   }
-  return "has neither `instance` nor `user` nor `client`. See the form in the documentation.";
+  return "has neither `instance` nor `user` nor `client`. See docs/configuration.md, Changing the directory.";
 }
 
 function instanceOf(given: z.infer<typeof instanceLine>["instance"], keys: MasterKeys): BulkEntry | string {

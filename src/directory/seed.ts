@@ -92,7 +92,7 @@ function problemsOf(issue: z.core.$ZodIssue): Problem[] {
       },
     ];
   }
-  return [{ place, message: "is not what a seed has there. See the form in the documentation." }];
+  return [{ place, message: "is not what a seed has there. See docs/configuration.md, The directory seed." }];
 }
 
 const TYPES: Readonly<Record<string, string>> = {

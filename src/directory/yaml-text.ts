@@ -20,7 +20,10 @@ export function readYaml(text: string): { readonly value: unknown; readonly prob
     return {
       value: null,
       problems: [
-        { place: "", message: `is nested more than ${MAX_DEPTH} levels deep. See the form in the documentation.` },
+        {
+          place: "",
+          message: `is nested more than ${MAX_DEPTH} levels deep. See docs/configuration.md, The directory seed.`,
+        },
       ],
     };
   }

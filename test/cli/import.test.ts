@@ -26,7 +26,7 @@ describe("the directory's commands", () => {
     expect(await command("import", ["bulk.jsonl"])).to.deep.equal({
       code: 0,
       signal: null,
-      stdout: `imported
+      stdout: `imported into ${join(folder, "verifier.db")}
 instances  1 added, 0 replaced, 0 unchanged, 0 removed
 users      1 added, 0 replaced, 0 unchanged, 0 removed
 clients    1 added, 0 replaced, 0 unchanged, 0 removed
@@ -40,6 +40,7 @@ clients    1 added, 0 replaced, 0 unchanged, 0 removed
     const dry = await command("import", ["-", "--dry-run", "--prune", "--json"], jsonl(LINES.slice(0, 1)));
     expect(JSON.parse(dry.stdout)).to.deep.equal({
       dryRun: true,
+      store: join(folder, "verifier.db"),
       instances: { added: 0, replaced: 0, unchanged: 1, removed: 0 },
       users: { added: 0, replaced: 0, unchanged: 0, removed: 1 },
       clients: { added: 0, replaced: 0, unchanged: 0, removed: 1 },
@@ -55,6 +56,8 @@ clients    1 added, 0 replaced, 0 unchanged, 0 removed
     );
     expect(stderr).to.match(/^Nothing was imported:\nline 4 puts a user of the unknown instance "nobody"/);
     expect(code).to.equal(2);
+    const { stderr: formless } = await command("import", ["-"], "{}\n");
+    expect(formless).to.include("See docs/configuration.md, Changing the directory.");
     expect((await command("export")).stdout).to.equal("");
     expect(await command("import", ["absent.jsonl"])).to.include({
       code: 2,
@@ -99,7 +102,13 @@ clients    1 added, 0 replaced, 0 unchanged, 0 removed
     );
     expect(code, stderr).to.equal(0);
     const same = { added: 0, replaced: 0, unchanged: 1, removed: 0 };
-    expect(JSON.parse(stdout)).to.deep.equal({ dryRun: false, instances: same, users: same, clients: same });
+    expect(JSON.parse(stdout)).to.deep.equal({
+      dryRun: false,
+      store: join(folder, "verifier.db"),
+      instances: same,
+      users: same,
+      clients: same,
+    });
   });
 
   for (const [name, args] of Object.entries({

@@ -116,8 +116,63 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
   "a port that there is not": {
     broken: put("http: 127.0.0.1:0", "http: 127.0.0.1:80800"),
     place: "http",
+    wrong: /has a port that there is not/,
+    cure: /from 1 to 65535, or 0 for any that is free/,
+  },
+  "a port that there is not, in the long form": {
+    broken: put("grpc: 127.0.0.1:0", "grpc: { address: 127.0.0.1:99999 }"),
+    place: "grpc.address",
+    wrong: /has a port that there is not/,
+    cure: /from 1 to 65535/,
+  },
+  "a typing error in the long form of a port": {
+    broken: put(
+      "grpc: 127.0.0.1:0",
+      "grpc: { address: 127.0.0.1:0, tls: { certfile: ./partner.pem, keyFile: ./partner.pem } }",
+    ),
+    place: "grpc.tls.certfile",
+    wrong: /is not a key that exists here/,
+    cure: /did you mean certFile\?/,
+    hasMore: true,
+  },
+  "a long form without its address": {
+    broken: put("grpc: 127.0.0.1:0", "grpc: {}"),
+    place: "grpc.address",
     wrong: /must be an address/,
-    cure: /such as 127\.0\.0\.1:8080/,
+    cure: /such as 127\.0\.0\.1:50051/,
+  },
+  "a typing error in the long form of the store": {
+    broken: put("store: sqlite:./verifier.db", "store: { uri: sqlite:./verifier.db }"),
+    place: "store.uri",
+    wrong: /is not a key that exists here/,
+    cure: /there are url, staleFor/,
+    hasMore: true,
+  },
+  "a wrong value in the long form of the store": {
+    broken: put("store: sqlite:./verifier.db", "store: { url: sqlite:./verifier.db, staleFor: tens }"),
+    place: "store.staleFor",
+    wrong: /must be a duration/,
+    cure: /such as 30s/,
+  },
+  "a typing error in who may ask": {
+    broken: put("explain: anyone\n    keys", "callers: { sans: [web.example] }\n    keys"),
+    place: "realms.partner.callers.sans",
+    wrong: /is not a key that exists here/,
+    cure: /there are san/,
+    hasMore: true,
+  },
+  "a name that is none among those who may see why": {
+    broken: put("explain: anyone\n    keys", 'explain: { san: ["web example"] }\n    keys'),
+    place: "realms.partner.explain.san[0]",
+    wrong: /must be a name/,
+    cure: /such as URI:spiffe/,
+  },
+  "a typing error in what a claim must be": {
+    broken: put("{ includes: read }", "{ inclues: read }"),
+    place: "realms.partner.claims.scope.inclues",
+    wrong: /is not a key that exists here/,
+    cure: /did you mean includes\?/,
+    hasMore: true,
   },
   "a text for a list": {
     broken: put("[ES256]", "ES256"),
@@ -153,7 +208,13 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
     broken: put("preset: integuru", "preset: integru"),
     place: "realms.integuru.preset",
     wrong: /must be one of integuru, clowk, fiserv/,
-    cure: /leave it out for a realm of any other issuer/,
+    cure: /leave it out for a realm of any other issuer - did you mean integuru\?/,
+  },
+  "a preset that is like none": {
+    broken: put("preset: integuru", "preset: somebody"),
+    place: "realms.integuru.preset",
+    wrong: /must be one of integuru, clowk, fiserv/,
+    cure: /leave it out for a realm of any other issuer$/,
   },
   "a face of a realm that has none": {
     broken: put("http: 127.0.0.1:0", "http: { address: 127.0.0.1:0, faces: { clowk: partner } }"),
@@ -243,6 +304,30 @@ describe("a configuration with a mistake in it", () => {
       expect(error.issues).to.have.length(issues.length);
     });
   }
+
+  it("a mistyped preset hides nothing of what else is wrong in its realm", async () => {
+    const text = configuration().replace("preset: integuru", "preset: integru").replace("integuru.key", "integru.key");
+    const { stderr } = await run(["check", ...CONFIG], folderOf(text.replace("explain: anyone", "explain: anybody")));
+    const issues = stderr.trimEnd().split("\n").slice(1);
+    expect(issues.map((issue) => issue.trim().split(": ", 1)[0])).to.have.members([
+      "realms.integuru.preset",
+      "realms.integuru.explain",
+      "realms.integuru.keys[0].secretFile",
+    ]);
+  });
+
+  it("a configuration given as an argument: the option that it belongs to", async () => {
+    const folder = folderOf();
+    const { code, stderr } = await run(["check", "verifier.yaml"], folder);
+    expect(code).to.equal(2);
+    expect(stderr).to.equal(
+      "error: too many arguments for 'check'. Expected 0 arguments but got 1.\n(Did you mean --config verifier.yaml?)\n",
+    );
+    const json = await run(["check", "verifier.yaml", "--json"], folder);
+    expect(JSON.parse(json.stderr).error.message).to.match(/\n\(Did you mean --config verifier\.yaml\?\)$/);
+    const other = await run(["check", "everything"], folder);
+    expect(other.stderr).to.equal("error: too many arguments for 'check'. Expected 0 arguments but got 1.\n");
+  });
 
   it("another store's master key: which one is wanted, and where it belongs", async () => {
     const folder = folderOf();

@@ -149,17 +149,23 @@ describe("connect", () => {
     const error = await thrownBy(client.verify({ realm: "r", token: "t" }));
     expect(error).to.be.instanceOf(VerificationFailure);
     expect(error).to.include({ reason: "VERIFIER_UNAVAILABLE", code: 14, retryAfterMs: 1000 });
-    expect(error.message).to.include(`No service can be reached at ${address}. See that it runs`);
+    expect(error.message).to.equal(
+      `No service can be reached at ${address}: nothing listens there. See that it runs, and that the address is right.`,
+    );
     expect(error.cause.message).to.include("ECONNREFUSED");
     const batch = await thrownBy(client.verifyBatch([{ realm: "r", token: "t" }]));
     expect(batch.message).to.equal(error.message);
   });
 
   it("says so of a socket file and of a name that there are not, too", async () => {
-    for (const address of ["unix:/nowhere/at.sock", "nowhere.invalid:50051"]) {
+    const places = {
+      "unix:/nowhere/at.sock": "there is no such socket file",
+      "nowhere.invalid:50051": "its name cannot be found",
+    };
+    for (const [address, why] of Object.entries(places)) {
       const error = await thrownBy(open(address, { deadlineMs: 600_000 }).verify({ realm: "r", token: "t" }));
       expect(error, address).to.include({ reason: "VERIFIER_UNAVAILABLE" });
-      expect(error.message).to.include(address);
+      expect(error.message).to.include(`${address}: ${why}. See that`);
     }
   });
 

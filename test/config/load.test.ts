@@ -112,7 +112,7 @@ describe("what is wrong with a configuration", () => {
     },
     "an address with a port that does not exist": {
       text: top("http: 127.0.0.1:65536"),
-      is: [/^http: must be an address such as 127\.0\.0\.1:8080/],
+      is: ["http: has a port that there is not: they are from 1 to 65535, or 0 for any that is free"],
     },
     "a v6 address without brackets": {
       text: top('http: "::1:8080"'),
@@ -285,7 +285,8 @@ describe("what is wrong with a configuration", () => {
     "a claim rule": {
       text: partner("algorithms: [ES256], claims: { scope: { has: read } }, keys: [{ pemFile: ./p256.pem }]"),
       is: [
-        /^realms\.partner\.claims\.scope: must be a value, a list of values, or \{includes: member\}$|^realms\.partner\.claims\.scope/,
+        "realms.partner.claims.scope.has: is not a key that exists here; there are includes",
+        "realms.partner.claims.scope.includes: is missing: it must be a text",
       ],
     },
     "a token length": {
@@ -419,7 +420,7 @@ describe("what is wrong with a configuration", () => {
     },
     "a text for http.rpc": {
       text: top("http: { address: 127.0.0.1:0, rpc: partner }"),
-      is: [/^http: must be an address .*, rpc: \[realm, \.\.\.\], /],
+      is: ["http.rpc: must be a list"],
     },
     "http.cors without http.rpc": {
       text: top("http: { address: 127.0.0.1:0, cors: { origins: [https://app.example] } }"),
@@ -427,7 +428,7 @@ describe("what is wrong with a configuration", () => {
     },
     "http.cors without origins": {
       text: top("http: { address: 127.0.0.1:0, rpc: [partner], cors: { maxAge: 1m } }"),
-      is: [/^http: must be an address .*, cors: \{origins: \[\.\.\.\]/],
+      is: ["http.cors.origins: is missing: it must be a list"],
     },
     "http.cors for no origin": {
       text: top("http: { address: 127.0.0.1:0, rpc: [partner], cors: { origins: [] } }"),
@@ -442,7 +443,7 @@ describe("what is wrong with a configuration", () => {
     },
     "http.cors that is remembered for too long": {
       text: top('http: { address: 127.0.0.1:0, rpc: [partner], cors: { origins: ["*"], maxAge: 2d } }'),
-      is: [/^http: must be an address .*, maxAge: 10m\}, tls: .*\}\}$/],
+      is: ["http.cors.maxAge: must be a duration of at most 1d, such as 500ms, 30s, 10m or 1h"],
     },
     "everything at once": {
       text:

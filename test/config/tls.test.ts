@@ -166,12 +166,15 @@ describe("realms whose callers are workloads", () => {
   });
 
   it("are refused where a name is none", () => {
-    const right =
-      "realms.partner.callers: must be anyone, instances, clients or {san: [...]} with names such as " +
-      "URI:spiffe://internal.example/web or DNS:web.internal.example";
-    for (const wrong of [`{ san: ["*.example"] }`, `{ san: ["IP:10.0.0.1"] }`, `{ san: [""] }`, "web"]) {
-      expect(issues(realm(`callers: ${wrong}`)), wrong).to.deep.equal([right]);
+    const names = "names such as URI:spiffe://internal.example/web or DNS:web.internal.example";
+    for (const wrong of ["*.example", "IP:10.0.0.1", ""]) {
+      expect(issues(realm(`callers: { san: [a, ${JSON.stringify(wrong)}] }`)), wrong).to.deep.equal([
+        `realms.partner.callers.san[1]: must be a ${names.replace("names", "name")}`,
+      ]);
     }
+    expect(issues(realm("callers: web"))).to.deep.equal([
+      `realms.partner.callers: must be anyone, instances, clients or {san: [...]} with ${names}`,
+    ]);
     expect(issues(realm("callers: { san: [] }"))).to.deep.equal(["realms.partner.callers.san: must not be empty"]);
   });
 

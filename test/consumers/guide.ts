@@ -28,8 +28,6 @@ export function consumerFolder(files: readonly string[], change = (text: string)
   const folder = emptyFolder();
   linkModules(folder);
   symlinkSync(join(ROOT, "proto"), join(folder, "proto"));
-  // What `npm init` asks for: the guide's programs are modules.
-  writeFileSync(join(folder, "package.json"), '{ "type": "module" }\n');
   for (const file of files) writeFileSync(join(folder, file), change(snippet(file)));
   return folder;
 }

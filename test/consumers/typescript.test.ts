@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { expect } from "chai";
-import { ROOT } from "../cli/harness.js";
+import { ROOT, shell } from "../cli/harness.js";
 import { consumerFolder, runSnippet, snippet } from "./guide.js";
 import { expectLines, GOOD, QUESTIONS, type Services, startServices } from "./questions.js";
 
@@ -22,6 +22,12 @@ describe("a team that generates its TypeScript from proto/", () => {
       ["buf.gen.yaml", "tsconfig.json", "service-config.json", "verify-ts-proto.ts", "verify-es.ts", "main-es.ts"],
       (text) => text.replaceAll("127.0.0.1:50051", services.addresses.service),
     );
+    const begun = await shell(
+      `set -e\n${snippet("install-typescript.sh").replaceAll(/^npm install .*\n/gm, "")}`,
+      folder,
+    );
+    expect(begun.code, begun.stderr).to.equal(0);
+    expect(begun.stdout, "it begins as a newcomer does").to.include("package.json");
     // Generates, and compiles with the guide's strict tsconfig.
     await runSnippet("generate-typescript.sh", folder);
   });
@@ -64,7 +70,8 @@ describe("a team that generates its TypeScript from proto/", () => {
       "dependencies" | "devDependencies",
       Record<string, string>
     >;
-    const named = snippet("install-typescript.sh").match(/(?<= )@?[\w-]+(\/[\w-]+)?(?=[\s])/g) ?? [];
+    const installed = snippet("install-typescript.sh").replaceAll(/^npm (?!install ).*\n/gm, "");
+    const named = installed.match(/(?<= )@?[\w-]+(\/[\w-]+)?(?=[\s])/g) ?? [];
     const packages = named.filter((name) => name !== "install" && !name.startsWith("--"));
     expect(packages).to.have.length(9);
     for (const name of packages) expect({ ...dependencies, ...devDependencies }).to.have.property(name);

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
 import { prepareDevelopment } from "../../src/cli/serve/development.js";
@@ -51,9 +51,10 @@ describe("README.md", () => {
     return new Process("bash", ["-c", script], folder, undefined).ended;
   }
 
+  const alias = (): string => blocks("sh").find(({ code }) => code.startsWith("alias "))?.code ?? "";
+
   it("its alias is the program that npm start builds", () => {
-    const alias = blocks("sh").find(({ code }) => code.startsWith("alias "))?.code;
-    expect(alias).to.equal("alias token-verifier='node dist/src/cli/main.js'\n");
+    expect(alias()).to.equal("alias token-verifier='node dist/src/cli/main.js'\n");
     const { bin, scripts } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as {
       bin: Record<string, string>;
       scripts: Record<string, string>;
@@ -103,7 +104,9 @@ describe("README.md", () => {
     });
     const empty = await runIt(here(program), "");
     expect(empty.code, empty.stderr).to.equal(0);
-    expect(empty.stderr).to.match(/^TOKEN_EMPTY /);
+    expect(empty.stderr).to.match(/^TOKEN_EMPTY \S+ \S+/);
+    const nobody = await runIt(program.replaceAll("127.0.0.1:50051", "nowhere.invalid:1"), "x.y.z");
+    expect(nobody.stderr).to.match(/^VERIFIER_UNAVAILABLE No service can be reached at nowhere\.invalid:1: its name /);
   }).timeout(60_000);
 
   it("the Python program says the same", async function () {
@@ -129,10 +132,11 @@ describe("README.md", () => {
 
   it("its configuration and the commands on it work, as they follow each other", async () => {
     const own = join(folder, "own");
-    mkdirSync(own);
+    mkdirSync(join(own, "data"), { recursive: true });
     const [{ code: yaml } = { code: "" }] = blocks("yaml");
     const [, address = ""] = /^grpc: (\S+)$/m.exec(yaml) ?? [];
-    writeFileSync(join(own, "verifier.yaml"), yaml.replace(address, "127.0.0.1:0"));
+    const [, file = ""] = /^# (\S+\.yaml)$/m.exec(yaml) ?? [];
+    writeFileSync(join(own, file), yaml.replace(address, "127.0.0.1:0"));
     const inOwn = async (line: string, exit = 0): Promise<Ended> => {
       const ended = await shell(`cd own && ${line}`);
       expect(ended.code, `${line}\n${ended.stdout}${ended.stderr}`).to.equal(exit);
@@ -143,7 +147,9 @@ describe("README.md", () => {
     await inOwn(`{ ${commands("openssl")} } 2> /dev/null`);
     let service: Process | undefined;
     for (const line of commands("token-verifier check").trim().split("\n")) {
-      if (line.startsWith("token-verifier serve")) {
+      if (line.startsWith("alias ")) {
+        expect(line, "the same in the other terminal").to.equal(alias().trim());
+      } else if (line.startsWith("token-verifier serve")) {
         service = new Process("bash", ["-c", line.replace("token-verifier", `exec ${COMMAND}`)], own, undefined);
         await service.ready();
       } else if (service === undefined) {
@@ -151,12 +157,15 @@ describe("README.md", () => {
       } else {
         const { grpc = "" } = await service.ready();
         await inOwn(line.replace(address, grpc));
-        await inOwn("token-verifier mint --config verifier.yaml --realm partner --claim exp=1 > token.txt");
+        await inOwn(`token-verifier mint --config ${file} --realm partner --claim exp=1 > data/token.txt`);
         await inOwn(line.replace(address, grpc), 1);
       }
     }
     service?.kill("SIGTERM");
     expect((await service?.ended)?.code).to.equal(0);
+    // What it leaves behind is where git does not look.
+    expect(readdirSync(own)).to.deep.equal(["data"]);
+    expect(readFileSync(join(ROOT, ".gitignore"), "utf8").split("\n")).to.include("/data/");
   }).timeout(60_000);
 
   it("names only files that are there", () => {

@@ -34,7 +34,7 @@ describe("docs/guides/replace-a-vendor.md", function () {
     writeFileSync(join(folder, "directory.jsonl"), GUIDE.block("json", '"instance"'));
     const imported = await command(GUIDE.block("sh", "token-verifier import"), folder);
     expect(imported.code, imported.stderr).to.equal(0);
-    expect(imported.stdout).to.match(/\nimported\ninstances {2}1 added/);
+    expect(imported.stdout).to.match(/\nimported into \S+verifier\.db\ninstances {2}1 added/);
 
     const SECRET_KEY = "sk_live_0123456789abcdef";
     writeFileSync(join(folder, "instance.key"), SECRET_KEY);
@@ -47,13 +47,16 @@ describe("docs/guides/replace-a-vendor.md", function () {
       "--claim",
       claim,
     ]);
+    const tokens: [string, string][] = [];
+    for (const { name, keysOf } of VENDORS) {
+      const signed = keysOf === "instance" ? ["--secret-key-file", "instance.key", ...claims] : [];
+      tokens.push([`${name.toUpperCase()}_TOKEN`, await mint(name, ...signed)]);
+    }
     const { service, http: ours } = await serving(folder);
     const variables = {
       OURS: `http://${ours}`,
       SECRET_KEY,
-      INTEGURU_TOKEN: await mint("integuru"),
-      CLOWK_TOKEN: await mint("clowk", "--secret-key-file", "instance.key", ...claims),
-      FISERV_TOKEN: await mint("fiserv"),
+      ...Object.fromEntries(tokens),
       CLIENT_ID: "vision-api-user",
       CLIENT_SECRET: "abcdefghijklmnopqrstuvwxyz012345",
     };

@@ -259,9 +259,11 @@ describe("callers by certificate", () => {
     );
     expect(new Set(await Promise.all(tries))).to.deep.equal(new Set(["out"]));
     const text = service.log.text();
-    const lines = text.split("\n").filter((line) => line.includes("connection refused"));
+    const lines = text.split("\n").filter((line) => line.includes("handshake failed"));
     expect(lines.length).to.be.within(1, 25);
-    expect(JSON.parse(lines.at(-1) ?? "")).to.include({ port: "grpc", reason: "handshake", address: "127.0.0.1" });
+    expect(JSON.parse(lines.at(-1) ?? ""))
+      .to.include({ port: "grpc", address: "127.0.0.1" })
+      .and.to.have.property("code");
     for (const line of server.key.split("\n").filter((part) => part.length > 40)) expect(text).not.to.include(line);
     const metrics = await new Promise<string>((resolve, reject) => {
       https

@@ -1,6 +1,8 @@
 import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { expect } from "chai";
+import { parse } from "yaml";
 import { z } from "zod";
 import { seedValues } from "../../src/cli/serve/example-values.js";
 import { mint } from "../../src/cli/token/mint.js";
@@ -95,6 +97,22 @@ describe("vendors", () => {
 
       it("takes the keys of instances from instances alone", () => {
         if (keysOf === "instance") expect(callers).to.equal("instances");
+      });
+
+      it("has a realm in verifier-other.yaml with every setting at another value, and a case with them in other-settings.yaml", () => {
+        const { realms } = parse(configurationWith("verifier-other.yaml", "")) as { realms: Record<string, object> };
+        const own = Object.values(realms).filter((realm) => (realm as { preset?: string }).preset === name);
+        expect(own, `realms with preset: ${name}`).not.to.deep.equal([]);
+        const usual = z.object({ ...policySettings, ...faceSettings }).parse({}) as Record<string, unknown>;
+        const defaults: Record<string, unknown> = { ...usual, maxTokenLength: vendor.maxTokenLength };
+        for (const [key, value] of Object.entries(defaults)) {
+          const others = own.filter((realm) => key in realm && !isDeepStrictEqual(realm[key as never], value));
+          expect(others, `${key} at another value than its default`).not.to.deep.equal([]);
+        }
+        const asked = readCases().filter(
+          ({ file, rest }) => file === "other-settings" && rest?.request.target === vendor.path,
+        );
+        expect(asked, `a case of ${vendor.path}`).not.to.deep.equal([]);
       });
 
       it("has cases for what every face can meet", () => {

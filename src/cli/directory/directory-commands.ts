@@ -7,7 +7,7 @@ import { secretIn } from "../errors.js";
 import { print } from "../output.js";
 import { addCommand, configFile, configOption, jsonOption } from "../shared.js";
 import type { World } from "../world.js";
-import { onDirectory } from "./directory.js";
+import { onDirectory, storePath } from "./directory.js";
 import { formatImport, importFile } from "./import.js";
 import { type RevokeOptions, revoke } from "./revoke.js";
 
@@ -21,8 +21,10 @@ export function addDirectoryCommands(root: Command, world: World): void {
     .addOption(jsonOption())
     .action(async (file: string, options: { config?: string; dryRun?: boolean; prune?: boolean; json?: boolean }) => {
       const { dryRun = false, prune = false } = options;
-      const report = await importFile(file, loadConfig(configFile(options.config), world), { dryRun, prune }, world);
-      print(options.json ? JSON.stringify({ dryRun, ...report }) : formatImport(report, dryRun));
+      const loaded = loadConfig(configFile(options.config), world);
+      const report = await importFile(file, loaded, { dryRun, prune }, world);
+      const store = storePath(loaded);
+      print(options.json ? JSON.stringify({ dryRun, store, ...report }) : formatImport(report, dryRun, store));
     });
 
   addCommand(

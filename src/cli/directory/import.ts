@@ -51,12 +51,15 @@ async function* buffers(chunks: AsyncIterable<Uint8Array | string>): AsyncGenera
   for await (const chunk of chunks) yield typeof chunk === "string" ? Buffer.from(chunk) : chunk;
 }
 
-/** What an import did, for people. */
-export function formatImport(report: ImportReport, isDry: boolean): string {
+/** What an import did, for people. @param store the file that it went into */
+export function formatImport(report: ImportReport, isDry: boolean, store: string): string {
   const kinds = ["instances", "users", "clients"] as const;
   const lines = kinds.map((kind) => {
     const { added, replaced, unchanged, removed } = report[kind];
     return `${kind.padEnd(10)} ${added} added, ${replaced} replaced, ${unchanged} unchanged, ${removed} removed`;
   });
-  return [isDry ? "a dry run, nothing was written; an import would leave:" : "imported", ...lines].join("\n");
+  const head = isDry
+    ? `a dry run, nothing was written into ${store}; an import would leave:`
+    : `imported into ${store}`;
+  return [head, ...lines].join("\n");
 }

@@ -5,7 +5,7 @@ import type { Logger } from "pino";
 
 /** Every field that a line can have besides `level`, `time` and `msg`, and what it says. No field ever holds a token or a secret. */
 export const FIELDS = {
-  added: "The realms, or keys of a realm (by `kid`, or thumbprint), that were not there before.",
+  added: "The realms, or keys of a realm (by `kid`, or their label: the thumbprint), that were not there before.",
   address: "The caller's address; absent where there is none.",
   admin: "The address that the operators' port is bound to.",
   certificates: "The ports that show a new certificate; `upstream` for what a gateway on its own shows.",
@@ -41,7 +41,7 @@ export const FIELDS = {
   realm:
     "The realm as the caller named it, at most 64 characters: there may be no such realm. Absent where none was asked.",
   reason:
-    "Why, where it was rejected or failed: [a name of the catalogue](reasons.md), or `UNKNOWN` for one that this version does not know. Of a connection: `connections` (the port has `limits.connections`), `address` (the peer has `limits.perAddress`) or `handshake` (no TLS connection came about).",
+    "Why, where it was rejected or failed: [a name of the catalogue](reasons.md), or `UNKNOWN` for one that this version does not know. Of a connection: `connections` (the port has `limits.connections`) or `address` (the peer has `limits.perAddress`).",
   removed: "The realms, or keys, that are gone.",
   requestId: "The id that the answer carries, in `X-Request-Id` (REST) or `x-request-id` (gRPC).",
   stack: "Where in the program it comes from.",
@@ -113,11 +113,18 @@ export const LINES = {
     meaning:
       "At a start and after a reload: a certificate expired, is not valid yet, or expires within seven days. Peers refuse it, by their clocks; put another in its place.",
   },
-  "connection refused": {
+  "handshake failed": {
+    levels: ["warn"],
+    fields: ["port", "code"],
+    sometimes: ["address"],
+    meaning: "No TLS connection came about with a client, and it was closed.",
+  },
+  "too many connections": {
     levels: ["warn"],
     fields: ["port", "reason"],
-    sometimes: ["address", "code"],
-    meaning: "A connection was closed before anything was read of it.",
+    sometimes: ["address"],
+    meaning:
+      "A connection was closed before anything was read of it: the port, or the client's address, has as many as `limits` admit.",
   },
   "refused connections not logged": {
     levels: ["warn"],

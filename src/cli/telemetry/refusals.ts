@@ -17,11 +17,8 @@ export function refusalLogger(log: Logger, clock: Clock): (port: string, refusal
   );
   return (port, { reason, address, code }) => {
     if (!isAdmitted()) return;
-    tell(log, "connection refused", {
-      port,
-      reason,
-      ...(address !== "" && { address }),
-      ...(code !== "" && { code }),
-    });
+    const where = { port, ...(address !== "" && { address }) };
+    if (reason === "handshake") tell(log, "handshake failed", { ...where, code });
+    else tell(log, "too many connections", { ...where, reason });
   };
 }

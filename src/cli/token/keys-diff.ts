@@ -181,7 +181,7 @@ export function formatKeysDiff({ realm, removed, added, kept, refused, notAsked 
   return [
     `realm ${realm}: ${removed.length} disappear, ${added.length} new, ${kept.length} stay`,
     "",
-    ...aligned([["", "kid", "algorithm", "thumbprint", "verifications in the last hour"], ...rows]),
+    ...aligned([["", "kid", "algorithm", "label", "verifications in the last hour"], ...rows]),
     ...refused.map((why) => `refused: ${why}`),
     ...(notAsked === null ? [] : [`The running service was not asked: ${notAsked}.`]),
     ...(used === 0 ? [] : [`${used} that disappear are in use: their tokens will be rejected.`]),

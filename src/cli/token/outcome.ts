@@ -1,5 +1,7 @@
 import { status } from "@grpc/grpc-js";
 import { CheckResult, checkResultToJSON, Evidence, Token } from "../../../gen/tokenverifier/v1/token_verifier.js";
+import { isUnreached } from "../../client/channel.js";
+import { type Trouble, tellTrouble } from "../../client/trouble.js";
 import { FAILURES, type FailureReason } from "../../contract/failures.js";
 import { rejectionMessage } from "../../contract/reasons.js";
 import type { Check, Outcome, Principal } from "../../contract/verifier.js";
@@ -11,9 +13,23 @@ import { aligned } from "../text-table.js";
 /** A verdict: what an outcome is unless it is a failure. */
 export type Verdict = Exclude<Outcome, { kind: "failure" }>;
 
-/** That no verdict could be reached, as a command's failure: the caller's fault, or the service's. */
-export function noVerdict({ reason }: Extract<Outcome, { kind: "failure" }>): Failure {
+/**
+ * That no verdict could be reached, as a command's failure: the caller's fault, or the service's.
+ *
+ * @param asked the address of the service that was asked; left out where none was
+ */
+export function noVerdict(outcome: Extract<Outcome, { kind: "failure" }>, asked?: string): Failure {
+  const { reason } = outcome;
   const { code, message } = FAILURES[reason];
+  if (asked !== undefined && isUnreached(outcome)) {
+    const { trouble, unreached } = outcome;
+    return {
+      code: reason,
+      message: tellTrouble(asked, trouble, CURES[trouble]),
+      exitCode: EXIT.unavailable,
+      details: { status: status[code], cause: unreached },
+    };
+  }
   const callersFault: readonly status[] = [
     status.INVALID_ARGUMENT,
     status.NOT_FOUND,
@@ -21,8 +37,20 @@ export function noVerdict({ reason }: Extract<Outcome, { kind: "failure" }>): Fa
     status.PERMISSION_DENIED,
   ];
   const exitCode = callersFault.includes(code) ? EXIT.usage : EXIT.unavailable;
-  return { code: reason, message: OPTIONS[reason] ?? message, exitCode, details: { status: status[code] } };
+  const where = asked !== undefined && exitCode === EXIT.unavailable ? ` (${asked} was asked).` : ".";
+  const told = (OPTIONS[reason] ?? message).replace(/\.$/, where);
+  return { code: reason, message: told, exitCode, details: { status: status[code] } };
 }
+
+/** What a program's client says by the names of its settings, said by those of the options. */
+const CURES: Readonly<Partial<Record<Trouble, string>>> = {
+  closed: "Where it does, give --tls, or --ca-file FILE with the authority that signed its certificate",
+  "closed over tls": "Give --cert-file and --key-file of one that it knows",
+  "no tls there": "Leave out --tls and the options of its files, or give the address of a port that does",
+  "authority unknown": "Give the right one with --ca-file FILE",
+  "certificate of another name": "Give --address by a name that it has",
+  "own certificate refused": "Give --cert-file and --key-file of one that it knows",
+};
 
 /** What the catalogue says by the names of the contract's fields, said by those of the options. */
 const OPTIONS: Readonly<Partial<Record<FailureReason, string>>> = {

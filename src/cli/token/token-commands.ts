@@ -39,10 +39,9 @@ export function addTokenCommands(root: Command, world: World): void {
       const token = given === "-" ? (await text(world.stdin)).trim() : given;
       const outcome = await verify(token, options, world);
       if (outcome.kind === "failure") {
-        const { code, message, exitCode, details } = noVerdict(outcome);
-        const asked = options.config === undefined ? ` (${options.address ?? DEFAULT_ADDRESS} was asked)` : "";
-        const told = exitCode === EXIT.unavailable ? message.replace(/\.$/, `${asked}.`) : message;
-        throw new CommandError(options.json ? told : `no verdict: ${code}\n${told}`, exitCode, code, details);
+        const asked = options.config === undefined ? (options.address ?? DEFAULT_ADDRESS) : undefined;
+        const { code, message, exitCode, details } = noVerdict(outcome, asked);
+        throw new CommandError(options.json ? message : `no verdict: ${code}\n${message}`, exitCode, code, details);
       }
       const at = options.at === undefined ? undefined : readTime("--at", options.at);
       print(options.json ? JSON.stringify(verdictToJson(outcome)) : formatVerdict(outcome, at));

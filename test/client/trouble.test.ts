@@ -1,0 +1,228 @@
+import { writeFileSync } from "node:fs";
+import http from "node:http";
+import type net from "node:net";
+import { join } from "node:path";
+import tls from "node:tls";
+import { expect } from "chai";
+import { CaFileError, type ClientTls, connect, VerificationFailure } from "../../src/client/index.js";
+import { troubleIn } from "../../src/client/trouble.js";
+import type { TlsMaterial } from "../../src/contract/tls.js";
+import { createServer } from "../../src/service/server.js";
+import { emptyFolder, run } from "../cli/harness.js";
+import { LIMITS } from "../service/harness.js";
+import { certify, pki } from "../support/certificates.js";
+import { material } from "../support/tls.js";
+
+// Why no connection comes about: said in words by the client and by the command line, each by the names of its own.
+
+const { authority, stranger, server, workload } = pki();
+const DAY = 86_400_000;
+const HERE = [["IP", "127.0.0.1"]] as const;
+const expired = certify("old", { issuer: authority, names: HERE, from: Date.now() - 2 * DAY, to: Date.now() - DAY });
+const early = certify("new", { issuer: authority, names: HERE, from: Date.now() + DAY, to: Date.now() + 2 * DAY });
+const elsewhere = certify("elsewhere", { issuer: authority, names: [["DNS", "elsewhere.example"]] });
+const foreign = certify("web", { issuer: stranger });
+
+const closing: (() => unknown)[] = [];
+after(async () => {
+  for (const close of closing) await close();
+});
+
+async function service(own?: TlsMaterial): Promise<string> {
+  const one = createServer({ limits: LIMITS, ...(own && { entrance: { tls: own, isProxy: () => false } }) });
+  closing.push(() => one.close(0));
+  return one.listen("127.0.0.1:0");
+}
+
+async function listening(one: net.Server): Promise<string> {
+  await new Promise<void>((resolve) => one.listen(0, "127.0.0.1", resolve));
+  closing.push(() => one.close());
+  return `127.0.0.1:${(one.address() as net.AddressInfo).port}`;
+}
+
+const web = (): Promise<string> => listening(http.createServer((_request, response) => response.end("hello")));
+const secureWeb = (protocols: string[]): Promise<string> =>
+  listening(
+    tls.createServer({ cert: server.cert, key: server.key, ALPNProtocols: protocols }, (socket) => {
+      socket.on("error", () => {});
+      socket.end("HTTP/1.1 400 Bad Request\r\n\r\n");
+    }),
+  );
+
+interface Case {
+  readonly name: string;
+  readonly at: () => Promise<string>;
+  readonly tls?: ClientTls;
+  /** The options that say the same to the command line. */
+  readonly options?: readonly string[];
+  readonly found: RegExp;
+  readonly cure: RegExp;
+  /** The command line's, where it is another. */
+  readonly commandCure?: RegExp;
+}
+
+const trusting = { ca: authority.cert };
+const CASES: readonly Case[] = [
+  {
+    name: "a port that speaks TLS, asked in the clear",
+    at: () => service(material(server)),
+    found: /a port that speaks TLS/,
+    cure: /give `tls`/,
+    commandCure: /give --tls, or --ca-file FILE/,
+  },
+  {
+    name: "a port in the clear, asked over TLS",
+    at: () => service(),
+    tls: trusting,
+    options: ["--ca-file", "ca.pem"],
+    found: /the port speaks no TLS/,
+    cure: /Leave out `tls`/,
+    commandCure: /Leave out --tls/,
+  },
+  {
+    name: "a certificate of an authority that is not trusted",
+    at: () => service(material(server)),
+    tls: { ca: stranger.cert },
+    options: ["--ca-file", "stranger.pem"],
+    found: /not signed by an authority that is trusted here/,
+    cure: /`tls.caFile`/,
+    commandCure: /with --ca-file FILE/,
+  },
+  {
+    name: "such a one, where Node's own authorities are trusted",
+    at: () => service(material(server)),
+    tls: {},
+    options: ["--tls"],
+    found: /not signed by an authority that is trusted here/,
+    cure: /`tls.caFile`/,
+    commandCure: /with --ca-file FILE/,
+  },
+  {
+    name: "an expired certificate",
+    at: () => service(material(expired)),
+    tls: trusting,
+    options: ["--ca-file", "ca.pem"],
+    found: /its certificate has expired/,
+    cure: /needs a new one/,
+  },
+  {
+    name: "a certificate of tomorrow",
+    at: () => service(material(early)),
+    tls: trusting,
+    options: ["--ca-file", "ca.pem"],
+    found: /not valid yet/,
+    cure: /clocks/,
+  },
+  {
+    name: "a certificate of another name",
+    at: () => service(material(elsewhere)),
+    tls: trusting,
+    options: ["--ca-file", "ca.pem"],
+    found: /for another name/,
+    cure: /`tls.servername`/,
+    commandCure: /Give --address by a name/,
+  },
+  {
+    name: "a port that wants a certificate and is shown none",
+    at: () => service(material(server, authority)),
+    tls: trusting,
+    options: ["--ca-file", "ca.pem"],
+    found: /client certificate/,
+    cure: /`tls.cert` and `tls.key`/,
+    commandCure: /--cert-file and --key-file/,
+  },
+  {
+    name: "a port that wants a certificate and is shown a stranger's",
+    at: () => service(material(server, authority)),
+    tls: { ...trusting, cert: foreign.cert, key: foreign.key },
+    options: ["--ca-file", "ca.pem", "--cert-file", "foreign.pem", "--key-file", "foreign.key"],
+    found: /client certificate/,
+    cure: /`tls.cert` and `tls.key`/,
+    commandCure: /--cert-file and --key-file/,
+  },
+  { name: "a port of HTTP/1.1", at: web, found: /speaks no gRPC/, cure: /its gRPC port/ },
+  {
+    name: "a port of HTTPS without HTTP/2",
+    at: () => secureWeb(["http/1.1"]),
+    tls: trusting,
+    options: ["--ca-file", "ca.pem"],
+    found: /speaks no gRPC/,
+    cure: /its gRPC port/,
+  },
+  {
+    name: "a port of TLS that says h2 and speaks something else",
+    at: () => secureWeb(["h2"]),
+    tls: trusting,
+    options: ["--ca-file", "ca.pem"],
+    found: /speaks no gRPC/,
+    cure: /its gRPC port/,
+  },
+  {
+    name: "a name that there is not",
+    at: () => Promise.resolve("nowhere.invalid:50051"),
+    found: /its name cannot be found/,
+    cure: /DNS/,
+  },
+];
+
+describe("why no service is reached", () => {
+  let folder: string;
+  before(() => {
+    folder = emptyFolder();
+    const files = {
+      "ca.pem": authority.cert,
+      "stranger.pem": stranger.cert,
+      "foreign.pem": foreign.cert,
+      "foreign.key": foreign.key,
+    };
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
+  });
+
+  for (const { name, at, tls: given, options = [], found, cure, commandCure = cure } of CASES) {
+    it(`${name}: the client and the command line say so`, async () => {
+      const address = await at();
+      const client = connect(address, { ...(given && { tls: given }), deadlineMs: 60_000 });
+      const error: unknown = await client.verify({ realm: "r", token: "t" }).catch((thrown: unknown) => thrown);
+      client.close();
+      expect(error).to.be.instanceOf(VerificationFailure).and.to.include({ reason: "VERIFIER_UNAVAILABLE" });
+      const { message, cause } = error as VerificationFailure;
+      expect(message)
+        .to.match(/^No service can be reached at \S+: [^.].*\.$/)
+        .and.include(` ${address}: `);
+      expect(message).to.match(found).and.match(cure);
+      expect((cause as Error).message, "the transport's own text").not.to.equal("");
+      const asking = ["verify", "--address", address, "--realm", "r", ...options];
+      const told = await run([...asking, "t"], folder);
+      expect(told.code).to.equal(3);
+      expect(told.stderr)
+        .to.match(/^no verdict: VERIFIER_UNAVAILABLE\nNo service can be reached at /)
+        .and.match(found)
+        .and.match(commandCure);
+      const { error: json } = JSON.parse((await run([...asking, "--json", "t"], folder)).stderr) as { error: object };
+      expect(json).to.include({ code: "VERIFIER_UNAVAILABLE", status: "UNAVAILABLE" }).and.have.property("cause");
+    }).timeout(20_000);
+  }
+
+  it("takes what nobody knows for what it is", () => {
+    expect(troubleIn("the moon is full", false)).to.equal("unknown");
+    expect(troubleIn("Failed to connect (2027-01-01T00:00:00.000Z)", false)).to.equal("closed");
+    expect(troubleIn("Error: connect EHOSTUNREACH 192.0.2.1:1", false)).to.equal("no way there");
+    expect(troubleIn("Error: ...:tlsv1 alert protocol version:...", true)).to.equal("tls differs");
+  });
+});
+
+describe("connect with a caFile that is of no use", () => {
+  it("names the file that there is not, in an error of its own", () => {
+    const make = () => connect("127.0.0.1:1", { tls: { caFile: "/nowhere/ca.pem" } });
+    expect(make).to.throw(CaFileError, "tls.caFile: /nowhere/ca.pem cannot be read (ENOENT)");
+    expect(make).to.throw().that.includes({ name: "CaFileError", file: "/nowhere/ca.pem", code: "ENOENT" });
+  });
+
+  it("names the file that holds no certificate", () => {
+    const file = join(emptyFolder(), "ca.pem");
+    writeFileSync(file, workload.key);
+    expect(() => connect("127.0.0.1:1", { tls: { caFile: file } }))
+      .to.throw(CaFileError, `tls.caFile: ${file} holds no certificate in PEM`)
+      .that.includes({ code: undefined });
+  });
+});
