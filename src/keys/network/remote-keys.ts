@@ -4,10 +4,11 @@ import { keptKey } from "../kept.js";
 import type { VerificationKey } from "../key.js";
 import { KeyError } from "../key-error.js";
 import { KeySet } from "../key-set.js";
-import { type LeftOut, type LoadedSet, loadJwks } from "../load-jwks.js";
+import type { LeftOut } from "../load-jwks.js";
 import { pauseAfter } from "./backoff.js";
 import type { FetchedSet, Memory } from "./documents.js";
 import { FetchError } from "./fetch-error.js";
+import { loadPublished } from "./published.js";
 
 /** When keys are fetched and how long they count: milliseconds all. */
 export interface RemoteSettings {
@@ -248,8 +249,7 @@ export class RemoteKeys {
 
   /** Puts a set in the place of the last one. @throws {KeyError} for one without a usable key: the last one stays */
   #replace(value: unknown, memory: Memory | undefined): void {
-    const loaded = loadJwks(value, { algorithms: this.#algorithms, several: "first" });
-    if (loaded.keys.length === 0) throw new KeyError(whyEmpty(loaded, this.#algorithms));
+    const loaded = loadPublished(value, this.#algorithms);
     const before = this.#set?.keys ?? [];
     const keys = loaded.keys.map((key, index) => keptKey(before, index, key));
     const isSame = keys.length === before.length && keys.every((key, index) => key === before[index]);
@@ -325,9 +325,3 @@ export class RemoteKeys {
 const NO_CHANGES: SetChanges = { added: [], removed: [], leftOut: [] };
 
 const nameOf = ({ kid, label }: VerificationKey): string => kid ?? label;
-
-function whyEmpty({ leftOut }: LoadedSet, algorithms: readonly Algorithm[]): string {
-  const first = leftOut.find(({ refused }) => refused) ?? leftOut[0];
-  const detail = first === undefined ? "it is empty" : `number ${first.index}: ${first.why}`;
-  return `the set has no usable key for ${algorithms.join(", ")} (${detail})`;
-}
