@@ -1,6 +1,7 @@
 import { formatDuration, formatSpan } from "../contract/units.js";
 import { type JsonObject, member } from "../jws/json.js";
 import type { Rule, RuleContext } from "./realm.js";
+import { listed, shown } from "./shown.js";
 
 /** The largest time that a claim may give: the last second of the year 9999. */
 export const LAST_SECOND = 253_402_300_799;
@@ -136,7 +137,7 @@ export function issuer(allowed: readonly string[]): Rule {
     reason: "ISSUER_MISMATCH",
     claim: "iss",
     test: (claims) => set.has(member(claims, "iss")),
-    detail: (claims) => `'iss' is ${shown(member(claims, "iss"))}; admitted: ${allowed.map(shown).join(", ")}.`,
+    detail: (claims) => `'iss' is ${shown(member(claims, "iss"))}; admitted: ${listed(allowed)}.`,
   };
 }
 
@@ -151,7 +152,7 @@ export function audience(allowed: readonly string[]): Rule {
       const aud = member(claims, "aud");
       return Array.isArray(aud) ? aud.some((one) => set.has(one)) : set.has(aud);
     },
-    detail: (claims) => `'aud' is ${shown(member(claims, "aud"))}; admitted: ${allowed.map(shown).join(", ")}.`,
+    detail: (claims) => `'aud' is ${shown(member(claims, "aud"))}; admitted: ${listed(allowed)}.`,
   };
 }
 
@@ -166,7 +167,7 @@ export function equalsOneOf(claim: string, allowed: readonly ClaimValue[]): Rule
     reason: "CLAIM_MISMATCH",
     claim,
     test: (claims) => !Object.hasOwn(claims, claim) || set.has(claims[claim]),
-    detail: (claims) => `'${claim}' is ${shown(member(claims, claim))}; admitted: ${allowed.map(shown).join(", ")}.`,
+    detail: (claims) => `'${claim}' is ${shown(member(claims, claim))}; admitted: ${listed(allowed)}.`,
   };
 }
 
@@ -205,13 +206,6 @@ export function headerType(allowed: readonly string[] | undefined, present: bool
       return typ === undefined ? !present : isString(typ) && (set?.has(plain(typ)) ?? true);
     },
     detail: (_claims, { header }) =>
-      `'typ' is ${shown(member(header, "typ"))}; admitted: ${allowed?.map(shown).join(", ") ?? "any"}.`,
+      `'typ' is ${shown(member(header, "typ"))}; admitted: ${allowed === undefined ? "any" : listed(allowed)}.`,
   };
-}
-
-/** A value as a sentence shows it: its JSON text, cut after 100 characters. */
-function shown(value: unknown): string {
-  if (value === undefined) return "absent";
-  const text = JSON.stringify(value);
-  return text.length > 100 ? `${text.slice(0, 100)}…` : text;
 }

@@ -224,6 +224,30 @@ describe("keys that issuers publish", function () {
     expect((await issuer.requests()).filter((path) => path === "/jwks")).to.have.length(1);
   });
 
+  it("a made-up kid within the cooldown is no fault of the service: its line and its count say what it waits for", async () => {
+    await service.start(
+      `${realm("partner", issuer.url, SLOW.replace("cooldown: 1s", "cooldown: 1h"))}  any: { byIssuer: [partner] }\n`,
+    );
+    await service.until("any", token, "verified");
+    expect(await service.ask("any", stranger.token(CLAIMS))).to.match(/KEY_UNKNOWN|KEYS_UNAVAILABLE/);
+    expect(await service.ask("any", stranger.token(CLAIMS))).to.equal("no verdict KEYS_UNAVAILABLE");
+    const [line] = service
+      .lines("call")
+      .filter(({ reason }) => reason === "KEYS_UNAVAILABLE")
+      .slice(-1);
+    expect(line).to.include({ level: "info", realm: "any", target: "partner", kid: "stranger" });
+    expect(line?.["why"]).to.include("cooldown");
+    const labels = 'realm="any",via="VerifyToken",outcome="waiting",reason="KEYS_UNAVAILABLE"';
+    expect(await service.metric(`verifications_total{${labels}}`)).to.be.at.least(1);
+    expect((await service.get("/readyz")).realms).to.include({ partner: "fresh" });
+    // The issuer is gone, and so is its set: now it is the service that has none.
+    await issuer.be("503", {}, { path: "/jwks" });
+    service.ahead = 48 * HOUR;
+    await service.until("any", token, "no verdict KEYS_UNAVAILABLE");
+    const last = service.lines("call").at(-1);
+    expect(last).to.include({ level: "warn", reason: "KEYS_UNAVAILABLE", kid: "one", why: "keys cannot be fetched" });
+  });
+
   it("a realm by issuer hands each token to its issuer's keys, whatever becomes of the other's", async () => {
     await issuer.be("publish", setOf(two), { path: "/second" });
     const routed = `${realm("first", issuer.url)}${realm("second", issuer.at("/second"), FAST, "https://second.example")}  any: { byIssuer: [first, second] }\n`;

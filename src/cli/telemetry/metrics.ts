@@ -115,7 +115,8 @@ function said(outcome: Outcome | undefined): { readonly kind: string; readonly r
   if (outcome === undefined) return { kind: "refused", reason: "" };
   if (outcome.kind === "verified") return { kind: "verified", reason: "" };
   if (outcome.kind === "rejected") return { kind: "rejected", reason: outcome.reason ?? "UNKNOWN" };
-  return { kind: outcome.reason === "TOKEN_EMPTY" ? "probe" : "failed", reason: outcome.reason };
+  const kind = outcome.reason === "TOKEN_EMPTY" ? "probe" : outcome.cause === "cooldown" ? "waiting" : "failed";
+  return { kind, reason: outcome.reason };
 }
 
 /** Makes what prom-client takes of an entry of the table. */
