@@ -77,6 +77,14 @@ describe("keys that issuers publish", function () {
       expect(await service.ask("partner", asked)).to.equal("no verdict KEYS_UNAVAILABLE");
     }
     expect(await service.health("partner")).to.equal("NOT_SERVING");
+    const told = () => service.lines("keys cannot be fetched: no verdicts are given").map(({ level }) => level);
+    while (told().length === 0) await new Promise((resolve) => setTimeout(resolve, 25));
+    expect(told()).to.deep.equal(["error"]);
+    expect((await service.get("/readyz")).keys[0]).to.include({ state: "failing", leftSeconds: 0 });
+    await issuer.be("publish", setOf(one), { path: "/jwks" });
+    await service.until("partner", token, "verified");
+    expect(service.lines("keys can be fetched again: verdicts are given")).to.have.length(1);
+    expect((await service.get("/readyz")).keys[0].leftSeconds).to.be.within(2 * 3600 - 60, 2 * 3600);
   });
 
   it("a restart while the issuer is down verifies with the saved set, of its age", async () => {

@@ -23,7 +23,8 @@ import { createVerifier, type Load } from "../../verifier/verify.js";
 import type { View } from "../../verifier/view.js";
 import { openDirectory, storePath } from "../directory/directory.js";
 import { tell } from "../telemetry/lines.js";
-import { type OnFetch, openKeyring, removeOldSets, withKeys } from "./realm-keys.js";
+import type { OnFetch } from "./keys-observer.js";
+import { openKeyring, removeOldSets, withKeys } from "./realm-keys.js";
 
 /** What a core says of itself. */
 export interface CoreStats {

@@ -30,6 +30,7 @@ export const FIELDS = {
   keys: "The keys of the configuration that differ from those of the start.",
   kid: "The `kid` of the verified token, or of the key; absent where it has none. Where it is unknown (`KEY_UNKNOWN`), or not known yet (`KEYS_UNAVAILABLE`), it is the caller's text: at most 128 characters of it, and what is not printable ASCII as `\\uXXXX`.",
   lack: "What was wanted: `keys`, `instance`, `client` or `user`.",
+  left: "Seconds until the last good set of keys counts no more; 0 where none counts.",
   location: "Where keys are fetched: the URL without its query, or the issuer whose metadata say so.",
   metrics: "The address that metrics and probes are served at.",
   millis: "Milliseconds from the request's arrival to its outcome.",
@@ -205,14 +206,25 @@ export const LINES = {
   },
   "keys cannot be fetched": {
     levels: ["warn"],
+    fields: ["realm", "location", "why", "failures", "left"],
+    meaning:
+      "Told of the first failure in a row, the second, the fourth and so on, and when `why` is another than before. The last good set verifies for `left` seconds more.",
+  },
+  "keys cannot be fetched: no verdicts are given": {
+    levels: ["error"],
     fields: ["realm", "location", "why", "failures"],
     meaning:
-      "Told of the first failure in a row, the second, the fourth and so on. The last good set verifies for `staleIfError`; where there is none, the realm gives no verdicts.",
+      "Once, when `staleIfError` is over, or fetches fail and there never was a set: what needs these keys is UNAVAILABLE (503). A realm with other keys verifies by those what they fit.",
   },
   "keys can be fetched again": {
     levels: ["info"],
     fields: ["realm", "location", "failures"],
-    meaning: "The outage is over.",
+    meaning: "The outage is over. Verdicts were given all the while.",
+  },
+  "keys can be fetched again: verdicts are given": {
+    levels: ["info"],
+    fields: ["realm", "location", "failures"],
+    meaning: "The outage is over, and so is the time without verdicts.",
   },
   "key refused": {
     levels: ["warn"],

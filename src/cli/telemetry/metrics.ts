@@ -3,7 +3,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom
 import type { RefusalReason } from "../../contract/admission.js";
 import type { Outcome } from "../../contract/verifier.js";
 import type { OnRead } from "../../directory/observed.js";
-import type { OnFetch } from "../serve/realm-keys.js";
+import type { OnFetch } from "../serve/keys-observer.js";
 import type { OnReload } from "../serve/reload.js";
 import { registerReadings, type Sources } from "./gauges.js";
 import { METRICS, type MetricEntry } from "./metric-table.js";
