@@ -24,8 +24,9 @@ export interface FailureDetail {
 }
 
 /** The details of a failure: its ErrorInfo and, where trying again is of use, its RetryInfo. */
-export function failureDetails({ reason, retryAfter }: Failure): FailureDetail[] {
-  const info = ErrorInfo.encode({ reason, domain: ERROR_DOMAIN, metadata: {} }).finish();
+export function failureDetails({ reason, retryAfter, cause }: Failure): FailureDetail[] {
+  const metadata: Record<string, string> = cause === undefined ? {} : { cause };
+  const info = ErrorInfo.encode({ reason, domain: ERROR_DOMAIN, metadata }).finish();
   const details = [{ typeUrl: TYPE.errorInfo, value: Buffer.from(info) }];
   if (retryAfter !== undefined) {
     const retry = RetryInfo.encode({ retryDelay: durationFromMillis(retryAfter) }).finish();
@@ -42,7 +43,7 @@ function makeStatus(failed: Failure): FailureStatus {
   return { code, details: message, metadata };
 }
 
-// Failures with the catalogue's own retryAfter, which almost all are: encoded once each.
+// Failures with the catalogue's own retryAfter and no cause of their own, which almost all are: encoded once each.
 const MADE = new Map<FailureReason, FailureStatus>();
 
 /**
@@ -51,7 +52,8 @@ const MADE = new Map<FailureReason, FailureStatus>();
  * The same object may be given for equal failures: clone its metadata before adding to it.
  */
 export function failureToStatus(failed: Failure): FailureStatus {
-  if (failed.retryAfter !== FAILURES[failed.reason].retryAfter) return makeStatus(failed);
+  const isPlain = failed.cause === undefined && failed.retryAfter === FAILURES[failed.reason].retryAfter;
+  if (!isPlain) return makeStatus(failed);
   let made = MADE.get(failed.reason);
   if (made === undefined) {
     made = makeStatus(failed);
@@ -90,7 +92,8 @@ export function failureFromStatus(error: Partial<Pick<ServiceError, "code" | "me
   const { info, retryAfter } = readDetails(error.metadata);
   const ours = info?.domain === ERROR_DOMAIN;
   if (ours && Object.hasOwn(FAILURES, info.reason)) {
-    return { kind: "failure", reason: info.reason as FailureReason, retryAfter };
+    const cause = info.metadata["cause"] === "cooldown" ? { cause: "cooldown" as const } : {};
+    return { kind: "failure", reason: info.reason as FailureReason, retryAfter, ...cause };
   }
   const reason = (error.code !== undefined && (ours ? LATER_BY_CODE : BY_CODE)[error.code]) || "INTERNAL";
   return { kind: "failure", reason, retryAfter: retryAfter ?? FAILURES[reason].retryAfter };

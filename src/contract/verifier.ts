@@ -38,8 +38,14 @@ export interface CallContext {
   readonly deadline: number;
 }
 
+/** What belongs to an outcome of whatever kind. */
+interface Routed {
+  /** The realm that judged, where it is another than the one that was asked for. For the operator's log; no answer tells it. */
+  readonly target?: string;
+}
+
 /** The token is good. Its parts are immutable, and the same objects for the same token as long as nothing about them changed. */
-export interface Verified {
+export interface Verified extends Routed {
   readonly kind: "verified";
   /** What the signed bytes say. */
   readonly token: Token;
@@ -52,7 +58,7 @@ export interface Verified {
 }
 
 /** The token is not good. */
-export interface Rejected {
+export interface Rejected extends Routed {
   readonly kind: "rejected";
   /** Why; undefined for a reason that this version does not know (a later verifier's): a plain rejection. */
   readonly reason: ReasonName | undefined;
@@ -67,12 +73,22 @@ export interface Rejected {
 }
 
 /** No verdict was reached. Never to be taken for a rejection. */
-export interface Failure {
+export interface Failure extends Routed {
   readonly kind: "failure";
   readonly reason: FailureReason;
   /** Milliseconds to wait before another try; undefined where trying again is no use. */
   readonly retryAfter: number | undefined;
+  /**
+   * `cooldown`: all keys of the realm are fresh, and none fits; the issuer is asked anew for it once in a while. Anybody
+   * can bring that about with a token of a made-up `kid`: it says nothing of the service. Undefined for any other cause.
+   */
+  readonly cause?: FailureCause;
+  /** Of a token whose key is not known, or not yet: its `kid`, as the caller sent it. For the operator's log; no answer tells it. */
+  readonly kid?: string;
 }
+
+/** Causes of failures that are told apart besides their reasons. */
+export type FailureCause = "cooldown";
 
 /** An answer to the question. */
 export type Verdict = Verified | Rejected;

@@ -43,7 +43,11 @@ export function connectFailure(failed: Failure): Answer {
   // OK is no failure's code; the catalogue's type is wider than what stands in it.
   const [name, http] = CODES[code as Exclude<status, status.OK>];
   const readable = [
-    { reason: failed.reason, domain: ERROR_DOMAIN },
+    {
+      reason: failed.reason,
+      domain: ERROR_DOMAIN,
+      ...(failed.cause !== undefined && { metadata: { cause: failed.cause } }),
+    },
     { retryDelay: `${(failed.retryAfter ?? 0) / 1000}s` },
   ];
   const details = failureDetails(failed).map(({ typeUrl, value }, index) => ({

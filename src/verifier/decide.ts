@@ -12,11 +12,17 @@ import {
 import type { Fact } from "./facts.js";
 import type { Caller, Realm, Rule } from "./realm.js";
 import { realmFor } from "./route.js";
-import { caller, key, revocation, shape, signature, subject } from "./stages.js";
+import { caller, key, knownKids, revocation, shape, signature, subject } from "./stages.js";
 import { type Case, type Lack, reject, type Stage, type View } from "./view.js";
 
+/** What is lacking for an outcome. */
+export interface Lacking extends Pick<Outcome, "target"> {
+  readonly kind: "lacks";
+  readonly lack: Lack;
+}
+
 /** An outcome, or what is lacking for one. */
-export type Decision = Outcome | { readonly kind: "lacks"; readonly lack: Lack };
+export type Decision = Outcome | Lacking;
 
 /**
  * Decides on a token: one look at an immutable view, nothing awaited, nothing changed (but the memory of facts). The
@@ -30,7 +36,12 @@ export function decide(request: VerificationRequest, view: View, now: number, si
   if (asked === undefined) return failure("REALM_UNKNOWN");
   if (!view.directory.isFresh(now)) return failure("DIRECTORY_UNAVAILABLE");
   const realm = realmFor(asked, request.token);
-  const c = open(request, realm, view, now, since);
+  const decision = judge(open(request, realm, view, now, since));
+  return realm === asked ? decision : { ...decision, target: realm.name };
+}
+
+function judge(c: Case): Decision {
+  const { request, realm } = c;
   const steps = stepsOf(realm);
   if (request.explain) return explain(c, steps);
   for (const step of steps) {
@@ -45,6 +56,8 @@ interface Step {
   readonly check: string;
   readonly claim: string;
   readonly run: Stage;
+  /** What an explanation adds where it failed. */
+  readonly detail?: (c: Case) => string;
   /** The rule that it is, for its details. */
   readonly rule?: Rule;
 }
@@ -73,7 +86,7 @@ function stepsOf(realm: Realm): readonly Step[] {
       stage("caller", caller),
       stage("shape", shape),
       ...rules.filter((rule) => rule.ahead).map(ruleStep),
-      stage("key", key),
+      { ...stage("key", key), detail: knownKids },
       SIGNATURE,
       ...rules.filter((rule) => !rule.ahead).map(ruleStep),
       stage("revocation", revocation),
@@ -156,7 +169,7 @@ function explain(c: Case, steps: readonly Step[]): Decision {
     if (stop !== undefined && stop.kind !== "rejected") return stop;
     first ??= stop;
     silent = stop !== undefined && index <= unsigned;
-    const detail = index > unsigned ? (step.rule?.detail?.(c.claims, c) ?? "") : "";
+    const detail = detailOf(step, c, stop !== undefined, index > unsigned);
     checks.push(
       stop?.reason === undefined
         ? entry(step, CheckResult.CHECK_RESULT_PASSED, detail)
@@ -172,6 +185,12 @@ function explain(c: Case, steps: readonly Step[]): Decision {
     );
   }
   return first === undefined ? verified(c, checks) : { ...first, checks };
+}
+
+/** What a step saw. Before the signature has verified that is told of a failure alone: it speaks of what nobody signed. */
+function detailOf({ detail, rule }: Step, c: Case, hasFailed: boolean, isSigned: boolean): string {
+  if (hasFailed && detail !== undefined) return detail(c);
+  return hasFailed || isSigned ? (rule?.detail?.(c.claims, c) ?? "") : "";
 }
 
 /** Says which realm verifies, where it is another than the one that was asked for. */

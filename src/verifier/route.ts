@@ -3,7 +3,7 @@ import type { Secret } from "../contract/secret.js";
 import { unverifiedIssuer } from "../jws/unverified.js";
 import { staticSource } from "../keys/source.js";
 import { createRealm, type Realm, type Rule } from "./realm.js";
-import { isString, required, typed } from "./rules.js";
+import { isString, issuer, required, typed } from "./rules.js";
 
 /** A realm that hands each token to the one realm whose issuer its `iss` names. */
 export interface RoutingRealm extends Realm {
@@ -12,13 +12,7 @@ export interface RoutingRealm extends Realm {
 }
 
 /** Reached only by a token that no realm was found for. */
-const NOBODY: Rule = {
-  check: "issuer",
-  reason: "ISSUER_MISMATCH",
-  claim: "iss",
-  ahead: true,
-  test: () => false,
-};
+const nobody = (issuers: readonly string[]): Rule => ({ ...issuer(issuers), ahead: true, test: () => false });
 
 /**
  * Makes a realm that routes. Of itself it verifies nothing: a token whose issuer is nobody's goes its own way, where
@@ -40,7 +34,10 @@ export function createRoute(name: string, byIssuer: ReadonlyMap<string, Realm>):
       // What is nobody's token may be explained where every realm explains its own to the same askers.
       explain: policies.every((policy) => isDeepStrictEqual(policy.explain, explain)) ? explain : "nobody",
       keysOf: "realm",
-      rules: [...[required("iss"), typed("iss", isString)].map((rule) => ({ ...rule, ahead: true as const })), NOBODY],
+      rules: [
+        ...[required("iss"), typed("iss", isString)].map((rule) => ({ ...rule, ahead: true as const })),
+        nobody([...byIssuer.keys()]),
+      ],
       subject: { from: "claims", read: () => undefined },
       clockTolerance: 0,
     },
@@ -71,6 +68,6 @@ export const isRoute = (realm: Realm): realm is RoutingRealm => "byIssuer" in re
  */
 export function realmFor(asked: Realm, token: Secret): Realm {
   if (!isRoute(asked) || token.length > asked.policy.maxTokenLength) return asked;
-  const issuer = unverifiedIssuer(token.reveal());
-  return (issuer === undefined ? undefined : asked.byIssuer.get(issuer)) ?? asked;
+  const named = unverifiedIssuer(token.reveal());
+  return (named === undefined ? undefined : asked.byIssuer.get(named)) ?? asked;
 }

@@ -3,6 +3,7 @@ import { type JsonObject, member } from "../jws/json.js";
 import { memberText } from "../jws/member-text.js";
 import { isSameNumber } from "../jws/number-text.js";
 import type { Rule, RuleContext } from "./realm.js";
+import { cut, listed, shown } from "./shown.js";
 
 /** The largest time that a claim may give: the last second of the year 9999. */
 export const LAST_SECOND = 253_402_300_799;
@@ -138,7 +139,7 @@ export function issuer(allowed: readonly string[]): Rule {
     reason: "ISSUER_MISMATCH",
     claim: "iss",
     test: (claims) => set.has(member(claims, "iss")),
-    detail: (claims) => `'iss' is ${shown(member(claims, "iss"))}; admitted: ${allowed.map(shown).join(", ")}.`,
+    detail: (claims) => `'iss' is ${shown(member(claims, "iss"))}; admitted: ${listed(allowed)}.`,
   };
 }
 
@@ -153,7 +154,7 @@ export function audience(allowed: readonly string[]): Rule {
       const aud = member(claims, "aud");
       return Array.isArray(aud) ? aud.some((one) => set.has(one)) : set.has(aud);
     },
-    detail: (claims) => `'aud' is ${shown(member(claims, "aud"))}; admitted: ${allowed.map(shown).join(", ")}.`,
+    detail: (claims) => `'aud' is ${shown(member(claims, "aud"))}; admitted: ${listed(allowed)}.`,
   };
 }
 
@@ -175,7 +176,7 @@ export function equalsOneOf(claim: string, allowed: readonly ClaimValue[]): Rule
       return typeof value !== "number" || isSameNumber(memberText(payload, claim) ?? "", String(value));
     },
     detail: (_claims, { payload }) =>
-      `'${claim}' is ${cut(memberText(payload, claim) ?? "absent")}; admitted: ${allowed.map(shown).join(", ")}.`,
+      `'${claim}' is ${cut(memberText(payload, claim) ?? "absent")}; admitted: ${listed(allowed)}.`,
   };
 }
 
@@ -214,15 +215,6 @@ export function headerType(allowed: readonly string[] | undefined, present: bool
       return typ === undefined ? !present : isString(typ) && (set?.has(plain(typ)) ?? true);
     },
     detail: (_claims, { header }) =>
-      `'typ' is ${shown(member(header, "typ"))}; admitted: ${allowed?.map(shown).join(", ") ?? "any"}.`,
+      `'typ' is ${shown(member(header, "typ"))}; admitted: ${allowed === undefined ? "any" : listed(allowed)}.`,
   };
-}
-
-/** A value as a sentence shows it: its JSON text, cut after 100 characters. */
-function shown(value: unknown): string {
-  return value === undefined ? "absent" : cut(JSON.stringify(value));
-}
-
-function cut(text: string): string {
-  return text.length > 100 ? `${text.slice(0, 100)}…` : text;
 }

@@ -8,6 +8,7 @@ import type { KeySet } from "../keys/key-set.js";
 import { type Fact, factSize, tokenDigest } from "./facts.js";
 import { type Caller, type Callers, isListed } from "./realm.js";
 import { LAST_SECOND, secondsAhead } from "./rules.js";
+import { listed, shown } from "./shown.js";
 import { namingText } from "./subject.js";
 import { timestamp, tokenMessage } from "./token.js";
 import { type Case, lacks, reject, type Stop } from "./view.js";
@@ -113,6 +114,20 @@ export function key(c: Case): Stop | undefined {
   c.candidates = keys.select(kid, alg as Algorithm);
   if (c.candidates.length > 0) return undefined;
   return unfetched(c) ?? unfitting(kid, keys);
+}
+
+/** The most `kid`s that an explanation names. */
+const MOST_KIDS = 16;
+
+/** What an explanation says of a token whose `kid` is unknown: that, and those that there are. Empty for any other. */
+export function knownKids({ realm, header, now, candidates, fact }: Case): string {
+  const kid = member(header, "kid");
+  const keys = realm.policy.keysOf === "realm" ? realm.keys.current(now) : undefined;
+  if (fact !== undefined || candidates.length > 0 || typeof kid !== "string") return "";
+  if (keys === undefined || keys.hasKid(kid)) return "";
+  const kids = [...new Set(keys.keys.flatMap((one) => one.kid ?? []))];
+  const known = kids.length === 0 ? "no key has one" : `known: ${listed(kids, MOST_KIDS)}`;
+  return `'kid' is ${shown(kid)}; ${known}.`;
 }
 
 /** No key fits. Without a `kid` none was named that could be unknown: it is as if all had been tried. */

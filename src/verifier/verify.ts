@@ -1,6 +1,6 @@
 import type { CallContext, Clock, Failure, Outcome, VerificationRequest, Verifier } from "../contract/verifier.js";
 import { failure } from "../contract/verifier.js";
-import { decide } from "./decide.js";
+import { decide, type Lacking } from "./decide.js";
 import type { Lack, View } from "./view.js";
 
 /** How often a decision is sought again after something was loaded for it. */
@@ -18,26 +18,28 @@ export function createVerifier(view: () => View, clock: Clock, load: Load): Veri
   async function settle(
     request: VerificationRequest,
     { deadline }: CallContext,
-    first: Lack,
+    first: Lacking,
     since: number,
   ): Promise<Outcome> {
-    let lack = first;
+    let lacking = first;
+    const fail = (failed: Failure): Failure =>
+      lacking.target === undefined ? failed : { ...failed, target: lacking.target };
     for (let round = 0; round < ROUNDS; round++) {
-      const failed = await load(lack, deadline);
-      if (failed !== undefined) return failed;
+      const failed = await load(lacking.lack, deadline);
+      if (failed !== undefined) return fail(failed);
       const now = clock();
-      if (now >= deadline) return failure("TIMED_OUT");
+      if (now >= deadline) return fail(failure("TIMED_OUT"));
       const decision = decide(request, view(), now, since);
       if (decision.kind !== "lacks") return decision;
-      lack = decision.lack;
+      lacking = decision;
     }
-    return failure("NO_VERDICT");
+    return fail(failure("NO_VERDICT"));
   }
   return {
     verify(request, context) {
       const now = clock();
       const decision = decide(request, view(), now);
-      return decision.kind === "lacks" ? settle(request, context, decision.lack, now) : decision;
+      return decision.kind === "lacks" ? settle(request, context, decision, now) : decision;
     },
   };
 }

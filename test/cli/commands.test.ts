@@ -149,7 +149,13 @@ describe("the command line", () => {
     });
 
     for (const [what, args, stdin, code, said] of [
-      ["an unknown realm", ["--realm", "nowhere", ...CONFIG, "x.y.z"], "", 2, /^no verdict: REALM_UNKNOWN\n/],
+      [
+        "an unknown realm",
+        ["--realm", "nowhere", ...CONFIG, "x.y.z"],
+        "",
+        2,
+        /^no verdict: REALM_UNKNOWN\nThere is no realm .* verifier\.yaml has: integuru, clowk, fiserv, partner\.$/m,
+      ],
       ["an empty token", ["--realm", "integuru", ...CONFIG, "-"], "", 2, /^no verdict: TOKEN_EMPTY\n/],
       [
         "an unknown instance",

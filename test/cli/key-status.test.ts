@@ -11,6 +11,7 @@ const set = (realm: string, state: HeldStatus["state"], more: Partial<HeldStatus
   why: "",
   age: 61_400,
   next: 1_200,
+  left: 86_399_900,
   keys: [],
   refused: 0,
   ...more,
@@ -45,7 +46,7 @@ describe("how realms stand", () => {
   });
 
   it("says of each key set why, how old it is and when it is fetched next, in seconds", () => {
-    const failing = set("a", "failing", { why: "it answered 500", age: undefined, refused: 2 });
+    const failing = set("a", "failing", { why: "it answered 500", age: undefined, left: 0, refused: 2 });
     expect(keyReadiness(standing(["a"], [failing, set("a", "fresh")])).keys).to.deep.equal([
       {
         realm: "a",
@@ -54,6 +55,7 @@ describe("how realms stand", () => {
         why: "it answered 500",
         ageSeconds: null,
         nextFetchSeconds: 2,
+        leftSeconds: 0,
         keys: 0,
         refused: 2,
       },
@@ -63,6 +65,7 @@ describe("how realms stand", () => {
         state: "fresh",
         ageSeconds: 61,
         nextFetchSeconds: 2,
+        leftSeconds: 86_399,
         keys: 0,
         refused: 0,
       },

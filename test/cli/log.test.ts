@@ -79,6 +79,51 @@ describe("the lines of calls", () => {
     });
   }
 
+  describe("for want of keys", () => {
+    const unfetched: Outcome = { ...failure("KEYS_UNAVAILABLE", 20_000), kid: "2027-\u009b2J" };
+    const waiting: Outcome = { ...unfetched, cause: "cooldown" };
+    const saidOf = (outcome: Outcome): Line => {
+      const { log, lines } = capture();
+      callLogger(log, "rejected", createClock().now)(line(outcome));
+      expect(lines()).to.have.length(1);
+      return lines()[0] ?? {};
+    };
+
+    it("have the kid, and say whether they wait for the cooldown or the keys cannot be fetched", () => {
+      const told = { outcome: "failed", reason: "KEYS_UNAVAILABLE", kid: "2027-\\u009b2J" };
+      expect(saidOf(waiting)).to.include({ ...told, level: "info" });
+      expect(saidOf(waiting)["why"]).to.match(/keys are fresh.*cooldown/);
+      expect(saidOf(unfetched)).to.include({ ...told, level: "warn", why: "keys cannot be fetched" });
+      expect(saidOf(failure("KEYS_UNAVAILABLE"))).not.to.have.property("kid");
+    });
+
+    it("are limited where anybody can bring them about, and left out with calls: none", () => {
+      const { log, lines } = capture();
+      const tell = callLogger(log, "rejected", createClock().now);
+      for (let turn = 0; turn < 150; turn++) tell(line(waiting));
+      expect(lines()).to.have.length(100);
+      for (let turn = 0; turn < 50; turn++) tell(line(unfetched));
+      expect(lines()).to.have.length(150);
+      const none = callLogger(log, "none", createClock().now);
+      none(line(waiting));
+      none(line(unfetched));
+      expect(lines()).to.have.length(151);
+    });
+  });
+
+  it("name the realm that judged where another was asked", () => {
+    for (const outcome of [VERIFIED, REJECTED, REFUSED, FAULT]) {
+      const { log, lines } = capture();
+      const tell = callLogger(log, "all", createClock().now);
+      tell(line({ ...outcome, target: "first" }));
+      tell(line(outcome));
+      expect(lines().map(({ realm, target }) => [realm, target])).to.deep.equal([
+        ["r", "first"],
+        ["r", undefined],
+      ]);
+    }
+  });
+
   for (const [calls, written] of [
     ["none", ["fault"]],
     ["rejected", ["rejected", "refused", "fault"]],

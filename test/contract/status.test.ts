@@ -77,6 +77,23 @@ describe("a failure's status", () => {
     }
   }
 
+  it("carries the cause that it has, however long the wait, and none that it does not know", () => {
+    for (const retryAfter of [FAILURES.KEYS_UNAVAILABLE.retryAfter, 30_000]) {
+      const sent = { ...failure("KEYS_UNAVAILABLE", retryAfter), cause: "cooldown" } as const;
+      expect(failureFromStatus(failureToStatus(sent))).to.deep.equal(sent);
+      const plain = failure("KEYS_UNAVAILABLE", retryAfter);
+      expect(failureFromStatus(failureToStatus(plain))).to.deep.equal(plain);
+      const later = { ...sent, cause: "later" as "cooldown" };
+      expect(failureFromStatus(failureToStatus(later))).to.deep.equal(plain);
+    }
+  });
+
+  it("tells neither the kid of its token nor the realm that judged", () => {
+    const sent = { ...failure("KEYS_UNAVAILABLE", 2500), kid: "kid-of-a-token", target: "name-of-a-realm" };
+    const { metadata } = failureToStatus(sent);
+    expect(String(metadata.get("grpc-status-details-bin")[0])).not.to.match(/kid-of|name-of/);
+  });
+
   it("has an ErrorInfo of our domain and the reason without its prefix", () => {
     const { metadata } = failureToStatus(failure("KEYS_UNAVAILABLE", 2500));
     const { code, message, details } = Status.decode(metadata.get("grpc-status-details-bin")[0] as Buffer);

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pino } from "pino";
 import { type Running, serve } from "../../src/cli/serve/serve.js";
 import { connect, VerificationFailure, type VerifiedToken, type VerifierClient } from "../../src/client/index.js";
 import { healthClient } from "../service/health-client.js";
@@ -73,6 +74,15 @@ export class FetchingService {
 
   log(): string {
     return this.#log.text();
+  }
+
+  /** The lines of one message, with their levels by name. */
+  lines(message: string): readonly Readonly<Record<string, unknown>>[] {
+    const all = this.log().split("\n").filter(Boolean);
+    return all
+      .map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>)
+      .filter(({ msg }) => msg === message)
+      .map((line) => ({ ...line, level: pino.levels.labels[Number(line["level"])] }));
   }
 
   get metrics(): string {

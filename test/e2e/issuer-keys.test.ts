@@ -78,6 +78,14 @@ describe("keys that issuers publish", function () {
       expect(await service.ask("partner", asked)).to.equal("no verdict KEYS_UNAVAILABLE");
     }
     expect(await service.health("partner")).to.equal("NOT_SERVING");
+    const told = () => service.lines("keys cannot be fetched: no verdicts are given").map(({ level }) => level);
+    while (told().length === 0) await new Promise((resolve) => setTimeout(resolve, 25));
+    expect(told()).to.deep.equal(["error"]);
+    expect((await service.get("/readyz")).keys[0]).to.include({ state: "failing", leftSeconds: 0 });
+    await issuer.be("publish", setOf(one), { path: "/jwks" });
+    await service.until("partner", token, "verified");
+    expect(service.lines("keys can be fetched again: verdicts are given")).to.have.length(1);
+    expect((await service.get("/readyz")).keys[0].leftSeconds).to.be.within(2 * 3600 - 60, 2 * 3600);
   });
 
   it("a restart while the issuer is down verifies with the saved set, of its age", async () => {
@@ -248,6 +256,30 @@ describe("keys that issuers publish", function () {
     service.reload(realm("partner", issuer.url, SLOW.replace("cooldown: 1s", "cooldown: 2s")) + marker);
     await service.until("partner", token, "verified");
     expect((await issuer.requests()).filter((path) => path === "/jwks")).to.have.length(1);
+  });
+
+  it("a made-up kid within the cooldown is no fault of the service: its line and its count say what it waits for", async () => {
+    await service.start(
+      `${realm("partner", issuer.url, SLOW.replace("cooldown: 1s", "cooldown: 1h"))}  any: { byIssuer: [partner] }\n`,
+    );
+    await service.until("any", token, "verified");
+    expect(await service.ask("any", stranger.token(CLAIMS))).to.match(/KEY_UNKNOWN|KEYS_UNAVAILABLE/);
+    expect(await service.ask("any", stranger.token(CLAIMS))).to.equal("no verdict KEYS_UNAVAILABLE");
+    const [line] = service
+      .lines("call")
+      .filter(({ reason }) => reason === "KEYS_UNAVAILABLE")
+      .slice(-1);
+    expect(line).to.include({ level: "info", realm: "any", target: "partner", kid: "stranger" });
+    expect(line?.["why"]).to.include("cooldown");
+    const labels = 'realm="any",via="VerifyToken",outcome="waiting",reason="KEYS_UNAVAILABLE"';
+    expect(await service.metric(`verifications_total{${labels}}`)).to.be.at.least(1);
+    expect((await service.get("/readyz")).realms).to.include({ partner: "fresh" });
+    // The issuer is gone, and so is its set: now it is the service that has none.
+    await issuer.be("503", {}, { path: "/jwks" });
+    service.ahead = 48 * HOUR;
+    await service.until("any", token, "no verdict KEYS_UNAVAILABLE");
+    const last = service.lines("call").at(-1);
+    expect(last).to.include({ level: "warn", reason: "KEYS_UNAVAILABLE", kid: "one", why: "keys cannot be fetched" });
   });
 
   it("a realm by issuer hands each token to its issuer's keys, whatever becomes of the other's", async () => {

@@ -9,12 +9,21 @@ export interface ConnectProxy {
   close(): void;
 }
 
-/** Starts one. @param portOf the port of this machine that a host and port lead to */
-export async function startProxy(portOf: (target: string) => number): Promise<ConnectProxy> {
+/**
+ * Starts one.
+ *
+ * @param portOf the port of this machine that a host and port lead to
+ * @param refusal the status that it refuses everybody with; it refuses nobody where it is left out
+ */
+export async function startProxy(portOf: (target: string) => number, refusal?: number): Promise<ConnectProxy> {
   const tunnels: string[] = [];
   const server = http.createServer().on("connect", (req: http.IncomingMessage, socket: net.Socket) => {
     const target = req.url ?? "";
     tunnels.push(target);
+    if (refusal !== undefined) {
+      socket.on("error", () => {}).end(`HTTP/1.1 ${refusal} No\r\nContent-Length: 0\r\n\r\n`);
+      return;
+    }
     const onward = net.connect(portOf(target), "127.0.0.1", () => {
       socket.write("HTTP/1.1 200 Connection Established\r\n\r\n");
       onward.pipe(socket).pipe(onward);

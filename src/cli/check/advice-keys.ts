@@ -15,6 +15,10 @@ function crowded({ reached, realms }: Pick<Subject, "reached" | "realms">) {
   });
 }
 
+/** What `insecure` lets through where keys are fetched over plain http, and over https. */
+const PLAIN = "whoever is on the way can put in keys of their own";
+const PRIVATE = "addresses that are not public are asked too; the certificate is checked all the same";
+
 /** Mistakes about keys, above all those that are fetched. */
 export const KEY_ADVICE: readonly Advice<Pick<Subject, "reached" | "realms">>[] = [
   {
@@ -60,7 +64,7 @@ export const KEY_ADVICE: readonly Advice<Pick<Subject, "reached" | "realms">>[] 
         .filter(({ insecure }) => insecure)
         .map(({ realm, location }) => ({
           place: `realms.${realm}.keys`,
-          message: `${location}: insecure: whoever is on the way can put in keys of their own`,
+          message: `${location}: insecure: ${location.startsWith("https:") ? PRIVATE : PLAIN}`,
         })),
     cure: "Use an https URL of a public host; where the issuer is on this machine or in this network alone, let insecure stand.",
   },

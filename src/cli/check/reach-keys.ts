@@ -1,10 +1,11 @@
 import type { Config } from "../../config/load.js";
 import { KeyError } from "../../keys/key-error.js";
-import { type LoadedSet, loadJwks } from "../../keys/load-jwks.js";
+import type { LoadedSet } from "../../keys/load-jwks.js";
 import { fetchKeySet } from "../../keys/network/documents.js";
 import { createFetcher } from "../../keys/network/fetch.js";
 import { FetchError } from "../../keys/network/fetch-error.js";
 import { type RemoteEntry, toldLocation } from "../../keys/network/keyring.js";
+import { loadPublished } from "../../keys/network/published.js";
 import type { Reached } from "./findings.js";
 
 /** Fetches the keys that the realms of a configuration want of issuers, once, all at the same time. Keeps nothing. */
@@ -23,15 +24,14 @@ export function reachKeys({ realms, proxies }: Pick<Config, "realms" | "proxies"
 
 async function reach(
   entry: RemoteEntry,
-  algorithms: Parameters<typeof loadJwks>[1]["algorithms"],
+  algorithms: Parameters<typeof loadPublished>[1],
   proxies: Config["proxies"],
 ): Promise<LoadedSet | string> {
   const fetcher = createFetcher({ ...entry, proxies });
   try {
     const fetched = await fetcher.within((get) => fetchKeySet(entry.location, get, undefined));
     // Nothing was remembered that it could be unchanged from.
-    const loaded = loadJwks(fetched.kind === "document" ? fetched.value : undefined, { algorithms, several: "first" });
-    return loaded.keys.length > 0 ? loaded : `the set has no usable key for ${algorithms.join(", ")}`;
+    return loadPublished(fetched.kind === "document" ? fetched.value : undefined, algorithms);
   } catch (error) {
     if (error instanceof FetchError || error instanceof KeyError) return error.message;
     throw error;

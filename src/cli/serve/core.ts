@@ -23,7 +23,8 @@ import { createVerifier, type Load } from "../../verifier/verify.js";
 import type { View } from "../../verifier/view.js";
 import { openDirectory, storePath } from "../directory/directory.js";
 import { tell } from "../telemetry/lines.js";
-import { type OnFetch, openKeyring, removeOldSets, withKeys } from "./realm-keys.js";
+import type { OnFetch } from "./keys-observer.js";
+import { openKeyring, removeOldSets, withKeys } from "./realm-keys.js";
 
 /** What a core says of itself. */
 export interface CoreStats {
@@ -107,7 +108,7 @@ export async function openCore(config: Config, context: CoreContext): Promise<Co
   await tidy();
   return {
     verifier: limitFailures(
-      createVerifier(() => view, clock, loader(store?.known, log)),
+      createVerifier(() => view, clock, loader(store?.known, context)),
       config.failures,
       clock,
     ),
@@ -252,15 +253,22 @@ export function readSeedFile(file: string, readFile: ReadFile = readText): reado
 }
 
 /** Loads what a decision lacks; what cannot be had is a failure, logged once for each call that wanted it. */
-function loader(known: Known | undefined, log: Logger): Load {
+function loader(known: Known | undefined, { clock, log }: Pick<CoreContext, "clock" | "log">): Load {
   return async (lack, deadline) => {
     try {
       if (lack.kind !== "keys") {
         await known?.learn(lack, deadline);
         return undefined;
       }
-      const wait = await lack.realm.keys.load(lack.kid, lack.since, deadline);
-      return wait === undefined ? undefined : failure("KEYS_UNAVAILABLE", wait);
+      const { realm, kid, since } = lack;
+      const wait = await realm.keys.load(kid, since, deadline);
+      if (wait === undefined) return undefined;
+      const isFresh = realm.keys.current(clock()) !== undefined && !realm.keys.isStale();
+      return {
+        ...failure("KEYS_UNAVAILABLE", wait),
+        ...(isFresh && { cause: "cooldown" }),
+        ...(kid !== undefined && { kid }),
+      };
     } catch (error) {
       if (lack.kind !== "keys" && error instanceof DirectoryError) {
         tell(log, "directory entry cannot be loaded", { err: error, lack: lack.kind });

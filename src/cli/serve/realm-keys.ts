@@ -10,14 +10,11 @@ import {
   type SavedSets,
   toldLocation,
 } from "../../keys/network/keyring.js";
-import type { RemoteObserver } from "../../keys/network/remote-keys.js";
 import { createRealm } from "../../verifier/realm.js";
 import { tell } from "../telemetry/lines.js";
+import { keysObserver, type OnFetch } from "./keys-observer.js";
 
 // How the realms of a configuration get the keys that issuers publish.
-
-/** Is told of each fetch of keys. */
-export type OnFetch = (realm: string, result: "ok" | "failed") => void;
 
 /** Makes the keyring of a core. @param directory where sets are kept over a restart; nowhere where there is none */
 export async function openKeyring(
@@ -29,7 +26,7 @@ export async function openKeyring(
   return new Keyring({
     ...context,
     saved: await savedSets(directory, log),
-    observe: (realm, location) => observer(realm, location, log, onFetch),
+    observe: (realm, location) => keysObserver({ realm, location }, log, onFetch),
   });
 }
 
@@ -100,32 +97,6 @@ async function savedSets(directory: Directory | undefined, log: Logger): Promise
       directory
         ?.saveKeySet(whole)
         .catch((err: unknown) => tell(log, "key set not saved", { err, realm, location: toldLocation(location) }));
-    },
-  };
-}
-
-/** Failures in a row that are told: the first, and then fewer and fewer. */
-const isTold = (failures: number): boolean => Number.isInteger(Math.log2(failures));
-
-/** Refused keys of one set that are told one by one. */
-const MOST_REFUSED = 10;
-
-function observer(realm: string, location: string, log: Logger, onFetch: OnFetch): RemoteObserver {
-  const at = { realm, location };
-  return {
-    fetched: ({ added, removed, leftOut }, failures) => {
-      onFetch(realm, "ok");
-      if (failures > 0) tell(log, "keys can be fetched again", { ...at, failures });
-      if (added.length > 0 || removed.length > 0) tell(log, "keys changed", { ...at, added, removed });
-      const refused = leftOut.filter((one) => one.refused);
-      for (const { index, kid, why } of refused.slice(0, MOST_REFUSED))
-        tell(log, "key refused", { ...at, index, kid, why });
-      const omitted = refused.length - MOST_REFUSED;
-      if (omitted > 0) tell(log, "more keys refused", { ...at, omitted });
-    },
-    failed: (why, failures) => {
-      onFetch(realm, "failed");
-      if (isTold(failures)) tell(log, "keys cannot be fetched", { ...at, why, failures });
     },
   };
 }

@@ -61,7 +61,7 @@ export function keyReadiness(standing: Standing): Omit<Readiness, "ready"> {
   };
 }
 
-function readinessOf({ realm, location, state, why, age, next, keys, refused }: HeldStatus): object {
+function readinessOf({ realm, location, state, why, age, next, left, keys, refused }: HeldStatus): object {
   return {
     realm,
     location,
@@ -69,6 +69,7 @@ function readinessOf({ realm, location, state, why, age, next, keys, refused }: 
     ...(why !== "" && { why }),
     ageSeconds: age === undefined ? null : Math.round(age / 1000),
     nextFetchSeconds: Math.ceil(next / 1000),
+    leftSeconds: Math.floor(left / 1000),
     keys: keys.length,
     refused,
   };

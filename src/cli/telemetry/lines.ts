@@ -28,8 +28,9 @@ export const FIELDS = {
   issues: "All that is wrong with a configuration, each with its `place` and `message`.",
   items: "How many identical requests of a batch were answered together; absent for one.",
   keys: "The keys of the configuration that differ from those of the start.",
-  kid: "The `kid` of the verified token, or of the key; absent where it has none. Where it is unknown (`KEY_UNKNOWN`) it is the caller's text: at most 128 characters of it, and what is not printable ASCII as `\\uXXXX`.",
+  kid: "The `kid` of the verified token, or of the key; absent where it has none. Where it is unknown (`KEY_UNKNOWN`), or not known yet (`KEYS_UNAVAILABLE`), it is the caller's text: at most 128 characters of it, and what is not printable ASCII as `\\uXXXX`.",
   lack: "What was wanted: `keys`, `instance`, `client` or `user`.",
+  left: "Seconds until the last good set of keys counts no more; 0 where none counts.",
   location: "Where keys are fetched: the URL without its query, or the issuer whose metadata say so.",
   metrics: "The address that metrics and probes are served at.",
   millis: "Milliseconds from the request's arrival to its outcome.",
@@ -46,6 +47,7 @@ export const FIELDS = {
   requestId: "The id that the answer carries, in `X-Request-Id` (REST) or `x-request-id` (gRPC).",
   stack: "Where in the program it comes from.",
   status: "The HTTP status, for a face.",
+  target: "The realm that judged, where `realm` handed the token on.",
   timeout: "Milliseconds for which calls in flight may finish.",
   upstream: "The gRPC service that is asked.",
   version: "The version of the service.",
@@ -98,9 +100,22 @@ export const LINES = {
   call: {
     levels: ["info", "warn"],
     fields: ["requestId", "via", "outcome", "millis"],
-    sometimes: ["realm", "address", "client", "instance", "workload", "kid", "reason", "claim", "items", "status"],
+    sometimes: [
+      "realm",
+      "target",
+      "address",
+      "client",
+      "instance",
+      "workload",
+      "kid",
+      "reason",
+      "why",
+      "claim",
+      "items",
+      "status",
+    ],
     meaning:
-      "A verification, or a request to a face, has ended; written as `log.calls` says. `warn` where the service's own fault kept it from a verdict.",
+      "A verification, or a request to a face, has ended; written as `log.calls` says. `warn` where the service's own fault kept it from a verdict. `KEYS_UNAVAILABLE` has a `why`: where it waits for the cooldown the line is `info`, for anybody can bring that about with a made-up `kid`.",
   },
   "calls not logged": {
     levels: ["warn"],
@@ -198,14 +213,25 @@ export const LINES = {
   },
   "keys cannot be fetched": {
     levels: ["warn"],
+    fields: ["realm", "location", "why", "failures", "left"],
+    meaning:
+      "Told of the first failure in a row, the second, the fourth and so on, and when `why` is another than before. The last good set verifies for `left` seconds more.",
+  },
+  "keys cannot be fetched: no verdicts are given": {
+    levels: ["error"],
     fields: ["realm", "location", "why", "failures"],
     meaning:
-      "Told of the first failure in a row, the second, the fourth and so on. The last good set verifies for `staleIfError`; where there is none, the realm gives no verdicts.",
+      "Once, when `staleIfError` is over, or fetches fail and there never was a set: what needs these keys is UNAVAILABLE (503). A realm with other keys verifies by those what they fit.",
   },
   "keys can be fetched again": {
     levels: ["info"],
     fields: ["realm", "location", "failures"],
-    meaning: "The outage is over.",
+    meaning: "The outage is over. Verdicts were given all the while.",
+  },
+  "keys can be fetched again: verdicts are given": {
+    levels: ["info"],
+    fields: ["realm", "location", "failures"],
+    meaning: "The outage is over, and so is the time without verdicts.",
   },
   "key refused": {
     levels: ["warn"],

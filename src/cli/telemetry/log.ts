@@ -3,7 +3,7 @@ import { type DestinationStream, type Logger, pino } from "pino";
 import pretty from "pino-pretty";
 import type { Config } from "../../config/load.js";
 import { FAILURES } from "../../contract/failures.js";
-import type { Clock, Outcome } from "../../contract/verifier.js";
+import type { Clock, Failure, Outcome } from "../../contract/verifier.js";
 import type { callerFields } from "./caller.js";
 import { type FieldsOf, tell } from "./lines.js";
 import { perSecond } from "./per-second.js";
@@ -58,8 +58,8 @@ export interface CallLine {
 const LINES_PER_SECOND = 100;
 
 /**
- * Logs calls as `log.calls` says. Failures of the service itself are always logged; rejected and refused ones are
- * limited per second, and what was left out is told in a line of its own when the next second's first line is written.
+ * Logs calls as `log.calls` says. Failures of the service itself are always logged; rejected and refused ones, and those
+ * that wait for a key, are limited per second, and what was left out is told in a line of its own when the next second's first line is written.
  */
 export function callLogger(log: Logger, calls: LogSettings["calls"], clock: Clock): (call: CallLine) => void {
   const isAdmitted = perSecond(LINES_PER_SECOND, clock, (omitted) => tell(log, "calls not logged", { omitted }));
@@ -67,13 +67,19 @@ export function callLogger(log: Logger, calls: LogSettings["calls"], clock: Cloc
     const { outcome } = call;
     const kind = kindOf(outcome);
     if (kind !== "fault" && (calls === "none" || (calls === "rejected" && UNREMARKABLE.has(kind)))) return;
-    if ((kind === "rejected" || kind === "refused") && !isAdmitted()) return;
+    if (LIMITED.has(kind) && !isAdmitted()) return;
     tell(log, "call", fieldsOf(call), kind === "fault" ? "warn" : "info");
   };
 }
 
-/** `probe`: a gateway asked who is calling, with an empty token, and the caller is good. */
-type Kind = "verified" | "probe" | "rejected" | "refused" | "fault";
+/**
+ * `probe`: a gateway asked who is calling, with an empty token, and the caller is good. `waiting`: the token's key is not
+ * known yet, as that of any token with a made-up `kid`.
+ */
+type Kind = "verified" | "probe" | "rejected" | "refused" | "waiting" | "fault";
+
+/** What anybody can bring about as often as they like. */
+const LIMITED: ReadonlySet<Kind> = new Set(["rejected", "refused", "waiting"]);
 
 const UNREMARKABLE: ReadonlySet<Kind> = new Set(["verified", "probe"]);
 
@@ -81,6 +87,7 @@ function kindOf(outcome: Outcome | undefined): Kind {
   if (outcome === undefined) return "refused";
   if (outcome.kind !== "failure") return outcome.kind;
   if (outcome.reason === "TOKEN_EMPTY") return "probe";
+  if (outcome.cause === "cooldown") return "waiting";
   return SERVER_CODES.has(FAILURES[outcome.reason].code) ? "fault" : "refused";
 }
 
@@ -88,6 +95,7 @@ const SERVER_CODES: ReadonlySet<status> = new Set([status.UNAVAILABLE, status.IN
 
 function fieldsOf(call: CallLine): FieldsOf<"call"> {
   const { requestId, via, outcome, millis, items, status } = call;
+  const target = outcome?.target;
   const realm = call.realm.slice(0, 64);
   const address = call.address();
   const answer =
@@ -102,11 +110,12 @@ function fieldsOf(call: CallLine): FieldsOf<"call"> {
               ...(outcome.claim !== "" && { claim: outcome.claim }),
               ...(outcome.kid !== undefined && { kid: foreignText(outcome.kid) }),
             }
-          : { outcome: "failed", reason: outcome.reason };
+          : { outcome: "failed", reason: outcome.reason, ...whyFailed(outcome) };
   return {
     requestId,
     via,
     ...(realm !== "" && { realm }),
+    ...(target !== undefined && { target }),
     ...(address !== "" && { address }),
     ...call.caller(),
     ...answer,
@@ -115,6 +124,17 @@ function fieldsOf(call: CallLine): FieldsOf<"call"> {
     millis: Math.round(millis * 1000) / 1000,
   };
 }
+
+/** Why there was no verdict for want of keys, and for the token of which `kid`: fixed words, of which no caller hears. */
+function whyFailed({ reason, cause, kid }: Failure): Pick<FieldsOf<"call">, "why" | "kid"> {
+  return {
+    ...(reason === "KEYS_UNAVAILABLE" && { why: cause === "cooldown" ? COOLDOWN : UNFETCHED }),
+    ...(kid !== undefined && { kid: foreignText(kid) }),
+  };
+}
+
+const COOLDOWN = "the keys are fresh and none fits; the issuer is asked again after the cooldown";
+const UNFETCHED = "keys cannot be fetched";
 
 /** The most that is told of a text that a caller made up, in characters. */
 const LONGEST = 128;

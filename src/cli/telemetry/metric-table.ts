@@ -20,7 +20,7 @@ export const METRICS = {
     "counter",
     "verifications_total",
     ["realm", "via", "outcome", "reason"],
-    "Verifications; in a batch each request. `via` is the gRPC method, the face, or `http/` and the method (`http/VerifyToken`: not over gRPC). `outcome` is `verified`, `rejected`, `failed` (no verdict: `reason` says whether by the caller's fault or the service's) `refused` (a request was answered without asking) or `probe` (an empty token: so a gateway on its own asks whether a caller is known before it looks at the rest).",
+    "Verifications; in a batch each request. `via` is the gRPC method, the face, or `http/` and the method (`http/VerifyToken`: not over gRPC). `outcome` is `verified`, `rejected`, `failed` (no verdict: `reason` says whether by the caller's fault or the service's), `refused` (a request was answered without asking), `waiting` (`KEYS_UNAVAILABLE` though all keys are fresh: the token's own is not among them, and the issuer is asked for it once in a `cooldown`; anybody can bring that about) or `probe` (an empty token: so a gateway on its own asks whether a caller is known before it looks at the rest).",
   ),
   seconds: metric("histogram", "verification_seconds", ["via"], "Time from a request's arrival to its outcome."),
   grpcCalls: metric(

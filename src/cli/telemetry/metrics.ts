@@ -3,7 +3,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom
 import type { RefusalReason } from "../../contract/admission.js";
 import type { Outcome } from "../../contract/verifier.js";
 import type { OnRead } from "../../directory/observed.js";
-import type { OnFetch } from "../serve/realm-keys.js";
+import type { OnFetch } from "../serve/keys-observer.js";
 import type { OnReload } from "../serve/reload.js";
 import { registerReadings, type Sources } from "./gauges.js";
 import { METRICS, type MetricEntry } from "./metric-table.js";
@@ -115,7 +115,8 @@ function said(outcome: Outcome | undefined): { readonly kind: string; readonly r
   if (outcome === undefined) return { kind: "refused", reason: "" };
   if (outcome.kind === "verified") return { kind: "verified", reason: "" };
   if (outcome.kind === "rejected") return { kind: "rejected", reason: outcome.reason ?? "UNKNOWN" };
-  return { kind: outcome.reason === "TOKEN_EMPTY" ? "probe" : "failed", reason: outcome.reason };
+  const kind = outcome.reason === "TOKEN_EMPTY" ? "probe" : outcome.cause === "cooldown" ? "waiting" : "failed";
+  return { kind, reason: outcome.reason };
 }
 
 /** Makes what prom-client takes of an entry of the table. */

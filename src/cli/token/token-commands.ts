@@ -18,6 +18,13 @@ interface Shared {
   readonly json?: boolean;
 }
 
+/** Says which realms a configuration has, for whom it belongs to; empty for a running service, which tells nobody. */
+function realmsIn(config: string | undefined, world: World): string {
+  if (config === undefined) return "";
+  const names = loadConfig(config, world).realms.map(({ realm }) => realm.name);
+  return ` ${config} has: ${names.join(", ") || "none"}.`;
+}
+
 /** Adds the commands about tokens, and about the configuration that judges them. */
 export function addTokenCommands(root: Command, world: World): void {
   addCommand(root, "verify", "say whether a token is good: ask a running service, or offline with --config")
@@ -41,7 +48,8 @@ export function addTokenCommands(root: Command, world: World): void {
       if (outcome.kind === "failure") {
         const asked = options.config === undefined ? (options.address ?? DEFAULT_ADDRESS) : undefined;
         const { code, message, exitCode, details } = noVerdict(outcome, asked);
-        throw new CommandError(options.json ? message : `no verdict: ${code}\n${message}`, exitCode, code, details);
+        const told = outcome.reason === "REALM_UNKNOWN" ? message + realmsIn(options.config, world) : message;
+        throw new CommandError(options.json ? told : `no verdict: ${code}\n${told}`, exitCode, code, details);
       }
       const at = options.at === undefined ? undefined : readTime("--at", options.at);
       print(options.json ? JSON.stringify(verdictToJson(outcome)) : formatVerdict(outcome, at));

@@ -52,12 +52,26 @@ async function discover({ discovery, issuers }: Extract<Location, { discovery: s
   if (typeof metadata !== "object" || metadata === null) throw new FetchError("the issuer's metadata are no object");
   const { issuer, jwks_uri: jwksUri } = metadata as { issuer?: unknown; jwks_uri?: unknown };
   if (typeof issuer !== "string" || !issuers.includes(issuer)) {
-    throw new FetchError("the metadata are another issuer's: their `issuer` is not the configured one");
+    const configured = issuers.slice(0, TOLD).map(told).join(" or ") + (issuers.length > TOLD ? " or another" : "");
+    throw new FetchError(`the metadata are another issuer's: their \`issuer\` is ${told(issuer)}, not ${configured}`);
   }
   if (typeof jwksUri !== "string" || !URL.canParse(jwksUri)) {
     throw new FetchError("the issuer's metadata have no `jwks_uri` that is a URL");
   }
   return jwksUri;
+}
+
+/** How many of the configured issuers are told. */
+const TOLD = 3;
+
+/** The longest of an issuer that is told, in characters: where two of them differ is at the end, as a rule. */
+const LONGEST = 200;
+
+/** What stands for an issuer in metadata, as a message may hold it: cut, in ASCII that moves no terminal's cursor. */
+function told(issuer: unknown): string {
+  if (typeof issuer !== "string") return issuer === undefined ? "absent" : "no text";
+  const text = issuer.length > LONGEST ? `${issuer.slice(0, LONGEST)}…` : issuer;
+  return JSON.stringify(text).replace(/[^ -~…]/g, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 /** Where an issuer's metadata stand: by OpenID Connect Discovery 1.0, section 4, then by RFC 8414, section 3. */

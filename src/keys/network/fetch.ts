@@ -70,11 +70,11 @@ export function createFetcher({ insecure, ca, timeout, proxies = {} }: FetchOpti
       const controller = new AbortController();
       const timer = setTimeout(() => controller.abort(new DOMException("", "TimeoutError")), timeout).unref();
       open.add(controller);
-      const journey: Journey = { ways, signal: controller.signal, insecure, spokeTls: false };
+      const journey: Journey = { ways, signal: controller.signal, insecure, spokeTls: false, proxy: undefined };
       try {
         return await run((url, last) =>
           get(url, last, journey).catch((error: unknown) => {
-            throw error instanceof FetchError ? error : new FetchError(inWords(error, timeout));
+            throw throughProxy(error instanceof FetchError ? error : inWords(error, timeout), journey.proxy);
           }),
         );
       } finally {
@@ -96,6 +96,8 @@ interface Journey {
   readonly insecure: boolean;
   /** Whether any of them was asked for over https. */
   spokeTls: boolean;
+  /** The proxy that the last of them was asked for through; undefined for none. */
+  proxy: string | undefined;
 }
 
 async function get(first: string, last: Validators | undefined, journey: Journey): Promise<Fetched> {
@@ -110,7 +112,9 @@ async function get(first: string, last: Validators | undefined, journey: Journey
     checkUrl(url, journey);
     journey.spokeTls ||= url.protocol === "https:";
     const { ways, signal } = journey;
-    const response = await fetch(url, { dispatcher: ways.to(url), signal, headers, redirect: "manual" });
+    const { dispatcher, proxy } = ways.to(url);
+    journey.proxy = proxy;
+    const response = await fetch(url, { dispatcher, signal, headers, redirect: "manual" });
     const location = REDIRECTS.has(response.status) ? response.headers.get("location") : null;
     if (location === null) return read(response, isConditional);
     await response.body?.cancel();
@@ -174,12 +178,28 @@ function parse(bytes: Buffer): JsonObject {
 }
 
 /** What went wrong below HTTP, by the code that it has. */
-function inWords(error: unknown, timeout: number): string {
-  const { name, cause } = error as Error & { cause?: { code?: string; message?: string } };
-  if (name === "TimeoutError") return `no answer within ${timeout} ms`;
-  if (name === "AbortError") return "the service is stopping";
-  const code = cause?.code;
-  if (code === "EPRIVATE") return "its host has no public address";
-  if (code === "UND_ERR_CONNECT_TIMEOUT") return `no connection within ${timeout} ms`;
-  return code === undefined ? "the connection failed" : `the connection failed (${code})`;
+function inWords(error: unknown, timeout: number): FetchError {
+  const { name } = error as Error;
+  if (name === "TimeoutError") return new FetchError(`no answer within ${timeout} ms`);
+  if (name === "AbortError") return new FetchError("the service is stopping");
+  const { code, message } = rootOf(error);
+  const refusal = PROXY_REFUSAL.exec(message)?.[1];
+  if (refusal !== undefined) return new FetchError(`the way was refused with ${refusal}`);
+  if (code === "EPRIVATE") return new FetchError("its host has no public address");
+  if (code === "UND_ERR_CONNECT_TIMEOUT") return new FetchError(`no connection within ${timeout} ms`);
+  return new FetchError(typeof code === "string" ? `the connection failed (${code})` : "the connection failed");
+}
+
+/** How undici says that a proxy answered a CONNECT with another status than 200 (RFC 9110, section 9.3.6). */
+const PROXY_REFUSAL = /^Proxy response \((\d{3})\)/;
+
+/** The error that all others around it come from: what undici wraps errors in has no code, or one that says nothing. */
+function rootOf(error: unknown): { readonly code?: unknown; readonly message: string } {
+  const { cause } = error as Error;
+  return cause instanceof Error ? rootOf(cause) : (error as Error);
+}
+
+/** Says of a failure which proxy lay on the way: it may be at fault, and not the issuer. */
+function throughProxy(error: FetchError, proxy: string | undefined): FetchError {
+  return proxy === undefined ? error : new FetchError(`${error.message}, through the proxy ${proxy}`, error.status);
 }

@@ -4,10 +4,11 @@ import { keptKey } from "../kept.js";
 import type { VerificationKey } from "../key.js";
 import { KeyError, shortened } from "../key-error.js";
 import { KeySet } from "../key-set.js";
-import { type LeftOut, type LoadedSet, loadJwks } from "../load-jwks.js";
+import type { LeftOut } from "../load-jwks.js";
 import { pauseAfter } from "./backoff.js";
 import type { FetchedSet, Memory } from "./documents.js";
 import { FetchError } from "./fetch-error.js";
+import { loadPublished } from "./published.js";
 
 /** When keys are fetched and how long they count: milliseconds all. */
 export interface RemoteSettings {
@@ -46,10 +47,18 @@ export interface RemoteContext {
 
 /** Is told what becomes of remote keys. */
 export interface RemoteObserver {
-  /** A fetch was good. @param changes what is different now; empty where nothing is @param failures in a row before it */
-  fetched(changes: SetChanges, failures: number): void;
-  /** A fetch failed. @param failures in a row, this one included */
-  failed(why: string, failures: number): void;
+  /**
+   * A fetch was good.
+   *
+   * @param changes what is different now; empty where nothing is
+   * @param failures in a row before it
+   * @param wasOut whether {@link out} was told since the last good fetch
+   */
+  fetched(changes: SetChanges, failures: number, wasOut: boolean): void;
+  /** A fetch failed. @param failures in a row, this one included @param left as {@link RemoteStatus} has it */
+  failed(why: string, failures: number, left: number): void;
+  /** No set counts any more, or fetches fail and none ever did. Told once, until a fetch is good. */
+  out(why: string, failures: number): void;
 }
 
 /** What a set has that the one before it had not, and the other way round. */
@@ -74,6 +83,8 @@ export interface RemoteStatus {
   readonly age: number | undefined;
   /** Milliseconds until the next scheduled fetch. */
   readonly next: number;
+  /** Milliseconds for which the set counts on if no other can be had; 0 where none counts. */
+  readonly left: number;
 }
 
 /** How often one question waits for a fetch: for the one under way, and for its own. */
@@ -105,6 +116,9 @@ export class RemoteKeys {
   /** The fetch under way: when it began, and what settles once it has ended. */
   #flight: { readonly started: number; readonly done: Promise<void> } | undefined;
   #cancel: () => void = () => {};
+  /** Whether the observer was told that no set counts. */
+  #isOut = false;
+  #cancelEnd: () => void = () => {};
   #closed = false;
 
   /** Begins to fetch at once. @param saved the set of an earlier run */
@@ -119,6 +133,7 @@ export class RemoteKeys {
     this.#context = context;
     this.#due = context.clock();
     if (saved !== undefined) this.#restore(saved);
+    this.#watchEnd();
     this.#begin(false);
   }
 
@@ -154,7 +169,12 @@ export class RemoteKeys {
       why: this.#why,
       age: this.#fetchedAt === Number.NEGATIVE_INFINITY ? undefined : now - this.#fetchedAt,
       next: Math.max(0, this.#due - now),
+      left: this.#left(now),
     };
+  }
+
+  #left(now: number): number {
+    return this.current(now) === undefined ? 0 : this.#fetchedAt + this.#settings.staleIfError - now;
   }
 
   /**
@@ -199,6 +219,7 @@ export class RemoteKeys {
   close(): void {
     this.#closed = true;
     this.#cancel();
+    this.#cancelEnd();
   }
 
   /** Milliseconds until a question may start a fetch: once a cooldown, and where no set counts, whenever one is due. */
@@ -258,8 +279,7 @@ export class RemoteKeys {
       this.#memory = memory;
       return;
     }
-    const loaded = loadJwks(value, { algorithms: this.#algorithms, several: "first" });
-    if (loaded.keys.length === 0) throw new KeyError(whyEmpty(loaded, this.#algorithms));
+    const loaded = loadPublished(value, this.#algorithms);
     const before = this.#set?.keys ?? [];
     const keys = loaded.keys.map((key, index) => keptKey(before, index, key));
     const isSame = keys.length === before.length && keys.every((key, index) => key === before[index]);
@@ -288,8 +308,10 @@ export class RemoteKeys {
     this.#fetchedAt = started;
     this.#due = started + Math.min(refreshMax, Math.max(refreshMin, (lifetime ?? 0) * 1000));
     this.#context.save({ document: this.#document, fetchedAt: started });
-    this.#context.observer.fetched(this.#changes, failures);
+    this.#context.observer.fetched(this.#changes, failures, this.#isOut);
     this.#changes = NO_CHANGES;
+    this.#isOut = false;
+    this.#watchEnd();
   }
 
   #fail(why: string, sought: boolean): void {
@@ -300,7 +322,26 @@ export class RemoteKeys {
       this.#steps++;
       this.#due = this.#context.clock() + pauseAfter(this.#steps, this.#settings.refreshMax, this.#context.random());
     }
-    this.#context.observer.failed(why, this.#failures);
+    const now = this.#context.clock();
+    this.#context.observer.failed(why, this.#failures, this.#left(now));
+    if (this.current(now) === undefined) this.#tellOut();
+  }
+
+  /** Sees to it that the end of the set's time is told when it comes, and not with the next failure. */
+  #watchEnd(): void {
+    this.#cancelEnd();
+    const now = this.#context.clock();
+    if (this.#closed || this.current(now) === undefined) return;
+    // A timer may fire before its time, and a clock be set back.
+    this.#cancelEnd = this.#context.after(this.#left(now) + 1, () =>
+      this.current(this.#context.clock()) === undefined ? this.#tellOut() : this.#watchEnd(),
+    );
+  }
+
+  #tellOut(): void {
+    if (this.#isOut || this.#closed) return;
+    this.#isOut = true;
+    this.#context.observer.out(this.#why || "no fetch has ended since", this.#failures);
   }
 
   #schedule(): void {
@@ -338,9 +379,3 @@ export class RemoteKeys {
 const NO_CHANGES: SetChanges = { added: [], removed: [], leftOut: [] };
 
 const nameOf = ({ kid, label }: VerificationKey): string => shortened(kid ?? label);
-
-function whyEmpty({ leftOut }: LoadedSet, algorithms: readonly Algorithm[]): string {
-  const first = leftOut.find(({ refused }) => refused) ?? leftOut[0];
-  const detail = first === undefined ? "it is empty" : `number ${first.index}: ${first.why}`;
-  return `the set has no usable key for ${algorithms.join(", ")} (${detail})`;
-}

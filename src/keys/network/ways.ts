@@ -7,10 +7,17 @@ export interface Proxies {
   readonly no?: string | undefined;
 }
 
+/** A way out. */
+export interface Way {
+  readonly dispatcher: Dispatcher;
+  /** The host and port of the proxy that it leads through, without credentials; undefined for none. */
+  readonly proxy?: string;
+}
+
 /** The ways out to the network: straight, or through a proxy. */
 export interface Ways {
   /** The way to a URL. */
-  to(url: URL): Dispatcher;
+  to(url: URL): Way;
   /** Closes all connections. */
   destroy(): Promise<void>;
 }
@@ -22,9 +29,9 @@ export interface Ways {
  * @param requestTls for the TLS of who is asked, through a proxy
  */
 export function openWays(options: Agent.Options, proxies: Proxies, requestTls: { readonly ca?: string }): Ways {
-  const through = (uri: string | undefined): Dispatcher | undefined =>
-    uri ? new ProxyAgent({ ...options, uri, requestTls }) : undefined;
-  const direct = new Agent(options);
+  const through = (uri: string | undefined): Way | undefined =>
+    uri ? { dispatcher: new ProxyAgent({ ...options, uri, requestTls }), proxy: toldProxy(uri) } : undefined;
+  const direct: Way = { dispatcher: new Agent(options) };
   const http = through(proxies.http);
   const https = through(proxies.https) ?? http;
   const except = readExceptions(proxies.no ?? "");
@@ -32,12 +39,17 @@ export function openWays(options: Agent.Options, proxies: Proxies, requestTls: {
     to: (url) => (except(url) ? undefined : url.protocol === "https:" ? https : http) ?? direct,
     destroy: async () => {
       const all = new Set([direct, http, https].filter((one) => one !== undefined));
-      await Promise.all([...all].map((one) => one.destroy()));
+      await Promise.all([...all].map(({ dispatcher }) => dispatcher.destroy()));
     },
   };
 }
 
 const PORTS: Readonly<Record<string, string>> = { "http:": "80", "https:": "443" };
+
+function toldProxy(uri: string): string {
+  const { protocol, hostname, port } = new URL(uri);
+  return `${hostname}:${port || (PORTS[protocol] ?? "")}`;
+}
 
 /**
  * Reads a `NO_PROXY`: hosts, separated by commas or spaces, each perhaps with a port. `example.org` is that host alone,

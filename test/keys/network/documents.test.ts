@@ -112,6 +112,26 @@ describe("fetchKeySet", () => {
     });
   }
 
+  for (const [issuer, what] of [
+    [`${ISSUER}/`, `"${ISSUER}/"`],
+    [undefined, "absent"],
+    [[ISSUER], "no text"],
+    [`https://${"e".repeat(5000)}`, `"https://${"e".repeat(192)}…"`],
+    ["https://\u009b2J\u202e", '"https://\\u009b2J\\u202e"'],
+  ] as const) {
+    it(`tells both issuers where the metadata's is ${what.slice(0, 40)}`, async () => {
+      const value = document({ ...(issuer !== undefined && { issuer }), jwks_uri: JWKS });
+      const why = await failing({ [OPENID]: value });
+      expect(why).to.equal(`the metadata are another issuer's: their \`issuer\` is ${what}, not "${ISSUER}"`);
+    });
+  }
+
+  it("tells the first three of the configured issuers", async () => {
+    const issuers = [1, 2, 3, 4].map((number) => `https://${number}.example`);
+    const why = await failing({ [OPENID]: metadata }, { discovery: ISSUER, issuers });
+    expect(why).to.include(', not "https://1.example" or "https://2.example" or "https://3.example" or another');
+  });
+
   it("the issuer may be any of those that the realm has", async () => {
     const location = { discovery: "https://discovery.example", issuers: ["https://first.example", ISSUER] };
     const { get } = fetching({

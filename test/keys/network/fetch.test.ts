@@ -420,6 +420,43 @@ describe("fetching", function () {
       expect(proxy.tunnels).to.deep.equal(["issuer.example:443"]);
     });
 
+    describe("that is of no use", () => {
+      const secret = "user:Xk29-vbQz@";
+      const asking = (proxies: string): Promise<string> =>
+        failing("https://issuer.example/jwks", { insecure: false, proxies: { https: proxies } });
+
+      it("nobody listens there: names it, without its credentials", async () => {
+        const gone = await startProxy(() => 0);
+        gone.close();
+        const why = await asking(`http://${secret}127.0.0.1:${gone.port}`);
+        expect(why).to.equal(`the connection failed (ECONNREFUSED), through the proxy 127.0.0.1:${gone.port}`);
+      });
+
+      it("there is no such host: names it, with the port that goes without saying", async () => {
+        const why = await asking(`http://${secret}no-such-proxy.invalid`);
+        expect(why).to.match(/^(the connection failed|no answer).*, through the proxy no-such-proxy\.invalid:80$/);
+      });
+
+      for (const status of [407, 403, 502]) {
+        it(`it answers ${status}: names it and its status`, async () => {
+          const refusing = await startProxy(() => 0, status);
+          try {
+            const why = await asking(`http://${secret}127.0.0.1:${refusing.port}`);
+            expect(why).to.equal(`the way was refused with ${status}, through the proxy 127.0.0.1:${refusing.port}`);
+          } finally {
+            refusing.close();
+          }
+        });
+      }
+
+      it("what is answered through it may be its own: names it", async () => {
+        await plain.be("503");
+        const why = await failing("http://plain.example/jwks", { proxies: { http: address } });
+        expect(why).to.equal(`it answered 503, through the proxy localhost:${proxy.port}`);
+        await plain.be("publish", SET);
+      });
+    });
+
     it("writes no warning of its libraries", async () => {
       const warnings: Error[] = [];
       const note = (warning: Error): unknown => warnings.push(warning);

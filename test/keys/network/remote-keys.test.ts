@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import { jwkOf } from "../../support/keys.js";
 import { documentOf, HOUR, kidsOf, MINUTE, Rig, SECOND, SETTINGS } from "./rig.js";
+import { VirtualTime } from "./virtual-time.js";
 
 describe("RemoteKeys: fresh", () => {
   it("fetches at once, and counts nothing before", async () => {
@@ -201,6 +202,57 @@ describe("RemoteKeys: an outage", () => {
     expect(rig.keys.current(until + 1)).to.equal(undefined);
     expect(rig.keys.status(until + 1)).to.include({ state: "failing", age: 2 * HOUR + 1 });
     expect(rig.keys.answers("a", until + 1, until + 1), "a key that counts no more").to.equal(false);
+  });
+
+  it("tells the end of the set's time when it comes, once, and that it is over", async () => {
+    const rig = new Rig({ staleIfError: 2 * HOUR });
+    const began = rig.now;
+    await rig.last.give(documentOf("a"));
+    await rig.time.pass(5 * MINUTE);
+    expect(rig.keys.status(rig.now).left).to.equal(2 * HOUR - 5 * MINUTE);
+    await rig.last.fail();
+    expect(rig.lefts).to.deep.equal([2 * HOUR - 5 * MINUTE]);
+    while (rig.now < began + 3 * HOUR) {
+      await rig.time.pass(MINUTE);
+      await rig.last.fail("it answered 500");
+    }
+    const [first, ...more] = rig.outs;
+    expect(more).to.deep.equal([]);
+    expect(first?.[0], "not with the next failure").to.equal(began + 2 * HOUR + 1);
+    expect(first?.[1]).to.equal("it answered 500");
+    expect(rig.lefts.at(-1)).to.equal(0);
+    expect(rig.keys.status(rig.now).left).to.equal(0);
+    await rig.time.pass(HOUR);
+    await rig.last.give(documentOf("a"));
+    await rig.time.pass(5 * MINUTE);
+    await rig.last.same();
+    expect(rig.returns).to.deep.equal([false, true, false]);
+    await rig.time.pass(3 * HOUR);
+    expect(rig.outs, "a fetch that never ends").to.have.length(2);
+  });
+
+  it("tells it with the first failure where there was no set, or one of an earlier run that is too old", async () => {
+    for (const saved of [undefined, { document: JSON.stringify(documentOf("a")), fetchedAt: 0 }]) {
+      const rig = new Rig({}, saved);
+      await rig.time.pass(0);
+      expect(rig.outs).to.deep.equal([]);
+      await rig.last.fail("it answered 503");
+      await rig.time.pass(SECOND);
+      await rig.last.fail("it answered 503");
+      expect(rig.outs.map(([, ...told]) => told)).to.deep.equal([["it answered 503", 1]]);
+    }
+  });
+
+  it("tells it of a set of an earlier run when its time ends, and of none that is closed", async () => {
+    const time = new VirtualTime();
+    const saved = { document: JSON.stringify(documentOf("a")), fetchedAt: time.clock() - 23 * HOUR };
+    const [rig, closed] = [new Rig({}, saved, 0, time), new Rig({}, saved, 0, time)];
+    await rig.last.fail();
+    await closed.last.fail();
+    closed.keys.close();
+    await time.pass(HOUR + MINUTE);
+    expect(rig.outs.map(([at]) => at)).to.deep.equal([saved.fetchedAt + 24 * HOUR + 1]);
+    expect(closed.outs).to.deep.equal([]);
   });
 
   it("heals once there is an answer, whatever was before", async () => {

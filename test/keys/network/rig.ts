@@ -53,6 +53,12 @@ export class Rig {
   readonly saved: SavedSet[] = [];
   readonly changes: SetChanges[] = [];
   readonly failures: [why: string, failures: number][] = [];
+  /** When it was told that no set counts, and why. */
+  readonly outs: [at: number, why: string, failures: number][] = [];
+  /** Of each good fetch: whether it ended such a time. */
+  readonly returns: boolean[] = [];
+  /** What was left of the set's time at each failure. */
+  readonly lefts: number[] = [];
   readonly keys: RemoteKeys;
   #open = 0;
   mostOpen = 0;
@@ -69,8 +75,15 @@ export class Rig {
         fetch: (last) => this.#ask(last),
         save: (set) => this.saved.push(set),
         observer: {
-          fetched: (changes) => this.changes.push(changes),
-          failed: (why, failures) => this.failures.push([why, failures]),
+          fetched: (changes, _failures, wasOut) => {
+            this.changes.push(changes);
+            this.returns.push(wasOut);
+          },
+          failed: (why, failures, left) => {
+            this.failures.push([why, failures]);
+            this.lefts.push(left);
+          },
+          out: (why, failures) => this.outs.push([this.now, why, failures]),
         },
       },
       saved,

@@ -63,7 +63,7 @@ describe("a year of rotations, and an outage in the middle of one", function () 
           };
         },
         save: () => {},
-        observer: { fetched: () => {}, failed: () => {} },
+        observer: { fetched: () => {}, failed: () => {}, out: () => {} },
       },
       undefined,
     );

@@ -1,0 +1,132 @@
+import { expect } from "chai";
+import { Secret } from "../../src/contract/secret.js";
+import { failure } from "../../src/contract/verifier.js";
+import { staticSource } from "../../src/keys/source.js";
+import { decide } from "../../src/verifier/decide.js";
+import { FactCache } from "../../src/verifier/facts.js";
+import { createRealm, type Realm } from "../../src/verifier/realm.js";
+import { createRoute } from "../../src/verifier/route.js";
+import { createVerifier } from "../../src/verifier/verify.js";
+import type { View } from "../../src/verifier/view.js";
+import { NOW } from "../support/clock.js";
+import { makeToken } from "../support/token.js";
+import { makeBench } from "../support/view.js";
+
+// What is told of a token that a realm hands on, and of one whose key is unknown.
+
+const bench = makeBench("verifier.yaml");
+const explaining = (name: string): Realm => {
+  const { policy, keys } = bench.realms.get(name) ?? expect.fail(name);
+  return createRealm(name, { ...policy, explain: "anyone" }, keys);
+};
+const issuers = explaining("issuers");
+const partner = explaining("partner");
+const any = createRoute("any", new Map([["https://one.example", issuers]]));
+const view = {
+  ...bench.view(new FactCache(0)),
+  realms: new Map([issuers, partner, any].map((realm) => [realm.name, realm])),
+};
+const asking = (realm: string, token: string, explain = true) => ({
+  realm,
+  token: new Secret(token),
+  credential: undefined,
+  explain,
+});
+const signed = (claims: object, header: object = {}): string =>
+  makeToken({ key: "p256", header: { alg: "ES256", ...header }, claims: { exp: 1_800_003_600, ...claims } });
+
+/** What the one failed check of a token says. */
+function failed(realm: string, token: string, realms: View["realms"] = view.realms): string {
+  const decision = decide(asking(realm, token), { ...view, realms }, NOW);
+  if (decision.kind !== "rejected") throw new Error(decision.kind);
+  return decision.checks.find(({ reason }) => reason !== 0)?.message ?? "";
+}
+
+describe("a decision of a realm that hands tokens on", () => {
+  const good = signed({ iss: "https://one.example", sub: "somebody" });
+
+  it("names the realm that judged, where it is another", () => {
+    expect(decide(asking("any", good, false), view, NOW)).to.include({ kind: "verified", target: "issuers" });
+    expect(decide(asking("any", `${good}A`, false), view, NOW)).to.include({ kind: "rejected", target: "issuers" });
+    expect(decide(asking("issuers", good, false), view, NOW)).not.to.have.property("target");
+    const nobodys = signed({ iss: "https://three.example" });
+    expect(decide(asking("any", nobodys, false), view, NOW)).not.to.have.property("target");
+  });
+
+  it("names it where something had to be loaded and could not be", async () => {
+    const cold: Realm = { ...issuers, keys: { ...issuers.keys, current: () => undefined, answers: () => false } };
+    const realms = new Map([["any", createRoute("any", new Map([["https://one.example", cold]]))]]);
+    const context = { requestId: "r", address: "", deadline: Number.POSITIVE_INFINITY };
+    const ask = (load: () => Promise<ReturnType<typeof failure> | undefined>, deadline = context.deadline) =>
+      createVerifier(
+        () => ({ ...view, realms }),
+        () => NOW,
+        load,
+      ).verify(asking("any", good, false), { ...context, deadline });
+    for (const [outcome, reason] of [
+      [ask(async () => failure("KEYS_UNAVAILABLE")), "KEYS_UNAVAILABLE"],
+      [ask(async () => undefined, NOW), "TIMED_OUT"],
+      [ask(async () => undefined), "NO_VERDICT"],
+    ] as const) {
+      expect(await outcome).to.include({ kind: "failure", reason, target: "issuers" });
+    }
+  });
+
+  it("explains an issuer that is nobody's by that and those that there are", () => {
+    expect(failed("any", signed({ iss: "https://three.example" }))).to.equal(
+      "The issuer ('iss') is not one of this realm. 'iss' is \"https://three.example\"; admitted: \"https://one.example\".",
+    );
+  });
+
+  it("shows of a long issuer, and of many, the beginning", () => {
+    const many = Array.from({ length: 60 }, (_, number) => [`https://${number}.example`, issuers] as const);
+    const realms = new Map([["any", createRoute("any", new Map(many))]]);
+    const token = signed({ iss: "x".repeat(5000) });
+    const said = failed("any", token, realms);
+    expect(said).to.include(`'iss' is "${"x".repeat(99)}…; admitted: "https://0.example", `);
+    expect(said).to.match(/"https:\/\/49\.example" and 10 more\.$/);
+  });
+});
+
+describe("an explanation of an unknown key", () => {
+  const rsa = (kid: string): string =>
+    makeToken({
+      key: "rsa",
+      header: { alg: "RS256", kid },
+      claims: { iss: "https://issuer.example", exp: 1_800_003_600 },
+    });
+
+  it("shows the token's kid and those that there are", () => {
+    expect(failed("partner", rsa("other"))).to.match(/'kid' is "other"; known: "rsa"(, "[^"]+")*\.$/);
+  });
+
+  it("shows of a long kid the beginning", () => {
+    expect(failed("partner", rsa("k".repeat(500)))).to.include(`'kid' is "${"k".repeat(99)}…; known: `);
+  });
+
+  /** What is said where the realm has keys of another algorithm with these `kid`s. */
+  function failedAmong(kids: readonly (string | undefined)[]): string {
+    const [key] = issuers.keys.current(NOW)?.keys ?? expect.fail();
+    const realm: Realm = {
+      ...issuers,
+      keys: staticSource(kids.map((kid) => ({ ...key!, kid, algorithm: "ES384" }))),
+    };
+    const token = signed({ iss: "https://one.example" }, { kid: "some" });
+    return failed("issuers", token, new Map([["issuers", realm]]));
+  }
+
+  it("says so where no key has one", () => {
+    expect(failedAmong([undefined])).to.match(/'kid' is "some"; no key has one\.$/);
+  });
+
+  it("shows sixteen of many", () => {
+    const kids = Array.from({ length: 40 }, (_, number) => `k${number}`);
+    expect(failedAmong(kids)).to.match(/known: "k0", .*"k15" and 24 more\.$/);
+  });
+
+  it("is for who asks for it: no message has it otherwise", () => {
+    const decision = decide(asking("partner", rsa("other"), false), view, NOW);
+    expect(decision).to.include({ reason: "KEY_UNKNOWN", kid: "other" }).and.not.have.property("hint");
+    expect(decision).to.have.property("checks").that.deep.equals([]);
+  });
+});
