@@ -23,7 +23,8 @@ import { createVerifier, type Load } from "../../verifier/verify.js";
 import type { View } from "../../verifier/view.js";
 import { openDirectory, storePath } from "../directory/directory.js";
 import { tell } from "../telemetry/lines.js";
-import { type OnFetch, openKeyring, removeOldSets, withKeys } from "./realm-keys.js";
+import { type OnFetch, openKeyring, withKeys } from "./realm-keys.js";
+import { openSavedSets, removeOldSets } from "./saved-sets.js";
 
 /** What a core says of itself. */
 export interface CoreStats {
@@ -100,7 +101,8 @@ export async function openCore(config: Config, context: CoreContext): Promise<Co
     facts,
   });
   const { proxies } = config;
-  const keyring = await openKeyring({ clock, proxies }, store?.directory, log, context.onFetch ?? (() => {}));
+  const saved = await openSavedSets(store?.directory, config.realms, log);
+  const keyring = openKeyring({ clock, proxies, saved }, log, context.onFetch ?? (() => {}));
   let realms = withKeys(keyring, config.realms, []);
   let view = viewOf(realms);
   const tidy = (): Promise<void> => removeOldSets(store?.directory, realms, clock(), log);

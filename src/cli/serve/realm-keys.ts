@@ -1,17 +1,10 @@
 import type { Logger } from "pino";
 import type { ConfiguredRealm } from "../../config/realms.js";
 import { bindRoutes } from "../../config/routes.js";
-import type { Directory, SavedKeySet } from "../../directory/directory.js";
-import {
-  Keyring,
-  type KeyringContext,
-  type KeyringRequest,
-  locationName,
-  type SavedSets,
-  toldLocation,
-} from "../../keys/network/keyring.js";
+import { Keyring, type KeyringContext, type KeyringRequest } from "../../keys/network/keyring.js";
 import type { RemoteObserver } from "../../keys/network/remote-keys.js";
 import { createRealm } from "../../verifier/realm.js";
+import { isToldFailure } from "../telemetry/in-a-row.js";
 import { tell } from "../telemetry/lines.js";
 
 // How the realms of a configuration get the keys that issuers publish.
@@ -19,16 +12,14 @@ import { tell } from "../telemetry/lines.js";
 /** Is told of each fetch of keys. */
 export type OnFetch = (realm: string, result: "ok" | "failed") => void;
 
-/** Makes the keyring of a core. @param directory where sets are kept over a restart; nowhere where there is none */
-export async function openKeyring(
-  context: Pick<KeyringContext, "clock" | "proxies">,
-  directory: Directory | undefined,
+/** Makes the keyring of a core. */
+export function openKeyring(
+  context: Pick<KeyringContext, "clock" | "proxies" | "saved">,
   log: Logger,
   onFetch: OnFetch,
-): Promise<Keyring> {
+): Keyring {
   return new Keyring({
     ...context,
-    saved: await savedSets(directory, log),
     observe: (realm, location) => observer(realm, location, log, onFetch),
   });
 }
@@ -61,52 +52,6 @@ const requestOf = ({ realm: { name, policy }, keys, remotes }: ConfiguredRealm):
   entries: remotes,
 });
 
-/** How long a set is kept that no realm of this process asks for, in milliseconds: 30 days. */
-const KEPT = 30 * 86_400_000;
-
-/**
- * Removes key sets from the store that nobody asks for any more: those of no realm of this configuration that were
- * fetched last more than 30 days ago. Another process on the same store may have another configuration. As long as its
- * issuer answers it saves its sets anew after at most 24 days (the longest `refreshMax`), so that what is older is of a
- * realm that nobody has, or of an issuer that has been silent for longer than almost any `staleIfError`; that process
- * has the set in memory then, and would miss it at a restart alone. Never rejects.
- */
-export async function removeOldSets(
-  directory: Directory | undefined,
-  realms: readonly ConfiguredRealm[],
-  now: number,
-  log: Logger,
-): Promise<void> {
-  const asked = realms.flatMap(({ realm, remotes }) =>
-    remotes.map((entry) => ({ realm: realm.name, location: locationName(entry.location) })),
-  );
-  try {
-    await directory?.removeKeySets(now - KEPT, asked);
-  } catch (err) {
-    tell(log, "old key sets not removed", { err });
-  }
-}
-
-async function savedSets(directory: Directory | undefined, log: Logger): Promise<SavedSets> {
-  const nameOf = (realm: string, location: string): string => JSON.stringify([realm, location]);
-  const saved = new Map<string, SavedKeySet>();
-  for (const set of (await directory?.keySets()) ?? []) saved.set(nameOf(set.realm, set.location), set);
-  return {
-    get: (realm, location) => saved.get(nameOf(realm, location)),
-    set: (realm, location, set) => {
-      const whole = { realm, location, ...set };
-      saved.set(nameOf(realm, location), whole);
-      // Without it the next start has to fetch before it can verify: worth a word, not a failure.
-      directory
-        ?.saveKeySet(whole)
-        .catch((err: unknown) => tell(log, "key set not saved", { err, realm, location: toldLocation(location) }));
-    },
-  };
-}
-
-/** Failures in a row that are told: the first, and then fewer and fewer. */
-const isTold = (failures: number): boolean => Number.isInteger(Math.log2(failures));
-
 function observer(realm: string, location: string, log: Logger, onFetch: OnFetch): RemoteObserver {
   const at = { realm, location };
   return {
@@ -120,7 +65,7 @@ function observer(realm: string, location: string, log: Logger, onFetch: OnFetch
     },
     failed: (why, failures) => {
       onFetch(realm, "failed");
-      if (isTold(failures)) tell(log, "keys cannot be fetched", { ...at, why, failures });
+      if (isToldFailure(failures)) tell(log, "keys cannot be fetched", { ...at, why, failures });
     },
   };
 }

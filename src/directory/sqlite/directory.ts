@@ -147,6 +147,7 @@ function directoryOn({ db, connect, checkSame }: Store, keys: MasterKeys, clock:
     },
     keySets: async () => guarded(() => keySets.all()),
     saveKeySet: async (set) => guarded(() => keySets.put(set)),
+    resealKeySets: async () => guarded(() => keySets.reseal()),
     removeKeySets: async (before, except) => guarded(() => keySets.remove(before, except)),
     close: async () => guarded(() => void db.close()),
   };
