@@ -8,7 +8,6 @@ import { type Clock, failure, type Verifier } from "../../contract/verifier.js";
 import type { Entry } from "../../directory/commands.js";
 import type { Directory, KnownDirectory } from "../../directory/directory.js";
 import { DirectoryError } from "../../directory/errors.js";
-import { startFollower } from "../../directory/follower.js";
 import { Known, type KnownStats } from "../../directory/known.js";
 import { noDirectory } from "../../directory/none.js";
 import { type OnRead, observeReads } from "../../directory/observed.js";
@@ -23,6 +22,7 @@ import { createVerifier, type Load } from "../../verifier/verify.js";
 import type { View } from "../../verifier/view.js";
 import { openDirectory, storePath } from "../directory/directory.js";
 import { tell } from "../telemetry/lines.js";
+import { type Following, followStore } from "./follow-store.js";
 import { type OnFetch, openKeyring, withKeys } from "./realm-keys.js";
 import { openSavedSets, removeOldSets } from "./saved-sets.js";
 
@@ -36,6 +36,8 @@ export interface CoreStats {
   readonly isFresh: boolean;
   /** What is known of the directory; undefined without a store. */
   readonly directory: KnownStats | undefined;
+  /** Why the directory cannot be read at the moment; undefined where it can, or without a store. */
+  readonly trouble: string | undefined;
   /** The keys that are fetched, by realm and location. */
   readonly keys: readonly HeldStatus[];
   /** The realms that hand tokens on: the names of those that they hand them to. */
@@ -118,6 +120,7 @@ export async function openCore(config: Config, context: CoreContext): Promise<Co
       factLookups: facts.lookups,
       isFresh: view.directory.isFresh(clock()),
       directory: store?.known.stats(),
+      trouble: store?.trouble(),
       keys: keyring.status(),
       routes: Object.fromEntries(
         realms.flatMap(({ realm }) => (isRoute(realm) ? [[realm.name, targetsOf(realm)] as const] : [])),
@@ -164,7 +167,7 @@ function checkNeedsNoStore({ file, realms }: Config): void {
   throw new ConfigError(file, [{ place: "masterKey", message }]);
 }
 
-interface Store {
+interface Store extends Pick<Following, "trouble"> {
   readonly known: Known & KnownDirectory;
   readonly directory: Directory;
   close(): Promise<void>;
@@ -188,34 +191,13 @@ async function openStore(
       staleFor: config.store.staleFor,
     });
     await known.follow();
-    // When the last verdict was given is told at once; that it goes on, about every minute.
-    let isTold = false;
-    const follower = startFollower({
-      follow: () =>
-        known.follow().then(
-          () => {
-            isTold = false;
-          },
-          (err: unknown) => {
-            onDirectoryFailure();
-            if (!isTold && !known.isFresh(clock())) {
-              isTold = true;
-              tell(log, "directory cannot be read: no verdicts are given", { err });
-            }
-            throw err;
-          },
-        ),
-      onFailure: (err) => {
-        if (known.isFresh(clock())) tell(log, "directory cannot be read", { err });
-        else if (isTold) tell(log, "directory cannot be read: no verdicts are given", { err });
-      },
-      onRecovery: (failures) => tell(log, "directory can be read again", { failures }),
-    });
+    const following = followStore(known, { clock, log, onDirectoryFailure });
     return {
       known,
       directory,
+      trouble: following.trouble,
       close: async () => {
-        await follower.stop();
+        await following.stop();
         await directory.close();
       },
     };
