@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import type { Logger } from "pino";
 import { ConfigError } from "../../config/issues.js";
 import type { Config } from "../../config/load.js";
@@ -179,10 +180,14 @@ async function openStore(
   { clock, log, onDirectoryFailure = () => {}, onRead = () => {} }: CoreContext,
 ): Promise<Store | undefined> {
   if (config.masterKeys.length === 0) return undefined;
+  const file = storePath(config);
+  const [isNew, isLost] = [!existsSync(file), existsSync(`${file}-wal`)];
   const { directory, masterKeys } = openDirectory(config, clock, {
-    opening: { onLocked: (timeout) => tell(log, "store locked", { file: storePath(config), wait: timeout }) },
+    opening: { onLocked: (timeout) => tell(log, "store locked", { file, wait: timeout }) },
   });
   try {
+    // What stays beside a store that is gone: then this is no first start.
+    if (isNew) tell(log, "store made", { file }, isLost ? "warn" : "info");
     await seed(directory, config.directory, log);
     const known = new Known({
       directory: observeReads(directory, clock, onRead),

@@ -146,6 +146,12 @@ export const LINES = {
     fields: ["omitted"],
     meaning: "Those above 10 in a second, since the last such line.",
   },
+  "store made": {
+    levels: ["info", "warn"],
+    fields: ["file"],
+    meaning:
+      "At a start: there was no store at this place, and there is a new one now. It knows what the seed has, and of no revocation. Where there was one before, stop the service and restore the backup. `warn` where its `-wal` was still there.",
+  },
   "directory seed loaded": {
     levels: ["info"],
     fields: ["file", "entries"],
