@@ -97,6 +97,13 @@ export interface SavedKeySet extends VouchedSet {
 /** What a saved key set is known by. */
 export type KeySetName = Pick<SavedKeySet, "realm" | "location">;
 
+/** All key sets that were saved. */
+export interface SavedKeySets {
+  readonly sets: readonly SavedKeySet[];
+  /** Those that open under none of the master keys at hand, or were altered. */
+  readonly unopened: readonly KeySetName[];
+}
+
 /**
  * The store of instances, users, clients and revocations: the one interface of every engine.
  *
@@ -143,10 +150,12 @@ export interface Directory {
   import(lines: AsyncIterable<BulkLine>, options: ImportOptions, actor: string): Promise<ImportReport>;
   /** All instances, users and clients of one snapshot; an import takes them in this order or any other. */
   export(): AsyncIterable<StoredEntry>;
-  /** The key sets that were saved and still open: those of issuers, as they were fetched last. */
-  keySets(): Promise<readonly SavedKeySet[]>;
+  /** The key sets that were saved: those of issuers, as they were fetched last. */
+  keySets(): Promise<SavedKeySets>;
   /** Saves a key set in the place of the one of its realm and location. No change of the directory: it has no part in the feed. */
   saveKeySet(set: SavedKeySet): Promise<void>;
+  /** Seals those that were sealed under an earlier master key anew, under the current one, so that they outlive the earlier. */
+  resealKeySets(): Promise<void>;
   /**
    * Removes the key sets that were fetched last before a time, in milliseconds since 1970, except these. One that does not
    * open stays: another process may have the master key that it is sealed under.

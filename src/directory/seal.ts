@@ -64,6 +64,11 @@ export function unseal(keys: MasterKeys, sealed: string, place: Place): Secret {
 
 const RESTORE = "Restore the store from a backup, or put the entry anew.";
 
+/** Whether a sealed value names the current master key as its own. */
+export function isCurrent({ current }: MasterKeys, sealed: string): boolean {
+  return sealed.startsWith(`${VERSION}.${current.id}.`);
+}
+
 /** The master key of an id. @throws SealError where it is not at hand */
 export function masterKeyOf(keys: MasterKeys, keyId: string): MasterKey {
   const key = keys.byId.get(keyId);

@@ -6,9 +6,12 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { expect } from "chai";
 import { ADVICE } from "../../src/cli/check/advice.js";
+import { Secret } from "../../src/contract/secret.js";
+import { readMasterKeys } from "../../src/directory/master-keys.js";
+import { openSqliteDirectory } from "../../src/directory/sqlite/directory.js";
 import { certify } from "../support/certificates.js";
 import { jwkOf } from "../support/keys.js";
-import { CLIENT_SECRET, configuration, type Ended, folderOf, MASTER_KEY, ROOT, run } from "./harness.js";
+import { CLIENT_SECRET, configuration, type Ended, folderOf, MASTER_KEY, ROOT, run, seeded } from "./harness.js";
 
 // What `check` finds in configurations that can be read; docs/checks.md tells of the same.
 
@@ -91,14 +94,36 @@ const MADE: Readonly<Record<string, readonly [place: string, text: string, files
     configuration().replace("masterKeyFile: ./master.key", `masterKey: ${MASTER_KEY}`),
   ],
   "seed-ignored": ["directory", configuration()],
+  "store-absent": ["store", configuration()],
+  "key-set-sealed": [
+    "realms.partner.keys",
+    generic("grpc: 127.0.0.1:0\nmasterKeyFile: ./master.key\nstore: sqlite:./verifier.db", {
+      keys: '[{ jwksUri: "ISSUER/keys", insecure: true }]',
+    }),
+  ],
 };
 
 /** What makes a mistake that a configuration alone does not. */
-const PREPARE: Readonly<Record<string, (folder: string) => Promise<unknown>>> = {
+const PREPARE: Readonly<Record<string, (folder: string, issuer: string) => Promise<unknown>>> = {
   "secret-readable": async (folder) => chmodSync(join(folder, "verifier.yaml"), 0o644),
   "seed-ignored": async (folder) => {
     const lines = `${JSON.stringify({ client: { clientId: "vision-api-user", clientSecret: "another-secret-0123" } })}\n`;
     expect((await run(["import", "-", ...CONFIG], folder, lines)).code).to.equal(0);
+  },
+  "key-set-sealed": async (folder, issuer) => {
+    const earlier = Buffer.alloc(32, "earlier").toString("base64");
+    const open = (...keys: readonly string[]) =>
+      openSqliteDirectory({
+        path: join(folder, "verifier.db"),
+        masterKeys: readMasterKeys(keys.map((text) => new Secret(text))),
+        clock: Date.now,
+      });
+    const before = open(earlier);
+    for (const realm of ["partner", "gone"]) {
+      await before.saveKeySet({ realm, location: `${issuer}/keys`, document: "{}", fetchedAt: 0, trust: "" });
+    }
+    await before.close();
+    await open(MASTER_KEY, earlier).close();
   },
 };
 
@@ -134,11 +159,15 @@ describe("check's findings", () => {
     issuer.closeAllConnections();
   });
 
-  it("a clean configuration has none", async () => {
-    const ended = await run(["check", ...CONFIG, "--json"], folderOf());
-    expect(warningsOf(ended)).to.deep.equal([]);
+  it("a clean configuration has none but that there is no store yet, and none at all once there is one", async () => {
     const whole = configuration("admin: 127.0.0.1:0\nmetrics: 127.0.0.1:0\ntrustedProxies: [10.0.3.0/24]");
-    expect(warningsOf(await run(["check", ...CONFIG, "--json"], folderOf(whole)))).to.deep.equal([]);
+    for (const text of [configuration(), whole]) {
+      const folder = folderOf(text);
+      const found = async () => warningsOf(await run(["check", ...CONFIG, "--json"], folder)).map(({ check }) => check);
+      expect(await found()).to.deep.equal(["store-absent"]);
+      await seeded(folder);
+      expect(await found()).to.deep.equal([]);
+    }
   });
 
   it("are each made here", () => expect(Object.keys(MADE)).to.have.members(ADVICE.map(({ name }) => name)));
@@ -147,7 +176,7 @@ describe("check's findings", () => {
     it(`${name}: found where it is, with its cure`, async () => {
       const [place, text, files] = MADE[name] ?? expect.fail(name);
       const folder = folderOf(text.replace("ISSUER", address), files);
-      await PREPARE[name]?.(folder);
+      await PREPARE[name]?.(folder, address);
       const ended = await run(["check", ...CONFIG, "--json"], folder);
       if (level === "error") {
         expect(ended).to.include({ code: 2, stdout: "" });
@@ -192,9 +221,10 @@ describe("check's findings", () => {
 
   it("a seed that the store holds as it is, is no finding; nor is one that is not loaded yet", async () => {
     const folder = folderOf();
-    expect(warningsOf(await run(["check", ...CONFIG, "--json"], folder))).to.deep.equal([]);
-    expect((await run(["verify", "--realm", "clowk", ...CONFIG, "x"], folder)).code, "loads it").to.equal(2);
-    expect(warningsOf(await run(["check", ...CONFIG, "--json"], folder))).to.deep.equal([]);
+    const found = async () => warningsOf(await run(["check", ...CONFIG, "--json"], folder)).map(({ check }) => check);
+    expect(await found()).not.to.include("seed-ignored");
+    await seeded(folder);
+    expect(await found()).to.deep.equal([]);
     expect(existsSync(join(folder, "verifier.db"))).to.equal(true);
   });
 
@@ -206,7 +236,7 @@ describe("check's findings", () => {
 
   it("a master key that does not open the store is an error", async () => {
     const folder = folderOf();
-    await run(["verify", "--realm", "clowk", ...CONFIG, "x"], folder);
+    await seeded(folder);
     writeFileSync(join(folder, "master.key"), Buffer.alloc(32, "another key").toString("base64"));
     const { code, stderr } = await run(["check", ...CONFIG], folder);
     expect(code).to.equal(2);

@@ -1,4 +1,4 @@
-import { chmodSync, writeFileSync } from "node:fs";
+import { chmodSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
 import { keyOf } from "../support/keys.js";
@@ -85,6 +85,19 @@ describe("the command line", () => {
   });
 
   describe("verify", () => {
+    it("where there is no store yet: says so, goes by the seed, and makes none", async () => {
+      const own = folderOf();
+      const token = (await run(["mint", "--realm", "clowk", ...CONFIG], own)).stdout;
+      const asked = ["verify", "--realm", "clowk", ...CONFIG, ...(CALLERS["clowk"] ?? []), "-"];
+      const { code, stderr } = await run(asked, own, token);
+      expect(code, stderr).to.equal(0);
+      expect(stderr).to.equal(
+        `There is no store at ${join(own, "verifier.db")} yet: callers and users are the seed's alone, and nothing is revoked.\n`,
+      );
+      expect(await run([...asked, "--json"], own, token)).to.include({ code: 0, stderr: "" });
+      expect(readdirSync(own).filter((name) => name.startsWith("verifier.db"))).to.deep.equal([]);
+    });
+
     it("rejected: exit code 1, the reason and the claim", async () => {
       const token = await mint("partner", "--claim", "iss=https://elsewhere.example");
       const { code, stdout, stderr } = await verify("partner", token);

@@ -5,8 +5,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
+import { pino } from "pino";
 import { run as runCommand } from "../../src/cli/program.js";
+import { openCore } from "../../src/cli/serve/core.js";
 import type { Environment } from "../../src/config/interpolate.js";
+import { loadConfig } from "../../src/config/load.js";
 import { keyOf, secretOf } from "../support/keys.js";
 
 // The command line as a user has it: child processes in folders of their own.
@@ -204,6 +207,13 @@ async function runHere(args: readonly string[], cwd: string, stdin: string, env:
 /** Runs a line of a shell to its end, as a user would paste it. */
 export function shell(line: string, cwd: string): Promise<Ended> {
   return new Process("bash", ["-c", line], cwd, undefined).ended;
+}
+
+/** Makes the store of a folder as its first start does, with the seed. */
+export async function seeded(folder: string): Promise<void> {
+  const config = loadConfig(join(folder, "verifier.yaml"), { env: {} });
+  const core = await openCore(config, { clock: Date.now, log: pino({ level: "silent" }) });
+  await core.close();
 }
 
 /** Starts the service of a folder and gives its addresses. */

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { configuration, type Ended, emptyFolder, folderOf, run } from "./harness.js";
+import { configuration, type Ended, emptyFolder, folderOf, run, seeded } from "./harness.js";
 
 // --json: one object, or a line each, on standard output and nothing else; what went wrong as one on standard error.
 // And each command's exit codes: 0 done, 1 a negative verdict, 2 usage or configuration, 3 unavailable.
@@ -100,6 +100,7 @@ describe("--json and exit codes", () => {
         const folder = folderOf(text);
         if (command === "revoke" && code === 0)
           expect((await run(["import", "-", ...CONFIG], folder)).code).to.equal(0);
+        if (command === "check" && code === 0) await seeded(folder);
         const ended = await run([command, ...args, "--json"], folder, stdin);
         expect(ended.code, ended.stderr).to.equal(code);
         const object = objectOf(ended);

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { keyReadiness, unservedRealms } from "../../src/cli/telemetry/key-status.js";
+import { keyReadiness, type Standing, unservedRealms } from "../../src/cli/telemetry/key-status.js";
 import type { HeldStatus } from "../../src/keys/network/keyring.js";
 
 // What readiness and health say of realms, by how their key sets stand.
@@ -17,11 +17,13 @@ const set = (realm: string, state: HeldStatus["state"], more: Partial<HeldStatus
   ...more,
 });
 
-const standing = (
-  realms: readonly string[],
-  keys: readonly HeldStatus[] = [],
-  more: { readonly routes?: Record<string, readonly string[]>; readonly isFresh?: boolean } = {},
-) => ({ realms, keys, routes: {}, isFresh: true, ...more });
+const standing = (realms: readonly string[], keys: readonly HeldStatus[] = [], more: Partial<Standing> = {}) => ({
+  realms,
+  keys,
+  routes: {},
+  isFresh: true,
+  ...more,
+});
 
 describe("how realms stand", () => {
   it("is fresh without keys to be fetched, and says nothing of key sets then", () => {
@@ -72,6 +74,53 @@ describe("how realms stand", () => {
     ]);
   });
 
+  it("says of each realm that is not fresh why, as far as that is known", () => {
+    const sets = [
+      set("a", "failing", { why: "it answered 500" }),
+      set("a", "stale", { why: "another" }),
+      set("b", "cold"),
+    ];
+    const routes = { any: ["c", "a"], well: ["c"], waiting: ["b"] };
+    expect(keyReadiness(standing(["a", "b", "c", "any", "well", "waiting"], sets, { routes })).why).to.deep.equal({
+      a: "it answered 500",
+      any: "a: it answered 500",
+      waiting: "b",
+    });
+  });
+
+  describe("with a directory", () => {
+    const directory = { entries: { instance: 0, client: 0, user: 0, revocation: 0 }, feedPosition: 0, followedAt: 0 };
+    const trouble = "The store was removed.";
+
+    for (const [what, more, want] of [
+      ["that is read", {}, { state: "fresh" }],
+      ["that cannot be read", { trouble }, { state: "stale", why: trouble }],
+      ["that could not be read for too long", { trouble, isFresh: false }, { state: "failing", why: trouble }],
+      [
+        "that nobody tried to read for too long",
+        { isFresh: false },
+        { state: "failing", why: "it was not read for longer than store.staleFor" },
+      ],
+    ] as const) {
+      it(`${what}: ${want.state}`, () => {
+        expect(keyReadiness(standing(["a"], [], { directory, ...more })).directory).to.deep.equal(want);
+      });
+    }
+
+    it("realms fail for its sake once no verdicts are given, and not before", () => {
+      const sets = [set("a", "stale", { why: "it answered 500" })];
+      const during = keyReadiness(standing(["a", "b"], sets, { directory, trouble }));
+      expect(during).to.deep.include({ realms: { a: "stale", b: "fresh" }, why: { a: "it answered 500" } });
+      const why = "the directory cannot be read";
+      const after = keyReadiness(
+        standing(["a", "b", "any"], sets, { directory, trouble, isFresh: false, routes: { any: ["a", "b"] } }),
+      );
+      expect(after.why).to.deep.equal({ a: why, b: why, any: why });
+      expect(after.routes).to.have.nested.property("[0].why", why);
+      expect(after.routes).to.have.nested.property("[0].targets[1].why", why);
+    });
+  });
+
   it("leaves unserved whose keys do not count", () => {
     const sets = [set("a", "fresh"), set("b", "stale"), set("c", "cold"), set("d", "failing"), set("d", "fresh")];
     expect([...unservedRealms({ keys: sets, routes: {} })]).to.deep.equal(["c", "d"]);
@@ -99,6 +148,7 @@ describe("how realms stand", () => {
         {
           realm: "any",
           state: "failing",
+          why: "a: it answered 500",
           serving: true,
           targets: [
             { realm: "a", state: "failing", why: "it answered 500" },

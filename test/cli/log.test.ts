@@ -370,7 +370,7 @@ describe("the log of a service", () => {
 
   it("has no message that changes", () => {
     const said = new Set(lines().map(({ msg }) => msg));
-    expect([...said]).to.have.members(["call", "directory seed loaded", "ready"]);
+    expect([...said]).to.have.members(["call", "store made", "directory seed loaded", "ready"]);
   });
 
   it("has no line above info for what callers did", () => {

@@ -230,3 +230,43 @@ describe("the metrics of a service with a store", () => {
     client.close();
   });
 });
+
+describe("readiness of a service whose store is lost", () => {
+  it("says how the directory stands and why: from memory for store.staleFor, then not at all", async () => {
+    const folder = folderOf(configuration("metrics: 127.0.0.1:0"));
+    let ahead = 0;
+    const { log, text } = createMemoryLog();
+    const clock = () => Date.now() + ahead;
+    const running = await serve(join(folder, "verifier.yaml"), undefined, { env: {}, clock, log });
+    interface Body {
+      readonly realms: Readonly<Record<string, string>>;
+      readonly why?: Readonly<Record<string, string>>;
+      readonly directory: { readonly state: string; readonly why?: string };
+    }
+    /** The body, once the directory is in a state. */
+    async function once(state: string): Promise<Body> {
+      for (;;) {
+        const body = (await (await fetch(`http://${running.addresses["metrics"]}/readyz`)).json()) as Body;
+        if (body.directory.state === state) return body;
+      }
+    }
+    try {
+      const { why: none, directory: read } = await once("fresh");
+      expect([none, read]).to.deep.equal([undefined, { state: "fresh" }]);
+      rmSync(join(folder, "verifier.db"));
+      const stale = await once("stale");
+      expect(stale.directory.why)
+        .to.match(/^The store \S+verifier\.db was removed while it was in use\. /)
+        .and.include("Stop the service, restore the backup, start.")
+        .and.include("revocations too");
+      expect(stale.realms["clowk"]).to.equal("fresh");
+      ahead = 3_600_000;
+      const failing = await once("failing");
+      expect(failing.realms["clowk"]).to.equal("failing");
+      expect(failing.why).to.include({ clowk: "the directory cannot be read" });
+      expect(text()).to.include("restore the backup");
+    } finally {
+      await running.stop();
+    }
+  });
+});

@@ -4,7 +4,7 @@ import net from "node:net";
 import { join } from "node:path";
 import { expect } from "chai";
 import { keyOf } from "../support/keys.js";
-import { configuration, folderOf, MASTER_KEY, run } from "./harness.js";
+import { configuration, folderOf, MASTER_KEY, run, seeded } from "./harness.js";
 
 // A configuration broken as people break it: each message names the place, says what is wrong and what would be right.
 
@@ -331,7 +331,7 @@ describe("a configuration with a mistake in it", () => {
 
   it("another store's master key: which one is wanted, and where it belongs", async () => {
     const folder = folderOf();
-    await run(["verify", "--realm", "clowk", ...CONFIG, "x"], folder);
+    await seeded(folder);
     writeFileSync(join(folder, "master.key"), Buffer.alloc(32, "another").toString("base64"));
     for (const command of [["check"], ["export"], ["verify", "--realm", "clowk", "x"]]) {
       const { code, stdout, stderr } = await run([...command, ...CONFIG], folder);

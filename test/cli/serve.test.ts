@@ -106,7 +106,8 @@ describe("serve", () => {
   it("says in one line that it is ready, and where", async () => {
     const folder = folderOf(configuration("admin: 127.0.0.1:0"));
     const { service, grpc, port } = await serving(folder);
-    expect(service.lines().map(({ msg }) => msg)).to.deep.equal(["directory seed loaded", "ready"]);
+    expect(service.lines().map(({ msg }) => msg)).to.deep.equal(["store made", "directory seed loaded", "ready"]);
+    expect(service.lines()[0]).to.include({ level: "info", file: join(folder, "verifier.db") });
     const ready = service.lines().at(-1)!;
     expect(ready).to.include({ level: "info", file: "verifier.yaml", grpc });
     expect(ready["admin"]).to.match(/^127\.0\.0\.1:\d+$/);
@@ -118,11 +119,19 @@ describe("serve", () => {
       service
         .lines()
         .map(({ msg }) => msg)
-        .slice(2),
+        .slice(3),
     ).to.deep.equal(["draining", "stopped"]);
     const again = await serving(folder);
     expect(again.service.lines()[0]?.["msg"]).to.equal("directory seed not read: the store was filled before");
     await end(again.service);
+  });
+
+  it("warns of a new store where the journal of another is still beside it: that one was lost", async () => {
+    const folder = folderOf();
+    writeFileSync(join(folder, "verifier.db-wal"), "");
+    const { service } = await serving(folder);
+    expect(service.lines()[0]).to.include({ msg: "store made", level: "warn" });
+    await end(service);
   });
 
   it("says at once that another process has locked the store, and starts when the lock is gone", async () => {
@@ -288,7 +297,7 @@ describe("serve", () => {
       "directory.yaml":
         "instances:\n  - { id: a, appId: b, secretKeys: [S3CRET], userz: [] }\nclients:\n  - { clientId: 5, clientSecret: S3CRET }\n",
     });
-    const { code, stderr } = await run(["serve", "--config", "verifier.yaml"], folder);
+    const { code, stderr } = await start(["serve", "--config", "verifier.yaml"], folder).ended;
     expect(code, stderr).to.equal(2);
     expect(stderr).to.match(/directory\.yaml cannot be used:\n/);
     expect(stderr).to.match(/instances\[0\]\.userz/);

@@ -1,6 +1,7 @@
 import Database from "better-sqlite3";
 import { expect } from "chai";
 import type { SavedKeySet } from "../../src/directory/directory.js";
+import { inspectStore } from "../../src/directory/sqlite/inspect.js";
 import { Bench, masterKeys, NOW, putClient, refusal } from "./support.js";
 
 // Key sets that are kept for the next start.
@@ -22,11 +23,11 @@ describe("the key sets of the store", () => {
 
   it("are given back as they were saved last, each of its realm and location", async () => {
     const directory = bench.open();
-    expect(await directory.keySets()).to.deep.equal([]);
+    expect(await directory.keySets()).to.deep.equal({ sets: [], unopened: [] });
     for (const one of [set("a"), set("b"), set("a", "https://b.example")]) await directory.saveKeySet(one);
     const newer = { ...set("a", undefined, '{"keys":[1]}'), fetchedAt: NOW + 1, trust: "of b" };
     await directory.saveKeySet(newer);
-    expect(await bench.open().keySets()).to.have.deep.members([newer, set("b"), set("a", "https://b.example")]);
+    expect((await bench.open().keySets()).sets).to.have.deep.members([newer, set("b"), set("a", "https://b.example")]);
   });
 
   it("are no change of the directory", async () => {
@@ -44,14 +45,43 @@ describe("the key sets of the store", () => {
     bench.sql("UPDATE key_sets SET sealed = (SELECT sealed FROM key_sets WHERE realm = 'b') WHERE realm = 'a'");
     bench.sql("UPDATE key_sets SET location = 'https://evil.example' WHERE realm = 'c'");
     bench.sql("UPDATE key_sets SET sealed = ? WHERE realm = 'd'", JSON.stringify({ document: "{}", fetchedAt: NOW }));
-    expect(await directory.keySets()).to.deep.equal([set("b")]);
+    const { sets, unopened } = await directory.keySets();
+    expect(sets).to.deep.equal([set("b")]);
+    expect(unopened).to.have.deep.members([
+      { realm: "a", location: set("a").location },
+      { realm: "c", location: "https://evil.example" },
+      { realm: "d", location: set("d").location },
+    ]);
   });
 
   it("of a master key that is gone are as none, and keep nobody from starting", async () => {
     const directory = bench.open();
     await directory.saveKeySet(set("a"));
-    expect(await bench.open({ masterKeys: masterKeys(2, 1) }).keySets()).to.deep.equal([set("a")]);
-    expect(await bench.open({ masterKeys: masterKeys(2) }).keySets()).to.deep.equal([]);
+    expect((await bench.open({ masterKeys: masterKeys(2, 1) }).keySets()).sets).to.deep.equal([set("a")]);
+    expect(await bench.open({ masterKeys: masterKeys(2) }).keySets()).to.deep.equal({
+      sets: [],
+      unopened: [{ realm: "a", location: set("a").location }],
+    });
+  });
+
+  it("of an earlier master key are sealed anew, so that they outlive it", async () => {
+    await bench.open().saveKeySet(set("a"));
+    const feed = bench.sql("SELECT * FROM feed_head");
+    await bench.open({ masterKeys: masterKeys(2, 1) }).resealKeySets();
+    const rows = bench.sql("SELECT * FROM key_sets");
+    await bench.open({ masterKeys: masterKeys(2) }).resealKeySets();
+    expect(await bench.open({ masterKeys: masterKeys(2) }).keySets()).to.deep.equal({ sets: [set("a")], unopened: [] });
+    expect(bench.sql("SELECT * FROM key_sets"), "those of the current one stay as they are").to.deep.equal(rows);
+    expect(bench.sql("SELECT * FROM feed_head")).to.deep.equal(feed);
+  });
+
+  it("that open under no master key are left as they are when the others are sealed anew", async () => {
+    await bench.open().saveKeySet(set("a"));
+    const rows = bench.sql("SELECT * FROM key_sets");
+    bench.open({ masterKeys: masterKeys(2, 1) });
+    await bench.open({ masterKeys: masterKeys(2) }).resealKeySets();
+    expect(bench.sql("SELECT * FROM key_sets")).to.deep.equal(rows);
+    expect((await bench.open({ masterKeys: masterKeys(2, 1) }).keySets()).sets).to.deep.equal([set("a")]);
   });
 
   it("are removed where they are older than a time, and are none of those that are kept", async () => {
@@ -66,7 +96,7 @@ describe("the key sets of the store", () => {
     for (const one of sets) await directory.saveKeySet(one);
     const feed = bench.sql("SELECT * FROM feed_head");
     await directory.removeKeySets(NOW + 1, [set("kept")]);
-    expect((await directory.keySets()).map(({ realm, location }) => [realm, location])).to.have.deep.members([
+    expect((await directory.keySets()).sets.map(({ realm, location }) => [realm, location])).to.have.deep.members([
       ["kept", set("").location],
       ["at the time", set("").location],
       ["young", set("").location],
@@ -78,7 +108,7 @@ describe("the key sets of the store", () => {
     await bench.open().saveKeySet(set("a"));
     await bench.open({ masterKeys: masterKeys(2, 1) }).saveKeySet(set("b"));
     await bench.open({ masterKeys: masterKeys(2) }).removeKeySets(NOW + 1, []);
-    expect(await bench.open({ masterKeys: masterKeys(2, 1) }).keySets()).to.deep.equal([set("a")]);
+    expect((await bench.open({ masterKeys: masterKeys(2, 1) }).keySets()).sets).to.deep.equal([set("a")]);
   });
 
   it("have their place in a store of the version before", async () => {
@@ -87,9 +117,10 @@ describe("the key sets of the store", () => {
     db.exec("DROP TABLE key_sets");
     db.pragma("user_version = 1");
     db.close();
+    expect(inspectStore(bench.path, masterKeys(1), [])).to.include({ isEmpty: false });
     const directory = bench.open();
     await directory.saveKeySet(set("a"));
-    expect(await directory.keySets()).to.deep.equal([set("a")]);
+    expect((await directory.keySets()).sets).to.deep.equal([set("a")]);
     expect(bench.sql("SELECT count(*) AS count FROM clients")).to.deep.equal([{ count: 1 }]);
   });
 
@@ -98,6 +129,7 @@ describe("the key sets of the store", () => {
     await directory.close();
     await refusal(() => directory.saveKeySet(set("a")), "unavailable", /./);
     await refusal(() => directory.keySets(), "unavailable", /./);
+    await refusal(() => directory.resealKeySets(), "unavailable", /./);
     await refusal(() => directory.removeKeySets(NOW, []), "unavailable", /./);
   });
 });

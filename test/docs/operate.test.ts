@@ -40,10 +40,16 @@ const command = (code: string, cwd: string): Promise<Ended> =>
 describe("docs/guides/operate.md", function () {
   this.timeout(90_000);
 
-  it("the check before a start says 0 or 2", async () => {
+  it("the check before a start says 0, 2 or 3", async () => {
     const code = GUIDE.block("sh", "token-verifier check");
     const made = folder();
-    expect((await command(code, made)).code).to.equal(0);
+    const first = await command(code, made);
+    expect(first.code).to.equal(0);
+    expect(first.stdout).to.include("(store-absent)");
+    const realm =
+      "{ algorithms: [ES256], issuer: x, audience: x, keys: [{ jwksUri: 'http://127.0.0.1:9/', insecure: true }] }";
+    writeFileSync(join(made, "verifier.yaml"), `grpc: 127.0.0.1:0\nrealms: { a: ${realm} }`);
+    expect((await command(code, made)).code).to.equal(3);
     writeFileSync(join(made, "verifier.yaml"), "realms: { a: {} }");
     expect((await command(code, made)).code).to.equal(2);
   });
@@ -97,6 +103,11 @@ describe("docs/guides/operate.md", function () {
       "configuration not reloaded",
       "directory cannot be read",
       "directory can be read again",
+      "store made",
+      "key set not saved",
+      "key sets can be saved again",
+      "key sets not sealed anew",
+      "saved key set does not open",
       "unexpected fault",
     ]) {
       expect(GUIDE.text, message).to.include(`\`${message}\``);
@@ -157,6 +168,37 @@ describe("docs/guides/operate.md", function () {
     const left = await exported();
     expect(left).to.include("john@example.com").and.not.include("vision-api-user");
     expect(left.split("\n")).to.have.length(before.split("\n").length);
+  });
+
+  it("revocations are seen beside a running service, and one is taken back while it is stopped", async function () {
+    if (spawnSync("sqlite3", ["--version"]).status !== 0) this.skip();
+    const made = folder();
+    const { service, grpc } = await serving(made);
+    const [token, other] = await Promise.all(
+      ["token-17", "token-18"].map(async (jti) => {
+        const minted = await run(
+          ["mint", "--realm", "partner", "--claim", `jti="${jti}"`, "--claim", "scope=read", ...CONFIG],
+          made,
+        );
+        const revoked = await run(["revoke", "--realm", "partner", "--jti", jti, ...CONFIG], made);
+        expect(revoked.code, revoked.stderr).to.equal(0);
+        return minted.stdout;
+      }),
+    );
+    const verdict = async (address: string, asked = ""): Promise<string> =>
+      (await run(["verify", "--address", address, "--realm", "partner", "--json", "-"], made, asked)).stdout;
+    const seen = await command(GUIDE.block("sh", 'FROM revocations"'), made);
+    expect(seen.stdout, seen.stderr).to.match(/^partner\|token-17\|\|$/m);
+    expect(seen.stdout).to.match(/^\d{4}-\d\d-\d\d [\d:]{8}\|cli:[^|]+\|\{.*"jti":"token-18".*\}$/m);
+    const takeBack = GUIDE.block("sh", "DELETE FROM revocations");
+    expect(await verdict(grpc, token)).to.include("TOKEN_REVOKED");
+    await end(service);
+    const taken = await command(takeBack, made);
+    expect(taken.code, taken.stderr).to.equal(0);
+    const again = await serving(made);
+    expect(await verdict(again.grpc, token)).to.include("verified");
+    expect(await verdict(again.grpc, other)).to.include("TOKEN_REVOKED");
+    await end(again.service);
   });
 
   it("a backup beside a running service is restored with its revocations", async function () {

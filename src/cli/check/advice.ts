@@ -4,6 +4,7 @@ import { KEY_ADVICE } from "./advice-keys.js";
 import { LISTENER_ADVICE } from "./advice-listeners.js";
 import { REALM_ADVICE } from "./advice-realms.js";
 import { SECRET_ADVICE } from "./advice-secrets.js";
+import { STORE_ADVICE } from "./advice-store.js";
 import type { Advice, Finding, Findings, Subject } from "./findings.js";
 
 /** All mistakes that are looked for; docs/checks.md tells them to people. */
@@ -13,6 +14,7 @@ export const ADVICE: readonly Advice<Subject>[] = [
   ...REALM_ADVICE,
   ...KEY_ADVICE,
   ...SECRET_ADVICE,
+  ...STORE_ADVICE,
 ];
 
 /** Looks for every mistake. */

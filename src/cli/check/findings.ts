@@ -1,5 +1,6 @@
 import type { Config } from "../../config/load.js";
 import type { Entry } from "../../directory/commands.js";
+import type { KeySetName } from "../../directory/directory.js";
 import type { LoadedSet } from "../../keys/load-jwks.js";
 
 /** Where something stands, and what is wrong with it there. Never holds a secret. */
@@ -56,6 +57,10 @@ export interface Subject extends Config {
   readonly reached: readonly Reached[];
   /** How many of its entries the store does not hold just so, though it was filled already. */
   readonly seedIgnored: number;
+  /** The file of the store, where there is to be one and is none yet. */
+  readonly storeAbsent: string | undefined;
+  /** Those key sets that were saved for the realms of the configuration, and that none of the master keys opens. */
+  readonly setsUnopened: readonly KeySetName[];
 }
 
 /** What was found, errors apart. */

@@ -5,7 +5,9 @@ import { Secret } from "../../contract/secret.js";
 import type { Entry } from "../../directory/commands.js";
 import { readMasterKeys } from "../../directory/master-keys.js";
 import { inspectStore } from "../../directory/sqlite/inspect.js";
+import { storePath } from "../directory/directory.js";
 import { readSeedFile } from "../serve/core.js";
+import { ofRealms } from "../serve/saved-sets.js";
 import type { World } from "../world.js";
 import type { FileRead, Subject } from "./findings.js";
 import { reachKeys } from "./reach-keys.js";
@@ -26,17 +28,28 @@ export async function readSubject(file: string, { env, clock }: World): Promise<
   const config = loadConfig(file, { env, readFile });
   const seed = config.directory === undefined ? [] : readSeedFile(config.directory, readFile);
   const reached = await reachKeys(config);
-  return { ...config, now: clock(), filesRead, seed, reached, seedIgnored: seedIgnored(config, seed) };
+  return { ...config, now: clock(), filesRead, seed, reached, ...lookAtStore(config, seed) };
 }
 
 function modeOf(file: string): number | undefined {
   return process.platform === "win32" ? undefined : statSync(file).mode;
 }
 
-/** How many entries of the seed a store that was filled already does not hold just so. */
-function seedIgnored({ masterKeys, store }: Config, seed: readonly Entry[]): number {
-  if (masterKeys.length === 0 || !store.url.startsWith("sqlite:")) return 0;
+/** What is found of the store. */
+function lookAtStore(
+  config: Config,
+  seed: readonly Entry[],
+): Pick<Subject, "seedIgnored" | "storeAbsent" | "setsUnopened"> {
+  const nothing = { seedIgnored: 0, storeAbsent: undefined, setsUnopened: [] };
+  const { masterKeys, store, realms } = config;
+  if (masterKeys.length === 0 || !store.url.startsWith("sqlite:")) return nothing;
   const keys = readMasterKeys(masterKeys.map((text) => new Secret(text)));
-  const found = inspectStore(store.url.replace(/^sqlite:/, ""), keys, seed);
-  return found === undefined || found.isEmpty ? 0 : found.lacking;
+  const file = storePath(config);
+  const found = inspectStore(file, keys, seed);
+  if (found === undefined) return { ...nothing, storeAbsent: file };
+  return {
+    ...nothing,
+    seedIgnored: found.isEmpty ? 0 : found.lacking,
+    setsUnopened: ofRealms(found.unopened, realms),
+  };
 }

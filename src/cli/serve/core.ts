@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import type { Logger } from "pino";
 import { ConfigError } from "../../config/issues.js";
 import type { Config } from "../../config/load.js";
@@ -8,7 +9,6 @@ import { type Clock, failure, type Verifier } from "../../contract/verifier.js";
 import type { Entry } from "../../directory/commands.js";
 import type { Directory, KnownDirectory } from "../../directory/directory.js";
 import { DirectoryError } from "../../directory/errors.js";
-import { startFollower } from "../../directory/follower.js";
 import { Known, type KnownStats } from "../../directory/known.js";
 import { noDirectory } from "../../directory/none.js";
 import { type OnRead, observeReads } from "../../directory/observed.js";
@@ -23,8 +23,10 @@ import { createVerifier, type Load } from "../../verifier/verify.js";
 import type { View } from "../../verifier/view.js";
 import { openDirectory, storePath } from "../directory/directory.js";
 import { tell } from "../telemetry/lines.js";
+import { type Following, followStore } from "./follow-store.js";
 import type { OnFetch } from "./keys-observer.js";
-import { openKeyring, removeOldSets, withKeys } from "./realm-keys.js";
+import { openKeyring, withKeys } from "./realm-keys.js";
+import { openSavedSets, removeOldSets } from "./saved-sets.js";
 
 /** What a core says of itself. */
 export interface CoreStats {
@@ -36,6 +38,8 @@ export interface CoreStats {
   readonly isFresh: boolean;
   /** What is known of the directory; undefined without a store. */
   readonly directory: KnownStats | undefined;
+  /** Why the directory cannot be read at the moment; undefined where it can, or without a store. */
+  readonly trouble: string | undefined;
   /** The keys that are fetched, by realm and location. */
   readonly keys: readonly HeldStatus[];
   /** The realms that hand tokens on: the names of those that they hand them to. */
@@ -101,7 +105,8 @@ export async function openCore(config: Config, context: CoreContext): Promise<Co
     facts,
   });
   const { proxies } = config;
-  const keyring = await openKeyring({ clock, proxies }, store?.directory, log, context.onFetch ?? (() => {}));
+  const saved = await openSavedSets(store?.directory, config.realms, log);
+  const keyring = openKeyring({ clock, proxies, saved }, log, context.onFetch ?? (() => {}));
   let realms = withKeys(keyring, config.realms, []);
   let view = viewOf(realms);
   const tidy = (): Promise<void> => removeOldSets(store?.directory, realms, clock(), log);
@@ -117,6 +122,7 @@ export async function openCore(config: Config, context: CoreContext): Promise<Co
       factLookups: facts.lookups,
       isFresh: view.directory.isFresh(clock()),
       directory: store?.known.stats(),
+      trouble: store?.trouble(),
       keys: keyring.status(),
       routes: Object.fromEntries(
         realms.flatMap(({ realm }) => (isRoute(realm) ? [[realm.name, targetsOf(realm)] as const] : [])),
@@ -163,7 +169,7 @@ function checkNeedsNoStore({ file, realms }: Config): void {
   throw new ConfigError(file, [{ place: "masterKey", message }]);
 }
 
-interface Store {
+interface Store extends Pick<Following, "trouble"> {
   readonly known: Known & KnownDirectory;
   readonly directory: Directory;
   close(): Promise<void>;
@@ -175,10 +181,14 @@ async function openStore(
   { clock, log, onDirectoryFailure = () => {}, onRead = () => {} }: CoreContext,
 ): Promise<Store | undefined> {
   if (config.masterKeys.length === 0) return undefined;
+  const file = storePath(config);
+  const [isNew, isLost] = [!existsSync(file), existsSync(`${file}-wal`)];
   const { directory, masterKeys } = openDirectory(config, clock, {
-    opening: { onLocked: (timeout) => tell(log, "store locked", { file: storePath(config), wait: timeout }) },
+    opening: { onLocked: (timeout) => tell(log, "store locked", { file, wait: timeout }) },
   });
   try {
+    // What stays beside a store that is gone: then this is no first start.
+    if (isNew) tell(log, "store made", { file }, isLost ? "warn" : "info");
     await seed(directory, config.directory, log);
     const known = new Known({
       directory: observeReads(directory, clock, onRead),
@@ -187,34 +197,13 @@ async function openStore(
       staleFor: config.store.staleFor,
     });
     await known.follow();
-    // When the last verdict was given is told at once; that it goes on, about every minute.
-    let isTold = false;
-    const follower = startFollower({
-      follow: () =>
-        known.follow().then(
-          () => {
-            isTold = false;
-          },
-          (err: unknown) => {
-            onDirectoryFailure();
-            if (!isTold && !known.isFresh(clock())) {
-              isTold = true;
-              tell(log, "directory cannot be read: no verdicts are given", { err });
-            }
-            throw err;
-          },
-        ),
-      onFailure: (err) => {
-        if (known.isFresh(clock())) tell(log, "directory cannot be read", { err });
-        else if (isTold) tell(log, "directory cannot be read: no verdicts are given", { err });
-      },
-      onRecovery: (failures) => tell(log, "directory can be read again", { failures }),
-    });
+    const following = followStore(known, { clock, log, onDirectoryFailure });
     return {
       known,
       directory,
+      trouble: following.trouble,
       close: async () => {
-        await follower.stop();
+        await following.stop();
         await directory.close();
       },
     };

@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import type { RemoteObserver } from "../../keys/network/remote-keys.js";
+import { isToldFailure } from "../telemetry/in-a-row.js";
 import { tell } from "../telemetry/lines.js";
 
 /** Is told of each fetch of keys. */
@@ -10,9 +11,6 @@ const MOST_CHANGES = 16;
 
 /** Refused keys of one set that are told one by one. */
 const MOST_REFUSED = 10;
-
-/** Failures in a row that are told whatever their `why`: the first, and then fewer and fewer. */
-const isMarked = (failures: number): boolean => Number.isInteger(Math.log2(failures));
 
 /** Tells the log what becomes of a realm's keys from one location. */
 export function keysObserver(
@@ -40,7 +38,7 @@ export function keysObserver(
       onFetch(at.realm, "failed");
       const hasChanged = why !== last && changes++ < MOST_CHANGES;
       last = why;
-      if (hasChanged || isMarked(failures)) {
+      if (hasChanged || isToldFailure(failures)) {
         tell(log, "keys cannot be fetched", { ...at, why, failures, left: Math.floor(left / 1000) });
       }
     },

@@ -8,6 +8,10 @@ export interface Readiness {
   readonly ready: boolean;
   /** By name. */
   readonly realms: Readonly<Record<string, State>>;
+  /** By the realm's name, why it is not fresh; absent where all of them are. */
+  readonly why?: Readonly<Record<string, string>>;
+  /** How the directory stands; absent without a store. */
+  readonly directory?: { readonly state: DirectoryState; readonly why?: string };
   /** Of realms whose keys are fetched: how each of their key sets stands. Absent where there is none. */
   readonly keys?: readonly object[];
   /** Of realms that hand tokens on: what their state comes from. Absent where there is none. */
@@ -16,8 +20,13 @@ export interface Readiness {
 
 type State = RemoteStatus["state"];
 
-/** What the service says of its realms' keys. */
-export interface Standing extends Pick<CoreStats, "keys" | "routes" | "isFresh"> {
+/** `stale`: it cannot be read at the moment, and verdicts are given from what is known; `failing`: none are given any more. */
+type DirectoryState = Extract<State, "fresh" | "stale" | "failing">;
+
+/** What the service says of its directory, and of its realms' keys. */
+export interface Standing
+  extends Pick<CoreStats, "keys" | "routes" | "isFresh">,
+    Partial<Pick<CoreStats, "directory" | "trouble">> {
   /** The names of all realms. */
   readonly realms: readonly string[];
 }
@@ -43,22 +52,36 @@ export function keyReadiness(standing: Standing): Omit<Readiness, "ready"> {
   const setsOf = (name: string): readonly HeldStatus[] => keys.filter(({ realm }) => realm === name);
   const stateOf = (name: string): State =>
     isFresh ? worst(routes[name]?.map(stateOf) ?? setsOf(name).map(({ state }) => state)) : "failing";
-  const targetOf = (name: string): object => {
+  const whyOf = (name: string): string => {
     const state = stateOf(name);
-    const why = setsOf(name).find((one) => one.state === state)?.why ?? "";
-    return { realm: name, state, ...(why !== "" && { why }) };
+    if (state === "fresh") return "";
+    if (!isFresh) return "the directory cannot be read";
+    const target = routes[name]?.find((one) => stateOf(one) === state);
+    if (target !== undefined) return [target, whyOf(target)].filter((text) => text !== "").join(": ");
+    return setsOf(name).find((one) => one.state === state)?.why ?? "";
   };
+  const rowOf = (realm: string): object => ({ realm, state: stateOf(realm), ...because(whyOf(realm)) });
   const routing = Object.entries(routes).map(([realm, targets]) => ({
-    realm,
-    state: stateOf(realm),
+    ...rowOf(realm),
     serving: isFresh && !unserved.has(realm),
-    targets: targets.map(targetOf),
+    targets: targets.map(rowOf),
   }));
+  const reasons = realms.map((name) => [name, whyOf(name)] as const).filter(([, why]) => why !== "");
   return {
     realms: Object.fromEntries(realms.map((name) => [name, stateOf(name)])),
+    ...(reasons.length > 0 && { why: Object.fromEntries(reasons) }),
+    ...(standing.directory !== undefined && { directory: directoryRow(standing) }),
     ...(keys.length > 0 && { keys: keys.map(readinessOf) }),
     ...(routing.length > 0 && { routes: routing }),
   };
+}
+
+const because = (why: string): { readonly why?: string } => (why === "" ? {} : { why });
+
+function directoryRow({ isFresh, trouble }: Standing): NonNullable<Readiness["directory"]> {
+  // A clock that was set, or a process that was halted, leaves no error behind.
+  if (!isFresh) return { state: "failing", why: trouble ?? "it was not read for longer than store.staleFor" };
+  return trouble === undefined ? { state: "fresh" } : { state: "stale", why: trouble };
 }
 
 function readinessOf({ realm, location, state, why, age, next, left, keys, refused }: HeldStatus): object {
@@ -66,7 +89,7 @@ function readinessOf({ realm, location, state, why, age, next, left, keys, refus
     realm,
     location,
     state,
-    ...(why !== "" && { why }),
+    ...because(why),
     ageSeconds: age === undefined ? null : Math.round(age / 1000),
     nextFetchSeconds: Math.ceil(next / 1000),
     leftSeconds: Math.floor(left / 1000),

@@ -168,6 +168,12 @@ export const LINES = {
     fields: ["omitted"],
     meaning: "Those above 10 in a second, since the last such line.",
   },
+  "store made": {
+    levels: ["info", "warn"],
+    fields: ["file"],
+    meaning:
+      "At a start: there was no store at this place, and there is a new one now. It knows what the seed has, and of no revocation. Where there was one before, stop the service and restore the backup. `warn` where its `-wal` was still there.",
+  },
   "directory seed loaded": {
     levels: ["info"],
     fields: ["file", "entries"],
@@ -247,8 +253,26 @@ export const LINES = {
   },
   "key set not saved": {
     levels: ["warn"],
-    fields: ["realm", "location", "err"],
-    meaning: "The store could not be written. A service that starts while the issuer is down will lack these keys.",
+    fields: ["realm", "location", "err", "failures"],
+    meaning:
+      "The store could not be written. A service that starts while the issuer is down will lack these keys. Told of the first failure in a row, the second, the fourth and so on, whichever set it is of.",
+  },
+  "key sets can be saved again": {
+    levels: ["info"],
+    fields: ["failures"],
+    meaning: "The store can be written. A set that was not saved is saved when it is fetched next.",
+  },
+  "saved key set does not open": {
+    levels: ["warn"],
+    fields: ["realm", "location"],
+    meaning:
+      "At a start: the set that was saved of these keys is sealed under a master key that is not given, or was altered. It counts as none, and the next fetch replaces it. Should the issuer be down, put the earlier key back into `masterKeys`, after the current one, and restart.",
+  },
+  "key sets not sealed anew": {
+    levels: ["warn"],
+    fields: ["err"],
+    meaning:
+      "At a start: key sets are saved under an earlier master key, and the store could not be written. Leave that key in `masterKeys` until a start has no such line.",
   },
   "old key sets not removed": {
     levels: ["warn"],

@@ -3,7 +3,7 @@ import { type Command, Option } from "commander";
 import { loadConfig } from "../../config/load.js";
 import { check, checkGateway, formatGatewayReport, formatReport } from "../check/check.js";
 import { CommandError, EXIT } from "../errors.js";
-import { print } from "../output.js";
+import { complain, print } from "../output.js";
 import type { Only } from "../serve/serve.js";
 import { addCommand, configFile, configOption, jsonOption, onlyOption, realmOption } from "../shared.js";
 import { readTime } from "../time.js";
@@ -44,7 +44,8 @@ export function addTokenCommands(root: Command, world: World): void {
     .addOption(jsonOption())
     .action(async (given: string, options: VerifyOptions & Shared) => {
       const token = given === "-" ? (await text(world.stdin)).trim() : given;
-      const outcome = await verify(token, options, world);
+      // Standard error is JSON alone with --json.
+      const outcome = await verify(token, options, world, options.json ? () => {} : complain);
       if (outcome.kind === "failure") {
         const asked = options.config === undefined ? (options.address ?? DEFAULT_ADDRESS) : undefined;
         const { code, message, exitCode, details } = noVerdict(outcome, asked);

@@ -10,6 +10,7 @@ import { Secret } from "../../contract/secret.js";
 import type { Clock, Credential, Outcome, VerificationRequest, Verifier } from "../../contract/verifier.js";
 import { createRealm } from "../../verifier/realm.js";
 import { isRoute } from "../../verifier/route.js";
+import { scratchStore } from "../directory/scratch-store.js";
 import { CommandError, EXIT, secretIn } from "../errors.js";
 import { openCore } from "../serve/core.js";
 import { createLogger } from "../telemetry/log.js";
@@ -46,9 +47,15 @@ const PATIENCE = 10_000;
  * Asks whether a token is good: a running service, or the configuration itself.
  *
  * @param token the token, without `Bearer`
+ * @param note is told what whoever reads the outcome should know besides
  * @throws {CommandError} for options that do not fit together
  */
-export async function verify(token: string, options: VerifyOptions, world: World): Promise<Outcome> {
+export async function verify(
+  token: string,
+  options: VerifyOptions,
+  world: World,
+  note: (line: string) => void = () => {},
+): Promise<Outcome> {
   if (options.address !== undefined && options.config !== undefined) {
     throw new CommandError("Give --address (a running service) or --config (offline), not both.", EXIT.usage);
   }
@@ -66,7 +73,7 @@ export async function verify(token: string, options: VerifyOptions, world: World
     explain: options.explain ?? false,
   };
   const clock = clockAt(options.at, world);
-  const opened = await open(options, tls, clock, world);
+  const opened = await open(options, tls, clock, world, note);
   try {
     return await opened.verifier.verify(request, {
       requestId: `cli-${randomUUID()}`,
@@ -83,6 +90,7 @@ async function open(
   tls: ConfiguredTls | undefined,
   clock: Clock,
   { env }: World,
+  note: (line: string) => void,
 ): Promise<{ readonly verifier: Verifier; close(): Promise<void> | void }> {
   if (config === undefined) {
     const verifier = connect(address, tls);
@@ -95,14 +103,24 @@ async function open(
     return isRoute(one.realm) ? one : { ...one, realm: createRealm(name, { ...policy, explain: "anyone" }, keys) };
   });
   const realms = bindRoutes(explained);
-  const core = await openCore(
-    { ...loaded, realms },
-    {
-      clock,
-      log: createLogger({ level: "silent", format: "json", calls: "none" }),
-    },
-  );
-  return { verifier: core.verifier, close: () => core.close() };
+  const scratch = scratchStore({ ...loaded, realms });
+  if (scratch.absent !== undefined) {
+    note(`There is no store at ${scratch.absent} yet: callers and users are the seed's alone, and nothing is revoked.`);
+  }
+  try {
+    const log = createLogger({ level: "silent", format: "json", calls: "none" });
+    const core = await openCore(scratch.config, { clock, log });
+    return {
+      verifier: core.verifier,
+      close: async () => {
+        await core.close();
+        scratch.remove();
+      },
+    };
+  } catch (error) {
+    scratch.remove();
+    throw error;
+  }
 }
 
 /** What the options say of TLS, its files read and checked; undefined where they say nothing. @throws {ConfigError} */

@@ -52,12 +52,18 @@ function sameFile(path: string): () => void {
   return () => {
     const now = statSync(path, { throwIfNoEntry: false });
     if (now?.ino === opened.ino && now.dev === opened.dev) return;
-    throw new DirectoryError(
-      "unavailable",
-      `The store ${path} was ${now === undefined ? "removed" : "replaced"} while it was in use. Restart the service.`,
-    );
+    throw new DirectoryError("unavailable", now === undefined ? removed(path) : replaced(path));
   };
 }
+
+// Who only restarts after a loss has the seed back: callers that were removed, and none of the revocations.
+const removed = (path: string): string =>
+  `The store ${path} was removed while it was in use. Stop the service, restore the backup, start. ` +
+  "A start without it begins anew from the seed and forgets what was changed since, revocations too.";
+
+const replaced = (path: string): string =>
+  `The store ${path} was replaced while it was in use. See that the file there now is the right one, then restart the ` +
+  "service: what that file lacks is forgotten, revocations too.";
 
 /** How many revocations are read in one turn of the event loop: about a millisecond's worth. */
 const PAGE = 500;
@@ -147,6 +153,7 @@ function directoryOn({ db, connect, checkSame }: Store, keys: MasterKeys, clock:
     },
     keySets: async () => guarded(() => keySets.all()),
     saveKeySet: async (set) => guarded(() => keySets.put(set)),
+    resealKeySets: async () => guarded(() => keySets.reseal()),
     removeKeySets: async (before, except) => guarded(() => keySets.remove(before, except)),
     close: async () => guarded(() => void db.close()),
   };

@@ -2,9 +2,11 @@ import { existsSync } from "node:fs";
 import Database from "better-sqlite3";
 import type { Entry } from "../commands.js";
 import { clientSecretDigest, sameDigest, secretKeyDigests } from "../digest.js";
+import type { KeySetName } from "../directory.js";
 import type { MasterKeys } from "../master-keys.js";
 import { masterKeyOf } from "../seal.js";
 import { guarded } from "./errors.js";
+import { prepareKeySets } from "./key-sets.js";
 import { checkFile } from "./open.js";
 
 /** What a store is found to hold. */
@@ -13,6 +15,8 @@ interface Inspection {
   readonly isEmpty: boolean;
   /** How many of the entries asked about it does not hold just so. */
   readonly lacking: number;
+  /** The saved key sets that none of the master keys opens. */
+  readonly unopened: readonly KeySetName[];
 }
 
 /**
@@ -29,17 +33,25 @@ export function inspectStore(path: string, keys: MasterKeys, entries: readonly E
     try {
       checkFile(db, path);
       // A file that was made and not yet filled.
-      if (db.pragma("user_version", { simple: true }) === 0) return { isEmpty: true, lacking: entries.length };
+      if (db.pragma("user_version", { simple: true }) === 0) {
+        return { isEmpty: true, lacking: entries.length, unopened: [] };
+      }
       checkKeys(db, keys);
       const isHeld = holding(db, keys);
       return {
         isEmpty: db.prepare<[], number>("SELECT position FROM feed_head").pluck().get() === 0,
         lacking: entries.filter((entry) => !isHeld(entry)).length,
+        unopened: hasKeySets(db) ? prepareKeySets(db, keys).all().unopened : [],
       };
     } finally {
       db.close();
     }
   });
+}
+
+/** Not so in a store of the version before that nobody has opened since. */
+function hasKeySets(db: Database.Database): boolean {
+  return db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'key_sets'").get() !== undefined;
 }
 
 /** Tells of an entry whether the store holds it, secrets and all. */

@@ -1,9 +1,9 @@
 import type { Database } from "better-sqlite3";
 import { Secret } from "../../contract/secret.js";
-import type { KeySetName, SavedKeySet } from "../directory.js";
+import type { KeySetName, SavedKeySet, SavedKeySets } from "../directory.js";
 import { SealError } from "../errors.js";
 import type { MasterKeys } from "../master-keys.js";
-import { type Place, seal, unseal } from "../seal.js";
+import { isCurrent, type Place, seal, unseal } from "../seal.js";
 
 /** What is sealed of a set. */
 type Sealed = Pick<SavedKeySet, "document" | "fetchedAt" | "trust">;
@@ -22,8 +22,9 @@ export function prepareKeySets(
   db: Database,
   keys: MasterKeys,
 ): {
-  readonly all: () => readonly SavedKeySet[];
+  readonly all: () => SavedKeySets;
   readonly put: (set: SavedKeySet) => void;
+  readonly reseal: () => void;
   readonly remove: (before: number, except: readonly KeySetName[]) => void;
 } {
   const select = db.prepare<[], Row>("SELECT realm, location, sealed FROM key_sets");
@@ -32,11 +33,25 @@ export function prepareKeySets(
   );
   // Only as it was read: another process may have saved it anew since.
   const erase = db.prepare("DELETE FROM key_sets WHERE realm = ? AND location = ? AND sealed = ?");
+  const replace = db.prepare("UPDATE key_sets SET sealed = ? WHERE realm = ? AND location = ? AND sealed = ?");
+  const sealSet = ({ realm, location, document, fetchedAt, trust }: SavedKeySet): string => {
+    const text = JSON.stringify({ document, fetchedAt, trust } satisfies Sealed);
+    return seal(keys, new Secret(text), placeOf(realm, location));
+  };
   return {
-    all: () => select.all().flatMap((row) => open(keys, row) ?? []),
-    put: ({ realm, location, document, fetchedAt, trust }) => {
-      const text = JSON.stringify({ document, fetchedAt, trust } satisfies Sealed);
-      upsert.run(realm, location, seal(keys, new Secret(text), placeOf(realm, location)));
+    all: () => {
+      const rows = select.all().map((row) => ({ row, set: open(keys, row) }));
+      return {
+        sets: rows.flatMap(({ set }) => set ?? []),
+        unopened: rows.flatMap(({ row: { realm, location }, set }) => (set === undefined ? [{ realm, location }] : [])),
+      };
+    },
+    put: (set) => void upsert.run(set.realm, set.location, sealSet(set)),
+    reseal: () => {
+      for (const row of select.all()) {
+        const set = isCurrent(keys, row.sealed) ? undefined : open(keys, row);
+        if (set !== undefined) replace.run(sealSet(set), row.realm, row.location, row.sealed);
+      }
     },
     remove: (before, except) => {
       const kept = new Set(except.map(nameOf));

@@ -8,7 +8,7 @@ import { SETTINGS } from "./rig.js";
 
 // What a saved set is bound to: an issuer vouches for it once, and from then on it lies in the store.
 
-const NOBODY = { fetched: () => {}, failed: () => {} };
+const NOBODY = { fetched: () => {}, failed: () => {}, out: () => {} };
 const SAVED_AT = NOW - 1000;
 
 describe("a keyring's saved sets", () => {
