@@ -29,6 +29,9 @@ const SPKI_HEADS: ReadonlyMap<string, string> = new Map([
   ["EC P-521", "30819b301006072a8648ce3d020106052b810400230381860004"],
 ]);
 
+/** Most bytes of a member of a public key: OpenSSL takes minutes over a number of a million. */
+const MAX_BYTES = 4096;
+
 /** The members that only the owner of a key may see (RFC 7518 sections 6.2.2, 6.3.2 and 6.4). */
 const PRIVATE = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
@@ -94,6 +97,12 @@ function publicKey(members: JsonObject, kty: string): KeyObject {
     });
   }
   const parts = Object.entries(shape).map(([name, width]) => [name, part(members, name, width)] as const);
+  const long = parts.find(([, bytes]) => bytes.length > MAX_BYTES);
+  if (long !== undefined) {
+    throw new KeyError(
+      `the JWK's member "${long[0]}" has ${long[1].length} bytes, more than ${MAX_BYTES}: make a new key`,
+    );
+  }
   const head = SPKI_HEADS.get(kind);
   try {
     if (head !== undefined) {

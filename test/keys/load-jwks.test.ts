@@ -191,6 +191,14 @@ describe("loadJwks", () => {
     expect(refusal(() => loadJwks(empty, { algorithms: ALGORITHMS })).message).to.include("170000 keys");
   });
 
+  it("does not have OpenSSL look at numbers of a million bytes", () => {
+    const long = Buffer.alloc(750_000, 255).toString("base64url");
+    const set = load({ kty: "RSA", n: long, e: "AQAB" }, { ...jwkOf("RS256"), e: long });
+    expect(set.leftOut.map(({ why }) => why)).to.deep.equal(
+      ["n", "e"].map((name) => `the JWK's member "${name}" has 750000 bytes, more than 4096: make a new key`),
+    );
+  });
+
   it("names five of the places that have one kid, and says how many more there are", () => {
     const keys = Array.from({ length: 100 }, (_, n) => jwkOf(n % 2 === 0 ? "ES256" : "RS256", { kid: "x" }));
     const set = load(...keys);
