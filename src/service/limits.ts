@@ -35,6 +35,9 @@ const MB = 1024 ** 2;
 /** Mebibytes that HTTP/2 itself may take for one connection; above it new calls are refused. */
 export const SESSION_MEGABYTES = 64;
 
+/** Calls of one connection that may be refused for want of room; above: it is cut. */
+export const MAX_REFUSED = 100;
+
 /** What an open call counts for besides its headers, in bytes: the objects that stand for it. */
 export const OPEN_CALL = 16 * 1024;
 

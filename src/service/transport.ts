@@ -3,7 +3,7 @@ import { type ConnectionInjector, Server, ServerCredentials, status } from "@grp
 import { boundCall, type Methods } from "./call-bounds.js";
 import { isCompressed, refuseCompression, withoutCompression } from "./compression.js";
 import { connectionAge, cutWhereIdle, MINUTE, retireAfter, sharerOf } from "./connections.js";
-import { heldBytes, OPEN_CALL, SESSION_MEGABYTES, type ServiceLimits } from "./limits.js";
+import { heldBytes, MAX_REFUSED, OPEN_CALL, SESSION_MEGABYTES, type ServiceLimits } from "./limits.js";
 import { Shares } from "./shares.js";
 import { rememberWorkload } from "./workload.js";
 
@@ -77,8 +77,7 @@ export function createTransport({ limits, methods, isProxy, ended }: TransportOp
       const hold = shares.holder(sharers.get(stream.session ?? stream));
       const held = OPEN_CALL + sizeOf(headers);
       if (!hold(held)) {
-        stream.on("error", () => {});
-        stream.close(http2.constants.NGHTTP2_ENHANCE_YOUR_CALM);
+        refuse(stream);
         return;
       }
       stream.once("close", () => hold(0));
@@ -88,6 +87,20 @@ export function createTransport({ limits, methods, isProxy, ended }: TransportOp
     });
   }
   return { server, injector, calls: () => calls };
+}
+
+/** Refused calls of each connection. */
+const REFUSED = new WeakMap<object, number>();
+
+/** Refuses a call for which there is no room. Who goes on regardless loses the connection. */
+function refuse(stream: http2.ServerHttp2Stream): void {
+  const { session } = stream;
+  stream.on("error", () => {});
+  stream.close(http2.constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  if (session === undefined) return;
+  const count = (REFUSED.get(session) ?? 0) + 1;
+  REFUSED.set(session, count);
+  if (count > MAX_REFUSED) session.destroy();
 }
 
 type Headers = http2.IncomingHttpHeaders;

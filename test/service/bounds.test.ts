@@ -135,6 +135,20 @@ describe("bounds of calls", () => {
     });
   });
 
+  it("a connection whose calls are refused again and again is cut, and its room is there again", async () => {
+    const { address, client } = await start(() => VERIFIED, { request: 60_000, headers: 1024 ** 2 });
+    const header = { "x-a": "x".repeat(60_000) };
+    const session = connect(address);
+    const over = new Promise((resolve) => session.once("close", resolve));
+    for (let index = 0; index < 999; index++) grpcRequest(session, "VerifyToken", header);
+    const second = connect(address);
+    for (let index = 0; index < 999; index++) grpcRequest(second, "VerifyToken", header);
+    await Promise.race([over, new Promise((resolve) => second.once("close", resolve))]);
+    for (const one of [session, second]) one.destroy();
+    const { value } = await client.call("VerifyToken", { token: "t" });
+    expect(value.verdict).to.equal("verified");
+  });
+
   describe("in what has to be read", () => {
     const unknown = (count: number): Buffer => Buffer.alloc(2 * count, Buffer.from([0x78, 0]));
     const send = async (method: string, message: Buffer): Promise<string> => {
