@@ -97,14 +97,21 @@ const limits = z
       .describe("All headers of a request or call together."),
     message: size(1024, 64 * 1024 ** 2)
       .default(4 * 1024 ** 2)
-      .describe("A gRPC message."),
+      .describe(
+        "A gRPC message. Calls whose messages have not come whole may hold 16 times as much together, and 256 MiB at the least; one address a quarter of that.",
+      ),
     batch: z
       .int()
       .min(1)
       .max(100_000)
       .default(1000)
       .describe("The requests in a batch, or in one message of a stream."),
-    streams: z.int().min(1).max(100_000).default(100).describe("The streams open at this server."),
+    streams: z
+      .int()
+      .min(1)
+      .max(100_000)
+      .default(100)
+      .describe("The streams open at this server; one address may have a quarter of them, `trustedProxies` all."),
     connections: z
       .int()
       .min(1)
@@ -119,7 +126,9 @@ const limits = z
       .describe(
         "Those of one address at each port; an IPv6 address counts with its /64 network, and `trustedProxies` not at all.",
       ),
-    idle: duration(1000, LONGEST_TIMER).default(300_000).describe("How long a connection may be without a call."),
+    idle: duration(1000, LONGEST_TIMER)
+      .default(300_000)
+      .describe("How long a connection may be without a call, and a stream without a message."),
     request: duration(100, LONGEST_TIMER)
       .default(10_000)
       .describe("How long a request may take to arrive, and again to be answered."),

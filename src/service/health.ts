@@ -8,6 +8,9 @@ import type { OpenCalls } from "./open-calls.js";
 /** The service's full name. */
 export const HEALTH_SERVICE_NAME = "grpc.health.v1.Health";
 
+/** The path of the method that stays open. */
+export const WATCH_PATH = `/${HEALTH_SERVICE_NAME}/Watch`;
+
 /** What health says, to whoever asks or watches. */
 export interface Health {
   /** SERVING (true, as at the start) or NOT_SERVING. */

@@ -6,13 +6,13 @@ export interface ServiceLimits {
   readonly headers: number;
   /** Requests in a batch or in a message of a stream; above: BATCH_TOO_LARGE. */
   readonly batch: number;
-  /** StreamVerifyTokens calls open at this server; above: TOO_MANY_STREAMS. */
+  /** StreamVerifyTokens calls open at this server, of which one address may have a quarter; above: TOO_MANY_STREAMS. */
   readonly streams: number;
   /** Connections open at a port; a further one is closed at once. */
   readonly connections: number;
   /** Connections of one peer's address open at a port, (default: no limit). */
   readonly perAddress?: number;
-  /** Milliseconds after which a connection without a call is closed. */
+  /** Milliseconds after which a connection without a call is closed, and a stream without a message ended. */
   readonly idle: number;
   /** Milliseconds for a request to arrive whole, and again for its answer; above: cut, and TIMED_OUT. */
   readonly request: number;
@@ -26,3 +26,25 @@ export const MAX_ID_BYTES = 128;
 
 /** Messages of one stream that are being answered at once; the next ones wait unread. */
 export const MAX_UNDER_WAY = 16;
+
+/** Fields that each request of a batch may have besides those of one request, on average; it has some 7. */
+export const ITEM_FIELDS = 16;
+
+const MB = 1024 ** 2;
+
+/** Mebibytes that HTTP/2 itself may take for one connection; above it new calls are refused. */
+export const SESSION_MEGABYTES = 64;
+
+/** Calls of one connection that may be refused for want of room; above: it is cut. */
+export const MAX_REFUSED = 100;
+
+/** What an open call counts for besides its headers, in bytes: the objects that stand for it. */
+export const OPEN_CALL = 16 * 1024;
+
+/**
+ * Bytes that calls may hold which have not arrived whole, or stay open; above: the call is cut with ENHANCE_YOUR_CALM. One
+ * address may have a quarter of them.
+ *
+ * @param message `limits.message`
+ */
+export const heldBytes = (message: number): number => Math.max(256 * MB, 16 * message);

@@ -8,6 +8,9 @@ import type { OpenCalls } from "./open-calls.js";
 /** The service's full names: the two versions are alike but for the package. */
 const REFLECTION_SERVICE_NAMES = ["grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"];
 
+/** The paths of its methods. */
+export const REFLECTION_PATHS = REFLECTION_SERVICE_NAMES.map((name) => `/${name}/ServerReflectionInfo`);
+
 // The messages of grpc/reflection/v1/reflection.proto, as far as they are looked at.
 interface Request extends Message {
   readonly host: string;

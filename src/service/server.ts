@@ -7,11 +7,11 @@ import { type Entrance, renewTls, serverOptions, type TlsMaterial, watchHandshak
 import type { Verification } from "./asking.js";
 import { batchVerifyTokensHandler } from "./batch-verify-tokens.js";
 import { SERVICE_NAME, serviceDefinition } from "./definition.js";
-import { addHealth, HEALTH_SERVICE_NAME } from "./health.js";
+import { addHealth, HEALTH_SERVICE_NAME, WATCH_PATH } from "./health.js";
 import type { ServiceLimits } from "./limits.js";
 import { harmless } from "./observer.js";
 import { OpenCalls } from "./open-calls.js";
-import { addReflection } from "./reflection.js";
+import { addReflection, REFLECTION_PATHS } from "./reflection.js";
 import { streamVerifyTokensHandler } from "./stream-verify-tokens.js";
 import { type CallEnded, createTransport } from "./transport.js";
 import { verifyTokenHandler } from "./verify-token.js";
@@ -71,19 +71,22 @@ export function createServer({
   entrance = {},
 }: ServerOptions): ServiceServer {
   const openCalls = new OpenCalls();
+  const { isProxy = () => false } = entrance;
   const definition = serviceDefinition(limits.batch);
   const {
     server,
     injector,
     calls: underWay,
-  } = createTransport(
+  } = createTransport({
     limits,
-    {
-      unary: new Set([definition.verifyToken.path, definition.batchVerifyTokens.path]),
-      streaming: new Set([definition.streamVerifyTokens.path]),
+    methods: {
+      large: new Set(Object.values(definition).map(({ path }) => path)),
+      watches: new Set([WATCH_PATH]),
+      conversations: new Set([definition.streamVerifyTokens.path, ...REFLECTION_PATHS]),
     },
+    isProxy,
     ended,
-  );
+  });
   const names = [HEALTH_SERVICE_NAME];
   if (verification !== undefined) {
     const { observer, addressOf = addressReader([]) } = verification;
@@ -91,7 +94,7 @@ export function createServer({
     server.addService(definition, {
       verifyToken: verifyTokenHandler(env),
       batchVerifyTokens: batchVerifyTokensHandler(env),
-      streamVerifyTokens: streamVerifyTokensHandler(env, openCalls),
+      streamVerifyTokens: streamVerifyTokensHandler(env, openCalls, isProxy),
     });
     names.unshift(SERVICE_NAME);
   }

@@ -5,35 +5,43 @@ import { failure } from "../contract/verifier.js";
 import { encodeStreamMessage } from "../contract/wire.js";
 import type { Environment } from "./asking.js";
 import { refusal, verifyBatch } from "./batch.js";
-import { Call } from "./call.js";
+import { Call, peerHost } from "./call.js";
+import { sharerOf } from "./connections.js";
 import type { Sized } from "./definition.js";
 import { MAX_ID_BYTES, MAX_UNDER_WAY } from "./limits.js";
 import type { OpenCalls } from "./open-calls.js";
+import { Shares } from "./shares.js";
 
 const RPC = "StreamVerifyTokens";
 
 type Message = Sized<StreamVerifyTokensRequest>;
 type GrpcStream = ServerDuplexStream<Message, Buffer>;
 
-/** Handles StreamVerifyTokens: each message is a batch, and several are answered at once. */
+/**
+ * Handles StreamVerifyTokens: each message is a batch, and several are answered at once.
+ *
+ * @param isProxy peers that may have all of `limits.streams`: they bring those of others
+ */
 export function streamVerifyTokensHandler(
   env: Environment,
   openCalls: OpenCalls,
+  isProxy: (address: string) => boolean,
 ): handleBidiStreamingCall<Message, Buffer> {
-  let open = 0;
+  const shares = new Shares(env.limits.streams);
   return (grpcCall) => {
-    if (open >= env.limits.streams) {
+    const hold = shares.holder(sharerOf(peerHost(grpcCall.getPeer()), isProxy));
+    if (!hold(1)) {
       const call = new Call(grpcCall, env.clock(), Infinity, env.addressOf);
       grpcCall.emit("error", call.status(failure("TOO_MANY_STREAMS")));
       env.observer.refused(RPC, call, "TOO_MANY_STREAMS");
       return;
     }
-    open++;
     const stream = new VerificationStream(env, grpcCall);
     const forget = openCalls.add(() => stream.end("SHUTTING_DOWN"));
     // grpc-js says "cancelled" of every call that is over, however it ended.
     grpcCall.on("cancelled", () => {
-      open--;
+      hold(0);
+      stream.over();
       forget();
     });
   };
@@ -47,6 +55,7 @@ class VerificationStream {
   #underWay = 0;
   #bytesUnderWay = 0;
   #blocked = false;
+  readonly #idle: NodeJS.Timeout;
   /** How the stream is to end once the answers under way are written. */
   #ending: { readonly reason: FailureReason | undefined } | undefined;
 
@@ -54,6 +63,7 @@ class VerificationStream {
     this.#env = env;
     this.#grpcCall = grpcCall;
     this.#call = new Call(grpcCall, env.clock(), Infinity, env.addressOf);
+    this.#idle = setTimeout(() => this.#endWhereIdle(), env.limits.idle).unref();
     readAheadOne(grpcCall);
     grpcCall.on("data", (message: Message) => void this.#answer(message));
     grpcCall.on("end", () => this.end(undefined));
@@ -69,6 +79,17 @@ class VerificationStream {
     this.#ending = { reason };
     this.#grpcCall.pause();
     this.#endIfDone();
+  }
+
+  /** Is told that the call is over. */
+  over(): void {
+    clearTimeout(this.#idle);
+  }
+
+  /** A stream takes a place, which nobody may keep who asks nothing. */
+  #endWhereIdle(): void {
+    if (this.#underWay > 0) this.#idle.refresh();
+    else this.end(undefined);
   }
 
   #endIfDone(): void {
@@ -99,6 +120,7 @@ class VerificationStream {
       this.end("INTERNAL");
     }
     this.#underWay--;
+    if (!call.cancelled) this.#idle.refresh();
     this.#bytesUnderWay -= bytes;
     this.#throttle();
     this.#endIfDone();

@@ -1,10 +1,11 @@
-import { randomInt } from "node:crypto";
 import http2 from "node:http2";
 import { type ConnectionInjector, Server, ServerCredentials, status } from "@grpc/grpc-js";
-import type { ServiceLimits } from "./limits.js";
+import { boundCall, type Methods } from "./call-bounds.js";
+import { isCompressed, refuseCompression, withoutCompression } from "./compression.js";
+import { connectionAge, cutWhereIdle, MINUTE, retireAfter, sharerOf } from "./connections.js";
+import { heldBytes, MAX_REFUSED, OPEN_CALL, SESSION_MEGABYTES, type ServiceLimits } from "./limits.js";
+import { Shares } from "./shares.js";
 import { rememberWorkload } from "./workload.js";
-
-const MINUTE = 60_000;
 
 /** A grpc-js server that listens at nothing: connections are put into it. */
 export interface Transport {
@@ -20,24 +21,26 @@ interface Internals {
   readonly http2Servers: ReadonlyMap<http2.Http2Server, unknown>;
 }
 
-/** Bytes that a call to health or reflection may send in all: their messages have some tens. */
-const SMALL = 64 * 1024;
-
-/** The paths of the methods that may send much: of those that send one message, and of those that send many. */
-export interface LargeMethods {
-  readonly unary: ReadonlySet<string>;
-  readonly streaming: ReadonlySet<string>;
-}
-
 /** Is told of each call that has ended, whoever it was for: its path, and the status code that it ended with. */
 export type CallEnded = (path: string, code: number) => void;
 
-/** Makes a grpc-js server within the limits. @param large all other methods may send {@link SMALL} bytes */
-export function createTransport(limits: ServiceLimits, large: LargeMethods, ended?: CallEnded): Transport {
+/** What a transport is made for. */
+export interface TransportOptions {
+  readonly limits: ServiceLimits;
+  readonly methods: Methods;
+  /** Peers that bring the calls of others: they have no share of their own. */
+  readonly isProxy: (address: string) => boolean;
+  readonly ended?: CallEnded | undefined;
+}
+
+/** Makes a grpc-js server within the limits. */
+export function createTransport({ limits, methods, isProxy, ended }: TransportOptions): Transport {
   const server = new Server({
     "grpc.max_receive_message_length": limits.message,
     // Calls under way on one connection; a client keeps the next ones back.
     "grpc.max_concurrent_streams": 1000,
+    // Above it nghttp2 refuses new calls; grpc-js would set no bound.
+    "grpc-node.max_session_memory": SESSION_MEGABYTES,
     "grpc.max_connection_idle_ms": limits.idle,
     // Finds out that a peer is gone without a word. (Pings of a peer that floods us are cut off by nghttp2.)
     "grpc.keepalive_time_ms": MINUTE,
@@ -52,95 +55,60 @@ export function createTransport(limits: ServiceLimits, large: LargeMethods, ende
   };
   // TLS is done with before a connection is put in.
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const shares = new Shares(heldBytes(limits.message));
+  const sharers = new WeakMap<object, string | undefined>();
   let calls = 0;
   for (const http2Server of internals.http2Servers.keys()) {
     http2Server.on("session", rememberWorkload);
     // Clients come back after a while, and spread again over the processes and machines that there are by then.
     http2Server.on("session", (session) => retireAfter(session, connectionAge()));
     http2Server.on("session", (session) => cutWhereIdle(session, limits.idle + limits.request));
+    http2Server.on("session", (session) => {
+      sharers.set(session, sharerOf(session.socket.remoteAddress ?? "", isProxy));
+    });
+    // grpc-js is handed the calls that are let in.
+    const takers = http2Server.listeners("stream") as ((...call: [http2.ServerHttp2Stream, Headers]) => void)[];
+    http2Server.removeAllListeners("stream");
     http2Server.on("stream", (stream, headers) => {
       const path = headers[":path"] ?? "";
       calls++;
       stream.once("close", () => calls--);
       if (ended !== undefined) stream.once("close", () => ended(path, codeOf(stream)));
-      if (large.unary.has(path)) cutWhereSlow(stream, limits.request);
-      else if (!large.streaming.has(path)) cutWhereLarge(stream);
+      const hold = shares.holder(sharers.get(stream.session ?? stream));
+      const held = OPEN_CALL + sizeOf(headers);
+      if (!hold(held)) {
+        refuse(stream);
+        return;
+      }
+      stream.once("close", () => hold(0));
+      if (isCompressed(headers)) refuseCompression(stream);
+      else for (const take of takers) take.call(http2Server, withoutCompression(stream), headers);
+      boundCall(stream, path, methods, limits, hold, held);
     });
   }
   return { server, injector, calls: () => calls };
 }
 
-/**
- * How old a connection gets, in milliseconds: 27 to 33 minutes, of few different lengths.
- *
- * grpc-js's own option draws any length, and Node keeps a list for each length of an unreferenced timer until it would
- * have run out, also where the timer was cleared: each connection, however short, would cost memory for half an hour.
- */
-export function connectionAge(): number {
-  return (27 + randomInt(7)) * MINUTE;
-}
+/** Refused calls of each connection. */
+const REFUSED = new WeakMap<object, number>();
 
-/** Ends a connection after so many milliseconds: no new calls, and those under way finish. */
-export function retireAfter(session: http2.ServerHttp2Session, millis: number): void {
-  const timer = setTimeout(() => {
-    if (session.destroyed) return;
-    // First without refusing the calls that are on their way here.
-    session.goaway(http2.constants.NGHTTP2_NO_ERROR, 2 ** 31 - 1);
-    session.close();
-  }, millis);
-  timer.unref();
-  session.once("close", () => clearTimeout(timer));
-}
-
-/**
- * Cuts a connection without a call. grpc-js ends one that is idle politely, and then waits for as long as a peer leaves a frame
- * unfinished, or says nothing of what it was told.
- */
-function cutWhereIdle(session: http2.ServerHttp2Session, millis: number): void {
-  let calls = 0;
-  const timer = setTimeout(() => {
-    if (calls === 0) session.destroy();
-  }, millis);
-  timer.unref();
-  session.on("stream", (stream) => {
-    calls++;
-    stream.once("close", () => {
-      calls--;
-      // A timer that was cleared would run again, and hold the session meanwhile.
-      if (!session.closed && !session.destroyed) timer.refresh();
-    });
-  });
-  session.once("close", () => clearTimeout(timer));
-}
-
-/**
- * Cuts a call that is sent a byte at a time, or whose answer is not taken: either would be waited for without end. A call has
- * so long to arrive, again to be answered, and again for its answer to be read. A peer that goes on regardless, or that
- * HTTP/2 has given up for what it sent before, loses its connection.
- */
-function cutWhereSlow(stream: http2.ServerHttp2Stream, millis: number): void {
+/** Refuses a call for which there is no room. Who goes on regardless loses the connection. */
+function refuse(stream: http2.ServerHttp2Stream): void {
   const { session } = stream;
-  let rounds = 0;
-  const timer = setTimeout(() => {
-    rounds++;
-    if (rounds > 3) {
-      session?.destroy();
-      return;
-    }
-    if (rounds === 3 || !stream.readableEnded) stream.close(http2.constants.NGHTTP2_CANCEL);
-    timer.refresh();
-  }, millis);
-  timer.unref();
-  stream.once("close", () => clearTimeout(timer));
+  stream.on("error", () => {});
+  stream.close(http2.constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  if (session === undefined) return;
+  const count = (REFUSED.get(session) ?? 0) + 1;
+  REFUSED.set(session, count);
+  if (count > MAX_REFUSED) session.destroy();
 }
 
-/** grpc-js knows one limit for all messages, and holds those that have not come whole for as long as it takes. */
-function cutWhereLarge(stream: http2.ServerHttp2Stream): void {
+type Headers = http2.IncomingHttpHeaders;
+
+function sizeOf(headers: Headers): number {
   let bytes = 0;
-  stream.on("data", (chunk: Buffer) => {
-    bytes += chunk.length;
-    if (bytes > SMALL) stream.close(http2.constants.NGHTTP2_ENHANCE_YOUR_CALM);
-  });
+  for (const name in headers) bytes += name.length + String(headers[name]).length;
+  return bytes;
 }
 
 /** The status that a call ended with; CANCELLED where its stream was cut before there was one. */

@@ -30,6 +30,16 @@ interface Slow {
 const post = (path: string, more: string): string => `POST ${path} HTTP/1.1\r\nHost: a\r\n${more}`;
 const withBody = (more: string): string =>
   post("/api/v1/tokens/verify", `X-Clowk-Secret-Key: x\r\nContent-Type: application/json\r\n${more}\r\n\r\n`);
+/** The first bytes of a message, then one at a time. */
+const slowly = (headers: Buffer): Slow => ({
+  first: Buffer.concat([
+    GREETING,
+    http2Frame(HEADERS, END_HEADERS, 1, headers),
+    http2Frame(0, 0, 1, Buffer.from([0, 0, 0, 1, 0])),
+  ]),
+  turns: () => http2Frame(0, 0, 1, Buffer.alloc(1)),
+});
+const REFLECT = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
 const CLIENT_HELLO = Buffer.from("16030100c8010000c40303", "hex");
 
 const SLOW: Readonly<Record<string, Readonly<Record<string, Slow>>>> = {
@@ -54,13 +64,15 @@ const SLOW: Readonly<Record<string, Readonly<Record<string, Slow>>>> = {
       first: Buffer.concat([GREETING, http2Frame(HEADERS, END_HEADERS, 1, CALL), Buffer.from([0, 1, 0, 0, 0])]),
       turns: () => "\0",
     },
-    "sends a message a byte at a time": {
-      first: Buffer.concat([
-        GREETING,
-        http2Frame(HEADERS, END_HEADERS, 1, CALL),
-        http2Frame(0, 0, 1, Buffer.from([0, 0, 0, 1, 0])),
-      ]),
-      turns: () => http2Frame(0, 0, 1, Buffer.alloc(1)),
+    "sends a message a byte at a time": slowly(CALL),
+    "sends a stream's message a byte at a time": slowly(callHeaders("StreamVerifyTokens")),
+    "sends a question to health a byte at a time": slowly(callHeaders("/grpc.health.v1.Health/Check")),
+    "sends a watch of health a byte at a time": slowly(callHeaders("/grpc.health.v1.Health/Watch")),
+    "sends a question to reflection a byte at a time": slowly(callHeaders(REFLECT)),
+    "sends a message to nobody a byte at a time": slowly(callHeaders("/a.b/C")),
+    "sends a compressed message a byte at a time": slowly(callHeaders("VerifyToken", ["grpc-encoding", "gzip"])),
+    "opens a stream, and says no more": {
+      first: Buffer.concat([GREETING, http2Frame(HEADERS, END_HEADERS, 1, callHeaders("StreamVerifyTokens"))]),
     },
     "takes no answer": {
       first: Buffer.concat([
@@ -143,12 +155,15 @@ const NEW_WINDOW = many(1000, () => http2Frame(4, 0, 0, Buffer.from([0, 4, 0, 0,
 const NO_DATA = many(1000, () => http2Frame(0, 0, 1, Buffer.alloc(0)));
 const OTHER_ORDER = many(1000, () => http2Frame(2, 0, 1, Buffer.from([0, 0, 0, 0, 1])));
 /** Calls that were not there before: ids of a client's streams are odd. */
-const calls = (turn: number, more: (id: number) => Buffer): Buffer =>
+const calls = (turn: number, more: (id: number) => Buffer, headers = CALL): Buffer =>
   many(500, (n) => {
     const id = (turn * 500 + n) * 2 + 1;
-    return Buffer.concat([http2Frame(HEADERS, END_HEADERS, id, CALL), more(id)]);
+    return Buffer.concat([http2Frame(HEADERS, END_HEADERS, id, headers), more(id)]);
   });
 const continued = (turn: number, more: Buffer): Buffer => http2Frame(turn === 0 ? HEADERS : 9, 0, 1, more);
+
+const CHECK = callHeaders("/grpc.health.v1.Health/Check");
+const BEGUN = Buffer.from([0, 0, 0, 255, 0, ...Buffer.alloc(95)]);
 
 const RESETS: Flood = (turn) => calls(turn, (id) => http2Frame(3, 0, id, CANCEL));
 
@@ -157,6 +172,7 @@ const FLOODS: Readonly<Record<string, Flood>> = {
   SETTINGS: () => NEW_WINDOW,
   "calls that are reset at once": RESETS,
   "calls that are left open": (turn) => calls(turn, () => Buffer.alloc(0)),
+  "messages that are left unfinished": (turn) => calls(turn, (id) => http2Frame(0, 0, id, BEGUN), CHECK),
   "calls that are reset by an error of their own": (turn) => calls(turn, (id) => http2Frame(8, 0, id, Buffer.alloc(4))),
   "headers without end": (turn) => continued(turn, turn === 0 ? CALL : hpackHeader("x", "y".repeat(8000))),
   "headers in frames of nothing": (turn) =>

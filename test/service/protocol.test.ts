@@ -61,17 +61,12 @@ describe("what is no proper call", () => {
     expect(error.code).to.equal(status.RESOURCE_EXHAUSTED);
   });
 
-  it("a small message that unpacks to a large one is RESOURCE_EXHAUSTED", async () => {
-    const packed = frame(gzipSync(Buffer.alloc(10_000_000)));
-    packed[0] = 1;
-    expect(packed.length).to.be.lessThan(10_000);
-    expect(await send(packed, { "grpc-encoding": "gzip" })).to.equal(String(status.RESOURCE_EXHAUSTED));
-  });
-
-  it("an unknown compression is UNIMPLEMENTED", async () => {
-    const packed = frame(GOOD);
-    packed[0] = 1;
-    expect(await send(packed, { "grpc-encoding": "br" })).to.equal(String(status.UNIMPLEMENTED));
+  it("a compressed message is UNIMPLEMENTED, whatever it would unpack to", async () => {
+    for (const encoding of ["gzip", "deflate", "br"]) {
+      const packed = frame(gzipSync(Buffer.alloc(10_000_000)));
+      packed[0] = 1;
+      expect(await send(packed, { "grpc-encoding": encoding })).to.equal(String(status.UNIMPLEMENTED));
+    }
   });
 
   it("an unknown method, and an unknown service, are UNIMPLEMENTED", async () => {

@@ -32,16 +32,17 @@ export function hpackHeader(name: string, value: string, isKept = false): Buffer
   return Buffer.concat([Buffer.from([isKept ? 0x40 : 0]), text(name), text(value)]);
 }
 
-/** The headers of a call, as HPACK writes them. */
-export const callHeaders = (method: string): Buffer =>
+/** The headers of a call, as HPACK writes them. @param path of a method, or the name of one of TokenVerifier's */
+export const callHeaders = (path: string, ...more: readonly [string, string][]): Buffer =>
   Buffer.concat(
     [
       [":method", "POST"],
       [":scheme", "http"],
-      [":path", `/tokenverifier.v1.TokenVerifier/${method}`],
+      [":path", path.startsWith("/") ? path : `/tokenverifier.v1.TokenVerifier/${path}`],
       [":authority", "a"],
       ["content-type", "application/grpc"],
       ["te", "trailers"],
+      ...more,
     ].map(([name = "", value = ""]) => hpackHeader(name, value)),
   );
 

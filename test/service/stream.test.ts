@@ -1,4 +1,5 @@
 import http2 from "node:http2";
+import net from "node:net";
 import { status } from "@grpc/grpc-js";
 import { expect } from "chai";
 import { StreamVerifyTokensRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
@@ -139,6 +140,29 @@ describe("StreamVerifyTokens", () => {
     const all = collect(third);
     third.end(message("3", "a"));
     expect((await all).messages).to.have.length(1);
+  });
+
+  it("admits a quarter of them from one address, and others beside it", async () => {
+    const { address, client } = await start(() => VERIFIED, { streams: 8 }, "0.0.0.0:0");
+    const port = address.split(":").at(-1);
+    const others = http2.connect(`http://127.0.0.1:${port}`, {
+      createConnection: () => net.connect({ port: Number(port), host: "127.0.0.1", localAddress: "127.0.0.2" }),
+    });
+    const answered = async (open: NodeJS.EventEmitter & { write(what: object): unknown }, what: object) => {
+      const answer = next(open);
+      open.write(what);
+      await answer;
+    };
+    try {
+      for (let index = 0; index < 2; index++) await answered(client.stream(), message("1", "a"));
+      const { status: ended } = await collect(client.stream());
+      expect(failureFromStatus(ended)).to.deep.equal(failure("TOO_MANY_STREAMS"));
+      for (let index = 0; index < 2; index++) {
+        await answered(grpcRequest(others, "StreamVerifyTokens"), frame(encodeStreamRequest("a")));
+      }
+    } finally {
+      others.destroy();
+    }
   });
 
   it("gives back the place of a stream that was cancelled", async () => {

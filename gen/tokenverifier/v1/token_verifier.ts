@@ -2370,6 +2370,11 @@ export const StreamVerifyTokensResponse: MessageFns<StreamVerifyTokensResponse> 
  * Any call may carry the metadata key `x-request-id` (1 to 128 printable ASCII
  * characters). It stands in the service's log lines and comes back in the
  * answer's trailing metadata; the service makes one where it is absent.
+ *
+ * Messages are not compressed: a call with a `grpc-encoding` other than identity
+ * is UNIMPLEMENTED. A request with more than 1000 fields (a batch: 1000, and 16
+ * more for each request that it may have), unknown ones among them, is INTERNAL,
+ * as is whatever else cannot be read.
  */
 export type TokenVerifierService = typeof TokenVerifierService;
 export const TokenVerifierService = {
@@ -2417,9 +2422,12 @@ export const TokenVerifierService = {
    * message of the same id. Answers may come in another order than the requests.
    * An end of the caller's stream lets the answers under way arrive, then ends
    * the call. The limits of BatchVerifyTokens hold for each message. At most 100
-   * streams are open at a server (default); one more is RESOURCE_EXHAUSTED. A
-   * server that shuts down ends its streams with UNAVAILABLE and the reason
-   * SHUTTING_DOWN, after the answers under way: open a new one.
+   * streams are open at a server, and a quarter of them from one address
+   * (defaults); one more is RESOURCE_EXHAUSTED. A stream without a message for
+   * five minutes (default) ends with OK. A server that shuts down ends its streams
+   * with UNAVAILABLE and the reason SHUTTING_DOWN, after the answers under way:
+   * open a new one. A message that has no answer when its stream ends has no
+   * verdict.
    */
   streamVerifyTokens: {
     path: "/tokenverifier.v1.TokenVerifier/StreamVerifyTokens" as const,
@@ -2461,9 +2469,12 @@ export interface TokenVerifierServer extends UntypedServiceImplementation {
    * message of the same id. Answers may come in another order than the requests.
    * An end of the caller's stream lets the answers under way arrive, then ends
    * the call. The limits of BatchVerifyTokens hold for each message. At most 100
-   * streams are open at a server (default); one more is RESOURCE_EXHAUSTED. A
-   * server that shuts down ends its streams with UNAVAILABLE and the reason
-   * SHUTTING_DOWN, after the answers under way: open a new one.
+   * streams are open at a server, and a quarter of them from one address
+   * (defaults); one more is RESOURCE_EXHAUSTED. A stream without a message for
+   * five minutes (default) ends with OK. A server that shuts down ends its streams
+   * with UNAVAILABLE and the reason SHUTTING_DOWN, after the answers under way:
+   * open a new one. A message that has no answer when its stream ends has no
+   * verdict.
    */
   streamVerifyTokens: handleBidiStreamingCall<StreamVerifyTokensRequest, StreamVerifyTokensResponse>;
 }
@@ -2523,9 +2534,12 @@ export interface TokenVerifierClient extends Client1 {
    * message of the same id. Answers may come in another order than the requests.
    * An end of the caller's stream lets the answers under way arrive, then ends
    * the call. The limits of BatchVerifyTokens hold for each message. At most 100
-   * streams are open at a server (default); one more is RESOURCE_EXHAUSTED. A
-   * server that shuts down ends its streams with UNAVAILABLE and the reason
-   * SHUTTING_DOWN, after the answers under way: open a new one.
+   * streams are open at a server, and a quarter of them from one address
+   * (defaults); one more is RESOURCE_EXHAUSTED. A stream without a message for
+   * five minutes (default) ends with OK. A server that shuts down ends its streams
+   * with UNAVAILABLE and the reason SHUTTING_DOWN, after the answers under way:
+   * open a new one. A message that has no answer when its stream ends has no
+   * verdict.
    */
   streamVerifyTokens(): ClientDuplexStream<StreamVerifyTokensRequest, StreamVerifyTokensResponse>;
   streamVerifyTokens(

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import http2 from "node:http2";
 import type { AddressInfo } from "node:net";
 import { expect } from "chai";
-import { connectionAge, retireAfter } from "../../src/service/transport.js";
+import { connectionAge, retireAfter } from "../../src/service/connections.js";
 
 describe("a connection's age", () => {
   it("is half an hour, more or less, and of few different lengths: Node keeps something for each", () => {

@@ -1,0 +1,209 @@
+import http2 from "node:http2";
+import { gzipSync } from "node:zlib";
+import { status } from "@grpc/grpc-js";
+import { expect } from "chai";
+import { collect, start, VERIFIED } from "./harness.js";
+import { watchHealth } from "./health-client.js";
+import { frame, grpcRequest, grpcStatus } from "./raw.js";
+
+/** VerifyTokenRequest { realm: "r", token: "t" } */
+const GOOD = Buffer.from([0x0a, 1, 0x72, 0x12, 1, 0x74]);
+/** The first bytes of a message of 65,280. */
+const BEGUN = Buffer.from([0, 0, 0, 255, 0, 0]);
+
+const PATHS = {
+  VerifyToken: "/tokenverifier.v1.TokenVerifier/VerifyToken",
+  BatchVerifyTokens: "/tokenverifier.v1.TokenVerifier/BatchVerifyTokens",
+  StreamVerifyTokens: "/tokenverifier.v1.TokenVerifier/StreamVerifyTokens",
+  "Health/Check": "/grpc.health.v1.Health/Check",
+  "Health/List": "/grpc.health.v1.Health/List",
+  "Health/Watch": "/grpc.health.v1.Health/Watch",
+  "ServerReflectionInfo (v1)": "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+  "ServerReflectionInfo (v1alpha)": "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+  "an unknown method": "/a.b/C",
+};
+
+describe("bounds of calls", () => {
+  const sessions: http2.ClientHttp2Session[] = [];
+  afterEach(() => {
+    for (const session of sessions.splice(0)) session.destroy();
+  });
+  const connect = (address: string): http2.ClientHttp2Session => {
+    const session = http2.connect(`http://${address}`);
+    session.on("error", () => undefined);
+    sessions.push(session);
+    return session;
+  };
+
+  describe("in time", () => {
+    for (const [name, path] of Object.entries(PATHS)) {
+      it(`${name}: a message that is not whole in time is not waited for`, async () => {
+        const { address } = await start(() => VERIFIED, { request: 100 });
+        const call = grpcRequest(connect(address), "", { ":path": path });
+        call.write(BEGUN);
+        expect(await grpcStatus(call)).to.equal(name === "an unknown method" ? String(status.UNIMPLEMENTED) : "cut");
+      });
+    }
+
+    it("a stream's later message has as long, from its own first byte", async () => {
+      const { address, asked } = await start(() => VERIFIED, { request: 100 });
+      const call = grpcRequest(connect(address), "StreamVerifyTokens");
+      const answer = new Promise((resolve) => call.once("data", resolve));
+      const one = frame(Buffer.concat([Buffer.from([0x12, GOOD.length]), GOOD]));
+      // Cut anywhere: in its head, and in its content.
+      for (let turn = 0; turn < 8; turn++) {
+        for (const part of [one.subarray(0, 3), one.subarray(3, 7), one.subarray(7)]) {
+          call.write(part);
+          await new Promise((resolve) => setTimeout(resolve, 20));
+        }
+      }
+      await answer;
+      expect(asked).to.have.length(8);
+      call.write(one.subarray(0, 9));
+      expect(await grpcStatus(call)).to.equal("cut");
+    });
+
+    it("a call that has its status is over, whatever its caller may still want to send", async () => {
+      const { address } = await start(() => VERIFIED, { streams: 1 });
+      const session = connect(address);
+      const first = grpcRequest(session, "StreamVerifyTokens");
+      first.write(frame(Buffer.alloc(0)));
+      await new Promise((resolve) => first.once("data", resolve));
+      const refused = grpcRequest(session, "StreamVerifyTokens");
+      expect(await grpcStatus(refused)).to.equal(String(status.RESOURCE_EXHAUSTED));
+      const failed = grpcRequest(session, "StreamVerifyTokens", { ":path": PATHS["ServerReflectionInfo (v1)"] });
+      failed.write(frame(Buffer.from([0x0b])));
+      expect(await grpcStatus(failed)).to.equal(String(status.INTERNAL));
+    });
+
+    it("a stream without a message is ended, well; its place is another's then", async () => {
+      const { client } = await start(() => VERIFIED, { idle: 100, streams: 1 });
+      for (let turn = 0; turn < 2; turn++) {
+        const stream = client.stream();
+        const all = collect(stream);
+        stream.write({ id: "1", requests: [{ token: "t" }] });
+        const { messages, status: ended } = await all;
+        expect(messages).to.have.length(1);
+        expect(ended.code).to.equal(status.OK);
+      }
+    });
+
+    it("a stream whose answers are not taken is cut", async () => {
+      const { address, server } = await start(() => VERIFIED, { idle: 100, request: 100 });
+      const session = http2.connect(`http://${address}`, { settings: { initialWindowSize: 0 } });
+      sessions.push(session);
+      const call = grpcRequest(session, "StreamVerifyTokens");
+      call.write(frame(GOOD.subarray(0, 0)));
+      expect(await grpcStatus(call)).to.equal("cut");
+      expect(server.streams()).to.equal(0);
+    });
+
+    it("a watch of health stays open: it is told of what changes", async () => {
+      const { address, server, client } = await start(() => VERIFIED, { request: 100, idle: 100 });
+      const { seen } = await watchHealth(address, "");
+      const call = client.stream();
+      await collect(call);
+      await new Promise((resolve) => setTimeout(resolve, 250));
+      server.setServing(false);
+      while (seen.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+      expect(seen).to.deep.equal(["SERVING", "NOT_SERVING"]);
+    });
+  });
+
+  describe("in bytes", () => {
+    it("one address holds 64 MiB of calls that have not arrived, and no more; they are there again when those are over", async () => {
+      const { address, client } = await start(() => VERIFIED, { request: 60_000 });
+      const session = connect(address);
+      const ends: string[] = [];
+      const calls = Array.from({ length: 20 }, () => {
+        const call = grpcRequest(session, "BatchVerifyTokens");
+        void grpcStatus(call).then((end) => ends.push(end));
+        const begun = frame(Buffer.alloc(4 * 1024 ** 2)).subarray(0, -1);
+        call.write(begun);
+        return call;
+      });
+      // Fifteen of them and what they take besides: the others are cut.
+      while (ends.length < 5) await new Promise((resolve) => setTimeout(resolve, 5));
+      const codes = calls.filter(({ closed }) => closed).map(({ rstCode }) => rstCode);
+      expect(new Set(codes)).to.deep.equal(new Set([http2.constants.NGHTTP2_ENHANCE_YOUR_CALM]));
+      await client.call("VerifyToken", { token: "t" });
+      expect(ends).to.have.length(5);
+      session.destroy();
+      const again = grpcRequest(connect(address), "BatchVerifyTokens");
+      again.end(frame(Buffer.concat([Buffer.from([0x7a, 0x80, 0x80, 0xc0, 1]), Buffer.alloc(3 * 1024 ** 2)])));
+      expect(await grpcStatus(again)).to.equal("0");
+    });
+  });
+
+  it("a connection whose calls are refused again and again is cut, and its room is there again", async () => {
+    const { address, client } = await start(() => VERIFIED, { request: 60_000, headers: 1024 ** 2 });
+    const header = { "x-a": "x".repeat(60_000) };
+    const session = connect(address);
+    const over = new Promise((resolve) => session.once("close", resolve));
+    for (let index = 0; index < 999; index++) grpcRequest(session, "VerifyToken", header);
+    const second = connect(address);
+    for (let index = 0; index < 999; index++) grpcRequest(second, "VerifyToken", header);
+    await Promise.race([over, new Promise((resolve) => second.once("close", resolve))]);
+    for (const one of [session, second]) one.destroy();
+    const { value } = await client.call("VerifyToken", { token: "t" });
+    expect(value.verdict).to.equal("verified");
+  });
+
+  describe("in what has to be read", () => {
+    const unknown = (count: number): Buffer => Buffer.alloc(2 * count, Buffer.from([0x78, 0]));
+    const send = async (method: string, message: Buffer): Promise<string> => {
+      const { address } = await start(() => VERIFIED, { batch: 10 });
+      const call = grpcRequest(connect(address), method);
+      call.end(frame(message));
+      return grpcStatus(call);
+    };
+
+    it("a request may have a thousand fields that nobody knows, and not many times as many", async () => {
+      expect(await send("VerifyToken", Buffer.concat([GOOD, unknown(990)]))).to.equal("0");
+      expect(await send("VerifyToken", Buffer.concat([GOOD, unknown(2001)]))).to.equal(String(status.INTERNAL));
+    });
+
+    it("a batch may have more", async () => {
+      expect(await send("BatchVerifyTokens", unknown(1160))).to.equal("0");
+      expect(await send("BatchVerifyTokens", unknown(2321))).to.equal(String(status.INTERNAL));
+      expect(await send("StreamVerifyTokens", unknown(2321))).to.equal(String(status.INTERNAL));
+    });
+
+    it("fields that are known count as well, and nested ones", async () => {
+      const repeated = (bytes: number[]) => Buffer.alloc(2001 * bytes.length, Buffer.from(bytes));
+      for (const field of [
+        [0x28, 1],
+        [0x0a, 0],
+        [0x22, 0],
+        [0x22, 2, 0x0a, 0],
+      ]) {
+        expect(await send("VerifyToken", repeated(field))).to.equal(String(status.INTERNAL));
+      }
+    });
+  });
+
+  describe("compression", () => {
+    const packed = frame(gzipSync(GOOD));
+    packed[0] = 1;
+    for (const [name, path] of Object.entries(PATHS)) {
+      it(`${name}: is UNIMPLEMENTED, and what is taken is said`, async () => {
+        const { address, asked } = await start(() => VERIFIED);
+        const call = grpcRequest(connect(address), "", { ":path": path, "grpc-encoding": "gzip" });
+        const headers = new Promise<http2.IncomingHttpHeaders>((resolve) => call.once("response", resolve));
+        call.write(packed);
+        expect(await grpcStatus(call)).to.equal(String(status.UNIMPLEMENTED));
+        expect(await headers).to.include({ "grpc-accept-encoding": "identity" });
+        expect(asked).to.have.length(0);
+      });
+    }
+
+    it("is not what the service says that it takes", async () => {
+      const { address } = await start(() => VERIFIED);
+      const call = grpcRequest(connect(address), "VerifyToken", { "grpc-encoding": "identity" });
+      const headers = new Promise<http2.IncomingHttpHeaders>((resolve) => call.once("response", resolve));
+      call.end(frame(GOOD));
+      expect(await grpcStatus(call)).to.equal("0");
+      expect(await headers).to.include({ "grpc-accept-encoding": "identity" });
+    });
+  });
+});
