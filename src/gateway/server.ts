@@ -3,6 +3,7 @@ import https from "node:https";
 import type { Duplex } from "node:stream";
 import { admit } from "../contract/admission.js";
 import { listen } from "../contract/listen.js";
+import { boundPipelines } from "../contract/pipeline.js";
 import { acceptRequestId } from "../contract/request-id.js";
 import { type Entrance, renewTls, serverOptions, type TlsMaterial, watchHandshakes } from "../contract/tls.js";
 import { createApp } from "./app.js";
@@ -150,6 +151,7 @@ export function createGateway(
   // An expectation that nobody here knows changes nothing.
   server.on("checkExpectation", serve);
   server.on("clientError", refuse);
+  boundPipelines(server);
   const sockets = admit(server, { ...entrance, ...limits });
   // Also one that sends requests and takes no answers.
   server.timeout = limits.idle;

@@ -198,6 +198,14 @@ describe("the lines of calls", () => {
     expect(text().length).to.be.below(1000);
   });
 
+  it("tell nothing of a token that stands for a realm, a kid or a request id", () => {
+    const { log, lines } = capture();
+    const token = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJqYW5lIn0.c2ln";
+    const outcome: Outcome = { kind: "rejected", reason: "KEY_UNKNOWN", claim: "kid", kid: `k ${token}`, checks: [] };
+    callLogger(log, "all", createClock().now)(line(outcome, { realm: token, requestId: `Bearer ${token}` }));
+    expect(lines()[0]).to.include({ realm: "eyJ…", kid: "k eyJ…", requestId: "Bearer eyJ…" });
+  });
+
   it("ask for the address only where a line is written", () => {
     const { log } = capture();
     let asked = 0;

@@ -8,6 +8,7 @@ import { systemClock } from "../../src/cli/clock.js";
 import { type Running, serve } from "../../src/cli/serve/serve.js";
 import { mint } from "../../src/cli/token/mint.js";
 import { loadConfig } from "../../src/config/load.js";
+import { Wire } from "../gateway/harness.js";
 import { secretOf } from "../support/keys.js";
 import { createMemoryLog } from "../support/log.js";
 import { configuration, folderOf } from "./harness.js";
@@ -61,6 +62,26 @@ realms:
       });
     });
   };
+  it("answers whoever pipelines, and admits 100 connections of one address", async () => {
+    const port = Number(running.addresses["metrics"]?.split(":").at(-1));
+    const last = "GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    const wire = new Wire(port).send("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n".repeat(200) + last);
+    await wire.closed;
+    expect(wire.text.match(/HTTP\/1\.1 200 OK/g)).to.have.length(201);
+    const silent = Array.from({ length: 101 }, () => new Wire(port));
+    await Promise.race(silent.map(({ closed }) => closed));
+    expect(silent.filter(({ isClosed }) => isClosed)).to.have.length.above(0);
+    for (const one of silent) one.reset();
+    // The service sees a moment later that they are gone.
+    let status: number | undefined;
+    while (status === undefined)
+      status = await get("/healthz").then(
+        (answer) => answer.status,
+        () => undefined,
+      );
+    expect(status).to.equal(200);
+  });
+
   const verifyToken = "/tokenverifier.v1.TokenVerifier/VerifyToken";
   const request = (realm: string, token: string): Buffer =>
     Buffer.from(VerifyTokenRequest.encode(VerifyTokenRequest.fromPartial({ realm, token })).finish());

@@ -166,6 +166,12 @@ export class Wire {
     return this;
   }
 
+  /** Takes nothing more of what the server sends. */
+  stopReading(): this {
+    this.#socket.pause();
+    return this;
+  }
+
   /** Says that nothing more will be sent, and goes on reading. */
   halfClose(): void {
     this.#socket.end();

@@ -94,9 +94,10 @@ function kindOf(outcome: Outcome | undefined): Kind {
 const SERVER_CODES: ReadonlySet<status> = new Set([status.UNAVAILABLE, status.INTERNAL, status.DEADLINE_EXCEEDED]);
 
 function fieldsOf(call: CallLine): FieldsOf<"call"> {
-  const { requestId, via, outcome, millis, items, status } = call;
+  const { via, outcome, millis, items, status } = call;
   const target = outcome?.target;
-  const realm = call.realm.slice(0, 64);
+  const requestId = withoutTokens(call.requestId);
+  const realm = withoutTokens(call.realm.slice(0, 64));
   const address = call.address();
   const answer =
     outcome === undefined
@@ -142,5 +143,10 @@ const LONGEST = 128;
 /** A text that a caller made up, as a log may hold it: cut, and what is not printable ASCII escaped. */
 function foreignText(text: string): string {
   const escaped = (one: string): string => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`;
-  return text.slice(0, LONGEST).replace(/[^ -~]/g, escaped);
+  return withoutTokens(text.slice(0, LONGEST).replace(/[^ -~]/g, escaped));
+}
+
+/** A caller's text without what looks like a token or part of one: a JSON object in base64 begins with `eyJ`. */
+function withoutTokens(text: string): string {
+  return text.replace(/eyJ[\w.+/=-]*/g, "eyJ…");
 }

@@ -2,6 +2,7 @@ import http from "node:http";
 import https from "node:https";
 import { admit } from "../../contract/admission.js";
 import { listen } from "../../contract/listen.js";
+import { boundPipelines } from "../../contract/pipeline.js";
 import { type Entrance, renewTls, serverOptions, type TlsMaterial, watchHandshakes } from "../../contract/tls.js";
 import type { KeysInUse, Readiness } from "./key-status.js";
 import type { Metrics } from "./metrics.js";
@@ -21,6 +22,9 @@ const PATIENCE = 10_000;
 /** How many may look at once. */
 const CONNECTIONS = 1000;
 
+/** How many of them from one address: nobody may lock the others out. */
+const PER_ADDRESS = 100;
+
 /** Makes the server. It opens nothing yet. */
 export function createMetricsServer(
   metrics: Metrics,
@@ -32,6 +36,8 @@ export function createMetricsServer(
     res.writeHead(code, { "Content-Type": "application/json", "Cache-Control": "no-store" });
     res.end(JSON.stringify(body));
   };
+  /** What is being written for whoever asks meanwhile: many scrapes at once cost one. */
+  let rendering: Promise<string> | undefined;
   const routes: Readonly<Record<string, (res: http.ServerResponse) => void | Promise<void>>> = {
     "/healthz": (res) => json(res, 200, { status: "ok" }),
     "/readyz": (res) => {
@@ -40,7 +46,10 @@ export function createMetricsServer(
     },
     "/keys": (res) => json(res, 200, keys()),
     "/metrics": async (res) => {
-      const text = await metrics.text();
+      rendering ??= metrics.text().finally(() => {
+        rendering = undefined;
+      });
+      const text = await rendering;
       res.writeHead(200, { "Content-Type": metrics.contentType, "Cache-Control": "no-store" });
       res.end(text);
     },
@@ -56,12 +65,15 @@ export function createMetricsServer(
     if (route === undefined) json(res, 404, { error: "Not found" });
     else void Promise.resolve(route(res)).catch(() => res.destroy());
   };
-  const settings = { requestTimeout: PATIENCE, headersTimeout: PATIENCE };
+  const settings = { requestTimeout: PATIENCE, headersTimeout: PATIENCE, connectionsCheckingInterval: 1000 };
   const { tls } = entrance;
   const secure = tls && https.createServer({ ...settings, ...serverOptions(tls, "http/1.1", PATIENCE) }, answer);
   if (secure !== undefined) watchHandshakes(secure, entrance.refused ?? (() => {}));
   const server = secure ?? http.createServer(settings, answer);
-  const sockets = admit(server, { ...entrance, connections: CONNECTIONS });
+  boundPipelines(server);
+  const sockets = admit(server, { ...entrance, connections: CONNECTIONS, perAddress: PER_ADDRESS });
+  // Also one that asks and takes no answers.
+  server.timeout = PATIENCE;
   return {
     listen: (address) => listen(server, address),
     renewTls: (material) => {

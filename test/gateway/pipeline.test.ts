@@ -1,0 +1,91 @@
+import { expect } from "chai";
+import type { Outcome } from "../../src/contract/verifier.js";
+import { valuesOf } from "../support/http.js";
+import { FISERV, GOOD_BODY, good, INTEGURU, open, verdict, Wire, withBody } from "./harness.js";
+
+// Many requests on one connection, before any of their answers.
+
+/** How many requests are answered at once, and how many more a piece that is read may hold. */
+const MOST = 16 + 20;
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+describe("gateway: pipelined requests", () => {
+  it("all are answered, in their order, however many there are", async () => {
+    const server = await open();
+    const ids = Array.from({ length: 500 }, (_, index) => `id-${index}`);
+    const paths = [INTEGURU, FISERV];
+    const requests = ids.map((id, index) => good(paths[index % 2] ?? "", [["X-Request-Id", id]]));
+    const wire = new Wire(server.port).send(Buffer.concat(requests));
+    for (const [index, id] of ids.entries()) {
+      const answer = await wire.answer();
+      expect(answer).to.include({ status: 200, body: GOOD_BODY[paths[index % 2] ?? ""] });
+      expect(valuesOf(answer, "X-Request-Id")).to.deep.equal([id]);
+    }
+    wire.halfClose();
+    await wire.closed;
+  });
+
+  it("no more than some are read before there are answers; the others then", async () => {
+    const pending: (() => void)[] = [];
+    let isQuick = false;
+    const server = await open((request) => {
+      const outcome = verdict(request);
+      return isQuick ? outcome : new Promise<Outcome>((resolve) => pending.push(() => resolve(outcome)));
+    });
+    const wire = new Wire(server.port).send(Buffer.concat(Array.from({ length: 300 }, () => good(INTEGURU))));
+    while (pending.length < 16) await turn();
+    // Whatever another connection asks for comes later than all that this one had sent.
+    const other = new Wire(server.port).send(good(INTEGURU, [["X-Request-Id", "other"]]));
+    const before = pending.length;
+    while (pending.length === before) await turn();
+    expect(pending.length).to.be.within(17, MOST);
+    isQuick = true;
+    for (const answer of pending) answer();
+    for (let answered = 0; answered < 300; answered++) expect((await wire.answer()).status).to.equal(200);
+    expect((await other.answer()).status).to.equal(200);
+    expect(server.calls).to.have.length(301);
+    wire.halfClose();
+    other.halfClose();
+  });
+
+  it("others have their turn between them", async () => {
+    const server = await open();
+    const floods = Array.from({ length: 20 }, () =>
+      new Wire(server.port).send(Buffer.concat(Array.from({ length: 1000 }, () => good("/nowhere")))),
+    );
+    while (server.calls.length < 100) await turn();
+    const answer = await new Wire(server.port).send(good(INTEGURU)).answer();
+    expect(answer.status).to.equal(200);
+    const before = server.calls.findIndex(({ face }) => face !== "unknown");
+    expect(before, "requests before that one").to.be.within(100, 10_000);
+    for (const wire of floods) wire.reset();
+  });
+
+  it("a large body behind many requests is read whole", async () => {
+    const server = await open();
+    const body = Buffer.from(`{"token":"good","client_id":"a","client_secret":"b","x":"${"x".repeat(60_000)}"}`);
+    const requests = Array.from({ length: 40 }, (_, index) => withBody(FISERV, body, index % 2 === 0, ""));
+    const wire = new Wire(server.port).send(Buffer.concat(requests));
+    for (const _ of requests) expect(await wire.answer()).to.include({ status: 200, body: GOOD_BODY[FISERV] });
+    wire.halfClose();
+  });
+
+  it("a client that closes its side behind them gets all their answers", async () => {
+    const server = await open();
+    const wire = new Wire(server.port).send(Buffer.concat(Array.from({ length: 100 }, () => good(INTEGURU))));
+    wire.halfClose();
+    for (let answered = 0; answered < 100; answered++) expect((await wire.answer()).status).to.equal(200);
+    await wire.closed;
+  });
+
+  it("nonsense behind them is answered once, after them", async () => {
+    const server = await open();
+    const flood = Array.from({ length: 50 }, () => good(INTEGURU));
+    const wire = new Wire(server.port).send(Buffer.concat([...flood, Buffer.from("nonsense\r\n\r\n".repeat(500))]));
+    for (let answered = 0; answered < 50; answered++) expect((await wire.answer()).status).to.equal(200);
+    expect((await wire.answer()).status).to.equal(400);
+    await wire.closed;
+    expect(wire.text).to.equal("");
+  });
+});
