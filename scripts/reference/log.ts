@@ -26,7 +26,7 @@ and \`msg\`, which is one of the messages here, word for word; values stand in f
       ["field", "what it says"],
       Object.entries(FIELDS).map(([name, says]) => [code(name), says]),
     ),
-    `Where standard output is full or closed lines are lost, and the service goes on; standard error says so once. What keeps a
+    `Where standard output is full, closed or not read lines are lost, and the service goes on; standard error says so once, or \`log lines lost\` where it is read again. What keeps a
 service from starting is told on standard error, in words, and by the [exit code](exit-codes.md).`,
   );
 }

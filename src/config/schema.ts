@@ -78,7 +78,7 @@ const log = z
       .enum(["none", "rejected", "all"])
       .default("rejected")
       .describe(
-        "Which calls have a line. `rejected`: those that were rejected or refused; at most 100 a second are written and the rest counted. Calls that failed by the service's own fault always have one.",
+        "Which calls have a line. `rejected`: those that were rejected or refused; at most 100 a second are written and the rest counted. Of calls that failed by the service's own fault, as many again, whatever is said here.",
       ),
   })
   .prefault({})

@@ -35,6 +35,7 @@ export const FIELDS = {
   metrics: "The address that metrics and probes are served at.",
   millis: "Milliseconds from the request's arrival to its outcome.",
   name: "The kind of a warning, such as `DeprecationWarning`.",
+  lines: "How many lines were lost.",
   omitted: "How many lines were left out.",
   outcome: "`verified`, `rejected`, `failed` (no verdict) or `refused` (a face answered without asking).",
   pid: "The id of the process.",
@@ -120,7 +121,14 @@ export const LINES = {
   "calls not logged": {
     levels: ["warn"],
     fields: ["omitted"],
-    meaning: "Rejected and refused calls above 100 in a second, since the last such line.",
+    meaning:
+      "Since the last such line, of rejected and refused calls those above 100 in a second; or of calls that failed by the service's own fault.",
+  },
+  "log lines lost": {
+    levels: ["warn"],
+    fields: ["lines"],
+    meaning:
+      "Nobody read standard output for a while: a MiB of lines was kept, and those that came behind it are lost.",
   },
   certificate: {
     levels: ["warn"],

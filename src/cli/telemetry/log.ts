@@ -1,3 +1,4 @@
+import { EventEmitter } from "node:events";
 import { status } from "@grpc/grpc-js";
 import { type DestinationStream, type Logger, pino } from "pino";
 import pretty from "pino-pretty";
@@ -13,18 +14,51 @@ export type LogSettings = Config["log"];
 
 /** The log: one line for each event, JSON or for people's eyes; constant messages, values as fields. */
 export function createLogger({ level, format }: LogSettings, destination?: DestinationStream): Logger {
-  const stream = destination ?? standardOutput();
+  let lost = 0;
+  const stream = destination ?? standardOutput(() => lost++);
   const written =
     format === "pretty" && destination === undefined
       ? pretty({ destination: stream, ignore: "pid,hostname", translateTime: "SYS:HH:MM:ss.l" })
       : stream;
   const formatters = { level: (label: string) => ({ level: label }) };
-  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters }, written);
+  const log = pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters }, written);
+  if (stream instanceof EventEmitter) {
+    stream.on("drain", () => {
+      const lines = lost;
+      lost = 0;
+      if (lines > 0) tell(log, "log lines lost", { lines });
+    });
+  }
+  return log;
 }
 
-/** Standard output for a log. A full disk or a closed pipe loses lines and never the service; standard error says so, once. */
-function standardOutput(): DestinationStream {
-  const stream = pino.destination({ fd: 1, sync: true });
+/** What is kept of lines that nobody has read yet, in characters; further ones are lost. */
+const MOST_UNREAD = 1024 ** 2;
+
+/** How often the end of the process tries to hand out the last lines, 100 ms apart, where nobody reads them. */
+const LAST_TRIES = 10;
+
+/**
+ * Standard output for a log. A full disk, a closed pipe or a reader that has stopped loses lines and never the service;
+ * standard error says so, once.
+ *
+ * @param onLost is told of each line that is lost because those before it were not read
+ */
+function standardOutput(onLost: () => void): DestinationStream {
+  let triesLeft = Number.POSITIVE_INFINITY;
+  // Ahead of pino's own handler, which would wait for the reader without end.
+  process.once("exit", () => {
+    triesLeft = LAST_TRIES;
+    try {
+      stream.flushSync();
+    } catch {
+      stream.destroy();
+    }
+  });
+  // Node makes a pipe one that refuses instead of one that blocks, once it was asked for it.
+  const { fd } = process.stdout;
+  const stream = pino.destination({ fd, sync: false, maxLength: MOST_UNREAD, retryEAGAIN: () => triesLeft-- > 0 });
+  stream.on("drop", onLost);
   let told = false;
   stream.on("error", (error: NodeJS.ErrnoException) => {
     if (told) return;
@@ -58,16 +92,21 @@ export interface CallLine {
 const LINES_PER_SECOND = 100;
 
 /**
- * Logs calls as `log.calls` says. Failures of the service itself are always logged; rejected and refused ones, and those
- * that wait for a key, are limited per second, and what was left out is told in a line of its own when the next second's first line is written.
+ * Logs calls as `log.calls` says. Failures of the service itself are logged in any case; they, and together rejected and
+ * refused ones and those that wait for a key, are limited per second, and what was left out is told in a line of its own when the next second's first line is written.
  */
 export function callLogger(log: Logger, calls: LogSettings["calls"], clock: Clock): (call: CallLine) => void {
-  const isAdmitted = perSecond(LINES_PER_SECOND, clock, (omitted) => tell(log, "calls not logged", { omitted }));
+  const limit = (): (() => boolean) =>
+    perSecond(LINES_PER_SECOND, clock, (omitted) => tell(log, "calls not logged", { omitted }));
+  const isAdmitted = limit();
+  // Of their own, or a flood of bad tokens would hide what is wrong here.
+  const isFaultAdmitted = limit();
   return (call) => {
     const { outcome } = call;
     const kind = kindOf(outcome);
     if (kind !== "fault" && (calls === "none" || (calls === "rejected" && UNREMARKABLE.has(kind)))) return;
     if (LIMITED.has(kind) && !isAdmitted()) return;
+    if (kind === "fault" && !isFaultAdmitted()) return;
     tell(log, "call", fieldsOf(call), kind === "fault" ? "warn" : "info");
   };
 }

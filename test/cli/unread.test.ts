@@ -1,0 +1,60 @@
+import { expect } from "chai";
+import { mint } from "../../src/cli/token/mint.js";
+import { loadConfig } from "../../src/config/load.js";
+import { createClient } from "../support/grpc.js";
+import { configuration, end, folderOf, type Process, serving } from "./harness.js";
+
+// A log that nobody reads for a while: whoever collects lines has stopped, and the pipe is full.
+
+/** Calls with a line each: some two MiB of lines, of which a MiB is kept, and what the system's own buffers take. */
+const CALLS = 8_000;
+
+describe("standard output that nobody reads", () => {
+  let service: Process;
+  let ask: (times: number) => Promise<void>;
+
+  beforeEach(async () => {
+    const folder = folderOf(configuration("log: { calls: all }\ndrain: { delay: 0s, timeout: 1s }"));
+    const config = loadConfig(`${folder}/verifier.yaml`, { env: {} });
+    const token = await mint(config, { realm: "integuru", claim: [], expires: "1h" }, Date.now());
+    const started = await serving(folder);
+    service = started.service;
+    const client = createClient(started.grpc);
+    ask = async (times) => {
+      for (let asked = 0; asked < times; asked += 100) {
+        const answers = await Promise.all(
+          Array.from({ length: 100 }, () => client.verify({ realm: "integuru", token })),
+        );
+        for (const answer of answers) expect(answer).to.have.nested.property("verdict.verified");
+      }
+    };
+  });
+
+  const callLines = (): number => service.lines().filter(({ msg }) => msg === "call").length;
+
+  it("keeps no call waiting; what was lost is counted once it is read again", async () => {
+    service.child.stdout?.pause();
+    await ask(CALLS);
+    service.child.stdout?.resume();
+    await service.until(/"msg":"log lines lost"\}\n/);
+    await ask(100);
+    const { code } = await end(service);
+    expect(code).to.equal(0);
+    const lost = service.lines().filter(({ msg }) => msg === "log lines lost");
+    expect(lost).to.have.length(1);
+    expect(lost[0]).to.include({ level: "warn" });
+    expect(lost[0]?.["lines"]).to.be.within(1, CALLS);
+    expect(callLines() + Number(lost[0]?.["lines"])).to.equal(CALLS + 100);
+  });
+
+  it("does not keep the service from ending", async () => {
+    service.child.stdout?.pause();
+    await ask(CALLS);
+    const exited = new Promise((resolve) => service.child.once("exit", (code) => resolve(code)));
+    service.kill("SIGTERM");
+    expect(await exited).to.equal(0);
+    service.child.stdout?.resume();
+    await service.ended;
+    expect(callLines()).to.be.within(1, CALLS - 1);
+  });
+});
