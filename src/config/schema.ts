@@ -111,7 +111,9 @@ const limits = z
       .min(1)
       .max(100_000)
       .default(100)
-      .describe("The streams open at this server; one address may have a quarter of them, `trustedProxies` all."),
+      .describe(
+        "The streams open at this server; of 16 or more, one address may have three quarters; `trustedProxies` all.",
+      ),
     connections: z
       .int()
       .min(1)

@@ -6,7 +6,7 @@ export interface ServiceLimits {
   readonly headers: number;
   /** Requests in a batch or in a message of a stream; above: BATCH_TOO_LARGE. */
   readonly batch: number;
-  /** StreamVerifyTokens calls open at this server, of which one address may have a quarter; above: TOO_MANY_STREAMS. */
+  /** StreamVerifyTokens calls open at this server, of which one address may have {@link streamShare}; above: TOO_MANY_STREAMS. */
   readonly streams: number;
   /** Connections open at a port; a further one is closed at once. */
   readonly connections: number;
@@ -48,3 +48,6 @@ export const OPEN_CALL = 16 * 1024;
  * @param message `limits.message`
  */
 export const heldBytes = (message: number): number => Math.max(256 * MB, 16 * message);
+
+/** How many of so many streams one address may have: three quarters, so that others come in; of fewer than 16, all. */
+export const streamShare = (streams: number): number => (streams < 16 ? streams : Math.floor((streams * 3) / 4));

@@ -1,17 +1,17 @@
 /** Sets how much is held, at first nothing; false where that is more than there is left: then nothing changes. */
 export type Hold = (amount: number) => boolean;
 
-/** Something that there is only so much of, and that no address may have all of: one may hold a quarter, and 1 at least. */
+/** Something that there is only so much of, and that no address may have all of. */
 export class Shares {
   readonly #whole: number;
   readonly #share: number;
   readonly #held = new Map<string, number>();
   #sum = 0;
 
-  /** @param whole how much all may hold together */
-  constructor(whole: number) {
+  /** @param whole how much all may hold together @param share how much of it one address may hold */
+  constructor(whole: number, share: number) {
     this.#whole = whole;
-    this.#share = Math.max(1, Math.floor(whole / 4));
+    this.#share = share;
   }
 
   /** Somebody who holds some. @param sharer whose share it counts in; undefined: only the whole bounds it */

@@ -8,7 +8,7 @@ import { refusal, verifyBatch } from "./batch.js";
 import { Call, peerHost } from "./call.js";
 import { sharerOf } from "./connections.js";
 import type { Sized } from "./definition.js";
-import { MAX_ID_BYTES, MAX_UNDER_WAY } from "./limits.js";
+import { MAX_ID_BYTES, MAX_UNDER_WAY, streamShare } from "./limits.js";
 import type { OpenCalls } from "./open-calls.js";
 import { Shares } from "./shares.js";
 
@@ -27,7 +27,7 @@ export function streamVerifyTokensHandler(
   openCalls: OpenCalls,
   isProxy: (address: string) => boolean,
 ): handleBidiStreamingCall<Message, Buffer> {
-  const shares = new Shares(env.limits.streams);
+  const shares = new Shares(env.limits.streams, streamShare(env.limits.streams));
   return (grpcCall) => {
     const hold = shares.holder(sharerOf(peerHost(grpcCall.getPeer()), isProxy));
     if (!hold(1)) {

@@ -55,7 +55,7 @@ export function createTransport({ limits, methods, isProxy, ended }: TransportOp
   };
   // TLS is done with before a connection is put in.
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
-  const shares = new Shares(heldBytes(limits.message));
+  const shares = new Shares(heldBytes(limits.message), heldBytes(limits.message) / 4);
   const sharers = new WeakMap<object, string | undefined>();
   let calls = 0;
   for (const http2Server of internals.http2Servers.keys()) {

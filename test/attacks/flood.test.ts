@@ -245,7 +245,13 @@ describe("floods of HTTP/2", function () {
       const open = 'tokenverifier_connections{port="grpc"}';
       while ((await service.metric(open)) > 1) await service.expectRight();
       expect(await service.metric('tokenverifier_streams{port="grpc"}')).to.equal(0);
-      expect((await service.held()) - held, "bytes held").to.be.below(HELD);
+      // What was cut goes when the event loop comes to it, on a busy machine some rounds later.
+      let left = Number.POSITIVE_INFINITY;
+      for (let turn = 0; turn < 50 && left >= HELD; turn++) {
+        await service.expectRight();
+        left = (await service.held()) - held;
+      }
+      expect(left, "bytes held").to.be.below(HELD);
     });
   }
 });

@@ -34,7 +34,7 @@ describe("an import on a terminal", () => {
       expect(bar.length).to.be.lessThan(80);
     }
     expect(bars.at(-1)).to.match(/^\[#{30}\] read \d+\.\d MiB, 100 %; working on the store$/);
-    expect(said).to.match(/^imported\r\ninstances +1 added/);
+    expect(said).to.match(/^imported into [^\r]+verifier\.db\r\ninstances +1 added/);
   });
 
   it("makes room for what is wrong, too", async () => {

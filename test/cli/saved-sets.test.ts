@@ -96,7 +96,7 @@ describe("key sets over a restart", () => {
     expect(after).to.have.length(1);
     expect(after[0]).to.include({ msg: "key sets can be saved again", failures: 20 });
     expect((await directory.keySets()).sets).to.deep.equal([
-      { realm: "a", location: LOCATION, document: SET.document, fetchedAt: NOW + 2 },
+      { realm: "a", location: LOCATION, ...SET, fetchedAt: NOW + 2 },
     ]);
   });
 });

@@ -2422,12 +2422,11 @@ export const TokenVerifierService = {
    * message of the same id. Answers may come in another order than the requests.
    * An end of the caller's stream lets the answers under way arrive, then ends
    * the call. The limits of BatchVerifyTokens hold for each message. At most 100
-   * streams are open at a server, and a quarter of them from one address
-   * (defaults); one more is RESOURCE_EXHAUSTED. A stream without a message for
-   * five minutes (default) ends with OK. A server that shuts down ends its streams
-   * with UNAVAILABLE and the reason SHUTTING_DOWN, after the answers under way:
-   * open a new one. A message that has no answer when its stream ends has no
-   * verdict.
+   * streams are open at a server, and 75 of them from one address (defaults);
+   * one more is RESOURCE_EXHAUSTED. A stream without a message for five minutes
+   * (default) ends with OK. A server that shuts down ends its streams with
+   * UNAVAILABLE and the reason SHUTTING_DOWN, after the answers under way: open
+   * a new one. A message that has no answer when its stream ends has no verdict.
    */
   streamVerifyTokens: {
     path: "/tokenverifier.v1.TokenVerifier/StreamVerifyTokens" as const,
@@ -2469,12 +2468,11 @@ export interface TokenVerifierServer extends UntypedServiceImplementation {
    * message of the same id. Answers may come in another order than the requests.
    * An end of the caller's stream lets the answers under way arrive, then ends
    * the call. The limits of BatchVerifyTokens hold for each message. At most 100
-   * streams are open at a server, and a quarter of them from one address
-   * (defaults); one more is RESOURCE_EXHAUSTED. A stream without a message for
-   * five minutes (default) ends with OK. A server that shuts down ends its streams
-   * with UNAVAILABLE and the reason SHUTTING_DOWN, after the answers under way:
-   * open a new one. A message that has no answer when its stream ends has no
-   * verdict.
+   * streams are open at a server, and 75 of them from one address (defaults);
+   * one more is RESOURCE_EXHAUSTED. A stream without a message for five minutes
+   * (default) ends with OK. A server that shuts down ends its streams with
+   * UNAVAILABLE and the reason SHUTTING_DOWN, after the answers under way: open
+   * a new one. A message that has no answer when its stream ends has no verdict.
    */
   streamVerifyTokens: handleBidiStreamingCall<StreamVerifyTokensRequest, StreamVerifyTokensResponse>;
 }
@@ -2534,12 +2532,11 @@ export interface TokenVerifierClient extends Client1 {
    * message of the same id. Answers may come in another order than the requests.
    * An end of the caller's stream lets the answers under way arrive, then ends
    * the call. The limits of BatchVerifyTokens hold for each message. At most 100
-   * streams are open at a server, and a quarter of them from one address
-   * (defaults); one more is RESOURCE_EXHAUSTED. A stream without a message for
-   * five minutes (default) ends with OK. A server that shuts down ends its streams
-   * with UNAVAILABLE and the reason SHUTTING_DOWN, after the answers under way:
-   * open a new one. A message that has no answer when its stream ends has no
-   * verdict.
+   * streams are open at a server, and 75 of them from one address (defaults);
+   * one more is RESOURCE_EXHAUSTED. A stream without a message for five minutes
+   * (default) ends with OK. A server that shuts down ends its streams with
+   * UNAVAILABLE and the reason SHUTTING_DOWN, after the answers under way: open
+   * a new one. A message that has no answer when its stream ends has no verdict.
    */
   streamVerifyTokens(): ClientDuplexStream<StreamVerifyTokensRequest, StreamVerifyTokensResponse>;
   streamVerifyTokens(
