@@ -206,6 +206,19 @@ describe("the lines of calls", () => {
     expect(lines()[0]).to.include({ realm: "eyJ…", kid: "k eyJ…", requestId: "Bearer eyJ…" });
   });
 
+  it("tell nothing of one whose JSON has white space in it, and leave names alone", () => {
+    const { log, lines } = capture();
+    const tell = callLogger(log, "all", createClock().now);
+    for (const header of ['{ "alg":"none"}', '{\n"alg":"none"}', '{\t"alg":"none"}', '{\r\n"alg":"none"}']) {
+      tell(line(REJECTED, { realm: `${Buffer.from(header).toString("base64url")}.e30.` }));
+    }
+    for (const { realm } of lines()) expect(realm).to.match(/^e\w\w…$/);
+    for (const realm of ["keyJunctionInternal", "viewoffice-of-the-north", "eyJay", "ewok.internal"]) {
+      tell(line(REJECTED, { realm }));
+      expect(lines().at(-1)).to.include({ realm });
+    }
+  });
+
   it("ask for the address only where a line is written", () => {
     const { log } = capture();
     let asked = 0;

@@ -41,7 +41,7 @@ export const FIELDS = {
   pid: "The id of the process.",
   port: "The port, by the configuration's name.",
   realm:
-    "The realm as the caller named it, at most 64 characters: there may be no such realm. Absent where none was asked.",
+    "The realm as the caller named it, at most 64 characters: there may be no such realm. What looks like a token is cut in it (`eyJ…`), as in `kid` and `requestId`. Absent where none was asked.",
   reason:
     "Why, where it was rejected or failed: [a name of the catalogue](reasons.md), or `UNKNOWN` for one that this version does not know. Of a connection: `connections` (the port has `limits.connections`) or `address` (the peer has `limits.perAddress`).",
   removed: "The realms, or keys, that are gone.",

@@ -185,7 +185,10 @@ function foreignText(text: string): string {
   return withoutTokens(text.slice(0, LONGEST).replace(/[^ -~]/g, escaped));
 }
 
-/** A caller's text without what looks like a token or part of one: a JSON object in base64 begins with `eyJ`. */
+/**
+ * A caller's text without what looks like a token or part of one: in base64 a JSON object begins so, with white space behind
+ * its brace or without. Names that have the same letters within them, or at the beginning of a short word, stay.
+ */
 function withoutTokens(text: string): string {
-  return text.replace(/eyJ[\w.+/=-]*/g, "eyJ…");
+  return text.replace(/(?<!\w)e(yJ|yA|wo|wk|w0)[\w.+/=-]{12,}/g, "e$1…");
 }
