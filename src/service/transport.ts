@@ -100,7 +100,9 @@ function refuse(stream: http2.ServerHttp2Stream): void {
   if (session === undefined) return;
   const count = (REFUSED.get(session) ?? 0) + 1;
   REFUSED.set(session, count);
-  if (count > MAX_REFUSED) session.destroy();
+  // Not while nghttp2 is at the bytes that came with this call: Node would end the process at the data of a call behind it,
+  // of which a destroyed session has not told JavaScript.
+  if (count === MAX_REFUSED + 1) setImmediate(() => session.destroy());
 }
 
 type Headers = http2.IncomingHttpHeaders;

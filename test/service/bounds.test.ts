@@ -1,10 +1,11 @@
 import http2 from "node:http2";
+import net from "node:net";
 import { gzipSync } from "node:zlib";
 import { status } from "@grpc/grpc-js";
 import { expect } from "chai";
 import { collect, start, VERIFIED } from "./harness.js";
 import { watchHealth } from "./health-client.js";
-import { frame, grpcRequest, grpcStatus } from "./raw.js";
+import { callHeaders, frame, grpcRequest, grpcStatus, http2Frame, PREFACE, SETTINGS } from "./raw.js";
 
 /** VerifyTokenRequest { realm: "r", token: "t" } */
 const GOOD = Buffer.from([0x0a, 1, 0x72, 0x12, 1, 0x74]);
@@ -145,6 +146,31 @@ describe("bounds of calls", () => {
     for (let index = 0; index < 999; index++) grpcRequest(second, "VerifyToken", header);
     await Promise.race([over, new Promise((resolve) => second.once("close", resolve))]);
     for (const one of [session, second]) one.destroy();
+    const { value } = await client.call("VerifyToken", { token: "t" });
+    expect(value.verdict).to.equal("verified");
+  });
+
+  it("refused calls that come in one piece with their data leave the server whole", async () => {
+    const { address, client } = await start(() => VERIFIED, { request: 60_000, headers: 1024 ** 2 });
+    const full = connect(address);
+    const refused = new Promise((resolve) => {
+      // Their headers fill the room of this address.
+      for (let index = 0; index < 999; index++) {
+        grpcRequest(full, "VerifyToken", { "x-a": "x".repeat(60_000) }).once("close", () => resolve(undefined));
+      }
+    });
+    await refused;
+    const call = callHeaders("VerifyToken");
+    const calls = Array.from({ length: 300 }, (_, index) => [
+      http2Frame(1, 4, index * 2 + 1, call),
+      http2Frame(0, 0, index * 2 + 1, Buffer.alloc(10)),
+    ]);
+    const socket = net.connect({ port: Number(address.split(":").at(-1)), host: "127.0.0.1" });
+    const over = new Promise((resolve) => socket.once("close", resolve));
+    socket.on("error", () => {});
+    socket.resume().write(Buffer.concat([Buffer.from(PREFACE), SETTINGS, ...calls.flat()]));
+    await over;
+    full.destroy();
     const { value } = await client.call("VerifyToken", { token: "t" });
     expect(value.verdict).to.equal("verified");
   });
