@@ -28,6 +28,7 @@ export interface Methods {
  * and in bytes, of which it holds those that nobody can answer yet.
  *
  * @param hold what this call holds; `held` bytes of it are there for the call itself
+ * @returns to be called once the call is over
  */
 export function boundCall(
   stream: Stream,
@@ -36,18 +37,21 @@ export function boundCall(
   limits: ServiceLimits,
   hold: Hold,
   held: number,
-): void {
-  const isWatch = methods.watches.has(path);
-  if (methods.conversations.has(path)) {
-    holdUnfinished(stream, hold, held, limits.request);
-    cutWhereSilent(stream, limits.idle + limits.request);
-  } else {
-    holdUntilWhole(stream, hold, held, isWatch ? held : 0);
-    if (isWatch) cutWhereLate(stream, limits.request);
-    else cutWhereSlow(stream, limits.request);
-  }
+): () => void {
   if (!methods.large.has(path)) cutWhereLarge(stream);
   closeOnceAnswered(stream);
+  if (methods.conversations.has(path)) {
+    const forgetUnfinished = holdUnfinished(stream, hold, held, limits.request);
+    const timer = cutWhereSilent(stream, limits.idle + limits.request);
+    return () => {
+      forgetUnfinished();
+      clearTimeout(timer);
+    };
+  }
+  const isWatch = methods.watches.has(path);
+  holdUntilWhole(stream, hold, held, isWatch ? held : 0);
+  const timer = isWatch ? cutWhereLate(stream, limits.request) : cutWhereSlow(stream, limits.request);
+  return () => clearTimeout(timer);
 }
 
 /** Holds all bytes of a request until it has come whole. @param rest held from then on, until the call is over */
@@ -63,7 +67,7 @@ function holdUntilWhole(stream: Stream, hold: Hold, held: number, rest: number):
 }
 
 /** Holds the bytes of a message that has not come whole, for so many milliseconds from its first byte. */
-function holdUnfinished(stream: Stream, hold: Hold, held: number, millis: number): void {
+function holdUnfinished(stream: Stream, hold: Hold, held: number, millis: number): () => void {
   const unfinished = unfinishedBytes();
   let timer: NodeJS.Timeout | undefined;
   const late = (): void => {
@@ -78,18 +82,18 @@ function holdUnfinished(stream: Stream, hold: Hold, held: number, millis: number
     if (bytes > 0 && bytes <= chunk.length) timer = setTimeout(late, millis).unref();
     if (!hold(held + bytes)) stream.close(NGHTTP2_ENHANCE_YOUR_CALM);
   });
-  stream.once("close", () => clearTimeout(timer));
+  return () => clearTimeout(timer);
 }
 
 /** Cuts a call whose one message does not come in time. */
-function cutWhereLate(stream: Stream, millis: number): void {
+function cutWhereLate(stream: Stream, millis: number): NodeJS.Timeout {
   const timer = setTimeout(() => stream.close(NGHTTP2_CANCEL), millis).unref();
   stream.once("end", () => clearTimeout(timer));
-  stream.once("close", () => clearTimeout(timer));
+  return timer;
 }
 
 /** Cuts a call that sends nothing for so long: its caller asks nothing any more, or takes no answer, or is gone. */
-function cutWhereSilent(stream: Stream, millis: number): void {
+function cutWhereSilent(stream: Stream, millis: number): NodeJS.Timeout {
   const { session } = stream;
   const timer = setTimeout(() => {
     if (stream.closed) session?.destroy();
@@ -97,7 +101,7 @@ function cutWhereSilent(stream: Stream, millis: number): void {
     timer.refresh();
   }, millis).unref();
   stream.on("data", () => timer.refresh());
-  stream.once("close", () => clearTimeout(timer));
+  return timer;
 }
 
 /**
@@ -105,7 +109,7 @@ function cutWhereSilent(stream: Stream, millis: number): void {
  * so long to arrive, again to be answered, and again for its answer to be read. A peer that goes on regardless, or that
  * HTTP/2 has given up for what it sent before, loses its connection.
  */
-function cutWhereSlow(stream: Stream, millis: number): void {
+function cutWhereSlow(stream: Stream, millis: number): NodeJS.Timeout {
   const { session } = stream;
   let rounds = 0;
   const timer = setTimeout(() => {
@@ -117,8 +121,7 @@ function cutWhereSlow(stream: Stream, millis: number): void {
     if (rounds === 3 || !stream.readableEnded) stream.close(NGHTTP2_CANCEL);
     timer.refresh();
   }, millis);
-  timer.unref();
-  stream.once("close", () => clearTimeout(timer));
+  return timer.unref();
 }
 
 /** grpc-js knows one limit for all messages. */

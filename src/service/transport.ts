@@ -71,19 +71,24 @@ export function createTransport({ limits, methods, isProxy, ended }: TransportOp
     http2Server.removeAllListeners("stream");
     http2Server.on("stream", (stream, headers) => {
       const path = headers[":path"] ?? "";
-      calls++;
-      stream.once("close", () => calls--);
-      if (ended !== undefined) stream.once("close", () => ended(path, codeOf(stream)));
       const hold = shares.holder(sharers.get(stream.session ?? stream));
       const held = OPEN_CALL + sizeOf(headers);
+      let unbound = (): void => {};
+      calls++;
+      // One listener for all: each call has this one.
+      stream.once("close", () => {
+        calls--;
+        hold(0);
+        unbound();
+        ended?.(path, codeOf(stream));
+      });
       if (!hold(held)) {
         refuse(stream);
         return;
       }
-      stream.once("close", () => hold(0));
       if (isCompressed(headers)) refuseCompression(stream);
       else for (const take of takers) take.call(http2Server, withoutCompression(stream), headers);
-      boundCall(stream, path, methods, limits, hold, held);
+      unbound = boundCall(stream, path, methods, limits, hold, held);
     });
   }
   return { server, injector, calls: () => calls };
