@@ -273,6 +273,16 @@ describe("mistakes with a secret in them", () => {
     const forged = `${token.slice(0, -8)}AAAAAAAA`;
     writeFileSync(join(folder, "candidate.json"), JSON.stringify({ keys: [{ kty: "oct", k: SECRET, kid: "a" }] }));
     const said: string[] = [];
+    const diff = (candidate: string): string[] => [
+      "keys",
+      "diff",
+      "--config",
+      "verifier.yaml",
+      "--realm",
+      "partner",
+      "--candidate",
+      candidate,
+    ];
     for (const command of [
       ["verify", "--config", "verifier.yaml", "--realm", "integuru", "--explain", token],
       ["verify", "--config", "verifier.yaml", "--realm", "integuru", "--explain", forged],
@@ -301,27 +311,9 @@ describe("mistakes with a secret in them", () => {
         "client.secret",
         token,
       ],
-      ["keys", "diff", "--config", "verifier.yaml", "--realm", "partner", "--candidate", "candidate.json"],
-      [
-        "keys",
-        "diff",
-        "--config",
-        "verifier.yaml",
-        "--realm",
-        "partner",
-        "--candidate",
-        `http://127.0.0.1:1/?k=${SECRET}`,
-      ],
-      [
-        "keys",
-        "diff",
-        "--config",
-        "verifier.yaml",
-        "--realm",
-        "partner",
-        "--candidate",
-        `https://u:${SECRET}@127.0.0.1:1/`,
-      ],
+      diff("candidate.json"),
+      diff(`http://127.0.0.1:1/?k=${SECRET}`),
+      diff(`https://u:${SECRET}@127.0.0.1:1/`),
       ["revoke", "--config", "verifier.yaml", "--realm", "integuru", "--token", token],
       ["verify", "--config", "verifier.yaml", "--realm", "clowk", "--secret-key-file", SECRET, token],
     ]) {

@@ -1,4 +1,3 @@
-import { EventEmitter } from "node:events";
 import { status } from "@grpc/grpc-js";
 import { type DestinationStream, type Logger, pino } from "pino";
 import pretty from "pino-pretty";
@@ -14,21 +13,13 @@ export type LogSettings = Config["log"];
 
 /** The log: one line for each event, JSON or for people's eyes; constant messages, values as fields. */
 export function createLogger({ level, format }: LogSettings, destination?: DestinationStream): Logger {
-  let lost = 0;
-  const stream = destination ?? standardOutput(() => lost++);
+  const stream = destination ?? standardOutput((lines) => tell(log, "log lines lost", { lines }));
   const written =
     format === "pretty" && destination === undefined
       ? pretty({ destination: stream, ignore: "pid,hostname", translateTime: "SYS:HH:MM:ss.l" })
       : stream;
   const formatters = { level: (label: string) => ({ level: label }) };
   const log = pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters }, written);
-  if (stream instanceof EventEmitter) {
-    stream.on("drain", () => {
-      const lines = lost;
-      lost = 0;
-      if (lines > 0) tell(log, "log lines lost", { lines });
-    });
-  }
   return log;
 }
 
@@ -42,9 +33,9 @@ const LAST_TRIES = 10;
  * Standard output for a log. A full disk, a closed pipe or a reader that has stopped loses lines and never the service;
  * standard error says so, once.
  *
- * @param onLost is told of each line that is lost because those before it were not read
+ * @param onLost is told how many lines were lost because those before them were not read, once they are read again
  */
-function standardOutput(onLost: () => void): DestinationStream {
+function standardOutput(onLost: (lines: number) => void): DestinationStream {
   let triesLeft = Number.POSITIVE_INFINITY;
   // Ahead of pino's own handler, which would wait for the reader without end.
   process.once("exit", () => {
@@ -58,7 +49,13 @@ function standardOutput(onLost: () => void): DestinationStream {
   // Node makes a pipe one that refuses instead of one that blocks, once it was asked for it.
   const { fd } = process.stdout;
   const stream = pino.destination({ fd, sync: false, maxLength: MOST_UNREAD, retryEAGAIN: () => triesLeft-- > 0 });
-  stream.on("drop", onLost);
+  let lost = 0;
+  stream.on("drop", () => lost++);
+  stream.on("drain", () => {
+    const lines = lost;
+    lost = 0;
+    if (lines > 0) onLost(lines);
+  });
   let told = false;
   stream.on("error", (error: NodeJS.ErrnoException) => {
     if (told) return;
