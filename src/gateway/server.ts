@@ -3,6 +3,7 @@ import https from "node:https";
 import type { Duplex } from "node:stream";
 import { admit } from "../contract/admission.js";
 import { listen } from "../contract/listen.js";
+import { boundSilence } from "../contract/patience.js";
 import { boundPipelines } from "../contract/pipeline.js";
 import { acceptRequestId } from "../contract/request-id.js";
 import { type Entrance, renewTls, serverOptions, type TlsMaterial, watchHandshakes } from "../contract/tls.js";
@@ -54,9 +55,12 @@ export interface Gateway {
   close(timeout: number): Promise<number>;
 }
 
+/** How Node calls a request that did not come in time. */
+const LATE = "ERR_HTTP_REQUEST_TIMEOUT";
+
 const MALFORMED: Readonly<Record<string, string>> = {
   HPE_HEADER_OVERFLOW: "431 Request Header Fields Too Large",
-  ERR_HTTP_REQUEST_TIMEOUT: "408 Request Timeout",
+  [LATE]: "408 Request Timeout",
 };
 
 /** How long a client may go on sending what is no HTTP request, after it was told so: milliseconds. */
@@ -150,11 +154,23 @@ export function createGateway(
   server.on("checkContinue", serve);
   // An expectation that nobody here knows changes nothing.
   server.on("checkExpectation", serve);
-  server.on("clientError", refuse);
+  server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
+    if (error.code !== LATE) {
+      refuse(error, socket);
+      return;
+    }
+    const before = latest.get(socket);
+    const wasWhole = before?.req.complete;
+    // Where this process stood still, the rest may have come in time: it is read first.
+    setImmediate(() => {
+      const last = latest.get(socket);
+      if (last?.req.complete !== true || (last === before && wasWhole)) refuse(error, socket);
+    });
+  });
   boundPipelines(server);
   const sockets = admit(server, { ...entrance, ...limits });
   // Also one that sends requests and takes no answers.
-  server.timeout = limits.idle;
+  boundSilence(server, limits.idle);
   return {
     listen: (address) => listen(server, address),
     renewTls: (material) => {

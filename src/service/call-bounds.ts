@@ -1,4 +1,5 @@
 import http2 from "node:http2";
+import { Patience } from "../contract/patience.js";
 import type { ServiceLimits } from "./limits.js";
 import type { Hold } from "./shares.js";
 import { unfinishedBytes } from "./unfinished.js";
@@ -42,16 +43,16 @@ export function boundCall(
   closeOnceAnswered(stream);
   if (methods.conversations.has(path)) {
     const forgetUnfinished = holdUnfinished(stream, hold, held, limits.request);
-    const timer = cutWhereSilent(stream, limits.idle + limits.request);
+    const patience = cutWhereSilent(stream, limits.idle + limits.request);
     return () => {
       forgetUnfinished();
-      clearTimeout(timer);
+      patience.end();
     };
   }
   const isWatch = methods.watches.has(path);
   holdUntilWhole(stream, hold, held, isWatch ? held : 0);
-  const timer = isWatch ? cutWhereLate(stream, limits.request) : cutWhereSlow(stream, limits.request);
-  return () => clearTimeout(timer);
+  const patience = isWatch ? cutWhereLate(stream, limits.request) : cutWhereSlow(stream, limits.request);
+  return () => patience.end();
 }
 
 /** Holds all bytes of a request until it has come whole. @param rest held from then on, until the call is over */
@@ -69,39 +70,39 @@ function holdUntilWhole(stream: Stream, hold: Hold, held: number, rest: number):
 /** Holds the bytes of a message that has not come whole, for so many milliseconds from its first byte. */
 function holdUnfinished(stream: Stream, hold: Hold, held: number, millis: number): () => void {
   const unfinished = unfinishedBytes();
-  let timer: NodeJS.Timeout | undefined;
+  let patience: Patience | undefined;
   const late = (): void => {
     // What is not read, for there are enough answers under way, cannot be late.
-    if (stream.isPaused()) timer?.refresh();
+    if (stream.isPaused()) patience?.renew();
     else stream.close(NGHTTP2_CANCEL);
   };
   stream.on("data", (chunk: Buffer) => {
     const bytes = unfinished(chunk);
     // With its first byte in this chunk: it is another than the one that was waited for.
-    if (bytes <= chunk.length) clearTimeout(timer);
-    if (bytes > 0 && bytes <= chunk.length) timer = setTimeout(late, millis).unref();
+    if (bytes <= chunk.length) patience?.end();
+    if (bytes > 0 && bytes <= chunk.length) patience = new Patience(millis, late);
     if (!hold(held + bytes)) stream.close(NGHTTP2_ENHANCE_YOUR_CALM);
   });
-  return () => clearTimeout(timer);
+  return () => patience?.end();
 }
 
 /** Cuts a call whose one message does not come in time. */
-function cutWhereLate(stream: Stream, millis: number): NodeJS.Timeout {
-  const timer = setTimeout(() => stream.close(NGHTTP2_CANCEL), millis).unref();
-  stream.once("end", () => clearTimeout(timer));
-  return timer;
+function cutWhereLate(stream: Stream, millis: number): Patience {
+  const patience = new Patience(millis, () => stream.close(NGHTTP2_CANCEL));
+  stream.once("end", () => patience.end());
+  return patience;
 }
 
 /** Cuts a call that sends nothing for so long: its caller asks nothing any more, or takes no answer, or is gone. */
-function cutWhereSilent(stream: Stream, millis: number): NodeJS.Timeout {
+function cutWhereSilent(stream: Stream, millis: number): Patience {
   const { session } = stream;
-  const timer = setTimeout(() => {
+  const patience = new Patience(millis, () => {
     if (stream.closed) session?.destroy();
     else stream.close(NGHTTP2_CANCEL);
-    timer.refresh();
-  }, millis).unref();
-  stream.on("data", () => timer.refresh());
-  return timer;
+    patience.renew();
+  });
+  stream.on("data", () => patience.renew());
+  return patience;
 }
 
 /**
@@ -109,19 +110,19 @@ function cutWhereSilent(stream: Stream, millis: number): NodeJS.Timeout {
  * so long to arrive, again to be answered, and again for its answer to be read. A peer that goes on regardless, or that
  * HTTP/2 has given up for what it sent before, loses its connection.
  */
-function cutWhereSlow(stream: Stream, millis: number): NodeJS.Timeout {
+function cutWhereSlow(stream: Stream, millis: number): Patience {
   const { session } = stream;
   let rounds = 0;
-  const timer = setTimeout(() => {
+  const patience = new Patience(millis, () => {
     rounds++;
     if (rounds > 3) {
       session?.destroy();
       return;
     }
     if (rounds === 3 || !stream.readableEnded) stream.close(NGHTTP2_CANCEL);
-    timer.refresh();
-  }, millis);
-  return timer.unref();
+    patience.renew();
+  });
+  return patience;
 }
 
 /** grpc-js knows one limit for all messages. */

@@ -1,6 +1,7 @@
 import type { handleBidiStreamingCall, ServerDuplexStream } from "@grpc/grpc-js";
 import type { StreamVerifyTokensRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
 import type { FailureReason } from "../contract/failures.js";
+import { Patience } from "../contract/patience.js";
 import { failure } from "../contract/verifier.js";
 import { encodeStreamMessage } from "../contract/wire.js";
 import type { Environment } from "./asking.js";
@@ -55,7 +56,7 @@ class VerificationStream {
   #underWay = 0;
   #bytesUnderWay = 0;
   #blocked = false;
-  readonly #idle: NodeJS.Timeout;
+  readonly #idle: Patience;
   /** How the stream is to end once the answers under way are written. */
   #ending: { readonly reason: FailureReason | undefined } | undefined;
 
@@ -63,7 +64,7 @@ class VerificationStream {
     this.#env = env;
     this.#grpcCall = grpcCall;
     this.#call = new Call(grpcCall, env.clock(), Infinity, env.addressOf);
-    this.#idle = setTimeout(() => this.#endWhereIdle(), env.limits.idle).unref();
+    this.#idle = new Patience(env.limits.idle, () => this.#endWhereIdle());
     readAheadOne(grpcCall);
     grpcCall.on("data", (message: Message) => void this.#answer(message));
     grpcCall.on("end", () => this.end(undefined));
@@ -83,12 +84,12 @@ class VerificationStream {
 
   /** Is told that the call is over. */
   over(): void {
-    clearTimeout(this.#idle);
+    this.#idle.end();
   }
 
   /** A stream takes a place, which nobody may keep who asks nothing. */
   #endWhereIdle(): void {
-    if (this.#underWay > 0) this.#idle.refresh();
+    if (this.#underWay > 0) this.#idle.renew();
     else this.end(undefined);
   }
 
@@ -120,7 +121,7 @@ class VerificationStream {
       this.end("INTERNAL");
     }
     this.#underWay--;
-    if (!call.cancelled) this.#idle.refresh();
+    if (!call.cancelled) this.#idle.renew();
     this.#bytesUnderWay -= bytes;
     this.#throttle();
     this.#endIfDone();

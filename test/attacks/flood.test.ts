@@ -96,7 +96,7 @@ describe("slow clients, as many as one address may be", function () {
   this.timeout(60_000);
   let service: Besieged;
   before(async () => {
-    service = await besiege("limits: { request: 1s, idle: 1s, perAddress: 300 }");
+    service = await besiege("limits: { request: 1s, idle: 3s, perAddress: 300 }");
   });
   after(() => service.end());
 
@@ -196,7 +196,7 @@ describe("floods of HTTP/2", function () {
   let service: Besieged;
   const siege = { isOver: false };
   before(async () => {
-    service = await besiege("limits: { request: 1s, idle: 1s, perAddress: 300, streams: 20 }");
+    service = await besiege("limits: { request: 1s, idle: 3s, perAddress: 300, streams: 20 }");
     for (let turn = 0; turn < 50; turn++) await service.expectRight();
     await Promise.all([flood(RESETS, true), flood(RESETS, false)]);
   });

@@ -1,5 +1,6 @@
 import { expect } from "chai";
 import { valuesOf } from "../support/http.js";
+import { standStill } from "../support/stand-still.js";
 import {
   bodiesInRow,
   bodyOf,
@@ -297,6 +298,60 @@ describe("gateway: slow clients", () => {
     const idle = await open(undefined, { idle: 200 });
     const wire = new Wire(idle.port).send(good(INTEGURU));
     await wire.answer();
+    await wire.closed;
+    expect(wire.text).to.equal("");
+  });
+});
+
+describe("gateway: a process that stood still", () => {
+  const turns = async (until: () => boolean): Promise<void> => {
+    while (!until()) await new Promise((resolve) => setImmediate(resolve));
+  };
+
+  it("does not take the time for the client's: a first request is answered", async () => {
+    const server = await open(undefined, { idle: 100 });
+    const wire = new Wire(server.port);
+    await turns(() => server.gateway.connections() === 1);
+    await standStill(200, () => wire.send(good(INTEGURU)));
+    expect((await wire.answer()).status).to.equal(200);
+  });
+
+  it("nor for the next request", async () => {
+    const server = await open(undefined, { idle: 100 });
+    const wire = new Wire(server.port).send(good(INTEGURU));
+    await wire.answer();
+    // Node gives it a second more than it says.
+    await standStill(1200, () => wire.send(good(INTEGURU)));
+    expect((await wire.answer()).status).to.equal(200);
+  });
+
+  for (const path of READING_FACES) {
+    for (const [what, part] of [
+      ["headers", 10],
+      ["body", -1],
+    ] as const) {
+      it(`${path}: nor for the rest of its ${what}`, async () => {
+        const server = await open(undefined, { request: 200 });
+        const wire = new Wire(server.port);
+        const request = good(path);
+        wire.send(request.subarray(0, part));
+        await turns(() => server.gateway.connections() === 1);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        await standStill(400, () => wire.send(request.subarray(part)));
+        expect((await wire.answer()).status).to.equal(200);
+        // And what comes next has no more time for it than ever.
+        wire.send(request.subarray(0, part));
+        expect((await wire.answer()).status).to.equal(408);
+        await wire.closed;
+      });
+    }
+  }
+
+  it("and closes whoever has sent nothing", async () => {
+    const server = await open(undefined, { idle: 100 });
+    const wire = new Wire(server.port);
+    await turns(() => server.gateway.connections() === 1);
+    await standStill(200, () => {});
     await wire.closed;
     expect(wire.text).to.equal("");
   });

@@ -3,9 +3,10 @@ import net from "node:net";
 import { gzipSync } from "node:zlib";
 import { status } from "@grpc/grpc-js";
 import { expect } from "chai";
+import { standStill } from "../support/stand-still.js";
 import { collect, start, VERIFIED } from "./harness.js";
 import { watchHealth } from "./health-client.js";
-import { callHeaders, frame, grpcRequest, grpcStatus, http2Frame, PREFACE, SETTINGS } from "./raw.js";
+import { callHeaders, frame, frameTypes, grpcRequest, grpcStatus, http2Frame, PREFACE, SETTINGS } from "./raw.js";
 
 /** VerifyTokenRequest { realm: "r", token: "t" } */
 const GOOD = Buffer.from([0x0a, 1, 0x72, 0x12, 1, 0x74]);
@@ -108,6 +109,54 @@ describe("bounds of calls", () => {
       server.setServing(false);
       while (seen.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
       expect(seen).to.deep.equal(["SERVING", "NOT_SERVING"]);
+    });
+  });
+
+  describe("in time, where the process stood still", () => {
+    const ANSWER = [1, 0, 1];
+    const message = (bytes: Buffer): Buffer => http2Frame(0, 0, 1, bytes);
+
+    /** Sends part of it, and the rest just before the process stands still; the frames that came of the call. */
+    async function asking(path: string, first: Buffer, rest: Buffer, frames: number): Promise<readonly number[]> {
+      const { address } = await start(() => VERIFIED, { request: 100, idle: 100 });
+      const socket = net.connect({ port: Number(address.split(":").at(-1)), host: "127.0.0.1" });
+      let received = Buffer.alloc(0);
+      socket.on("data", (data) => {
+        received = Buffer.concat([received, data]);
+      });
+      const call = http2Frame(1, 4, 1, callHeaders(path));
+      socket.write(Buffer.concat([Buffer.from(PREFACE), SETTINGS, call, first]));
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      await standStill(150, () => socket.write(rest));
+      while (frameTypes(received, 1).length < frames && !socket.closed) {
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      socket.destroy();
+      return frameTypes(received, 1);
+    }
+
+    const one = frame(Buffer.concat([Buffer.from([0x12, GOOD.length]), GOOD]));
+    for (const [what, path, bytes] of [
+      ["a call's message", PATHS.VerifyToken, frame(GOOD)],
+      ["a batch", PATHS.BatchVerifyTokens, frame(Buffer.alloc(0))],
+      ["a question to health", PATHS["Health/Check"], frame(Buffer.alloc(0))],
+    ] as const) {
+      it(`the rest of ${what} has come in time`, async () => {
+        const [first, rest] = [message(bytes.subarray(0, 4)), http2Frame(0, 1, 1, bytes.subarray(4))];
+        expect(await asking(path, first, rest, 3)).to.deep.equal(ANSWER);
+      });
+    }
+
+    it("so has that of a watch", async () => {
+      const [first, rest] = [message(Buffer.alloc(4)), http2Frame(0, 1, 1, Buffer.alloc(1))];
+      expect(await asking(PATHS["Health/Watch"], first, rest, 2)).to.deep.equal([1, 0]);
+    });
+
+    it("so has that of a stream's message, and the next message", async () => {
+      const path = PATHS.StreamVerifyTokens;
+      const [first, rest] = [message(one.subarray(0, 4)), message(one.subarray(4))];
+      expect((await asking(path, first, rest, 2)).slice(0, 2)).to.deep.equal([1, 0]);
+      expect((await asking(path, message(one), message(one), 3)).slice(0, 3)).to.deep.equal([1, 0, 0]);
     });
   });
 

@@ -53,6 +53,15 @@ export function frame(bytes: Uint8Array): Buffer {
   return Buffer.concat([head, bytes]);
 }
 
+/** The types of the frames of a stream, in the order in which they came (RFC 9113, section 4.1). */
+export function frameTypes(received: Buffer, stream: number): readonly number[] {
+  const types: number[] = [];
+  for (let at = 0; at + 9 <= received.length; at += 9 + received.readUIntBE(at, 3)) {
+    if (received.readUInt32BE(at + 5) === stream) types.push(received[at + 3] ?? -1);
+  }
+  return types;
+}
+
 /** Opens a call. */
 export function grpcRequest(
   session: http2.ClientHttp2Session,

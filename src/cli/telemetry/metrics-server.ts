@@ -2,6 +2,7 @@ import http from "node:http";
 import https from "node:https";
 import { admit } from "../../contract/admission.js";
 import { listen } from "../../contract/listen.js";
+import { boundSilence } from "../../contract/patience.js";
 import { boundPipelines } from "../../contract/pipeline.js";
 import { type Entrance, renewTls, serverOptions, type TlsMaterial, watchHandshakes } from "../../contract/tls.js";
 import type { KeysInUse, Readiness } from "./key-status.js";
@@ -73,7 +74,7 @@ export function createMetricsServer(
   boundPipelines(server);
   const sockets = admit(server, { ...entrance, connections: CONNECTIONS, perAddress: PER_ADDRESS });
   // Also one that asks and takes no answers.
-  server.timeout = PATIENCE;
+  boundSilence(server, PATIENCE);
   return {
     listen: (address) => listen(server, address),
     renewTls: (material) => {
