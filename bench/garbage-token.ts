@@ -2,13 +2,13 @@ import { generateKeyPairSync, type JsonWebKey, randomBytes } from "node:crypto";
 import { pino } from "pino";
 import { openCore } from "../src/cli/serve/core.js";
 import { loadConfig } from "../src/config/load.js";
-import { MAX_TRIES } from "../src/keys/key-set.js";
+import { MAX_KEYS } from "../src/keys/load-jwks.js";
 import { rsaFault } from "../src/keys/rsa.js";
 import { deploy } from "./deployment.js";
 import { LENGTHS, tellCost } from "./largest-token.js";
 
 // The most that a token can cost that anybody can make: one without a `kid` and with a signature of the right form, which
-// is tried against as many keys as any token is, of the kinds that are the slowest to check.
+// is tried against as many keys as any token is (src/keys/cost.ts), of each kind; where a realm has all that a set may hold.
 
 /** Moduli that nothing is wrong with at first sight: nobody has to know their factors for this. */
 function rsaKey(): JsonWebKey {
@@ -35,6 +35,7 @@ interface Kind {
 const KINDS: Readonly<Record<string, Kind>> = {
   RS512: { about: "RSA of 8192 bits", key: rsaKey, width: 1024 },
   PS512: { about: "RSA-PSS of 8192 bits", key: rsaKey, width: 1024 },
+  ES256: { about: "P-256", key: () => ecKey("P-256"), width: 64 },
   ES384: { about: "P-384", key: () => ecKey("P-384"), width: 96 },
   ES512: { about: "P-521", key: () => ecKey("P-521"), width: 132 },
   EdDSA: { about: "Ed25519", key: edKey, width: 64 },
@@ -57,7 +58,7 @@ function garbage(algorithm: string, width: number, length: number): string {
 /** Measures them, each kind of key for itself. */
 export async function garbageToken(): Promise<void> {
   const realms = Object.entries(KINDS).map(([algorithm, { key }]) => {
-    const jwks = JSON.stringify({ keys: Array.from({ length: MAX_TRIES }, key) });
+    const jwks = JSON.stringify({ keys: Array.from({ length: MAX_KEYS }, key) });
     return (
       `  ${algorithm}: { algorithms: [${algorithm}], issuer: null, audience: null, requiredClaims: [], explain: anyone, ` +
       `maxTokenLength: 1MiB, keys: [{ jwks: ${jwks} }] }\n`
@@ -68,7 +69,7 @@ export async function garbageToken(): Promise<void> {
   const core = await openCore(loadConfig(deployment.config, { env: {} }), { clock: Date.now, log });
   try {
     for (const [about, length] of Object.entries(LENGTHS)) {
-      console.log(`garbage that is tried against ${MAX_TRIES} keys (${about}): CPU of one, median and most`);
+      console.log(`garbage where a realm has ${MAX_KEYS} keys (${about}): CPU of one, median and most`);
       for (const [algorithm, { about: kind, width }] of Object.entries(KINDS)) {
         await tellCost(core.verifier, algorithm, kind, () => garbage(algorithm, width, length));
       }

@@ -66,8 +66,10 @@ function largest(length: number, shape: (bytes: number) => string, round: number
   return token;
 }
 
-const endOf = (outcome: Outcome): string =>
-  outcome.kind === "rejected" ? `${outcome.reason} ${outcome.claim}`.trim() : outcome.kind;
+function endOf(outcome: Outcome): string {
+  if (outcome.kind === "verified") return outcome.kind;
+  return outcome.kind === "rejected" ? `${outcome.reason} ${outcome.claim}`.trim() : outcome.reason;
+}
 
 /** Tells what some tokens took, beside the most that any may take. @param make a token that nobody saw before, by its round */
 export async function tellCost(verifier: Verifier, realm: string, name: string, make: (round: number) => string) {

@@ -1,12 +1,6 @@
 import type { Algorithm } from "../jws/algorithms.js";
 import type { VerificationKey } from "./key.js";
 
-/**
- * Most keys that one token is tried against. By the slowest that are taken, P-521, a try takes 3 ms, and of the longest
- * token 6 (`npm run bench -- largest`): garbage shall not cost 50.
- */
-export const MAX_TRIES = 6;
-
 /** The keys of one algorithm, as tokens find them. */
 interface Shelf {
   /** For tokens without a `kid`. */
@@ -44,8 +38,8 @@ export class KeySet {
   }
 
   /**
-   * The keys to try on a token, in order, at most {@link MAX_TRIES}: those of its `kid`, then those without a `kid`;
-   * for a token without one, every key of the algorithm. Makes nothing: the same list for the same question.
+   * The keys that may have signed a token, in the order in which they are tried: those of its `kid`, then those without a
+   * `kid`; for a token without one, every key of the algorithm. Makes nothing: the same list for the same question.
    */
   select(kid: string | undefined, algorithm: Algorithm): readonly VerificationKey[] {
     const shelf = this.#shelves.get(algorithm);
@@ -64,6 +58,7 @@ export class KeySet {
   }
 }
 
+/** @param keys a list of its own */
 function shelve(keys: readonly VerificationKey[]): Shelf {
   const unnamed = keys.filter(({ kid }) => kid === undefined);
   const named = new Map<string, VerificationKey[]>();
@@ -74,12 +69,8 @@ function shelve(keys: readonly VerificationKey[]): Shelf {
     else list.push(key);
   }
   return {
-    all: few(keys),
-    unnamed: few(unnamed),
-    named: new Map([...named].map(([kid, list]) => [kid, few([...list, ...unnamed])])),
+    all: Object.freeze(keys),
+    unnamed: Object.freeze(unnamed),
+    named: new Map([...named].map(([kid, list]) => [kid, Object.freeze([...list, ...unnamed])])),
   };
-}
-
-function few(keys: readonly VerificationKey[]): readonly VerificationKey[] {
-  return Object.freeze(keys.slice(0, MAX_TRIES));
 }

@@ -18,6 +18,8 @@ export interface VerificationKey {
    * digest of a guessable secret would give it away.
    */
   readonly label: string;
+  /** What it costs to try it on a short token: microseconds of CPU, about. */
+  readonly cost: number;
   /** Counts the verifications that it served, of a realm's keys. */
   readonly uses: Uses;
 }

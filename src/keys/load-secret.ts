@@ -1,5 +1,6 @@
 import { createPublicKey, createSecretKey } from "node:crypto";
 import { ALGORITHMS, type Algorithm, type AlgorithmRow } from "../jws/algorithms.js";
+import { costOf } from "./cost.js";
 import type { VerificationKey } from "./key.js";
 import { KeyError } from "./key-error.js";
 import { checkKid } from "./kid.js";
@@ -36,7 +37,15 @@ export function loadSecret(secret: string | Buffer, { algorithm, kid, minBytes }
       `the secret has ${bytes.length} bytes, ${algorithm} needs at least ${least}: try openssl rand -base64 ${least}`,
     );
   }
-  return { algorithm, kid, key: createSecretKey(bytes), label: `secret of ${bytes.length} bytes`, uses: new Uses() };
+  const key = createSecretKey(bytes);
+  return {
+    algorithm,
+    kid,
+    key,
+    label: `secret of ${bytes.length} bytes`,
+    cost: costOf(algorithm, key),
+    uses: new Uses(),
+  };
 }
 
 /** Refuses what is meant to be read by everybody. */

@@ -2,6 +2,7 @@ import { hash, type JsonWebKey, type KeyObject } from "node:crypto";
 import type { Algorithm } from "../jws/algorithms.js";
 import { decodeBase64url } from "../jws/base64url.js";
 import { chooseAlgorithm, type LoadOptions } from "./choose-algorithm.js";
+import { costOf } from "./cost.js";
 import { ed25519Fault } from "./ed25519.js";
 import type { VerificationKey } from "./key.js";
 import { KeyError } from "./key-error.js";
@@ -33,7 +34,7 @@ export function publicVerificationKey(
   const jwk = key.export({ format: "jwk" });
   const fault = FAULTS[type]?.(jwk);
   if (fault !== undefined) throw new KeyError(fault);
-  return { algorithm, kid, key, label: thumbprint(jwk), uses: new Uses() };
+  return { algorithm, kid, key, label: thumbprint(jwk), cost: costOf(algorithm, key), uses: new Uses() };
 }
 
 function describe(key: KeyObject): string {

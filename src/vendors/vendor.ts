@@ -116,6 +116,7 @@ const FAILURE_KINDS: Readonly<Record<FailureReason, FailureKind>> = {
   KEYS_UNAVAILABLE: "unavailable",
   DIRECTORY_UNAVAILABLE: "unavailable",
   NO_VERDICT: "unavailable",
+  TOO_MANY_KEYS: "unavailable",
   TIMED_OUT: "unavailable",
   SHUTTING_DOWN: "unavailable",
   VERIFIER_UNAVAILABLE: "unavailable",

@@ -3,6 +3,7 @@ import { failure } from "../contract/verifier.js";
 import { type Algorithm, verifySignature } from "../jws/algorithms.js";
 import { member } from "../jws/json.js";
 import { readJwt } from "../jws/reader.js";
+import { tries } from "../keys/cost.js";
 import type { VerificationKey } from "../keys/key.js";
 import type { KeySet } from "../keys/key-set.js";
 import { type Fact, factSize, tokenDigest } from "./facts.js";
@@ -150,8 +151,14 @@ function unfetched({ realm, header, since, now }: Case): Stop | undefined {
 export function signature(c: Case): Stop | undefined {
   if (c.fact !== undefined || c.unproven === undefined) return undefined;
   const { signingInput, signature: bytes } = c.unproven;
-  const signer = c.candidates.find((one) => verifySignature(one.algorithm, one.key, signingInput, bytes));
-  if (signer === undefined) return unfetched(c) ?? reject("SIGNATURE_INVALID");
+  const tried = tries(c.candidates, signingInput.length);
+  const signer = c.candidates.find(
+    (one, index) => index < tried && verifySignature(one.algorithm, one.key, signingInput, bytes),
+  );
+  if (signer === undefined) {
+    // One of the others may have signed it.
+    return tried < c.candidates.length ? failure("TOO_MANY_KEYS") : (unfetched(c) ?? reject("SIGNATURE_INVALID"));
+  }
   const { subject, clockTolerance } = c.realm.policy;
   const exp = member(c.claims, "exp");
   const fact: Fact = {

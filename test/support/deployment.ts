@@ -56,6 +56,7 @@ export function makeFolder(configuration: string): Folder {
     join(path, "directory.yaml"),
     support("./directory.yaml").replace(/\$\{([^}]+)\}/g, (_, name: string) => env[name] ?? ""),
   );
+  writeFileSync(join(path, "crowd.json"), support("./crowd.json"));
   const file = join(path, "verifier.yaml");
   writeFileSync(file, configuration.endsWith(".yaml") ? support(`./${configuration}`) : configuration);
   mkdirSync(join(path, "data"), { mode: 0o700 });

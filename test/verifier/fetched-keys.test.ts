@@ -25,6 +25,7 @@ const key = (name: string, kid?: string): VerificationKey => ({
   kid,
   key: createPublicKey(keyOf(name).publicPem ?? ""),
   label: name,
+  cost: 1,
   uses: new Uses(),
 });
 

@@ -268,6 +268,12 @@ export const ErrorReason = {
    * the names that the realm answers.
    */
   ERROR_REASON_CALLER_DENIED: 19,
+  /**
+   * ERROR_REASON_TOO_MANY_KEYS - FAILED_PRECONDITION: the token does not name the key that signed it, the
+   * realm has many, and none of the first ones fits. The cure is a `kid` in the
+   * issuer's tokens; until then RetryInfo says when there may be fewer keys.
+   */
+  ERROR_REASON_TOO_MANY_KEYS: 20,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -294,6 +300,7 @@ export namespace ErrorReason {
   export type ERROR_REASON_VERIFIER_UNAVAILABLE = typeof ErrorReason.ERROR_REASON_VERIFIER_UNAVAILABLE;
   export type ERROR_REASON_INTERNAL = typeof ErrorReason.ERROR_REASON_INTERNAL;
   export type ERROR_REASON_CALLER_DENIED = typeof ErrorReason.ERROR_REASON_CALLER_DENIED;
+  export type ERROR_REASON_TOO_MANY_KEYS = typeof ErrorReason.ERROR_REASON_TOO_MANY_KEYS;
   export type UNRECOGNIZED = typeof ErrorReason.UNRECOGNIZED;
 }
 
@@ -339,6 +346,8 @@ export function errorReasonToJSON(object: ErrorReason): string {
       return "ERROR_REASON_INTERNAL";
     case ErrorReason.ERROR_REASON_CALLER_DENIED:
       return "ERROR_REASON_CALLER_DENIED";
+    case ErrorReason.ERROR_REASON_TOO_MANY_KEYS:
+      return "ERROR_REASON_TOO_MANY_KEYS";
     case ErrorReason.UNRECOGNIZED:
     default:
       return "UNRECOGNIZED";

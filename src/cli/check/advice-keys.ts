@@ -1,17 +1,18 @@
-import { MAX_TRIES } from "../../keys/key-set.js";
+import { tries } from "../../keys/cost.js";
+import type { VerificationKey } from "../../keys/key.js";
 import type { Advice, Subject } from "./findings.js";
 
-/** The algorithms of which a realm has more keys than a token without a `kid` is tried against. */
+/** The algorithms of which a realm has more keys than its longest token is tried against where it has no `kid`. */
 function crowded({ reached, realms }: Pick<Subject, "reached" | "realms">) {
-  return realms.flatMap(({ realm: { name }, keys: configured }) => {
+  return realms.flatMap(({ realm: { name, policy }, keys: configured }) => {
     const sets = reached.flatMap(({ realm, set }) => (realm === name && typeof set !== "string" ? [set] : []));
-    const counts = new Map<string, number>();
-    for (const { algorithm } of [...configured, ...sets.flatMap(({ keys }) => keys)]) {
-      counts.set(algorithm, (counts.get(algorithm) ?? 0) + 1);
+    const lists = new Map<string, VerificationKey[]>();
+    for (const key of [...configured, ...sets.flatMap(({ keys }) => keys)]) {
+      lists.set(key.algorithm, [...(lists.get(key.algorithm) ?? []), key]);
     }
-    return [...counts]
-      .filter(([, count]) => count > MAX_TRIES)
-      .map(([algorithm, count]) => ({ name, algorithm, count }));
+    return [...lists]
+      .map(([algorithm, keys]) => ({ name, algorithm, keys, tried: tries(keys, policy.maxTokenLength) }))
+      .filter(({ keys, tried }) => tried < keys.length);
   });
 }
 
@@ -50,9 +51,9 @@ export const KEY_ADVICE: readonly Advice<Pick<Subject, "reached" | "realms">>[] 
     name: "keys-many",
     level: "warning",
     find: (subject) =>
-      crowded(subject).map(({ name, algorithm, count }) => ({
+      crowded(subject).map(({ name, algorithm, keys, tried }) => ({
         place: `realms.${name}.keys`,
-        message: `${count} keys for ${algorithm}: a token without a kid is tried against the first ${MAX_TRIES} alone`,
+        message: `${keys.length} keys for ${algorithm}: the longest token without a kid is tried against the first ${tried}, and has no verdict where none of these fits`,
       })),
     cure: "Let the issuer put a kid into its tokens, or take keys out that are no longer used.",
   },

@@ -12,6 +12,7 @@ const configured: VerificationKey = {
   kid: "fixed",
   key: createPublicKey(keyOf("p256").publicPem ?? ""),
   label: "p256",
+  cost: 1,
   uses: new Uses(),
 };
 
