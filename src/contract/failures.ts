@@ -71,12 +71,6 @@ export const FAILURES: Readonly<Record<FailureReason, FailureEntry>> = {
     message: "What the verdict rests on changed while it was sought. Try again.",
     retryAfter: 1_000,
   },
-  TOO_MANY_KEYS: {
-    code: status.FAILED_PRECONDITION,
-    message:
-      "None of the first keys fits the token, and there are more of its algorithm than one token is tried against. Let the issuer put a `kid` into its tokens.",
-    retryAfter: 60_000,
-  },
   TIMED_OUT: {
     code: status.DEADLINE_EXCEEDED,
     message:
@@ -100,6 +94,12 @@ export const FAILURES: Readonly<Record<FailureReason, FailureEntry>> = {
   CALLER_DENIED: {
     code: status.PERMISSION_DENIED,
     message: "This realm does not answer this caller. Connect with a certificate of a name that the realm lists.",
+  },
+  TOO_MANY_KEYS: {
+    code: status.FAILED_PRECONDITION,
+    message:
+      "None of the first keys fits the token, and there are more of its algorithm than one token is tried against. Let the issuer put a `kid` into its tokens.",
+    retryAfter: 60_000,
   },
 };
 
