@@ -10,16 +10,27 @@ import { LENGTHS, tellCost } from "./largest-token.js";
 // The most that a token can cost that anybody can make: one without a `kid` and with a signature of the right form, which
 // is tried against as many keys as any token is (src/keys/cost.ts), of each kind; where a realm has all that a set may hold.
 
-/** Moduli that nothing is wrong with at first sight: nobody has to know their factors for this. */
-function rsaKey(): JsonWebKey {
+/** A modulus that nothing is wrong with at first sight: nobody has to know its factors for this. */
+function rsaModulus(): string {
   for (;;) {
     const n = randomBytes(8192 / 8);
     n[0] = 0xff;
-    if (rsaFault(BigInt(`0x${n.toString("hex")}`), 65537n) === undefined) {
-      return { kty: "RSA", n: n.toString("base64url"), e: Buffer.alloc(4, 0xff).toString("base64url") };
-    }
+    if (rsaFault(BigInt(`0x${n.toString("hex")}`), 65537n) === undefined) return n.toString("base64url");
   }
 }
+
+/** Makes keys of one modulus, each with another exponent: one modulus takes as long to look at as all the checks. */
+function rsaKeys(): () => JsonWebKey {
+  const n = rsaModulus();
+  let e = 0xffffffff + 2;
+  return () => {
+    e -= 2;
+    const bytes = Buffer.alloc(4);
+    bytes.writeUInt32BE(e);
+    return { kty: "RSA", n, e: bytes.toString("base64url") };
+  };
+}
+const rsaKey = rsaKeys();
 const ecKey = (namedCurve: string): JsonWebKey =>
   generateKeyPairSync("ec", { namedCurve }).publicKey.export({ format: "jwk" });
 const edKey = (): JsonWebKey => generateKeyPairSync("ed25519").publicKey.export({ format: "jwk" });

@@ -378,7 +378,9 @@ export const genericSchema = z.strictObject({
   maxTokenLength: maxTokenLength(16 * 1024),
   maxLifetime: duration(1000)
     .optional()
-    .describe("The longest time from `iat` to `exp`; both are required then. Unchecked when absent."),
+    .describe(
+      "The longest time from `iat` to `exp`; both are required then. An `iat` more than ten minutes ahead counts as ten. Unchecked when absent.",
+    ),
   ignoreHeaders: z
     .array(z.enum(["b64", "zip", "enc", "jwk", "jku", "x5u", "x5c", "crit", "typ", "cty"]))
     .default([])

@@ -9,6 +9,9 @@ import { chooseKid } from "./kid.js";
 import { loadSecret } from "./load-secret.js";
 import { publicVerificationKey } from "./public-key.js";
 
+/** The kinds of keys that have a curve: their `kty`. */
+const CURVED = new Set(["EC", "OKP"]);
+
 /** The members that make a public key, by `kty` and `crv`, with their widths in bytes; 0: any. */
 const SHAPES: ReadonlyMap<string, Readonly<Record<string, number>>> = new Map([
   ["RSA", { n: 0, e: 0 }],
@@ -89,7 +92,7 @@ function isTextList(value: unknown): value is string[] {
 function publicKey(members: JsonObject, kty: string): KeyObject {
   const crv = optionalText(members, "crv");
   const kind = kty === "RSA" || crv === undefined ? kty : `${kty} ${crv}`;
-  const shape = SHAPES.get(kind);
+  const shape = kty === "RSA" || CURVED.has(kty) ? SHAPES.get(kind) : undefined;
   if (shape === undefined) {
     const known = [...SHAPES.keys()].join(", ");
     throw new KeyError(`no algorithm here takes a key of the kind ${quoted(kind)}: give one of ${known}`, {

@@ -20,7 +20,7 @@ export interface SecretOptions {
  * Loads the secret of an HMAC algorithm.
  *
  * @param secret the bytes themselves, or a text that stands for its UTF-8 bytes
- * @throws KeyError where it is too short, or is the text or the DER of a key: whoever verifies HMACs by something
+ * @throws KeyError where it is too short, or is the text or the DER of a key, in base64 or hex too: whoever verifies HMACs by something
  * public lets everybody sign
  */
 export function loadSecret(secret: string | Buffer, { algorithm, kid, minBytes }: SecretOptions): VerificationKey {
@@ -48,14 +48,26 @@ export function loadSecret(secret: string | Buffer, { algorithm, kid, minBytes }
   };
 }
 
-/** Refuses what is meant to be read by everybody. */
-function refusePublicText(bytes: Buffer): void {
-  const text = bytes.toString("latin1");
-  if (text.includes("-----BEGIN")) {
-    throw new KeyError('the secret is the text of a PEM file: give a public key as "pem" or "pemFile"');
+/** Refuses what is meant to be read by everybody, in base64 or hex as well. */
+function refusePublicText(secret: Buffer): void {
+  for (const bytes of [secret, ...decoded(secret.toString("latin1"))]) {
+    if (bytes.includes("-----BEGIN")) {
+      throw new KeyError('the secret is the text of a PEM file: give a public key as "pem" or "pemFile"');
+    }
+    if (/^[\s\ufeff[]*\{.*"kty"/s.test(bytes.toString("utf8"))) {
+      throw new KeyError('the secret is the text of a JWK: give it as "jwk"');
+    }
+    if (isDer(bytes)) throw new KeyError('the secret is a public key in DER: give it as "pem", with its algorithm');
   }
-  if (/^\s*\{.*"kty"/s.test(text)) throw new KeyError('the secret is the text of a JWK: give it as "jwk"');
-  if (isDer(bytes)) throw new KeyError('the secret is a public key in DER: give it as "pem", with its algorithm');
+}
+
+/** What a text stands for, in each encoding that it may be of. */
+function decoded(text: string): Buffer[] {
+  const bare = text.replace(/\s+/g, "");
+  return [
+    ...(/^([0-9a-f]{2})+$/i.test(bare) ? [Buffer.from(bare, "hex")] : []),
+    ...(/^[\w+/-]+={0,2}$/.test(bare) ? [Buffer.from(bare, "base64")] : []),
+  ];
 }
 
 function isDer(bytes: Buffer): boolean {

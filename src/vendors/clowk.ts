@@ -20,6 +20,7 @@ import {
   parseBody,
   type Question,
   retryAfter,
+  withoutSpace,
 } from "./vendor.js";
 
 // Clowk, POST /api/v1/tokens/verify: the calling instance authenticates with a secret key, which also signs its tokens.
@@ -87,9 +88,10 @@ const FAILURES: Readonly<Record<FailureKind, Answer>> = {
 
 /** The secret key that a request authenticates with: the vendor's own header, or else a bearer credential. */
 function secretKey({ headers }: FaceRequest): string {
-  const own = (headers["x-clowk-secret-key"] ?? []).join(", ").trim();
+  const own = withoutSpace((headers["x-clowk-secret-key"] ?? []).join(", "));
   if (own !== "") return own;
-  return /^bearer[ \t]+(.*)$/i.exec(headers["authorization"]?.[0]?.trim() ?? "")?.[1]?.trim() ?? "";
+  const bearer = /^bearer[ \t]+(.*)$/i.exec(withoutSpace(headers["authorization"]?.[0] ?? ""));
+  return withoutSpace(bearer?.[1] ?? "");
 }
 
 async function read(request: FaceRequest, ask: Ask): Promise<Question | Answer> {

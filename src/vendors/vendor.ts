@@ -147,10 +147,20 @@ export function json(status: number, body: unknown, headers: Answer["headers"] =
   return { status, headers, body: JSON.stringify(body) };
 }
 
-/** The media type of a request's body, in lower case and without parameters; undefined where none is given. */
+/** A header's value, or a part of it, without the spaces and tabs around it (OWS: RFC 9110, section 5.6.3); no other white space is any. */
+export function withoutSpace(value: string): string {
+  let [start, end] = [0, value.length];
+  while (start < end && isSpace(value, start)) start++;
+  while (end > start && isSpace(value, end - 1)) end--;
+  return value.slice(start, end);
+}
+
+const isSpace = (text: string, at: number): boolean => text[at] === " " || text[at] === "\t";
+
+/** The media type of a request's body, in lower case and without parameters; undefined where there is no content type. */
 export function mediaType(request: FaceRequest): string | undefined {
-  const value = request.headers["content-type"]?.[0]?.split(";", 1)[0]?.trim().toLowerCase();
-  return value === "" ? undefined : value;
+  const value = withoutSpace(request.headers["content-type"]?.[0] ?? "");
+  return value === "" ? undefined : withoutSpace(value.split(";", 1)[0] ?? "").toLowerCase();
 }
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });

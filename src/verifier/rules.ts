@@ -116,16 +116,19 @@ export function issuedInPast(): Rule {
   };
 }
 
-/** From `iat` to `exp` no more than so many seconds may lie. */
+/**
+ * From `iat` to `exp` no more than so many seconds may lie. An `iat` in the future counts as far ahead as a clock may be off: or
+ * else it would let a token live for as long as it says.
+ */
 export function lifetime(max: number): Rule {
   return {
     check: "lifetime",
     reason: "LIFETIME_TOO_LONG",
     claim: "exp",
-    test: (claims) => {
+    test: (claims, { seconds }) => {
       const iat = member(claims, "iat");
       const exp = member(claims, "exp");
-      return !isTime(iat) || !isTime(exp) || exp - iat <= max;
+      return !isTime(iat) || !isTime(exp) || exp - Math.min(iat, seconds + MOST_SKEW) <= max;
     },
     detail: () => `At most ${formatDuration(max * 1000)} is admitted.`,
   };

@@ -1,4 +1,4 @@
-import { createHmac } from "node:crypto";
+import { createHmac, randomBytes } from "node:crypto";
 import { inspect } from "node:util";
 import { expect } from "chai";
 import { type Algorithm, verifySignature } from "../../src/jws/algorithms.js";
@@ -81,6 +81,16 @@ describe("loadSecret", () => {
         "PEM of a private key": [privateKey.export({ type: "pkcs8", format: "pem" }).toString(), 'as "pem"'],
         DER: [publicKey.export({ type: "spki", format: "der" }), "public key in DER"],
         JWK: [JSON.stringify(publicKey.export({ format: "jwk" })), 'give it as "jwk"'],
+        "PEM in base64": [Buffer.from(spki).toString("base64"), 'as "pem"'],
+        "DER in base64": [publicKey.export({ type: "spki", format: "der" }).toString("base64"), "public key in DER"],
+        "DER in base64, in lines": [spki.replace(/-----.*-----\n/g, ""), "public key in DER"],
+        "DER in hex": [publicKey.export({ type: "spki", format: "der" }).toString("hex"), "public key in DER"],
+        "JWK in base64url": [
+          Buffer.from(JSON.stringify(publicKey.export({ format: "jwk" }))).toString("base64url"),
+          'give it as "jwk"',
+        ],
+        "JWK behind a byte order mark": [`\ufeff${JSON.stringify(publicKey.export({ format: "jwk" }))}`, 'as "jwk"'],
+        "JWK in a list": [JSON.stringify([publicKey.export({ format: "jwk" })]), 'give it as "jwk"'],
         "JWK Set": [JSON.stringify({ keys: [publicKey.export({ format: "jwk" })] }, null, 2), 'give it as "jwk"'],
       };
       for (const [form, [secret, cure]] of Object.entries(TEXTS)) {
@@ -96,7 +106,14 @@ describe("loadSecret", () => {
     });
 
     it("and no more than that", () => {
-      for (const secret of [`0${"x".repeat(63)}`, `{${"x".repeat(63)}`, `-----${"x".repeat(60)}`]) {
+      const random = randomBytes(300);
+      for (const secret of [
+        random.toString("base64"),
+        random.toString("hex"),
+        `0${"x".repeat(63)}`,
+        `{${"x".repeat(63)}`,
+        `-----${"x".repeat(60)}`,
+      ]) {
         expect(loadSecret(secret, { algorithm: "HS256" }).label).to.equal(`secret of ${secret.length} bytes`);
       }
     });

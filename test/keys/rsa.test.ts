@@ -1,5 +1,6 @@
 import { generateKeyPairSync, generatePrimeSync } from "node:crypto";
 import { expect } from "chai";
+import { isPower } from "../../src/keys/factors.js";
 import { rsaFault } from "../../src/keys/rsa.js";
 import { pairOf, toInteger } from "../jws/signing.js";
 
@@ -88,5 +89,32 @@ describe("rsaFault", () => {
     const start = process.cpuUsage().user;
     for (let round = 0; round < 20; round++) rsaFault(n, 65537n);
     expect((process.cpuUsage().user - start) / 20_000, "milliseconds of CPU").to.be.below(5);
+  });
+
+  it("refuses a prime: whoever knows it knows the exponent that signs", () => {
+    const p = generatePrimeSync(2048, { bigint: true });
+    expect(rsaFault(p, 65537n)).to.equal("the RSA key's modulus is a prime, so anybody can sign: make a new key");
+    // And once more, now that it is known.
+    expect(rsaFault(p, 65537n)).to.include("is a prime");
+  });
+
+  it("refuses powers, of a prime and of any other number", () => {
+    for (const [bits, exponent] of [
+      [800, 3n],
+      [420, 5n],
+      [300, 7n],
+      [80, 31n],
+      [70, 113n],
+      [350, 6n],
+      [250, 9n],
+    ] as const) {
+      const p = generatePrimeSync(bits, { bigint: true });
+      expect(rsaFault(p ** exponent, 65537n), `${exponent}`).to.match(/power of a number|so close together/);
+      if (exponent % 2n === 0n) continue;
+      const product = p * generatePrimeSync(64, { bigint: true });
+      const power = product ** exponent;
+      if (power < 2n ** 8192n) expect(rsaFault(power, 65537n)).to.match(/power of a number/);
+      for (const near of [-2n, 2n]) expect(isPower(p ** exponent + near)).to.equal(false);
+    }
   });
 });

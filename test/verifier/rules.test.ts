@@ -87,11 +87,26 @@ describe("times", () => {
         time,
         time,
         fc.integer({ min: 1, max: 1e9 }),
-        (iat, exp, max) => passes(lifetime(max), { iat, exp }) === exp - iat <= max,
+        (iat, exp, max) => passes(lifetime(max), { iat, exp }, 1e12) === exp - iat <= max,
       ),
     );
-    expect(passes(lifetime(60), { iat: 100, exp: 160 })).to.equal(true);
-    expect(passes(lifetime(60), { iat: 100, exp: 160.001 })).to.equal(false);
+    expect(passes(lifetime(60), { iat: 100, exp: 160 }, 100)).to.equal(true);
+    expect(passes(lifetime(60), { iat: 100, exp: 160.001 }, 100)).to.equal(false);
+  });
+
+  it("live no longer by an iat in the future: it counts from ten minutes ahead at most, as a clock may be off", () => {
+    const now = 1_000_000;
+    expect(passes(lifetime(60), { iat: now + 600, exp: now + 660 }, now)).to.equal(true);
+    expect(passes(lifetime(60), { iat: now + 601, exp: now + 661 }, now)).to.equal(false);
+    expect(passes(lifetime(60), { iat: 1e9 - 1, exp: 1e9 }, now)).to.equal(false);
+    fc.assert(
+      fc.property(
+        time,
+        time,
+        fc.integer({ min: 1, max: 1e9 }),
+        (iat, exp, max) => !passes(lifetime(max), { iat, exp }, now) || exp <= now + 600 + max,
+      ),
+    );
   });
 
   it("are left to the rules of presence and type where there is none", () => {
