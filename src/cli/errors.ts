@@ -15,7 +15,7 @@ export const EXIT_MEANINGS: Readonly<Record<keyof typeof EXIT, string>> = {
   usage:
     "The command line, a file that it names, the configuration or the store has to be mended first; trying again is no use. `verify`: the service refused the call.",
   unavailable:
-    "What may pass: a port that is taken, a locked or full store, a service that cannot be reached or reaches no verdict. `serve`: a second signal ended it at once. A fault of the program itself, too.",
+    "What may pass: a port that is taken, a locked or full store, a service that cannot be reached or reaches no verdict. `serve`: a second signal ended it at once. What was printed could not be written, or nobody read it to its end. A fault of the program itself, too.",
 };
 
 /** An end of a command that the operator can do something about. */

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import os from "node:os";
 import { systemClock } from "./clock.js";
+import { endWithoutOutput } from "./output.js";
 import { run } from "./program.js";
 
 const standBack = (): void => {
@@ -11,4 +12,5 @@ const standBack = (): void => {
   }
 };
 
+endWithoutOutput();
 await run(process.argv, { env: process.env, stdin: process.stdin, clock: systemClock(), standBack });

@@ -1,8 +1,11 @@
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
 import { expect } from "chai";
+import { EXIT } from "../../src/cli/errors.js";
 import { mint } from "../../src/cli/token/mint.js";
 import { loadConfig } from "../../src/config/load.js";
 import { createClient } from "../support/grpc.js";
-import { configuration, end, folderOf, type Process, serving } from "./harness.js";
+import { COMMAND, configuration, emptyFolder, end, folderOf, type Process, serving } from "./harness.js";
 
 // A log that nobody reads for a while: whoever collects lines has stopped, and the pipe is full.
 
@@ -56,5 +59,35 @@ describe("standard output that nobody reads", () => {
     service.child.stdout?.resume();
     await service.ended;
     expect(callLines()).to.be.within(1, CALLS - 1);
+  });
+
+  it("that is closed does not end the service", async () => {
+    service.child.stdout?.destroy();
+    await ask(500);
+    service.kill("SIGTERM");
+    const { code, stderr } = await service.ended;
+    expect({ code, stderr }).to.deep.equal({
+      code: 0,
+      stderr: "Log lines are lost: standard output cannot be written (EPIPE).\n",
+    });
+  });
+});
+
+describe("standard output of a command", () => {
+  /** Runs a line of bash; what it printed, with the exit code of the command in it. */
+  const bash = (line: string) => spawnSync("bash", ["-c", line], { cwd: emptyFolder(), encoding: "utf8" });
+
+  it("that nobody reads to its end ends the command, without a word", () => {
+    const { stdout, stderr } = bash(`${COMMAND} --help | true; echo "\${PIPESTATUS[0]}"`);
+    expect({ stdout, stderr }).to.deep.equal({ stdout: `${EXIT.unavailable}\n`, stderr: "" });
+  });
+
+  it("that cannot be written is told, and is no rejection", function () {
+    if (!existsSync("/dev/full")) this.skip();
+    const { status, stderr } = bash(`${COMMAND} --help > /dev/full`);
+    expect({ status, stderr }).to.deep.equal({
+      status: EXIT.unavailable,
+      stderr: "Standard output cannot be written (ENOSPC).\n",
+    });
   });
 });

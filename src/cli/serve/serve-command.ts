@@ -2,7 +2,7 @@ import path from "node:path";
 import type { Command } from "commander";
 import { loadConfig } from "../../config/load.js";
 import { CommandError, EXIT } from "../errors.js";
-import { print } from "../output.js";
+import { outliveOutput, print } from "../output.js";
 import { addCommand, configOption, jsonOption, onlyOption } from "../shared.js";
 import type { World } from "../world.js";
 import { DEVELOPMENT_FOLDER, exampleRequests, prepareDevelopment } from "./development.js";
@@ -29,6 +29,7 @@ export function addServeCommand(root: Command, world: World): void {
 }
 
 async function serveCommand(options: ServeOptions, world: World): Promise<void> {
+  outliveOutput();
   const context = { ...world, ...(options.json === true && { logFormat: "json" as const }) };
   if (options.config !== undefined) {
     const starting = serve(options.config, options.only, context);
