@@ -30,19 +30,27 @@ export interface FailureLimits {
 /** How many addresses, clients and good credentials are remembered; of more, those that were used longest ago are forgotten. */
 const REMEMBERED = 100_000;
 
+/** The failures of one name. */
+interface Window {
+  count: number;
+  readonly end: number;
+  /** When the last of them was. */
+  last: number;
+}
+
 /** Counts failures by name, each within a window that starts with its first. */
 class Failures {
   readonly #rate: Rate;
-  readonly #windows = new LRUCache<string, { count: number; readonly end: number }>({ max: REMEMBERED });
+  readonly #windows = new LRUCache<string, Window>({ max: REMEMBERED });
 
   constructor(rate: Rate) {
     this.#rate = rate;
   }
 
-  /** Whether there was a failure in a window that lasts. */
-  any(name: string, now: number): boolean {
+  /** Whether the last failure, of this window or one before, is no longer ago than so many milliseconds. */
+  any(name: string, now: number, within: number): boolean {
     const window = this.#windows.get(name);
-    return window !== undefined && now < window.end;
+    return window !== undefined && now < window.last + within;
   }
 
   /** Milliseconds until this name may try again; 0 where it may. */
@@ -53,8 +61,12 @@ class Failures {
 
   add(name: string, now: number): void {
     const window = this.#windows.get(name);
-    if (window !== undefined && now < window.end) window.count++;
-    else this.#windows.set(name, { count: 1, end: now + this.#rate.window });
+    if (window === undefined || now >= window.end) {
+      this.#windows.set(name, { count: 1, end: now + this.#rate.window, last: now });
+    } else {
+      window.count++;
+      window.last = now;
+    }
   }
 }
 
@@ -95,7 +107,9 @@ export function limitFailures(verifier: Verifier, limits: FailureLimits, clock: 
 
   function waitOf(credential: Credential, address: string, now: number): number {
     const client =
-      credential.kind === "client" && byAddress.any(address, now) ? digest(address, credential.clientId) : undefined;
+      credential.kind === "client" && byAddress.any(address, now, limits.perClient.window)
+        ? digest(address, credential.clientId)
+        : undefined;
     return Math.max(byAddress.wait(address, now), client === undefined ? 0 : byClient.wait(client, now));
   }
 

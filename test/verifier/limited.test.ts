@@ -50,6 +50,14 @@ async function times<T>(count: number, action: () => Promise<T>): Promise<T[]> {
   return results;
 }
 
+/** Bytes, after all that is garbage was collected. */
+function heapUsed(): number {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  collect();
+  return process.memoryUsage().heapUsed;
+}
+
 describe("limitFailures", () => {
   for (const late of [false, true]) {
     describe(late ? "answers that are awaited" : "answers at once", () => {
@@ -163,15 +171,9 @@ describe("limitFailures", () => {
     const { ask } = setUp({
       limits: { perClient: { count: 3, window: 60_000 }, perAddress: { count: 1e6, window: 60_000 } },
     });
-    setFlagsFromString("--expose-gc");
-    const collect = runInNewContext("gc") as () => void;
-    const used = (): number => {
-      collect();
-      return process.memoryUsage().heapUsed;
-    };
-    const before = used();
+    const before = heapUsed();
     for (let turn = 0; turn < 200; turn++) await ask("a", client(`${turn}${"x".repeat(1024 ** 2)}`));
-    expect(used() - before).to.be.below(20 * 1024 ** 2);
+    expect(heapUsed() - before).to.be.below(20 * 1024 ** 2);
     // And one of them is still told from another.
     const long = client(`long${"x".repeat(1024 ** 2)}`);
     expect(await times(4, () => ask("a", long))).to.deep.equal([
@@ -179,6 +181,31 @@ describe("limitFailures", () => {
       "RATE_LIMITED",
     ]);
     expect(await ask("a", client(`other${"x".repeat(1024 ** 2)}`))).to.equal("CALLER_UNKNOWN");
+  });
+
+  for (const [longer, perClient, perAddress] of [
+    ["the client's", { count: 20, window: 86_400_000 }, { count: 100, window: 60_000 }],
+    ["the address's", { count: 20, window: 60_000 }, { count: 100, window: 86_400_000 }],
+  ] as const) {
+    it(`bears no more in a day than both windows do, where ${longer} is the longer`, async () => {
+      const { ask, asked, clock } = setUp({ limits: { perClient, perAddress } });
+      for (let second = 0; second < 86_400; second += 10) {
+        clock.set(NOW + second * 1000);
+        await ask("a", client("x"));
+      }
+      expect(asked()).to.equal(longer === "the client's" ? 20 : 100);
+    });
+  }
+
+  it("holds no more of many addresses and clients than of a hundred thousand", async () => {
+    const { ask } = setUp({ limits: { ...LIMITS, perClient: { count: 3, window: 86_400_000 } } });
+    let attacker = 0;
+    const attack = async (until: number): Promise<number> => {
+      for (; attacker < until; attacker++) await ask(`10.${attacker}`, client(`c${attacker}`));
+      return heapUsed();
+    };
+    const full = await attack(210_000);
+    expect((await attack(320_000)) - full).to.be.below(4 * 1024 ** 2);
   });
 
   it("never shuts out a client from an address where nobody failed", async () => {
