@@ -284,6 +284,28 @@ describe("limitFailures, where many ask at once", () => {
     }
   }
 
+  for (const reason of [
+    "KEYS_UNAVAILABLE",
+    "EXPLAIN_DENIED",
+    "TOKEN_EMPTY",
+    "DIRECTORY_UNAVAILABLE",
+    "NO_VERDICT",
+  ] as const) {
+    const isGood = !["DIRECTORY_UNAVAILABLE", "NO_VERDICT"].includes(reason);
+    it(`takes a credential for ${isGood ? "good" : "no better"} after ${reason}`, async () => {
+      const { ask, answer } = byHand();
+      const first = ask(instance(GOOD));
+      await answer(failure(reason));
+      expect(await first).to.equal(reason);
+      const guesses = Array.from({ length: 5 }, () => ask(instance()));
+      for (let turn = 0; turn < 5; turn++) await answer(failure("CALLER_UNKNOWN"));
+      await Promise.all(guesses);
+      const second = ask(instance(GOOD));
+      await answer(REJECTED);
+      expect(await second).to.equal(isGood ? "rejected" : "RATE_LIMITED");
+    });
+  }
+
   /** A verifier whose answers are given by the test, one by one. */
   function byHand(limits = LIMITS) {
     const clock = createClock();
