@@ -265,6 +265,27 @@ describe("an explanation", () => {
     });
   }
 
+  it("changes no decision where users are not in memory, and skips what it would have to load for a token that is bad anyway", () => {
+    const skipped = new Set<string>();
+    for (const one of CASES) {
+      const known = open(benchOf(one));
+      const view: View = { ...known, directory: { ...known.directory, user: () => undefined } };
+      const request = { ...requestOf(one), explain: false };
+      const short = decide(request, view, NOW);
+      const long = decide({ ...request, explain: true }, view, NOW);
+      if (long.kind !== "rejected") {
+        expect(long.kind === "verified" ? { ...long, checks: [] } : long, one.name).to.deep.equal(short);
+        continue;
+      }
+      expect({ ...long, checks: [] }, one.name).to.deep.equal(short);
+      for (const { name, result, message } of long.checks)
+        if (result === SKIPPED && message !== "An earlier check failed.") skipped.add(`${name}: ${message}`);
+    }
+    expect([...skipped]).to.deep.equal([
+      "subject: An earlier check failed, and what this one looks at is not at hand.",
+    ]);
+  });
+
   it("tells everything that is wrong, once the signature has verified", () => {
     const view = open(BENCHES.get("verifier.yaml")!);
     const token = makeToken({
