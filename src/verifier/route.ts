@@ -4,6 +4,7 @@ import { unverifiedIssuer } from "../jws/unverified.js";
 import { staticSource } from "../keys/source.js";
 import { createRealm, type Realm, type Rule } from "./realm.js";
 import { isString, issuer, required, typed } from "./rules.js";
+import { listed } from "./shown.js";
 
 /** A realm that hands each token to the one realm whose issuer its `iss` names. */
 export interface RoutingRealm extends Realm {
@@ -11,8 +12,13 @@ export interface RoutingRealm extends Realm {
   readonly byIssuer: ReadonlyMap<string, Realm>;
 }
 
-/** Reached only by a token that no realm was found for. */
-const nobody = (issuers: readonly string[]): Rule => ({ ...issuer(issuers), ahead: true, test: () => false });
+/** Reached only by a token that no realm was found for. Its detail does not tell the issuer: nobody signed it. */
+const nobody = (issuers: readonly string[]): Rule => ({
+  ...issuer(issuers),
+  ahead: true,
+  test: () => false,
+  detail: () => `Admitted: ${listed(issuers)}.`,
+});
 
 /**
  * Makes a realm that routes. Of itself it verifies nothing: a token whose issuer is nobody's goes its own way, where

@@ -72,19 +72,17 @@ describe("a decision of a realm that hands tokens on", () => {
     }
   });
 
-  it("explains an issuer that is nobody's by that and those that there are", () => {
+  it("explains an issuer that is nobody's by those that there are, and not by what nobody signed", () => {
     expect(failed("any", signed({ iss: "https://three.example" }))).to.equal(
-      "The issuer ('iss') is not one of this realm. 'iss' is \"https://three.example\"; admitted: \"https://one.example\".",
+      "The issuer ('iss') is not one of this realm. Admitted: \"https://one.example\".",
     );
   });
 
-  it("shows of a long issuer, and of many, the beginning", () => {
+  it("shows of many issuers the first", () => {
     const many = Array.from({ length: 60 }, (_, number) => [`https://${number}.example`, issuers] as const);
     const realms = new Map([["any", createRoute("any", new Map(many))]]);
-    const token = signed({ iss: "x".repeat(5000) });
-    const said = failed("any", token, realms);
-    expect(said).to.include(`'iss' is "${"x".repeat(99)}…; admitted: "https://0.example", `);
-    expect(said).to.match(/"https:\/\/49\.example" and 10 more\.$/);
+    const said = failed("any", signed({ iss: "https://three.example" }), realms);
+    expect(said).to.match(/Admitted: "https:\/\/0\.example", .*"https:\/\/49\.example" and 10 more\.$/);
   });
 });
 
