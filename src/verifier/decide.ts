@@ -8,8 +8,8 @@ import {
 } from "../contract/verifier.js";
 import { explain } from "./explain.js";
 import type { Fact } from "./facts.js";
-import type { Caller, Realm } from "./realm.js";
-import { realmFor } from "./route.js";
+import type { Caller } from "./realm.js";
+import { rememberWay, type Way, wayOf } from "./route.js";
 import { stepsOf } from "./steps.js";
 import type { Case, Lack, View } from "./view.js";
 
@@ -23,7 +23,7 @@ export interface Lacking extends Pick<Outcome, "target"> {
 export type Decision = Outcome | Lacking;
 
 /**
- * Decides on a token: one look at an immutable view, nothing awaited, nothing changed (but the memory of facts). The
+ * Decides on a token: one look at an immutable view, nothing awaited, nothing changed (but memories of what cannot change). The
  * same request, view and time give the same decision.
  *
  * @param now milliseconds since 1970
@@ -33,9 +33,11 @@ export function decide(request: VerificationRequest, view: View, now: number, si
   const asked = view.realms.get(request.realm);
   if (asked === undefined) return failure("REALM_UNKNOWN");
   if (!view.directory.isFresh(now)) return failure("DIRECTORY_UNAVAILABLE");
-  const realm = realmFor(asked, request.token);
-  const decision = judge(open(request, realm, view, now, since));
-  return realm === asked ? decision : { ...decision, target: realm.name };
+  const way = wayOf(asked, request.token);
+  const decision = judge(open(request, way, view, now, since));
+  if (way.realm === asked) return decision;
+  if (decision.kind === "verified") rememberWay(asked, way);
+  return { ...decision, target: way.realm.name };
 }
 
 function judge(c: Case): Decision {
@@ -55,7 +57,7 @@ function judge(c: Case): Decision {
 const ANYONE: Caller = { kind: "anyone" };
 const NOTHING = Object.freeze({});
 
-function open(request: VerificationRequest, realm: Realm, view: View, now: number, since: number): Case {
+function open(request: VerificationRequest, { realm, digest }: Way, view: View, now: number, since: number): Case {
   return {
     request,
     realm,
@@ -66,7 +68,7 @@ function open(request: VerificationRequest, realm: Realm, view: View, now: numbe
     caller: ANYONE,
     text: "",
     payload: "",
-    digest: "",
+    digest,
     header: NOTHING,
     claims: NOTHING,
     unproven: undefined,
