@@ -36,8 +36,12 @@ export function decide(request: VerificationRequest, view: View, now: number, si
   const way = wayOf(asked, request.token);
   const decision = judge(open(request, way, view, now, since));
   if (way.realm === asked) return decision;
-  if (decision.kind === "verified") rememberWay(asked, way);
-  return { ...decision, target: way.realm.name };
+  const target = way.realm.name;
+  if (decision.kind !== "verified") return { ...decision, target };
+  rememberWay(asked, way);
+  // Member by member: spread would take a third of the time of a token seen before.
+  const { kind, token, principal, evidence, checks } = decision;
+  return { kind, token, principal, evidence, checks, target };
 }
 
 function judge(c: Case): Decision {
