@@ -113,8 +113,32 @@ type Asking = Pick<VerificationRequest, "credential" | "workload">;
 
 /** Whether an outcome shows that the caller is who it says: a verdict, or a failure that only a known caller gets. */
 export function isGoodCaller(outcome: Outcome): boolean {
-  return outcome.kind !== "failure" || outcome.reason === "TOKEN_EMPTY";
+  return outcome.kind !== "failure" || NEEDS_GOOD_CALLER[outcome.reason];
 }
+
+/** Which failures nobody gets before it is certain who asks; one that may come before as well as after says nothing. */
+const NEEDS_GOOD_CALLER: Readonly<Record<FailureReason, boolean>> = {
+  TOKEN_EMPTY: true,
+  EXPLAIN_DENIED: true,
+  KEYS_UNAVAILABLE: true,
+  REALM_UNKNOWN: false,
+  CREDENTIAL_REFUSED: false,
+  CALLER_MISSING: false,
+  CALLER_UNKNOWN: false,
+  CALLER_DENIED: false,
+  RATE_LIMITED: false,
+  BATCH_TOO_LARGE: false,
+  TOO_MANY_CALLERS: false,
+  ID_TOO_LONG: false,
+  TOO_MANY_STREAMS: false,
+  // The caller may be what could not be read, or what changed.
+  DIRECTORY_UNAVAILABLE: false,
+  NO_VERDICT: false,
+  TIMED_OUT: false,
+  SHUTTING_DOWN: false,
+  VERIFIER_UNAVAILABLE: false,
+  INTERNAL: false,
+};
 
 /** Makes a {@link Failure}. @param retryAfter milliseconds; the catalogue's value where it is left out */
 export function failure(reason: FailureReason, retryAfter = FAILURES[reason].retryAfter): Failure {

@@ -11,13 +11,7 @@ import {
   type VerificationRequest,
   type Verifier,
 } from "../contract/verifier.js";
-
-/** So many failures within so long. */
-export interface Rate {
-  readonly count: number;
-  /** Milliseconds. */
-  readonly window: number;
-}
+import { Failures, type Rate, REMEMBERED } from "./failures.js";
 
 /** How many failed credentials are borne; missing ones do not count. */
 export interface FailureLimits {
@@ -27,76 +21,104 @@ export interface FailureLimits {
   readonly perAddress: Rate;
 }
 
-/** How many addresses, clients and good credentials are remembered; of more, those that were used longest ago are forgotten. */
-const REMEMBERED = 100_000;
-
-/** Counts failures by name, each within a window that starts with its first. */
-class Failures {
-  readonly #rate: Rate;
-  readonly #windows = new LRUCache<string, { count: number; readonly end: number }>({ max: REMEMBERED });
-
-  constructor(rate: Rate) {
-    this.#rate = rate;
-  }
-
-  /** Whether there was a failure in a window that lasts. */
-  any(name: string, now: number): boolean {
-    const window = this.#windows.get(name);
-    return window !== undefined && now < window.end;
-  }
-
-  /** Milliseconds until this name may try again; 0 where it may. */
-  wait(name: string, now: number): number {
-    const window = this.#windows.get(name);
-    return window !== undefined && window.count >= this.#rate.count ? Math.max(0, window.end - now) : 0;
-  }
-
-  add(name: string, now: number): void {
-    const window = this.#windows.get(name);
-    if (window !== undefined && now < window.end) window.count++;
-    else this.#windows.set(name, { count: 1, end: now + this.#rate.window });
-  }
-}
-
 /** A name of 32 bytes for texts of any length and content: what a stranger sends must not be held as it is. */
 function digest(...texts: readonly string[]): string {
   return hash("sha256", JSON.stringify(texts), "binary");
 }
 
-/** A credential as one address uses it. */
-function credentialName(address: string, credential: Credential): string {
-  return credential.kind === "client"
-    ? digest(address, credential.clientId, credential.clientSecret.reveal())
-    : digest(address, credential.secretKey.reveal());
+/** A credential as one address uses it: what it is counted and remembered by. Most calls need none of the names. */
+class Attempt {
+  readonly address: string;
+  readonly #credential: Credential;
+  #name: string | undefined;
+  #client: string | undefined;
+
+  constructor(address: string, credential: Credential) {
+    this.address = address;
+    this.#credential = credential;
+  }
+
+  /** The very credential at this address. */
+  get name(): string {
+    const { address } = this;
+    const credential = this.#credential;
+    this.#name ??=
+      credential.kind === "client"
+        ? digest(address, credential.clientId, credential.clientSecret.reveal())
+        : digest(address, credential.secretKey.reveal());
+    return this.#name;
+  }
+
+  /** The client id at this address; undefined where none is named. */
+  get client(): string | undefined {
+    if (this.#credential.kind === "client") this.#client ??= digest(this.address, this.#credential.clientId);
+    return this.#client;
+  }
 }
 
 /**
  * A verifier that answers RATE_LIMITED to an address that failed too often to say who it is. It stands before the
- * question is looked at, so that a guess that is refused costs nothing and tells nothing. A credential that was good from
- * this very address before passes: a rightful caller is not locked out by its neighbours. Calls
+ * question is looked at, so that a guess that is refused costs nothing and tells nothing. Calls whose answer is awaited
+ * count as if they had failed: a further one waits until so many are answered that it may still fail, too. A credential
+ * that was good from this very address before passes: a rightful caller is not locked out by its neighbours. Calls
  * without a credential, or without an address (in process, a socket file), pass.
  */
 export function limitFailures(verifier: Verifier, limits: FailureLimits, clock: Clock): Verifier {
   const byClient = new Failures(limits.perClient);
   const byAddress = new Failures(limits.perAddress);
   const good = new LRUCache<string, true>({ max: REMEMBERED });
+  /** For so long after a failure from an address it, or a client there, may be shut out. */
+  const longest = Math.max(limits.perClient.window, limits.perAddress.window);
 
-  function note(outcome: Outcome, credential: Credential, address: string): Outcome {
-    const now = clock();
+  /** What an attempt counts for, in the order in which its places are taken. */
+  const countsOf = ({ client, address }: Attempt): readonly (readonly [Failures, string])[] => [
+    ...(client === undefined ? [] : [[byClient, client] as const]),
+    [byAddress, address],
+  ];
+
+  function note(outcome: Outcome, attempt: Attempt): Outcome {
     if (outcome.kind === "failure" && outcome.reason === "CALLER_UNKNOWN") {
-      if (credential.kind === "client") byClient.add(digest(address, credential.clientId), now);
-      byAddress.add(address, now);
-      good.delete(credentialName(address, credential));
+      const now = clock();
+      for (const [failures, name] of countsOf(attempt)) failures.add(name, now);
+      good.delete(attempt.name);
     } else if (isGoodCaller(outcome)) {
-      good.set(credentialName(address, credential), true);
+      good.set(attempt.name, true);
     }
     return outcome;
   }
 
-  function waitOf(credential: Credential, address: string, now: number): number {
-    const client =
-      credential.kind === "client" && byAddress.any(address, now) ? digest(address, credential.clientId) : undefined;
-    return Math.max(byAddress.wait(address, now), client === undefined ? 0 : byClient.wait(client, now));
+  /** Awaits an answer in the places that were taken for it. */
+  async function inPlace(answer: Promise<Outcome>, attempt: Attempt): Promise<Outcome> {
+    const outcome = note(await answer, attempt);
+    leave(countsOf(attempt));
+    return outcome;
+  }
+
+  function leave(places: ReturnType<typeof countsOf>): void {
+    for (const [failures, name] of places) failures.leave(name, clock());
+  }
+
+  function ask(request: VerificationRequest, context: CallContext, attempt: Attempt): Outcome | Promise<Outcome> {
+    const outcome = verifier.verify(request, context);
+    if (!(outcome instanceof Promise)) return note(outcome, attempt);
+    if (good.has(attempt.name)) return outcome.then((late) => note(late, attempt));
+    for (const [failures, name] of countsOf(attempt)) failures.take(name);
+    return inPlace(outcome, attempt);
+  }
+
+  /** Asks as soon as there are places for all that it counts for. */
+  async function askInTurn(request: VerificationRequest, context: CallContext, attempt: Attempt): Promise<Outcome> {
+    const taken: (readonly [Failures, string])[] = [];
+    for (const place of countsOf(attempt)) {
+      const now = clock();
+      const wait = await place[0].turn(place[1], now, context.deadline - now);
+      if (wait === 0) taken.push(place);
+      const isGood = good.has(attempt.name);
+      if (wait !== 0 || isGood) leave(taken);
+      if (isGood) return ask(request, context, attempt);
+      if (wait !== 0) return wait === undefined ? failure("TIMED_OUT") : failure("RATE_LIMITED", wait);
+    }
+    return inPlace(Promise.resolve(verifier.verify(request, context)), attempt);
   }
 
   return {
@@ -105,12 +127,16 @@ export function limitFailures(verifier: Verifier, limits: FailureLimits, clock: 
       if (credential === undefined || isMissing(credential)) return verifier.verify(request, context);
       const address = limitedAddress(context.address);
       if (address === "") return verifier.verify(request, context);
-      const wait = waitOf(credential, address, clock());
-      if (wait > 0 && !good.has(credentialName(address, credential))) return failure("RATE_LIMITED", wait);
-      const outcome = verifier.verify(request, context);
-      return outcome instanceof Promise
-        ? outcome.then((late) => note(late, credential, address))
-        : note(outcome, credential, address);
+      const attempt = new Attempt(address, credential);
+      const now = clock();
+      if (!byAddress.any(address, now, longest)) return ask(request, context, attempt);
+      if (good.has(attempt.name)) return ask(request, context, attempt);
+      const counts = countsOf(attempt);
+      const wait = Math.max(...counts.map(([failures, name]) => failures.wait(name, now)));
+      if (wait > 0) return failure("RATE_LIMITED", wait);
+      return counts.every(([failures, name]) => failures.hasPlace(name, now))
+        ? ask(request, context, attempt)
+        : askInTurn(request, context, attempt);
     },
   };
 }

@@ -55,7 +55,7 @@ export interface Rule {
   readonly ahead?: true;
   /** True where the token meets it. Pure. A rule about a claim's value passes where the claim is absent or mistyped, unless that is what it is about: rules of their own say so, in the order that the realm's policy gives them. */
   readonly test: (claims: JsonObject, context: RuleContext) => boolean;
-  /** What the test saw, as a sentence for a developer; asked for only after the signature verified, or where a rule ahead of it failed. */
+  /** What the test saw, as a sentence for a developer; asked for only after the signature verified, or where a rule ahead of it failed: that one's must tell no claim's value. */
   readonly detail?: (claims: JsonObject, context: RuleContext) => string;
   /** What a rejection's message says besides its reason; asked for only after the signature verified. Empty for nothing. */
   readonly hint?: (claims: JsonObject, context: RuleContext) => string;

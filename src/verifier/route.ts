@@ -1,9 +1,12 @@
 import { isDeepStrictEqual } from "node:util";
+import { LRUCache } from "lru-cache";
 import type { Secret } from "../contract/secret.js";
 import { unverifiedIssuer } from "../jws/unverified.js";
 import { staticSource } from "../keys/source.js";
+import { tokenDigest } from "./facts.js";
 import { createRealm, type Realm, type Rule } from "./realm.js";
 import { isString, issuer, required, typed } from "./rules.js";
+import { listed } from "./shown.js";
 
 /** A realm that hands each token to the one realm whose issuer its `iss` names. */
 export interface RoutingRealm extends Realm {
@@ -11,8 +14,13 @@ export interface RoutingRealm extends Realm {
   readonly byIssuer: ReadonlyMap<string, Realm>;
 }
 
-/** Reached only by a token that no realm was found for. */
-const nobody = (issuers: readonly string[]): Rule => ({ ...issuer(issuers), ahead: true, test: () => false });
+/** Reached only by a token that no realm was found for. Its detail does not tell the issuer: nobody signed it. */
+const nobody = (issuers: readonly string[]): Rule => ({
+  ...issuer(issuers),
+  ahead: true,
+  test: () => false,
+  detail: () => `Admitted: ${listed(issuers)}.`,
+});
 
 /**
  * Makes a realm that routes. Of itself it verifies nothing: a token whose issuer is nobody's goes its own way, where
@@ -62,12 +70,46 @@ export const targetsOf = ({ byIssuer }: RoutingRealm): readonly string[] => [
 /** Whether a realm routes. */
 export const isRoute = (realm: Realm): realm is RoutingRealm => "byIssuer" in realm;
 
+/** Where a token goes. */
+export interface Way {
+  /** The realm that verifies it. */
+  readonly realm: Realm;
+  /** The token's digest, where it had to be computed; empty otherwise. */
+  readonly digest: string;
+  /** True where the token was read for this, and not found in memory. */
+  readonly isRead: boolean;
+}
+
+/** What is remembered of a route's tokens, in bytes; a token that verified before is then found by its digest alone. */
+const BOUND = 8 * 1024 ** 2;
+
+/** What an entry holds, in bytes: a digest, and its places in the map and the lists. */
+const ENTRY_SIZE = 200;
+
+/** Which realm a token goes to cannot change while its route is the same object; a reload makes others. */
+const TAKEN = new WeakMap<RoutingRealm, LRUCache<string, Realm>>();
+
 /**
  * The realm that verifies a token: the one that is asked for, or the one that this hands it to. That realm verifies
  * everything, the issuer too: what is read here decides nothing.
  */
-export function realmFor(asked: Realm, token: Secret): Realm {
-  if (!isRoute(asked) || token.length > asked.policy.maxTokenLength) return asked;
-  const named = unverifiedIssuer(token.reveal());
-  return (named === undefined ? undefined : asked.byIssuer.get(named)) ?? asked;
+export function wayOf(asked: Realm, token: Secret): Way {
+  if (!isRoute(asked) || token.length > asked.policy.maxTokenLength) return { realm: asked, digest: "", isRead: false };
+  const text = token.reveal();
+  const digest = tokenDigest(text);
+  const known = TAKEN.get(asked)?.get(digest);
+  if (known !== undefined) return { realm: known, digest, isRead: false };
+  const named = unverifiedIssuer(text);
+  return { realm: (named === undefined ? undefined : asked.byIssuer.get(named)) ?? asked, digest, isRead: true };
+}
+
+/** Remembers the way of a token that verified; of no other, for of those anybody can make as many as would drive out the rest. */
+export function rememberWay(asked: Realm, { realm, digest, isRead }: Way): void {
+  if (!isRead || !isRoute(asked)) return;
+  let taken = TAKEN.get(asked);
+  if (taken === undefined) {
+    taken = new LRUCache({ maxSize: BOUND });
+    TAKEN.set(asked, taken);
+  }
+  taken.set(digest, realm, { size: ENTRY_SIZE });
 }

@@ -41,6 +41,7 @@ export interface Case extends RuleContext {
   caller: Caller;
   /** Stage `shape`. */
   text: string;
+  /** Known before where a route had to compute it. */
   digest: string;
   header: JsonObject;
   claims: JsonObject;

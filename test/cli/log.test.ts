@@ -5,6 +5,7 @@ import { callerFields } from "../../src/cli/telemetry/caller.js";
 import { type CallLine, callLogger, createLogger } from "../../src/cli/telemetry/log.js";
 import { mint } from "../../src/cli/token/mint.js";
 import { loadConfig } from "../../src/config/load.js";
+import { FAILURE_REASONS } from "../../src/contract/failures.js";
 import { Secret } from "../../src/contract/secret.js";
 import { failure, knownCaller, type Outcome } from "../../src/contract/verifier.js";
 import { CLOWK, FISERV, INTEGURU, Wire } from "../gateway/harness.js";
@@ -25,6 +26,8 @@ const VERIFIED: Outcome = {
   checks: [],
 } as unknown as Outcome;
 const REJECTED: Outcome = { kind: "rejected", reason: "TOKEN_EXPIRED", claim: "exp", checks: [] };
+/** Failures that nobody gets before it is certain who asks. */
+const AFTER_THE_CALLER: ReadonlySet<string> = new Set(["TOKEN_EMPTY", "EXPLAIN_DENIED", "KEYS_UNAVAILABLE"]);
 const FAULT = failure("DIRECTORY_UNAVAILABLE");
 const REFUSED = failure("CALLER_UNKNOWN");
 
@@ -240,9 +243,11 @@ describe("the caller in a line", () => {
 
   it("is named where its credential was good", () => {
     const named = (outcome: Outcome) => callerFields(knownCaller(asked("c"), outcome), nobody);
-    for (const good of [VERIFIED, REJECTED, failure("TOKEN_EMPTY")]) expect(named(good)).to.deep.equal({ client: "c" });
-    for (const reason of ["CALLER_UNKNOWN", "RATE_LIMITED", "CREDENTIAL_REFUSED", "TIMED_OUT"] as const)
-      expect(named(failure(reason)), reason).to.deep.equal({});
+    for (const good of [VERIFIED, REJECTED]) expect(named(good)).to.deep.equal({ client: "c" });
+    for (const reason of FAILURE_REASONS) {
+      const isGood = AFTER_THE_CALLER.has(reason);
+      expect(named(failure(reason)), reason).to.deep.equal(isGood ? { client: "c" } : {});
+    }
   });
 
   it("is an instance by its id alone, where that is known", () => {

@@ -162,6 +162,30 @@ describe("decide, where something is not known yet", () => {
     expect(ask(good, { ...unknown, isRevoked: () => true })).to.include({ kind: "rejected", reason: "TOKEN_REVOKED" });
   });
 
+  it("tells nobody of keys, explanations or an empty token before it is certain who asks", () => {
+    const { policy } = bench.realms.get("instances")!;
+    const keys = { ...staticSource([]), current: () => undefined, answers: () => false };
+    const realm = createRealm("r", { ...policy, explain: "nobody" }, keys);
+    const outcomes = (explain: boolean, token: string, known: object | null | undefined): string => {
+      const directory = { ...bench.directory, instance: () => known as ReturnType<View["directory"]["instance"]> };
+      const view: View = { ...bench.view(), directory, realms: new Map([["r", realm]]) };
+      const request = { realm: "r", token: new Secret(token), credential: { kind: "instance" as const, secretKey } };
+      const decision = decide({ ...request, explain }, view, NOW);
+      return "reason" in decision ? String(decision.reason) : decision.kind === "lacks" ? decision.lack.kind : "";
+    };
+    const token = makeToken({ key: "p256", header: { alg: "ES256" }, claims: {} });
+    const ways = [
+      [true, token, "EXPLAIN_DENIED"],
+      [false, "", "TOKEN_EMPTY"],
+      [false, token, "keys"],
+    ] as const;
+    for (const [explain, text, reason] of ways) {
+      expect(outcomes(explain, text, { id: "i", appId: "a", keys: [] })).to.equal(reason);
+      expect(outcomes(explain, text, null)).to.equal("CALLER_UNKNOWN");
+      expect(outcomes(explain, text, undefined)).to.equal("instance");
+    }
+  });
+
   it("lacks the keys, by the token's kid", () => {
     const realm: Realm = {
       ...bench.realms.get("es256")!,
@@ -240,6 +264,27 @@ describe("an explanation", () => {
       }
     });
   }
+
+  it("changes no decision where users are not in memory, and skips what it would have to load for a token that is bad anyway", () => {
+    const skipped = new Set<string>();
+    for (const one of CASES) {
+      const known = open(benchOf(one));
+      const view: View = { ...known, directory: { ...known.directory, user: () => undefined } };
+      const request = { ...requestOf(one), explain: false };
+      const short = decide(request, view, NOW);
+      const long = decide({ ...request, explain: true }, view, NOW);
+      if (long.kind !== "rejected") {
+        expect(long.kind === "verified" ? { ...long, checks: [] } : long, one.name).to.deep.equal(short);
+        continue;
+      }
+      expect({ ...long, checks: [] }, one.name).to.deep.equal(short);
+      for (const { name, result, message } of long.checks)
+        if (result === SKIPPED && message !== "An earlier check failed.") skipped.add(`${name}: ${message}`);
+    }
+    expect([...skipped]).to.deep.equal([
+      "subject: An earlier check failed, and what this one looks at is not at hand.",
+    ]);
+  });
 
   it("tells everything that is wrong, once the signature has verified", () => {
     const view = open(BENCHES.get("verifier.yaml")!);

@@ -50,6 +50,14 @@ async function times<T>(count: number, action: () => Promise<T>): Promise<T[]> {
   return results;
 }
 
+/** Bytes, after all that is garbage was collected. */
+function heapUsed(): number {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  collect();
+  return process.memoryUsage().heapUsed;
+}
+
 describe("limitFailures", () => {
   for (const late of [false, true]) {
     describe(late ? "answers that are awaited" : "answers at once", () => {
@@ -163,15 +171,9 @@ describe("limitFailures", () => {
     const { ask } = setUp({
       limits: { perClient: { count: 3, window: 60_000 }, perAddress: { count: 1e6, window: 60_000 } },
     });
-    setFlagsFromString("--expose-gc");
-    const collect = runInNewContext("gc") as () => void;
-    const used = (): number => {
-      collect();
-      return process.memoryUsage().heapUsed;
-    };
-    const before = used();
+    const before = heapUsed();
     for (let turn = 0; turn < 200; turn++) await ask("a", client(`${turn}${"x".repeat(1024 ** 2)}`));
-    expect(used() - before).to.be.below(20 * 1024 ** 2);
+    expect(heapUsed() - before).to.be.below(20 * 1024 ** 2);
     // And one of them is still told from another.
     const long = client(`long${"x".repeat(1024 ** 2)}`);
     expect(await times(4, () => ask("a", long))).to.deep.equal([
@@ -179,6 +181,31 @@ describe("limitFailures", () => {
       "RATE_LIMITED",
     ]);
     expect(await ask("a", client(`other${"x".repeat(1024 ** 2)}`))).to.equal("CALLER_UNKNOWN");
+  });
+
+  for (const [longer, perClient, perAddress] of [
+    ["the client's", { count: 20, window: 86_400_000 }, { count: 100, window: 60_000 }],
+    ["the address's", { count: 20, window: 60_000 }, { count: 100, window: 86_400_000 }],
+  ] as const) {
+    it(`bears no more in a day than both windows do, where ${longer} is the longer`, async () => {
+      const { ask, asked, clock } = setUp({ limits: { perClient, perAddress } });
+      for (let second = 0; second < 86_400; second += 10) {
+        clock.set(NOW + second * 1000);
+        await ask("a", client("x"));
+      }
+      expect(asked()).to.equal(longer === "the client's" ? 20 : 100);
+    });
+  }
+
+  it("holds no more of many addresses and clients than of a hundred thousand", async () => {
+    const { ask } = setUp({ limits: { ...LIMITS, perClient: { count: 3, window: 86_400_000 } } });
+    let attacker = 0;
+    const attack = async (until: number): Promise<number> => {
+      for (; attacker < until; attacker++) await ask(`10.${attacker}`, client(`c${attacker}`));
+      return heapUsed();
+    };
+    const full = await attack(210_000);
+    expect((await attack(320_000)) - full).to.be.below(4 * 1024 ** 2);
   });
 
   it("never shuts out a client from an address where nobody failed", async () => {
@@ -206,6 +233,207 @@ describe("limitFailures", () => {
         expect(asked()).to.equal(LIMITS.perAddress.count);
       }),
       { numRuns: 30 },
+    );
+  });
+});
+
+describe("limitFailures, where many ask at once", () => {
+  const MANY = 5000;
+  const LIKE_DEFAULTS: FailureLimits = {
+    perClient: { count: 20, window: 60_000 },
+    perAddress: { count: 100, window: 60_000 },
+  };
+
+  /** Asks all at once, and says how often each answer came. */
+  async function atOnce(asking: readonly Promise<string>[]): Promise<Record<string, number>> {
+    const tally: Record<string, number> = {};
+    for (const answer of await Promise.all(asking)) tally[answer] = (tally[answer] ?? 0) + 1;
+    return tally;
+  }
+
+  const WRONG: readonly (readonly [string, number, (turn: number) => Credential])[] = [
+    ["at one client's secret", 20, (turn) => client("x", `guess ${turn}`)],
+    ["of one secret of one client", 20, () => client("x")],
+    ["at many clients' secrets", 100, (turn) => client(`client ${turn}`)],
+    ["at instances' keys", 100, (turn) => instance(`guess ${turn}`)],
+  ];
+  for (const [what, limit, guess] of WRONG) {
+    it(`bears no more wrong guesses than one after another: ${what}`, async () => {
+      const { ask, asked } = setUp({ late: true, limits: LIKE_DEFAULTS });
+      expect(await atOnce(Array.from({ length: MANY }, (_, turn) => ask("a", guess(turn))))).to.deep.equal({
+        CALLER_UNKNOWN: limit,
+        RATE_LIMITED: MANY - limit,
+      });
+      expect(asked()).to.equal(limit);
+    });
+  }
+
+  const RIGHT: readonly (readonly [string, (turn: number) => Credential])[] = [
+    ["one client", () => client("x", GOOD)],
+    ["one instance", () => instance(GOOD)],
+    ["as many clients", (turn) => client(`client ${turn}`, GOOD)],
+  ];
+  for (const limits of [LIKE_DEFAULTS, { perClient: { count: 1, window: 1 }, perAddress: { count: 1, window: 1 } }]) {
+    for (const [what, right] of RIGHT) {
+      it(`lets all first calls of ${what} pass that is not known to be good yet: ${limits.perAddress.count}`, async () => {
+        const { ask } = setUp({ late: true, limits });
+        expect(await atOnce(Array.from({ length: MANY }, (_, turn) => ask("a", right(turn))))).to.deep.equal({
+          rejected: MANY,
+        });
+      });
+    }
+  }
+
+  for (const reason of [
+    "KEYS_UNAVAILABLE",
+    "EXPLAIN_DENIED",
+    "TOKEN_EMPTY",
+    "DIRECTORY_UNAVAILABLE",
+    "NO_VERDICT",
+  ] as const) {
+    const isGood = !["DIRECTORY_UNAVAILABLE", "NO_VERDICT"].includes(reason);
+    it(`takes a credential for ${isGood ? "good" : "no better"} after ${reason}`, async () => {
+      const { ask, answer } = byHand();
+      const first = ask(instance(GOOD));
+      await answer(failure(reason));
+      expect(await first).to.equal(reason);
+      const guesses = Array.from({ length: 5 }, () => ask(instance()));
+      for (let turn = 0; turn < 5; turn++) await answer(failure("CALLER_UNKNOWN"));
+      await Promise.all(guesses);
+      const second = ask(instance(GOOD));
+      await answer(REJECTED);
+      expect(await second).to.equal(isGood ? "rejected" : "RATE_LIMITED");
+    });
+  }
+
+  /** A verifier whose answers are given by the test, one by one. */
+  function byHand(limits = LIMITS) {
+    const clock = createClock();
+    const open: ((outcome: Outcome) => void)[] = [];
+    const limited = limitFailures({ verify: () => new Promise((resolve) => open.push(resolve)) }, limits, clock.now);
+    const ask = async (credential: Credential | undefined, deadline = Infinity): Promise<string> => {
+      const request = { realm: "r", token: new Secret("t"), credential, explain: false };
+      const outcome = await limited.verify(request, { requestId: "a", address: "a", deadline });
+      return outcome.kind === "failure" ? outcome.reason : outcome.kind;
+    };
+    /** Gives the oldest open answer, and lets all happen that comes of it. */
+    const answer = async (outcome: Outcome): Promise<void> => {
+      open.shift()?.(outcome);
+      await new Promise((resolve) => setImmediate(resolve));
+    };
+    return { ask, answer, clock, open };
+  }
+
+  it("asks no more at once than may still fail, and the next as soon as one turns out to be no failure", async () => {
+    const { ask, answer, open } = byHand();
+    const answers = Array.from({ length: 8 }, (_, turn) => ask(client(`client ${turn}`, GOOD)));
+    expect(open).to.have.length(5);
+    await answer(REJECTED);
+    expect(open).to.have.length(5);
+    await answer(failure("DIRECTORY_UNAVAILABLE"));
+    expect(open).to.have.length(5);
+    await answer(failure("CALLER_UNKNOWN"));
+    expect(open).to.have.length(4);
+    for (let left = 5; left > 0; left--) await answer(REJECTED);
+    expect(await Promise.all(answers)).to.deep.equal([
+      "rejected",
+      "DIRECTORY_UNAVAILABLE",
+      "CALLER_UNKNOWN",
+      ...Array.from({ length: 5 }, () => "rejected"),
+    ]);
+  });
+
+  it("keeps neither a credential that was good before nor a call without one waiting for others", async () => {
+    const { ask, answer, open } = byHand();
+    const first = ask(instance(GOOD));
+    await answer(REJECTED);
+    expect(await first).to.equal("rejected");
+    const guesses = Array.from({ length: 7 }, (_, turn) => ask(instance(`guess ${turn}`)));
+    expect(open).to.have.length(5);
+    const others = [ask(instance(GOOD)), ask(instance(GOOD)), ask(undefined)];
+    expect(open).to.have.length(8);
+    for (let turn = 0; turn < 5; turn++) await answer(failure("CALLER_UNKNOWN"));
+    for (let turn = 0; turn < 3; turn++) await answer(REJECTED);
+    expect(await atOnce(guesses)).to.deep.equal({ CALLER_UNKNOWN: 5, RATE_LIMITED: 2 });
+    expect(await atOnce(others)).to.deep.equal({ rejected: 3 });
+  });
+
+  it("waits no longer than until the call's deadline, and loses no place by it", async () => {
+    const { ask, answer, clock, open } = byHand();
+    const held = Array.from({ length: 3 }, () => ask(client("x")));
+    const late = ask(client("x"), NOW + 5);
+    const patient = ask(client("x"));
+    expect(await late).to.equal("TIMED_OUT");
+    clock.set(NOW + 5);
+    expect(open).to.have.length(3);
+    await answer(failure("DIRECTORY_UNAVAILABLE"));
+    expect(open).to.have.length(3);
+    for (let turn = 0; turn < 3; turn++) await answer(REJECTED);
+    expect(await Promise.all(held)).to.deep.equal(["DIRECTORY_UNAVAILABLE", "rejected", "rejected"]);
+    expect(await patient).to.equal("rejected");
+  });
+
+  it("answers every call, whatever comes when; and never bears more than the limits, nor refuses while they are not reached", async () => {
+    const step = fc.oneof(
+      fc.record({ id: fc.nat(3), secret: fc.constantFrom(GOOD, "a guess", "another") }),
+      fc.constantFrom("answer", "answer", "trouble"),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 80 }), async (steps) => {
+        const clock = createClock();
+        const open: (() => void)[] = [];
+        let trouble = 0;
+        const failed: number[] = [0, 0, 0, 0];
+        const limited = limitFailures(
+          {
+            verify: ({ credential }) =>
+              new Promise((resolve) => {
+                open.push(() => {
+                  if (credential?.kind !== "client") throw new Error("not asked for");
+                  const isGood = credential.clientSecret.reveal() === GOOD;
+                  const id = Number(credential.clientId);
+                  if (trouble-- > 0) return resolve(failure("DIRECTORY_UNAVAILABLE"));
+                  if (!isGood) failed[id] = (failed[id] ?? 0) + 1;
+                  resolve(isGood ? REJECTED : failure("CALLER_UNKNOWN"));
+                });
+              }),
+          },
+          LIMITS,
+          clock.now,
+        );
+        const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+        const all = (): number => failed.reduce((sum, one) => sum + one, 0);
+        const asking: Promise<void>[] = [];
+        for (const one of steps) {
+          if (one === "trouble") trouble = 1;
+          if (typeof one === "string") {
+            trouble = Math.max(0, trouble);
+            open.shift()?.();
+            await turn();
+            continue;
+          }
+          const request = {
+            realm: "r",
+            token: new Secret("t"),
+            credential: client(String(one.id), one.secret),
+            explain: false,
+          };
+          const settled = Promise.resolve(
+            limited.verify(request, { requestId: "a", address: "a", deadline: Infinity }),
+          ).then((outcome) => {
+            if (outcome.kind === "failure" && outcome.reason === "RATE_LIMITED") {
+              expect(failed[one.id] === 3 || all() === 5).to.equal(true);
+            }
+          });
+          asking.push(settled);
+        }
+        trouble = 0;
+        for (; open.length > 0; await turn()) open.shift()?.();
+        await Promise.all(asking);
+        expect(Math.max(...failed)).to.be.at.most(3);
+        expect(all()).to.be.at.most(5);
+      }),
+      { numRuns: 50 },
     );
   });
 });

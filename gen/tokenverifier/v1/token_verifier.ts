@@ -559,7 +559,9 @@ export interface Rejected {
   claim: string;
   /**
    * The reason in English, for a developer who reads a log. Not for parsing. It
-   * never holds anything of the token but the name of the claim.
+   * never holds anything of the token but the name of the claim and, once the
+   * signature verified, by how long the token's times lie ahead of the service's
+   * clock.
    */
   message: string;
 }
