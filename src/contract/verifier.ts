@@ -121,6 +121,7 @@ const NEEDS_GOOD_CALLER: Readonly<Record<FailureReason, boolean>> = {
   TOKEN_EMPTY: true,
   EXPLAIN_DENIED: true,
   KEYS_UNAVAILABLE: true,
+  TOO_MANY_KEYS: true,
   REALM_UNKNOWN: false,
   CREDENTIAL_REFUSED: false,
   CALLER_MISSING: false,

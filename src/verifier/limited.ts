@@ -89,9 +89,11 @@ export function limitFailures(verifier: Verifier, limits: FailureLimits, clock: 
 
   /** Awaits an answer in the places that were taken for it. */
   async function inPlace(answer: Promise<Outcome>, attempt: Attempt): Promise<Outcome> {
-    const outcome = note(await answer, attempt);
-    leave(countsOf(attempt));
-    return outcome;
+    try {
+      return note(await answer, attempt);
+    } finally {
+      leave(countsOf(attempt));
+    }
   }
 
   function leave(places: ReturnType<typeof countsOf>): void {

@@ -358,6 +358,24 @@ describe("limitFailures, where many ask at once", () => {
     expect(await atOnce(others)).to.deep.equal({ rejected: 3 });
   });
 
+  it("loses no place by a fault of the core", async () => {
+    const { now } = createClock();
+    let isBroken = true;
+    const core: Verifier = {
+      verify: () => (isBroken ? Promise.reject(new Error("a fault of the test's own")) : Promise.resolve(REJECTED)),
+    };
+    const limited = limitFailures(core, LIMITS, now);
+    const ask = () =>
+      limited.verify(
+        { realm: "r", token: new Secret("t"), credential: client("x"), workload: undefined, explain: false },
+        { requestId: "a", address: "a", deadline: now() + 1000 },
+      );
+    const faults = await Promise.allSettled(Array.from({ length: 20 }, ask));
+    expect(faults.filter(({ status }) => status === "rejected")).to.have.length(20);
+    isBroken = false;
+    expect(await ask()).to.equal(REJECTED);
+  });
+
   it("waits no longer than until the call's deadline, and loses no place by it", async () => {
     const { ask, answer, clock, open } = byHand();
     const held = Array.from({ length: 3 }, () => ask(client("x")));
