@@ -2,17 +2,14 @@ import { existsSync } from "node:fs";
 import type { Logger } from "pino";
 import { ConfigError } from "../../config/issues.js";
 import type { Config } from "../../config/load.js";
-import { type ReadFile, readText, unreadable } from "../../config/read-file.js";
 import { type Renewal, renew } from "../../config/renew.js";
 import type { Secret } from "../../contract/secret.js";
 import { type Clock, failure, type Verifier } from "../../contract/verifier.js";
-import type { Entry } from "../../directory/commands.js";
 import type { Directory, KnownDirectory } from "../../directory/directory.js";
 import { DirectoryError } from "../../directory/errors.js";
 import { Known, type KnownStats } from "../../directory/known.js";
 import { noDirectory } from "../../directory/none.js";
 import { type OnRead, observeReads } from "../../directory/observed.js";
-import { loadSeed, readSeed, SeedError } from "../../directory/seed.js";
 import type { VerificationKey } from "../../keys/key.js";
 import type { HeldStatus } from "../../keys/network/keyring.js";
 import { FactCache } from "../../verifier/facts.js";
@@ -22,6 +19,7 @@ import { isRoute, targetsOf } from "../../verifier/route.js";
 import { createVerifier, type Load } from "../../verifier/verify.js";
 import type { View } from "../../verifier/view.js";
 import { openDirectory, storePath } from "../directory/directory.js";
+import { seed } from "../directory/seed-file.js";
 import { tell } from "../telemetry/lines.js";
 import { type Following, followStore } from "./follow-store.js";
 import type { OnFetch } from "./keys-observer.js";
@@ -210,34 +208,6 @@ async function openStore(
   } catch (error) {
     await directory.close();
     throw error;
-  }
-}
-
-async function seed(directory: Directory, file: string | undefined, log: Logger): Promise<void> {
-  if (file === undefined) return;
-  // Not even read where it is of no use: a seed that was broken since must not keep the service from starting.
-  const entries = (await directory.isEmpty()) ? readSeedFile(file) : undefined;
-  if (entries !== undefined && (await loadSeed(directory, entries, "seed"))) {
-    tell(log, "directory seed loaded", { file, entries: entries.length });
-  } else {
-    tell(log, "directory seed not read: the store was filled before", { file });
-  }
-}
-
-/**
- * Reads a seed.
- *
- * @param readFile how its file is read
- * @throws {ConfigError} with everything that is wrong
- */
-export function readSeedFile(file: string, readFile: ReadFile = readText): readonly Entry[] {
-  try {
-    return readSeed(readFile(file));
-  } catch (error) {
-    if (error instanceof SeedError) throw new ConfigError(file, error.problems);
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === undefined) throw error;
-    throw new ConfigError(file, [{ place: "", message: `the file ${unreadable(error)}` }]);
   }
 }
 
