@@ -33,7 +33,10 @@ export function addTokenCommands(root: Command, world: World): void {
     .option("-a, --address <address>", `a running service (default ${DEFAULT_ADDRESS})`)
     .addOption(configOption())
     .option("--explain", "say what each check found")
-    .option("--at <time>", "offline: verify at this time (RFC 3339, or seconds since 1970)")
+    .option(
+      "--at <time>",
+      "offline: judge the token at this time (RFC 3339, or seconds since 1970), with the keys and callers of now",
+    )
     .option("--secret-key-file <file>", "the calling instance's secret key")
     .option("--client-id <id>", "the calling client's id")
     .option("--client-secret-file <file>", "the calling client's secret")
