@@ -6,8 +6,8 @@ import type { ConfiguredRealm } from "../../config/realms.js";
 import { Secret } from "../../contract/secret.js";
 import { parseDuration } from "../../contract/units.js";
 import { isSameKey } from "../../keys/same-key.js";
-import { isRoute, type RoutingRealm } from "../../verifier/route.js";
 import { CommandError, EXIT, secretIn } from "../errors.js";
+import { ownRealm } from "../own-realm.js";
 import { PLACEHOLDERS } from "../serve/example-values.js";
 import { type MintValues, mintValues } from "./mint-values.js";
 
@@ -53,12 +53,7 @@ export interface MintOptions {
  * @throws {CommandError} where there is no such realm, or no key to sign with
  */
 export async function mint(config: Config, options: MintOptions, now: number): Promise<string> {
-  const realm = config.realms.find((one) => one.realm.name === options.realm);
-  if (realm === undefined) {
-    const names = config.realms.map((one) => one.realm.name).join(", ");
-    throw new CommandError(`There is no realm ${options.realm}. ${config.file} has: ${names}.`, EXIT.usage);
-  }
-  if (isRoute(realm.realm)) throw handsOn(realm.realm);
+  const realm = ownRealm(config, options.realm);
   const life = parseDuration(options.expires);
   if (life === undefined) throw new CommandError("--expires must be a duration such as 10m or 1h.", EXIT.usage);
   const secretKey = instanceKey(realm, options);
@@ -78,18 +73,9 @@ export async function mint(config: Config, options: MintOptions, now: number): P
 
 /** The secret key that was given, where instances sign; an empty one is none. */
 function instanceKey({ realm }: ConfiguredRealm, { secretKeyFile }: MintOptions): Secret | undefined {
-  if (isRoute(realm) || realm.policy.keysOf !== "instance" || secretKeyFile === undefined) return undefined;
+  if (realm.policy.keysOf !== "instance" || secretKeyFile === undefined) return undefined;
   const text = secretIn(secretKeyFile);
   return text === "" ? undefined : new Secret(text);
-}
-
-/** A realm that hands tokens on has none of its own. */
-export function handsOn({ name, byIssuer }: RoutingRealm): CommandError {
-  const names = [...new Set([...byIssuer.values()].map((realm) => realm.name))].join(", ");
-  return new CommandError(
-    `The realm ${name} hands tokens on and has none of its own. Name one of: ${names}.`,
-    EXIT.usage,
-  );
 }
 
 function genericClaims({ settings }: ConfiguredRealm, now: number): Record<string, unknown> {

@@ -107,6 +107,10 @@ export function addKeysCommand(root: Command, world: World): void {
   addCommand(keys, "diff", "rehearse a rotation: which keys of a realm would disappear, and how much they are used")
     .addOption(realmOption())
     .requiredOption("--candidate <file|url>", "the JWK Set that is to be published")
+    .option(
+      "--location <url>",
+      "which of several issuers' sets it replaces (default: the only one that the realm fetches)",
+    )
     .addOption(configOption())
     .option("--metrics <address>", "the running service's metrics port (default: the configuration's)")
     .addOption(jsonOption())
