@@ -71,7 +71,10 @@ export function addTokenCommands(root: Command, world: World): void {
         .argParser(collect)
         .default([], "none"),
     )
-    .option("--expires <duration>", "how long the token lives", "1h")
+    .option(
+      "--expires <duration>",
+      "how long the token lives (default: 1h, or the realm's maxLifetime where that is shorter)",
+    )
     .option("--key-file <file>", "a private key in PEM (default: NAME.private.pem beside the realm's NAME.pem)")
     .option(
       "--secret-key-file <file>",
