@@ -9,7 +9,7 @@ describe("the command line with a realm that hands tokens on", () => {
   let folder: string;
   let token: string;
   const command = (name: string, ...args: readonly string[]): Promise<Ended> =>
-    run([name, ...CONFIG, ...args], folder, token);
+    run([...name.split(" "), ...CONFIG, ...args], folder, token);
   before(async () => {
     folder = folderOf(`${configuration()}  any: { byIssuer: [partner] }\n`);
     token = (await command("mint", "--realm", "partner")).stdout.trim();
@@ -32,10 +32,11 @@ describe("the command line with a realm that hands tokens on", () => {
   for (const [name, ...args] of [
     ["mint", "--realm", "any"],
     ["revoke", "--realm", "any", "--jti", "one"],
+    ["keys diff", "--realm", "any", "--candidate", "none.json"],
   ] as const) {
     it(`${name} names the realms that have tokens of their own`, async () => {
       const { code, stdout, stderr } = await command(name, ...args);
-      const said = "The realm any hands tokens on and has none of its own. Name one of: partner.\n";
+      const said = "The realm any hands tokens on, and has no tokens and no keys of its own. Name one of: partner.\n";
       expect({ code, stdout, stderr }).to.deep.equal({ code: 2, stdout: "", stderr: said });
     });
   }

@@ -6,7 +6,7 @@ import type { Entry } from "../../directory/commands.js";
 import { readMasterKeys } from "../../directory/master-keys.js";
 import { inspectStore } from "../../directory/sqlite/inspect.js";
 import { storePath } from "../directory/directory.js";
-import { readSeedFile } from "../serve/core.js";
+import { readSeedFile } from "../directory/seed-file.js";
 import { ofRealms } from "../serve/saved-sets.js";
 import type { World } from "../world.js";
 import type { FileRead, Subject } from "./findings.js";

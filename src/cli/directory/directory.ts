@@ -5,11 +5,11 @@ import { Secret } from "../../contract/secret.js";
 import type { Clock } from "../../contract/verifier.js";
 import type { Directory } from "../../directory/directory.js";
 import { type MasterKeys, readMasterKeys } from "../../directory/master-keys.js";
-import { openSqliteDirectory, type SqliteOptions } from "../../directory/sqlite/directory.js";
+import { openSqliteDirectory, readSqliteDirectory, type SqliteOptions } from "../../directory/sqlite/directory.js";
 import { CommandError, EXIT } from "../errors.js";
 
 /** A directory and the keys to it. */
-interface OpenDirectory {
+export interface OpenDirectory {
   readonly directory: Directory;
   readonly masterKeys: MasterKeys;
 }
@@ -30,6 +30,17 @@ export function openDirectory(
   const masterKeys = readMasterKeys(config.masterKeys.map((text) => new Secret(text)));
   const path = storePath(config);
   return { directory: openSqliteDirectory({ path, masterKeys, clock, ...patience }), masterKeys };
+}
+
+/**
+ * The same, to read it: nothing is written into it or made.
+ *
+ * @returns undefined where there is no store yet
+ */
+export function readDirectory(config: Config, clock: Clock): OpenDirectory | undefined {
+  const masterKeys = readMasterKeys(config.masterKeys.map((text) => new Secret(text)));
+  const directory = readSqliteDirectory({ path: storePath(config), masterKeys, clock });
+  return directory && { directory, masterKeys };
 }
 
 /** The file of a configuration's store. */

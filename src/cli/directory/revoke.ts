@@ -1,10 +1,9 @@
 import type { Config } from "../../config/load.js";
 import type { Directory, RevokedToken } from "../../directory/directory.js";
-import { isRoute } from "../../verifier/route.js";
 import { revocationDigest } from "../../verifier/stages.js";
 import { CommandError, EXIT } from "../errors.js";
+import { ownRealm } from "../own-realm.js";
 import { readTime } from "../time.js";
-import { handsOn } from "../token/mint.js";
 import type { World } from "../world.js";
 import { actorOfCommand, onDirectory } from "./directory.js";
 
@@ -77,9 +76,7 @@ function byJti(config: Config, { realm: name, jti, instance }: RevokeOptions): R
   if (name === undefined || jti === undefined) {
     throw new CommandError("Give --realm NAME and --jti JTI, or --token FILE.", EXIT.usage);
   }
-  const realm = config.realms.find((one) => one.realm.name === name)?.realm;
-  if (realm === undefined) throw new CommandError(`There is no realm ${name} in ${config.file}.`, EXIT.usage);
-  if (isRoute(realm)) throw handsOn(realm);
+  const { realm } = ownRealm(config, name);
   if ((realm.policy.keysOf === "instance") === (instance !== undefined)) {
     return { realm: instance === undefined ? name : `${name}/${instance}`, jti };
   }

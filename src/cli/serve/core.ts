@@ -2,17 +2,14 @@ import { existsSync } from "node:fs";
 import type { Logger } from "pino";
 import { ConfigError } from "../../config/issues.js";
 import type { Config } from "../../config/load.js";
-import { type ReadFile, readText, unreadable } from "../../config/read-file.js";
 import { type Renewal, renew } from "../../config/renew.js";
 import type { Secret } from "../../contract/secret.js";
 import { type Clock, failure, type Verifier } from "../../contract/verifier.js";
-import type { Entry } from "../../directory/commands.js";
 import type { Directory, KnownDirectory } from "../../directory/directory.js";
 import { DirectoryError } from "../../directory/errors.js";
 import { Known, type KnownStats } from "../../directory/known.js";
 import { noDirectory } from "../../directory/none.js";
 import { type OnRead, observeReads } from "../../directory/observed.js";
-import { loadSeed, readSeed, SeedError } from "../../directory/seed.js";
 import type { VerificationKey } from "../../keys/key.js";
 import type { HeldStatus } from "../../keys/network/keyring.js";
 import { FactCache } from "../../verifier/facts.js";
@@ -21,12 +18,14 @@ import { areInDirectory } from "../../verifier/realm.js";
 import { isRoute, targetsOf } from "../../verifier/route.js";
 import { createVerifier, type Load } from "../../verifier/verify.js";
 import type { View } from "../../verifier/view.js";
-import { openDirectory, storePath } from "../directory/directory.js";
+import { type OpenDirectory, openDirectory, storePath } from "../directory/directory.js";
+import { readOrSeedAside } from "../directory/read-or-seed-aside.js";
+import { seed } from "../directory/seed-file.js";
 import { tell } from "../telemetry/lines.js";
 import { type Following, followStore } from "./follow-store.js";
 import type { OnFetch } from "./keys-observer.js";
 import { openKeyring, withKeys } from "./realm-keys.js";
-import { openSavedSets, removeOldSets } from "./saved-sets.js";
+import { openSavedSets, readSavedSets, removeOldSets } from "./saved-sets.js";
 
 /** What a core says of itself. */
 export interface CoreStats {
@@ -88,6 +87,12 @@ export interface CoreContext {
   readonly onRead?: OnRead;
   /** Is told of each fetch of keys. */
   readonly onFetch?: OnFetch;
+  /**
+   * Given for a core that must leave the store as it is, also where its clock pretends another time: the time that it
+   * really is, in milliseconds since 1970. Saved key sets are of the age that they have at this time, and what is fetched
+   * counts for this core alone. A store that was never written to is as the seed would fill it.
+   */
+  readonly readOnlyAt?: number;
 }
 
 /**
@@ -105,11 +110,17 @@ export async function openCore(config: Config, context: CoreContext): Promise<Co
     facts,
   });
   const { proxies } = config;
-  const saved = await openSavedSets(store?.directory, config.realms, log);
+  const { readOnlyAt } = context;
+  const saved =
+    readOnlyAt === undefined
+      ? await openSavedSets(store?.directory, config.realms, log)
+      : await readSavedSets(store?.directory, config.realms, log, clock() - readOnlyAt);
   const keyring = openKeyring({ clock, proxies, saved }, log, context.onFetch ?? (() => {}));
   let realms = withKeys(keyring, config.realms, []);
   let view = viewOf(realms);
-  const tidy = (): Promise<void> => removeOldSets(store?.directory, realms, clock(), log);
+  const tidy = async (): Promise<void> => {
+    if (readOnlyAt === undefined) await removeOldSets(store?.directory, realms, clock(), log);
+  };
   await tidy();
   return {
     verifier: limitFailures(
@@ -178,18 +189,12 @@ interface Store extends Pick<Following, "trouble"> {
 /** Opens the store. Without a master key there is none: nothing that it would hold can be asked for. */
 async function openStore(
   config: Config,
-  { clock, log, onDirectoryFailure = () => {}, onRead = () => {} }: CoreContext,
+  { clock, log, onDirectoryFailure = () => {}, onRead = () => {}, readOnlyAt }: CoreContext,
 ): Promise<Store | undefined> {
   if (config.masterKeys.length === 0) return undefined;
-  const file = storePath(config);
-  const [isNew, isLost] = [!existsSync(file), existsSync(`${file}-wal`)];
-  const { directory, masterKeys } = openDirectory(config, clock, {
-    opening: { onLocked: (timeout) => tell(log, "store locked", { file, wait: timeout }) },
-  });
+  const { directory, masterKeys } =
+    readOnlyAt === undefined ? await openSeeded(config, clock, log) : await readOrSeedAside(config, clock, log);
   try {
-    // What stays beside a store that is gone: then this is no first start.
-    if (isNew) tell(log, "store made", { file }, isLost ? "warn" : "info");
-    await seed(directory, config.directory, log);
     const known = new Known({
       directory: observeReads(directory, clock, onRead),
       masterKeys,
@@ -213,31 +218,21 @@ async function openStore(
   }
 }
 
-async function seed(directory: Directory, file: string | undefined, log: Logger): Promise<void> {
-  if (file === undefined) return;
-  // Not even read where it is of no use: a seed that was broken since must not keep the service from starting.
-  const entries = (await directory.isEmpty()) ? readSeedFile(file) : undefined;
-  if (entries !== undefined && (await loadSeed(directory, entries, "seed"))) {
-    tell(log, "directory seed loaded", { file, entries: entries.length });
-  } else {
-    tell(log, "directory seed not read: the store was filled before", { file });
-  }
-}
-
-/**
- * Reads a seed.
- *
- * @param readFile how its file is read
- * @throws {ConfigError} with everything that is wrong
- */
-export function readSeedFile(file: string, readFile: ReadFile = readText): readonly Entry[] {
+/** Opens the store, and fills it from the seed where it is new. */
+async function openSeeded(config: Config, clock: Clock, log: Logger): Promise<OpenDirectory> {
+  const file = storePath(config);
+  const [isNew, isLost] = [!existsSync(file), existsSync(`${file}-wal`)];
+  const open = openDirectory(config, clock, {
+    opening: { onLocked: (timeout) => tell(log, "store locked", { file, wait: timeout }) },
+  });
   try {
-    return readSeed(readFile(file));
+    // What stays beside a store that is gone: then this is no first start.
+    if (isNew) tell(log, "store made", { file }, isLost ? "warn" : "info");
+    await seed(open.directory, config.directory, log);
+    return open;
   } catch (error) {
-    if (error instanceof SeedError) throw new ConfigError(file, error.problems);
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === undefined) throw error;
-    throw new ConfigError(file, [{ place: "", message: `the file ${unreadable(error)}` }]);
+    await open.directory.close();
+    throw error;
   }
 }
 

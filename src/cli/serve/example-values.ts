@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import type { Secret } from "../../contract/secret.js";
 import type { PutInstance } from "../../directory/commands.js";
 import type { ExampleValues } from "../../vendors/vendor.js";
-import { readSeedFile } from "./core.js";
+import { readSeedFile } from "../directory/seed-file.js";
 
 /** Values for a token where no directory seed gives any. */
 export const PLACEHOLDERS: Omit<ExampleValues, "now"> = {

@@ -22,15 +22,8 @@ export async function openSavedSets(
   realms: readonly ConfiguredRealm[],
   log: Logger,
 ): Promise<SavedSets> {
-  const saved = new Map<string, SavedKeySet>();
-  if (directory !== undefined) {
-    const { sets, unopened } = await directory.keySets();
-    for (const set of sets) saved.set(nameOf(set), set);
-    for (const { realm, location } of ofRealms(unopened, realms)) {
-      tell(log, "saved key set does not open", { realm, location: toldLocation(location) });
-    }
-    await directory.resealKeySets().catch((err: unknown) => tell(log, "key sets not sealed anew", { err }));
-  }
+  const saved = await load(directory, realms, log);
+  await directory?.resealKeySets().catch((err: unknown) => tell(log, "key sets not sealed anew", { err }));
   const save = saver(directory, log);
   return {
     get: (realm, location) => saved.get(nameOf({ realm, location })),
@@ -40,6 +33,42 @@ export async function openSavedSets(
       void save(whole);
     },
   };
+}
+
+/**
+ * The same for who only reads: nothing is sealed anew, and nothing is saved.
+ *
+ * @param ahead milliseconds that a pretended clock is ahead of the real one, by which the sets were fetched: their age
+ * stays what it really is
+ */
+export async function readSavedSets(
+  directory: Pick<SetStore, "keySets"> | undefined,
+  realms: readonly ConfiguredRealm[],
+  log: Logger,
+  ahead: number,
+): Promise<SavedSets> {
+  const saved = await load(directory, realms, log);
+  return {
+    get: (realm, location) => {
+      const set = saved.get(nameOf({ realm, location }));
+      return set && { ...set, fetchedAt: set.fetchedAt + ahead };
+    },
+    set: () => {},
+  };
+}
+
+/** Those that open, by their names. */
+async function load(
+  directory: Pick<SetStore, "keySets"> | undefined,
+  realms: readonly ConfiguredRealm[],
+  log: Logger,
+): Promise<Map<string, SavedKeySet>> {
+  if (directory === undefined) return new Map();
+  const { sets, unopened } = await directory.keySets();
+  for (const { realm, location } of ofRealms(unopened, realms)) {
+    tell(log, "saved key set does not open", { realm, location: toldLocation(location) });
+  }
+  return new Map(sets.map((set) => [nameOf(set), set]));
 }
 
 /** Those key sets that these realms ask for. */

@@ -1,25 +1,21 @@
-import { readFileSync } from "node:fs";
 import type { Config } from "../../config/load.js";
-import { toldFile, unreadable } from "../../config/read-file.js";
 import type { ConfiguredRealm } from "../../config/realms.js";
 import type { VerificationKey } from "../../keys/key.js";
-import { KeyError } from "../../keys/key-error.js";
-import { type LoadedSet, loadJwks } from "../../keys/load-jwks.js";
-import { fetchKeySet } from "../../keys/network/documents.js";
-import { createFetcher } from "../../keys/network/fetch.js";
-import { FetchError } from "../../keys/network/fetch-error.js";
-import { toldLocation } from "../../keys/network/keyring.js";
-import { isRoute } from "../../verifier/route.js";
+import { locationName, type RemoteEntry, toldLocation } from "../../keys/network/keyring.js";
 import { reachKeys } from "../check/reach-keys.js";
 import { CommandError, EXIT } from "../errors.js";
+import { ownRealm } from "../own-realm.js";
 import type { KeysInUse } from "../telemetry/key-status.js";
 import { aligned } from "../text-table.js";
+import { candidateSet } from "./candidate.js";
 
 /** The options of `keys diff`. */
 export interface KeysDiffOptions {
   readonly realm: string;
   /** A file with a JWK Set, or the URL of one. */
   readonly candidate: string;
+  /** Which of several places that the realm fetches keys from the candidate is for. */
+  readonly location?: string;
   /** The metrics port of the running service, `host:port`, or `https://host:port`; that of the configuration where it is left out. */
   readonly metrics?: string;
 }
@@ -48,30 +44,27 @@ export interface KeysDiff {
 const PATIENCE = 5000;
 
 /**
- * Rehearses a rotation: compares the keys that a realm has now with those that an issuer is about to publish.
+ * Rehearses a rotation: what would become of a realm's keys if an issuer published the candidate in the place of what it
+ * publishes now. Keys of the configuration, and those of other issuers, stay. In a realm that fetches nothing the
+ * candidate is in the place of the keys of the configuration.
  *
- * @throws {CommandError} where there is no such realm, or a set cannot be had
+ * @throws {CommandError} where there is no such realm, a set cannot be had, or the service would not take the candidate
  */
 export async function keysDiff(config: Config, options: KeysDiffOptions): Promise<KeysDiff> {
-  const one = config.realms.find(({ realm }) => realm.name === options.realm);
-  if (one === undefined) {
-    const names = config.realms.map(({ realm }) => realm.name).join(", ");
-    throw new CommandError(`There is no realm ${options.realm}. ${config.file} has: ${names}.`, EXIT.usage);
-  }
+  const one = ownRealm(config, options.realm);
   if (one.realm.policy.keysOf === "instance") {
     throw new CommandError(`The keys of the realm ${options.realm} are its instances' own.`, EXIT.usage);
   }
-  if (isRoute(one.realm)) {
-    const message = `The realm ${options.realm} has no keys: it hands tokens on to others. Name one of those.`;
-    throw new CommandError(message, EXIT.usage);
-  }
-  const [{ keys: after, leftOut }, before, inUse] = await Promise.all([
-    candidateSet(config, one, options.candidate),
-    keysOf(config, one),
+  const source = sourceOf(one, options.location);
+  const others = one.remotes.filter((remote) => remote !== source);
+  const [{ keys: candidate, leftOut }, replaced, elsewhere, inUse] = await Promise.all([
+    candidateSet(options.candidate, one, source, config.proxies),
+    source === undefined ? one.keys : published(config, one, [source]),
+    published(config, one, others),
     askService(options.metrics ?? metricsUrl(config.metrics)),
   ]);
-  const isIn = (keys: readonly VerificationKey[], key: VerificationKey): boolean =>
-    keys.some((other) => other.algorithm === key.algorithm && other.kid === key.kid && other.label === key.label);
+  const staying = source === undefined ? [] : [...one.keys, ...elsewhere];
+  const [before, after] = [distinct([...staying, ...replaced]), distinct([...staying, ...candidate])];
   const uses = typeof inUse === "string" ? undefined : inUse.realms[options.realm];
   return {
     realm: options.realm,
@@ -85,6 +78,33 @@ export async function keysDiff(config: Config, options: KeysDiffOptions): Promis
   };
 }
 
+/**
+ * Where the realm fetches the keys that the candidate stands for; undefined where it fetches none.
+ *
+ * @param location as the configuration has it, or as messages tell it
+ */
+function sourceOf({ realm, remotes }: ConfiguredRealm, location: string | undefined): RemoteEntry | undefined {
+  const places = remotes.map((remote) => toldLocation(remote.location)).join(", ");
+  if (location === undefined) {
+    if (remotes.length < 2) return remotes[0];
+    const message = `The realm ${realm.name} fetches keys from several places. Say of which the candidate is with --location URL: ${places}.`;
+    throw new CommandError(message, EXIT.usage);
+  }
+  const whole = remotes.filter((remote) => locationName(remote.location) === location);
+  const fitting = whole.length > 0 ? whole : remotes.filter((remote) => toldLocation(remote.location) === location);
+  if (fitting.length === 1) return fitting[0];
+  const why = fitting.length === 0 ? "is none of" : "fits more than one of";
+  const message = `--location ${toldLocation(location)} ${why} the places that the realm ${realm.name} fetches keys from: ${places || "it has none"}.`;
+  throw new CommandError(message, EXIT.usage);
+}
+
+const isIn = (keys: readonly VerificationKey[], key: VerificationKey): boolean =>
+  keys.some((other) => other.algorithm === key.algorithm && other.kid === key.kid && other.label === key.label);
+
+/** Each key once: several sources may have it. */
+const distinct = (keys: readonly VerificationKey[]): readonly VerificationKey[] =>
+  keys.filter((key, index) => !isIn(keys.slice(0, index), key));
+
 const told = ({ kid, algorithm, label }: VerificationKey): DiffedKey => ({ kid: kid ?? null, algorithm, label });
 
 function usesOf(uses: KeysInUse["realms"][string] | undefined, key: VerificationKey): number | null {
@@ -92,56 +112,17 @@ function usesOf(uses: KeysInUse["realms"][string] | undefined, key: Verification
   return uses.find(({ kid, label }) => kid === (key.kid ?? null) && label === key.label)?.verificationsLastHour ?? 0;
 }
 
-/** The keys that a realm has now: those of its configuration, and those that its issuers publish at the moment. */
-async function keysOf(config: Config, one: ConfiguredRealm): Promise<readonly VerificationKey[]> {
-  const reached = await reachKeys({ realms: [one], proxies: config.proxies });
-  return [
-    ...one.keys,
-    ...reached.flatMap(({ location, set }) => {
-      if (typeof set === "string") throw new CommandError(`${location}: ${set}.`, EXIT.unavailable);
-      return set.keys;
-    }),
-  ];
-}
-
-async function candidateSet(config: Config, one: ConfiguredRealm, candidate: string): Promise<LoadedSet> {
-  const value = /^https?:\/\//.test(candidate) ? await fetched(config, one, candidate) : fromFile(candidate);
-  try {
-    return loadJwks(value, { algorithms: one.realm.policy.algorithms, several: "first" });
-  } catch (error) {
-    if (error instanceof KeyError) throw new CommandError(`${toldLocation(candidate)}: ${error.message}.`, EXIT.usage);
-    throw error;
-  }
-}
-
-/** Fetches it as the realm's own keys are fetched: with their limits, and no more freedom than they have. */
-async function fetched({ proxies }: Config, { remotes }: ConfiguredRealm, jwksUri: string): Promise<unknown> {
-  const { timeout = PATIENCE, insecure = false, ca } = remotes[0] ?? {};
-  const fetcher = createFetcher({ timeout, insecure, ca, proxies });
-  try {
-    const found = await fetcher.within((get) => fetchKeySet({ jwksUri }, get, undefined));
-    return found.kind === "document" ? found.value : undefined;
-  } catch (error) {
-    if (error instanceof FetchError)
-      throw new CommandError(`${toldLocation(jwksUri)}: ${error.message}.`, EXIT.unavailable);
-    throw error;
-  } finally {
-    await fetcher.close();
-  }
-}
-
-function fromFile(file: string): unknown {
-  let text: string;
-  try {
-    text = readFileSync(file, "utf8");
-  } catch (error) {
-    throw new CommandError(`${toldFile(file)} ${unreadable(error)}.`, EXIT.usage);
-  }
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    throw new CommandError(`${file} is not JSON.`, EXIT.usage);
-  }
+/** What is published at some of a realm's places at the moment. @throws {CommandError} where one cannot be had */
+async function published(
+  { proxies }: Config,
+  one: ConfiguredRealm,
+  remotes: readonly RemoteEntry[],
+): Promise<readonly VerificationKey[]> {
+  const reached = await reachKeys({ realms: [{ ...one, remotes }], proxies });
+  return reached.flatMap(({ location, set }) => {
+    if (typeof set === "string") throw new CommandError(`${location}: ${set}.`, EXIT.unavailable);
+    return set.keys;
+  });
 }
 
 const metricsUrl = (port: Config["metrics"]): string | undefined =>

@@ -1,9 +1,8 @@
-import { existsSync } from "node:fs";
 import type { Config } from "../../config/load.js";
 import type { Secret } from "../../contract/secret.js";
 import type { Clock } from "../../contract/verifier.js";
 import type { ExampleValues } from "../../vendors/vendor.js";
-import { onDirectory, storePath } from "../directory/directory.js";
+import { readDirectory } from "../directory/directory.js";
 import { PLACEHOLDERS, seedValues } from "../serve/example-values.js";
 
 /** Whom a token is made for. */
@@ -21,10 +20,12 @@ export async function mintValues(config: Config, secretKey: Secret | undefined, 
   return { ...PLACEHOLDERS, ...(await storedValues(config, secretKey, clock)), secretKey: secretKey.reveal() };
 }
 
-/** An instance that came by `import`; a store is looked into only where there is one. */
+/** An instance that came by `import`; a store is read where there is one, and left as it is. */
 async function storedValues(config: Config, secretKey: Secret, clock: Clock): Promise<Partial<MintValues>> {
-  if (config.masterKeys.length === 0 || !existsSync(storePath(config))) return {};
-  return onDirectory(config, clock, async ({ directory }) => {
+  const open = config.masterKeys.length === 0 ? undefined : readDirectory(config, clock);
+  if (open === undefined) return {};
+  const { directory } = open;
+  try {
     const { value: instance } = await directory.instance(secretKey);
     if (instance === null) return {};
     const { id: instanceId, appId } = instance;
@@ -32,5 +33,7 @@ async function storedValues(config: Config, secretKey: Secret, clock: Clock): Pr
       if (entry.kind === "putUser" && entry.instanceId === instanceId) return { instanceId, appId, userId: entry.id };
     }
     return { instanceId, appId };
-  });
+  } finally {
+    await directory.close();
+  }
 }

@@ -6,9 +6,10 @@ import type { ConfiguredRealm } from "../../config/realms.js";
 import { Secret } from "../../contract/secret.js";
 import { parseDuration } from "../../contract/units.js";
 import { isSameKey } from "../../keys/same-key.js";
-import { isRoute, type RoutingRealm } from "../../verifier/route.js";
 import { CommandError, EXIT, secretIn } from "../errors.js";
+import { ownRealm } from "../own-realm.js";
 import { PLACEHOLDERS } from "../serve/example-values.js";
+import { checkClaims, defaultLife, genericClaims, typOf } from "./mint-claims.js";
 import { type MintValues, mintValues } from "./mint-values.js";
 
 /** What a token is signed with. */
@@ -19,10 +20,14 @@ interface SigningKey {
   readonly kid?: string | undefined;
 }
 
-/** Signs claims as a compact JWS. */
-async function sign(claims: Readonly<Record<string, unknown>>, { key, algorithm, kid }: SigningKey): Promise<string> {
+/** Signs claims as a compact JWS. @param typ of the header */
+async function sign(
+  claims: Readonly<Record<string, unknown>>,
+  typ: string | undefined,
+  { key, algorithm, kid }: SigningKey,
+): Promise<string> {
   const bytes = new TextEncoder().encode(JSON.stringify(claims));
-  const header = { alg: algorithm, ...(kid !== undefined && { kid }) };
+  const header = { alg: algorithm, ...(typ !== undefined && { typ }), ...(kid !== undefined && { kid }) };
   return new CompactSign(bytes).setProtectedHeader(header).sign(key);
 }
 
@@ -37,8 +42,8 @@ export interface MintOptions {
   readonly realm: string;
   /** `name=value`; a value that is JSON is taken as JSON, any other as a text. */
   readonly claim: readonly string[];
-  /** How long the token lives, as configuration writes durations. */
-  readonly expires: string;
+  /** How long the token lives, as configuration writes durations; kept where the realm admits less. Default: 1h, or what it admits. */
+  readonly expires?: string;
   /** A private key (PEM) that fits one of the realm's public keys. */
   readonly keyFile?: string;
   /** The secret key of an instance, for realms whose tokens instances sign; the token is then that instance's. */
@@ -47,19 +52,14 @@ export interface MintOptions {
 
 /**
  * Makes a token for development: the claims of the vendor's sample, or those that the realm requires, and what
- * `--claim` adds or replaces.
+ * `--claim` adds or replaces. Its `typ` and its life are as the realm wants them.
  *
  * @param now milliseconds since 1970
- * @throws {CommandError} where there is no such realm, or no key to sign with
+ * @throws {CommandError} where there is no such realm, no key to sign with, or no value for a claim that the realm requires
  */
 export async function mint(config: Config, options: MintOptions, now: number): Promise<string> {
-  const realm = config.realms.find((one) => one.realm.name === options.realm);
-  if (realm === undefined) {
-    const names = config.realms.map((one) => one.realm.name).join(", ");
-    throw new CommandError(`There is no realm ${options.realm}. ${config.file} has: ${names}.`, EXIT.usage);
-  }
-  if (isRoute(realm.realm)) throw handsOn(realm.realm);
-  const life = parseDuration(options.expires);
+  const realm = ownRealm(config, options.realm);
+  const life = options.expires === undefined ? defaultLife(realm) : parseDuration(options.expires);
   if (life === undefined) throw new CommandError("--expires must be a duration such as 10m or 1h.", EXIT.usage);
   const secretKey = instanceKey(realm, options);
   const values = { ...(await mintValues(config, secretKey, () => now)), now: Math.floor(now / 1000) };
@@ -68,53 +68,20 @@ export async function mint(config: Config, options: MintOptions, now: number): P
     exp: values.now + life / 1000,
     ...Object.fromEntries(options.claim.map(parseClaim)),
   };
+  checkClaims(realm, claims);
   const nobodys = Object.entries(claims).find(([, value]) => value === PLACEHOLDERS.instanceId);
   if (secretKey !== undefined && nobodys !== undefined) {
     const message = `No instance of the directory has the key in ${options.secretKeyFile}: say which has it, with --claim ${nobodys[0]}=ID.`;
     throw new CommandError(message, EXIT.usage);
   }
-  return sign(claims, signingKey(realm, values, options));
+  return sign(claims, typOf(realm), signingKey(realm, values, options));
 }
 
 /** The secret key that was given, where instances sign; an empty one is none. */
 function instanceKey({ realm }: ConfiguredRealm, { secretKeyFile }: MintOptions): Secret | undefined {
-  if (isRoute(realm) || realm.policy.keysOf !== "instance" || secretKeyFile === undefined) return undefined;
+  if (realm.policy.keysOf !== "instance" || secretKeyFile === undefined) return undefined;
   const text = secretIn(secretKeyFile);
   return text === "" ? undefined : new Secret(text);
-}
-
-/** A realm that hands tokens on has none of its own. */
-export function handsOn({ name, byIssuer }: RoutingRealm): CommandError {
-  const names = [...new Set([...byIssuer.values()].map((realm) => realm.name))].join(", ");
-  return new CommandError(
-    `The realm ${name} hands tokens on and has none of its own. Name one of: ${names}.`,
-    EXIT.usage,
-  );
-}
-
-function genericClaims({ settings }: ConfiguredRealm, now: number): Record<string, unknown> {
-  const {
-    issuer,
-    audience,
-    claims = {},
-  } = settings as {
-    issuer?: readonly string[] | null;
-    audience?: readonly string[] | null;
-    claims?: Readonly<Record<string, unknown>>;
-  };
-  return {
-    ...(issuer && { iss: issuer[0] }),
-    ...(audience && { aud: audience[0] }),
-    sub: "example",
-    iat: now,
-    ...Object.fromEntries(Object.entries(claims).map(([name, rule]) => [name, sampleOf(rule)])),
-  };
-}
-
-/** A value that meets a claim rule. */
-function sampleOf(rule: unknown): unknown {
-  if (Array.isArray(rule)) return rule[0];
-  return typeof rule === "object" && rule !== null && "includes" in rule ? rule.includes : rule;
 }
 
 function parseClaim(text: string): [string, unknown] {

@@ -33,7 +33,10 @@ export function addTokenCommands(root: Command, world: World): void {
     .option("-a, --address <address>", `a running service (default ${DEFAULT_ADDRESS})`)
     .addOption(configOption())
     .option("--explain", "say what each check found")
-    .option("--at <time>", "offline: verify at this time (RFC 3339, or seconds since 1970)")
+    .option(
+      "--at <time>",
+      "offline: judge the token at this time (RFC 3339, or seconds since 1970), with the keys and callers of now",
+    )
     .option("--secret-key-file <file>", "the calling instance's secret key")
     .option("--client-id <id>", "the calling client's id")
     .option("--client-secret-file <file>", "the calling client's secret")
@@ -68,7 +71,10 @@ export function addTokenCommands(root: Command, world: World): void {
         .argParser(collect)
         .default([], "none"),
     )
-    .option("--expires <duration>", "how long the token lives", "1h")
+    .option(
+      "--expires <duration>",
+      "how long the token lives (default: 1h, or the realm's maxLifetime where that is shorter)",
+    )
     .option("--key-file <file>", "a private key in PEM (default: NAME.private.pem beside the realm's NAME.pem)")
     .option(
       "--secret-key-file <file>",
@@ -104,6 +110,10 @@ export function addKeysCommand(root: Command, world: World): void {
   addCommand(keys, "diff", "rehearse a rotation: which keys of a realm would disappear, and how much they are used")
     .addOption(realmOption())
     .requiredOption("--candidate <file|url>", "the JWK Set that is to be published")
+    .option(
+      "--location <url>",
+      "which of several issuers' sets it replaces (default: the only one that the realm fetches)",
+    )
     .addOption(configOption())
     .option("--metrics <address>", "the running service's metrics port (default: the configuration's)")
     .addOption(jsonOption())

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
 import path from "node:path";
 import { channelVerifier } from "../../client/channel-verifier.js";
 import type { ConfigIssue } from "../../config/issues.js";
@@ -10,7 +11,7 @@ import { Secret } from "../../contract/secret.js";
 import type { Clock, Credential, Outcome, VerificationRequest, Verifier } from "../../contract/verifier.js";
 import { createRealm } from "../../verifier/realm.js";
 import { isRoute } from "../../verifier/route.js";
-import { scratchStore } from "../directory/scratch-store.js";
+import { storePath } from "../directory/directory.js";
 import { CommandError, EXIT, secretIn } from "../errors.js";
 import { openCore } from "../serve/core.js";
 import { createLogger } from "../telemetry/log.js";
@@ -89,7 +90,7 @@ async function open(
   { config, address = DEFAULT_ADDRESS }: VerifyOptions,
   tls: ConfiguredTls | undefined,
   clock: Clock,
-  { env }: World,
+  { env, clock: now }: World,
   note: (line: string) => void,
 ): Promise<{ readonly verifier: Verifier; close(): Promise<void> | void }> {
   if (config === undefined) {
@@ -102,25 +103,14 @@ async function open(
     const { name, policy, keys } = one.realm;
     return isRoute(one.realm) ? one : { ...one, realm: createRealm(name, { ...policy, explain: "anyone" }, keys) };
   });
-  const realms = bindRoutes(explained);
-  const scratch = scratchStore({ ...loaded, realms });
-  if (scratch.absent !== undefined) {
-    note(`There is no store at ${scratch.absent} yet: callers and users are the seed's alone, and nothing is revoked.`);
+  const asked = { ...loaded, realms: bindRoutes(explained) };
+  const file = storePath(asked);
+  if (asked.masterKeys.length > 0 && !existsSync(file)) {
+    note(`There is no store at ${file} yet: callers and users are the seed's alone, and nothing is revoked.`);
   }
-  try {
-    const log = createLogger({ level: "silent", format: "json", calls: "none" });
-    const core = await openCore(scratch.config, { clock, log });
-    return {
-      verifier: core.verifier,
-      close: async () => {
-        await core.close();
-        scratch.remove();
-      },
-    };
-  } catch (error) {
-    scratch.remove();
-    throw error;
-  }
+  const log = createLogger({ level: "silent", format: "json", calls: "none" });
+  // A service may be running on the store, and the time may be pretended.
+  return openCore(asked, { clock, log, readOnlyAt: now() });
 }
 
 /** What the options say of TLS, its files read and checked; undefined where they say nothing. @throws {ConfigError} */

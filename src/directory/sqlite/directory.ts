@@ -11,6 +11,7 @@ import { exportFrom } from "./export.js";
 import { importInto } from "./import.js";
 import { prepareKeySets } from "./key-sets.js";
 import { type OpeningPatience, openStore } from "./open.js";
+import { openToRead } from "./open-to-read.js";
 import { prepareReads } from "./reads.js";
 import { prepareWrites } from "./writes.js";
 
@@ -40,6 +41,30 @@ export function openSqliteDirectory(options: SqliteOptions): Directory {
     const connect = (): Database => openStore(path, masterKeys, busyTimeout, opening);
     const db = connect();
     return directoryOn({ db, connect, checkSame: sameFile(path) }, masterKeys, clock, feedRetention);
+  });
+}
+
+/**
+ * Opens the embedded directory to read it: nothing is written, and whatever would write rejects. No schema is brought up
+ * to date, no master key is let in or dropped.
+ *
+ * @returns undefined where there is no such file, or one that was made and not yet filled
+ * @throws DirectoryError as {@link openSqliteDirectory}
+ */
+export function readSqliteDirectory({
+  path,
+  masterKeys,
+  clock,
+}: Pick<SqliteOptions, "path" | "masterKeys" | "clock">): Directory | undefined {
+  return guarded(() => {
+    const db = openToRead(path, masterKeys);
+    if (db === undefined) return undefined;
+    const connect = (): Database => {
+      const another = openToRead(path, masterKeys);
+      if (another === undefined) throw new DirectoryError("unavailable", removed(path));
+      return another;
+    };
+    return directoryOn({ db, connect, checkSame: sameFile(path) }, masterKeys, clock, 0);
   });
 }
 

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import Database from "better-sqlite3";
+import type { Database } from "better-sqlite3";
 import type { Entry } from "../commands.js";
 import { clientSecretDigest, sameDigest, secretKeyDigests } from "../digest.js";
 import type { KeySetName } from "../directory.js";
@@ -7,7 +7,7 @@ import type { MasterKeys } from "../master-keys.js";
 import { masterKeyOf } from "../seal.js";
 import { guarded } from "./errors.js";
 import { prepareKeySets } from "./key-sets.js";
-import { checkFile } from "./open.js";
+import { openToRead } from "./open-to-read.js";
 
 /** What a store is found to hold. */
 interface Inspection {
@@ -29,19 +29,15 @@ interface Inspection {
 export function inspectStore(path: string, keys: MasterKeys, entries: readonly Entry[]): Inspection | undefined {
   if (!existsSync(path)) return undefined;
   return guarded(() => {
-    const db = new Database(path, { readonly: true, fileMustExist: true });
+    const db = openToRead(path, keys);
+    // A file that was made and not yet filled.
+    if (db === undefined) return { isEmpty: true, lacking: entries.length, unopened: [] };
     try {
-      checkFile(db, path);
-      // A file that was made and not yet filled.
-      if (db.pragma("user_version", { simple: true }) === 0) {
-        return { isEmpty: true, lacking: entries.length, unopened: [] };
-      }
-      checkKeys(db, keys);
       const isHeld = holding(db, keys);
       return {
         isEmpty: db.prepare<[], number>("SELECT position FROM feed_head").pluck().get() === 0,
         lacking: entries.filter((entry) => !isHeld(entry)).length,
-        unopened: hasKeySets(db) ? prepareKeySets(db, keys).all().unopened : [],
+        unopened: prepareKeySets(db, keys).all().unopened,
       };
     } finally {
       db.close();
@@ -49,13 +45,8 @@ export function inspectStore(path: string, keys: MasterKeys, entries: readonly E
   });
 }
 
-/** Not so in a store of the version before that nobody has opened since. */
-function hasKeySets(db: Database.Database): boolean {
-  return db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'key_sets'").get() !== undefined;
-}
-
 /** Tells of an entry whether the store holds it, secrets and all. */
-function holding(db: Database.Database, keys: MasterKeys): (entry: Entry) => boolean {
+function holding(db: Database, keys: MasterKeys): (entry: Entry) => boolean {
   const places = keys.all.map(() => "?").join(", ");
   const instance = db.prepare<unknown[], number>(`
     SELECT 1 FROM secret_keys k JOIN instances i ON i.id = k.instance_id
@@ -82,15 +73,4 @@ function holding(db: Database.Database, keys: MasterKeys): (entry: Entry) => boo
       sameDigest(row.digest, clientSecretDigest(masterKeyOf(keys, row.keyId), clientId, clientSecret))
     );
   };
-}
-
-function checkKeys(db: Database.Database, keys: MasterKeys): void {
-  const ids = db.prepare<[], string>("SELECT id FROM master_keys").pluck().all();
-  const needed = db
-    .prepare<[], string>("SELECT key_id FROM secret_keys UNION SELECT key_id FROM clients")
-    .pluck()
-    .all();
-  const isStrange = (id: string): boolean => !keys.byId.has(id);
-  const stranger = needed.find(isStrange) ?? (ids.every(isStrange) ? ids[0] : undefined);
-  if (stranger !== undefined) masterKeyOf(keys, stranger);
 }

@@ -152,7 +152,7 @@ async function read(response: Response, isConditional: boolean): Promise<Fetched
       : new FetchError(`it answered ${status}`, status);
   }
   const validators = { etag: headers.get("etag"), lastModified: headers.get("last-modified") };
-  return { kind: "document", value: parse(await bytesOf(response)), validators, ...fresh };
+  return { kind: "document", value: readDocument(await bytesOf(response)), validators, ...fresh };
 }
 
 async function bytesOf(response: Response): Promise<Buffer> {
@@ -161,20 +161,29 @@ async function bytesOf(response: Response): Promise<Buffer> {
   for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
     length += chunk.length;
     // Leaving the loop cancels the body.
-    if (length > MAX_BYTES) throw new FetchError(`the answer is longer than ${MAX_BYTES} bytes`);
+    checkLength(length);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
 }
 
-/** Reads a document as strictly as a token: of a member that stands twice, nobody could say which counts. */
-function parse(bytes: Buffer): JsonObject {
+/**
+ * Reads a document as strictly as a token: of a member that stands twice, nobody could say which counts.
+ *
+ * @throws {FetchError} where it is longer than 1 MiB, or cannot be read in one way only
+ */
+export function readDocument(bytes: Buffer): JsonObject {
+  checkLength(bytes.length);
   const document = readObject(bytes);
   if (document !== undefined) return document.value;
   throw new FetchError(
     "the answer is not JSON that can be read in one way only: an object in UTF-8, no member twice, " +
       `at most ${MAX_DEPTH} levels and ${MAX_ITEMS} members and elements`,
   );
+}
+
+function checkLength(length: number): void {
+  if (length > MAX_BYTES) throw new FetchError(`the answer is longer than ${MAX_BYTES} bytes`);
 }
 
 /** What went wrong below HTTP, by the code that it has. */

@@ -356,7 +356,10 @@ export class RemoteKeys {
       this.#replace(JSON.parse(document), undefined);
       this.#changes = NO_CHANGES;
       // Before every question of this run, whatever became of the clock meanwhile.
-      this.#fetchedAt = Math.min(fetchedAt, this.#context.clock() - 1);
+      const now = this.#context.clock();
+      this.#fetchedAt = Math.min(fetchedAt, now - 1);
+      // Fetched while the clock was wrong: it counts from now, and not anew from every start before that time.
+      if (fetchedAt > now) this.#context.save({ document, fetchedAt: this.#fetchedAt });
     } catch (error) {
       // Saved by a version, or for algorithms, that admitted other keys: as if nothing had been saved.
       if (!(error instanceof KeyError || error instanceof SyntaxError)) throw error;

@@ -507,6 +507,14 @@ describe("RemoteKeys: over a restart", () => {
     expect(rig.keys.current(rig.now + SETTINGS.staleIfError)).to.equal(undefined);
   });
 
+  it("a set that was saved in the future counts from the first start on, and not anew at each", () => {
+    const first = new Rig({}, saved(-HOUR));
+    expect(first.saved).to.deep.equal([{ document, fetchedAt: first.now - 1 }]);
+    // Of the past, it stays what it is.
+    expect(new Rig({}, saved(0)).saved).to.deep.equal([]);
+    expect(new Rig({}, saved(HOUR)).saved).to.deep.equal([]);
+  });
+
   for (const [what, text] of [
     ["broken text", "{"],
     ["no set", "[]"],

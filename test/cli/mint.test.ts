@@ -1,0 +1,85 @@
+import { expect } from "chai";
+import { type Ended, folderOf, run } from "./harness.js";
+
+// What `mint` makes is what the realm wants: the service's own core says so.
+
+const CONFIG = ["--config", "verifier.yaml"];
+
+/** Realms, each with something that it wants of its tokens. */
+const WANTS: Readonly<Record<string, string>> = {
+  "a jti": "requiredClaims: [exp, jti]",
+  "every time": "requiredClaims: [exp, iat, nbf]",
+  "a sub": "requiredClaims: [sub]",
+  "what the configuration has": "requiredClaims: [iss, aud, scope, jti], claims: { scope: { includes: read } }",
+  "a typ": "typ: [at+jwt, JWT], typRequired: true",
+  "any typ": "typRequired: true",
+  "a short life": "maxLifetime: 10m",
+  "a life shorter than a minute": "maxLifetime: 30s, clockTolerance: 5s",
+  "all of it": "requiredClaims: [exp, jti, nbf], typ: [at+jwt], typRequired: true, maxLifetime: 5m",
+};
+
+const text = Object.entries({ ...WANTS, "a tenant": "requiredClaims: [exp, tenant, act]" })
+  .map(([, wants], index) => {
+    const rest = "issuer: https://issuer.example, audience: https://api.example";
+    return `  r${index}: { algorithms: [ES256], ${rest}, keys: [{ pemFile: ./partner.pem }], ${wants} }\n`;
+  })
+  .join("");
+const TENANT = `r${Object.keys(WANTS).length}`;
+
+describe("mint makes what the realm wants", () => {
+  let folder: string;
+  before(() => {
+    folder = folderOf(`grpc: 127.0.0.1:0\nrealms:\n${text}`);
+  });
+
+  const mint = (realm: string, ...args: readonly string[]): Promise<Ended> =>
+    run(["mint", "--realm", realm, ...CONFIG, ...args], folder);
+  const verify = (realm: string, token: string): Promise<Ended> =>
+    run(["verify", "--realm", realm, ...CONFIG, "-"], folder, token);
+  const partOf = (token: string, part: number) =>
+    JSON.parse(Buffer.from(token.split(".")[part] ?? "", "base64url").toString());
+
+  for (const [index, what] of Object.keys(WANTS).entries()) {
+    it(`${what}: verified`, async () => {
+      const minted = await mint(`r${index}`);
+      expect(minted.code, minted.stderr).to.equal(0);
+      const { code, stdout } = await verify(`r${index}`, minted.stdout);
+      expect(code, stdout).to.equal(0);
+    });
+  }
+
+  const realmOf = (what: string): string => `r${Object.keys(WANTS).indexOf(what)}`;
+
+  it("each token has a jti of its own, and one that is given stays", async () => {
+    const [one, other] = [await mint(realmOf("a jti")), await mint(realmOf("a jti"))];
+    expect(partOf(one.stdout, 1).jti).to.be.a("string").and.not.equal(partOf(other.stdout, 1).jti);
+    expect(partOf((await mint(realmOf("a jti"), "--claim", "jti=mine")).stdout, 1).jti).to.equal("mine");
+  });
+
+  it("the first of several types", async () =>
+    expect(partOf((await mint(realmOf("a typ"))).stdout, 0).typ).to.equal("at+jwt"));
+
+  it("lives an hour, or as long as the realm admits; what is asked for is kept, however long", async () => {
+    const life = async (what: string, ...args: readonly string[]): Promise<number> => {
+      const { exp, iat } = partOf((await mint(realmOf(what), ...args)).stdout, 1);
+      return exp - iat;
+    };
+    expect(await life("a jti")).to.equal(3600);
+    expect(await life("a short life")).to.equal(600);
+    expect(await life("a short life", "--expires", "1m")).to.equal(60);
+    expect(await life("a short life", "--expires", "2h")).to.equal(7200);
+    const long = await mint(realmOf("a short life"), "--expires", "2h");
+    expect((await verify(realmOf("a short life"), long.stdout)).stdout).to.match(/^rejected: /);
+  });
+
+  it("claims that nobody can guess are asked for by name", async () => {
+    expect(await mint(TENANT)).to.include({
+      code: 2,
+      stdout: "",
+      stderr: `The realm ${TENANT} requires claims that mint knows no value for: give --claim tenant=VALUE --claim act=VALUE.\n`,
+    });
+    expect((await mint(TENANT, "--claim", "act=x")).stderr).to.include("--claim tenant=VALUE.");
+    const minted = await mint(TENANT, "--claim", "act=x", "--claim", "tenant=acme");
+    expect((await verify(TENANT, minted.stdout)).code, minted.stderr).to.equal(0);
+  });
+});

@@ -1,0 +1,171 @@
+import { createHash } from "node:crypto";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import Database from "better-sqlite3";
+import { expect } from "chai";
+import { pino } from "pino";
+import { openCore } from "../../src/cli/serve/core.js";
+import { loadConfig } from "../../src/config/load.js";
+import { Secret } from "../../src/contract/secret.js";
+import { readMasterKeys } from "../../src/directory/master-keys.js";
+import { openSqliteDirectory } from "../../src/directory/sqlite/directory.js";
+import { Issuer } from "../keys/network/misbehaving.js";
+import { IssuerKey } from "../support/issuer-key.js";
+import { type Ended, folderOf, MASTER_KEY, run } from "./harness.js";
+
+// Offline `verify` asks the store of a running service, at any time that one likes: it must change nothing there.
+
+const HOUR = 3_600_000;
+const CONFIG = ["--config", "verifier.yaml"];
+const [known, unknown] = [new IssuerKey("known"), new IssuerKey("unknown")];
+const CLAIMS = { iss: "https://issuer.example", exp: 4_200_000_000 };
+const NEXT_KEY = Buffer.alloc(32, "the next one").toString("base64");
+
+const text = (url: string, masterKeys = "masterKeyFile: ./master.key"): string => `grpc: 127.0.0.1:0
+store: sqlite:./verifier.db
+${masterKeys}
+directory: ./directory.yaml
+realms:
+  clowk: { preset: clowk }
+  partner:
+    algorithms: [ES256]
+    issuer: https://issuer.example
+    audience: null
+    explain: anyone
+    keys: [{ jwksUri: "${url}", insecure: true, timeout: 1s, refreshMin: 1h, refreshMax: 1h }]
+`;
+
+/** Everything that a store holds, and the bytes of its file. */
+function contentOf(folder: string): object {
+  const file = join(folder, "verifier.db");
+  const bytes = createHash("sha256").update(readFileSync(file)).digest("hex");
+  const db = new Database(file, { readonly: true });
+  const tables = db.prepare<[], string>("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").pluck();
+  const rows = tables.all().map((name) => [name, db.prepare(`SELECT * FROM "${name}"`).all()]);
+  const version = db.pragma("user_version", { simple: true });
+  db.close();
+  return { bytes, version, rows: Object.fromEntries(rows) };
+}
+
+describe("verify offline leaves the store as it is", function () {
+  this.timeout(20_000);
+  let issuer: Issuer;
+  let folder: string;
+  before(async () => {
+    issuer = await Issuer.start();
+  });
+  after(() => issuer.close());
+  beforeEach(async () => {
+    await issuer.be("publish", { keys: [known.jwk] });
+    await issuer.requests();
+    folder = folderOf(text(issuer.url));
+  });
+
+  const verify = (token: string, ...args: readonly string[]): Promise<Ended> =>
+    run(["verify", "--realm", "partner", ...CONFIG, "--json", ...args, "-"], folder, token);
+  /** Has a start of the service save the issuer's set, and lays one of another process's realm beside it. */
+  async function savedSets(fetchedAt = Date.now() - HOUR): Promise<void> {
+    const config = loadConfig(join(folder, "verifier.yaml"), { env: {} });
+    const core = await openCore(config, { clock: Date.now, log: pino({ level: "silent" }) });
+    const request = { realm: "partner", token: new Secret(known.token(CLAIMS)), credential: undefined, explain: false };
+    const call = { requestId: "r", address: "", deadline: Date.now() + 5000 };
+    expect((await core.verifier.verify(request, call)).kind).to.equal("verified");
+    await core.close();
+    const db = openSqliteDirectory({
+      path: join(folder, "verifier.db"),
+      masterKeys: readMasterKeys([new Secret(MASTER_KEY)]),
+      clock: Date.now,
+    });
+    const { sets } = await db.keySets();
+    const own = sets.find(({ realm }) => realm === "partner") ?? expect.fail("no set was saved");
+    await db.saveKeySet({ ...own, fetchedAt });
+    await db.saveKeySet({ ...own, realm: "another's", fetchedAt: Date.now() });
+    await db.close();
+  }
+
+  for (const at of [[], ["--at", "2099-01-01T00:00:00Z"], ["--at", "2001-01-01T00:00:00Z"]]) {
+    it(`with ${at.join(" ") || "no --at"}: no set is saved or removed, whatever is fetched`, async () => {
+      await savedSets();
+      const before = contentOf(folder);
+      await issuer.be("publish", { keys: [known.jwk, unknown.jwk] });
+      for (const one of [known, unknown]) {
+        const { code, stdout, stderr } = await verify(one.token(CLAIMS), ...at);
+        expect(code, stdout + stderr).to.equal(0);
+      }
+      expect(await issuer.requests()).to.have.length.above(0);
+      expect(contentOf(folder)).to.deep.equal(before);
+    });
+  }
+
+  it("the saved set is of the age that it really has, at whatever time the token is judged", async () => {
+    await savedSets(Date.now() - HOUR);
+    await issuer.be("503");
+    for (const at of [[], ["--at", "2099-01-01T00:00:00Z"], ["--at", "2001-01-01T00:00:00Z"]]) {
+      const { code, stdout, stderr } = await verify(known.token(CLAIMS), ...at);
+      expect(code, stdout + stderr).to.equal(0);
+      const { evidence } = JSON.parse(stdout).verified;
+      expect(evidence.keySetStale).to.equal(true);
+      expect(Number.parseFloat(evidence.keySetAge)).to.be.within(3600, 3630);
+    }
+    await issuer.be("publish", { keys: [known.jwk] });
+    await savedSets(Date.now() - 25 * HOUR);
+    await issuer.be("503");
+    for (const at of [[], ["--at", "2099-01-01T00:00:00Z"], ["--at", "2001-01-01T00:00:00Z"]]) {
+      expect((await verify(known.token(CLAIMS), ...at)).stderr).to.include('"code":"KEYS_UNAVAILABLE"');
+    }
+  });
+
+  it("master keys that were exchanged since are neither let in nor dropped, and nothing is sealed anew", async () => {
+    await savedSets();
+    const before = contentOf(folder);
+    const both = `masterKeys: [${NEXT_KEY}, ${MASTER_KEY}]`;
+    writeFileSync(join(folder, "verifier.yaml"), text(issuer.url, both));
+    const { code, stderr } = await verify(known.token(CLAIMS));
+    expect(code, stderr).to.equal(0);
+    expect(contentOf(folder)).to.deep.equal(before);
+  });
+
+  const callerIsKnown = async (): Promise<void> => {
+    const minted = await run(["mint", "--realm", "clowk", ...CONFIG], folder);
+    const args = ["verify", "--realm", "clowk", ...CONFIG, "--secret-key-file", "instance.key", "-"];
+    const { code, stderr } = await run(args, folder, minted.stdout);
+    expect({ code, stderr }).to.deep.equal({ code: 0, stderr: "" });
+  };
+
+  it("a store to which nothing was ever written is as the seed would fill it, and stays empty", async () => {
+    const file = join(folder, "verifier.yaml");
+    writeFileSync(file, text(issuer.url).replace(/^directory.*\n/m, ""));
+    await savedSets();
+    writeFileSync(file, text(issuer.url));
+    const before = contentOf(folder);
+    await issuer.be("503");
+    await callerIsKnown();
+    const { code, stderr } = await verify(known.token(CLAIMS));
+    expect(code, stderr).to.equal(0);
+    expect(contentOf(folder)).to.deep.equal(before);
+  });
+
+  it("a store of the version before is read as it is, and gets no new schema", async () => {
+    await savedSets();
+    const db = new Database(join(folder, "verifier.db"));
+    db.exec("DROP TABLE key_sets; PRAGMA user_version = 1");
+    db.close();
+    const before = contentOf(folder);
+    await callerIsKnown();
+    const { code, stderr } = await verify(known.token(CLAIMS));
+    expect(code, stderr).to.equal(0);
+    expect(contentOf(folder)).to.deep.equal(before);
+  });
+
+  it("a master key that is configured no more, and under which nothing stands, keeps nobody unknown", async () => {
+    await savedSets();
+    const db = new Database(join(folder, "verifier.db"));
+    db.exec("INSERT INTO master_keys VALUES ('0123456789abcdef')");
+    db.close();
+    const before = contentOf(folder);
+    writeFileSync(join(folder, "unknown.key"), "sk_live_of_nobody_at_all_0123456789");
+    const args = ["verify", "--realm", "clowk", ...CONFIG, "--secret-key-file", "unknown.key", "--json", "x"];
+    expect((await run(args, folder)).stderr).to.include('"code":"CALLER_UNKNOWN"');
+    expect(contentOf(folder)).to.deep.equal(before);
+  });
+});
