@@ -25,10 +25,15 @@ export function isPrime(n: bigint): boolean {
 
 const findOut = promisify<bigint, { checks: number }, boolean>(checkPrime);
 
-/** Finds out beside the event loop what {@link isPrime} will be asked about these numbers; one after the other. */
-export async function examine(numbers: Iterable<bigint>): Promise<void> {
-  for (const n of numbers) {
-    const name = nameOf(n);
-    if (!KNOWN.has(name)) KNOWN.set(name, await findOut(n, ROUNDS));
-  }
+/**
+ * Finds out beside the event loop what {@link isPrime} will be asked about these numbers, one after the other; undefined where
+ * that is known of all of them.
+ */
+export function examine(numbers: readonly bigint[]): Promise<void> | undefined {
+  const unknown = numbers.map((n) => ({ n, name: nameOf(n) })).filter(({ name }) => !KNOWN.has(name));
+  return unknown.length === 0 ? undefined : findOutAll(unknown);
+}
+
+async function findOutAll(numbers: readonly { readonly n: bigint; readonly name: string }[]): Promise<void> {
+  for (const { n, name } of numbers) KNOWN.set(name, await findOut(n, ROUNDS));
 }

@@ -8,7 +8,7 @@ import type { LeftOut } from "../load-jwks.js";
 import { pauseAfter } from "./backoff.js";
 import type { FetchedSet, Memory } from "./documents.js";
 import { FetchError } from "./fetch-error.js";
-import { loadPublished } from "./published.js";
+import { examinePublished, loadPublished } from "./published.js";
 
 /** When keys are fetched and how long they count: milliseconds all. */
 export interface RemoteSettings {
@@ -255,6 +255,7 @@ export class RemoteKeys {
   async #fetch(started: number, sought: boolean): Promise<void> {
     try {
       const fetched = await this.#context.fetch(this.#memory);
+      if (fetched.kind === "document") await examinePublished(fetched.value);
       if (this.#closed) return;
       if (fetched.kind === "document") this.#replace(fetched.value, fetched.memory);
       else if (this.#set === undefined) throw new FetchError("it says that a set did not change that was never given");
