@@ -38,8 +38,8 @@ export interface FaceCall {
   readonly address: string;
   readonly method: string;
   readonly status: number;
-  /** What the verifier said last; undefined where the face answered without it. */
-  readonly outcome: Outcome | undefined;
+  /** What the verifier said last; undefined where the face answered without it. `preflight`: a browser asked whether a page may ask (CORS). */
+  readonly outcome: Outcome | "preflight" | undefined;
   /** Who asked; undefined where the verifier was not asked. */
   readonly caller: KnownCaller | undefined;
   readonly millis: number;
