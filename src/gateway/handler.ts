@@ -114,7 +114,6 @@ export function faceHandler({ name, realm, face }: ServedFace, options: HandlerO
     };
     const request: FaceRequest = {
       method: req.method ?? "",
-      target: req.url ?? "",
       headers: req.headersDistinct,
       body: () => readBody(req, res, bodyLimit),
     };
