@@ -1,5 +1,6 @@
 import path from "node:path";
 import type { z } from "zod";
+import type { Secret } from "../contract/secret.js";
 import type { Proxies } from "../keys/network/ways.js";
 import { VENDORS } from "../vendors/index.js";
 import type { Vendor } from "../vendors/vendor.js";
@@ -36,7 +37,7 @@ export interface Config
   /** Those of the environment, for fetching keys. */
   readonly proxies: Proxies;
   /** In base64, the current one first; empty where none is configured. */
-  readonly masterKeys: readonly string[];
+  readonly masterKeys: readonly Secret[];
   /** The seed's file, absolute. */
   readonly directory: string | undefined;
 }

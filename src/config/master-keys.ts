@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { Secret } from "../contract/secret.js";
 import { type ConfigIssue, formatPath } from "./issues.js";
 import { type ReadFile, toldFile, unreadable } from "./read-file.js";
 import type { coreSchema } from "./schema.js";
@@ -16,7 +17,7 @@ interface MasterKeyContext {
 export function readMasterKeys(
   { masterKey, masterKeyFile, masterKeys }: Settings,
   { resolve, readFile, issues }: MasterKeyContext,
-): readonly string[] {
+): readonly Secret[] {
   const given = Object.entries({ masterKey, masterKeyFile, masterKeys }).filter(([, value]) => value !== undefined);
   if (given.length > 1) {
     issues.push({ place: given[1]?.[0] ?? "", message: "give one of masterKey, masterKeyFile and masterKeys" });
@@ -38,5 +39,5 @@ export function readMasterKeys(
     const right = "must be 32 bytes in base64: openssl rand -base64 32 makes one";
     issues.push({ place, message: isGood ? "stands in the list twice: leave one out" : right });
   }
-  return keys;
+  return keys.map((key) => new Secret(key));
 }

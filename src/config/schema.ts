@@ -62,7 +62,7 @@ const listener = (port: number, what: string) =>
 
 const metrics = listener(
   9464,
-  "Where Prometheus and probes find `/metrics`, `/healthz` and `/readyz`. Not served when absent.",
+  "Where Prometheus and probes find `/metrics`, `/healthz` and `/readyz`, and operators the keys in use (`/keys`). Not served when absent.",
 );
 
 const name = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;

@@ -1,4 +1,5 @@
 import net from "node:net";
+import { LRUCache } from "lru-cache";
 
 const NETWORK = /^([0-9a-fA-F:.]+)(?:\/(\d{1,3}))?$/;
 
@@ -24,6 +25,19 @@ export function addressMatcher(networks: readonly string[]): (address: string) =
 /** Says where a call came from: an address as logs and limits know it. */
 export type AddressReader = (peer: string, forwarded: string | undefined) => string;
 
+/** How many addresses a reader remembers: those of the proxies, and of the callers of the moment. Some hundred bytes each. */
+const REMEMBERED = 4096;
+
+/** The longest text that is remembered, in characters: an IPv6 address has 45 at the most, and may have a zone. */
+const LONGEST = 64;
+
+/** What is to be known of an address. */
+interface Known {
+  readonly address: string;
+  readonly isAddress: boolean;
+  readonly isProxy: boolean;
+}
+
 /**
  * Makes an {@link AddressReader}. The peer's own address counts, unless the peer is a trusted proxy: then the last
  * address of its `X-Forwarded-For` that is no trusted proxy's does. Whatever stands left of that anybody may have
@@ -32,17 +46,35 @@ export type AddressReader = (peer: string, forwarded: string | undefined) => str
  * @param trusted IP addresses and networks, as {@link isNetwork} admits them
  */
 export function addressReader(trusted: readonly string[]): AddressReader {
-  if (trusted.length === 0) return plain;
-  const isProxy = addressMatcher(trusted);
-  return (peer, forwarded) => {
-    let address = plain(peer);
-    const claims = (forwarded ?? "").split(",").map((one) => withoutPort(one.trim()));
-    while (isProxy(address)) {
-      const before = claims.pop();
-      if (before === undefined || net.isIP(before) === 0) break;
-      address = before;
+  const isProxy = trusted.length === 0 ? () => false : addressMatcher(trusted);
+  const know = remembering((text): Known => {
+    const address = plain(text);
+    return { address, isAddress: net.isIP(address) !== 0, isProxy: isProxy(address) };
+  });
+  return (peer, forwarded = "") => {
+    let caller = know(peer);
+    for (let end = forwarded.length; caller.isProxy && end >= 0; ) {
+      const comma = end === 0 ? -1 : forwarded.lastIndexOf(",", end - 1);
+      const before = know(withoutPort(forwarded.slice(comma + 1, end).trim()));
+      if (!before.isAddress) break;
+      caller = before;
+      end = comma;
     }
-    return address;
+    return caller.address;
+  };
+}
+
+/** Remembers what is known of the addresses that were last asked for: to look one up in networks takes some microseconds. */
+function remembering(look: (text: string) => Known): (text: string) => Known {
+  const memory = new LRUCache<string, Known>({ max: REMEMBERED });
+  return (text) => {
+    const remembered = memory.get(text);
+    if (remembered !== undefined) return remembered;
+    // A piece of a header would keep all of the header in memory.
+    const copy = Buffer.from(text).toString();
+    const known = look(copy);
+    if (known.isAddress && copy.length <= LONGEST) memory.set(copy, known);
+    return known;
   };
 }
 
@@ -60,7 +92,7 @@ function plain(address: string): string {
 /** Some proxies write `address:port`, and IPv6 in brackets. */
 function withoutPort(text: string): string {
   const [, v6, v4] = /^(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+))(?::\d{1,5})?$/.exec(text) ?? [];
-  return plain(v6 ?? v4 ?? text);
+  return v6 ?? v4 ?? text;
 }
 
 /**

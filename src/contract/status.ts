@@ -1,7 +1,8 @@
-import { Metadata, type ServiceError, status } from "@grpc/grpc-js";
+import { Metadata, type ServiceError } from "@grpc/grpc-js";
 import { ErrorInfo, RetryInfo } from "../../gen/google/rpc/error_details.js";
 import { Status } from "../../gen/google/rpc/status.js";
 import { FAILURES, type FailureReason } from "./failures.js";
+import { foreignFailure, laterFailure } from "./received-failure.js";
 import type { Failure } from "./verifier.js";
 import { durationFromMillis, millisFromDuration } from "./wire.js";
 
@@ -62,26 +63,6 @@ export function failureToStatus(failed: Failure): FailureStatus {
   return made;
 }
 
-// What a status without our ErrorInfo means: it comes from the transport, a proxy or the caller's own deadline.
-const BY_CODE: Partial<Record<status, FailureReason>> = {
-  [status.DEADLINE_EXCEEDED]: "TIMED_OUT",
-  [status.UNAVAILABLE]: "VERIFIER_UNAVAILABLE",
-  [status.CANCELLED]: "VERIFIER_UNAVAILABLE",
-  [status.ABORTED]: "VERIFIER_UNAVAILABLE",
-  [status.RESOURCE_EXHAUSTED]: "VERIFIER_UNAVAILABLE",
-  [status.UNKNOWN]: "VERIFIER_UNAVAILABLE",
-};
-
-// What a reason of a later version means, by its code: only our own service says one, so these speak of the call.
-const LATER_BY_CODE: Partial<Record<status, FailureReason>> = {
-  ...BY_CODE,
-  [status.NOT_FOUND]: "REALM_UNKNOWN",
-  [status.INVALID_ARGUMENT]: "CREDENTIAL_REFUSED",
-  [status.UNAUTHENTICATED]: "CALLER_UNKNOWN",
-  [status.PERMISSION_DENIED]: "EXPLAIN_DENIED",
-  [status.RESOURCE_EXHAUSTED]: "RATE_LIMITED",
-};
-
 /**
  * The failure that a call's error tells of; never throws.
  *
@@ -95,8 +76,7 @@ export function failureFromStatus(error: Partial<Pick<ServiceError, "code" | "me
     const cause = info.metadata["cause"] === "cooldown" ? { cause: "cooldown" as const } : {};
     return { kind: "failure", reason: info.reason as FailureReason, retryAfter, ...cause };
   }
-  const reason = (error.code !== undefined && (ours ? LATER_BY_CODE : BY_CODE)[error.code]) || "INTERNAL";
-  return { kind: "failure", reason, retryAfter: retryAfter ?? FAILURES[reason].retryAfter };
+  return (ours ? laterFailure : foreignFailure)(error.code, retryAfter);
 }
 
 interface Details {

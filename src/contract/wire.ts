@@ -13,6 +13,7 @@ import {
 } from "../../gen/tokenverifier/v1/token_verifier.js";
 import { FAILURES, failureNumber, failureReason } from "./failures.js";
 import { hintIn, reasonName, reasonNumber, rejectionMessage } from "./reasons.js";
+import { laterFailure } from "./received-failure.js";
 import { Secret } from "./secret.js";
 import {
   type Credential,
@@ -230,16 +231,14 @@ export function outcomeFromWire(response: VerifyTokenResponse): Outcome {
   return failure("VERIFIER_UNAVAILABLE");
 }
 
-/** Reads an item of a batch off the wire, by the same rule. */
+/** Reads an item of a batch off the wire, by the same rule. An error of a later version goes by its status code, as that of a call does. */
 export function outcomeFromItem({ outcome }: BatchItem): Outcome {
   if (outcome?.$case === "verdict") return outcomeFromWire(outcome.value);
   if (outcome?.$case === "error") {
-    const { reason, retryAfter } = outcome.value;
-    return {
-      kind: "failure",
-      reason: failureReason(reason) ?? "VERIFIER_UNAVAILABLE",
-      retryAfter: retryAfter && millisFromDuration(retryAfter),
-    };
+    const { code, reason } = outcome.value;
+    const retryAfter = outcome.value.retryAfter && millisFromDuration(outcome.value.retryAfter);
+    const known = failureReason(reason);
+    return known === undefined ? laterFailure(code, retryAfter) : { kind: "failure", reason: known, retryAfter };
   }
   return failure("VERIFIER_UNAVAILABLE");
 }

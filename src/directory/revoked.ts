@@ -1,8 +1,11 @@
 import { setImmediate as turn } from "node:timers/promises";
 import type { Revocation, RevokedToken } from "./directory.js";
 
-/** How often, in milliseconds, expired revocations are looked for at most: looking costs time in proportion to all. */
-const SWEEP_INTERVAL = 1_000;
+/** How long, in milliseconds, expired revocations may take up memory before they are looked for again. */
+const SWEEP_INTERVAL = 60_000;
+
+/** How many revocations a sweep looks at in a turn: some tenths of a millisecond. */
+const SWEPT = 5_000;
 
 /** How many revocations are taken in at a time, before others have a turn. */
 const SLICE = 5_000;
@@ -11,7 +14,9 @@ const SLICE = 5_000;
 export class RevokedTokens {
   readonly #byDigest = new Map<string, number>();
   readonly #byRealm = new Map<string, Map<string, number>>();
+  #now = 0;
   #sweptAt = 0;
+  #sweeping: Generator<[Map<string, number>, string, number], void> | undefined;
 
   /** How many revocations are held; some may hold no longer. Takes time in proportion to the realms. */
   get size(): number {
@@ -20,10 +25,15 @@ export class RevokedTokens {
     return sum;
   }
 
-  /** Whether a token was revoked. @param digest computed only where any token was revoked by its digest */
+  /**
+   * Whether a token was revoked, and its revocation had not ended when {@link sweep} was last called. By the clock itself it
+   * could have ended since a verdict took its own time.
+   *
+   * @param digest computed only where any token was revoked by its digest
+   */
   has(realm: string, jti: string | undefined, digest: () => string): boolean {
-    if (jti !== undefined && this.#byRealm.get(realm)?.has(jti) === true) return true;
-    return this.#byDigest.size > 0 && this.#byDigest.has(digest());
+    if (jti !== undefined && !hasEnded(this.#byRealm.get(realm)?.get(jti), this.#now)) return true;
+    return this.#byDigest.size > 0 && !hasEnded(this.#byDigest.get(digest()), this.#now);
   }
 
   /** Adds a revocation; one that is there already holds until the later of the two times. */
@@ -43,13 +53,35 @@ export class RevokedTokens {
     return revoked;
   }
 
-  /** Drops those that hold no longer. @param now milliseconds since 1970 */
+  /**
+   * From now on what has ended by this time holds no longer. Its memory is freed later: going through all is begun once a
+   * minute at most, and each call does a part of it.
+   *
+   * @param now milliseconds since 1970
+   */
   sweep(now: number): void {
-    if (Math.abs(now - this.#sweptAt) < SWEEP_INTERVAL) return;
-    this.#sweptAt = now;
-    dropEnded(this.#byDigest, now / 1000);
+    this.#now = now;
+    if (this.#sweeping === undefined) {
+      if (Math.abs(now - this.#sweptAt) < SWEEP_INTERVAL) return;
+      this.#sweptAt = now;
+      this.#sweeping = this.#all();
+    }
+    for (let looked = 0; looked < SWEPT; looked++) {
+      const { value, done } = this.#sweeping.next();
+      if (done === true) {
+        this.#sweeping = undefined;
+        return;
+      }
+      const [map, key, end] = value;
+      if (hasEnded(end, now)) map.delete(key);
+    }
+  }
+
+  /** All that are held, where they are held. A map may change while it is gone through. */
+  *#all(): Generator<[Map<string, number>, string, number], void> {
+    for (const [digest, end] of this.#byDigest) yield [this.#byDigest, digest, end];
     for (const [realm, byJti] of this.#byRealm) {
-      dropEnded(byJti, now / 1000);
+      for (const [jti, end] of byJti) yield [byJti, jti, end];
       if (byJti.size === 0) this.#byRealm.delete(realm);
     }
   }
@@ -65,6 +97,5 @@ export class RevokedTokens {
   }
 }
 
-function dropEnded(ends: Map<string, number>, seconds: number): void {
-  for (const [key, end] of ends) if (end <= seconds) ends.delete(key);
-}
+/** @param end seconds since 1970, or undefined where there is no such revocation @param now milliseconds since 1970 */
+const hasEnded = (end: number | undefined, now: number): boolean => end === undefined || end <= now / 1000;

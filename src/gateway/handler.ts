@@ -38,8 +38,8 @@ export interface FaceCall {
   readonly address: string;
   readonly method: string;
   readonly status: number;
-  /** What the verifier said last; undefined where the face answered without it. */
-  readonly outcome: Outcome | undefined;
+  /** What the verifier said last; undefined where the face answered without it. `preflight`: a browser asked whether a page may ask (CORS). */
+  readonly outcome: Outcome | "preflight" | undefined;
   /** Who asked; undefined where the verifier was not asked. */
   readonly caller: KnownCaller | undefined;
   readonly millis: number;
@@ -114,7 +114,6 @@ export function faceHandler({ name, realm, face }: ServedFace, options: HandlerO
     };
     const request: FaceRequest = {
       method: req.method ?? "",
-      target: req.url ?? "",
       headers: req.headersDistinct,
       body: () => readBody(req, res, bodyLimit),
     };

@@ -17,7 +17,7 @@ import { ClientGone, readBody } from "./body.js";
 import { connectError, connectFailure } from "./connect-error.js";
 import { onlyPost, readHead } from "./connect-request.js";
 import { type CorsSettings, corsHeaders, preflightHeaders } from "./cors.js";
-import { type Handler, type HandlerOptions, type Sent, send, workloadOf } from "./handler.js";
+import { type FaceCall, type Handler, type HandlerOptions, type Sent, send, workloadOf } from "./handler.js";
 import { UnreadableMessage } from "./read-message.js";
 import { createRpcMessages, type RpcMessages } from "./rpc-messages.js";
 
@@ -33,7 +33,7 @@ export interface ServedRpc {
 interface Answered {
   readonly answer: Sent;
   readonly realm: string;
-  readonly outcome: Outcome | undefined;
+  readonly outcome: FaceCall["outcome"];
   readonly caller?: KnownCaller;
 }
 
@@ -63,14 +63,13 @@ function rpcHandler(path: string, answering: Answering, { cors }: ServedRpc, opt
     const requestId = acceptRequestId(req.headers["x-request-id"]);
     const shared = cors === undefined ? {} : corsHeaders(cors, req.headers.origin);
     const method = req.method ?? "";
-    if (cors !== undefined && method === "OPTIONS") {
-      send(res, { status: 204, headers: { ...shared, ...preflightHeaders(cors) }, body: "" }, requestId);
-      return;
-    }
     const address = addressOf(req.socket.remoteAddress ?? "", req.headersDistinct["x-forwarded-for"]?.join(","));
     let answered: Answered;
     try {
-      answered = await answering(req, res, { requestId, address, started, deadline: started + requestTimeout });
+      answered =
+        cors !== undefined && method === "OPTIONS"
+          ? preflight(cors)
+          : await answering(req, res, { requestId, address, started, deadline: started + requestTimeout });
     } catch (error) {
       if (error instanceof ClientGone) return;
       observer.fault(error, requestId);
@@ -84,6 +83,12 @@ function rpcHandler(path: string, answering: Answering, { cors }: ServedRpc, opt
 
   return (req, res) => void serve(req, res);
 }
+
+const preflight = (cors: CorsSettings): Answered => ({
+  answer: { status: 204, headers: preflightHeaders(cors), body: "" },
+  realm: "",
+  outcome: "preflight",
+});
 
 const refused = (answer: Sent): Answered => ({ answer, realm: "", outcome: undefined });
 

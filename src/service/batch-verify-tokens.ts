@@ -17,9 +17,12 @@ export function batchVerifyTokensHandler(env: Environment): handleUnaryCall<Batc
   async function answer(messages: BatchVerifyTokensRequest["requests"], call: Call, started: number) {
     try {
       const refused = refusal(messages, limits);
-      if (refused === undefined) return encodeBatch(await verifyBatch(env, RPC, messages, call, started));
-      observer.refused(RPC, call, refused);
-      return failure(refused);
+      if (refused !== undefined) {
+        observer.refused(RPC, call, refused);
+        return failure(refused);
+      }
+      const outcomes = await verifyBatch(env, RPC, messages, call, started);
+      return outcomes && encodeBatch(outcomes);
     } catch (error) {
       observer.fault(RPC, call, error);
       return failure("INTERNAL");
@@ -30,7 +33,7 @@ export function batchVerifyTokensHandler(env: Environment): handleUnaryCall<Batc
     const started = clock();
     const call = new Call(grpcCall, started, limits.request, env.addressOf);
     const answered = await answer(grpcCall.request.requests, call, started);
-    if (call.cancelled) return;
+    if (answered === undefined || call.cancelled) return;
     if (Buffer.isBuffer(answered)) callback(null, answered, call.trailer());
     else callback(call.status(answered));
   };

@@ -65,9 +65,11 @@ function questions(messages: readonly VerifyTokenRequest[], workload: WorkloadNa
 
 /**
  * Verifies a batch: the outcomes, in the order of the requests. Identical requests are verified once. What has no
- * outcome at the call's deadline is TIMED_OUT; once the call is cancelled, the rest is left.
+ * outcome at the call's deadline is TIMED_OUT. Once the call is cancelled, what was not begun is left, and nothing is told
+ * of it: the service is not at fault, and anybody may cancel.
  *
  * @param started when the batch arrived, in milliseconds since 1970
+ * @returns undefined where a part was left
  */
 export async function verifyBatch(
   env: Environment,
@@ -75,7 +77,7 @@ export async function verifyBatch(
   messages: readonly VerifyTokenRequest[],
   call: Call,
   started: number,
-): Promise<Outcome[]> {
+): Promise<Outcome[] | undefined> {
   const { clock, observer } = env;
   const outcomes = Array.from<undefined, Outcome | undefined>({ length: messages.length }, () => undefined);
   const settle = ({ request, places }: Question, outcome: Outcome): void => {
@@ -89,16 +91,21 @@ export async function verifyBatch(
 
   const asked = questions(messages, call.workload);
   const pending: Promise<void>[] = [];
+  /** How many are answered for: those that were begun, or all of them. */
+  let due = asked.length;
   for (const [index, question] of asked.entries()) {
     if (index > 0 && index % CHUNK === 0) {
       await setImmediate();
-      if (call.cancelled || clock() >= call.deadline) break;
+      // grpc-js says "cancelled" of a call whose deadline has passed, too.
+      const isLate = clock() >= call.deadline;
+      if (call.cancelled && !isLate) due = index;
+      if (call.cancelled || isLate) break;
     }
     const outcome = ask(env, rpc, question.request, call);
     if (outcome instanceof Promise) pending.push(outcome.then((late) => settle(question, late)));
     else settle(question, outcome);
   }
   if (pending.length > 0) await until(Promise.all(pending), call.deadline - clock());
-  for (const question of asked) settle(question, failure("TIMED_OUT"));
-  return outcomes as Outcome[];
+  for (const question of asked.slice(0, due)) settle(question, failure("TIMED_OUT"));
+  return due < asked.length ? undefined : (outcomes as Outcome[]);
 }

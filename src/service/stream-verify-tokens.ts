@@ -114,8 +114,10 @@ class VerificationStream {
     const started = clock();
     const call = this.#call.renewed(started, limits.request);
     try {
-      const answer = encodeStreamMessage(id, await verifyBatch(this.#env, RPC, requests, call, started));
-      if (!call.cancelled) this.#blocked = !this.#grpcCall.write(answer);
+      const outcomes = await verifyBatch(this.#env, RPC, requests, call, started);
+      if (outcomes !== undefined && !call.cancelled) {
+        this.#blocked = !this.#grpcCall.write(encodeStreamMessage(id, outcomes));
+      }
     } catch (error) {
       observer.fault(RPC, call, error);
       this.end("INTERNAL");

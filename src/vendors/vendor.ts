@@ -7,8 +7,6 @@ import type { Policy } from "../verifier/realm.js";
 export interface FaceRequest {
   /** Upper case, as sent. */
   readonly method: string;
-  /** The request target as sent (RFC 9112, section 3.2): the path, and the query if there is one. */
-  readonly target: string;
   /** Header names in lower case, with each header's values as they were sent, none joined or dropped. */
   readonly headers: Readonly<Partial<Record<string, readonly string[]>>>;
   /**

@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
 import { type Running, serve } from "../../src/cli/serve/serve.js";
-import { createLogger } from "../../src/cli/telemetry/log.js";
+import { createLogger } from "../../src/cli/telemetry/log-output.js";
 import { CLIENT_SECRET, configuration, end, folderOf, MASTER_KEY, ROOT, run, serving, start } from "../cli/harness.js";
 import { readCases } from "../support/cases.js";
 import { certify } from "../support/certificates.js";

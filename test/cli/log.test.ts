@@ -2,7 +2,8 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { type Running, serve } from "../../src/cli/serve/serve.js";
 import { callerFields } from "../../src/cli/telemetry/caller.js";
-import { type CallLine, callLogger, createLogger } from "../../src/cli/telemetry/log.js";
+import { type CallLine, callLogger } from "../../src/cli/telemetry/log.js";
+import { createLogger } from "../../src/cli/telemetry/log-output.js";
 import { mint } from "../../src/cli/token/mint.js";
 import { loadConfig } from "../../src/config/load.js";
 import { FAILURE_REASONS } from "../../src/contract/failures.js";
@@ -44,7 +45,7 @@ function capture(level: "trace" | "info" = "trace") {
 }
 
 describe("the lines of calls", () => {
-  const line = (outcome: Outcome | undefined, others: Partial<CallLine> = {}): CallLine => ({
+  const line = (outcome: CallLine["outcome"], others: Partial<CallLine> = {}): CallLine => ({
     requestId: "id",
     via: "VerifyToken",
     realm: "r",
@@ -145,6 +146,17 @@ describe("the lines of calls", () => {
       expect(new Set(lines().map(({ msg }) => msg))).to.deep.equal(new Set(["call"]));
     });
   }
+
+  it("tell of a browser's preflight where all calls are told", () => {
+    const { log, lines } = capture();
+    for (const calls of ["none", "rejected", "all"] as const) {
+      callLogger(log, calls, createClock().now)(line("preflight", { realm: "", status: 204 }));
+    }
+    expect(lines()).to.have.length(1);
+    expect(lines()[0])
+      .to.include({ level: "info", outcome: "preflight", status: 204 })
+      .and.not.to.have.property("reason");
+  });
 
   it("have constant messages and values as fields", () => {
     const { log, lines } = capture();

@@ -26,7 +26,7 @@ describe("the metrics' port", () => {
     writeFileSync(
       file,
       `grpc: 127.0.0.1:0
-http: { address: 127.0.0.1:0, rpc: [integuru] }
+http: { address: 127.0.0.1:0, rpc: [integuru], cors: { origins: ["*"] } }
 metrics: 127.0.0.1:0
 drain: { delay: 0s, timeout: 1s }
 realms:
@@ -92,16 +92,16 @@ realms:
       { realm: "integuru", claim: [], expires: "1h" },
       Date.now(),
     );
-    const series = "tokenverifier_verifications_total";
-    const good = `${series}{realm="integuru",via="integuru",outcome="verified",reason=""}`;
-    const bad = `${series}{realm="integuru",via="integuru",outcome="rejected",reason="TOKEN_MALFORMED"}`;
-    const none = `${series}{realm="integuru",via="integuru",outcome="refused",reason=""}`;
-    const rpc = `${series}{realm="integuru",via="VerifyToken",outcome="verified",reason=""}`;
+    const name = "tokenverifier_verifications_total";
+    const good = `${name}{realm="integuru",via="integuru",outcome="verified",reason=""}`;
+    const bad = `${name}{realm="integuru",via="integuru",outcome="rejected",reason="TOKEN_MALFORMED"}`;
+    const none = `${name}{realm="integuru",via="integuru",outcome="refused",reason=""}`;
+    const rpc = `${name}{realm="integuru",via="VerifyToken",outcome="verified",reason=""}`;
     expect((await post(`Bearer ${token}`)).status).to.equal(200);
     expect((await post("Bearer x")).status).to.equal(401);
     expect((await post("")).status).to.equal(401);
     expect(await call(verifyToken, request("integuru", token))).to.equal(0);
-    const http = `${series}{realm="integuru",via="http/VerifyToken",outcome="verified",reason=""}`;
+    const http = `${name}{realm="integuru",via="http/VerifyToken",outcome="verified",reason=""}`;
     const body = JSON.stringify({ realm: "integuru", token });
     const asked = await fetch(`http://${running.addresses["http"]}${verifyToken}`, {
       method: "POST",
@@ -111,6 +111,15 @@ realms:
     expect(asked.status).to.equal(200);
     expect(await value(`tokenverifier_http_answers_total{face="http/VerifyToken",code="200"}`)).to.equal(1);
     for (const one of [good, bad, none, rpc, http]) expect(await value(one), one).to.equal(1);
+    // A browser's preflight is an answer, and no verification.
+    const verifications = async () =>
+      (await (await get("/metrics")).text()).split("\n").filter((one) => one.startsWith(name));
+    const before = await verifications();
+    expect((await fetch(`http://${running.addresses["http"]}${verifyToken}`, { method: "OPTIONS" })).status).to.equal(
+      204,
+    );
+    expect(await value(`tokenverifier_http_answers_total{face="http/VerifyToken",code="204"}`)).to.equal(1);
+    expect(await verifications()).to.deep.equal(before);
     expect(await value(`tokenverifier_http_answers_total{face="integuru",code="401"}`)).to.equal(2);
     expect(await value(`tokenverifier_verification_seconds_count{via="VerifyToken"}`)).to.equal(1);
     expect(await value("tokenverifier_fact_cache_bytes")).to.be.above(1000);

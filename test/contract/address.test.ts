@@ -1,3 +1,5 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { expect } from "chai";
 import fc from "fast-check";
 import { addressReader, isNetwork, limitedAddress } from "../../src/contract/address.js";
@@ -77,6 +79,43 @@ describe("addressReader", () => {
         expect(read("192.0.2.9", forwarded?.join(","))).to.equal("192.0.2.9");
       }),
     );
+  });
+
+  it("gives the same answer with its memory as without", () => {
+    const pieces = fc.array(
+      fc.oneof(
+        anything,
+        fc.constantFrom("1.1.1.1:80", "[2001:DB8::7]:4711", "::ffff:0a00:0001", "10.1.0.5", "fd00::1"),
+      ),
+      { maxLength: 4 },
+    );
+    fc.assert(
+      fc.property(anything, pieces, (peer, claims) => {
+        const forwarded = claims.join(",");
+        const fresh = addressReader(NETWORKS)(peer, forwarded);
+        expect([read(peer, forwarded), read(peer, forwarded)]).to.deep.equal([fresh, fresh]);
+      }),
+    );
+  });
+
+  it("holds little in memory, whoever calls and whatever is forwarded", () => {
+    setFlagsFromString("--expose-gc");
+    const collect = runInNewContext("gc") as () => void;
+    const heap = (): number => {
+      for (let round = 0; round < 3; round++) collect();
+      return process.memoryUsage().heapUsed;
+    };
+    const reader = addressReader(NETWORKS);
+    const call = (index: number): void => {
+      const address = `2001:db8:1111:2222::${(index >> 16).toString(16)}:${(index & 65_535).toString(16)}`;
+      reader(address, undefined);
+      reader("10.0.0.1", `${"x".repeat(16_384)},${address.replace("db8", "db9")}, 10.1.0.1`);
+    };
+    for (let index = 0; index < 100; index++) call(index);
+    const before = heap();
+    for (let index = 100; index < 40_000; index++) call(index);
+    expect((heap() - before) / 1024 ** 2, "MiB").to.be.below(5);
+    expect(reader("10.0.0.1", "1.1.1.1")).to.equal("1.1.1.1");
   });
 });
 

@@ -1,8 +1,13 @@
+import { Metadata, status } from "@grpc/grpc-js";
 import { expect } from "chai";
 import fc from "fast-check";
+import { ErrorInfo, RetryInfo } from "../../gen/google/rpc/error_details.js";
+import { Status } from "../../gen/google/rpc/status.js";
 import {
+  BatchItem,
   BatchVerifyTokensResponse,
   CheckResult,
+  type ErrorReason,
   StreamVerifyTokensResponse,
   VerifyTokenRequest,
   VerifyTokenResponse,
@@ -10,15 +15,17 @@ import {
 import { FAILURE_REASONS, FAILURES, failureNumber } from "../../src/contract/failures.js";
 import { REASON_NAMES, reasonMessage, reasonNumber } from "../../src/contract/reasons.js";
 import { Secret } from "../../src/contract/secret.js";
-import type {
-  Check,
-  Failure,
-  Outcome,
-  Rejected,
-  Token,
-  Verdict,
-  VerificationRequest,
-  Verified,
+import { ERROR_DOMAIN, failureFromStatus } from "../../src/contract/status.js";
+import {
+  type Check,
+  type Failure,
+  failure,
+  type Outcome,
+  type Rejected,
+  type Token,
+  type Verdict,
+  type VerificationRequest,
+  type Verified,
 } from "../../src/contract/verifier.js";
 import {
   durationFromMillis,
@@ -156,6 +163,11 @@ describe("verdicts on the wire", () => {
   });
 });
 
+const detail = (type: string, value: Uint8Array) => ({
+  typeUrl: `type.googleapis.com/google.rpc.${type}`,
+  value: Buffer.from(value),
+});
+
 describe("batches and streams on the wire", () => {
   it("hold each outcome, in order", () => {
     fc.assert(
@@ -184,6 +196,26 @@ describe("batches and streams on the wire", () => {
       });
     });
   }
+
+  it("go by the code where a later version gives a reason that this one does not know, like a call", () => {
+    for (let code = 0; code <= 17; code++) {
+      for (const retryAfter of [undefined, 1500]) {
+        const duration = retryAfter === undefined ? undefined : durationFromMillis(retryAfter);
+        const value = { code, reason: 999 as ErrorReason, message: "", retryAfter: duration };
+        const sent = BatchItem.encode({ outcome: { $case: "error", value } }).finish();
+        const details = [
+          detail("ErrorInfo", ErrorInfo.encode({ reason: "MOON_PHASE", domain: ERROR_DOMAIN, metadata: {} }).finish()),
+          detail("RetryInfo", RetryInfo.encode({ retryDelay: duration }).finish()),
+        ];
+        const metadata = new Metadata();
+        metadata.set("grpc-status-details-bin", Buffer.from(Status.encode({ code, message: "", details }).finish()));
+        const ofCall = failureFromStatus({ code, metadata });
+        expect(outcomeFromItem(BatchItem.decode(sent)), `${code}`).to.deep.equal(ofCall);
+      }
+    }
+    const denied = { code: status.PERMISSION_DENIED, reason: 999 as ErrorReason, message: "", retryAfter: undefined };
+    expect(outcomeFromItem({ outcome: { $case: "error", value: denied } })).to.deep.equal(failure("EXPLAIN_DENIED"));
+  });
 
   it("without an outcome are no verdict", () => {
     expect(outcomeFromItem({ outcome: undefined })).to.include({ kind: "failure", reason: "VERIFIER_UNAVAILABLE" });

@@ -119,10 +119,15 @@ describe("gateway: CORS", () => {
     }
   });
 
-  it("counts no preflight as a call", async () => {
-    const before = server.calls.length;
+  it("tells of a preflight as one, and of no verdict", async () => {
+    const { calls, asked } = server;
+    const [toldBefore, askedBefore] = [calls.length, asked.length];
     await preflight(server, APP);
-    expect(server.calls).to.have.length(before);
+    expect(asked).to.have.length(askedBefore);
+    const told = calls.slice(toldBefore);
+    expect(
+      told.map(({ face, realm, method, status, outcome }) => [face, realm, method, status, outcome]),
+    ).to.deep.equal([["http/VerifyToken", "", "OPTIONS", 204, "preflight"]]);
   });
 });
 

@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { FAILURES } from "../../src/contract/failures.js";
 import { failureFromStatus } from "../../src/contract/status.js";
 import { failure, type Outcome } from "../../src/contract/verifier.js";
-import { deferred, failing, REJECTED, start, VERIFIED } from "./harness.js";
+import { deferred, eventually, failing, NOW, REJECTED, type Running, start, VERIFIED } from "./harness.js";
 
 const BATCH = "BatchVerifyTokens";
 const byToken: Parameters<typeof start>[0] = ({ token }) => {
@@ -145,4 +145,82 @@ describe("BatchVerifyTokens", () => {
     expect(value.responses[1].error.reason).to.equal("ERROR_REASON_TIMED_OUT");
     expect(verified).to.have.length(3);
   });
+
+  it("says TIMED_OUT of what it had not come to at the deadline, and tells of it", async () => {
+    let now = NOW;
+    const slow = (): Outcome => {
+      now++;
+      return VERIFIED;
+    };
+    const { client, verified } = await start(slow, { request: 20 }, undefined, () => now);
+    const { value } = await client.call(BATCH, items(Array.from({ length: 120 }, (_, index) => `t${index}`)));
+    expect(value.responses.slice(50).map((item: any) => item.error?.reason)).to.deep.equal(
+      Array(70).fill("ERROR_REASON_TIMED_OUT"),
+    );
+    expect(reasonsOf(verified)).to.deep.equal({ verified: 50, TIMED_OUT: 70 });
+  });
+
+  describe("of a call that is cancelled", () => {
+    // Many turns of the event loop: the end of the call comes in one of them.
+    const SIZE = 20_000;
+    const requests = Array.from({ length: SIZE }, (_, index) => ({ realm: "r", token: `t${index}` }));
+
+    for (const [rpc, open] of [
+      [BATCH, ({ client }: Running) => client.raw[BATCH]?.({ requests }, () => undefined)],
+      [
+        "StreamVerifyTokens",
+        ({ client }: Running) => {
+          const stream = client.stream();
+          stream.write({ id: "1", requests });
+          return stream;
+        },
+      ],
+    ] as const) {
+      it(`is told by what it came to, and not of what was left (${rpc})`, async () => {
+        const first = deferred<void>();
+        const late = deferred<Outcome>();
+        const running = await start(
+          ({ token }) => {
+            first.resolve();
+            return token.reveal() === "t0" ? late.promise : REJECTED;
+          },
+          { batch: SIZE },
+        );
+        const { asked, verified, faults } = running;
+        const call = open(running);
+        await first.promise;
+        call.cancel();
+        await standstill(() => asked.length);
+        expect(asked.length).to.be.within(50, SIZE - 1);
+        expect(reasonsOf(verified)).to.deep.equal({ TOKEN_EXPIRED: asked.length - 1 });
+        // What was begun is told whenever it ends.
+        late.resolve(VERIFIED);
+        await standstill(() => verified.length);
+        expect(reasonsOf(verified)).to.deep.equal({ TOKEN_EXPIRED: asked.length - 1, verified: 1 });
+        expect(faults).to.deep.equal([]);
+      });
+    }
+  });
 });
+
+/** How many items came to what. */
+function reasonsOf(verified: Running["verified"]): Record<string, number> {
+  const count: Record<string, number> = {};
+  for (const { outcome, items } of verified) {
+    const name = outcome.kind === "verified" ? outcome.kind : (outcome.reason ?? "");
+    count[name] = (count[name] ?? 0) + items;
+  }
+  return count;
+}
+
+/** Waits until a number has stayed the same for some turns of the event loop. */
+async function standstill(read: () => number): Promise<void> {
+  let before = read();
+  let turns = 0;
+  await eventually(() => {
+    const now = read();
+    turns = now === before ? turns + 1 : 0;
+    before = now;
+    return turns === 10;
+  });
+}

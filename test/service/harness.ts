@@ -69,6 +69,7 @@ export async function start(
   verify: Verifier["verify"],
   limits: Partial<ServiceLimits> = {},
   address = "127.0.0.1:0",
+  clock = () => NOW,
 ): Promise<Running> {
   const asked: Asked[] = [];
   const verified: Verification[] = [];
@@ -83,7 +84,7 @@ export async function start(
           return verify(request, call);
         },
       },
-      clock: () => NOW,
+      clock,
       observer: {
         verified: (verification) => void verified.push(verification),
         refused: (rpc, _call, reason) => void refused.push(`${rpc} ${reason}`),

@@ -78,9 +78,9 @@ function secretsOf({ realms, masterKeys, seed }: Subject): KnownSecret[] {
       .filter(({ key }) => key.type === "secret")
       .map(({ key }) => ({ place: `realms.${realm.name}.keys`, texts: spellings(key.export()) })),
   );
-  const ofStore = masterKeys.map((text, at) => ({
+  const ofStore = masterKeys.map((key, at) => ({
     place: at === 0 ? "masterKey" : `masterKeys[${at}]`,
-    texts: [text, ...spellings(Buffer.from(text, "base64"))],
+    texts: [key.reveal(), ...spellings(Buffer.from(key.reveal(), "base64"))],
   }));
   return [...ofRealms, ...ofStore, ...seedSecrets(seed)];
 }

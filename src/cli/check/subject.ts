@@ -1,7 +1,6 @@
 import { statSync } from "node:fs";
 import { type Config, loadConfig } from "../../config/load.js";
 import { readText } from "../../config/read-file.js";
-import { Secret } from "../../contract/secret.js";
 import type { Entry } from "../../directory/commands.js";
 import { readMasterKeys } from "../../directory/master-keys.js";
 import { inspectStore } from "../../directory/sqlite/inspect.js";
@@ -43,7 +42,7 @@ function lookAtStore(
   const nothing = { seedIgnored: 0, storeAbsent: undefined, setsUnopened: [] };
   const { masterKeys, store, realms } = config;
   if (masterKeys.length === 0 || !store.url.startsWith("sqlite:")) return nothing;
-  const keys = readMasterKeys(masterKeys.map((text) => new Secret(text)));
+  const keys = readMasterKeys(masterKeys);
   const file = storePath(config);
   const found = inspectStore(file, keys, seed);
   if (found === undefined) return { ...nothing, storeAbsent: file };

@@ -1,7 +1,6 @@
 import { existsSync } from "node:fs";
 import { userInfo } from "node:os";
 import type { Config } from "../../config/load.js";
-import { Secret } from "../../contract/secret.js";
 import type { Clock } from "../../contract/verifier.js";
 import type { Directory } from "../../directory/directory.js";
 import { type MasterKeys, readMasterKeys } from "../../directory/master-keys.js";
@@ -27,7 +26,7 @@ export function openDirectory(
   clock: Clock,
   patience: Pick<SqliteOptions, "busyTimeout" | "opening"> = {},
 ): OpenDirectory {
-  const masterKeys = readMasterKeys(config.masterKeys.map((text) => new Secret(text)));
+  const masterKeys = readMasterKeys(config.masterKeys);
   const path = storePath(config);
   return { directory: openSqliteDirectory({ path, masterKeys, clock, ...patience }), masterKeys };
 }

@@ -11,7 +11,7 @@ import { CommandError, EXIT } from "../errors.js";
 import type { InstanceOf } from "../telemetry/caller.js";
 import { unservedRealms } from "../telemetry/key-status.js";
 import { tell } from "../telemetry/lines.js";
-import { createLogger, type LogSettings } from "../telemetry/log.js";
+import { createLogger, type LogSettings } from "../telemetry/log-output.js";
 import { gatewayObserver, serviceObserver } from "../telemetry/observers.js";
 import { createTelemetry, type Telemetry } from "../telemetry/telemetry.js";
 import { version } from "../version.js";

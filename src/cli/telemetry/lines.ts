@@ -116,7 +116,7 @@ export const LINES = {
       "status",
     ],
     meaning:
-      "A verification, or a request to a face, has ended; written as `log.calls` says. `warn` where the service's own fault kept it from a verdict. `KEYS_UNAVAILABLE` has a `why`: where it waits for the cooldown the line is `info`, for anybody can bring that about with a made-up `kid`.",
+      "A verification, or a request to a face, has ended; written as `log.calls` says (a browser's `preflight` where all are). `warn` where the service's own fault kept it from a verdict. `KEYS_UNAVAILABLE` has a `why`: where it waits for the cooldown the line is `info`, for anybody can bring that about with a made-up `kid`.",
   },
   "calls not logged": {
     levels: ["warn"],

@@ -1,69 +1,10 @@
-import { status } from "@grpc/grpc-js";
-import { type DestinationStream, type Logger, pino } from "pino";
-import pretty from "pino-pretty";
-import type { Config } from "../../config/load.js";
-import { FAILURES } from "../../contract/failures.js";
-import type { Clock, Failure, Outcome } from "../../contract/verifier.js";
+import type { Logger } from "pino";
+import type { Clock, Failure } from "../../contract/verifier.js";
 import type { callerFields } from "./caller.js";
 import { type FieldsOf, tell } from "./lines.js";
+import type { LogSettings } from "./log-output.js";
+import { type CallOutcome, isFault, kindOf, type OutcomeKind } from "./outcome-kind.js";
 import { perSecond } from "./per-second.js";
-
-/** How the service logs: the configuration's `log`. */
-export type LogSettings = Config["log"];
-
-/** The log: one line for each event, JSON or for people's eyes; constant messages, values as fields. */
-export function createLogger({ level, format }: LogSettings, destination?: DestinationStream): Logger {
-  const stream = destination ?? standardOutput((lines) => tell(log, "log lines lost", { lines }));
-  const written =
-    format === "pretty" && destination === undefined
-      ? pretty({ destination: stream, ignore: "pid,hostname", translateTime: "SYS:HH:MM:ss.l" })
-      : stream;
-  const formatters = { level: (label: string) => ({ level: label }) };
-  const log = pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters }, written);
-  return log;
-}
-
-/** What is kept of lines that nobody has read yet, in characters; further ones are lost. */
-const MOST_UNREAD = 1024 ** 2;
-
-/** How often the end of the process tries to hand out the last lines, 100 ms apart, where nobody reads them. */
-const LAST_TRIES = 10;
-
-/**
- * Standard output for a log. A full disk, a closed pipe or a reader that has stopped loses lines and never the service;
- * standard error says so, once.
- *
- * @param onLost is told how many lines were lost because those before them were not read, once they are read again
- */
-function standardOutput(onLost: (lines: number) => void): DestinationStream {
-  let triesLeft = Number.POSITIVE_INFINITY;
-  // Ahead of pino's own handler, which would wait for the reader without end.
-  process.once("exit", () => {
-    triesLeft = LAST_TRIES;
-    try {
-      stream.flushSync();
-    } catch {
-      stream.destroy();
-    }
-  });
-  // Node makes a pipe one that refuses instead of one that blocks, once it was asked for it.
-  const { fd } = process.stdout;
-  const stream = pino.destination({ fd, sync: false, maxLength: MOST_UNREAD, retryEAGAIN: () => triesLeft-- > 0 });
-  let lost = 0;
-  stream.on("drop", () => lost++);
-  stream.on("drain", () => {
-    const lines = lost;
-    lost = 0;
-    if (lines > 0) onLost(lines);
-  });
-  let told = false;
-  stream.on("error", (error: NodeJS.ErrnoException) => {
-    if (told) return;
-    told = true;
-    process.stderr.write(`Log lines are lost: standard output cannot be written (${error.code ?? error.message}).\n`);
-  });
-  return stream;
-}
 
 /** A finished call, as its log line tells it. */
 export interface CallLine {
@@ -76,8 +17,7 @@ export interface CallLine {
   readonly address: () => string;
   /** Who asked; asked for only when a line is written. */
   readonly caller: () => ReturnType<typeof callerFields>;
-  /** What came of it; undefined where the request was answered before the verifier was asked. */
-  readonly outcome: Outcome | undefined;
+  readonly outcome: CallOutcome;
   readonly millis: number;
   /** How many identical requests of a batch it answered. */
   readonly items: number;
@@ -101,43 +41,27 @@ export function callLogger(log: Logger, calls: LogSettings["calls"], clock: Cloc
   return (call) => {
     const { outcome } = call;
     const kind = kindOf(outcome);
-    if (kind !== "fault" && (calls === "none" || (calls === "rejected" && UNREMARKABLE.has(kind)))) return;
-    if (LIMITED.has(kind) && !isAdmitted()) return;
-    if (kind === "fault" && !isFaultAdmitted()) return;
-    tell(log, "call", fieldsOf(call), kind === "fault" ? "warn" : "info");
+    const fault = isFault(outcome);
+    if (!fault && (calls === "none" || (calls === "rejected" && UNREMARKABLE.has(kind)))) return;
+    if (fault ? !isFaultAdmitted() : LIMITED.has(kind) && !isAdmitted()) return;
+    tell(log, "call", fieldsOf(call), fault ? "warn" : "info");
   };
 }
 
-/**
- * `probe`: a gateway asked who is calling, with an empty token, and the caller is good. `waiting`: the token's key is not
- * known yet, as that of any token with a made-up `kid`.
- */
-type Kind = "verified" | "probe" | "rejected" | "refused" | "waiting" | "fault";
-
 /** What anybody can bring about as often as they like. */
-const LIMITED: ReadonlySet<Kind> = new Set(["rejected", "refused", "waiting"]);
+const LIMITED: ReadonlySet<OutcomeKind> = new Set(["rejected", "refused", "waiting", "failed"]);
 
-const UNREMARKABLE: ReadonlySet<Kind> = new Set(["verified", "probe"]);
-
-function kindOf(outcome: Outcome | undefined): Kind {
-  if (outcome === undefined) return "refused";
-  if (outcome.kind !== "failure") return outcome.kind;
-  if (outcome.reason === "TOKEN_EMPTY") return "probe";
-  if (outcome.cause === "cooldown") return "waiting";
-  return SERVER_CODES.has(FAILURES[outcome.reason].code) ? "fault" : "refused";
-}
-
-const SERVER_CODES: ReadonlySet<status> = new Set([status.UNAVAILABLE, status.INTERNAL, status.DEADLINE_EXCEEDED]);
+const UNREMARKABLE: ReadonlySet<OutcomeKind> = new Set(["verified", "probe", "preflight"]);
 
 function fieldsOf(call: CallLine): FieldsOf<"call"> {
   const { via, outcome, millis, items, status } = call;
-  const target = outcome?.target;
+  const target = typeof outcome === "object" ? outcome.target : undefined;
   const requestId = withoutTokens(call.requestId);
   const realm = withoutTokens(call.realm.slice(0, 64));
   const address = call.address();
   const answer =
-    outcome === undefined
-      ? { outcome: "refused" }
+    typeof outcome !== "object"
+      ? { outcome: kindOf(outcome) }
       : outcome.kind === "verified"
         ? { outcome: "verified", ...(outcome.token.keyId !== "" && { kid: outcome.token.keyId }) }
         : outcome.kind === "rejected"

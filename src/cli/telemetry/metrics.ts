@@ -7,6 +7,7 @@ import type { OnFetch } from "../serve/keys-observer.js";
 import type { OnReload } from "../serve/reload.js";
 import { registerReadings, type Sources } from "./gauges.js";
 import { METRICS, type MetricEntry } from "./metric-table.js";
+import { kindOf } from "./outcome-kind.js";
 
 // What the service counts of itself, for Prometheus.
 
@@ -78,7 +79,8 @@ export function createMetrics(
     contentType: register.contentType,
     call(via, realm, outcome, millis, items) {
       const known = realms.has(realm) ? realm : realm === "" ? "" : "unknown";
-      const { kind, reason } = said(outcome);
+      const kind = kindOf(outcome);
+      const reason = reasonOf(outcome);
       const name = `${via} ${kind} ${reason} ${known}`;
       let child = children.get(name);
       if (child === undefined) {
@@ -111,12 +113,9 @@ export function createMetrics(
   };
 }
 
-function said(outcome: Outcome | undefined): { readonly kind: string; readonly reason: string } {
-  if (outcome === undefined) return { kind: "refused", reason: "" };
-  if (outcome.kind === "verified") return { kind: "verified", reason: "" };
-  if (outcome.kind === "rejected") return { kind: "rejected", reason: outcome.reason ?? "UNKNOWN" };
-  const kind = outcome.reason === "TOKEN_EMPTY" ? "probe" : outcome.cause === "cooldown" ? "waiting" : "failed";
-  return { kind, reason: outcome.reason };
+function reasonOf(outcome: Outcome | undefined): string {
+  if (outcome === undefined || outcome.kind === "verified") return "";
+  return outcome.reason ?? "UNKNOWN";
 }
 
 /** Makes what prom-client takes of an entry of the table. */

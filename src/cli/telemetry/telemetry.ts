@@ -100,7 +100,8 @@ export function createTelemetry(
   return {
     call: (call) => {
       logCall(call);
-      metrics.call(call.via, call.realm, call.outcome, call.millis, call.items);
+      const { outcome } = call;
+      if (outcome !== "preflight") metrics.call(call.via, call.realm, outcome, call.millis, call.items);
       if (call.status !== undefined) metrics.httpAnswer(call.via, call.status);
     },
     grpcCall: (path, code) => metrics.grpcCall(path, code),

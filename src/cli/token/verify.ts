@@ -14,7 +14,7 @@ import { isRoute } from "../../verifier/route.js";
 import { storePath } from "../directory/directory.js";
 import { CommandError, EXIT, secretIn } from "../errors.js";
 import { openCore } from "../serve/core.js";
-import { createLogger } from "../telemetry/log.js";
+import { createLogger } from "../telemetry/log-output.js";
 import { readTime } from "../time.js";
 import type { World } from "../world.js";
 
