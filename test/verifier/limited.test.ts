@@ -365,7 +365,7 @@ describe("limitFailures, where many ask at once", () => {
       verify: () => (isBroken ? Promise.reject(new Error("a fault of the test's own")) : Promise.resolve(REJECTED)),
     };
     const limited = limitFailures(core, LIMITS, now);
-    const ask = () =>
+    const ask = async () =>
       limited.verify(
         { realm: "r", token: new Secret("t"), credential: client("x"), workload: undefined, explain: false },
         { requestId: "a", address: "a", deadline: now() + 1000 },

@@ -37,7 +37,7 @@ export function openDirectory(
  * @returns undefined where there is no store yet
  */
 export function readDirectory(config: Config, clock: Clock): OpenDirectory | undefined {
-  const masterKeys = readMasterKeys(config.masterKeys.map((text) => new Secret(text)));
+  const masterKeys = readMasterKeys(config.masterKeys);
   const directory = readSqliteDirectory({ path: storePath(config), masterKeys, clock });
   return directory && { directory, masterKeys };
 }
