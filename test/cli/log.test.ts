@@ -28,7 +28,12 @@ const VERIFIED: Outcome = {
 } as unknown as Outcome;
 const REJECTED: Outcome = { kind: "rejected", reason: "TOKEN_EXPIRED", claim: "exp", checks: [] };
 /** Failures that nobody gets before it is certain who asks. */
-const AFTER_THE_CALLER: ReadonlySet<string> = new Set(["TOKEN_EMPTY", "EXPLAIN_DENIED", "KEYS_UNAVAILABLE"]);
+const AFTER_THE_CALLER: ReadonlySet<string> = new Set([
+  "TOKEN_EMPTY",
+  "EXPLAIN_DENIED",
+  "KEYS_UNAVAILABLE",
+  "TOO_MANY_KEYS",
+]);
 const FAULT = failure("DIRECTORY_UNAVAILABLE");
 const REFUSED = failure("CALLER_UNKNOWN");
 

@@ -109,11 +109,11 @@ describe("rsaFault", () => {
       [250, 9n],
     ] as const) {
       const p = generatePrimeSync(bits, { bigint: true });
-      expect(rsaFault(p ** exponent, 65537n), `${exponent}`).to.match(/power of a number|so close together/);
+      expect(rsaFault(p ** exponent, 65537n), `${exponent}`).to.match(/can be (factored|found)/);
       if (exponent % 2n === 0n) continue;
       const product = p * generatePrimeSync(64, { bigint: true });
       const power = product ** exponent;
-      if (power < 2n ** 8192n) expect(rsaFault(power, 65537n)).to.match(/power of a number/);
+      if (power < 2n ** 8192n) expect(rsaFault(power, 65537n)).to.match(/can be factored/);
       for (const near of [-2n, 2n]) expect(isPower(p ** exponent + near)).to.equal(false);
     }
   });

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import path from "node:path";
+import { pino } from "pino";
 import { channelVerifier } from "../../client/channel-verifier.js";
 import type { ConfigIssue } from "../../config/issues.js";
 import { loadConfig } from "../../config/load.js";
@@ -14,7 +15,6 @@ import { isRoute } from "../../verifier/route.js";
 import { storePath } from "../directory/directory.js";
 import { CommandError, EXIT, secretIn } from "../errors.js";
 import { openCore } from "../serve/core.js";
-import { createLogger } from "../telemetry/log-output.js";
 import { readTime } from "../time.js";
 import type { World } from "../world.js";
 
@@ -108,7 +108,7 @@ async function open(
   if (asked.masterKeys.length > 0 && !existsSync(file)) {
     note(`There is no store at ${file} yet: callers and users are the seed's alone, and nothing is revoked.`);
   }
-  const log = createLogger({ level: "silent", format: "json", calls: "none" });
+  const log = pino({ level: "silent" });
   // A service may be running on the store, and the time may be pretended.
   return openCore(asked, { clock, log, readOnlyAt: now() });
 }
