@@ -3,6 +3,7 @@
 const FOLDERS = [
   "jws",
   "contract",
+  "net",
   "keys",
   "directory",
   "verifier",
@@ -68,6 +69,12 @@ export default {
       },
     ),
     never(
+      "core-apart-from-sockets",
+      "Who decides or remembers has nothing to do with the connections that questions come by.",
+      { path: folder("keys", "directory", "verifier", "vendors") },
+      { path: folder("net") },
+    ),
+    never(
       "faces-apart-from-core",
       "The service and the gateway know the core as the Verifier interface of src/contract.",
       { path: folder("service", "gateway") },
@@ -75,9 +82,9 @@ export default {
     ),
     never(
       "client-thin",
-      "A program that asks us carries the contract and nothing else of ours.",
+      "A program that asks us carries the contract, what connections need, and nothing else of ours.",
       { path: folder("client") },
-      { path: "^src/", pathNot: folder("client", "contract") },
+      { path: "^src/", pathNot: folder("client", "contract", "net") },
     ),
     never(
       "express-in-one-file",

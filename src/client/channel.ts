@@ -9,8 +9,8 @@ import {
   status,
 } from "@grpc/grpc-js";
 import { failureFromStatus } from "../contract/status.js";
-import { clientContext, type TlsMaterial } from "../contract/tls.js";
 import { type Failure, failure } from "../contract/verifier.js";
+import { clientContext, type TlsMaterial } from "../net/tls.js";
 import { type Trouble, troubleIn } from "./trouble.js";
 
 /** How to connect. */

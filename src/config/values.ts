@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { readAddress } from "../contract/listen.js";
 import { formatDuration, formatSize, parseDuration, parseSize } from "../contract/units.js";
 import { readWorkloadName } from "../contract/workload.js";
+import { readAddress } from "../net/listen.js";
 
 /** How a value is written that is read from a text: what the reference and editors cannot see in its reader. */
 export interface Form {

@@ -1,12 +1,12 @@
 import http from "node:http";
 import https from "node:https";
 import type { Duplex } from "node:stream";
-import { admit } from "../contract/admission.js";
-import { listen } from "../contract/listen.js";
-import { boundSilence } from "../contract/patience.js";
-import { boundPipelines } from "../contract/pipeline.js";
 import { acceptRequestId } from "../contract/request-id.js";
-import { type Entrance, renewTls, serverOptions, type TlsMaterial, watchHandshakes } from "../contract/tls.js";
+import { admit } from "../net/admission.js";
+import { listen } from "../net/listen.js";
+import { boundSilence } from "../net/patience.js";
+import { boundPipelines } from "../net/pipeline.js";
+import { type Entrance, renewTls, serverOptions, type TlsMaterial, watchHandshakes } from "../net/tls.js";
 import { createApp } from "./app.js";
 import { type HandlerOptions, harmless, type ServedFace } from "./handler.js";
 import type { ServedRpc } from "./rpc.js";

@@ -1,5 +1,5 @@
 import http2 from "node:http2";
-import { Patience } from "../contract/patience.js";
+import { Patience } from "../net/patience.js";
 import type { ServiceLimits } from "./limits.js";
 import type { Hold } from "./shares.js";
 import { unfinishedBytes } from "./unfinished.js";

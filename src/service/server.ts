@@ -1,9 +1,9 @@
 import net from "node:net";
 import tls from "node:tls";
 import { addressReader } from "../contract/address.js";
-import { admit } from "../contract/admission.js";
-import { listen } from "../contract/listen.js";
-import { type Entrance, renewTls, serverOptions, type TlsMaterial, watchHandshakes } from "../contract/tls.js";
+import { admit } from "../net/admission.js";
+import { listen } from "../net/listen.js";
+import { type Entrance, renewTls, serverOptions, type TlsMaterial, watchHandshakes } from "../net/tls.js";
 import type { Verification } from "./asking.js";
 import { batchVerifyTokensHandler } from "./batch-verify-tokens.js";
 import { SERVICE_NAME, serviceDefinition } from "./definition.js";

@@ -1,9 +1,9 @@
 import type { handleBidiStreamingCall, ServerDuplexStream } from "@grpc/grpc-js";
 import type { StreamVerifyTokensRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
 import type { FailureReason } from "../contract/failures.js";
-import { Patience } from "../contract/patience.js";
 import { failure } from "../contract/verifier.js";
 import { encodeStreamMessage } from "../contract/wire.js";
+import { Patience } from "../net/patience.js";
 import type { Environment } from "./asking.js";
 import { refusal, verifyBatch } from "./batch.js";
 import { Call, peerHost } from "./call.js";

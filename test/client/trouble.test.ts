@@ -6,7 +6,7 @@ import tls from "node:tls";
 import { expect } from "chai";
 import { CaFileError, type ClientTls, connect, VerificationFailure } from "../../src/client/index.js";
 import { troubleIn } from "../../src/client/trouble.js";
-import type { TlsMaterial } from "../../src/contract/tls.js";
+import type { TlsMaterial } from "../../src/net/tls.js";
 import { createServer } from "../../src/service/server.js";
 import { emptyFolder, run } from "../cli/harness.js";
 import { LIMITS } from "../service/harness.js";

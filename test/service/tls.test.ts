@@ -1,8 +1,8 @@
 import type net from "node:net";
 import { expect } from "chai";
-import type { Refusal } from "../../src/contract/admission.js";
-import type { Entrance, Protocol } from "../../src/contract/tls.js";
 import { createGateway } from "../../src/gateway/server.js";
+import type { Refusal } from "../../src/net/admission.js";
+import type { Entrance, Protocol } from "../../src/net/tls.js";
 import { createServer } from "../../src/service/server.js";
 import { certify, pki } from "../support/certificates.js";
 import { connectPlain, greet, material, over } from "../support/tls.js";

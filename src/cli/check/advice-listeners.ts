@@ -1,7 +1,7 @@
 import { isIPv4 } from "node:net";
 import type { Config, GatewayConfig } from "../../config/load.js";
-import { readAddress } from "../../contract/listen.js";
-import { tlsKind } from "../../contract/tls.js";
+import { readAddress } from "../../net/listen.js";
+import { tlsKind } from "../../net/tls.js";
 import type { Advice } from "./findings.js";
 
 /** What of a configuration is about listening: that of a gateway on its own has it too. */

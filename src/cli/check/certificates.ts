@@ -1,6 +1,6 @@
 import type { Config, GatewayConfig } from "../../config/load.js";
 import type { ConfiguredTls } from "../../config/tls.js";
-import { tlsKind } from "../../contract/tls.js";
+import { tlsKind } from "../../net/tls.js";
 
 /** The places of a configuration that may have a `tls`. */
 type Places = Pick<Config, "http" | "metrics"> &

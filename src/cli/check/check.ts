@@ -1,8 +1,8 @@
 import { TokenVerifierService } from "../../../gen/tokenverifier/v1/token_verifier.js";
 import { ConfigError } from "../../config/issues.js";
 import { type Config, loadGatewayConfig } from "../../config/load.js";
-import { tlsKind } from "../../contract/tls.js";
 import type { VerificationKey } from "../../keys/key.js";
+import { tlsKind } from "../../net/tls.js";
 import { formatCallers } from "../../verifier/realm.js";
 import { isRoute, type RoutingRealm, targetsOf } from "../../verifier/route.js";
 import { aligned } from "../text-table.js";

@@ -1,4 +1,4 @@
-import type { TlsMaterial } from "../../contract/tls.js";
+import type { TlsMaterial } from "../../net/tls.js";
 
 /** Something with a port. */
 export interface Port {

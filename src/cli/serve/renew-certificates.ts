@@ -1,8 +1,8 @@
 import type { Logger } from "pino";
 import type { Config, GatewayConfig } from "../../config/load.js";
 import type { ConfiguredTls } from "../../config/tls.js";
-import { isSameTls, type TlsMaterial } from "../../contract/tls.js";
 import type { Clock } from "../../contract/verifier.js";
+import { isSameTls, type TlsMaterial } from "../../net/tls.js";
 import { certificatesOf, faultyCertificates, fixedTls } from "../check/certificates.js";
 import { tell } from "../telemetry/lines.js";
 import type { Telemetry } from "../telemetry/telemetry.js";

@@ -1,10 +1,10 @@
 import http from "node:http";
 import https from "node:https";
-import { admit } from "../../contract/admission.js";
-import { listen } from "../../contract/listen.js";
-import { boundSilence } from "../../contract/patience.js";
-import { boundPipelines } from "../../contract/pipeline.js";
-import { type Entrance, renewTls, serverOptions, type TlsMaterial, watchHandshakes } from "../../contract/tls.js";
+import { admit } from "../../net/admission.js";
+import { listen } from "../../net/listen.js";
+import { boundSilence } from "../../net/patience.js";
+import { boundPipelines } from "../../net/pipeline.js";
+import { type Entrance, renewTls, serverOptions, type TlsMaterial, watchHandshakes } from "../../net/tls.js";
 import type { KeysInUse, Readiness } from "./key-status.js";
 import type { Metrics } from "./metrics.js";
 

@@ -1,8 +1,8 @@
 import { status } from "@grpc/grpc-js";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import type { RefusalReason } from "../../contract/admission.js";
 import type { Outcome } from "../../contract/verifier.js";
 import type { OnRead } from "../../directory/observed.js";
+import type { RefusalReason } from "../../net/admission.js";
 import type { OnFetch } from "../serve/keys-observer.js";
 import type { OnReload } from "../serve/reload.js";
 import { registerReadings, type Sources } from "./gauges.js";

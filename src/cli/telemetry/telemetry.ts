@@ -1,9 +1,9 @@
 import type { Logger } from "pino";
 import { TokenVerifierService } from "../../../gen/tokenverifier/v1/token_verifier.js";
 import type { Config, GatewayConfig } from "../../config/load.js";
-import type { Refusal } from "../../contract/admission.js";
 import type { Clock } from "../../contract/verifier.js";
 import type { OnRead } from "../../directory/observed.js";
+import type { Refusal } from "../../net/admission.js";
 import type { certificatesOf } from "../check/certificates.js";
 import type { Core } from "../serve/core.js";
 import type { OnFetch } from "../serve/keys-observer.js";

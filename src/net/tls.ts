@@ -1,8 +1,8 @@
 import { constants } from "node:crypto";
 import type net from "node:net";
 import tls from "node:tls";
+import type { Secret } from "../contract/secret.js";
 import type { Admission, Refusal } from "./admission.js";
-import type { Secret } from "./secret.js";
 
 /** What one side of a TLS connection shows of itself, and whom it trusts. */
 export interface TlsMaterial {
