@@ -8,11 +8,14 @@ export function bitLength(number: bigint): number {
 }
 
 /** The odd primes under 752: those that no modulus may have for a factor (NIST SP 800-89 section 5.3.3). */
-const SMALL_PRIMES: readonly number[] = Array.from({ length: 375 }, (_, index) => 2 * index + 3).filter((n) => {
+const SMALL_PRIMES: readonly number[] = Array.from({ length: 375 }, (_, index) => 2 * index + 3).filter(isSmallPrime);
+const SMALL_PRODUCT = SMALL_PRIMES.reduce((product, prime) => product * BigInt(prime), 1n);
+
+/** @param n odd */
+function isSmallPrime(n: number): boolean {
   for (let divisor = 3; divisor * divisor <= n; divisor += 2) if (n % divisor === 0) return false;
   return true;
-});
-const SMALL_PRODUCT = SMALL_PRIMES.reduce((product, prime) => product * BigInt(prime), 1n);
+}
 
 /** What is left of a number modulo each of some small primes. */
 function rests(n: bigint, primes: readonly number[]): readonly number[] {
@@ -32,14 +35,16 @@ const FERMAT_STEPS = 100;
 
 /** Whether Fermat's method soon finds two factors, the same one twice among them: n = a² - b² = (a + b)(a - b). */
 export function hasCloseFactors(n: bigint): boolean {
-  let a = nthRoot(n, 2n);
-  if (a * a < n) a++;
-  let difference = a * a - n;
+  let first = nthRoot(n, 2n);
+  if (first * first < n) first++;
+  // Of a and of a² - n only what is left modulo a small number is carried on: that tells nearly all that are no squares.
+  let a = Number(first % SQUARES_MODULUS);
+  let difference = Number((first * first - n) % SQUARES_MODULUS);
   for (let step = 0; step < FERMAT_STEPS; step++) {
-    if (mayBeSquare(difference) && nthRoot(difference, 2n) ** 2n === difference) return true;
+    if (mayBeSquare(difference) && isSquare((first + BigInt(step)) ** 2n - n)) return true;
     // (a + 1)² = a² + 2a + 1
-    difference += 2n * a + 1n;
-    a++;
+    difference = (difference + 2 * a + 1) % SMALL_MODULUS;
+    a = (a + 1) % SMALL_MODULUS;
   }
   return false;
 }
@@ -49,12 +54,16 @@ const SQUARES = [64, 63, 65, 11].map((modulus) => ({
   modulus,
   rests: new Set(Array.from({ length: modulus }, (_, n) => (n * n) % modulus)),
 }));
-const SQUARES_MODULUS = BigInt(SQUARES.reduce((product, { modulus }) => product * modulus, 1));
+const SMALL_MODULUS = SQUARES.reduce((product, { modulus }) => product * modulus, 1);
+const SQUARES_MODULUS = BigInt(SMALL_MODULUS);
 
-/** False for 99 of 100 numbers that are no squares: of them no root need be drawn. */
-function mayBeSquare(number: bigint): boolean {
-  const rest = Number(number % SQUARES_MODULUS);
+/** False for 99 of 100 numbers that are no squares: of them no root need be drawn. @param rest the number modulo {@link SMALL_MODULUS} */
+function mayBeSquare(rest: number): boolean {
   return SQUARES.every(({ modulus, rests }) => rests.has(rest % modulus));
+}
+
+function isSquare(number: bigint): boolean {
+  return nthRoot(number, 2n) ** 2n === number;
 }
 
 /** Primes, all of them among the small ones, modulo which 65537 generates few of the residues. */
@@ -80,21 +89,24 @@ export function isRoca(n: bigint): boolean {
 /** Bits that the root of a power has at least: shorter primes, and longer powers, nobody takes for a key. */
 const ROOT_BITS = 64;
 
-/** Odd exponents, of which others are made, each with the small primes modulo which few numbers are such powers. */
-const EXPONENTS = SMALL_PRIMES.filter((exponent) => exponent < 128).map((exponent) => ({
-  exponent,
-  primes: SMALL_PRIMES.filter((prime) => prime % exponent === 1),
-}));
+/** Primes modulo which a number has to look like a power before its root is drawn: one in a thousand does by chance. */
+const WITNESSES = 3;
+
+/** Odd exponents, of which others are made, each with primes modulo which few numbers are such powers. */
+const EXPONENTS = SMALL_PRIMES.filter((exponent) => exponent < 128).map((exponent) => {
+  const witnesses: number[] = [];
+  for (let n = 2 * exponent + 1; witnesses.length < WITNESSES; n += 2 * exponent)
+    if (isSmallPrime(n)) witnesses.push(n);
+  return { exponent, witnesses };
+});
 
 /** Whether it is a third, fifth … power. (Of a square Fermat's method finds the factors.) */
 export function isPower(n: bigint): boolean {
-  return EXPONENTS.some(({ exponent, primes }) => {
+  return EXPONENTS.some(({ exponent, witnesses }) => {
     if (exponent * ROOT_BITS > bitLength(n)) return false;
-    const left = rests(n, primes);
     // A power to this exponent leaves 1, to the power of what is left of the group's order, or nothing.
-    if (!primes.every((prime, index) => power(left[index] ?? 0, (prime - 1) / exponent, prime) < 2)) return false;
-    const least = nthRoot(n, BigInt(exponent));
-    return least ** BigInt(exponent) === n;
+    const mayBe = (prime: number): boolean => power(Number(n % BigInt(prime)), (prime - 1) / exponent, prime) < 2;
+    return witnesses.every(mayBe) && nthRoot(n, BigInt(exponent)) ** BigInt(exponent) === n;
   });
 }
 
