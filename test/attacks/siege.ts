@@ -15,8 +15,13 @@ import { requestBytes } from "../support/http.js";
 /** Where attackers come from: all of 127.0.0.0/8 is this machine. The others come from 127.0.0.1. */
 const ATTACKER = "127.0.0.2";
 
-/** Has the service collect its garbage at a signal. */
-const COLLECTING = ["--expose-gc", "--import", 'data:text/javascript,process.on("SIGUSR2", () => gc())'];
+/** Has the service collect its garbage at a signal, and say so in a line that is none of its log. */
+const COLLECTING = [
+  "--expose-gc",
+  "--import",
+  `data:text/javascript,import fs from "node:fs"; let times = 0;
+process.on("SIGUSR2", () => { gc(); fs.writeSync(1, "collected " + ++times + "\\n"); })`,
+];
 
 /** A service that is attacked. */
 export interface Besieged {
@@ -58,6 +63,7 @@ ${more}`;
   const addresses = await service.ready();
   const port = (name: string): number => Number(addresses[name]?.split(":").at(-1));
   const client = createClient(addresses["grpc"] ?? "");
+  let collected = 0;
   const rest = async (bearer: string): Promise<number> => {
     const headers = [["Authorization", `Bearer ${bearer}`]] as const;
     return (await new Wire(port("http")).send(requestBytes({ method: "POST", target: INTEGURU, headers })).answer())
@@ -81,8 +87,8 @@ ${more}`;
     metric,
     async held() {
       service.kill("SIGUSR2");
-      // A signal may come behind a request that was sent after it.
-      await metric("up");
+      collected++;
+      await service.until(`collected ${collected}\n`);
       return metric("nodejs_heap_size_used_bytes");
     },
     async expectRight() {
