@@ -1,3 +1,23 @@
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+
+const OUTPUT = ["--outDir", ".test-build", "--incremental", "--declaration", "false", "--sourceMap", "false"];
+
+/**
+ * Compiles what tests start in processes of their own: they start in half the time, and it is what is shipped. Coverage looks
+ * at the sources themselves, and does without (test/cli/harness.ts).
+ */
+export function mochaGlobalSetup() {
+  if (process.env.NODE_V8_COVERAGE !== undefined) return;
+  const root = fileURLToPath(new URL("..", import.meta.url));
+  const { status, stdout } = spawnSync(
+    process.execPath,
+    ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json", ...OUTPUT],
+    { cwd: root, encoding: "utf8" },
+  );
+  if (status !== 0) throw new Error(`what the tests start does not compile:\n${stdout}`);
+}
+
 // Mocha 12 hears of promises that were rejected and that nobody awaited, and says nothing. Here they fail the test that
 // runs, or the run. (Mocha passes them on to this listener; what it throws is an uncaught exception.)
 process.on("unhandledRejection", (reason) => {

@@ -15,11 +15,15 @@ import { keyOf, secretOf } from "../support/keys.js";
 // The command line as a user has it: child processes in folders of their own.
 
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const TSX = import.meta.resolve("tsx");
-const MAIN = join(ROOT, "src/cli/main.ts");
+
+/** How Node starts the command: compiled, as it is shipped (scripts/mocha-setup.mjs); for coverage the sources themselves. */
+const MAIN =
+  process.env["NODE_V8_COVERAGE"] === undefined
+    ? [join(ROOT, ".test-build/src/cli/main.js")]
+    : ["--import", import.meta.resolve("tsx"), join(ROOT, "src/cli/main.ts")];
 
 /** The command as a word of a shell. */
-export const COMMAND = `'${process.execPath}' --import '${TSX}' '${MAIN}'`;
+export const COMMAND = [process.execPath, ...MAIN].map((word) => `'${word}'`).join(" ");
 
 export const MASTER_KEY = Buffer.alloc(32, "cli tests").toString("base64");
 
@@ -168,7 +172,7 @@ export class Process {
 
 /** Starts the command. @param flags more of Node's own */
 export function start(args: readonly string[], cwd: string, stdin?: string, flags: readonly string[] = []): Process {
-  return new Process(process.execPath, [...flags, "--import", TSX, MAIN, ...args], cwd, stdin);
+  return new Process(process.execPath, [...flags, ...MAIN, ...args], cwd, stdin);
 }
 
 let before: Promise<unknown> = Promise.resolve();
