@@ -8,7 +8,12 @@ export interface Rate {
 }
 
 /** How many names are remembered; of more, those that were used longest ago are forgotten. */
-export const REMEMBERED = 100_000;
+const REMEMBERED = 100_000;
+
+/** A memory of names, which takes no room for those that it may once remember: lru-cache's `max` would, at once. */
+export function memoryOfNames<T extends object | true>(): LRUCache<string, T> {
+  return new LRUCache<string, T>({ maxSize: REMEMBERED, sizeCalculation: () => 1 });
+}
 
 /** The longest time that a timer bears, in milliseconds. */
 const LONGEST_TIMER = 2 ** 31 - 1;
@@ -43,7 +48,7 @@ interface Line {
  */
 export class Failures {
   readonly #rate: Rate;
-  readonly #windows = new LRUCache<string, Window>({ max: REMEMBERED });
+  readonly #windows = memoryOfNames<Window>();
   /** Names with a try under way alone: as many as there are calls, at the most. */
   readonly #lines = new Map<string, Line>();
 

@@ -1,5 +1,4 @@
 import { hash } from "node:crypto";
-import { LRUCache } from "lru-cache";
 import { limitedAddress } from "../contract/address.js";
 import {
   type CallContext,
@@ -11,7 +10,7 @@ import {
   type VerificationRequest,
   type Verifier,
 } from "../contract/verifier.js";
-import { Failures, type Rate, REMEMBERED } from "./failures.js";
+import { Failures, memoryOfNames, type Rate } from "./failures.js";
 
 /** How many failed credentials are borne; missing ones do not count. */
 export interface FailureLimits {
@@ -66,7 +65,7 @@ class Attempt {
 export function limitFailures(verifier: Verifier, limits: FailureLimits, clock: Clock): Verifier {
   const byClient = new Failures(limits.perClient);
   const byAddress = new Failures(limits.perAddress);
-  const good = new LRUCache<string, true>({ max: REMEMBERED });
+  const good = memoryOfNames<true>();
   /** For so long after a failure from an address it, or a client there, may be shut out. */
   const longest = Math.max(limits.perClient.window, limits.perAddress.window);
 
