@@ -80,8 +80,8 @@ export interface Way {
   readonly isRead: boolean;
 }
 
-/** What is remembered of a route's tokens, in bytes; a token that verified before is then found by its digest alone. */
-const BOUND = 8 * 1024 ** 2;
+/** What is remembered of a route's tokens, in bytes; the some 5,000 that verified last are found by their digest alone. */
+const BOUND = 1024 ** 2;
 
 /** What an entry holds, in bytes: a digest, and its places in the map and the lists. */
 const ENTRY_SIZE = 200;
