@@ -82,6 +82,15 @@ realms:
     expect(status).to.equal(200);
   });
 
+  it("answers what is no HTTP request, after what came before it", async () => {
+    const port = Number(running.addresses["metrics"]?.split(":").at(-1));
+    const wire = new Wire(port).send("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\nno HTTP\r\n\r\n");
+    await wire.closed;
+    expect(wire.text).to.match(
+      /^HTTP\/1.1 200 OK\r\n.*{"status":"ok"}.*HTTP\/1.1 400 Bad Request\r\n.*{"error":"Bad Request"}$/s,
+    );
+  });
+
   const verifyToken = "/tokenverifier.v1.TokenVerifier/VerifyToken";
   const request = (realm: string, token: string): Buffer =>
     Buffer.from(VerifyTokenRequest.encode(VerifyTokenRequest.fromPartial({ realm, token })).finish());

@@ -1,38 +1,22 @@
-import http from "node:http";
-import https from "node:https";
-import { admit } from "../../net/admission.js";
-import { listen } from "../../net/listen.js";
-import { boundSilence } from "../../net/patience.js";
-import { boundPipelines } from "../../net/pipeline.js";
-import { type Entrance, renewTls, serverOptions, type TlsMaterial, watchHandshakes } from "../../net/tls.js";
+import type http from "node:http";
+import { createHttpPort, type HttpBounds, type HttpPort } from "../../net/http-port.js";
+import type { Entrance } from "../../net/tls.js";
 import type { KeysInUse, Readiness } from "./key-status.js";
 import type { Metrics } from "./metrics.js";
 
-/** The operators' HTTP port: `/metrics`, `/healthz` (the process lives), `/readyz` (it wants calls), `/keys` (the keys in use). */
-export interface MetricsServer {
-  /** Opens the port. @returns the bound address @throws the system's error */
-  listen(address: string): Promise<string>;
-  /** New connections get this certificate from now on. Only for a port that has one already. @throws what OpenSSL says */
-  renewTls(material: TlsMaterial): void;
-  close(): Promise<void>;
-}
+/** The port's own limits: a probe is small, and nobody may lock the others out. */
+const BOUNDS: HttpBounds = { headers: 16 * 1024, request: 10_000, idle: 10_000, connections: 1000, perAddress: 100 };
 
-/** How long a scrape may take to arrive, and to be answered: milliseconds. */
-const PATIENCE = 10_000;
-
-/** How many may look at once. */
-const CONNECTIONS = 1000;
-
-/** How many of them from one address: nobody may lock the others out. */
-const PER_ADDRESS = 100;
-
-/** Makes the server. It opens nothing yet. */
+/**
+ * The operators' HTTP port: `/metrics`, `/healthz` (the process lives), `/readyz` (it wants calls), `/keys` (the keys in use).
+ * It opens nothing yet.
+ */
 export function createMetricsServer(
   metrics: Metrics,
   readiness: () => Readiness,
   keys: () => KeysInUse,
   entrance: Entrance = {},
-): MetricsServer {
+): HttpPort {
   const json = (res: http.ServerResponse, code: number, body: unknown): void => {
     res.writeHead(code, { "Content-Type": "application/json", "Cache-Control": "no-store" });
     res.end(JSON.stringify(body));
@@ -66,24 +50,5 @@ export function createMetricsServer(
     if (route === undefined) json(res, 404, { error: "Not found" });
     else void Promise.resolve(route(res)).catch(() => res.destroy());
   };
-  const settings = { requestTimeout: PATIENCE, headersTimeout: PATIENCE, connectionsCheckingInterval: 1000 };
-  const { tls } = entrance;
-  const secure = tls && https.createServer({ ...settings, ...serverOptions(tls, "http/1.1", PATIENCE) }, answer);
-  if (secure !== undefined) watchHandshakes(secure, entrance.refused ?? (() => {}));
-  const server = secure ?? http.createServer(settings, answer);
-  boundPipelines(server);
-  const sockets = admit(server, { ...entrance, connections: CONNECTIONS, perAddress: PER_ADDRESS });
-  // Also one that asks and takes no answers.
-  boundSilence(server, PATIENCE);
-  return {
-    listen: (address) => listen(server, address),
-    renewTls: (material) => {
-      if (secure !== undefined) renewTls(secure, material);
-    },
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        for (const socket of sockets) socket.destroy();
-      }),
-  };
+  return createHttpPort(answer, BOUNDS, entrance);
 }
