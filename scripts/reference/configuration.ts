@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import { keyForms } from "../../src/config/key-forms.js";
-import { coreSchema, facePresetSchema, gatewaySchema, realmForms } from "../../src/config/schema.js";
+import { facePresetSchema, realmForms } from "../../src/config/realm-forms.js";
+import { coreSchema, gatewaySchema } from "../../src/config/schema.js";
 import { clientMembers, instanceMembers, userMembers } from "../../src/directory/members.js";
 import { seedSchema } from "../../src/directory/seed.js";
 import { VENDORS } from "../../src/vendors/index.js";

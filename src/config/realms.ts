@@ -6,7 +6,7 @@ import { createRealm, type Policy, type Realm } from "../verifier/realm.js";
 import { type ConfigIssue, formatPath, issuesOf, meant, nearest, type Path, TELLING } from "./issues.js";
 import { type LoadedKeys, loadKeys } from "./keys.js";
 import type { ReadFile } from "./read-file.js";
-import { facePresetSchema, genericSchema, presetSchema } from "./schema.js";
+import { facePresetSchema, genericSchema, presetSchema } from "./realm-forms.js";
 
 /** A configured realm, ready to verify. */
 export interface ConfiguredRealm extends LoadedKeys {

@@ -2,8 +2,8 @@ import { isDeepStrictEqual } from "node:util";
 import { formatCallers, type Realm } from "../verifier/realm.js";
 import { createRoute, isRoute, reroute } from "../verifier/route.js";
 import { type ConfigIssue, formatPath, type Path } from "./issues.js";
+import { routeSchema } from "./realm-forms.js";
 import { type ConfiguredRealm, parse, type RealmContext, readRealm } from "./realms.js";
-import { routeSchema } from "./schema.js";
 
 /** Whether a realm, as it is written, hands its tokens on. */
 const isRouteEntry = (value: unknown): boolean =>

@@ -9,6 +9,7 @@ import { referencePages } from "../../scripts/reference/pages.js";
 import { isSection, meaningOf, membersOf } from "../../scripts/reference/schema-view.js";
 import { EXIT } from "../../src/cli/errors.js";
 import { keyForms } from "../../src/config/key-forms.js";
+import * as realmForms from "../../src/config/realm-forms.js";
 import * as schemas from "../../src/config/schema.js";
 import { seedSchema } from "../../src/directory/seed.js";
 import { VENDORS } from "../../src/vendors/index.js";
@@ -109,16 +110,18 @@ const keysOf = (schema: z.core.$ZodType, place: string): (readonly [string, z.co
 
 describe("docs/reference/configuration.md", () => {
   const text = read("configuration.md");
-  // Whatever schema.ts exports is a part of the configuration: a new one that the page leaves out is found here.
-  const exported = Object.values(schemas).flatMap((value: unknown) => {
-    if (value instanceof z.ZodType) return [value];
-    return [];
-  });
+  // Whatever these export is a part of the configuration: a new one that the page leaves out is found here.
+  const exported = [keyForms, realmForms, schemas]
+    .flatMap((file) => Object.values(file))
+    .flatMap((value: unknown) => {
+      if (value instanceof z.ZodType) return [value];
+      return [];
+    });
   const ofVendors = [
-    ...schemas.realmForms(VENDORS).map(({ schema }) => schema),
-    ...VENDORS.map(schemas.facePresetSchema),
+    ...realmForms.realmForms(VENDORS).map(({ schema }) => schema),
+    ...VENDORS.map(realmForms.facePresetSchema),
   ];
-  const all = [...exported, ...ofVendors, ...Object.values(keyForms), seedSchema, ...listed(seedSchema)];
+  const all = [...exported, ...ofVendors, seedSchema, ...listed(seedSchema)];
 
   /** The elements of lists of mappings. */
   function listed(schema: z.ZodType): z.ZodType[] {

@@ -7,7 +7,7 @@ import { z } from "zod";
 import { seedValues } from "../../src/cli/serve/example-values.js";
 import { mint } from "../../src/cli/token/mint.js";
 import { loadConfig, loadGatewayConfig } from "../../src/config/load.js";
-import { facePresetSchema, genericSchema, presetSchema } from "../../src/config/schema.js";
+import { facePresetSchema, genericSchema, presetSchema } from "../../src/config/realm-forms.js";
 import type { Algorithm } from "../../src/jws/algorithms.js";
 import { VENDORS } from "../../src/vendors/index.js";
 import type { Vendor } from "../../src/vendors/vendor.js";

@@ -1,6 +1,6 @@
 import { createPublicKey } from "node:crypto";
 import { expect } from "chai";
-import { genericSchema } from "../../src/config/schema.js";
+import { genericSchema } from "../../src/config/realm-forms.js";
 import { Secret } from "../../src/contract/secret.js";
 import { noDirectory } from "../../src/directory/none.js";
 import type { VerificationKey } from "../../src/keys/key.js";

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { genericSchema } from "../../../src/config/schema.js";
+import { genericSchema } from "../../../src/config/realm-forms.js";
 import { Secret } from "../../../src/contract/secret.js";
 import type { Outcome } from "../../../src/contract/verifier.js";
 import { failure } from "../../../src/contract/verifier.js";
