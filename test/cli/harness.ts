@@ -1,10 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
+import Database from "better-sqlite3";
 import { pino } from "pino";
 import { run as runCommand } from "../../src/cli/program.js";
 import { openCore } from "../../src/cli/serve/core.js";
@@ -92,6 +94,18 @@ export function folderOf(text = configuration(), files: Readonly<Record<string, 
   };
   for (const [name, content] of Object.entries(all)) writeFileSync(join(folder, name), content, { mode: 0o600 });
   return folder;
+}
+
+/** Everything that the store of a folder holds, and the bytes of its file. */
+export function contentOf(folder: string): object {
+  const file = join(folder, "verifier.db");
+  const bytes = createHash("sha256").update(readFileSync(file)).digest("hex");
+  const db = new Database(file, { readonly: true });
+  const tables = db.prepare<[], string>("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").pluck();
+  const rows = tables.all().map((name) => [name, db.prepare(`SELECT * FROM "${name}"`).all()]);
+  const version = db.pragma("user_version", { simple: true });
+  db.close();
+  return { bytes, version, rows: Object.fromEntries(rows) };
 }
 
 /** Where npx finds what npm ci has installed. */

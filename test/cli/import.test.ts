@@ -1,7 +1,19 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
-import { COMMAND, type Ended, end, folderOf, type Process, run, serving, shell } from "./harness.js";
+import {
+  COMMAND,
+  configuration,
+  contentOf,
+  type Ended,
+  end,
+  folderOf,
+  MASTER_KEY,
+  type Process,
+  run,
+  serving,
+  shell,
+} from "./harness.js";
 
 // import, export and revoke as a user has them.
 
@@ -92,6 +104,18 @@ clients    1 added, 0 replaced, 0 unchanged, 0 removed
     const { stderr } = await command("import", ["-"], jsonl([{ user: members }]));
     expect(stderr).to.match(/^Nothing was imported:\nline 1 [^\p{Cc}]{500,}…\n$/u);
     expect(stderr.length).to.be.below(600);
+  });
+
+  it("export leaves the store as it is, and lets no new master key in", async () => {
+    await command("import", ["bulk.jsonl"]);
+    const before = contentOf(folder);
+    const keys = [Buffer.alloc(32, "the next one").toString("base64"), MASTER_KEY];
+    const renewed = configuration().replace("masterKeyFile: ./master.key", `masterKeys: ${JSON.stringify(keys)}`);
+    writeFileSync(join(folder, "verifier.yaml"), renewed);
+    const { code, stdout } = await command("export");
+    expect(code).to.equal(0);
+    expect(stdout).to.include("new-client");
+    expect(contentOf(folder)).to.deep.equal(before);
   });
 
   it("export | import is the same directory", async () => {

@@ -1,5 +1,4 @@
-import { createHash } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { expect } from "chai";
@@ -11,7 +10,7 @@ import { readMasterKeys } from "../../src/directory/master-keys.js";
 import { openSqliteDirectory } from "../../src/directory/sqlite/directory.js";
 import { Issuer } from "../keys/network/misbehaving.js";
 import { IssuerKey } from "../support/issuer-key.js";
-import { type Ended, folderOf, MASTER_KEY, run } from "./harness.js";
+import { contentOf, type Ended, folderOf, MASTER_KEY, run } from "./harness.js";
 
 // Offline `verify` asks the store of a running service, at any time that one likes: it must change nothing there.
 
@@ -34,18 +33,6 @@ realms:
     explain: anyone
     keys: [{ jwksUri: "${url}", insecure: true, timeout: 1s, refreshMin: 1h, refreshMax: 1h }]
 `;
-
-/** Everything that a store holds, and the bytes of its file. */
-function contentOf(folder: string): object {
-  const file = join(folder, "verifier.db");
-  const bytes = createHash("sha256").update(readFileSync(file)).digest("hex");
-  const db = new Database(file, { readonly: true });
-  const tables = db.prepare<[], string>("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").pluck();
-  const rows = tables.all().map((name) => [name, db.prepare(`SELECT * FROM "${name}"`).all()]);
-  const version = db.pragma("user_version", { simple: true });
-  db.close();
-  return { bytes, version, rows: Object.fromEntries(rows) };
-}
 
 describe("verify offline leaves the store as it is", function () {
   this.timeout(20_000);

@@ -36,7 +36,7 @@ export function addDirectoryCommands(root: Command, world: World): void {
     .addOption(jsonOption("errors as JSON, on standard error"))
     .action(async (options: { config?: string }) => {
       const loaded = loadConfig(configFile(options.config), world);
-      await onDirectory(loaded, world.clock, async ({ directory, masterKeys }) => {
+      await onDirectory(loaded, world.clock, "read", async ({ directory, masterKeys }) => {
         for await (const entry of directory.export()) {
           const isTaken = process.stdout.write(`${writeBulkLine(entry, masterKeys)}\n`);
           if (!isTaken) await once(process.stdout, "drain");

@@ -45,18 +45,21 @@ export function readDirectory(config: Config, clock: Clock): OpenDirectory | und
 /** The file of a configuration's store. */
 export const storePath = ({ store }: Config): string => store.url.replace(/^sqlite:/, "");
 
+/** What a command does to the store: makes one where there is none, changes the one that is there, or reads it. */
+type Use = "make" | "change" | "read";
+
 /**
  * Does a command's work on the directory of a configuration.
  *
- * @param mayMake whether a store is made where there is none: an empty one in the place of one that was lost would keep
- * the seed out, and nobody would be known
+ * @param use only `make` makes a store where there is none: an empty one in the place of one that was lost would keep the
+ * seed out, and nobody would be known
  * @throws {CommandError} where it has none
  */
 export async function onDirectory<Result>(
   config: Config,
   clock: Clock,
+  use: Use,
   work: (open: OpenDirectory) => Promise<Result>,
-  mayMake = false,
 ): Promise<Result> {
   if (config.masterKeys.length === 0) {
     throw new CommandError(
@@ -64,19 +67,24 @@ export async function onDirectory<Result>(
       EXIT.usage,
     );
   }
-  const path = storePath(config);
-  if (!mayMake && !existsSync(path)) {
+  const open = openFor(use, config, clock);
+  if (open === undefined) {
     throw new CommandError(
-      `There is no store at ${path}. If it was there, restore it from a backup; a new one is made by serve and by import alone.`,
+      `There is no store at ${storePath(config)}. If it was there, restore it from a backup; a new one is made by serve and by import alone.`,
       EXIT.usage,
     );
   }
-  const open = openDirectory(config, clock, { busyTimeout: PATIENCE });
   try {
     return await work(open);
   } finally {
     await open.directory.close();
   }
+}
+
+function openFor(use: Use, config: Config, clock: Clock): OpenDirectory | undefined {
+  if (use === "read") return readDirectory(config, clock);
+  if (use === "change" && !existsSync(storePath(config))) return undefined;
+  return openDirectory(config, clock, { busyTimeout: PATIENCE });
 }
 
 /** Who stands in the audit for what a command did: the user of the system. */

@@ -23,19 +23,14 @@ export async function importFile(
   const bytes: AsyncIterable<Uint8Array> = file === "-" ? world.stdin : createReadStream(file);
   // A service on the same machine has callers who wait; nobody waits for this.
   world.standBack?.();
-  return onDirectory(
-    config,
-    world.clock,
-    async ({ directory, masterKeys }) => {
-      const lines = readBulkLines(showProgress(buffers(bytes), total, process.stderr), masterKeys);
-      try {
-        return await directory.import(lines, options, actorOfCommand());
-      } finally {
-        endProgress(process.stderr);
-      }
-    },
-    true,
-  );
+  return onDirectory(config, world.clock, "make", async ({ directory, masterKeys }) => {
+    const lines = readBulkLines(showProgress(buffers(bytes), total, process.stderr), masterKeys);
+    try {
+      return await directory.import(lines, options, actorOfCommand());
+    } finally {
+      endProgress(process.stderr);
+    }
+  });
 }
 
 function sizeOf(file: string): number {

@@ -43,7 +43,7 @@ export async function revoke(
     );
   }
   const command = { kind: "revoke" as const, token: revoked, ...(until === undefined ? {} : { until }) };
-  await onDirectory(config, world.clock, async ({ directory }) => {
+  await onDirectory(config, world.clock, "change", async ({ directory }) => {
     if (options.instance !== undefined && !(await hasInstance(directory, options.instance))) {
       throw new CommandError(`There is no instance ${options.instance} in the directory.`, EXIT.usage);
     }
