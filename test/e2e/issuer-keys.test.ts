@@ -18,15 +18,18 @@ const stranger = new IssuerKey("stranger");
 const setOf = (...keys: readonly IssuerKey[]) => ({ keys: keys.map(({ jwk }) => jwk) });
 const token = one.token(CLAIMS);
 
-describe("keys that issuers publish", function () {
-  this.timeout(30_000);
+describe("keys that issuers publish", () => {
   let issuer: Issuer;
   let service: FetchingService;
+  let began: number;
+  /** Seconds since the test began: what was fetched in it is no older, whatever holds the machine up. */
+  const lasted = (): number => (Date.now() - began) / 1000;
   before(async () => {
     issuer = await Issuer.start();
   });
   after(() => issuer.close());
   beforeEach(async () => {
+    began = Date.now();
     service = new FetchingService();
     await issuer.be("publish", setOf(one), { path: "/jwks" });
     await issuer.requests();
@@ -55,7 +58,7 @@ describe("keys that issuers publish", function () {
     expect(up.realms).to.deep.equal({ partner: "fresh" });
     expect(up.keys[0]).to.include({ state: "fresh", keys: 1, refused: 0 }).and.not.have.property("why");
     expect(await service.metric('keys_usable{realm="partner"}')).to.equal(1);
-    expect(await service.metric('key_set_age_seconds{realm="partner"}')).to.be.within(0, 5);
+    expect(await service.metric('key_set_age_seconds{realm="partner"}')).to.be.within(0, lasted());
     expect(service.log()).to.include("keys cannot be fetched").and.include("keys can be fetched again");
   });
 
@@ -69,7 +72,7 @@ describe("keys that issuers publish", function () {
     service.ahead = HOUR;
     await service.until("partner", token, "stale");
     const { evidence } = await service.verified("partner", token);
-    expect(Number(evidence.keySetAge?.seconds)).to.be.within(3600, 3630);
+    expect(Number(evidence.keySetAge?.seconds)).to.be.within(3600, 3600 + lasted());
     service.ahead = 2 * HOUR + 60_000;
     // The directory, too, is read again first.
     await service.until("partner", token, "no verdict KEYS_UNAVAILABLE");
@@ -85,7 +88,7 @@ describe("keys that issuers publish", function () {
     await issuer.be("publish", setOf(one), { path: "/jwks" });
     await service.until("partner", token, "verified");
     expect(service.lines("keys can be fetched again: verdicts are given")).to.have.length(1);
-    expect((await service.get("/readyz")).keys[0].leftSeconds).to.be.within(2 * 3600 - 60, 2 * 3600);
+    expect((await service.get("/readyz")).keys[0].leftSeconds).to.be.within(2 * 3600 - 1 - lasted(), 2 * 3600);
   });
 
   it("a restart while the issuer is down verifies with the saved set, of its age", async () => {
@@ -97,7 +100,7 @@ describe("keys that issuers publish", function () {
     await service.start();
     const { evidence } = await service.verified("partner", token);
     expect(evidence.keySetStale).to.equal(true);
-    expect(Number(evidence.keySetAge?.seconds)).to.be.within(5 * 3600, 5 * 3600 + 60);
+    expect(Number(evidence.keySetAge?.seconds)).to.be.within(5 * 3600, 5 * 3600 + lasted());
     expect(await service.ask("partner", stranger.token(CLAIMS))).to.equal("no verdict KEYS_UNAVAILABLE");
     await service.stop();
     service.ahead = 25 * HOUR;
@@ -113,7 +116,9 @@ describe("keys that issuers publish", function () {
       ["nothing", "SELECT 1", ["stale", "stale"]],
       [
         "altered",
-        "UPDATE key_sets SET sealed = substr(sealed, 1, length(sealed) - 2) || 'AA' WHERE realm = 'first'",
+        // The first character of the tag, whatever it is, by another.
+        `UPDATE key_sets SET sealed = substr(sealed, 1, length(sealed) - 22)
+           || iif(substr(sealed, -22, 1) = 'A', 'B', 'A') || substr(sealed, -21) WHERE realm = 'first'`,
         ["no verdict KEYS_UNAVAILABLE", "stale"],
       ],
       [
@@ -212,6 +217,7 @@ describe("keys that issuers publish", function () {
     expect(await asked()).to.equal(1);
     expect(await service.ask("partner", token)).to.equal("no verdict KEYS_UNAVAILABLE");
     expect(await asked(), "within the cooldown").to.equal(0);
+    service.ahead = HOUR;
     await service.until("partner", token, "rejected KEY_UNKNOWN");
     expect(service.log()).to.match(/"reason":"KEY_UNKNOWN","claim":"kid","kid":"one"/);
     expect(service.log()).to.include('"added":["two"],"removed":["one"]');
@@ -241,6 +247,8 @@ describe("keys that issuers publish", function () {
     for (const name of ["partner", "gone", "marker"]) await service.until(name, token, "verified");
     expect(await asked()).to.equal(1);
     service.reload(kept + marker);
+    // What was on its way to the issuer at the reload has reached it before a connection that was made after it.
+    await fetch(issuer.at("/barrier"));
     await issuer.requests();
     expect(await service.ask("partner", token)).to.equal("verified");
     expect(await service.ask("gone", token)).to.equal("no verdict REALM_UNKNOWN");
@@ -253,15 +261,13 @@ describe("keys that issuers publish", function () {
     expect(seen.filter((path) => path !== "/marker")).to.deep.equal([]);
     expect((await service.get("/readyz")).realms).to.deep.equal({ partner: "fresh", marker: "fresh" });
     // A change of how they are fetched begins anew.
-    service.reload(realm("partner", issuer.url, SLOW.replace("cooldown: 1s", "cooldown: 2s")) + marker);
+    service.reload(realm("partner", issuer.url, SLOW.replace("cooldown: 10m", "cooldown: 11m")) + marker);
     await service.until("partner", token, "verified");
     expect((await issuer.requests()).filter((path) => path === "/jwks")).to.have.length(1);
   });
 
   it("a made-up kid within the cooldown is no fault of the service: its line and its count say what it waits for", async () => {
-    await service.start(
-      `${realm("partner", issuer.url, SLOW.replace("cooldown: 1s", "cooldown: 1h"))}  any: { byIssuer: [partner] }\n`,
-    );
+    await service.start(`${realm("partner", issuer.url, SLOW)}  any: { byIssuer: [partner] }\n`);
     await service.until("any", token, "verified");
     expect(await service.ask("any", stranger.token(CLAIMS))).to.match(/KEY_UNKNOWN|KEYS_UNAVAILABLE/);
     expect(await service.ask("any", stranger.token(CLAIMS))).to.equal("no verdict KEYS_UNAVAILABLE");
@@ -351,11 +357,12 @@ describe("keys that issuers publish", function () {
     await service.start(realm("partner", issuer.url, SLOW));
     await service.until("partner", token, "verified");
     expect(await service.metric('issuer_clock_ahead_seconds{realm="partner"}')).to.equal(0);
-    const seconds = Math.floor(Date.now() / 1000) + 40;
+    service.stands = Date.now();
+    const seconds = service.stands / 1000 + 40;
     const early = await service.answer("partner", one.token({ ...CLAIMS, iat: seconds, nbf: seconds }));
     expect(early).to.include({ kind: "rejected", reason: "TOKEN_NOT_YET_VALID" });
-    expect((early as { message: string }).message).to.match(/This issuer's clock is (39|40) s ahead of ours\.$/);
-    expect(await service.metric('issuer_clock_ahead_seconds{realm="partner"}')).to.be.within(38, 40);
+    expect((early as { message: string }).message).to.match(/This issuer's clock is 40 s ahead of ours\.$/);
+    expect(await service.metric('issuer_clock_ahead_seconds{realm="partner"}')).to.be.closeTo(40, 0.001);
     const meant = await service.answer("partner", one.token({ ...CLAIMS, iat: seconds - 60, nbf: seconds }));
     expect((meant as { message: string }).message).not.to.include("clock");
   });

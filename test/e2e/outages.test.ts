@@ -160,8 +160,6 @@ describe("the outage drill", function () {
   it("through every trouble no good token is rejected, no bad one accepted, no issuer overrun, no call late", async () => {
     for (const one of seen.values()) one.slowest = 0;
     // The same host and port, with a certificate that has run out.
-    const { port } = secure;
-    await secure.close();
     const hour = 3_600_000;
     const expired = certify("server", {
       issuer: authority,
@@ -169,7 +167,7 @@ describe("the outage drill", function () {
       from: Date.now() - 2 * hour,
       to: Date.now() - hour,
     });
-    secure = await Issuer.start({ tls: expired, port });
+    await secure.show(expired);
     await secure.be("publish", REST);
     await tell(TROUBLES);
     await Promise.all([plain.requests(), secure.connections()]);
@@ -181,7 +179,8 @@ describe("the outage drill", function () {
       const count = (kind: string, answer: string): void => {
         counts[`${kind}: ${answer}`] = (counts[`${kind}: ${answer}`] ?? 0) + 1;
       };
-      while (Date.now() < end) {
+      // Twice at least, should the machine stand still for all that time.
+      for (let round = 0; round < 2 || Date.now() < end; round++) {
         const claims = { ...CLAIMS, jti: String(serial++) };
         const cached = now.token(CLAIMS);
         const asked = [
@@ -200,7 +199,8 @@ describe("the outage drill", function () {
     const lasted = (Date.now() - began) / 1000;
     const requests = (await plain.requests()).map((path) => decodeURIComponent(path.slice(1)));
     // Nothing can be asked over TLS with such a certificate: what comes of a fetch there is a connection.
-    const connections = await secure.connections();
+    const { connections, requests: inside } = await secure.counts();
+    expect(inside).to.deep.equal([]);
     const tally = (name: string, fetches: number, step = REFRESH_MAX / 2): void => {
       // In turn: a pause after a failure is shortened to the half at most. Out of turn: one in a cooldown.
       const allowed = 2 + Math.ceil(lasted / step) + 2 + Math.ceil(lasted / COOLDOWN);

@@ -15,6 +15,7 @@ import { openSqliteDirectory } from "../../src/directory/sqlite/directory.js";
 import { createGateway } from "../../src/gateway/server.js";
 import { createServer } from "../../src/service/server.js";
 import { createClock, type TestClock } from "./clock.js";
+import { holdPort } from "./closed-port.js";
 import { KEYS } from "./keys.js";
 import { createMemoryLog } from "./log.js";
 import { TEST_VENDORS } from "./vendors.js";
@@ -161,7 +162,12 @@ export async function deploy(configuration: string, options: DeploymentOptions =
     inProcess,
     overChannel,
     grpc,
-    closeService: (timeout = 0) => server.close(timeout),
+    async closeService(timeout = 0) {
+      // Who is asked at this port later is to be nobody, and not a server of another test. (Who is given time takes it.)
+      const release = timeout === 0 ? await holdPort(Number(grpc.split(":").at(-1))) : undefined;
+      await server.close(timeout);
+      release?.();
+    },
     log: text,
     async close() {
       await Promise.all(gateways.map((gateway) => gateway.close(0)));

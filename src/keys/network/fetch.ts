@@ -3,6 +3,7 @@ import { type JsonObject, MAX_DEPTH, MAX_ITEMS, readObject } from "../../jws/jso
 import { isPublicAddress, lookupPublic } from "./addresses.js";
 import { FetchError } from "./fetch-error.js";
 import { lifetimeOf } from "./freshness.js";
+import { type After, inTime } from "./in-time.js";
 import { openWays, type Proxies, type Ways } from "./ways.js";
 
 /** The most that a document may hold, in bytes: far more than any issuer's keys. */
@@ -24,6 +25,8 @@ export interface FetchOptions {
   readonly ca?: string | undefined;
   /** The proxies of the environment. */
   readonly proxies?: Proxies | undefined;
+  /** Ends what takes longer than the timeout. Default: the process's timers, which keep no process alive. */
+  readonly after?: After;
 }
 
 /** What a document was when it was fetched last, for a question of whether it is still the same. */
@@ -57,7 +60,7 @@ export interface Fetcher {
 }
 
 /** Makes a fetcher. It opens nothing before it is asked. */
-export function createFetcher({ insecure, ca, timeout, proxies = {} }: FetchOptions): Fetcher {
+export function createFetcher({ insecure, ca, timeout, proxies = {}, after = inTime }: FetchOptions): Fetcher {
   const tls = ca === undefined ? {} : { ca };
   const connect = { ...tls, timeout, ...(insecure ? {} : { lookup: lookupPublic as never }) };
   // A connection is used again only within one refresh: keys are asked for every few minutes.
@@ -68,7 +71,7 @@ export function createFetcher({ insecure, ca, timeout, proxies = {} }: FetchOpti
       // A controller and a timer that are held here: what AbortSignal.any() makes of AbortSignal.timeout() may be
       // collected as garbage while it is waited for, and then never fires.
       const controller = new AbortController();
-      const timer = setTimeout(() => controller.abort(new DOMException("", "TimeoutError")), timeout).unref();
+      const cancel = after(timeout, () => controller.abort(new DOMException("", "TimeoutError")));
       open.add(controller);
       const journey: Journey = { ways, signal: controller.signal, insecure, spokeTls: false, proxy: undefined };
       try {
@@ -78,7 +81,7 @@ export function createFetcher({ insecure, ca, timeout, proxies = {} }: FetchOpti
           }),
         );
       } finally {
-        clearTimeout(timer);
+        cancel();
         open.delete(controller);
       }
     },

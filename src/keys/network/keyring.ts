@@ -5,6 +5,7 @@ import type { VerificationKey } from "../key.js";
 import { type KeySource, staticSource } from "../source.js";
 import { fetchKeySet, type Location } from "./documents.js";
 import { createFetcher, type Fetcher, type FetchOptions } from "./fetch.js";
+import { type After, inTime } from "./in-time.js";
 import {
   RemoteKeys,
   type RemoteObserver,
@@ -52,7 +53,7 @@ export interface KeyringContext {
   /** Who is told of a realm's keys from a location. */
   readonly observe: (realm: string, location: string) => RemoteObserver;
   /** Default: the process's timers, which keep no process alive. */
-  readonly after?: (millis: number, run: () => void) => () => void;
+  readonly after?: After;
   /** Default Math.random. */
   readonly random?: () => number;
 }
@@ -147,7 +148,7 @@ export class Keyring {
     const location = locationName(entry.location);
     const trust = trustOf(entry);
     const last = saved.get(realm, location);
-    const fetcher = createFetcher({ ...entry, proxies });
+    const fetcher = createFetcher({ ...entry, proxies, after });
     const remote = new RemoteKeys(
       entry,
       algorithms,
@@ -163,13 +164,6 @@ export class Keyring {
     );
     return { realm, location: toldLocation(location), remote, fetcher };
   }
-}
-
-/** Runs something later, on the process's own timers. */
-function inTime(millis: number, run: () => void): () => void {
-  // Node fires at once what lies further off than it can count.
-  const timer = setTimeout(run, Math.min(millis, 2 ** 31 - 1)).unref();
-  return () => clearTimeout(timer);
 }
 
 function close({ remote, fetcher }: Held): Promise<void> {

@@ -8,6 +8,7 @@ import type { LeftOut } from "../load-jwks.js";
 import { pauseAfter } from "./backoff.js";
 import type { FetchedSet, Memory } from "./documents.js";
 import { FetchError } from "./fetch-error.js";
+import type { After } from "./in-time.js";
 import { examinePublished, loadPublished } from "./published.js";
 
 /** When keys are fetched and how long they count: milliseconds all. */
@@ -35,8 +36,7 @@ export interface SavedSet {
 /** What remote keys need of the world. */
 export interface RemoteContext {
   readonly clock: Clock;
-  /** Runs something after so many milliseconds, unless it is cancelled. Keeps no process alive. */
-  readonly after: (millis: number, run: () => void) => () => void;
+  readonly after: After;
   /** From 0 to 1. */
   readonly random: () => number;
   readonly fetch: (last: Memory | undefined) => Promise<FetchedSet>;

@@ -21,7 +21,7 @@ describe("a keyring's saved sets", () => {
     await issuer.be("publish", { keys: [{ ...jwkOf("p256"), kid: "a" }] }, { path: "/jwks" });
     const metadata = { issuer: issuer.at(""), jwks_uri: issuer.url };
     await issuer.be("publish", metadata, { path: "/.well-known/openid-configuration" });
-    entry = { ...SETTINGS, location: { jwksUri: issuer.url }, insecure: true };
+    entry = { ...SETTINGS, timeout: 60_000, location: { jwksUri: issuer.url }, insecure: true };
   });
   after(() => issuer.close());
   beforeEach(() => store.clear());
@@ -46,7 +46,7 @@ describe("a keyring's saved sets", () => {
 
   /** Whether keys count before anything was fetched, once a set was fetched by one entry and is restored for another. */
   async function isRestored(first: RemoteEntry, then: RemoteEntry): Promise<boolean> {
-    await withKeys(first, async (source) => source.load(undefined, NOW, NOW + 5000));
+    await withKeys(first, async (source) => source.load(undefined, NOW, NOW + 60_000));
     expect(store.size, "saved").to.equal(1);
     for (const [location, saved] of store) store.set(location, { ...saved, fetchedAt: SAVED_AT });
     return await withKeys(then, (source) => source.current(NOW) !== undefined);
@@ -81,7 +81,7 @@ describe("a keyring's saved sets", () => {
 
   it("of a version that did not say what vouched for them are as none", async () => {
     const strip = ({ document, fetchedAt }: VouchedSet): VouchedSet => ({ document, fetchedAt }) as VouchedSet;
-    await withKeys(entry, async (source) => source.load(undefined, NOW, NOW + 5000));
+    await withKeys(entry, async (source) => source.load(undefined, NOW, NOW + 60_000));
     for (const [location, saved] of store) store.set(location, strip(saved));
     expect(await withKeys(entry, (source) => source.current(NOW))).to.equal(undefined);
   });

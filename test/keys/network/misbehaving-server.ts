@@ -15,12 +15,21 @@ export interface Order {
   readonly path?: string;
 }
 
+/** A certificate and its key, in PEM. */
+export interface Certificate {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** Shows another certificate from now on; whoever is connected is cut off. */
+export interface NewCertificate {
+  readonly tls: Certificate;
+}
+
 /** What the process is started with, as JSON in its last argument. */
 export interface Start {
-  /** Serves https with these, in PEM. */
-  readonly tls?: { readonly cert: string; readonly key: string };
-  /** Default: any that is free. */
-  readonly port?: number;
+  /** Serves https with these. */
+  readonly tls?: Certificate;
 }
 
 type Respond = (req: http.IncomingMessage, res: http.ServerResponse, order: Order) => void;
@@ -92,7 +101,7 @@ const MODES: Readonly<Record<string, Respond>> = {
   "leads to a file": (_req, res) => void res.writeHead(302, { Location: "file:///etc/passwd" }).end(),
 };
 
-const { tls, port = 0 } = JSON.parse(process.argv.at(-1) ?? "{}") as Start;
+const { tls } = JSON.parse(process.argv.at(-1) ?? "{}") as Start;
 let usual: Order = { mode: "publish", document: '{"keys":[]}' };
 const orders = new Map<string, Order>();
 const requests: string[] = [];
@@ -106,15 +115,18 @@ const server = tls === undefined ? http.createServer(answer) : https.createServe
 server.on("tlsClientError", () => {});
 let connections = 0;
 server.on("connection", () => connections++);
-process.on("message", (message: Order | "count") => {
+process.on("message", (message: Order | NewCertificate | "count") => {
   if (message === "count") {
     process.send?.({ requests: requests.splice(0), connections });
     connections = 0;
-  } else {
-    if (message.path === undefined) usual = message;
-    else orders.set(message.path, message);
-    process.send?.({ done: true });
+    return;
   }
+  if ("tls" in message) {
+    (server as https.Server).setSecureContext(message.tls);
+    server.closeAllConnections();
+  } else if (message.path === undefined) usual = message;
+  else orders.set(message.path, message);
+  process.send?.({ done: true });
 });
 process.on("disconnect", () => process.exit());
-server.listen(port, "127.0.0.1", () => process.send?.({ port: (server.address() as AddressInfo).port }));
+server.listen(0, "127.0.0.1", () => process.send?.({ port: (server.address() as AddressInfo).port }));

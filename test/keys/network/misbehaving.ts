@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import type { Order, Start } from "./misbehaving-server.js";
+import type { Certificate, NewCertificate, Order, Start } from "./misbehaving-server.js";
 
 const MODULE = fileURLToPath(new URL("./misbehaving-server.ts", import.meta.url));
 
@@ -39,17 +39,24 @@ export class Issuer {
     await once(this.#child, "message");
   }
 
+  /** Shows another certificate from now on, at the same port; all who are connected are cut off. */
+  async show({ cert, key }: Certificate): Promise<void> {
+    this.#child.send({ tls: { cert, key } } satisfies NewCertificate);
+    await once(this.#child, "message");
+  }
+
   /** The paths that were asked for since the last time that anything was counted, in order. */
   async requests(): Promise<readonly string[]> {
-    return (await this.#count()).requests;
+    return (await this.counts()).requests;
   }
 
   /** How many connections were made in that time, whether or not anything was asked over them. */
   async connections(): Promise<number> {
-    return (await this.#count()).connections;
+    return (await this.counts()).connections;
   }
 
-  async #count(): Promise<{ readonly requests: readonly string[]; readonly connections: number }> {
+  /** Both at once. */
+  async counts(): Promise<{ readonly requests: readonly string[]; readonly connections: number }> {
     this.#child.send("count");
     const [counts] = (await once(this.#child, "message")) as [{ requests: string[]; connections: number }];
     return counts;

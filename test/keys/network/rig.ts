@@ -1,6 +1,7 @@
 import type { KeySet } from "../../../src/keys/key-set.js";
 import type { FetchedSet, Memory } from "../../../src/keys/network/documents.js";
 import { FetchError } from "../../../src/keys/network/fetch-error.js";
+import { examinePublished } from "../../../src/keys/network/published.js";
 import {
   RemoteKeys,
   type RemoteSettings,
@@ -118,15 +119,18 @@ export class Rig {
       this.asked.push({
         at: this.now,
         last,
-        give: (value, lifetime, etag = "") =>
-          end(() =>
+        give: async (value, lifetime, etag = "") => {
+          // What is found out about a set beside the event loop takes real time: here it is known before.
+          await examinePublished(value);
+          await end(() =>
             resolve({
               kind: "document",
               value,
               memory: { jwksUri: "https://issuer.example/jwks", validators: { etag, lastModified: null } },
               ...(lifetime !== undefined && { lifetime }),
             }),
-          ),
+          );
+        },
         same: (lifetime) => end(() => resolve({ kind: "unchanged", ...(lifetime !== undefined && { lifetime }) })),
         fail: (why = "it answered 503") => end(() => reject(new FetchError(why))),
         break: () => end(() => reject(new TypeError("a fault"))),
