@@ -1,6 +1,7 @@
 import http from "node:http";
 import https from "node:https";
 import { type Admission, admit } from "./admission.js";
+import { endWithin } from "./closing.js";
 import { Exchanges } from "./exchanges.js";
 import { listen } from "./listen.js";
 import { boundSilence } from "./patience.js";
@@ -36,7 +37,7 @@ export interface HttpPort {
   retire(): void;
   /**
    * Closes: no new connections, requests under way are answered, with `Connection: close`; what is still open after
-   * the time-out is cut.
+   * the time-out is cut, and connections without a request a second after there is none.
    *
    * @param timeout milliseconds
    * @returns how many requests were cut
@@ -90,15 +91,14 @@ export function createHttpPort(serve: http.RequestListener, bounds: HttpBounds, 
       new Promise((resolve) => {
         closing = true;
         for (const res of exchanges.lastOfEach()) if (!res.headersSent) res.setHeader("Connection", "close");
-        let lost = 0;
-        const cut = setTimeout(() => {
-          lost = exchanges.size;
-          for (const socket of sockets) socket.destroy();
-        }, timeout);
-        server.close(() => {
-          clearTimeout(cut);
-          resolve(lost);
-        });
+        const ended = endWithin(
+          timeout,
+          () => exchanges.size,
+          () => {
+            for (const socket of sockets) socket.destroy();
+          },
+        );
+        server.close(() => resolve(ended()));
         server.closeIdleConnections();
       }),
   };

@@ -2,6 +2,7 @@ import net from "node:net";
 import tls from "node:tls";
 import { addressReader } from "../contract/address.js";
 import { admit } from "../net/admission.js";
+import { endWithin } from "../net/closing.js";
 import { listen } from "../net/listen.js";
 import { type Entrance, renewTls, serverOptions, type TlsMaterial, watchHandshakes } from "../net/tls.js";
 import type { Verification } from "./asking.js";
@@ -54,7 +55,8 @@ export interface ServiceServer {
   setRealms(realms: readonly string[], unserved?: ReadonlySet<string>): void;
   /**
    * Closes: no new connections and calls; streams end after the answers under way; unary calls in flight finish. What
-   * is still open after the time-out is cut. Resolves once everything is closed; a second call waits for the first.
+   * is still open after the time-out is cut, and connections without a call a second after there is none. Resolves once
+   * everything is closed; a second call waits for the first.
    *
    * @param timeout milliseconds
    * @returns how many calls were cut
@@ -113,15 +115,10 @@ export function createServer({
     });
     openCalls.endAll();
     // Not forceShutdown: it ends connections politely, and waits for a peer that may be gone to do the same.
-    let lost = 0;
-    const cut = setTimeout(() => {
-      lost = underWay();
+    const ended = endWithin(timeout, underWay, () => {
       for (const sockets of open) for (const socket of sockets) socket.destroy();
-    }, timeout);
-    return Promise.all([...ports, calls]).then(() => {
-      clearTimeout(cut);
-      return lost;
     });
+    return Promise.all([...ports, calls]).then(ended);
   }
 
   return {

@@ -288,6 +288,16 @@ describe("gateway: closing", () => {
     await closed;
   });
 
+  it("does not wait for peers that say nothing, or stop amid the head of a request", async () => {
+    const server = await open();
+    const [silent, begun] = [new Wire(server.port), new Wire(server.port).send("POST / HTTP/1.1\r\nHost: a\r\n")];
+    while (server.gateway.connections() < 2) await new Promise((resolve) => setImmediate(resolve));
+    // Longer than any test may take.
+    expect(await server.gateway.close(600_000), "requests cut").to.equal(0);
+    await silent.closed;
+    await begun.closed;
+  });
+
   it("opens to nobody any more", async () => {
     const server = await open();
     await server.gateway.close(0);

@@ -64,6 +64,23 @@ describe("closing", () => {
     socket.destroy();
   });
 
+  it("waits for who has a call, and not for peers that say nothing, or do not close their side", async () => {
+    const late = deferred<Outcome>();
+    const { client, server, address, asked } = await start(() => late.promise);
+    const silent = net.connect({ host: "127.0.0.1", port: Number(address.split(":").at(-1)), allowHalfOpen: true });
+    const over = new Promise((resolve) => silent.once("end", resolve));
+    silent.on("error", () => undefined).resume();
+    const call = client.call("VerifyToken", { token: "t" });
+    await eventually(() => asked.length === 1 && server.connections() === 2);
+    // Longer than any test may take.
+    const closed = server.close(600_000);
+    await over;
+    late.resolve(VERIFIED);
+    expect((await call).value.verdict).to.equal("verified");
+    expect(await closed, "calls cut").to.equal(0);
+    silent.destroy();
+  });
+
   it("may be asked for twice, and before anything is open", async () => {
     const { server } = await start(() => VERIFIED);
     await Promise.all([server.close(1000), server.close(1000)]);
