@@ -1,7 +1,13 @@
 import { readFileSync } from "node:fs";
 
-/** What a heap snapshot holds, in bytes by class of objects. */
-export type Heap = ReadonlyMap<string, number>;
+/** An object in a heap: what it is one of, and its bytes without what it refers to. */
+interface Thing {
+  readonly of: string;
+  readonly bytes: number;
+}
+
+/** What a heap snapshot holds, by the id that V8 gives an object for as long as it lives. */
+export type Heap = ReadonlyMap<number, Thing>;
 
 /** What is V8's own: compiled code with its feedback, shapes of objects, its tables of weak references, the roots. */
 const V8S = new Set(["code", "hidden", "object shape", "synthetic"]);
@@ -18,26 +24,31 @@ interface Snapshot {
 export function objectsOf(file: string): Heap {
   const { snapshot, nodes, strings } = JSON.parse(readFileSync(file, "utf8")) as Snapshot;
   const { node_fields: fields, node_types } = snapshot.meta;
-  const [type, name, size] = ["type", "name", "self_size"].map((field) => fields.indexOf(field)) as [
-    number,
-    number,
-    number,
-  ];
-  const heap = new Map<string, number>();
+  const [type = 0, name = 0, id = 0, size = 0] = ["type", "name", "id", "self_size"].map((one) => fields.indexOf(one));
+  const heap = new Map<number, Thing>();
   for (let at = 0; at < nodes.length; at += fields.length) {
     const kind = node_types[0][nodes[at + type] ?? -1] ?? "";
     if (V8S.has(kind)) continue;
     const named = VALUES.has(kind) ? "" : ` ${strings[nodes[at + name] ?? -1]?.slice(0, 60) ?? ""}`;
-    const key = `${kind}${named}`;
-    heap.set(key, (heap.get(key) ?? 0) + (nodes[at + size] ?? 0));
+    heap.set(nodes[at + id] ?? -1, { of: `${kind}${named}`, bytes: nodes[at + size] ?? 0 });
   }
   return heap;
 }
 
-/** What grew from one heap to another, the most first, in bytes; and the whole difference. */
-export function growth(before: Heap, after: Heap): { readonly all: number; readonly most: [string, number][] } {
-  const classes = [...new Set([...before.keys(), ...after.keys()])];
-  const changes = classes.map((key): [string, number] => [key, (after.get(key) ?? 0) - (before.get(key) ?? 0)]);
-  const most = changes.filter(([, bytes]) => bytes > 0).toSorted(([, a], [, b]) => b - a);
-  return { all: changes.reduce((sum, [, bytes]) => sum + bytes, 0), most };
+/** What was made between the first of three snapshots and the second, and is there in the third. */
+export const lasting = (first: Heap, second: Heap, third: Heap): readonly Thing[] =>
+  [...third].flatMap(([id, thing]) => (second.has(id) && !first.has(id) ? [thing] : []));
+
+/** The bytes of all. */
+export function bytesOf(things: Iterable<Thing>): number {
+  let sum = 0;
+  for (const { bytes } of things) sum += bytes;
+  return sum;
+}
+
+/** The bytes by class, the most first. */
+export function byClass(things: Iterable<Thing>): readonly [string, number][] {
+  const classes = new Map<string, number>();
+  for (const { of, bytes } of things) classes.set(of, (classes.get(of) ?? 0) + bytes);
+  return [...classes].toSorted(([, a], [, b]) => b - a);
 }
