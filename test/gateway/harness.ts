@@ -177,9 +177,11 @@ export class Wire {
     this.#socket.end();
   }
 
-  /** Goes away without a word. */
+  /** Goes away without a word, unless it is saying just now that nothing more will come. */
   reset(): void {
-    this.#socket.resetAndDestroy();
+    // Node loses a socket that is reset while it is being ended: its descriptor stays, and the process cannot end any more.
+    if (this.#socket.writableEnded && !this.#socket.writableFinished) this.#socket.destroy();
+    else this.#socket.resetAndDestroy();
   }
 
   get text(): string {
