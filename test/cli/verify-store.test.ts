@@ -32,7 +32,7 @@ realms:
     issuer: https://issuer.example
     audience: null
     explain: anyone
-    keys: [{ jwksUri: "${url}", insecure: true, timeout: 1s, refreshMin: 1h, refreshMax: 1h }]
+    keys: [{ jwksUri: "${url}", insecure: true, timeout: 10m, refreshMin: 1h, refreshMax: 1h }]
 `;
 
 /** Everything that a store holds, and the bytes of its file. */
@@ -47,8 +47,7 @@ function contentOf(folder: string): object {
   return { bytes, version, rows: Object.fromEntries(rows) };
 }
 
-describe("verify offline leaves the store as it is", function () {
-  this.timeout(20_000);
+describe("verify offline leaves the store as it is", () => {
   let issuer: Issuer;
   let folder: string;
   before(async () => {
@@ -68,7 +67,7 @@ describe("verify offline leaves the store as it is", function () {
     const config = loadConfig(join(folder, "verifier.yaml"), { env: {} });
     const core = await openCore(config, { clock: Date.now, log: pino({ level: "silent" }) });
     const request = { realm: "partner", token: new Secret(known.token(CLAIMS)), credential: undefined, explain: false };
-    const call = { requestId: "r", address: "", deadline: Date.now() + 5000 };
+    const call = { requestId: "r", address: "", deadline: Date.now() + 600_000 };
     expect((await core.verifier.verify(request, call)).kind).to.equal("verified");
     await core.close();
     const db = openSqliteDirectory({
