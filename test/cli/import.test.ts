@@ -1,7 +1,10 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, writeFileSync } from "node:fs";
+import os from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { COMMAND, type Ended, end, folderOf, type Process, run, serving, shell } from "./harness.js";
+import { COMMAND, type Ended, end, folderOf, MAIN, type Process, run, serving, shell } from "./harness.js";
 
 // import, export and revoke as a user has them.
 
@@ -92,6 +95,23 @@ clients    1 added, 0 replaced, 0 unchanged, 0 removed
     const { stderr } = await command("import", ["-"], jsonl([{ user: members }]));
     expect(stderr).to.match(/^Nothing was imported:\nline 1 [^\p{Cc}]{500,}…\n$/u);
     expect(stderr.length).to.be.below(600);
+  });
+
+  it("import lets every other process go first", async () => {
+    const args = [...MAIN, "import", "-", ...CONFIG];
+    const child = spawn(process.execPath, args, { cwd: folder, stdio: ["pipe", "ignore", "ignore"] });
+    const exited = once(child, "exit");
+    try {
+      // It waits for its input, and does nothing in that priority meanwhile.
+      while (os.getPriority(child.pid) !== os.constants.priority.PRIORITY_LOW)
+        await Promise.race([
+          new Promise((resolve) => setTimeout(resolve, 20)),
+          exited.then(() => expect.fail("it ended")),
+        ]);
+    } finally {
+      child.kill("SIGKILL");
+      await exited;
+    }
   });
 
   it("export | import is the same directory", async () => {
