@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { endFile } from "../test/support/after-file.ts";
 
 const OUTPUT = ["--outDir", ".test-build", "--incremental", "--declaration", "false", "--sourceMap", "false"];
 
@@ -17,6 +18,9 @@ export function mochaGlobalSetup() {
   );
   if (status !== 0) throw new Error(`what the tests start does not compile:\n${stdout}`);
 }
+
+/** In each worker, after each file. */
+export const mochaHooks = { afterAll: endFile };
 
 // Mocha 12 hears of promises that were rejected and that nobody awaited, and says nothing. Here they fail the test that
 // runs, or the run. (Mocha passes them on to this listener; what it throws is an uncaught exception.)

@@ -12,20 +12,50 @@ import { run as runCommand } from "../../src/cli/program.js";
 import { openCore } from "../../src/cli/serve/core.js";
 import type { Environment } from "../../src/config/interpolate.js";
 import { loadConfig } from "../../src/config/load.js";
+import { afterEachFile } from "../support/after-file.js";
 import { keyOf, secretOf } from "../support/keys.js";
 
 // The command line as a user has it: child processes in folders of their own.
 
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
-/** How Node starts the command: compiled, as it is shipped (scripts/mocha-setup.mjs); for coverage the sources themselves. */
-const MAIN =
-  process.env["NODE_V8_COVERAGE"] === undefined
-    ? [join(ROOT, ".test-build/src/cli/main.js")]
-    : ["--import", import.meta.resolve("tsx"), join(ROOT, "src/cli/main.ts")];
+/** Whether what runs in processes of its own is compiled, as it is shipped (scripts/mocha-setup.mjs). */
+const COMPILED = process.env["NODE_V8_COVERAGE"] === undefined;
+
+/** How Node starts the command: compiled; for coverage the sources themselves. */
+export const MAIN: readonly string[] = COMPILED
+  ? [join(ROOT, ".test-build/src/cli/main.js")]
+  : ["--import", import.meta.resolve("tsx"), join(ROOT, "src/cli/main.ts")];
+
+/** What a program that imports the package gets in its place, and how Node is started for that: compiled, or the sources, too. */
+export const PACKAGE = {
+  entry: join(ROOT, COMPILED ? ".test-build/src/client/index.js" : "src/client/index.ts"),
+  flags: COMPILED ? [] : ["--import", import.meta.resolve("tsx")],
+};
+
+/**
+ * The text of a program with a minute for each call, in the place of the two seconds that it gives it: what it needs for its
+ * first one can take as long on a busy machine.
+ */
+export function patient(program: string): string {
+  const text = program
+    .replace(/\bconnect\(("[^"]+")\)/, "connect($1, { deadlineMs: 60_000 })")
+    .replace(/\bDate\.now\(\) \+ 2000\b/, "Date.now() + 60_000")
+    .replace(/\btimeout=2\b/, "timeout=60");
+  if (text === program) throw new Error(`no deadline is in\n${program}`);
+  return text;
+}
+
+/**
+ * A flag of Node with which an import does not stand back (src/cli/main.ts): beside tests that take all the time that there is,
+ * it would get none before they end. Nothing in it means anything to a shell.
+ */
+const IN_LINE = `--import=data:text/javascript,${encodeURIComponent(
+  'import os from "node:os"; os.setPriority = () => undefined',
+).replace(/[()]/g, (sign) => (sign === "(" ? "%28" : "%29"))}`;
 
 /** The command as a word of a shell. */
-export const COMMAND = [process.execPath, ...MAIN].map((word) => `'${word}'`).join(" ");
+export const COMMAND = [process.execPath, IN_LINE, ...MAIN].map((word) => `'${word}'`).join(" ");
 
 export const MASTER_KEY = Buffer.alloc(32, "cli tests").toString("base64");
 
@@ -63,9 +93,9 @@ realms:
 
 const folders: string[] = [];
 const children = new Set<ChildProcess>();
-after(() => {
+afterEachFile(() => {
   for (const child of children) child.kill("SIGKILL");
-  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
 });
 
 /** An empty folder. */

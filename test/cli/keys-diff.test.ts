@@ -11,8 +11,7 @@ import { type Ended, folderOf, run } from "./harness.js";
 const [one, two, three] = [new IssuerKey("one"), new IssuerKey("two"), new IssuerKey("three")];
 const setOf = (...keys: readonly IssuerKey[]) => ({ keys: keys.map(({ jwk }) => jwk) });
 
-describe("keys diff", function () {
-  this.timeout(20_000);
+describe("keys diff", () => {
   let issuer: Issuer;
   let folder: string;
   before(async () => {

@@ -208,7 +208,10 @@ realms:
 describe("the metrics of a service with a store", () => {
   let running: Running;
   let token: string;
+  let began: number;
+  const secondsSinceStart = (): number => (performance.now() - began) / 1000;
   before(async () => {
+    began = performance.now();
     const file = join(folderOf(configuration("metrics: 127.0.0.1:0")), "verifier.yaml");
     token = await mint(loadConfig(file, { env: {} }), { realm: "clowk", claim: [], expires: "1h" }, Date.now());
     running = await serve(file, undefined, { env: {}, clock: systemClock(), log: createMemoryLog().log });
@@ -244,9 +247,12 @@ describe("the metrics of a service with a store", () => {
     expect(reads['tokenverifier_store_read_seconds_count{read="user",result="ok"}']).to.equal(1);
     expect(Object.keys(reads).filter((name) => name.includes("failed"))).to.deep.equal([]);
     const sum = Object.values(await series("tokenverifier_store_read_seconds_sum")).reduce((a, b) => a + b);
-    expect(sum).to.be.above(0).and.below(5);
+    expect(sum).to.be.above(0).and.below(secondsSinceStart());
     expect((await series("tokenverifier_feed_position"))["tokenverifier_feed_position"]).to.be.above(0);
-    expect((await series("tokenverifier_feed_age_seconds"))["tokenverifier_feed_age_seconds"]).to.be.within(0, 5);
+    expect((await series("tokenverifier_feed_age_seconds"))["tokenverifier_feed_age_seconds"]).to.be.within(
+      0,
+      secondsSinceStart(),
+    );
     const lookups = await series("tokenverifier_fact_cache_lookups_total");
     expect(lookups['tokenverifier_fact_cache_lookups_total{result="hit"}']).to.be.at.least(2);
     expect(lookups['tokenverifier_fact_cache_lookups_total{result="miss"}']).to.be.at.least(1);

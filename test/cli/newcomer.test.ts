@@ -7,7 +7,7 @@ import { serve } from "../../src/cli/serve/serve.js";
 import { loadConfig } from "../../src/config/load.js";
 import { VENDORS } from "../../src/vendors/index.js";
 import { createMemoryLog } from "../support/log.js";
-import { type Ended, emptyFolder, isTaken, linkModules, run, shell, start } from "./harness.js";
+import { type Ended, emptyFolder, linkModules, type Process, run, shell, start } from "./harness.js";
 
 // The newcomer's path: `serve` without a configuration, and what it prints pasted into a shell.
 
@@ -28,6 +28,26 @@ async function expectAllWork(commands: readonly string[], folder: string): Promi
   expect(clowk).to.match(/"data":\{"valid":true,"email":"jane@example\.com","name":"Jane Doe"/);
   expect(fiserv).to.match(/\r\n\r\n\{"valid":true\}$/);
   expect(JSON.parse(grpc ?? "")).to.have.property("verified");
+}
+
+/**
+ * Starts a service without a configuration, on the default ports, and waits for what it prints. Skips the test where another
+ * process listens there, also one that came to since the test began: the system hands out one of them to anybody.
+ */
+async function startOnDefaultPorts(
+  test: Mocha.Context,
+  folder: string,
+  said: string | RegExp,
+  ...flags: readonly string[]
+): Promise<Process> {
+  const service = start(["serve", ...flags], folder);
+  await service.until(said).catch(async (error: unknown) => {
+    const { stderr } = await service.ended;
+    if (!stderr.includes("another process listens there")) throw error;
+    process.stdout.write("      (skipped: another process listens at 127.0.0.1:50051 or 127.0.0.1:8080)\n");
+    test.skip();
+  });
+  return service;
 }
 
 const commandsIn = (stdout: string): string[] => stdout.split("\n").filter((line) => /^(curl|npx) /.test(line));
@@ -103,16 +123,11 @@ describe("serve without a configuration", () => {
   });
 
   it("is what a real terminal shows, on the default ports", async function () {
-    if ((await isTaken(50_051)) || (await isTaken(8080))) {
-      process.stdout.write("      (skipped: another process listens at 127.0.0.1:50051 or 127.0.0.1:8080)\n");
-      this.skip();
-    }
     this.timeout(60_000);
     const folder = emptyFolder();
     linkModules(folder);
     for (const [turn, said] of ["Made data/verifier.yaml.", "Found data/verifier.yaml."].entries()) {
-      const service = start(["serve"], folder);
-      await service.until("VerifyToken\n");
+      const service = await startOnDefaultPorts(this, folder, "VerifyToken\n");
       expect(service.stdout).to.include("This is for development: its keys lie in the clear in data/.");
       expect(service.stdout).to.include(said);
       await expectAllWork(commandsIn(service.stdout), folder);
@@ -131,13 +146,7 @@ describe("serve without a configuration", () => {
   });
 
   it("--json prints one line with the requests", async function () {
-    if ((await isTaken(50_051)) || (await isTaken(8080))) {
-      process.stdout.write("      (skipped: another process listens at 127.0.0.1:50051 or 127.0.0.1:8080)\n");
-      this.skip();
-    }
-    const service = start(["serve", "--json"], emptyFolder());
-    await service.until('"requests":');
-    await service.until("}\n");
+    const service = await startOnDefaultPorts(this, emptyFolder(), /"requests":.*\}\n/, "--json");
     const lines = service.stdout.trim().split("\n");
     for (const line of lines) expect(() => JSON.parse(line) as unknown, line).not.to.throw();
     const told = JSON.parse(lines.find((line) => line.includes('"requests":')) ?? "") as {

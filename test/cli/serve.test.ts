@@ -99,6 +99,15 @@ class HalfCall {
   }
 }
 
+/** Flags of Node with which a delay of 23 hours lasts until SIGUSR2: the test says when it is over, not the time that it took. */
+const HELD_DELAY = [
+  `--import=data:text/javascript,${encodeURIComponent(`
+    const later = globalThis.setTimeout;
+    globalThis.setTimeout = (then, millis, ...more) =>
+      millis === 82_800_000 ? void process.once("SIGUSR2", then) : later(then, millis, ...more);
+  `)}`,
+];
+
 /** For services in this process, whose log would be among the tests' own lines. */
 const QUIET = configuration("log: { level: silent }");
 
@@ -162,8 +171,10 @@ describe("serve", () => {
   });
 
   it("drains on SIGTERM: readiness first, then ports, then what is in flight; exit code 0", async () => {
-    const folder = folderOf(configuration("drain: { delay: 1500ms, timeout: 15s }"));
-    const { service, grpc, port } = await serving(folder);
+    const folder = folderOf(configuration("drain: { delay: 23h, timeout: 1h }\nlimits: { request: 1h }"));
+    const service = start(["serve", "--config", "verifier.yaml"], folder, undefined, HELD_DELAY);
+    const { grpc = "", http = "" } = await service.ready();
+    const port = Number(http.split(":").at(-1));
     const [integuru, fiserv] = await Promise.all([token(folder, "integuru"), token(folder, "fiserv")]);
 
     // In flight: a REST request and a unary call whose bodies are half there, and a stream.
@@ -203,6 +214,7 @@ describe("serve", () => {
     stream.write({ id: "while", requests: [{ realm: "integuru", token: integuru }] });
     await second;
 
+    service.kill("SIGUSR2");
     const ended = await streamEnded;
     expect(readError(ended)).to.include({ code: 14, reason: "SHUTTING_DOWN" });
     expect(messages.map(({ id }) => id)).to.deep.equal(["before", "while"]);

@@ -4,13 +4,17 @@ import { expect } from "chai";
 import { EXIT } from "../../src/cli/errors.js";
 import { mint } from "../../src/cli/token/mint.js";
 import { loadConfig } from "../../src/config/load.js";
-import { createClient } from "../support/grpc.js";
+import { INTEGURU, Wire } from "../gateway/harness.js";
+import { requestBytes } from "../support/http.js";
 import { COMMAND, configuration, emptyFolder, end, folderOf, type Process, serving } from "./harness.js";
 
 // A log that nobody reads for a while: whoever collects lines has stopped, and the pipe is full.
 
-/** Calls with a line each: some two MiB of lines, of which a MiB is kept, and what the system's own buffers take. */
-const CALLS = 8_000;
+/** Calls with a line each, of over 300 characters: two MiB, of which a MiB is kept, and what the system's own buffers take. */
+const CALLS = 7_000;
+
+/** Calls over one connection. */
+const TOGETHER = 500;
 
 describe("standard output that nobody reads", () => {
   let service: Process;
@@ -22,13 +26,18 @@ describe("standard output that nobody reads", () => {
     const token = await mint(config, { realm: "integuru", claim: [], expires: "1h" }, Date.now());
     const started = await serving(folder);
     service = started.service;
-    const client = createClient(started.grpc);
+    const headers = [
+      ["Authorization", `Bearer ${token}`],
+      ["X-Request-Id", "r".repeat(128)],
+    ] as const;
+    const request = { method: "POST", target: INTEGURU, headers };
+    const last = requestBytes(request);
+    const others = Buffer.concat(Array<Buffer>(TOGETHER - 1).fill(requestBytes(request, "")));
     ask = async (times) => {
-      for (let asked = 0; asked < times; asked += 100) {
-        const answers = await Promise.all(
-          Array.from({ length: 100 }, () => client.verify({ realm: "integuru", token })),
-        );
-        for (const answer of answers) expect(answer).to.have.nested.property("verdict.verified");
+      for (let asked = 0; asked < times; asked += TOGETHER) {
+        const wire = new Wire(started.port).send(others).send(last);
+        await wire.closed;
+        expect(wire.text.match(/HTTP\/1\.1 200 OK/g)).to.have.length(TOGETHER);
       }
     };
   });
@@ -40,14 +49,14 @@ describe("standard output that nobody reads", () => {
     await ask(CALLS);
     service.child.stdout?.resume();
     await service.until(/"msg":"log lines lost"\}\n/);
-    await ask(100);
+    await ask(TOGETHER);
     const { code } = await end(service);
     expect(code).to.equal(0);
     const lost = service.lines().filter(({ msg }) => msg === "log lines lost");
     expect(lost).to.have.length(1);
     expect(lost[0]).to.include({ level: "warn" });
     expect(lost[0]?.["lines"]).to.be.within(1, CALLS);
-    expect(callLines() + Number(lost[0]?.["lines"])).to.equal(CALLS + 100);
+    expect(callLines() + Number(lost[0]?.["lines"])).to.equal(CALLS + TOGETHER);
   });
 
   it("does not keep the service from ending", async () => {
@@ -63,7 +72,7 @@ describe("standard output that nobody reads", () => {
 
   it("that is closed does not end the service", async () => {
     service.child.stdout?.destroy();
-    await ask(500);
+    await ask(TOGETHER);
     service.kill("SIGTERM");
     const { code, stderr } = await service.ended;
     expect({ code, stderr }).to.deep.equal({

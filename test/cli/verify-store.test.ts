@@ -31,11 +31,10 @@ realms:
     issuer: https://issuer.example
     audience: null
     explain: anyone
-    keys: [{ jwksUri: "${url}", insecure: true, timeout: 1s, refreshMin: 1h, refreshMax: 1h }]
+    keys: [{ jwksUri: "${url}", insecure: true, timeout: 10m, refreshMin: 1h, refreshMax: 1h }]
 `;
 
-describe("verify offline leaves the store as it is", function () {
-  this.timeout(20_000);
+describe("verify offline leaves the store as it is", () => {
   let issuer: Issuer;
   let folder: string;
   before(async () => {
@@ -55,7 +54,7 @@ describe("verify offline leaves the store as it is", function () {
     const config = loadConfig(join(folder, "verifier.yaml"), { env: {} });
     const core = await openCore(config, { clock: Date.now, log: pino({ level: "silent" }) });
     const request = { realm: "partner", token: new Secret(known.token(CLAIMS)), credential: undefined, explain: false };
-    const call = { requestId: "r", address: "", deadline: Date.now() + 5000 };
+    const call = { requestId: "r", address: "", deadline: Date.now() + 600_000 };
     expect((await core.verifier.verify(request, call)).kind).to.equal("verified");
     await core.close();
     const db = openSqliteDirectory({

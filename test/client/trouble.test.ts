@@ -200,7 +200,7 @@ describe("why no service is reached", () => {
         .and.match(commandCure);
       const { error: json } = JSON.parse((await run([...asking, "--json", "t"], folder)).stderr) as { error: object };
       expect(json).to.include({ code: "VERIFIER_UNAVAILABLE", status: "UNAVAILABLE" }).and.have.property("cause");
-    }).timeout(20_000);
+    });
   }
 
   it("takes what nobody knows for what it is", () => {

@@ -1,6 +1,6 @@
 import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Ended, emptyFolder, linkModules, ROOT, shell } from "../cli/harness.js";
+import { type Ended, emptyFolder, linkModules, patient, ROOT, shell } from "../cli/harness.js";
 
 // A team that has our proto/ folder, what npm installs, and docs/guides/use-the-proto.md: what its tests run is what
 // stands in the guide.
@@ -23,12 +23,22 @@ export function snippet(file: string): string {
   return code;
 }
 
-/** A team's folder: proto/, node_modules, and files of the guide. @param change what a test must put in their place */
+/** A program among the guide's files has a limit for each call. */
+const isProgram = (file: string): boolean => /^(client\.py|verify-.*\.ts)$/.test(file);
+
+/**
+ * A team's folder: proto/, node_modules, and files of the guide, its programs with more time for each call.
+ *
+ * @param change what a test must put in their place
+ */
 export function consumerFolder(files: readonly string[], change = (text: string): string => text): string {
   const folder = emptyFolder();
   linkModules(folder);
   symlinkSync(join(ROOT, "proto"), join(folder, "proto"));
-  for (const file of files) writeFileSync(join(folder, file), change(snippet(file)));
+  for (const file of files) {
+    const text = snippet(file);
+    writeFileSync(join(folder, file), change(isProgram(file) ? patient(text) : text));
+  }
   return folder;
 }
 

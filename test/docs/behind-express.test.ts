@@ -5,7 +5,7 @@ import { prepareDevelopment } from "../../src/cli/serve/development.js";
 import { type Running, serve } from "../../src/cli/serve/serve.js";
 import { mint } from "../../src/cli/token/mint.js";
 import { loadConfig } from "../../src/config/load.js";
-import { COMMAND, type Ended, emptyFolder, linkModules, Process, ROOT } from "../cli/harness.js";
+import { COMMAND, type Ended, emptyFolder, linkModules, PACKAGE, Process, patient } from "../cli/harness.js";
 import { createMemoryLog } from "../support/log.js";
 import { readGuide } from "./guide.js";
 
@@ -30,16 +30,15 @@ for (const name of ["express", "fastify"]) {
       writeFileSync(file, text.replace("127.0.0.1:50051", "127.0.0.1:0").replace("127.0.0.1:8080", "127.0.0.1:0"));
       service = await serve(file, undefined, { env: {}, clock: Date.now, log: createMemoryLog().log });
       // The package, as an installation has it; its build is another test's affair.
-      const bearer = GUIDE.block("js", "// bearer.mjs")
-        .replace('"token-verifier"', JSON.stringify(join(ROOT, "src/client/index.ts")))
+      const bearer = patient(GUIDE.block("js", "// bearer.mjs"))
+        .replace('"token-verifier"', JSON.stringify(PACKAGE.entry))
         .replace("127.0.0.1:50051", service.addresses["grpc"] ?? "");
       mkdirSync(join(folder, "project"));
       linkModules(join(folder, "project"));
       const project = join(folder, "project");
       writeFileSync(join(project, "bearer.mjs"), bearer);
       writeFileSync(join(project, `${name}.mjs`), GUIDE.block("js", `// ${name}.mjs`).replace("3000", "0"));
-      const args = ["--import", import.meta.resolve("tsx"), `${name}.mjs`];
-      program = new Process(process.execPath, args, project, undefined);
+      program = new Process(process.execPath, [...PACKAGE.flags, `${name}.mjs`], project, undefined);
       await program.until(/^port \d+$/m);
       address = `127.0.0.1:${/^port (\d+)$/m.exec(program.stdout)?.[1]}`;
     });

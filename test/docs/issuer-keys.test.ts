@@ -16,9 +16,7 @@ import { readGuide } from "./guide.js";
 const GUIDE = readGuide("issuer-keys");
 const CONFIGURATION = GUIDE.block("yaml", "jwksUri");
 
-describe("docs/guides/issuer-keys.md", function () {
-  this.timeout(30_000);
-
+describe("docs/guides/issuer-keys.md", () => {
   it("its configuration loads as it stands, with the defaults that it names", () => {
     const config = load(CONFIGURATION, {}, { VERIFIER_MASTER_KEY: Buffer.alloc(32, 7).toString("base64") });
     const [partner, corp] = config.realms.map(({ remotes }) => remotes[0]);

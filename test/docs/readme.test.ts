@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { prepareDevelopment } from "../../src/cli/serve/development.js";
 import { serve } from "../../src/cli/serve/serve.js";
-import { COMMAND, type Ended, emptyFolder, linkModules, Process, ROOT } from "../cli/harness.js";
+import { COMMAND, type Ended, emptyFolder, linkModules, PACKAGE, Process, patient, ROOT, run } from "../cli/harness.js";
 import { createMemoryLog } from "../support/log.js";
 
 // README.md as a newcomer follows it: its commands and programs run as they are written, but for the ports.
@@ -83,15 +83,10 @@ describe("README.md", () => {
   it("the Node program says who it is, why not, or that nobody knows", async () => {
     const [{ code } = { code: "" }] = blocks("js");
     // The package, as an installation has it; its build is another test's affair.
-    const program = code.replace('"token-verifier"', JSON.stringify(join(ROOT, "src/client/index.ts")));
+    const program = patient(code.replace('"token-verifier"', JSON.stringify(PACKAGE.entry)));
     const runIt = (text: string, argument: string): Promise<Ended> => {
       writeFileSync(join(folder, "program.mjs"), text);
-      return new Process(
-        process.execPath,
-        ["--import", import.meta.resolve("tsx"), "program.mjs", argument],
-        folder,
-        undefined,
-      ).ended;
+      return new Process(process.execPath, [...PACKAGE.flags, "program.mjs", argument], folder, undefined).ended;
     };
     const good = await runIt(here(program), await token());
     expect(good.code, good.stderr).to.equal(0);
@@ -120,7 +115,7 @@ describe("README.md", () => {
     const made = await shell(protoc.replace(/^python3/m, python));
     expect(made.code, made.stderr).to.equal(0);
     const [{ code } = { code: "" }] = blocks("python");
-    writeFileSync(join(folder, "program.py"), here(code));
+    writeFileSync(join(folder, "program.py"), here(patient(code)));
     const runIt = (argument: string): Promise<Ended> =>
       new Process(python, ["program.py", argument], folder, undefined).ended;
     const good = await runIt(await token());
@@ -157,8 +152,9 @@ describe("README.md", () => {
       } else {
         const { grpc = "" } = await service.ready();
         await inOwn(line.replace(address, grpc));
-        await inOwn(`token-verifier mint --config ${file} --realm partner --claim exp=1 > data/token.txt`);
-        await inOwn(line.replace(address, grpc), 1);
+        const expired = await run(["mint", "--config", file, "--realm", "partner", "--claim", "exp=1"], own);
+        const asked = ["verify", "--address", grpc, "--realm", "partner", "-"];
+        expect((await run(asked, own, expired.stdout)).code).to.equal(1);
       }
     }
     service?.kill("SIGTERM");

@@ -12,6 +12,7 @@ import type { FaceCall, HandlerOptions } from "../../src/gateway/handler.js";
 import type { ServedRpc } from "../../src/gateway/rpc.js";
 import { createGateway, type Gateway, type GatewayLimits } from "../../src/gateway/server.js";
 import type { Face, Vendor } from "../../src/vendors/vendor.js";
+import { afterEachFile } from "../support/after-file.js";
 import { readCases } from "../support/cases.js";
 import { createClock } from "../support/clock.js";
 import { type HttpAnswer, requestBytes } from "../support/http.js";
@@ -89,7 +90,7 @@ const LIMITS: GatewayLimits = {
 };
 
 const opened: Opened[] = [];
-after(() => Promise.all(opened.map(({ gateway }) => gateway.close(0))));
+afterEachFile(() => Promise.all(opened.splice(0).map(({ gateway }) => gateway.close(0))));
 
 /** Opens a gateway with every vendor's face. @param rpc what it shows of the contract; nothing where it is left out */
 export async function open(
@@ -177,10 +178,10 @@ export class Wire {
     this.#socket.end();
   }
 
-  /** Goes away without a word. */
+  /** Goes away without a word, unless it is saying just now that nothing more will come. */
   reset(): void {
-    // Node 20 does not end, at its exit, with a socket that was reset after its end was sent.
-    if (this.isClosed) this.#socket.destroy();
+    // Node loses a socket that is reset while it is being ended: its descriptor stays, and the process cannot end any more.
+    if (this.#socket.writableEnded && !this.#socket.writableFinished) this.#socket.destroy();
     else this.#socket.resetAndDestroy();
   }
 

@@ -3,6 +3,7 @@ import { loadSync } from "@grpc/proto-loader";
 import type { CallContext, Outcome, VerificationRequest, Verified, Verifier } from "../../src/contract/verifier.js";
 import type { Verification } from "../../src/service/observer.js";
 import { createServer, type ServiceLimits, type ServiceServer } from "../../src/service/server.js";
+import { afterEachFile } from "../support/after-file.js";
 
 // Servers on real ports, and a client that knows nothing of our generated code: proto-loader reads the .proto file.
 
@@ -57,8 +58,8 @@ export interface Running {
 }
 
 const running: Running[] = [];
-after(async () => {
-  for (const { client, server } of running) {
+afterEachFile(async () => {
+  for (const { client, server } of running.splice(0)) {
     client.raw.close();
     await server.close(100);
   }
