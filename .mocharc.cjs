@@ -15,7 +15,7 @@ module.exports = {
   jobs,
   spec: named ? [] : ["test/**/*.test.ts"],
   "node-option": ["import=tsx", ...asModules],
-  require: ["./scripts/mocha-setup.mjs"],
+  require: ["./scripts/mocha-setup.mjs", "./test/support/afterwards.ts"],
   reporter: "dot",
   timeout: 60_000,
 };

@@ -10,6 +10,7 @@ import { run as runCommand } from "../../src/cli/program.js";
 import { openCore } from "../../src/cli/serve/core.js";
 import type { Environment } from "../../src/config/interpolate.js";
 import { loadConfig } from "../../src/config/load.js";
+import { afterEachFile } from "../support/afterwards.js";
 import { keyOf, secretOf } from "../support/keys.js";
 
 // The command line as a user has it: child processes in folders of their own.
@@ -61,9 +62,9 @@ realms:
 
 const folders: string[] = [];
 const children = new Set<ChildProcess>();
-after(() => {
+afterEachFile(() => {
   for (const child of children) child.kill("SIGKILL");
-  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
 });
 
 /** An empty folder. */

@@ -4,12 +4,13 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { ConfigError } from "../../src/config/issues.js";
 import { type Config, type GatewayConfig, loadConfig, loadGatewayConfig } from "../../src/config/load.js";
+import { afterEachFile } from "../support/afterwards.js";
 
 // Configurations in folders of their own.
 
 const folders: string[] = [];
-after(() => {
-  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+afterEachFile(() => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
 });
 
 /** Files by name; what `verifier.yaml` says is the configuration. */

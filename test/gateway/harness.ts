@@ -12,6 +12,7 @@ import type { FaceCall, HandlerOptions } from "../../src/gateway/handler.js";
 import type { ServedRpc } from "../../src/gateway/rpc.js";
 import { createGateway, type Gateway, type GatewayLimits } from "../../src/gateway/server.js";
 import type { Face, Vendor } from "../../src/vendors/vendor.js";
+import { afterEachFile } from "../support/afterwards.js";
 import { readCases } from "../support/cases.js";
 import { createClock } from "../support/clock.js";
 import { type HttpAnswer, requestBytes } from "../support/http.js";
@@ -89,7 +90,7 @@ const LIMITS: GatewayLimits = {
 };
 
 const opened: Opened[] = [];
-after(() => Promise.all(opened.map(({ gateway }) => gateway.close(0))));
+afterEachFile(() => Promise.all(opened.splice(0).map(({ gateway }) => gateway.close(0))));
 
 /** Opens a gateway with every vendor's face. @param rpc what it shows of the contract; nothing where it is left out */
 export async function open(

@@ -3,6 +3,7 @@ import { loadSync } from "@grpc/proto-loader";
 import type { CallContext, Outcome, VerificationRequest, Verified, Verifier } from "../../src/contract/verifier.js";
 import type { Verification } from "../../src/service/observer.js";
 import { createServer, type ServiceLimits, type ServiceServer } from "../../src/service/server.js";
+import { afterEachFile } from "../support/afterwards.js";
 
 // Servers on real ports, and a client that knows nothing of our generated code: proto-loader reads the .proto file.
 
@@ -57,12 +58,14 @@ export interface Running {
 }
 
 const running: Running[] = [];
-after(async () => {
-  for (const { client, server } of running) {
-    client.raw.close();
-    await server.close(100);
-  }
-});
+afterEachFile(() =>
+  Promise.all(
+    running.splice(0).map(({ client, server }) => {
+      client.raw.close();
+      return server.close(100);
+    }),
+  ),
+);
 
 /** Starts a server whose verifier is this function. */
 export async function start(
