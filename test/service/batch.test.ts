@@ -66,13 +66,20 @@ describe("BatchVerifyTokens", () => {
 
   it("tells requests of one token apart in little time, whatever else they say", async () => {
     const { client, asked } = await start(byToken, { batch: 20_000 });
-    const token = "t".repeat(150);
-    const requests = Array.from({ length: 20_000 }, (_, index) => ({ realm: `r${index}`, token }));
-    const started = process.cpuUsage();
-    await client.call(BATCH, { requests });
-    const { user, system } = process.cpuUsage(started);
+    const batchOf = (tokenOf: (index: number) => string) =>
+      Array.from({ length: 20_000 }, (_, index) => ({ realm: `r${index}`, token: tokenOf(index) }));
+    const millisOf = async (requests: object[]): Promise<number> => {
+      const started = process.cpuUsage();
+      await client.call(BATCH, { requests });
+      const { user, system } = process.cpuUsage(started);
+      return (user + system) / 1000;
+    };
+    // By what this machine takes for as many tokens, which nobody need tell apart by anything else.
+    const usual = await millisOf(batchOf((index) => `${index}`.padStart(150, "t")));
+    asked.length = 0;
+    const millis = await millisOf(batchOf(() => "t".repeat(150)));
     expect(new Set(asked.map(({ request }) => request.realm)).size).to.equal(20_000);
-    expect((user + system) / 1000, "ms").to.be.below(2500);
+    expect(millis, "ms").to.be.below(3 * usual + 500);
   });
 
   it("does not take the end of a realm's name for a credential", async () => {
