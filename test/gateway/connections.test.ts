@@ -299,9 +299,11 @@ describe("gateway: closing", () => {
   });
 
   it("opens to nobody any more", async () => {
-    const server = await open();
+    // An address of its own: at that of the other tests another process may have opened the same port meanwhile.
+    const host = "127.0.0.3";
+    const server = await open(verdict, {}, {}, undefined, host);
     await server.gateway.close(0);
-    const wire = new Wire(server.port);
+    const wire = new Wire(server.port, host);
     await wire.closed;
     expect(wire.text).to.equal("");
   });

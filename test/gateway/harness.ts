@@ -92,12 +92,18 @@ const LIMITS: GatewayLimits = {
 const opened: Opened[] = [];
 afterEachFile(() => Promise.all(opened.splice(0).map(({ gateway }) => gateway.close(0))));
 
-/** Opens a gateway with every vendor's face. @param rpc what it shows of the contract; nothing where it is left out */
+/**
+ * Opens a gateway with every vendor's face.
+ *
+ * @param rpc what it shows of the contract; nothing where it is left out
+ * @param host where it listens
+ */
 export async function open(
   verify: Verifier["verify"] = verdict,
   limits: Partial<GatewayLimits> = {},
   options: Partial<HandlerOptions> = {},
   rpc?: ServedRpc,
+  host = "127.0.0.1",
 ): Promise<Opened> {
   const calls: FaceCall[] = [];
   const faults: Opened["faults"] = [];
@@ -126,7 +132,7 @@ export async function open(
     },
     rpc,
   );
-  const port = Number((await gateway.listen("127.0.0.1:0")).split(":").at(-1));
+  const port = Number((await gateway.listen(`${host}:0`)).split(":").at(-1));
   const self = { gateway, port, calls, faults, asked };
   opened.push(self);
   return self;
@@ -141,8 +147,8 @@ export class Wire {
   readonly closed: Promise<void>;
   isClosed = false;
 
-  constructor(port: number) {
-    this.#socket = net.connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+  constructor(port: number, host = "127.0.0.1") {
+    this.#socket = net.connect({ port, host, allowHalfOpen: true });
     this.#socket.on("data", (data) => {
       this.#received = Buffer.concat([this.#received, data]);
       for (const wake of this.#wake.splice(0)) wake();

@@ -331,13 +331,14 @@ describe("gateway: a process that stood still", () => {
       ["body", -1],
     ] as const) {
       it(`${path}: nor for the rest of its ${what}`, async () => {
-        const server = await open(undefined, { request: 200 });
+        const server = await open(undefined, { request: 300 });
         const wire = new Wire(server.port);
         const request = good(path);
         wire.send(request.subarray(0, part));
         await turns(() => server.gateway.connections() === 1);
-        await new Promise((resolve) => setTimeout(resolve, 50));
-        await standStill(400, () => wire.send(request.subarray(part)));
+        // Until it was read, and no longer: a process that stood still here as well would be late itself.
+        for (let left = 20; left > 0; left--) await new Promise((resolve) => setImmediate(resolve));
+        await standStill(500, () => wire.send(request.subarray(part)));
         expect((await wire.answer()).status).to.equal(200);
         // And what comes next has no more time for it than ever.
         wire.send(request.subarray(0, part));

@@ -66,13 +66,20 @@ describe("BatchVerifyTokens", () => {
 
   it("tells requests of one token apart in little time, whatever else they say", async () => {
     const { client, asked } = await start(byToken, { batch: 20_000 });
-    const token = "t".repeat(150);
-    const requests = Array.from({ length: 20_000 }, (_, index) => ({ realm: `r${index}`, token }));
-    const started = process.cpuUsage();
-    await client.call(BATCH, { requests });
-    const { user, system } = process.cpuUsage(started);
+    const batchOf = (tokenOf: (index: number) => string) =>
+      Array.from({ length: 20_000 }, (_, index) => ({ realm: `r${index}`, token: tokenOf(index) }));
+    const millisOf = async (requests: object[]): Promise<number> => {
+      const started = process.cpuUsage();
+      await client.call(BATCH, { requests });
+      const { user, system } = process.cpuUsage(started);
+      return (user + system) / 1000;
+    };
+    // By what this machine takes for as many tokens, which nobody need tell apart by anything else.
+    const usual = await millisOf(batchOf((index) => `${index}`.padStart(150, "t")));
+    asked.length = 0;
+    const millis = await millisOf(batchOf(() => "t".repeat(150)));
     expect(new Set(asked.map(({ request }) => request.realm)).size).to.equal(20_000);
-    expect((user + system) / 1000, "ms").to.be.below(2500);
+    expect(millis, "ms").to.be.below(3 * usual + 500);
   });
 
   it("does not take the end of a realm's name for a credential", async () => {
@@ -121,24 +128,29 @@ describe("BatchVerifyTokens", () => {
   it("lets other calls through while it works on a large batch", async () => {
     const order: string[] = [];
     const first = deferred<void>();
-    const { client } = await start(({ realm }) => {
-      order.push(realm);
-      if (order.length === 1) first.resolve();
-      return VERIFIED;
-    });
-    const requests = Array.from({ length: 1000 }, (_, index) => ({ realm: "batch", token: `t${index}` }));
+    const { client } = await start(
+      ({ realm }) => {
+        order.push(realm);
+        if (order.length === 1) first.resolve();
+        return VERIFIED;
+      },
+      { batch: 20_000 },
+    );
+    // Many turns of the event loop: the other call comes in one of them.
+    const size = 20_000;
+    const requests = Array.from({ length: size }, (_, index) => ({ realm: "batch", token: `t${index}` }));
     const batch = client.call(BATCH, { requests });
     await first.promise;
     await client.call("VerifyToken", { realm: "single", token: "t" });
     await batch;
-    expect(order).to.have.length(1001);
-    expect(order.indexOf("single")).to.be.lessThan(1000);
+    expect(order).to.have.length(size + 1);
+    expect(order.indexOf("single")).to.be.lessThan(size);
   });
 
   it("says TIMED_OUT of the items without an outcome, and the outcome of the others", async () => {
     const never = new Promise<Outcome>(() => undefined);
     const { client, verified } = await start(({ token }) => (token.reveal() === "slow" ? never : VERIFIED), {
-      request: 20,
+      request: 100,
     });
     const { value } = await client.call(BATCH, items(["a", "slow", "b"]));
     expect(value.responses.map((item: any) => item.outcome)).to.deep.equal(["verdict", "error", "verdict"]);
@@ -149,10 +161,10 @@ describe("BatchVerifyTokens", () => {
   it("says TIMED_OUT of what it had not come to at the deadline, and tells of it", async () => {
     let now = NOW;
     const slow = (): Outcome => {
-      now++;
+      now += 10;
       return VERIFIED;
     };
-    const { client, verified } = await start(slow, { request: 20 }, undefined, () => now);
+    const { client, verified } = await start(slow, { request: 100 }, undefined, () => now);
     const { value } = await client.call(BATCH, items(Array.from({ length: 120 }, (_, index) => `t${index}`)));
     expect(value.responses.slice(50).map((item: any) => item.error?.reason)).to.deep.equal(
       Array(70).fill("ERROR_REASON_TIMED_OUT"),

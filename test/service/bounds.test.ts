@@ -4,9 +4,9 @@ import { gzipSync } from "node:zlib";
 import { status } from "@grpc/grpc-js";
 import { expect } from "chai";
 import { standStill } from "../support/stand-still.js";
-import { collect, start, VERIFIED } from "./harness.js";
+import { collect, eventually, start, VERIFIED } from "./harness.js";
 import { watchHealth } from "./health-client.js";
-import { callHeaders, frame, frameTypes, grpcRequest, grpcStatus, http2Frame, PREFACE, SETTINGS } from "./raw.js";
+import { callHeaders, frame, grpcRequest, grpcStatus, http2Frame, PREFACE, RawCall, SETTINGS } from "./raw.js";
 
 /** VerifyTokenRequest { realm: "r", token: "t" } */
 const GOOD = Buffer.from([0x0a, 1, 0x72, 0x12, 1, 0x74]);
@@ -30,8 +30,8 @@ describe("bounds of calls", () => {
   afterEach(() => {
     for (const session of sessions.splice(0)) session.destroy();
   });
-  const connect = (address: string): http2.ClientHttp2Session => {
-    const session = http2.connect(`http://${address}`);
+  const connect = (address: string, options: http2.ClientSessionOptions = {}): http2.ClientHttp2Session => {
+    const session = http2.connect(`http://${address}`, options);
     session.on("error", () => undefined);
     sessions.push(session);
     return session;
@@ -49,20 +49,19 @@ describe("bounds of calls", () => {
 
     it("a stream's later message has as long, from its own first byte", async () => {
       const { address, asked } = await start(() => VERIFIED, { request: 100 });
-      const call = grpcRequest(connect(address), "StreamVerifyTokens");
-      const answer = new Promise((resolve) => call.once("data", resolve));
+      const call = new RawCall(address, "StreamVerifyTokens");
       const one = frame(Buffer.concat([Buffer.from([0x12, GOOD.length]), GOOD]));
-      // Cut anywhere: in its head, and in its content.
       for (let turn = 0; turn < 8; turn++) {
-        for (const part of [one.subarray(0, 3), one.subarray(3, 7), one.subarray(7)]) {
-          call.write(part);
-          await new Promise((resolve) => setTimeout(resolve, 20));
-        }
+        // Cut anywhere: in its head, and in its content. The rest is on its way with the first byte, whoever stands still.
+        const parts = [one.subarray(0, 3), one.subarray(3, 7), one.subarray(7)];
+        await call.arrived(...parts.map((part) => http2Frame(0, 0, 1, part)));
+        await new Promise((resolve) => setTimeout(resolve, 40));
       }
-      await answer;
       expect(asked).to.have.length(8);
-      call.write(one.subarray(0, 9));
-      expect(await grpcStatus(call)).to.equal("cut");
+      call.send(http2Frame(0, 0, 1, one.subarray(0, 9)));
+      // The headers, eight answers, and RST_STREAM.
+      expect(await call.frames(10)).to.deep.equal([1, ...Array<number>(8).fill(0), 3]);
+      call.close();
     });
 
     it("a call that has its status is over, whatever its caller may still want to send", async () => {
@@ -79,7 +78,7 @@ describe("bounds of calls", () => {
     });
 
     it("a stream without a message is ended, well; its place is another's then", async () => {
-      const { client } = await start(() => VERIFIED, { idle: 100, streams: 1 });
+      const { client } = await start(() => VERIFIED, { idle: 250, streams: 1 });
       for (let turn = 0; turn < 2; turn++) {
         const stream = client.stream();
         const all = collect(stream);
@@ -92,8 +91,7 @@ describe("bounds of calls", () => {
 
     it("a stream whose answers are not taken is cut", async () => {
       const { address, server } = await start(() => VERIFIED, { idle: 100, request: 100 });
-      const session = http2.connect(`http://${address}`, { settings: { initialWindowSize: 0 } });
-      sessions.push(session);
+      const session = connect(address, { settings: { initialWindowSize: 0 } });
       const call = grpcRequest(session, "StreamVerifyTokens");
       call.write(frame(GOOD.subarray(0, 0)));
       expect(await grpcStatus(call)).to.equal("cut");
@@ -118,21 +116,13 @@ describe("bounds of calls", () => {
 
     /** Sends part of it, and the rest just before the process stands still; the frames that came of the call. */
     async function asking(path: string, first: Buffer, rest: Buffer, frames: number): Promise<readonly number[]> {
-      const { address } = await start(() => VERIFIED, { request: 100, idle: 100 });
-      const socket = net.connect({ port: Number(address.split(":").at(-1)), host: "127.0.0.1" });
-      let received = Buffer.alloc(0);
-      socket.on("data", (data) => {
-        received = Buffer.concat([received, data]);
-      });
-      const call = http2Frame(1, 4, 1, callHeaders(path));
-      socket.write(Buffer.concat([Buffer.from(PREFACE), SETTINGS, call, first]));
-      await new Promise((resolve) => setTimeout(resolve, 50));
-      await standStill(150, () => socket.write(rest));
-      while (frameTypes(received, 1).length < frames && !socket.closed) {
-        await new Promise((resolve) => setImmediate(resolve));
-      }
-      socket.destroy();
-      return frameTypes(received, 1);
+      const { address } = await start(() => VERIFIED, { request: 250, idle: 250 });
+      const call = new RawCall(address, path);
+      await call.arrived(first);
+      await standStill(400, () => call.send(rest));
+      const types = await call.frames(frames);
+      call.close();
+      return types;
     }
 
     const one = frame(Buffer.concat([Buffer.from([0x12, GOOD.length]), GOOD]));
@@ -162,7 +152,7 @@ describe("bounds of calls", () => {
 
   describe("in bytes", () => {
     it("one address holds 64 MiB of calls that have not arrived, and no more; they are there again when those are over", async () => {
-      const { address, client } = await start(() => VERIFIED, { request: 60_000 });
+      const { address, client, server } = await start(() => VERIFIED, { request: 60_000 });
       const session = connect(address);
       const ends: string[] = [];
       const calls = Array.from({ length: 20 }, () => {
@@ -179,14 +169,20 @@ describe("bounds of calls", () => {
       await client.call("VerifyToken", { token: "t" });
       expect(ends).to.have.length(5);
       session.destroy();
-      const again = grpcRequest(connect(address), "BatchVerifyTokens");
-      again.end(frame(Buffer.concat([Buffer.from([0x7a, 0x80, 0x80, 0xc0, 1]), Buffer.alloc(3 * 1024 ** 2)])));
-      expect(await grpcStatus(again)).to.equal("0");
+      await eventually(() => server.connections() === 1);
+      // Together they are more than there was left.
+      const again = connect(address);
+      const both = [1, 2].map(() => {
+        const call = grpcRequest(again, "BatchVerifyTokens");
+        call.end(frame(Buffer.concat([Buffer.from([0x7a, 0x80, 0x80, 0xc0, 1]), Buffer.alloc(3 * 1024 ** 2)])));
+        return grpcStatus(call);
+      });
+      expect(await Promise.all(both)).to.deep.equal(["0", "0"]);
     });
   });
 
   it("a connection whose calls are refused again and again is cut, and its room is there again", async () => {
-    const { address, client } = await start(() => VERIFIED, { request: 60_000, headers: 1024 ** 2 });
+    const { address, client, server } = await start(() => VERIFIED, { request: 60_000, headers: 1024 ** 2 });
     const header = { "x-a": "x".repeat(60_000) };
     const session = connect(address);
     const over = new Promise((resolve) => session.once("close", resolve));
@@ -195,6 +191,8 @@ describe("bounds of calls", () => {
     for (let index = 0; index < 999; index++) grpcRequest(second, "VerifyToken", header);
     await Promise.race([over, new Promise((resolve) => second.once("close", resolve))]);
     for (const one of [session, second]) one.destroy();
+    // The server hears of it when it comes to it: of two connections neither waits for the other.
+    await eventually(() => server.connections() === 0);
     const { value } = await client.call("VerifyToken", { token: "t" });
     expect(value.verdict).to.equal("verified");
   });

@@ -22,7 +22,7 @@ describe("closing", () => {
     const all = collect(stream);
     stream.write({ id: "1", requests: [{ token: "s" }] });
     const idle = collect(client.stream());
-    await eventually(() => asked.length === 3);
+    await eventually(() => asked.length === 3 && server.streams() === 2);
     const closed = server.close(10_000);
     expect(failureFromStatus((await idle).status)).to.deep.equal(failure("SHUTTING_DOWN"));
     late.resolve(VERIFIED);
@@ -35,10 +35,13 @@ describe("closing", () => {
   });
 
   it("takes no more connections", async () => {
-    const { server, address } = await start(() => VERIFIED);
+    // An address of its own: at that of the other tests another process may have opened the same port meanwhile.
+    const { server, address } = await start(() => VERIFIED, {}, "127.0.0.3:0");
     await server.close(1000);
-    const error = await failing(testClient(address).call("VerifyToken", { token: "t" }));
+    const client = testClient(address);
+    const error = await failing(client.call("VerifyToken", { token: "t" }));
     expect(error.code).to.equal(status.UNAVAILABLE);
+    client.raw.close();
   });
 
   it("cuts what is left at the time-out", async () => {

@@ -1,4 +1,5 @@
 import type http2 from "node:http2";
+import net from "node:net";
 
 // gRPC and HTTP/2 by hand, for what no client would send.
 
@@ -54,12 +55,54 @@ export function frame(bytes: Uint8Array): Buffer {
 }
 
 /** The types of the frames of a stream, in the order in which they came (RFC 9113, section 4.1). */
-export function frameTypes(received: Buffer, stream: number): readonly number[] {
+function frameTypes(received: Buffer, stream: number): readonly number[] {
   const types: number[] = [];
   for (let at = 0; at + 9 <= received.length; at += 9 + received.readUIntBE(at, 3)) {
     if (received.readUInt32BE(at + 5) === stream) types.push(received[at + 3] ?? -1);
   }
   return types;
+}
+
+/** A call on a connection of its own, whose frames the test writes: what it writes at once arrives at once. */
+export class RawCall {
+  readonly #socket: net.Socket;
+  #received = Buffer.alloc(0);
+  #pings = 0;
+
+  /** Opens both. @param path as {@link callHeaders} has it */
+  constructor(address: string, path: string) {
+    this.#socket = net.connect({ port: Number(address.split(":").at(-1)), host: "127.0.0.1" });
+    this.#socket.on("error", () => undefined);
+    this.#socket.on("data", (data) => {
+      this.#received = Buffer.concat([this.#received, data]);
+    });
+    this.send(Buffer.from(PREFACE), SETTINGS, http2Frame(1, 4, 1, callHeaders(path)));
+  }
+
+  send(...frames: readonly Buffer[]): void {
+    this.#socket.write(Buffer.concat(frames));
+  }
+
+  /** Sends these, and waits until the server has read them: it answers a ping behind them. */
+  async arrived(...frames: readonly Buffer[]): Promise<void> {
+    this.#pings++;
+    this.send(...frames, http2Frame(6, 0, 0, Buffer.alloc(8)));
+    await this.#until(() => frameTypes(this.#received, 0).filter((type) => type === 6).length >= this.#pings);
+  }
+
+  /** The types of the call's frames, once there are so many, or the connection is over. */
+  async frames(count: number): Promise<readonly number[]> {
+    await this.#until(() => frameTypes(this.#received, 1).length >= count);
+    return frameTypes(this.#received, 1);
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  async #until(isSo: () => boolean): Promise<void> {
+    while (!isSo() && !this.#socket.closed) await new Promise((resolve) => setImmediate(resolve));
+  }
 }
 
 /** Opens a call. */

@@ -91,7 +91,7 @@ describe("VerifyToken", () => {
 
     it("over, the call is TIMED_OUT, once", async () => {
       const late = deferred<Outcome>();
-      const { client, verified } = await start(() => late.promise, { request: 20 });
+      const { client, verified } = await start(() => late.promise, { request: 100 });
       const error = await failing(client.call("VerifyToken", { token: "t" }));
       expect(failureFromStatus(error)).to.deep.equal(failure("TIMED_OUT"));
       late.resolve(VERIFIED);
