@@ -155,15 +155,18 @@ describe("bounds of calls", () => {
       const { address, client, server } = await start(() => VERIFIED, { request: 60_000 });
       const session = connect(address);
       const ends: string[] = [];
-      const calls = Array.from({ length: 20 }, () => {
+      const calls: http2.ClientHttp2Stream[] = [];
+      const begun = frame(Buffer.alloc(4 * 1024 ** 2)).subarray(0, -1);
+      // One after the other: of those that grow side by side more are cut, before the room of the first is there again.
+      for (let index = 0; index < 20; index++) {
         const call = grpcRequest(session, "BatchVerifyTokens");
+        calls.push(call);
         void grpcStatus(call).then((end) => ends.push(end));
-        const begun = frame(Buffer.alloc(4 * 1024 ** 2)).subarray(0, -1);
-        call.write(begun);
-        return call;
-      });
-      // Fifteen of them and what they take besides: the others are cut.
-      while (ends.length < 5) await new Promise((resolve) => setTimeout(resolve, 5));
+        await new Promise((resolve) => call.once("close", resolve).write(begun, resolve));
+        await new Promise((resolve) => session.ping(resolve));
+      }
+      // There is room for fifteen of them and what they take besides.
+      await eventually(() => ends.length >= 5);
       const codes = calls.filter(({ closed }) => closed).map(({ rstCode }) => rstCode);
       expect(new Set(codes)).to.deep.equal(new Set([http2.constants.NGHTTP2_ENHANCE_YOUR_CALM]));
       await client.call("VerifyToken", { token: "t" });
