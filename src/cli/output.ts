@@ -17,7 +17,11 @@ export function endWithoutOutput(): void {
   process.stdout.on("error", end);
 }
 
+const ignore = (): void => {};
+
 /** Has the process go on where what it prints cannot be written: a service has other things to do. */
 export function outliveOutput(): void {
-  process.stdout.off("error", end).on("error", () => undefined);
+  process.stdout.off("error", end);
+  // Once, however many services there were in this process.
+  if (!process.stdout.listeners("error").includes(ignore)) process.stdout.on("error", ignore);
 }

@@ -282,6 +282,16 @@ describe("serve", () => {
     }
   });
 
+  it("adds no more to the process's output the second time", async () => {
+    const folder = folderOf(QUIET.replace("grpc: 127.0.0.1:0", "grpc: 192.0.2.1:0"));
+    const counts: number[] = [];
+    for (let turn = 0; turn < 2; turn++) {
+      expect(await run(["serve", "--config", "verifier.yaml"], folder)).to.include({ code: 3 });
+      counts.push(process.stdout.listenerCount("error"));
+    }
+    expect(counts[1]).to.equal(counts[0]);
+  });
+
   it("an address that is not this machine's: exit code 3", async () => {
     const folder = folderOf(QUIET.replace("http: 127.0.0.1:0", "http: 192.0.2.1:0"));
     const { code, stderr } = await run(["serve", "--config", "verifier.yaml"], folder);
