@@ -40,7 +40,7 @@ const RELOADING = 15_000;
 const ROTATING = 6_000;
 /** How much faster reloads come while the service warms up: V8 compiles what they run after dozens of them. */
 const HURRY = 20;
-/** What may last of what a minute made, in KiB, to be called flat: Node keeps a list of 250 fetches, which fills for long. */
+/** What may last of what a minute made, in KiB, to be called flat: V8 notes where objects are made, code by code. */
 const FLAT = 16;
 /** How many classes are named that most lasts of. */
 const NAMED = 5;

@@ -82,6 +82,13 @@ realms:
     expect(status).to.equal(200);
   });
 
+  it("is all that tells of what was fetched: the process keeps no list of its own", async () => {
+    performance.clearResourceTimings();
+    await (await get("/healthz")).text();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(performance.getEntriesByType("resource")).to.have.length(0);
+  });
+
   it("answers what is no HTTP request, after what came before it", async () => {
     const port = Number(running.addresses["metrics"]?.split(":").at(-1));
     const wire = new Wire(port).send("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\nno HTTP\r\n\r\n");

@@ -55,6 +55,8 @@ export interface Running {
  * @throws {ConfigError}, {DirectoryError}, or the system's error where a port cannot be opened
  */
 export async function serve(file: string, only: Only | undefined, context: ServeContext): Promise<Running> {
+  // Of each fetch Node keeps how long it took, as a browser does for its page, up to 250: nobody here reads that.
+  performance.setResourceTimingBufferSize(0);
   const files = new FileWatch();
   const loading = { ...context, readFile: files.readFile };
   return only === "http"
