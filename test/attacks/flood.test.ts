@@ -100,7 +100,7 @@ describe("slow clients, as many as one address may be", function () {
   this.timeout(60_000);
   let service: Besieged;
   before(async () => {
-    service = await besiege("limits: { request: 1s, idle: 3s, perAddress: 300 }");
+    service = await besiege("limits: { request: 2s, idle: 3s, perAddress: 300 }");
   });
   after(() => service.end());
 

@@ -186,9 +186,10 @@ export class Process {
     });
   }
 
-  /** Waits for a text in what it prints; fails where it ends before. */
-  async until(text: string | RegExp): Promise<void> {
-    const found = (): boolean => (typeof text === "string" ? this.stdout.includes(text) : text.test(this.stdout));
+  /** Waits for a text in what it prints, so often; fails where it ends before. */
+  async until(text: string | RegExp, times = 1): Promise<void> {
+    const found = (): boolean =>
+      typeof text === "string" ? this.stdout.split(text).length > times : text.test(this.stdout);
     while (!found()) {
       if (this.#over) throw new Error(`ended before ${String(text)}:\n${this.stdout}${this.stderr}`);
       await new Promise<void>((resolve) => this.#wake.push(resolve));

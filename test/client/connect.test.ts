@@ -5,8 +5,8 @@ import { expect } from "chai";
 import { connect, VerificationFailure, type VerifierClient } from "../../src/client/index.js";
 import { FAILURE_REASONS, FAILURES } from "../../src/contract/failures.js";
 import { failure, type Outcome } from "../../src/contract/verifier.js";
-import { createServer } from "../../src/service/server.js";
-import { deferred, LIMITS, NOW, REJECTED, start, VERIFIED } from "../service/harness.js";
+import { deferred, NOW, REJECTED, start, VERIFIED } from "../service/harness.js";
+import { type ClosedPort, closedPort } from "../support/closed-port.js";
 
 const NEVER = new Promise<Outcome>(() => undefined);
 const clients: VerifierClient[] = [];
@@ -26,13 +26,8 @@ const thrownBy = (call: Promise<unknown>): Promise<any> =>
     (error: unknown) => error,
   );
 
-/** A port that nobody listens at. */
-async function deadAddress(): Promise<string> {
-  const server = createServer({ limits: LIMITS });
-  const address = await server.listen("127.0.0.1:0");
-  await server.close(0);
-  return address;
-}
+/** The address of a port that nobody listens at. */
+const deadAddress = ({ port }: ClosedPort): string => `127.0.0.1:${port}`;
 
 describe("connect", () => {
   it("gives the verdict on a good token", async () => {
@@ -148,7 +143,8 @@ describe("connect", () => {
   });
 
   it("says at once, with the address and the cure, that nobody is there", async () => {
-    const address = await deadAddress();
+    const dead = await closedPort();
+    const address = deadAddress(dead);
     const client = open(address);
     const error = await thrownBy(client.verify({ realm: "r", token: "t" }));
     expect(error).to.be.instanceOf(VerificationFailure);
@@ -159,6 +155,7 @@ describe("connect", () => {
     expect(error.cause.message).to.include("ECONNREFUSED");
     const batch = await thrownBy(client.verifyBatch([{ realm: "r", token: "t" }]));
     expect(batch.message).to.equal(error.message);
+    dead.release();
   });
 
   it("says so of a socket file and of a name that there are not, too", async () => {
@@ -174,15 +171,18 @@ describe("connect", () => {
   });
 
   it("waits for a service that is not there yet, within the deadline, where it was told to", async () => {
-    const address = await deadAddress();
+    const dead = await closedPort();
+    const address = deadAddress(dead);
     const client = open(address, { waitForReady: true });
     const call = client.verify({ realm: "r", token: "t" });
+    dead.release();
     await start(() => VERIFIED, {}, address);
     expect((await call).kind).to.equal("verified");
   });
 
   it("says where nobody came while it waited", async () => {
-    const address = await deadAddress();
+    const dead = await closedPort();
+    const address = deadAddress(dead);
     const client = open(address, { waitForReady: true, deadlineMs: 300 });
     const ask = (): Promise<any> => thrownBy(client.verify({ realm: "r", token: "t" }));
     // A call that ends before the first try to connect was refused knows only that time has passed.
@@ -190,6 +190,7 @@ describe("connect", () => {
     while (gone.reason === "TIMED_OUT") gone = await ask();
     expect(gone).to.include({ reason: "VERIFIER_UNAVAILABLE" });
     expect(gone.message).to.include(address);
+    dead.release();
   });
 
   it("finds a service that was started again", async () => {

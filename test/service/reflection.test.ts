@@ -178,7 +178,7 @@ describe("reflection", () => {
           `http://${address}/tokenverifier.v1.TokenVerifier/VerifyToken`,
         );
         expect(JSON.parse(answer).verified.token).to.include({ subject: "jane", expiresAt: "2030-03-17T17:46:40Z" });
-      }).timeout(30_000);
+      });
     }
 
     it("shows the details of an error", async () => {
@@ -187,6 +187,6 @@ describe("reflection", () => {
         curl("-d", "{}", `http://${address}/tokenverifier.v1.TokenVerifier/VerifyToken`),
       );
       expect(error.stderr).to.include("unavailable");
-    }).timeout(30_000);
+    });
   });
 });
