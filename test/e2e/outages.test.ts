@@ -17,6 +17,8 @@ import { OwnTime } from "../support/own-time.js";
 const SECONDS = Number(process.env["DRILL"] ?? 5);
 /** What a call may take by the service's configuration; its client would wait for much longer. */
 const DEADLINE = 2000;
+/** Milliseconds between two rounds of a realm's calls. */
+const PAUSE = 400;
 /** Seconds, as configured below: a fetch may take longer than a call. */
 const [REFRESH_MAX, COOLDOWN, TIMEOUT] = [2, 2, 5];
 
@@ -174,7 +176,9 @@ describe("the outage drill", function () {
     const began = Date.now();
     const end = began + SECONDS * 1000;
     let serial = 0;
-    const load = async (name: string): Promise<void> => {
+    const load = async (name: string, index: number): Promise<void> => {
+      // One after the other, as callers come: all at once they would wait for each other, and not for an issuer.
+      await new Promise((resolve) => setTimeout(resolve, (index * PAUSE) / NAMES.length));
       const { counts } = seen.get(name) ?? expect.fail(name);
       const count = (kind: string, answer: string): void => {
         counts[`${kind}: ${answer}`] = (counts[`${kind}: ${answer}`] ?? 0) + 1;
@@ -192,7 +196,7 @@ describe("the outage drill", function () {
           ask(name, nobody.token(claims, { kid: `random ${serial}` })).then((answer) => count("bad", answer)),
           ask(name, nobody.token(claims, { kid: undefined })).then((answer) => count("bad", answer)),
         ];
-        await Promise.all([...asked, new Promise((resolve) => setTimeout(resolve, 400))]);
+        await Promise.all([...asked, new Promise((resolve) => setTimeout(resolve, PAUSE))]);
       }
     };
     await Promise.all(NAMES.map(load));

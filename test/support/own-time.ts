@@ -10,15 +10,18 @@ const STEP = 10;
  */
 export class OwnTime {
   #spent = 0;
+  #looked = performance.now();
   #worked = worked();
   #idle = idle();
   readonly #timer = setInterval(() => this.now(), STEP);
 
   /** Milliseconds since it was made. */
   now(): number {
-    const [work, rest] = [worked(), idle()];
-    // Something is due every STEP at least: who waited for longer was not let in.
-    this.#spent += work - this.#worked + Math.min(rest - this.#idle, STEP);
+    const [wall, work, rest] = [performance.now(), worked(), idle()];
+    // Something is due every STEP at least: who waited for longer was not let in. And threads work beside each other, of the
+    // pool and of V8: together for longer than it took.
+    this.#spent += Math.min(wall - this.#looked, work - this.#worked + Math.min(rest - this.#idle, STEP));
+    this.#looked = wall;
     this.#worked = work;
     this.#idle = rest;
     return this.#spent;
