@@ -1,3 +1,5 @@
+import type net from "node:net";
+
 /** Milliseconds between two looks at what is under way. */
 const LOOK = 50;
 
@@ -10,20 +12,21 @@ const FAREWELL = 20;
  *
  * @param timeout milliseconds
  * @param underWay how many calls have no answer yet
- * @param cut closes all connections
+ * @param open the connections that are open
  * @returns to be called once the port is closed; says how many calls were cut
  */
-export function endWithin(timeout: number, underWay: () => number, cut: () => void): () => number {
+export function endWithin(timeout: number, underWay: () => number, open: () => Iterable<net.Socket>): () => number {
   let lost = 0;
   let looks = 0;
   // Looks are counted, and not the time: where this process stands still, peers have heard nothing meanwhile.
   const look = setInterval(() => {
     looks = underWay() === 0 ? looks + 1 : 0;
-    if (looks >= FAREWELL) cut();
+    // What is written and not yet sent, for a peer that reads slowly, goes out before.
+    if (looks === FAREWELL) for (const socket of open()) socket.destroySoon();
   }, LOOK);
   const end = setTimeout(() => {
     lost = underWay();
-    cut();
+    for (const socket of open()) socket.destroy();
   }, timeout);
   return () => {
     clearInterval(look);

@@ -94,9 +94,7 @@ export function createHttpPort(serve: http.RequestListener, bounds: HttpBounds, 
         const ended = endWithin(
           timeout,
           () => exchanges.size,
-          () => {
-            for (const socket of sockets) socket.destroy();
-          },
+          () => sockets,
         );
         server.close(() => resolve(ended()));
         server.closeIdleConnections();

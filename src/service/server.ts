@@ -115,9 +115,7 @@ export function createServer({
     });
     openCalls.endAll();
     // Not forceShutdown: it ends connections politely, and waits for a peer that may be gone to do the same.
-    const ended = endWithin(timeout, underWay, () => {
-      for (const sockets of open) for (const socket of sockets) socket.destroy();
-    });
+    const ended = endWithin(timeout, underWay, () => open.flatMap((sockets) => [...sockets]));
     return Promise.all([...ports, calls]).then(ended);
   }
 

@@ -9,6 +9,14 @@ import { failure, type Outcome } from "../../src/contract/verifier.js";
 import { createServer } from "../../src/service/server.js";
 import { collect, deferred, eventually, failing, LIMITS, start, testClient, VERIFIED } from "./harness.js";
 import { watchHealth } from "./health-client.js";
+import { callHeaders, frame, http2Frame, PREFACE } from "./raw.js";
+
+/** A request of a batch, as protobuf has it: its realm says which. */
+function item(index: number): Buffer {
+  const realm = Buffer.from(`r${index}`);
+  const request = Buffer.concat([Buffer.from([0x0a, realm.length]), realm, Buffer.from([0x12, 1, 0x74])]);
+  return Buffer.concat([Buffer.from([0x0a, request.length]), request]);
+}
 
 const NEVER = new Promise<Outcome>(() => undefined);
 
@@ -82,6 +90,36 @@ describe("closing", () => {
     expect((await call).value.verdict).to.equal("verified");
     expect(await closed, "calls cut").to.equal(0);
     silent.destroy();
+  });
+
+  it("sends what is written to a peer that reads slowly", async () => {
+    const payload = JSON.stringify({ sub: "x".repeat(32_000) });
+    const { server, address, asked } = await start(() => ({ ...VERIFIED, token: { ...VERIFIED.token, payload } }));
+    const socket = net.connect({ port: Number(address.split(":").at(-1)), host: "127.0.0.1" });
+    let bytes = 0;
+    socket.on("data", (data) => {
+      bytes += data.length;
+    });
+    socket.pause();
+    const over = new Promise((resolve) => socket.once("end", resolve));
+    const wide = Buffer.from([0, 4, 0x7f, 0xff, 0xff, 0xff]); // SETTINGS_INITIAL_WINDOW_SIZE
+    const wider = Buffer.from([0x7f, 0, 0, 0]);
+    // A thousand requests for nothing in particular: BatchVerifyTokensRequest.requests.
+    const batch = frame(Buffer.concat(Array.from({ length: 1000 }, (_, n) => item(n))));
+    const parts = [
+      http2Frame(4, 0, 0, wide),
+      http2Frame(8, 0, 0, wider),
+      http2Frame(1, 4, 1, callHeaders("BatchVerifyTokens")),
+    ];
+    socket.write(Buffer.concat([Buffer.from(PREFACE), ...parts, http2Frame(0, 1, 1, batch)]));
+    await eventually(() => asked.length === 1000);
+    const closed = server.close(600_000);
+    // Longer than silent peers are waited for.
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+    socket.resume();
+    await over;
+    expect(bytes).to.be.above(1000 * payload.length);
+    expect(await closed, "calls cut").to.equal(0);
   });
 
   it("may be asked for twice, and before anything is open", async () => {
