@@ -54,7 +54,7 @@ describe("README.md", () => {
   const alias = (): string => blocks("sh").find(({ code }) => code.startsWith("alias "))?.code ?? "";
 
   it("its alias is the program that npm start builds", () => {
-    expect(alias()).to.equal("alias token-verifier='node dist/src/cli/main.js'\n");
+    expect(alias()).to.equal("alias token-verifier='node_modules/.bin/node dist/src/cli/main.js'\n");
     const { bin, scripts } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as {
       bin: Record<string, string>;
       scripts: Record<string, string>;
