@@ -88,7 +88,7 @@ export default {
     ),
     never(
       "express-in-one-file",
-      "Only src/gateway/app.ts knows express.",
+      "Only src/http/app.ts knows express.",
       { path: "^src/", pathNot: "^src/gateway/app\\.ts$" },
       { path: npm("express", "express-serve-static-core") },
     ),

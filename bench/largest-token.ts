@@ -1,7 +1,7 @@
 import { pino } from "pino";
-import { openCore } from "../src/cli/serve/core.js";
+import { openCore } from "../src/server/core.js";
 import { loadConfig } from "../src/config/load.js";
-import { Secret } from "../src/contract/secret.js";
+import { Secret } from "../src/util/secret.js";
 import type { Outcome, Verifier } from "../src/contract/verifier.js";
 import { MAX_DEPTH, MAX_ITEMS } from "../src/jws/json.js";
 import { held, spread } from "./compare.js";

@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { pino } from "pino";
-import { openCore } from "../src/cli/serve/core.js";
+import { openCore } from "../src/server/core.js";
 import { loadConfig } from "../src/config/load.js";
-import { Secret } from "../src/contract/secret.js";
+import { Secret } from "../src/util/secret.js";
 import type { Credential, Verifier } from "../src/contract/verifier.js";
 
 // npm run timing -- --samples 20000: whether the time of an answer tells a client that does not exist from one whose

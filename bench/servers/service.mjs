@@ -2,7 +2,7 @@
 import { pino } from "pino";
 
 // Built just before the benchmark runs.
-const { serve } = await import(new URL("../../dist/src/cli/serve/serve.js", import.meta.url).href);
+const { serve } = await import(new URL("../../dist/src/server/serve.js", import.meta.url).href);
 const log = pino({ level: "silent" });
 const running = await serve(process.argv[2], undefined, { env: process.env, clock: Date.now, log });
 process.send?.({ addresses: running.addresses });

@@ -1,4 +1,4 @@
-import { FIELDS, LINES } from "../../src/cli/telemetry/lines.js";
+import { FIELDS, LINES } from "../../src/observability/lines.js";
 import { code, page, table } from "./markdown.js";
 
 /** docs/reference/log.md. */
@@ -14,7 +14,7 @@ export function logPage(): string {
     ];
   });
   return page(
-    "src/cli/telemetry/lines.ts",
+    "src/observability/lines.ts",
     "# Log",
     `Standard output, a line for each event. As JSON (\`log.format: json\`) a line has \`level\` (a name), \`time\` (RFC 3339, UTC)
 and \`msg\`, which is one of the messages here, word for word; values stand in fields. No line ever holds a token or a secret.

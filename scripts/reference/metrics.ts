@@ -1,4 +1,4 @@
-import { METRICS } from "../../src/cli/telemetry/metric-table.js";
+import { METRICS } from "../../src/observability/metric-table.js";
 import { code, page, table } from "./markdown.js";
 
 /** The members of the body of `/readyz`. */
@@ -32,7 +32,7 @@ export function metricsPage(): string {
     help,
   ]);
   return page(
-    "src/cli/telemetry/metric-table.ts",
+    "src/observability/metric-table.ts",
     "# Metrics",
     `With \`metrics: 127.0.0.1:9464\` in the configuration, that port serves \`/metrics\` (Prometheus), \`/healthz\` (200 while the
 process lives) and \`/readyz\` (200 while it wants calls; 503 before everything is loaded and while it drains; its body is

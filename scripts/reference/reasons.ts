@@ -1,7 +1,7 @@
 import { status } from "@grpc/grpc-js";
 import { FAILURE_REASONS, FAILURES, failureNumber } from "../../src/contract/failures.js";
 import { REASON_NAMES, reasonMessage, reasonNumber } from "../../src/contract/reasons.js";
-import { formatDuration } from "../../src/contract/units.js";
+import { formatDuration } from "../../src/util/units.js";
 import { code, page, table } from "./markdown.js";
 import { type Contract, PATH, PROTO_FILE } from "./proto.js";
 

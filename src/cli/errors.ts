@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { ConfigError } from "../config/issues.js";
 import { toldFile, unreadable } from "../config/read-file.js";
-import { ImportError } from "../directory/bulk.js";
+import { ImportError } from "../directory/transfer/bulk.js";
 import { DirectoryError } from "../directory/errors.js";
 
 /** How a command ends, as its exit code. */

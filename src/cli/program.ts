@@ -3,10 +3,10 @@ import { addCompletionCommand } from "./completion/completion.js";
 import { addDirectoryCommands } from "./directory/directory-commands.js";
 import { EXIT, type Failure, failureOf, failureToJson } from "./errors.js";
 import { complain, print } from "./output.js";
-import { addServeCommand } from "./serve/serve-command.js";
+import { addServeCommand } from "./serve.js";
 import { addCommand, jsonOption } from "./shared.js";
 import { addKeysCommand, addTokenCommands } from "./token/token-commands.js";
-import { version } from "./version.js";
+import { version } from "../util/version.js";
 import type { World } from "./world.js";
 
 /** Runs a command line. Sets the process's exit code: 0 done, 1 a negative verdict, 2 usage or configuration, 3 unavailable. */

@@ -1,5 +1,5 @@
 import os from "node:os";
-import { systemClock } from "./clock.js";
+import { systemClock } from "../util/clock.js";
 import { endWithoutOutput } from "./output.js";
 import { run } from "./program.js";
 

@@ -3,7 +3,7 @@ import path from "node:path";
 import { type Command, Option } from "commander";
 import { CommandError, EXIT } from "./errors.js";
 import { EXAMPLES } from "./examples.js";
-import { DEVELOPMENT_FILE, DEVELOPMENT_FOLDER } from "./serve/development.js";
+import { DEVELOPMENT_FILE, DEVELOPMENT_FOLDER } from "../server/development.js";
 
 // What the commands have in common.
 

@@ -1,6 +1,6 @@
 import { TokenVerifierService } from "../../gen/tokenverifier/v1/token_verifier.js";
 import type { Verifier } from "../contract/verifier.js";
-import { outcomeFromWire, requestToWire } from "../contract/wire.js";
+import { outcomeFromWire, requestToWire } from "../wire/messages.js";
 import { type ChannelOptions, openChannel } from "./channel.js";
 import { isFailure } from "./verdict.js";
 

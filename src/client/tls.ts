@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { Secret } from "../contract/secret.js";
+import { Secret } from "../util/secret.js";
 import type { ChannelTls } from "./channel.js";
 
 /** TLS as a client speaks it. Texts are PEM. */

@@ -1,6 +1,6 @@
 import type { FailureReason } from "../contract/failures.js";
 import { type ReasonName, rejectionMessage } from "../contract/reasons.js";
-import { Secret } from "../contract/secret.js";
+import { Secret } from "../util/secret.js";
 import type {
   Check,
   Credential,

@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import { toldName } from "../contract/told-name.js";
+import { toldName } from "../util/printable.js";
 
 /** One thing that is wrong with a configuration: where, and what would be right. Never holds a secret. */
 export interface ConfigIssue {

@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import { Secret } from "../contract/secret.js";
+import { Secret } from "../util/secret.js";
 import { type ConfigIssue, formatPath } from "./issues.js";
 import { type ReadFile, toldFile, unreadable } from "./read-file.js";
 import type { coreSchema } from "./schema.js";

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { isOrigin } from "../gateway/cors.js";
+import { isOrigin } from "../http/cors.js";
 import { address, duration, wrongAddress } from "./values.js";
 
 // The ports that are opened, and the one that a gateway asks: addresses and TLS, and what is shown over HTTP.

@@ -1,4 +1,4 @@
-import type { Proxies } from "../keys/network/ways.js";
+import type { Proxies } from "../keys/remote/ways.js";
 import type { Environment } from "./interpolate.js";
 import type { ConfigIssue } from "./issues.js";
 

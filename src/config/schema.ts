@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { isNetwork } from "../contract/address.js";
+import { isNetwork } from "../util/client-address.js";
 import { VENDORS } from "../vendors/index.js";
 import { drain, failures, limits } from "./limit-forms.js";
 import { http, listener, metrics, upstream } from "./port-forms.js";

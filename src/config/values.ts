@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { formatDuration, formatSize, parseDuration, parseSize } from "../contract/units.js";
-import { readWorkloadName } from "../contract/workload.js";
+import { formatDuration, formatSize, parseDuration, parseSize } from "../util/units.js";
+import { readWorkloadName } from "../util/workload-names.js";
 import { readAddress } from "../net/listen.js";
 
 /** How a value is written that is read from a text: what the reference and editors cannot see in its reader. */

@@ -1,8 +1,8 @@
 import type { Check, Evidence, Principal, Token } from "../../gen/tokenverifier/v1/token_verifier.js";
 import { FAILURES, type FailureReason } from "./failures.js";
 import type { ReasonName } from "./reasons.js";
-import type { Secret } from "./secret.js";
-import type { WorkloadNames } from "./workload.js";
+import type { Secret } from "../util/secret.js";
+import type { WorkloadNames } from "../util/workload-names.js";
 
 export type { Check, Evidence, Principal, Token } from "../../gen/tokenverifier/v1/token_verifier.js";
 

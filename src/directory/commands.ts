@@ -1,4 +1,4 @@
-import type { Secret } from "../contract/secret.js";
+import type { Secret } from "../util/secret.js";
 import { KeyError, loadSecret } from "../keys/load.js";
 import { DirectoryError } from "./errors.js";
 import type { RevokedToken, User } from "./records.js";

@@ -1,5 +1,5 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
-import type { Secret } from "../contract/secret.js";
+import type { Secret } from "../util/secret.js";
 import type { MasterKey, MasterKeys } from "./master-keys.js";
 
 // A scope stands before the secret, so that a digest of one kind, or of one client, is of no use as another's. JSON

@@ -1,7 +1,7 @@
-import type { Secret } from "../contract/secret.js";
+import type { Secret } from "../util/secret.js";
 import type { VerificationKey } from "../keys/key.js";
-import type { VouchedSet } from "../keys/network/keyring.js";
-import type { BulkLine, ImportOptions, ImportReport, StoredEntry } from "./bulk.js";
+import type { VouchedSet } from "../keys/remote/keyring.js";
+import type { BulkLine, ImportOptions, ImportReport, StoredEntry } from "./transfer/bulk.js";
 import type { Command } from "./commands.js";
 import type { Revocation, User } from "./records.js";
 

@@ -1,5 +1,5 @@
 import { LRUCache } from "lru-cache";
-import type { Secret } from "../contract/secret.js";
+import type { Secret } from "../util/secret.js";
 import type { VerificationKey } from "../keys/key.js";
 import { loadSecret } from "../keys/load.js";
 import { secretKeyDigest } from "./digest.js";

@@ -1,5 +1,5 @@
 import { createSecretKey, hkdfSync, type KeyObject } from "node:crypto";
-import type { Secret } from "../contract/secret.js";
+import type { Secret } from "../util/secret.js";
 import { DirectoryError } from "./errors.js";
 
 /** Bytes in a master key. */

@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
-import { Secret } from "../contract/secret.js";
+import { Secret } from "../util/secret.js";
 import { SealError } from "./errors.js";
 import type { MasterKey, MasterKeys } from "./master-keys.js";
 

@@ -1,5 +1,5 @@
 import type net from "node:net";
-import { addressReader, limitedAddress } from "../contract/address.js";
+import { addressReader, limitedAddress } from "../util/client-address.js";
 
 /**
  * Why a connection was closed before anything was read of it: the port has as many as it admits, this peer has, or no

@@ -1,7 +1,7 @@
 import { constants } from "node:crypto";
 import type net from "node:net";
 import tls from "node:tls";
-import type { Secret } from "../contract/secret.js";
+import type { Secret } from "../util/secret.js";
 import type { Admission, Refusal } from "./admission.js";
 
 /** What one side of a TLS connection shows of itself, and whom it trusts. */

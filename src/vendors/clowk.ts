@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { ReasonName } from "../contract/reasons.js";
-import { Secret } from "../contract/secret.js";
+import { Secret } from "../util/secret.js";
 import type { Outcome } from "../contract/verifier.js";
 import { member } from "../jws/json.js";
 import type { Rule } from "../verifier/realm.js";

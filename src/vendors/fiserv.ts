@@ -1,4 +1,4 @@
-import { Secret } from "../contract/secret.js";
+import { Secret } from "../util/secret.js";
 import type { Outcome } from "../contract/verifier.js";
 import { isString, isTime, notExpired, required, typed } from "../verifier/rules.js";
 import { stringClaim } from "../verifier/subject.js";

@@ -1,5 +1,5 @@
 import { hash } from "node:crypto";
-import { limitedAddress } from "../contract/address.js";
+import { limitedAddress } from "../util/client-address.js";
 import {
   type CallContext,
   type Clock,

@@ -1,6 +1,6 @@
 import type { ReasonName } from "../contract/reasons.js";
 import type { Principal } from "../contract/verifier.js";
-import type { WorkloadNames } from "../contract/workload.js";
+import type { WorkloadNames } from "../util/workload-names.js";
 import type { Client, DirectoryLack, Instance, KnownDirectory } from "../directory/directory.js";
 import type { Algorithm } from "../jws/algorithms.js";
 import type { JsonObject } from "../jws/json.js";

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { LRUCache } from "lru-cache";
-import type { Secret } from "../contract/secret.js";
+import type { Secret } from "../util/secret.js";
 import { unverifiedIssuer } from "../jws/unverified.js";
 import { staticSource } from "../keys/source.js";
 import { tokenDigest } from "./facts.js";

@@ -1,4 +1,4 @@
-import { formatDuration, formatSpan } from "../contract/units.js";
+import { formatDuration, formatSpan } from "../util/units.js";
 import { type JsonObject, member } from "../jws/json.js";
 import { memberText } from "../jws/member-text.js";
 import { isSameNumber } from "../jws/number-text.js";

@@ -6,7 +6,7 @@ import { secretOf } from "../support/keys.js";
 import { attacked, CLOWK, claimsWith, expectGrpc, FISERV, faceRequest, makeToken, type Target } from "./harness.js";
 
 // security.md, "Callers". Held elsewhere: limits of failures (test/verifier/limited.test.ts), of callers in a batch
-// (test/e2e/calls.test.ts), whose word counts for an address (test/contract/address.test.ts), and the time that a refusal
+// (test/e2e/calls.test.ts), whose word counts for an address (test/util/client-address.test.ts), and the time that a refusal
 // takes (npm run timing; test/directory/known.test.ts).
 
 describe("attacks on callers", () => {

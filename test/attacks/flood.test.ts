@@ -1,6 +1,6 @@
 import type net from "node:net";
 import { expect } from "chai";
-import { callHeaders, hpackHeader, http2Frame, PREFACE, SETTINGS } from "../service/raw.js";
+import { callHeaders, hpackHeader, http2Frame, PREFACE, SETTINGS } from "../grpc/raw.js";
 import { createClient } from "../support/grpc.js";
 import { greet } from "../support/tls.js";
 import { type Besieged, besiege, overWith } from "./siege.js";

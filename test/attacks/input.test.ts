@@ -1,14 +1,14 @@
 import http2 from "node:http2";
 import { expect } from "chai";
 import { randomOf } from "../jws/random.js";
-import { frame, grpcRequest, grpcStatus } from "../service/raw.js";
+import { frame, grpcRequest, grpcStatus } from "../grpc/raw.js";
 import { expectOutcome } from "../support/expect.js";
 import { exchange } from "../support/http.js";
 import { secretOf } from "../support/keys.js";
 import { attacked, expectGrpc, FISERV, HS256, INTEGURU, makeToken, VENDORS } from "./harness.js";
 
 // security.md, "Input". Held elsewhere: protocols broken on purpose, slow and half-closed connections, and limits
-// (test/service/protocol.test.ts, test/gateway/hostile.test.ts, test/gateway/connections.test.ts); tokens of megabytes, deep and
+// (test/grpc/protocol.test.ts, test/http/hostile.test.ts, test/http/connections.test.ts); tokens of megabytes, deep and
 // full ones (encoding.test.ts).
 
 describe("attacks by input", () => {

@@ -2,8 +2,8 @@ import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
-import { type Running, serve } from "../../src/cli/serve/serve.js";
-import { createLogger } from "../../src/cli/telemetry/log-output.js";
+import { type Running, serve } from "../../src/server/serve.js";
+import { createLogger } from "../../src/observability/log-output.js";
 import { CLIENT_SECRET, configuration, end, folderOf, MASTER_KEY, ROOT, run, serving, start } from "../cli/harness.js";
 import { readCases } from "../support/cases.js";
 import { certify } from "../support/certificates.js";
@@ -367,7 +367,7 @@ describe("mistakes with a secret in them", () => {
   });
 
   it("a process that dies of an error that holds a request", () => {
-    const script = `import { Secret } from "./src/contract/secret.ts";
+    const script = `import { Secret } from "./src/util/secret.ts";
       const request = { realm: "r", token: new Secret("${SECRET}"), credential: { kind: "client", clientSecret: new Secret("${SECRET}") } };
       Promise.reject(Object.assign(new Error("a fault of the test's own", { cause: request }), { request }));`;
     const file = join(folderOf(), "crash.mts");

@@ -5,7 +5,7 @@ import { expect } from "chai";
 import { mint } from "../../src/cli/token/mint.js";
 import { loadConfig } from "../../src/config/load.js";
 import { configuration, end, folderOf, start } from "../cli/harness.js";
-import { INTEGURU, Wire } from "../gateway/harness.js";
+import { INTEGURU, Wire } from "../http/harness.js";
 import { pki } from "../support/certificates.js";
 import { createClient } from "../support/grpc.js";
 import { requestBytes } from "../support/http.js";

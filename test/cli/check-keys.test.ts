@@ -5,7 +5,7 @@ import { expect } from "chai";
 import { KEY_ADVICE } from "../../src/cli/check/advice-keys.js";
 import { reachKeys } from "../../src/cli/check/reach-keys.js";
 import { loadConfig } from "../../src/config/load.js";
-import { loadPublished } from "../../src/keys/network/published.js";
+import { loadPublished } from "../../src/keys/remote/published.js";
 import { folderOf } from "./harness.js";
 
 // What `check` says of keys that issuers publish.

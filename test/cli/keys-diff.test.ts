@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
-import { Issuer } from "../keys/network/misbehaving.js";
+import { Issuer } from "../keys/remote/misbehaving.js";
 import { IssuerKey } from "../support/issuer-key.js";
 import { jwkOf, keyOf } from "../support/keys.js";
 import { type Ended, folderOf, run } from "./harness.js";

@@ -4,7 +4,7 @@ import { expect } from "chai";
 import { EXIT } from "../../src/cli/errors.js";
 import { mint } from "../../src/cli/token/mint.js";
 import { loadConfig } from "../../src/config/load.js";
-import { INTEGURU, Wire } from "../gateway/harness.js";
+import { INTEGURU, Wire } from "../http/harness.js";
 import { requestBytes } from "../support/http.js";
 import { COMMAND, configuration, emptyFolder, end, folderOf, type Process, serving } from "./harness.js";
 

@@ -3,12 +3,12 @@ import { join } from "node:path";
 import Database from "better-sqlite3";
 import { expect } from "chai";
 import { pino } from "pino";
-import { openCore } from "../../src/cli/serve/core.js";
+import { openCore } from "../../src/server/core.js";
 import { loadConfig } from "../../src/config/load.js";
-import { Secret } from "../../src/contract/secret.js";
+import { Secret } from "../../src/util/secret.js";
 import { readMasterKeys } from "../../src/directory/master-keys.js";
 import { openSqliteDirectory } from "../../src/directory/sqlite/directory.js";
-import { Issuer } from "../keys/network/misbehaving.js";
+import { Issuer } from "../keys/remote/misbehaving.js";
 import { IssuerKey } from "../support/issuer-key.js";
 import { contentOf, type Ended, folderOf, MASTER_KEY, run } from "./harness.js";
 

@@ -5,7 +5,7 @@ import { expect } from "chai";
 import { connect, VerificationFailure, type VerifierClient } from "../../src/client/index.js";
 import { FAILURE_REASONS, FAILURES } from "../../src/contract/failures.js";
 import { failure, type Outcome } from "../../src/contract/verifier.js";
-import { deferred, NOW, REJECTED, start, VERIFIED } from "../service/harness.js";
+import { deferred, NOW, REJECTED, start, VERIFIED } from "../grpc/harness.js";
 import { type ClosedPort, closedPort } from "../support/closed-port.js";
 
 const NEVER = new Promise<Outcome>(() => undefined);

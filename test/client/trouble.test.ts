@@ -7,9 +7,9 @@ import { expect } from "chai";
 import { CaFileError, type ClientTls, connect, VerificationFailure } from "../../src/client/index.js";
 import { troubleIn } from "../../src/client/trouble.js";
 import type { TlsMaterial } from "../../src/net/tls.js";
-import { createServer } from "../../src/service/server.js";
+import { createServer } from "../../src/grpc/server.js";
 import { emptyFolder, run } from "../cli/harness.js";
-import { LIMITS } from "../service/harness.js";
+import { LIMITS } from "../grpc/harness.js";
 import { certify, pki } from "../support/certificates.js";
 import { material } from "../support/tls.js";
 

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { Secret } from "../../src/contract/secret.js";
+import { Secret } from "../../src/util/secret.js";
 import type { Command } from "../../src/directory/commands.js";
 import type { Directory } from "../../src/directory/directory.js";
 import { NOW, putClient, putInstance, putUser, refusal, revoke, revokeDigest } from "./support.js";

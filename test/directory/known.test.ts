@@ -1,7 +1,7 @@
 import { createHmac } from "node:crypto";
 import { expect } from "chai";
 import * as fc from "fast-check";
-import { Secret } from "../../src/contract/secret.js";
+import { Secret } from "../../src/util/secret.js";
 import type { Command } from "../../src/directory/commands.js";
 import type { Directory, DirectoryLack } from "../../src/directory/directory.js";
 import { DirectoryError } from "../../src/directory/errors.js";

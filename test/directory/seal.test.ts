@@ -1,7 +1,7 @@
 import { inspect } from "node:util";
 import { expect } from "chai";
 import * as fc from "fast-check";
-import { Secret } from "../../src/contract/secret.js";
+import { Secret } from "../../src/util/secret.js";
 import { clientSecretDigest, sameDigest, secretKeyDigest, secretKeyDigests } from "../../src/directory/digest.js";
 import { SealError } from "../../src/directory/errors.js";
 import { readMasterKeys } from "../../src/directory/master-keys.js";

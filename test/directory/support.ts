@@ -6,7 +6,7 @@ import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import Database from "better-sqlite3";
 import { expect } from "chai";
-import { Secret } from "../../src/contract/secret.js";
+import { Secret } from "../../src/util/secret.js";
 import type { Command, PutClient, PutInstance, PutUser } from "../../src/directory/commands.js";
 import type { Directory } from "../../src/directory/directory.js";
 import { DirectoryError, type DirectoryErrorCode } from "../../src/directory/errors.js";

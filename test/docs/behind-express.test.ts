@@ -1,8 +1,8 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
-import { prepareDevelopment } from "../../src/cli/serve/development.js";
-import { type Running, serve } from "../../src/cli/serve/serve.js";
+import { prepareDevelopment } from "../../src/server/development.js";
+import { type Running, serve } from "../../src/server/serve.js";
 import { mint } from "../../src/cli/token/mint.js";
 import { loadConfig } from "../../src/config/load.js";
 import { COMMAND, type Ended, emptyFolder, linkModules, PACKAGE, Process, patient } from "../cli/harness.js";

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
 import { coreSchema, gatewaySchema } from "../../src/config/schema.js";
-import { readSeed } from "../../src/directory/seed.js";
+import { readSeed } from "../../src/directory/transfer/seed.js";
 import { ROOT } from "../cli/harness.js";
 import { load, loadGateway } from "../config/harness.js";
 import { keyOf } from "../support/keys.js";

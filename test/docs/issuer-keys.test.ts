@@ -1,13 +1,13 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
-import { LINES } from "../../src/cli/telemetry/lines.js";
-import { METRICS } from "../../src/cli/telemetry/metric-table.js";
+import { LINES } from "../../src/observability/lines.js";
+import { METRICS } from "../../src/observability/metric-table.js";
 import { FAILURES } from "../../src/contract/failures.js";
 import { REASON_NAMES } from "../../src/contract/reasons.js";
 import { COMMAND, folderOf, shell } from "../cli/harness.js";
 import { load } from "../config/harness.js";
-import { Issuer } from "../keys/network/misbehaving.js";
+import { Issuer } from "../keys/remote/misbehaving.js";
 import { IssuerKey } from "../support/issuer-key.js";
 import { readGuide } from "./guide.js";
 

@@ -1,11 +1,11 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
-import { FIELDS, LINES } from "../../src/cli/telemetry/lines.js";
+import { FIELDS, LINES } from "../../src/observability/lines.js";
 import { ROOT } from "../cli/harness.js";
 import { undocumented } from "../support/log.js";
 
-// The tables of src/cli/telemetry/lines.ts, of which docs/reference/log.md is made, against what is written to the log.
+// The tables of src/observability/lines.ts, of which docs/reference/log.md is made, against what is written to the log.
 
 const SOURCES = readdirSync(join(ROOT, "src"), { recursive: true, encoding: "utf8" })
   .filter((name) => name.endsWith(".ts") && name !== join("cli", "telemetry", "lines.ts"))

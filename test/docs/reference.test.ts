@@ -11,7 +11,7 @@ import { EXIT } from "../../src/cli/errors.js";
 import { keyForms } from "../../src/config/key-forms.js";
 import * as realmForms from "../../src/config/realm-forms.js";
 import * as schemas from "../../src/config/schema.js";
-import { seedSchema } from "../../src/directory/seed.js";
+import { seedSchema } from "../../src/directory/transfer/seed.js";
 import { VENDORS } from "../../src/vendors/index.js";
 import { ROOT } from "../cli/harness.js";
 

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { channelVerifier } from "../../src/client/channel-verifier.js";
-import { Secret } from "../../src/contract/secret.js";
+import { Secret } from "../../src/util/secret.js";
 import { configurationWith, type Deployment, deploy } from "../support/deployment.js";
 import {
   type CallError,

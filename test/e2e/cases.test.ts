@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { ErrorReason, Reason, VerifyTokenRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
-import { requestFromWire } from "../../src/contract/wire.js";
+import { requestFromWire } from "../../src/wire/messages.js";
 import { type Case, readCases, readRows } from "../support/cases.js";
 import { CONDITIONS, deployIn } from "../support/conditions.js";
 import { callVerifyToken, connectTransport } from "../support/connect.js";

@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
-import { type Running, serve } from "../../src/cli/serve/serve.js";
+import { type Running, serve } from "../../src/server/serve.js";
 import { connect, VerificationFailure, type VerifiedToken, type VerifierClient } from "../../src/client/index.js";
-import { healthClient } from "../service/health-client.js";
+import { healthClient } from "../grpc/health-client.js";
 import { createMemoryLog } from "../support/log.js";
 
 /** Fetched again and again. No issuer of these tests is silent: one that takes longer is held up by the machine alone. */

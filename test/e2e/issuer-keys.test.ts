@@ -3,7 +3,7 @@ import { join } from "node:path";
 import Database from "better-sqlite3";
 import { expect } from "chai";
 import { run } from "../cli/harness.js";
-import { Issuer } from "../keys/network/misbehaving.js";
+import { Issuer } from "../keys/remote/misbehaving.js";
 import { pki } from "../support/certificates.js";
 import { startProxy } from "../support/connect-proxy.js";
 import { IssuerKey } from "../support/issuer-key.js";

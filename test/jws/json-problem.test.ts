@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { readObject } from "../../src/jws/json.js";
 import { jsonProblem, quoteName } from "../../src/jws/json-problem.js";
 
-// Why a strict reader takes no object from some bytes; test/gateway/rpc.test.ts has every sentence.
+// Why a strict reader takes no object from some bytes; test/http/rpc.test.ts has every sentence.
 
 const twice = (name: string): string => `The member ${quoteName(name)} stands twice in one object.`;
 

@@ -1,5 +1,5 @@
 import { type Logger, pino } from "pino";
-import { LINES } from "../../src/cli/telemetry/lines.js";
+import { LINES } from "../../src/observability/lines.js";
 
 /** A log that is kept in memory. */
 export interface MemoryLog {
@@ -19,7 +19,7 @@ export function createMemoryLog(): MemoryLog {
   return { log, text: () => lines.join("") };
 }
 
-/** Fails the test that runs, from outside of what writes, where a line is not as src/cli/telemetry/lines.ts has it. */
+/** Fails the test that runs, from outside of what writes, where a line is not as src/observability/lines.ts has it. */
 export function holdToTables(text: string): void {
   const fault = undocumented(JSON.parse(text) as Record<string, unknown>);
   if (fault === undefined) return;

@@ -1,6 +1,6 @@
 import net from "node:net";
 import tls from "node:tls";
-import { Secret } from "../../src/contract/secret.js";
+import { Secret } from "../../src/util/secret.js";
 import type { TlsMaterial } from "../../src/net/tls.js";
 import type { Certified } from "./certificates.js";
 

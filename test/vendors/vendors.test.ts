@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from "node:util";
 import { expect } from "chai";
 import { parse } from "yaml";
 import { z } from "zod";
-import { seedValues } from "../../src/cli/serve/example-values.js";
+import { seedValues } from "../../src/server/example-values.js";
 import { mint } from "../../src/cli/token/mint.js";
 import { loadConfig, loadGatewayConfig } from "../../src/config/load.js";
 import { facePresetSchema, genericSchema, presetSchema } from "../../src/config/realm-forms.js";

@@ -3,7 +3,7 @@ import { expect } from "chai";
 import { compactVerify } from "jose";
 import { CheckResult } from "../../gen/tokenverifier/v1/token_verifier.js";
 import { reasonName } from "../../src/contract/reasons.js";
-import { Secret } from "../../src/contract/secret.js";
+import { Secret } from "../../src/util/secret.js";
 import type { Check } from "../../src/contract/verifier.js";
 import { staticSource } from "../../src/keys/source.js";
 import { type Decision, decide } from "../../src/verifier/decide.js";

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { Secret } from "../../src/contract/secret.js";
+import { Secret } from "../../src/util/secret.js";
 import type { VerificationKey } from "../../src/keys/key.js";
 import { loadPem, loadSecret } from "../../src/keys/load.js";
 import { staticSource } from "../../src/keys/source.js";

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { Secret } from "../../src/contract/secret.js";
+import { Secret } from "../../src/util/secret.js";
 import { failure } from "../../src/contract/verifier.js";
 import { staticSource } from "../../src/keys/source.js";
 import { decide } from "../../src/verifier/decide.js";

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { Secret } from "../../src/contract/secret.js";
+import { Secret } from "../../src/util/secret.js";
 import { type CallContext, failure, type Outcome, type VerificationRequest } from "../../src/contract/verifier.js";
 import type { Instance, KnownDirectory } from "../../src/directory/directory.js";
 import { FactCache } from "../../src/verifier/facts.js";

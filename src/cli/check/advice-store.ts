@@ -1,4 +1,4 @@
-import { toldLocation } from "../../keys/network/keyring.js";
+import { toldLocation } from "../../keys/remote/keyring.js";
 import type { Advice, Subject } from "./findings.js";
 
 /** What is amiss with the store. */

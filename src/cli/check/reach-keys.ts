@@ -1,11 +1,11 @@
 import type { Config } from "../../config/load.js";
 import { KeyError } from "../../keys/key-error.js";
 import type { LoadedSet } from "../../keys/load-jwks.js";
-import { fetchKeySet } from "../../keys/network/documents.js";
-import { createFetcher } from "../../keys/network/fetch.js";
-import { FetchError } from "../../keys/network/fetch-error.js";
-import { type RemoteEntry, toldLocation } from "../../keys/network/keyring.js";
-import { loadPublished } from "../../keys/network/published.js";
+import { fetchKeySet } from "../../keys/remote/documents.js";
+import { createFetcher } from "../../keys/remote/fetch.js";
+import { FetchError } from "../../keys/remote/fetch-error.js";
+import { type RemoteEntry, toldLocation } from "../../keys/remote/keyring.js";
+import { loadPublished } from "../../keys/remote/published.js";
 import type { Reached } from "./findings.js";
 
 /** Fetches the keys that the realms of a configuration want of issuers, once, all at the same time. Keeps nothing. */

@@ -2,12 +2,12 @@ import { once } from "node:events";
 import { text } from "node:stream/consumers";
 import type { Command } from "commander";
 import { loadConfig } from "../../config/load.js";
-import { writeBulkLine } from "../../directory/bulk-write.js";
+import { writeBulkLine } from "../../directory/transfer/bulk-write.js";
 import { secretIn } from "../errors.js";
 import { print } from "../output.js";
 import { addCommand, configFile, configOption, jsonOption } from "../shared.js";
 import type { World } from "../world.js";
-import { onDirectory, storePath } from "./directory.js";
+import { onDirectory, storePath } from "../../server/open-directory.js";
 import { formatImport, importFile } from "./import.js";
 import { type RevokeOptions, revoke } from "./revoke.js";
 

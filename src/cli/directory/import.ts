@@ -1,11 +1,11 @@
 import { createReadStream, statSync } from "node:fs";
 import type { Config } from "../../config/load.js";
 import { unreadable } from "../../config/read-file.js";
-import type { ImportOptions, ImportReport } from "../../directory/bulk.js";
-import { readBulkLines } from "../../directory/bulk-lines.js";
+import type { ImportOptions, ImportReport } from "../../directory/transfer/bulk.js";
+import { readBulkLines } from "../../directory/transfer/bulk-lines.js";
 import { CommandError, EXIT } from "../errors.js";
 import type { World } from "../world.js";
-import { actorOfCommand, onDirectory } from "./directory.js";
+import { actorOfCommand, onDirectory } from "../../server/open-directory.js";
 import { endProgress, showProgress } from "./progress.js";
 
 /**

@@ -5,7 +5,7 @@ import { CommandError, EXIT } from "../errors.js";
 import { ownRealm } from "../own-realm.js";
 import { readTime } from "../time.js";
 import type { World } from "../world.js";
-import { actorOfCommand, onDirectory } from "./directory.js";
+import { actorOfCommand, onDirectory } from "../../server/open-directory.js";
 
 /** The options of `revoke`. */
 export interface RevokeOptions {

@@ -4,11 +4,11 @@ import { toldFile, unreadable } from "../../config/read-file.js";
 import type { ConfiguredRealm } from "../../config/realms.js";
 import { KeyError } from "../../keys/key-error.js";
 import type { LoadedSet } from "../../keys/load-jwks.js";
-import { fetchKeySet } from "../../keys/network/documents.js";
-import { createFetcher, readDocument } from "../../keys/network/fetch.js";
-import { FetchError } from "../../keys/network/fetch-error.js";
-import { type RemoteEntry, toldLocation } from "../../keys/network/keyring.js";
-import { loadPublished } from "../../keys/network/published.js";
+import { fetchKeySet } from "../../keys/remote/documents.js";
+import { createFetcher, readDocument } from "../../keys/remote/fetch.js";
+import { FetchError } from "../../keys/remote/fetch-error.js";
+import { type RemoteEntry, toldLocation } from "../../keys/remote/keyring.js";
+import { loadPublished } from "../../keys/remote/published.js";
 import { CommandError, EXIT } from "../errors.js";
 
 /** Milliseconds for a candidate by URL, in a realm that fetches nothing. */

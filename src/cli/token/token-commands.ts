@@ -4,7 +4,7 @@ import { loadConfig } from "../../config/load.js";
 import { check, checkGateway, formatGatewayReport, formatReport } from "../check/check.js";
 import { CommandError, EXIT } from "../errors.js";
 import { complain, print } from "../output.js";
-import type { Only } from "../serve/serve.js";
+import type { Only } from "../../server/serve.js";
 import { addCommand, configFile, configOption, jsonOption, onlyOption, realmOption } from "../shared.js";
 import { readTime } from "../time.js";
 import type { World } from "../world.js";

@@ -8,13 +8,13 @@ import { loadConfig } from "../../config/load.js";
 import { readText } from "../../config/read-file.js";
 import { bindRoutes } from "../../config/routes.js";
 import { type ConfiguredTls, readClientTls } from "../../config/tls.js";
-import { Secret } from "../../contract/secret.js";
+import { Secret } from "../../util/secret.js";
 import type { Clock, Credential, Outcome, VerificationRequest, Verifier } from "../../contract/verifier.js";
 import { createRealm } from "../../verifier/realm.js";
 import { isRoute } from "../../verifier/route.js";
-import { storePath } from "../directory/directory.js";
+import { storePath } from "../../server/open-directory.js";
 import { CommandError, EXIT, secretIn } from "../errors.js";
-import { openCore } from "../serve/core.js";
+import { openCore } from "../../server/core.js";
 import { readTime } from "../time.js";
 import type { World } from "../world.js";
 

@@ -1,5 +1,5 @@
 import type { Database } from "better-sqlite3";
-import type { StoredEntry } from "../bulk.js";
+import type { StoredEntry } from "../transfer/bulk.js";
 import type { PutUser } from "../commands.js";
 import type { MasterKeys } from "../master-keys.js";
 import { unseal } from "../seal.js";

@@ -1,6 +1,6 @@
 import type { Database } from "better-sqlite3";
 import type { Clock } from "../../contract/verifier.js";
-import { type BulkLine, type ImportOptions, type ImportReport, Problems } from "../bulk.js";
+import { type BulkLine, type ImportOptions, type ImportReport, Problems } from "../transfer/bulk.js";
 import type { MasterKeys } from "../master-keys.js";
 import { prepareMerge } from "./merge.js";
 import { preparePlan } from "./plan.js";

@@ -1,5 +1,5 @@
 import type { Database } from "better-sqlite3";
-import { Secret } from "../../contract/secret.js";
+import { Secret } from "../../util/secret.js";
 import type { KeySetName, SavedKeySet, SavedKeySets } from "../directory.js";
 import { SealError } from "../errors.js";
 import type { MasterKeys } from "../master-keys.js";

@@ -1,5 +1,5 @@
 import type { Database } from "better-sqlite3";
-import type { Secret } from "../../contract/secret.js";
+import type { Secret } from "../../util/secret.js";
 import { secretKeyDigests } from "../digest.js";
 import type {
   Change,

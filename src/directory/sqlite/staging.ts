@@ -1,5 +1,5 @@
 import type { Database } from "better-sqlite3";
-import type { BulkEntry, PutClientDigest } from "../bulk.js";
+import type { BulkEntry, PutClientDigest } from "../transfer/bulk.js";
 import type { PutInstance, PutUser } from "../commands.js";
 import { clientSecretDigest, secretKeyDigest, secretKeyDigests } from "../digest.js";
 import type { MasterKeys } from "../master-keys.js";

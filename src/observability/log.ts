@@ -1,0 +1,115 @@
+import type { Logger } from "pino";
+import type { Clock, Failure } from "../contract/verifier.js";
+import type { callerFields } from "./caller.js";
+import { type FieldsOf, tell } from "./lines.js";
+import type { LogSettings } from "./log-output.js";
+import { type CallOutcome, isFault, kindOf, type OutcomeKind } from "./outcome-kind.js";
+import { perSecond } from "./per-second.js";
+
+/** A finished call, as its log line tells it. */
+export interface CallLine {
+  readonly requestId: string;
+  /** The gRPC method, the vendor's face, or `http/` and the method. */
+  readonly via: string;
+  /** The realm as the caller named it: there may be no such realm; empty where no realm was asked. */
+  readonly realm: string;
+  /** The caller's address; empty where there is none. Asked for only when a line is written. */
+  readonly address: () => string;
+  /** Who asked; asked for only when a line is written. */
+  readonly caller: () => ReturnType<typeof callerFields>;
+  readonly outcome: CallOutcome;
+  readonly millis: number;
+  /** How many identical requests of a batch it answered. */
+  readonly items: number;
+  /** The HTTP status, where it came over HTTP. */
+  readonly status?: number;
+}
+
+/** Lines of rejected and refused calls that are written in a second; what is above is counted. */
+const LINES_PER_SECOND = 100;
+
+/**
+ * Logs calls as `log.calls` says. Failures of the service itself are logged in any case; they, and together rejected and
+ * refused ones and those that wait for a key, are limited per second, and what was left out is told in a line of its own when the next second's first line is written.
+ */
+export function callLogger(log: Logger, calls: LogSettings["calls"], clock: Clock): (call: CallLine) => void {
+  const limit = (): (() => boolean) =>
+    perSecond(LINES_PER_SECOND, clock, (omitted) => tell(log, "calls not logged", { omitted }));
+  const isAdmitted = limit();
+  // Of their own, or a flood of bad tokens would hide what is wrong here.
+  const isFaultAdmitted = limit();
+  return (call) => {
+    const { outcome } = call;
+    const kind = kindOf(outcome);
+    const fault = isFault(outcome);
+    if (!fault && (calls === "none" || (calls === "rejected" && UNREMARKABLE.has(kind)))) return;
+    if (fault ? !isFaultAdmitted() : LIMITED.has(kind) && !isAdmitted()) return;
+    tell(log, "call", fieldsOf(call), fault ? "warn" : "info");
+  };
+}
+
+/** What anybody can bring about as often as they like. */
+const LIMITED: ReadonlySet<OutcomeKind> = new Set(["rejected", "refused", "waiting", "failed"]);
+
+const UNREMARKABLE: ReadonlySet<OutcomeKind> = new Set(["verified", "probe", "preflight"]);
+
+function fieldsOf(call: CallLine): FieldsOf<"call"> {
+  const { via, outcome, millis, items, status } = call;
+  const target = typeof outcome === "object" ? outcome.target : undefined;
+  const requestId = withoutTokens(call.requestId);
+  const realm = withoutTokens(call.realm.slice(0, 64));
+  const address = call.address();
+  const answer =
+    typeof outcome !== "object"
+      ? { outcome: kindOf(outcome) }
+      : outcome.kind === "verified"
+        ? { outcome: "verified", ...(outcome.token.keyId !== "" && { kid: outcome.token.keyId }) }
+        : outcome.kind === "rejected"
+          ? {
+              outcome: "rejected",
+              reason: outcome.reason ?? "UNKNOWN",
+              ...(outcome.claim !== "" && { claim: outcome.claim }),
+              ...(outcome.kid !== undefined && { kid: foreignText(outcome.kid) }),
+            }
+          : { outcome: "failed", reason: outcome.reason, ...whyFailed(outcome) };
+  return {
+    requestId,
+    via,
+    ...(realm !== "" && { realm }),
+    ...(target !== undefined && { target }),
+    ...(address !== "" && { address }),
+    ...call.caller(),
+    ...answer,
+    ...(items > 1 && { items }),
+    ...(status !== undefined && { status }),
+    millis: Math.round(millis * 1000) / 1000,
+  };
+}
+
+/** Why there was no verdict for want of keys, and for the token of which `kid`: fixed words, of which no caller hears. */
+function whyFailed({ reason, cause, kid }: Failure): Pick<FieldsOf<"call">, "why" | "kid"> {
+  return {
+    ...(reason === "KEYS_UNAVAILABLE" && { why: cause === "cooldown" ? COOLDOWN : UNFETCHED }),
+    ...(kid !== undefined && { kid: foreignText(kid) }),
+  };
+}
+
+const COOLDOWN = "the keys are fresh and none fits; the issuer is asked again after the cooldown";
+const UNFETCHED = "keys cannot be fetched";
+
+/** The most that is told of a text that a caller made up, in characters. */
+const LONGEST = 128;
+
+/** A text that a caller made up, as a log may hold it: cut, and what is not printable ASCII escaped. */
+function foreignText(text: string): string {
+  const escaped = (one: string): string => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  return withoutTokens(text.slice(0, LONGEST).replace(/[^ -~]/g, escaped));
+}
+
+/**
+ * A caller's text without what looks like a token or part of one: in base64 a JSON object begins so, with white space behind
+ * its brace or without. Names that have the same letters within them, or at the beginning of a short word, stay.
+ */
+function withoutTokens(text: string): string {
+  return text.replace(/(?<!\w)e(yJ|yA|wo|wk|w0)[\w.+/=-]{12,}/g, "e$1…");
+}

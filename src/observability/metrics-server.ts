@@ -1,0 +1,54 @@
+import type http from "node:http";
+import { createHttpPort, type HttpBounds, type HttpPort } from "../net/http1/http-port.js";
+import type { Entrance } from "../net/tls.js";
+import type { KeysInUse, Readiness } from "./key-status.js";
+import type { Metrics } from "./metrics.js";
+
+/** The port's own limits: a probe is small, and nobody may lock the others out. */
+const BOUNDS: HttpBounds = { headers: 16 * 1024, request: 10_000, idle: 10_000, connections: 1000, perAddress: 100 };
+
+/**
+ * The operators' HTTP port: `/metrics`, `/healthz` (the process lives), `/readyz` (it wants calls), `/keys` (the keys in use).
+ * It opens nothing yet.
+ */
+export function createMetricsServer(
+  metrics: Metrics,
+  readiness: () => Readiness,
+  keys: () => KeysInUse,
+  entrance: Entrance = {},
+): HttpPort {
+  const json = (res: http.ServerResponse, code: number, body: unknown): void => {
+    res.writeHead(code, { "Content-Type": "application/json", "Cache-Control": "no-store" });
+    res.end(JSON.stringify(body));
+  };
+  /** What is being written for whoever asks meanwhile: many scrapes at once cost one. */
+  let rendering: Promise<string> | undefined;
+  const routes: Readonly<Record<string, (res: http.ServerResponse) => void | Promise<void>>> = {
+    "/healthz": (res) => json(res, 200, { status: "ok" }),
+    "/readyz": (res) => {
+      const state = readiness();
+      json(res, state.ready ? 200 : 503, state);
+    },
+    "/keys": (res) => json(res, 200, keys()),
+    "/metrics": async (res) => {
+      rendering ??= metrics.text().finally(() => {
+        rendering = undefined;
+      });
+      const text = await rendering;
+      res.writeHead(200, { "Content-Type": metrics.contentType, "Cache-Control": "no-store" });
+      res.end(text);
+    },
+  };
+  const answer: http.RequestListener = (req, res) => {
+    const path = (req.url ?? "").split("?", 1)[0] ?? "";
+    if (req.method !== "GET" && req.method !== "HEAD") {
+      res.setHeader("Allow", "GET, HEAD");
+      json(res, 405, { error: "Method not allowed" });
+      return;
+    }
+    const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
+    if (route === undefined) json(res, 404, { error: "Not found" });
+    else void Promise.resolve(route(res)).catch(() => res.destroy());
+  };
+  return createHttpPort(answer, BOUNDS, entrance);
+}

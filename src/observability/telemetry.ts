@@ -1,0 +1,148 @@
+import type { Logger } from "pino";
+import { TokenVerifierService } from "../../gen/tokenverifier/v1/token_verifier.js";
+import type { Config, GatewayConfig } from "../config/load.js";
+import type { Clock } from "../contract/verifier.js";
+import type { OnRead } from "../directory/observed.js";
+import type { Refusal } from "../net/admission.js";
+import type { certificatesOf } from "../server/certificates.js";
+import type { Core } from "../server/core.js";
+import type { OnFetch } from "../server/keys-observer.js";
+import type { Port } from "../server/port.js";
+import type { OnReload } from "../server/reload.js";
+import { version } from "../util/version.js";
+import { keyReadiness, keyUses, type Standing } from "./key-status.js";
+import { type CallLine, callLogger } from "./log.js";
+import { createMetrics } from "./metrics.js";
+import { createMetricsServer } from "./metrics-server.js";
+import { refusalLogger } from "./refusals.js";
+
+/** What the service says of itself: log lines for calls, and metrics where a port for them is configured. */
+export interface Telemetry {
+  /** A verification, or a request to a face, has ended. */
+  readonly call: (call: CallLine) => void;
+  /** A gRPC call has ended. */
+  readonly grpcCall: (path: string, code: number) => void;
+  /** A connection to this port was refused. */
+  readonly refused: (port: string, refusal: Refusal) => void;
+  readonly directoryFailure: () => void;
+  readonly storeRead: OnRead;
+  readonly reload: OnReload;
+  readonly keyFetch: OnFetch;
+  /** From now on metrics tell of this core too. */
+  observe(core: Pick<Core, "stats" | "keysInUse">): void;
+  /** From now on these are the realms that may stand in metrics, and that readiness tells of. */
+  setRealms(realms: readonly string[]): void;
+  /** From now on these are the service's certificates, by where they are shown. */
+  setCertificates(certificates: ReturnType<typeof certificatesOf>): void;
+  /** The port of the metrics, which tells of the connections of the others; none where none is configured. */
+  port(others: readonly Port[]): readonly Port[];
+}
+
+const METHODS: ReadonlySet<string> = new Set(Object.values(TokenVerifierService).map(({ path }) => path));
+
+/** A gateway on its own has no keys, and says of its realms that it shows them. */
+const NO_CORE: Omit<Standing, "realms"> = { keys: [], routes: {}, isFresh: true };
+
+/** @param realms the names that may stand in metrics */
+export function createTelemetry(
+  config: Config | GatewayConfig,
+  realms: readonly string[],
+  { log, clock }: { readonly log: Logger; readonly clock: Clock },
+): Telemetry {
+  const logCall = callLogger(log, config.log.calls, clock);
+  const logRefusal = refusalLogger(log, clock);
+  if (config.metrics === undefined) {
+    const nothing = (): void => {};
+    return {
+      call: logCall,
+      grpcCall: nothing,
+      refused: logRefusal,
+      directoryFailure: nothing,
+      storeRead: nothing,
+      reload: nothing,
+      keyFetch: nothing,
+      observe: nothing,
+      setRealms: nothing,
+      setCertificates: nothing,
+      port: () => [],
+    };
+  }
+  const { address, tls } = config.metrics;
+  const refused: Telemetry["refused"] = (port, refusal) => {
+    logRefusal(port, refusal);
+    metrics.refusal(port, refusal.reason);
+  };
+  let expiries: Readonly<Record<string, number>> = {};
+  let core: Pick<Core, "stats" | "keysInUse"> | undefined;
+  let ports: readonly Port[] = [];
+  let ready = false;
+  const known = new Set(realms);
+  const metrics = createMetrics(
+    known,
+    METHODS,
+    {
+      clock,
+      ports: () => ports,
+      expiries: () => expiries,
+      core: () => core?.stats(),
+    },
+    { version: version() },
+  );
+  const server = createMetricsServer(
+    metrics,
+    () => {
+      const stats = core?.stats();
+      return { ready, ...keyReadiness({ realms: [...known], ...(stats ?? NO_CORE) }) };
+    },
+    () => keyUses(core),
+    { tls, refused: (refusal) => refused("metrics", refusal) },
+  );
+  return {
+    call: (call) => {
+      logCall(call);
+      const { outcome } = call;
+      if (outcome !== "preflight") metrics.call(call.via, call.realm, outcome, call.millis, call.items);
+      if (call.status !== undefined) metrics.httpAnswer(call.via, call.status);
+    },
+    grpcCall: (path, code) => metrics.grpcCall(path, code),
+    refused,
+    directoryFailure: () => metrics.directoryFailure(),
+    reload: (...ended) => metrics.reload(...ended),
+    keyFetch: (...fetch) => metrics.keyFetch(...fetch),
+    storeRead: (...read) => metrics.storeRead(...read),
+    observe: (observed) => {
+      core = observed;
+    },
+    setRealms: (names) => {
+      known.clear();
+      for (const name of names) known.add(name);
+    },
+    setCertificates: (certificates) => {
+      const times = Object.entries(certificates).map(([name, { validity }]) => [name, validity?.to] as const);
+      expiries = Object.fromEntries(times.filter((one): one is [string, number] => one[1] !== undefined));
+    },
+    port: (others) => {
+      ports = others;
+      return [
+        {
+          name: "metrics",
+          // The last of the ports: when it opens, the others have.
+          open: async () => {
+            ready = true;
+            return server.listen(address);
+          },
+          renewTls: (material) => server.renewTls(material),
+          connections: () => 0,
+          streams: () => 0,
+          retire: () => {
+            ready = false;
+          },
+          close: async () => {
+            await server.close(0);
+            return 0; // nobody counts on a probe that is under way
+          },
+        },
+      ];
+    },
+  };
+}

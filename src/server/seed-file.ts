@@ -1,0 +1,43 @@
+import type { Logger } from "pino";
+import { ConfigError } from "../config/issues.js";
+import { type ReadFile, readText, unreadable } from "../config/read-file.js";
+import type { Entry } from "../directory/commands.js";
+import type { Directory } from "../directory/directory.js";
+import { loadSeed, readSeed, SeedError } from "../directory/transfer/seed.js";
+import { tell } from "../observability/lines.js";
+
+// The file that a new store is filled from.
+
+/**
+ * Loads the seed of a configuration into a store to which nothing was ever written.
+ *
+ * @param file undefined where there is none: then nothing is done
+ * @throws {ConfigError} with everything that is wrong with it, {DirectoryError}
+ */
+export async function seed(directory: Directory, file: string | undefined, log: Logger): Promise<void> {
+  if (file === undefined) return;
+  // Not even read where it is of no use: a seed that was broken since must not keep the service from starting.
+  const entries = (await directory.isEmpty()) ? readSeedFile(file) : undefined;
+  if (entries !== undefined && (await loadSeed(directory, entries, "seed"))) {
+    tell(log, "directory seed loaded", { file, entries: entries.length });
+  } else {
+    tell(log, "directory seed not read: the store was filled before", { file });
+  }
+}
+
+/**
+ * Reads a seed.
+ *
+ * @param readFile how its file is read
+ * @throws {ConfigError} with everything that is wrong
+ */
+export function readSeedFile(file: string, readFile: ReadFile = readText): readonly Entry[] {
+  try {
+    return readSeed(readFile(file));
+  } catch (error) {
+    if (error instanceof SeedError) throw new ConfigError(file, error.problems);
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === undefined) throw error;
+    throw new ConfigError(file, [{ place: "", message: `the file ${unreadable(error)}` }]);
+  }
+}

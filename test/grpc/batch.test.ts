@@ -1,0 +1,238 @@
+import { expect } from "chai";
+import { FAILURES } from "../../src/contract/failures.js";
+import { failureFromStatus } from "../../src/wire/status.js";
+import { failure, type Outcome } from "../../src/contract/verifier.js";
+import { deferred, eventually, failing, NOW, REJECTED, type Running, start, VERIFIED } from "./harness.js";
+
+const BATCH = "BatchVerifyTokens";
+const byToken: Parameters<typeof start>[0] = ({ token }) => {
+  const text = token.reveal();
+  if (text === "throws") throw new Error("no");
+  if (text === "unavailable") return failure("KEYS_UNAVAILABLE", 2500);
+  if (text === "later") return Promise.resolve({ ...VERIFIED, token: { ...VERIFIED.token, subject: text } });
+  return text.startsWith("bad") ? REJECTED : { ...VERIFIED, token: { ...VERIFIED.token, subject: text } };
+};
+const items = (tokens: string[]) => ({ requests: tokens.map((token) => ({ realm: "r", token })) });
+
+describe("BatchVerifyTokens", () => {
+  it("answers in the order of the requests, whatever comes first", async () => {
+    const { client } = await start(byToken);
+    const { value } = await client.call(BATCH, items(["a", "later", "bad", "b", "unavailable", "throws", "c"]));
+    const told = value.responses.map((item: any) =>
+      item.outcome === "error"
+        ? item.error.reason
+        : (item.verdict.verified?.token.subject ?? item.verdict.rejected.reason),
+    );
+    expect(told).to.deep.equal([
+      "a",
+      "later",
+      "REASON_TOKEN_EXPIRED",
+      "b",
+      "ERROR_REASON_KEYS_UNAVAILABLE",
+      "ERROR_REASON_INTERNAL",
+      "c",
+    ]);
+  });
+
+  it("says of an item's error what its call would have said", async () => {
+    const { client } = await start(byToken);
+    const { value } = await client.call(BATCH, items(["unavailable"]));
+    const { code, message, retryAfter } = value.responses[0].error;
+    expect({ code, message }).to.deep.equal({ code: 14, message: FAILURES.KEYS_UNAVAILABLE.message });
+    expect(retryAfter).to.deep.equal({ seconds: 2, nanos: 500_000_000 });
+  });
+
+  it("answers an empty batch with an empty one", async () => {
+    const { client } = await start(byToken);
+    expect((await client.call(BATCH, {})).value.responses).to.deep.equal([]);
+  });
+
+  it("verifies identical requests once and answers each", async () => {
+    const { client, asked, verified } = await start(byToken);
+    const one = { realm: "r", token: "a", instanceSecretKey: "k" };
+    const requests = [
+      one,
+      one,
+      { ...one, realm: "s" },
+      { ...one, explain: true },
+      { ...one, instanceSecretKey: "l" },
+      one,
+    ];
+    const { value } = await client.call(BATCH, { requests });
+    expect(value.responses).to.have.length(6);
+    expect(asked).to.have.length(4);
+    expect(verified.map(({ items }) => items)).to.deep.equal([3, 1, 1, 1]);
+  });
+
+  it("tells requests of one token apart in little time, whatever else they say", async () => {
+    const { client, asked } = await start(byToken, { batch: 20_000 });
+    const batchOf = (tokenOf: (index: number) => string) =>
+      Array.from({ length: 20_000 }, (_, index) => ({ realm: `r${index}`, token: tokenOf(index) }));
+    const millisOf = async (requests: object[]): Promise<number> => {
+      const started = process.cpuUsage();
+      await client.call(BATCH, { requests });
+      const { user, system } = process.cpuUsage(started);
+      return (user + system) / 1000;
+    };
+    // By what this machine takes for as many tokens, which nobody need tell apart by anything else.
+    const usual = await millisOf(batchOf((index) => `${index}`.padStart(150, "t")));
+    asked.length = 0;
+    const millis = await millisOf(batchOf(() => "t".repeat(150)));
+    expect(new Set(asked.map(({ request }) => request.realm)).size).to.equal(20_000);
+    expect(millis, "ms").to.be.below(2 * usual + 500);
+  });
+
+  it("does not take the end of a realm's name for a credential", async () => {
+    const { client, asked } = await start(byToken);
+    const requests = [
+      { realm: "r", token: "t", instanceSecretKey: "k" },
+      { realm: "rik", token: "t" },
+      { realm: "r1:ik", token: "t" },
+      { realm: "er", token: "t" },
+      { realm: "r", token: "t", explain: true },
+    ];
+    await client.call(BATCH, { requests });
+    expect(asked).to.have.length(5);
+  });
+
+  it("does not take a key for a client's credentials of the same letters", async () => {
+    const { client, asked } = await start(byToken);
+    const credentials = (clientId: string, clientSecret: string) => ({ clientCredentials: { clientId, clientSecret } });
+    const requests = [{ instanceSecretKey: "ab" }, credentials("a", "b"), credentials("", "ab"), credentials("ab", "")];
+    await client.call(BATCH, { requests: requests.map((caller) => ({ realm: "r", token: "t", ...caller })) });
+    expect(asked).to.have.length(4);
+  });
+
+  describe("limits", () => {
+    const callers = (count: number) => ({
+      requests: Array.from({ length: count }, (_, index) => ({ token: "t", instanceSecretKey: `k${index}` })),
+    });
+
+    it("admits as many requests as configured, and not one more", async () => {
+      const { client, refused, asked } = await start(byToken, { batch: 3 });
+      expect((await client.call(BATCH, items(["a", "b", "c"]))).value.responses).to.have.length(3);
+      const error = await failing(client.call(BATCH, items(["a", "b", "c", "d"])));
+      expect(failureFromStatus(error)).to.deep.equal(failure("BATCH_TOO_LARGE"));
+      expect(refused).to.deep.equal([`${BATCH} BATCH_TOO_LARGE`]);
+      expect(asked).to.have.length(3);
+    });
+
+    it("admits 8 distinct callers, and not one more", async () => {
+      const { client } = await start(byToken);
+      expect((await client.call(BATCH, callers(8))).value.responses).to.have.length(8);
+      const error = await failing(client.call(BATCH, callers(9)));
+      expect(failureFromStatus(error)).to.deep.equal(failure("TOO_MANY_CALLERS"));
+    });
+  });
+
+  it("lets other calls through while it works on a large batch", async () => {
+    const order: string[] = [];
+    const first = deferred<void>();
+    const { client } = await start(
+      ({ realm }) => {
+        order.push(realm);
+        if (order.length === 1) first.resolve();
+        return VERIFIED;
+      },
+      { batch: 20_000 },
+    );
+    // Many turns of the event loop: the other call comes in one of them.
+    const size = 20_000;
+    const requests = Array.from({ length: size }, (_, index) => ({ realm: "batch", token: `t${index}` }));
+    const batch = client.call(BATCH, { requests });
+    await first.promise;
+    await client.call("VerifyToken", { realm: "single", token: "t" });
+    await batch;
+    expect(order).to.have.length(size + 1);
+    expect(order.indexOf("single")).to.be.lessThan(size);
+  });
+
+  it("says TIMED_OUT of the items without an outcome, and the outcome of the others", async () => {
+    const never = new Promise<Outcome>(() => undefined);
+    const { client, verified } = await start(({ token }) => (token.reveal() === "slow" ? never : VERIFIED), {
+      request: 100,
+    });
+    const { value } = await client.call(BATCH, items(["a", "slow", "b"]));
+    expect(value.responses.map((item: any) => item.outcome)).to.deep.equal(["verdict", "error", "verdict"]);
+    expect(value.responses[1].error.reason).to.equal("ERROR_REASON_TIMED_OUT");
+    expect(verified).to.have.length(3);
+  });
+
+  it("says TIMED_OUT of what it had not come to at the deadline, and tells of it", async () => {
+    let now = NOW;
+    const slow = (): Outcome => {
+      now += 10;
+      return VERIFIED;
+    };
+    const { client, verified } = await start(slow, { request: 100 }, undefined, () => now);
+    const { value } = await client.call(BATCH, items(Array.from({ length: 120 }, (_, index) => `t${index}`)));
+    expect(value.responses.slice(50).map((item: any) => item.error?.reason)).to.deep.equal(
+      Array(70).fill("ERROR_REASON_TIMED_OUT"),
+    );
+    expect(reasonsOf(verified)).to.deep.equal({ verified: 50, TIMED_OUT: 70 });
+  });
+
+  describe("of a call that is cancelled", () => {
+    // Many turns of the event loop: the end of the call comes in one of them.
+    const SIZE = 20_000;
+    const requests = Array.from({ length: SIZE }, (_, index) => ({ realm: "r", token: `t${index}` }));
+
+    for (const [rpc, open] of [
+      [BATCH, ({ client }: Running) => client.raw[BATCH]?.({ requests }, () => undefined)],
+      [
+        "StreamVerifyTokens",
+        ({ client }: Running) => {
+          const stream = client.stream();
+          stream.write({ id: "1", requests });
+          return stream;
+        },
+      ],
+    ] as const) {
+      it(`is told by what it came to, and not of what was left (${rpc})`, async () => {
+        const first = deferred<void>();
+        const late = deferred<Outcome>();
+        const running = await start(
+          ({ token }) => {
+            first.resolve();
+            return token.reveal() === "t0" ? late.promise : REJECTED;
+          },
+          { batch: SIZE },
+        );
+        const { asked, verified, faults } = running;
+        const call = open(running);
+        await first.promise;
+        call.cancel();
+        await standstill(() => asked.length);
+        expect(asked.length).to.be.within(50, SIZE - 1);
+        expect(reasonsOf(verified)).to.deep.equal({ TOKEN_EXPIRED: asked.length - 1 });
+        // What was begun is told whenever it ends.
+        late.resolve(VERIFIED);
+        await standstill(() => verified.length);
+        expect(reasonsOf(verified)).to.deep.equal({ TOKEN_EXPIRED: asked.length - 1, verified: 1 });
+        expect(faults).to.deep.equal([]);
+      });
+    }
+  });
+});
+
+/** How many items came to what. */
+function reasonsOf(verified: Running["verified"]): Record<string, number> {
+  const count: Record<string, number> = {};
+  for (const { outcome, items } of verified) {
+    const name = outcome.kind === "verified" ? outcome.kind : (outcome.reason ?? "");
+    count[name] = (count[name] ?? 0) + items;
+  }
+  return count;
+}
+
+/** Waits until a number has stayed the same for some turns of the event loop. */
+async function standstill(read: () => number): Promise<void> {
+  let before = read();
+  let turns = 0;
+  await eventually(() => {
+    const now = read();
+    turns = now === before ? turns + 1 : 0;
+    before = now;
+    return turns === 10;
+  });
+}

@@ -1,0 +1,226 @@
+import { access, mkdtemp, rm } from "node:fs/promises";
+import net from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { status } from "@grpc/grpc-js";
+import { expect } from "chai";
+import { failureFromStatus } from "../../src/wire/status.js";
+import { failure, type Outcome } from "../../src/contract/verifier.js";
+import { createServer } from "../../src/grpc/server.js";
+import { collect, deferred, eventually, failing, LIMITS, start, testClient, VERIFIED } from "./harness.js";
+import { watchHealth } from "./health-client.js";
+import { callHeaders, frame, http2Frame, PREFACE } from "./raw.js";
+
+/** A request of a batch, as protobuf has it: its realm says which. */
+function item(index: number): Buffer {
+  const realm = Buffer.from(`r${index}`);
+  const request = Buffer.concat([Buffer.from([0x0a, realm.length]), realm, Buffer.from([0x12, 1, 0x74])]);
+  return Buffer.concat([Buffer.from([0x0a, request.length]), request]);
+}
+
+const NEVER = new Promise<Outcome>(() => undefined);
+
+describe("closing", () => {
+  it("lets unary calls in flight finish, and ends streams after their answers", async () => {
+    const late = deferred<Outcome>();
+    const { client, server, asked } = await start(() => late.promise);
+    const unary = client.call("VerifyToken", { token: "t" });
+    const batch = client.call("BatchVerifyTokens", { requests: [{ token: "b" }] });
+    const stream = client.stream();
+    const all = collect(stream);
+    stream.write({ id: "1", requests: [{ token: "s" }] });
+    const idle = collect(client.stream());
+    await eventually(() => asked.length === 3 && server.streams() === 2);
+    const closed = server.close(10_000);
+    expect(failureFromStatus((await idle).status)).to.deep.equal(failure("SHUTTING_DOWN"));
+    late.resolve(VERIFIED);
+    expect((await unary).value.verdict).to.equal("verified");
+    expect((await batch).value.responses).to.have.length(1);
+    const { messages, status: ended } = await all;
+    expect(messages.map(({ id }) => id)).to.deep.equal(["1"]);
+    expect(failureFromStatus(ended)).to.deep.equal(failure("SHUTTING_DOWN"));
+    expect(await closed, "calls cut").to.equal(0);
+  });
+
+  it("takes no more connections", async () => {
+    // An address of its own: at that of the other tests another process may have opened the same port meanwhile.
+    const { server, address } = await start(() => VERIFIED, {}, "127.0.0.3:0");
+    await server.close(1000);
+    const client = testClient(address);
+    const error = await failing(client.call("VerifyToken", { token: "t" }));
+    expect(error.code).to.equal(status.UNAVAILABLE);
+    client.raw.close();
+  });
+
+  it("cuts what is left at the time-out", async () => {
+    const { client, server, asked } = await start(() => NEVER);
+    const unary = failing(client.call("VerifyToken", { token: "t" }));
+    const stream = client.stream();
+    const all = collect(stream);
+    stream.write({ id: "1", requests: [{ token: "s" }] });
+    await eventually(() => asked.length === 2);
+    expect(await server.close(20), "calls cut").to.equal(2);
+    expect((await unary).code).to.be.oneOf([status.UNAVAILABLE, status.CANCELLED]);
+    expect((await all).status.code).to.be.oneOf([status.UNAVAILABLE, status.CANCELLED]);
+  });
+
+  it("does not wait for a peer that does not close its side", async () => {
+    const { server, address } = await start(() => VERIFIED);
+    const [host, port] = address.split(":");
+    const socket = net.connect({ host: host as string, port: Number(port), allowHalfOpen: true });
+    socket.write("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0");
+    socket.on("error", () => undefined);
+    await new Promise((resolve) => socket.once("data", resolve));
+    await server.close(50);
+    socket.destroy();
+  });
+
+  it("waits for who has a call, and not for peers that say nothing, or do not close their side", async () => {
+    const late = deferred<Outcome>();
+    const { client, server, address, asked } = await start(() => late.promise);
+    const silent = net.connect({ host: "127.0.0.1", port: Number(address.split(":").at(-1)), allowHalfOpen: true });
+    const over = new Promise((resolve) => silent.once("end", resolve));
+    silent.on("error", () => undefined).resume();
+    const call = client.call("VerifyToken", { token: "t" });
+    await eventually(() => asked.length === 1 && server.connections() === 2);
+    // Longer than any test may take.
+    const closed = server.close(600_000);
+    await over;
+    late.resolve(VERIFIED);
+    expect((await call).value.verdict).to.equal("verified");
+    expect(await closed, "calls cut").to.equal(0);
+    silent.destroy();
+  });
+
+  it("sends what is written to a peer that reads slowly", async () => {
+    const payload = JSON.stringify({ sub: "x".repeat(32_000) });
+    const { server, address, asked } = await start(() => ({ ...VERIFIED, token: { ...VERIFIED.token, payload } }));
+    const socket = net.connect({ port: Number(address.split(":").at(-1)), host: "127.0.0.1" });
+    let bytes = 0;
+    socket.on("data", (data) => {
+      bytes += data.length;
+    });
+    socket.pause();
+    const over = new Promise((resolve) => socket.once("end", resolve));
+    const wide = Buffer.from([0, 4, 0x7f, 0xff, 0xff, 0xff]); // SETTINGS_INITIAL_WINDOW_SIZE
+    const wider = Buffer.from([0x7f, 0, 0, 0]);
+    // A thousand requests for nothing in particular: BatchVerifyTokensRequest.requests.
+    const batch = frame(Buffer.concat(Array.from({ length: 1000 }, (_, n) => item(n))));
+    const parts = [
+      http2Frame(4, 0, 0, wide),
+      http2Frame(8, 0, 0, wider),
+      http2Frame(1, 4, 1, callHeaders("BatchVerifyTokens")),
+    ];
+    socket.write(Buffer.concat([Buffer.from(PREFACE), ...parts, http2Frame(0, 1, 1, batch)]));
+    await eventually(() => asked.length === 1000);
+    const closed = server.close(600_000);
+    // Longer than silent peers are waited for.
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+    socket.resume();
+    await over;
+    expect(bytes).to.be.above(1000 * payload.length);
+    expect(await closed, "calls cut").to.equal(0);
+  });
+
+  it("may be asked for twice, and before anything is open", async () => {
+    const { server } = await start(() => VERIFIED);
+    await Promise.all([server.close(1000), server.close(1000)]);
+    await createServer({ limits: LIMITS }).close(1000);
+  });
+
+  it("comes after readiness is off, in which time calls are answered", async () => {
+    const { client, server, address } = await start(() => VERIFIED);
+    const watch = await watchHealth(address, "");
+    expect(watch.seen).to.deep.equal(["SERVING"]);
+    server.setServing(false);
+    await eventually(() => watch.seen.length === 2);
+    expect(watch.seen).to.deep.equal(["SERVING", "NOT_SERVING"]);
+    expect((await client.call("VerifyToken", { token: "t" })).value.verdict).to.equal("verified");
+    const stream = client.stream();
+    const all = collect(stream);
+    stream.end({ id: "1", requests: [{ token: "s" }] });
+    expect((await all).messages).to.have.length(1);
+    const closed = server.close(10_000);
+    expect((await watch.ended).code).to.equal(status.UNAVAILABLE);
+    await closed;
+  });
+});
+
+describe("listening", () => {
+  it("fails with the system's error where the port is taken, and says nothing else", async () => {
+    const { address, server } = await start(() => VERIFIED);
+    const error = await createServer({ limits: LIMITS })
+      .listen(address)
+      .then(
+        () => undefined,
+        (thrown: unknown) => thrown,
+      );
+    expect(error).to.include({ code: "EADDRINUSE", syscall: "listen" });
+    await server.close(100);
+  });
+
+  for (const address of [
+    "",
+    "50051",
+    ":50051",
+    "127.0.0.1",
+    "127.0.0.1:65536",
+    "::1:80",
+    "unix:",
+    "http://a:1",
+    "a b:1",
+  ]) {
+    it(`refuses the address "${address}"`, async () => {
+      const error = await createServer({ limits: LIMITS })
+        .listen(address)
+        .then(
+          () => undefined,
+          (thrown: unknown) => thrown,
+        );
+      expect(error).to.be.instanceOf(RangeError);
+      expect((error as Error).message).to.include("use host:port, [v6]:port or unix:/path");
+    });
+  }
+
+  it("opens several ports, IPv6 among them", async function () {
+    const { server, asked } = await start(() => VERIFIED);
+    const v6 = await server.listen("[::1]:0").catch((error: unknown) => error as Error);
+    if (v6 instanceof Error) return this.skip();
+    const client = testClient(v6);
+    await client.call("VerifyToken", { token: "t" });
+    expect(asked[0]?.call.address).to.equal("::1");
+    client.raw.close();
+  });
+
+  it("opens a socket file, replaces an abandoned one, and never one in use", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "tv-"));
+    const path = join(directory, "s.sock");
+    const { client, asked, server } = await start(() => VERIFIED, {}, `unix:${path}`);
+    await client.call("VerifyToken", { token: "t" });
+    expect(asked[0]?.call.address).to.equal("");
+    const second = createServer({ limits: LIMITS });
+    const error = await second.listen(`unix:${path}`).then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    );
+    expect(error).to.include({ code: "EADDRINUSE" });
+    await server.close(1000);
+    expect(
+      await access(path).then(
+        () => true,
+        () => false,
+      ),
+    ).to.equal(false);
+    await abandon(path);
+    expect(await second.listen(`unix:${path}`)).to.equal(`unix:${path}`);
+    await second.close(100);
+    await rm(directory, { recursive: true });
+  });
+});
+
+/** Leaves a socket file that nobody listens at, as a killed process does. */
+async function abandon(path: string): Promise<void> {
+  const { spawnSync } = await import("node:child_process");
+  const script = `require("net").createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, "SIGKILL"))`;
+  spawnSync(process.execPath, ["-e", script], { env: {} });
+}

@@ -1,0 +1,198 @@
+import grpc, { type Client, type Metadata, type ServiceError } from "@grpc/grpc-js";
+import { loadSync } from "@grpc/proto-loader";
+import type { CallContext, Outcome, VerificationRequest, Verified, Verifier } from "../../src/contract/verifier.js";
+import type { Verification } from "../../src/grpc/observer.js";
+import { createServer, type ServiceLimits, type ServiceServer } from "../../src/grpc/server.js";
+import { afterEachFile } from "../support/after-file.js";
+
+// Servers on real ports, and a client that knows nothing of our generated code: proto-loader reads the .proto file.
+
+export const LIMITS: ServiceLimits = {
+  message: 4 * 1024 ** 2,
+  headers: 16 * 1024,
+  batch: 1000,
+  connections: 10_000,
+  streams: 100,
+  idle: 300_000,
+  request: 10_000,
+};
+
+/** The time at which all these servers live; grpc-js's own deadlines come from the machine's clock. */
+export const NOW = Date.now();
+
+export const VERIFIED: Verified = {
+  kind: "verified",
+  token: {
+    subject: "jane",
+    issuer: "https://issuer.example",
+    audience: ["https://api.example"],
+    expiresAt: { seconds: 1_900_000_000n, nanos: 0 },
+    notBefore: undefined,
+    issuedAt: undefined,
+    id: "t1",
+    keyId: "k1",
+    algorithm: "RS256",
+    payload: '{"sub":"jane"}',
+  },
+  principal: undefined,
+  evidence: { keySetAge: undefined, keySetStale: false, feedPosition: "e:1", cacheableUntil: undefined },
+  checks: [],
+};
+
+export const REJECTED: Outcome = { kind: "rejected", reason: "TOKEN_EXPIRED", claim: "exp", checks: [] };
+
+/** A call that the verifier was asked with. */
+export interface Asked {
+  readonly request: VerificationRequest;
+  readonly call: CallContext;
+}
+
+export interface Running {
+  readonly server: ServiceServer;
+  readonly address: string;
+  readonly client: TestClient;
+  readonly asked: Asked[];
+  readonly verified: Verification[];
+  readonly refused: string[];
+  readonly faults: unknown[];
+}
+
+const running: Running[] = [];
+afterEachFile(() =>
+  Promise.all(
+    running.splice(0).map(({ client, server }) => {
+      client.raw.close();
+      return server.close(100);
+    }),
+  ),
+);
+
+/** Starts a server whose verifier is this function. */
+export async function start(
+  verify: Verifier["verify"],
+  limits: Partial<ServiceLimits> = {},
+  address = "127.0.0.1:0",
+  clock = () => NOW,
+): Promise<Running> {
+  const asked: Asked[] = [];
+  const verified: Verification[] = [];
+  const refused: string[] = [];
+  const faults: unknown[] = [];
+  const server = createServer({
+    limits: { ...LIMITS, ...limits },
+    verification: {
+      verifier: {
+        verify: (request, call) => {
+          asked.push({ request, call });
+          return verify(request, call);
+        },
+      },
+      clock,
+      observer: {
+        verified: (verification) => void verified.push(verification),
+        refused: (rpc, _call, reason) => void refused.push(`${rpc} ${reason}`),
+        fault: (_rpc, _call, error) => void faults.push(error),
+      },
+    },
+  });
+  const bound = await server.listen(address);
+  const self = { server, address: bound, client: testClient(bound), asked, verified, refused, faults };
+  running.push(self);
+  return self;
+}
+
+const PROTO = loadSync("tokenverifier/v1/token_verifier.proto", {
+  includeDirs: ["proto"],
+  arrays: true,
+  oneofs: true,
+  longs: Number,
+  enums: String,
+});
+const loaded = grpc.loadPackageDefinition(PROTO) as unknown as {
+  tokenverifier: { v1: { TokenVerifier: grpc.ServiceClientConstructor } };
+};
+
+export interface Answered {
+  readonly value: any;
+  readonly trailer: Metadata;
+}
+
+type Unary = "VerifyToken" | "BatchVerifyTokens";
+
+export interface TestClient {
+  readonly raw: Client & Record<string, any>;
+  call(
+    method: Unary,
+    message: object,
+    metadata?: Record<string, string>,
+    options?: grpc.CallOptions,
+  ): Promise<Answered>;
+  stream(metadata?: Record<string, string>): grpc.ClientDuplexStream<object, any>;
+}
+
+function metadataOf(values: Record<string, string>): Metadata {
+  const metadata = new grpc.Metadata();
+  for (const [key, value] of Object.entries(values)) metadata.set(key, value);
+  return metadata;
+}
+
+export function testClient(address: string): TestClient {
+  const raw = new loaded.tokenverifier.v1.TokenVerifier(address, grpc.credentials.createInsecure(), {
+    "grpc.use_local_subchannel_pool": 1,
+    "grpc.max_receive_message_length": -1,
+  });
+  return {
+    raw,
+    call: (method, message, metadata = {}, options = {}) =>
+      new Promise((resolve, reject) => {
+        let value: unknown;
+        const call = raw[method]?.(
+          message,
+          metadataOf(metadata),
+          options,
+          (error: ServiceError | null, got: unknown) => {
+            if (error !== null) reject(error);
+            value = got;
+          },
+        ) as grpc.ClientUnaryCall;
+        call.on("status", (status) => resolve({ value, trailer: status.metadata }));
+      }),
+    stream: (metadata = {}) => {
+      const stream = raw["StreamVerifyTokens"]?.(metadataOf(metadata));
+      // How a stream ends is told by its status.
+      stream.on("error", () => undefined);
+      return stream;
+    },
+  };
+}
+
+/** The error that a call fails with. @throws where it does not fail */
+export async function failing(call: Promise<unknown>): Promise<ServiceError> {
+  const answer = await call.then(
+    (value) => ({ value }),
+    (error: unknown) => error as ServiceError,
+  );
+  if ("value" in answer) throw new Error(`did not fail: ${JSON.stringify(answer.value)}`);
+  return answer;
+}
+
+/** Waits, a turn of the event loop at a time, until it is so. */
+export async function eventually(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** A promise and what settles it. */
+export function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
+  let resolve!: (value: T) => void;
+  const promise = new Promise<T>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}
+
+/** All messages of a stream, and the status that ended it. */
+export function collect(stream: NodeJS.EventEmitter): Promise<{ messages: any[]; status: grpc.StatusObject }> {
+  const messages: unknown[] = [];
+  stream.on("data", (message) => messages.push(message));
+  return new Promise((resolve) => stream.on("status", (status) => resolve({ messages, status })));
+}

@@ -1,0 +1,266 @@
+import net from "node:net";
+import { z } from "zod";
+import { Principal } from "../../gen/tokenverifier/v1/token_verifier.js";
+import {
+  failure,
+  type Outcome,
+  type VerificationRequest,
+  type Verified,
+  type Verifier,
+} from "../../src/contract/verifier.js";
+import type { FaceCall, HandlerOptions } from "../../src/http/handler.js";
+import type { ServedRpc } from "../../src/http/rpc.js";
+import { createGateway, type Gateway, type GatewayLimits } from "../../src/http/server.js";
+import type { Face, Vendor } from "../../src/vendors/vendor.js";
+import { afterEachFile } from "../support/after-file.js";
+import { readCases } from "../support/cases.js";
+import { createClock } from "../support/clock.js";
+import { type HttpAnswer, requestBytes } from "../support/http.js";
+import { exampleRequest, TEST_VENDORS } from "../support/vendors.js";
+
+// Gateways on real ports in front of a verifier that the test writes, and connections whose bytes the test writes.
+
+const vendorAt = (path: string): Vendor | undefined => TEST_VENDORS.find((vendor) => vendor.path === path);
+const pathOf = (name: string): string => TEST_VENDORS.find((vendor) => vendor.name === name)?.path ?? "";
+
+/** The paths of all faces. */
+export const FACES = TEST_VENDORS.map(({ path }) => path);
+/** Those of faces that read the body. */
+export const READING_FACES = TEST_VENDORS.flatMap((vendor) =>
+  exampleRequest(vendor, "good", {}).body.length > 0 ? [vendor.path] : [],
+);
+
+// Faces that tests are about for what is their own: the one that reads no body, the one that judges its caller before
+// it reads the body, and the one that finds all it needs in the body.
+export const INTEGURU = pathOf("integuru");
+export const CLOWK = pathOf("clowk");
+export const FISERV = pathOf("fiserv");
+
+const GOOD_CALLER = { secretKey: "sk_good", clientId: "a", clientSecret: "b" };
+
+/** A vendor's face with the defaults of its settings. */
+function faceOf({ face, faceSettings, maxTokenLength }: Vendor): Face {
+  return face(z.object(faceSettings).parse({}), maxTokenLength);
+}
+
+const VERIFIED: Verified = {
+  kind: "verified",
+  token: {
+    subject: "jane",
+    issuer: "",
+    audience: [],
+    expiresAt: undefined,
+    notBefore: undefined,
+    issuedAt: undefined,
+    id: "",
+    keyId: "",
+    algorithm: "HS256",
+    payload: '{"taiki_user_id":"jane","client_app_id":"app"}',
+  },
+  principal: Principal.fromPartial({ user: { id: "jane", instanceId: "inst" } }),
+  evidence: { keySetAge: undefined, keySetStale: false, feedPosition: "", cacheableUntil: undefined },
+  checks: [],
+};
+
+/** Takes the token `good` and the secret key `sk_good` for good, and throws at the token `throw`. */
+export function verdict({ token, credential }: VerificationRequest): Outcome {
+  if (credential?.kind === "instance" && credential.secretKey.isEmpty) return failure("CALLER_MISSING");
+  if (credential?.kind === "instance" && credential.secretKey.reveal() !== "sk_good") return failure("CALLER_UNKNOWN");
+  if (token.isEmpty) return failure("TOKEN_EMPTY");
+  if (token.reveal() === "throw") throw new Error("a fault of the test's own");
+  if (token.reveal() === "good") return VERIFIED;
+  return { kind: "rejected", reason: "TOKEN_MALFORMED", claim: "", checks: [] };
+}
+
+export interface Opened {
+  readonly gateway: Gateway;
+  readonly port: number;
+  readonly calls: FaceCall[];
+  readonly faults: { readonly error: unknown; readonly requestId: string }[];
+  /** What the verifier was asked. */
+  readonly asked: VerificationRequest[];
+}
+
+const LIMITS: GatewayLimits = {
+  connections: 10_000,
+  body: 64 * 1024,
+  headers: 16 * 1024,
+  request: 10_000,
+  idle: 60_000,
+};
+
+const opened: Opened[] = [];
+afterEachFile(() => Promise.all(opened.splice(0).map(({ gateway }) => gateway.close(0))));
+
+/**
+ * Opens a gateway with every vendor's face.
+ *
+ * @param rpc what it shows of the contract; nothing where it is left out
+ * @param host where it listens
+ */
+export async function open(
+  verify: Verifier["verify"] = verdict,
+  limits: Partial<GatewayLimits> = {},
+  options: Partial<HandlerOptions> = {},
+  rpc?: ServedRpc,
+  host = "127.0.0.1",
+): Promise<Opened> {
+  const calls: FaceCall[] = [];
+  const faults: Opened["faults"] = [];
+  const asked: VerificationRequest[] = [];
+  const faces = TEST_VENDORS.map((vendor) => {
+    const { name, path } = vendor;
+    return { name, path, realm: name, face: faceOf(vendor) };
+  });
+  const gateway = createGateway(
+    faces,
+    { ...LIMITS, ...limits },
+    {
+      verifier: {
+        verify: (request, context) => {
+          asked.push(request);
+          return verify(request, context);
+        },
+      },
+      clock: createClock().now,
+      observer: {
+        faceCall: (call) => void calls.push(call),
+        fault: (error, requestId) => void faults.push({ error, requestId }),
+      },
+      addressOf: (peer) => peer,
+      ...options,
+    },
+    rpc,
+  );
+  const port = Number((await gateway.listen(`${host}:0`)).split(":").at(-1));
+  const self = { gateway, port, calls, faults, asked };
+  opened.push(self);
+  return self;
+}
+
+/** A connection whose bytes the test writes and reads. */
+export class Wire {
+  readonly #socket: net.Socket;
+  #received = Buffer.alloc(0);
+  #wake: (() => void)[] = [];
+  /** Once the server has closed its side, or reset the connection. */
+  readonly closed: Promise<void>;
+  isClosed = false;
+
+  constructor(port: number, host = "127.0.0.1") {
+    this.#socket = net.connect({ port, host, allowHalfOpen: true });
+    this.#socket.on("data", (data) => {
+      this.#received = Buffer.concat([this.#received, data]);
+      for (const wake of this.#wake.splice(0)) wake();
+    });
+    this.closed = new Promise((resolve) => {
+      const over = (): void => {
+        this.isClosed = true;
+        for (const wake of this.#wake.splice(0)) wake();
+        resolve();
+      };
+      this.#socket.on("end", () => {
+        over();
+        this.#socket.end();
+      });
+      this.#socket.on("close", over);
+    });
+    this.#socket.on("error", () => {});
+  }
+
+  send(bytes: Buffer | string): this {
+    this.#socket.write(bytes);
+    return this;
+  }
+
+  /** Takes nothing more of what the server sends. */
+  stopReading(): this {
+    this.#socket.pause();
+    return this;
+  }
+
+  /** Says that nothing more will be sent, and goes on reading. */
+  halfClose(): void {
+    this.#socket.end();
+  }
+
+  /** Goes away without a word, unless it is saying just now that nothing more will come. */
+  reset(): void {
+    // Node loses a socket that is reset while it is being ended: its descriptor stays, and the process cannot end any more.
+    if (this.#socket.writableEnded && !this.#socket.writableFinished) this.#socket.destroy();
+    else this.#socket.resetAndDestroy();
+  }
+
+  get text(): string {
+    return this.#received.toString("latin1");
+  }
+
+  /** Waits for a text; fails where the server closes before it came. */
+  async until(text: string): Promise<void> {
+    while (!this.text.includes(text)) {
+      if (this.isClosed) throw new Error(`closed before ${JSON.stringify(text)}: ${this.text}`);
+      await new Promise<void>((resolve) => this.#wake.push(resolve));
+    }
+  }
+
+  /** The next answer, without `100 Continue`; fails where the server closes before it is whole. */
+  async answer(method = "POST"): Promise<HttpAnswer> {
+    let continued = false;
+    for (;;) {
+      const end = this.#received.indexOf("\r\n\r\n");
+      if (end >= 0) {
+        const [first = "", ...lines] = this.#received.subarray(0, end).toString("latin1").split("\r\n");
+        if (first.startsWith("HTTP/1.1 100")) {
+          continued = true;
+          this.#received = this.#received.subarray(end + 4);
+          continue;
+        }
+        const headers = lines.map((line) => {
+          const colon = line.indexOf(":");
+          return [line.slice(0, colon), line.slice(colon + 1).trim()] as const;
+        });
+        const [, length = "0"] = headers.find(([name]) => name.toLowerCase() === "content-length") ?? [];
+        const size = method === "HEAD" ? 0 : Number(length);
+        if (this.#received.length >= end + 4 + size) {
+          const body = this.#received.subarray(end + 4, end + 4 + size).toString("utf8");
+          this.#received = this.#received.subarray(end + 4 + size);
+          return { status: Number(first.slice(9, 12)), headers, body, continued };
+        }
+      }
+      if (this.isClosed) throw new Error(`closed without an answer: ${JSON.stringify(this.text)}`);
+      await new Promise<void>((resolve) => this.#wake.push(resolve));
+    }
+  }
+}
+
+/** A good request to a face, or to a path that has none, whose connection stays open. */
+export function good(path: string, headers: readonly (readonly [string, string])[] = []): Buffer {
+  const request = exampleRequest(vendorAt(path) ?? vendorAt(FISERV)!, "good", GOOD_CALLER);
+  return requestBytes({ ...request, target: path, headers: [...request.headers, ...headers] }, "");
+}
+
+/** The body of a good request to a face; empty where it reads none. */
+export const bodyOf = (path: string): string => exampleRequest(vendorAt(path)!, "good", GOOD_CALLER).body.toString();
+
+/** A request to a face that differs from the good one in its body alone. @param connection as in {@link requestBytes} */
+export function withBody(path: string, body: Buffer, chunked = false, connection = "close"): Buffer {
+  return requestBytes({ ...exampleRequest(vendorAt(path)!, "good", GOOD_CALLER), body, chunked }, connection);
+}
+
+/** The body of the answer to a good request. */
+export const GOOD_BODY: Readonly<Record<string, string>> = Object.fromEntries(
+  TEST_VENDORS.map((vendor) => {
+    const request = { method: "POST", target: vendor.path, headers: {}, body: () => Promise.resolve(Buffer.alloc(0)) };
+    return [vendor.path, faceOf(vendor).write(VERIFIED, request).body];
+  }),
+);
+
+/** What each face answers in a row of its contract, as a case of that row says: the bodies by path. */
+export function bodiesInRow(row: string): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    readCases().flatMap(({ covers, rest }) => {
+      const vendor = TEST_VENDORS.find(({ name }) => covers.includes(`${name} ${row}`));
+      return vendor === undefined || rest === undefined ? [] : [[vendor.path, rest.answer.body]];
+    }),
+  );
+}

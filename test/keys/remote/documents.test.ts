@@ -1,0 +1,155 @@
+import { expect } from "chai";
+import { fetchKeySet, type Location, metadataUrls } from "../../../src/keys/remote/documents.js";
+import type { Fetched, Get, Validators } from "../../../src/keys/remote/fetch.js";
+import { FetchError } from "../../../src/keys/remote/fetch-error.js";
+
+const ISSUER = "https://issuer.example/tenant";
+const OPENID = `${ISSUER}/.well-known/openid-configuration`;
+const OAUTH = "https://issuer.example/.well-known/oauth-authorization-server/tenant";
+const JWKS = "https://keys.example/jwks";
+const AT: Location = { discovery: ISSUER, issuers: [ISSUER] };
+const SET = { keys: [] };
+const validators: Validators = { etag: '"1"', lastModified: null };
+
+const document = (value: unknown): Fetched => ({ kind: "document", value, validators, lifetime: 60 });
+const metadata = document({ issuer: ISSUER, jwks_uri: JWKS });
+
+/** What fetches these documents. */
+function fetching(documents: Readonly<Record<string, Fetched | FetchError>>) {
+  const asked: [url: string, last: Validators | undefined][] = [];
+  const get: Get = async (url, last) => {
+    asked.push([url, last]);
+    const found = documents[url] ?? new FetchError("it answered 404", 404);
+    if (found instanceof FetchError) throw found;
+    return found;
+  };
+  return { get, asked };
+}
+
+async function failing(documents: Readonly<Record<string, Fetched | FetchError>>, location = AT): Promise<string> {
+  const ended = await fetchKeySet(location, fetching(documents).get, undefined).catch((error: unknown) => error);
+  if (!(ended instanceof FetchError)) throw new Error(`did not fail: ${JSON.stringify(ended)}`);
+  return ended.message;
+}
+
+describe("metadataUrls", () => {
+  for (const [issuer, ...want] of [
+    [
+      "https://a.example",
+      "https://a.example/.well-known/openid-configuration",
+      "https://a.example/.well-known/oauth-authorization-server",
+    ],
+    [
+      "https://a.example/",
+      "https://a.example/.well-known/openid-configuration",
+      "https://a.example/.well-known/oauth-authorization-server",
+    ],
+    [
+      "https://a.example:8443/x/y/",
+      "https://a.example:8443/x/y/.well-known/openid-configuration",
+      "https://a.example:8443/.well-known/oauth-authorization-server/x/y",
+    ],
+  ] as const) {
+    it(issuer, () => expect(metadataUrls(issuer)).to.deep.equal(want));
+  }
+});
+
+describe("fetchKeySet", () => {
+  it("of a URL asks for it, with what is remembered of it", async () => {
+    const { get, asked } = fetching({ [JWKS]: document(SET) });
+    const location = { jwksUri: JWKS };
+    const memory = { jwksUri: JWKS, validators };
+    expect(await fetchKeySet(location, get, undefined)).to.deep.equal({
+      kind: "document",
+      value: SET,
+      memory,
+      lifetime: 60,
+    });
+    await fetchKeySet(location, get, memory);
+    expect(asked).to.deep.equal([
+      [JWKS, undefined],
+      [JWKS, validators],
+    ]);
+  });
+
+  it("asks OpenID Connect's metadata, and no others where they are there", async () => {
+    const { get, asked } = fetching({ [OPENID]: metadata, [JWKS]: document(SET) });
+    await fetchKeySet(AT, get, undefined);
+    expect(asked.map(([url]) => url)).to.deep.equal([OPENID, JWKS]);
+  });
+
+  it("asks OAuth's metadata where those are not there", async () => {
+    const { get, asked } = fetching({ [OAUTH]: metadata, [JWKS]: document(SET) });
+    await fetchKeySet(AT, get, undefined);
+    expect(asked.map(([url]) => url)).to.deep.equal([OPENID, OAUTH, JWKS]);
+  });
+
+  it("does not where the first cannot be had at the moment", async () => {
+    const documents = { [OPENID]: new FetchError("it answered 503", 503), [OAUTH]: metadata, [JWKS]: document(SET) };
+    expect(await failing(documents)).to.equal("it answered 503");
+    expect(await failing({ ...documents, [OPENID]: new FetchError("no answer within 5 ms") })).to.include("no answer");
+  });
+
+  it("asks unconditionally where the keys have moved", async () => {
+    const { get, asked } = fetching({ [OPENID]: metadata, [JWKS]: document(SET) });
+    await fetchKeySet(AT, get, { jwksUri: "https://keys.example/old", validators });
+    expect(asked.at(-1)).to.deep.equal([JWKS, undefined]);
+    await fetchKeySet(AT, get, { jwksUri: JWKS, validators });
+    expect(asked.at(-1)).to.deep.equal([JWKS, validators]);
+    expect(asked.at(-2), "the metadata are always asked whole").to.deep.equal([OPENID, undefined]);
+  });
+
+  for (const [issuer, what] of [
+    ["https://evil.example", "another"],
+    [`${ISSUER}/`, "one with a slash"],
+    ["https://ISSUER.example/tenant", "one of another case"],
+    [[ISSUER], "a list"],
+    [undefined, "none"],
+  ] as const) {
+    it(`refuses metadata whose issuer is ${what}`, async () => {
+      const value = document({ ...(issuer !== undefined && { issuer }), jwks_uri: JWKS });
+      expect(await failing({ [OPENID]: value, [JWKS]: document(SET) })).to.include("another issuer's");
+    });
+  }
+
+  for (const [issuer, what] of [
+    [`${ISSUER}/`, `"${ISSUER}/"`],
+    [undefined, "absent"],
+    [[ISSUER], "no text"],
+    [`https://${"e".repeat(5000)}`, `"https://${"e".repeat(192)}…"`],
+    ["https://\u009b2J\u202e", '"https://\\u009b2J\\u202e"'],
+  ] as const) {
+    it(`tells both issuers where the metadata's is ${what.slice(0, 40)}`, async () => {
+      const value = document({ ...(issuer !== undefined && { issuer }), jwks_uri: JWKS });
+      const why = await failing({ [OPENID]: value });
+      expect(why).to.equal(`the metadata are another issuer's: their \`issuer\` is ${what}, not "${ISSUER}"`);
+    });
+  }
+
+  it("tells the first three of the configured issuers", async () => {
+    const issuers = [1, 2, 3, 4].map((number) => `https://${number}.example`);
+    const why = await failing({ [OPENID]: metadata }, { discovery: ISSUER, issuers });
+    expect(why).to.include(', not "https://1.example" or "https://2.example" or "https://3.example" or another');
+  });
+
+  it("the issuer may be any of those that the realm has", async () => {
+    const location = { discovery: "https://discovery.example", issuers: ["https://first.example", ISSUER] };
+    const { get } = fetching({
+      "https://discovery.example/.well-known/openid-configuration": metadata,
+      [JWKS]: document(SET),
+    });
+    expect(await fetchKeySet(location, get, undefined)).to.include({ kind: "document" });
+  });
+
+  for (const value of [null, "text", 5, [], {}]) {
+    it(`refuses metadata that are ${JSON.stringify(value)}`, async () => {
+      expect(await failing({ [OPENID]: document(value) })).to.match(/metadata/);
+    });
+  }
+
+  for (const uri of [undefined, 5, "", "jwks", "//keys"]) {
+    it(`refuses a jwks_uri that is ${JSON.stringify(uri)}`, async () => {
+      expect(await failing({ [OPENID]: document({ issuer: ISSUER, jwks_uri: uri }) })).to.include("jwks_uri");
+    });
+  }
+});

@@ -1,0 +1,512 @@
+import dns from "node:dns";
+import { syncBuiltinESMExports } from "node:module";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { expect } from "chai";
+import { createFetcher, type Fetcher, type FetchOptions } from "../../../src/keys/remote/fetch.js";
+import { FetchError } from "../../../src/keys/remote/fetch-error.js";
+import { certify, pki } from "../../support/certificates.js";
+import { closedPort } from "../../support/closed-port.js";
+import { type ConnectProxy, startProxy } from "../../support/connect-proxy.js";
+import { OwnTime } from "../../support/own-time.js";
+import { Issuer } from "./misbehaving.js";
+import { documentOf } from "./rig.js";
+
+const SET = documentOf("a");
+const HOUR = 3_600_000;
+/** More than any machine takes for an answer, in milliseconds: who never answers is given up by hand, or in a second. */
+const PATIENCE = 60_000;
+
+const { authority, stranger, server } = pki();
+const names = [
+  ["IP", "127.0.0.1"],
+  ["DNS", "localhost"],
+] as const;
+
+/** The timers of a fetcher, which run out when the test says so. */
+class Timers {
+  /** The milliseconds of every one that was ever begun. */
+  readonly begun: number[] = [];
+  readonly #running = new Set<() => void>();
+
+  readonly after: FetchOptions["after"] & {} = (millis, run) => {
+    this.begun.push(millis);
+    this.#running.add(run);
+    return () => void this.#running.delete(run);
+  };
+
+  runOut(): void {
+    for (const run of this.#running) run();
+  }
+}
+
+describe("fetching", () => {
+  let plain: Issuer;
+  let secure: Issuer;
+  let expired: Issuer;
+  before(async () => {
+    const old = certify("issuer", { issuer: authority, names, from: Date.now() - 2 * HOUR, to: Date.now() - HOUR });
+    [plain, secure, expired] = await Promise.all([
+      Issuer.start(),
+      Issuer.start({ tls: server }),
+      Issuer.start({ tls: old }),
+    ]);
+  });
+  after(() => Promise.all([plain, secure, expired].map((one) => one.close())));
+
+  const get = async (url: string, options: Partial<FetchOptions> = {}, etag?: string): Promise<any> => {
+    const fetcher = createFetcher({ timeout: PATIENCE, insecure: true, ...options });
+    try {
+      return await fetcher.within((ask) => ask(url, etag === undefined ? undefined : { etag, lastModified: null }));
+    } finally {
+      await fetcher.close();
+    }
+  };
+  const failing = async (url: string, options: Partial<FetchOptions> = {}, etag?: string): Promise<string> => {
+    const ended = await get(url, options, etag).catch((error: unknown) => error);
+    if (!(ended instanceof FetchError)) throw new Error(`did not fail in words: ${String(ended)}`);
+    return ended.message;
+  };
+  /** Waits until somebody has asked for this path. @returns all that was asked for meanwhile */
+  const untilAsked = async (path: string): Promise<readonly string[]> => {
+    const seen: string[] = [];
+    while (!seen.includes(path)) seen.push(...(await plain.requests()));
+    return seen;
+  };
+
+  it("gives the document, its validators and its lifetime", async () => {
+    const headers = { ETag: '"1"', "Last-Modified": "then", "Cache-Control": "max-age=60" };
+    await plain.be("publish", SET, { headers });
+    expect(await get(plain.url)).to.deep.equal({
+      kind: "document",
+      value: SET,
+      validators: { etag: '"1"', lastModified: "then" },
+      lifetime: 60,
+    });
+    expect(await get(plain.url, {}, '"1"')).to.deep.equal({ kind: "unchanged", lifetime: 60 });
+    expect(await get(plain.url, {}, '"2"')).to.include({ kind: "document" });
+  });
+
+  it("asks by Last-Modified where there is no ETag", async () => {
+    const modified = "Fri, 15 Jan 2027 08:00:00 GMT";
+    await plain.be("publish", SET, { headers: { "Last-Modified": modified, "Cache-Control": "max-age=60" } });
+    const fetcher = createFetcher({ timeout: PATIENCE, insecure: true });
+    const ask = (lastModified: string) => fetcher.within((one) => one(plain.url, { etag: null, lastModified }));
+    expect(await ask(modified)).to.deep.equal({ kind: "unchanged", lifetime: 60 });
+    expect(await ask("Thu, 14 Jan 2027 08:00:00 GMT")).to.deep.include({ kind: "document", value: SET });
+    await fetcher.close();
+  });
+
+  it("follows a redirection", async () => {
+    await plain.be("elsewhere", SET);
+    await plain.requests();
+    expect(await get(plain.url)).to.deep.include({ value: SET });
+    expect(await plain.requests()).to.deep.equal(["/jwks", "/there"]);
+  });
+
+  for (const [mode, words, requests] of [
+    ["500", /^it answered 500$/, 1],
+    ["503", /^it answered 503$/, 1],
+    ["404", /^it answered 404$/, 1],
+    ["html", /not of a JSON type/, 1],
+    ["html as json", /not JSON/, 1],
+    ["wrong type", /not of a JSON type/, 1],
+    ["garbage", /not JSON/, 1],
+    ["no body", /not JSON/, 1],
+    ["half a body", /connection failed/, 1],
+    ["closes mid-way", /connection failed/, 1],
+    ["closes at once", /connection failed \(UND_ERR_SOCKET\)/, 1],
+    ["no http", /connection failed/, 1],
+    ["circle", /redirects more than 3 times/, 4],
+    ["huge", /longer than 1048576 bytes/, 1],
+    ["304 to anything", /^it answered 304$/, 1],
+    ["leads to a file", /not https/, 1],
+  ] as const) {
+    it(`${mode}: fails in words, asks ${requests} times`, async () => {
+      await plain.be(mode, SET);
+      await plain.requests();
+      expect(await failing(plain.url)).to.match(words);
+      expect(await plain.requests()).to.have.length(requests);
+    });
+  }
+
+  for (const mode of ["silent", "drip"]) {
+    it(`${mode}: is given up when its time is over, and not asked again`, async () => {
+      await plain.be(mode, SET);
+      await plain.requests();
+      const timers = new Timers();
+      const asked = failing(plain.url, { after: timers.after });
+      expect(await untilAsked("/jwks")).to.deep.equal(["/jwks"]);
+      timers.runOut();
+      expect(await asked).to.equal(`no answer within ${PATIENCE} ms`);
+      expect(timers.begun).to.deep.equal([PATIENCE]);
+      expect(await plain.requests()).to.deep.equal([]);
+    });
+  }
+
+  const KEYS = '"keys":[]';
+  for (const [what, document] of [
+    ["a member twice", `{${KEYS},${KEYS}}`],
+    ["a member twice, spelt otherwise", `{${KEYS},"\\u006beys":[]}`],
+    ["a member of a key twice", '{"keys":[{"kid":"a","kid":"b"}]}'],
+    ["a byte order mark", `\ufeff{${KEYS}}`],
+    ["a list", "[]"],
+    ["what nests deeper than 128 levels", `{${KEYS},"x":${"[".repeat(128)}${"]".repeat(128)}}`],
+    ["what nests deeper than any stack", `{${KEYS},"x":${"[".repeat(500_000)}${"]".repeat(500_000)}}`],
+    ["more than 2,000 elements", `{"keys":[{}${",{}".repeat(170_000)}]}`],
+  ] as const) {
+    it(`${what}: is not read`, async () => {
+      await plain.be("verbatim", document);
+      expect(await failing(plain.url)).to.equal(
+        "the answer is not JSON that can be read in one way only: an object in UTF-8, no member twice, " +
+          "at most 128 levels and 2000 members and elements",
+      );
+    });
+  }
+
+  it("control: what nests 128 levels deep is read", async () => {
+    const document = `{${KEYS},"x":${"[".repeat(127)}${"]".repeat(127)}}`;
+    await plain.be("verbatim", document);
+    expect(await get(plain.url)).to.deep.include({ value: JSON.parse(document) as unknown });
+  });
+
+  it("a 304 to a question without validators is a failure, whatever was remembered", async () => {
+    await plain.be("304 to anything");
+    expect(await failing(plain.url, {}, "")).to.equal("it answered 304");
+  });
+
+  it("nobody listens: says so", async () => {
+    const { port, release } = await closedPort();
+    expect(await failing(`http://127.0.0.1:${port}/jwks`)).to.equal("the connection failed (ECONNREFUSED)");
+    release();
+  });
+
+  it("a host that there is not: says so", async () => {
+    expect(await failing("https://no-such-host.invalid/", { insecure: false, timeout: 5000 })).to.match(
+      /ENOTFOUND|EAI_AGAIN|no answer/,
+    );
+  });
+
+  describe("over TLS", () => {
+    before(async () => {
+      await secure.be("publish", SET);
+      await expired.be("publish", SET);
+    });
+
+    it("trusts the authority that it is given, and no other", async () => {
+      expect(await get(secure.url, { ca: authority.cert })).to.deep.include({ value: SET });
+      expect(await failing(secure.url)).to.match(/^the connection failed \((UNABLE|SELF_SIGNED|DEPTH)\w+\)$/);
+      expect(await failing(secure.url, { ca: stranger.cert })).to.match(/^the connection failed/);
+    });
+
+    it("refuses a certificate that has expired, or is another host's", async () => {
+      expect(await failing(expired.url, { ca: authority.cert })).to.include("CERT_HAS_EXPIRED");
+      const elsewhere = await Issuer.start({
+        tls: certify("other", { issuer: authority, names: [["DNS", "other.example"]] }),
+      });
+      expect(await failing(elsewhere.url, { ca: authority.cert })).to.include("ERR_TLS_CERT_ALTNAME_INVALID");
+      await elsewhere.close();
+    });
+  });
+
+  describe("without insecure", () => {
+    const port = (): number => secure.port;
+    const literals =
+      "127.0.0.1 127.1 0x7f000001 2130706433 0177.0.0.1 127.0.0.1. 0 0.0.0.0 169.254.169.254 10.0.0.1 ①②⑦.0.0.1 127。0。0。1 " +
+      "[::1] [::ffff:127.0.0.1] [0:0:0:0:0:ffff:7f00:1] [::] [fe80::1] [fd00::1]";
+    for (const host of literals.split(" ")) {
+      it(`asks nothing of ${host}`, async () => {
+        await secure.requests();
+        const why = await failing(`https://${host}:${port()}/jwks`, { insecure: false, ca: authority.cert });
+        expect(why).to.equal("it leads to an address that is not public");
+        expect(await secure.requests()).to.deep.equal([]);
+      });
+    }
+
+    for (const host of ["localhost", "localhost."]) {
+      it(`asks nothing of ${host}, which leads to such an address`, async () => {
+        await secure.requests();
+        const why = await failing(`https://${host}:${port()}/jwks`, { insecure: false, ca: authority.cert });
+        expect(why).to.match(/no public address|ENOTFOUND|EAI_AGAIN/);
+        expect(await secure.requests()).to.deep.equal([]);
+      });
+    }
+
+    it("looks a name up once, where the connection is made, so that no other answer of the name server can come in between", async () => {
+      const real = dns.lookup;
+      let answers = 0;
+      const rebinding = (_host: string, _options: object, callback: (error: null, found: object[]) => void): void => {
+        answers++;
+        callback(null, [{ address: "127.0.0.1", family: 4 }]);
+      };
+      dns.lookup = rebinding as unknown as typeof dns.lookup;
+      syncBuiltinESMExports();
+      try {
+        await secure.connections();
+        const why = await failing(`https://issuer.example:${port()}/jwks`, { insecure: false, ca: authority.cert });
+        expect(why).to.equal("its host has no public address");
+        expect([answers, await secure.connections()]).to.deep.equal([1, 0]);
+      } finally {
+        dns.lookup = real;
+        syncBuiltinESMExports();
+      }
+    });
+
+    it("asks nothing over plain http, nor with credentials", async () => {
+      expect(await failing("http://1.1.1.1/", { insecure: false })).to.include("not https");
+      expect(await failing("https://a:b@1.1.1.1/", { insecure: false })).to.include("credentials");
+      expect(await failing(plain.url.replace("//", "//user@"))).to.include("credentials");
+    });
+  });
+
+  for (const mode of ["silent", "drip"]) {
+    it(`${mode}: is given up in time whatever the garbage collector takes`, async () => {
+      setFlagsFromString("--expose-gc");
+      const collect = runInNewContext("gc") as () => void;
+      await plain.be(mode, SET);
+      const time = new OwnTime();
+      const asked = failing(plain.url, { timeout: 1000 });
+      const collecting = setInterval(collect, 100);
+      try {
+        expect(await asked).to.equal("no answer within 1000 ms");
+        expect(time.now()).to.be.below(4000);
+      } finally {
+        clearInterval(collecting);
+        time.stop();
+      }
+    });
+  }
+
+  it("gives all documents that belong together one time, not each its own", async () => {
+    await plain.be("publish", SET, { path: "/metadata" });
+    await plain.be("silent", SET);
+    await plain.requests();
+    const timers = new Timers();
+    const fetcher = createFetcher({ timeout: PATIENCE, insecure: true, after: timers.after });
+    try {
+      const ended = fetcher
+        .within(async (ask) => {
+          for (let times = 0; times < 5; times++) await ask(plain.at("/metadata"), undefined);
+          await ask(plain.url, undefined);
+        })
+        .catch((error: unknown) => (error as Error).message);
+      await untilAsked("/jwks");
+      expect(timers.begun).to.deep.equal([PATIENCE]);
+      timers.runOut();
+      expect(await ended).to.equal(`no answer within ${PATIENCE} ms`);
+      await expectNone(fetcher, timers);
+    } finally {
+      await fetcher.close();
+    }
+  });
+
+  /** After the time is over nothing more is asked. */
+  async function expectNone(fetcher: Fetcher, timers: Timers): Promise<void> {
+    const ended = fetcher
+      .within(async (ask) => {
+        await ask(plain.at("/silent"), undefined).catch(() => {});
+        await ask(plain.at("/metadata"), undefined);
+      })
+      .catch((error: unknown) => (error as Error).message);
+    const asked = await untilAsked("/silent");
+    timers.runOut();
+    expect(await ended).to.equal(`no answer within ${PATIENCE} ms`);
+    expect([...asked, ...(await plain.requests())]).to.deep.equal(["/silent"]);
+  }
+
+  it("does not go on over plain http where https was spoken, insecure as it may be", async () => {
+    await secure.be("leads on", plain.url);
+    await plain.be("publish", SET);
+    await plain.requests();
+    expect(await failing(secure.url, { ca: authority.cert })).to.equal("it leads to a URL that is not https");
+    // Nor by what a document says, such as an issuer's metadata.
+    await secure.be("publish", SET);
+    const fetcher = createFetcher({ timeout: PATIENCE, insecure: true, ca: authority.cert });
+    const ended = await fetcher
+      .within(async (ask) => {
+        await ask(secure.url, undefined);
+        return ask(plain.url, undefined);
+      })
+      .catch((error: unknown) => (error as Error).message);
+    await fetcher.close();
+    expect(ended).to.equal("it leads to a URL that is not https");
+    expect(await plain.requests()).to.deep.equal([]);
+  });
+
+  it("follows from plain http to https", async () => {
+    await secure.be("publish", SET);
+    await plain.be("leads on", secure.url);
+    expect(await get(plain.url, { ca: authority.cert })).to.deep.include({ value: SET });
+  });
+
+  it("stops at once when it is closed", async () => {
+    await plain.be("silent");
+    const fetcher = createFetcher({ timeout: 60_000, insecure: true });
+    const asked = fetcher
+      .within((ask) => ask(plain.url, undefined))
+      .catch((error: unknown) => (error as Error).message);
+    await fetcher.close();
+    expect(await asked).to.equal("the service is stopping");
+  });
+
+  describe("through the environment's proxy", () => {
+    let proxy: ConnectProxy;
+    let address: string;
+    before(async () => {
+      proxy = await startProxy((target) => (target.startsWith("plain") ? plain.port : secure.port));
+      // By a name that leads to a private address: a proxy stands inside, as a rule.
+      address = `http://localhost:${proxy.port}`;
+      await secure.be("publish", SET);
+      await plain.be("publish", SET);
+    });
+    after(() => proxy.close());
+    beforeEach(() => void proxy.tunnels.splice(0));
+
+    it("goes to a public host by its name, and checks its certificate itself", async () => {
+      const tls = certify("issuer", { issuer: authority, names: [["DNS", "issuer.example"]] });
+      const named = await Issuer.start({ tls });
+      await named.be("publish", SET);
+      const before = secure;
+      secure = named;
+      try {
+        const options = { insecure: false, proxies: { https: address } };
+        expect(await get("https://issuer.example/jwks", { ...options, ca: authority.cert })).to.deep.include({
+          value: SET,
+        });
+        expect(proxy.tunnels).to.deep.equal(["issuer.example:443"]);
+        expect(await failing("https://issuer.example/jwks", options)).to.include("the connection failed");
+        expect(await failing("https://other.example/jwks", { ...options, ca: authority.cert })).to.include("ALTNAME");
+      } finally {
+        secure = before;
+        await named.close();
+      }
+    });
+
+    it("a public host leads neither inside, nor to plain http, nor to where credentials are sent", async () => {
+      const tls = certify("issuer", { issuer: authority, names: [["DNS", "issuer.example"]] });
+      const named = await Issuer.start({ tls });
+      const before = secure;
+      secure = named;
+      try {
+        for (const [target, why] of [
+          ["https://10.0.0.1/", /not public/],
+          ["https://0.0.0.0/", /not public/],
+          ["https://2130706433/", /not public/],
+          ["https://[::ffff:169.254.169.254]/", /not public/],
+          ["http://169.254.169.254/latest/meta-data", /not https/],
+          ["http://issuer.example/", /not https/],
+          ["https://user:word@issuer.example/", /credentials/],
+          ["file:///etc/passwd", /not https/],
+        ] as const) {
+          await named.be("leads on", target);
+          proxy.tunnels.splice(0);
+          const options = { insecure: false, proxies: { http: address, https: address }, ca: authority.cert };
+          expect(await failing("https://issuer.example/jwks", options), target).to.match(why);
+          expect(proxy.tunnels, target).to.deep.equal(["issuer.example:443"]);
+        }
+      } finally {
+        secure = before;
+        await named.close();
+      }
+    });
+
+    it("takes it for plain http too, where that is admitted", async () => {
+      expect(await get("http://plain.example/jwks", { proxies: { http: address } })).to.deep.include({ value: SET });
+      expect(proxy.tunnels).to.deep.equal(["plain.example:80"]);
+    });
+
+    it("does not send private addresses there either", async () => {
+      const why = await failing("https://10.0.0.1/jwks", { insecure: false, proxies: { https: address } });
+      expect(why).to.include("not public");
+      expect(proxy.tunnels).to.deep.equal([]);
+    });
+
+    it("goes its own way to who is excepted, with every check", async () => {
+      const options = { proxies: { https: address, no: "localhost,127.0.0.1" }, ca: authority.cert };
+      expect(await get(secure.url, options)).to.deep.include({ value: SET });
+      const named = `https://localhost:${secure.port}/jwks`;
+      expect(await failing(named, { ...options, insecure: false })).to.include("no public address");
+      expect(proxy.tunnels).to.deep.equal([]);
+    });
+
+    for (const [no, isExcepted] of [
+      ["*", true],
+      ["a.example,\tKEYS.example", true],
+      ["keys.example:80 keys.example:1", true],
+      [".example", true],
+      ["*.example", true],
+      ["*example", true],
+      ["keys.example:443", false],
+      [".keys.example", false],
+      ["example", false],
+      ["eys.example", false],
+      [" , ", false],
+      ["", false],
+    ] as const) {
+      it(`NO_PROXY=${JSON.stringify(no)} ${isExcepted ? "excepts" : "does not except"} http://keys.example`, async () => {
+        // Who is excepted is looked for by its name, which may take some time: there is no such host.
+        const timeout = isExcepted ? 5000 : PATIENCE;
+        const ended = get("http://keys.example/jwks", { proxies: { http: address, no }, timeout });
+        await ended.catch(() => {});
+        expect(proxy.tunnels).to.deep.equal(isExcepted ? [] : ["keys.example:80"]);
+      });
+    }
+
+    it("an empty name is none, and that for http does for https where there is no other", async () => {
+      expect(await get(plain.url, { proxies: { http: "", https: "" } })).to.deep.include({ value: SET });
+      expect(proxy.tunnels).to.deep.equal([]);
+      await failing("https://issuer.example/jwks", { proxies: { http: address } });
+      expect(proxy.tunnels).to.deep.equal(["issuer.example:443"]);
+    });
+
+    describe("that is of no use", () => {
+      const secret = "user:Xk29-vbQz@";
+      const asking = (proxies: string): Promise<string> =>
+        failing("https://issuer.example/jwks", { insecure: false, proxies: { https: proxies }, timeout: 5000 });
+
+      it("nobody listens there: names it, without its credentials", async () => {
+        const { port, release } = await closedPort();
+        const why = await asking(`http://${secret}127.0.0.1:${port}`);
+        expect(why).to.equal(`the connection failed (ECONNREFUSED), through the proxy 127.0.0.1:${port}`);
+        release();
+      });
+
+      it("there is no such host: names it, with the port that goes without saying", async () => {
+        const why = await asking(`http://${secret}no-such-proxy.invalid`);
+        expect(why).to.match(/^(the connection failed|no answer).*, through the proxy no-such-proxy\.invalid:80$/);
+      });
+
+      for (const status of [407, 403, 502]) {
+        it(`it answers ${status}: names it and its status`, async () => {
+          const refusing = await startProxy(() => 0, status);
+          try {
+            const why = await asking(`http://${secret}127.0.0.1:${refusing.port}`);
+            expect(why).to.equal(`the way was refused with ${status}, through the proxy 127.0.0.1:${refusing.port}`);
+          } finally {
+            refusing.close();
+          }
+        });
+      }
+
+      it("what is answered through it may be its own: names it", async () => {
+        await plain.be("503");
+        const why = await failing("http://plain.example/jwks", { proxies: { http: address } });
+        expect(why).to.equal(`it answered 503, through the proxy localhost:${proxy.port}`);
+        await plain.be("publish", SET);
+      });
+    });
+
+    it("writes no warning of its libraries", async () => {
+      const warnings: Error[] = [];
+      const note = (warning: Error): unknown => warnings.push(warning);
+      process.on("warning", note);
+      try {
+        await get("http://plain.example/jwks", { proxies: { http: address } });
+        await new Promise((resolve) => setImmediate(resolve));
+        expect(warnings).to.deep.equal([]);
+      } finally {
+        process.off("warning", note);
+      }
+    });
+  });
+});

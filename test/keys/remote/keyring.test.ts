@@ -1,0 +1,88 @@
+import { expect } from "chai";
+import { Keyring, type RemoteEntry, type VouchedSet } from "../../../src/keys/remote/keyring.js";
+import { pki } from "../../support/certificates.js";
+import { NOW } from "../../support/clock.js";
+import { jwkOf } from "../../support/keys.js";
+import { Issuer } from "./misbehaving.js";
+import { SETTINGS } from "./rig.js";
+
+// What a saved set is bound to: an issuer vouches for it once, and from then on it lies in the store.
+
+const NOBODY = { fetched: () => {}, failed: () => {}, out: () => {} };
+const SAVED_AT = NOW - 1000;
+
+describe("a keyring's saved sets", () => {
+  let issuer: Issuer;
+  let entry: RemoteEntry;
+  /** What the store holds, by location. */
+  const store = new Map<string, VouchedSet>();
+  before(async () => {
+    issuer = await Issuer.start();
+    await issuer.be("publish", { keys: [{ ...jwkOf("p256"), kid: "a" }] }, { path: "/jwks" });
+    const metadata = { issuer: issuer.at(""), jwks_uri: issuer.url };
+    await issuer.be("publish", metadata, { path: "/.well-known/openid-configuration" });
+    entry = { ...SETTINGS, timeout: 60_000, location: { jwksUri: issuer.url }, insecure: true };
+  });
+  after(() => issuer.close());
+  beforeEach(() => store.clear());
+
+  /** Runs a keyring with this one entry. */
+  async function withKeys<T>(one: RemoteEntry, run: (source: ReturnType<Keyring["source"]>) => T): Promise<Awaited<T>> {
+    const keyring = new Keyring({
+      clock: () => NOW,
+      proxies: {},
+      saved: {
+        get: (_realm, location) => store.get(location),
+        set: (_realm, location, saved) => store.set(location, saved),
+      },
+      observe: () => NOBODY,
+    });
+    try {
+      return await run(keyring.source({ realm: "r", algorithms: ["ES256"], configured: [], entries: [one] }));
+    } finally {
+      await keyring.close();
+    }
+  }
+
+  /** Whether keys count before anything was fetched, once a set was fetched by one entry and is restored for another. */
+  async function isRestored(first: RemoteEntry, then: RemoteEntry): Promise<boolean> {
+    await withKeys(first, async (source) => source.load(undefined, NOW, NOW + 60_000));
+    expect(store.size, "saved").to.equal(1);
+    for (const [location, saved] of store) store.set(location, { ...saved, fetchedAt: SAVED_AT });
+    return await withKeys(then, (source) => source.current(NOW) !== undefined);
+  }
+
+  for (const [what, change] of [
+    ["nothing", {}],
+    ["the times", { refreshMin: 1000, refreshMax: 2000, staleIfError: 5000, cooldown: 1000, timeout: 1000 }],
+  ] as const) {
+    it(`control: count where ${what} changed`, async () => {
+      expect(await isRestored(entry, { ...entry, ...change })).to.equal(true);
+    });
+  }
+
+  it("count no more where `insecure`, the certificates, or the way to the URL are others", async () => {
+    const { authority, stranger } = pki();
+    const under = { ...entry, ca: authority.cert };
+    expect(await isRestored(entry, { ...entry, insecure: false }), "insecure").to.equal(false);
+    expect(await isRestored(entry, under), "a caFile").to.equal(false);
+    expect(await isRestored(under, { ...entry, ca: stranger.cert }), "another caFile").to.equal(false);
+    expect(await isRestored(under, entry), "no caFile any more").to.equal(false);
+    const discovery = { discovery: issuer.url, issuers: [issuer.url] };
+    expect(await isRestored(entry, { ...entry, location: discovery }), "metadata at the URL").to.equal(false);
+  });
+
+  it("count no more where the metadata may be another issuer's", async () => {
+    const discovery = issuer.at("");
+    const from = (issuers: readonly string[]): RemoteEntry => ({ ...entry, location: { discovery, issuers } });
+    expect(await isRestored(from([discovery]), from([discovery])), "control").to.equal(true);
+    expect(await isRestored(from([discovery]), from(["https://other.example"]))).to.equal(false);
+  });
+
+  it("of a version that did not say what vouched for them are as none", async () => {
+    const strip = ({ document, fetchedAt }: VouchedSet): VouchedSet => ({ document, fetchedAt }) as VouchedSet;
+    await withKeys(entry, async (source) => source.load(undefined, NOW, NOW + 60_000));
+    for (const [location, saved] of store) store.set(location, strip(saved));
+    expect(await withKeys(entry, (source) => source.current(NOW))).to.equal(undefined);
+  });
+});

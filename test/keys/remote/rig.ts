@@ -1,0 +1,140 @@
+import type { KeySet } from "../../../src/keys/key-set.js";
+import type { FetchedSet, Memory } from "../../../src/keys/remote/documents.js";
+import { FetchError } from "../../../src/keys/remote/fetch-error.js";
+import { examinePublished } from "../../../src/keys/remote/published.js";
+import {
+  RemoteKeys,
+  type RemoteSettings,
+  type SavedSet,
+  type SetChanges,
+} from "../../../src/keys/remote/remote-keys.js";
+import { jwkOf } from "../../support/keys.js";
+import { VirtualTime } from "./virtual-time.js";
+
+/** A set with a key under each of these names: of one kind, so that each fits ES256. */
+export const documentOf = (...kids: readonly string[]): { readonly keys: readonly object[] } => ({
+  keys: kids.map((kid) => ({ ...jwkOf("p256"), kid })),
+});
+
+/** The `kid`s of a set, in order. */
+export const kidsOf = (set: KeySet | undefined): readonly (string | undefined)[] | undefined =>
+  set?.keys.map(({ kid }) => kid);
+
+export const SECOND = 1000;
+export const MINUTE = 60 * SECOND;
+export const HOUR = 60 * MINUTE;
+
+/** As the configuration has them by default. */
+export const SETTINGS: RemoteSettings = {
+  refreshMin: 5 * MINUTE,
+  refreshMax: HOUR,
+  staleIfError: 24 * HOUR,
+  cooldown: 30 * SECOND,
+  timeout: 5 * SECOND,
+};
+
+/** A fetch that was begun and has not ended. */
+interface Asked {
+  readonly at: number;
+  readonly last: Memory | undefined;
+  /** Ends it with a set. @param lifetime in seconds */
+  give(document: unknown, lifetime?: number, etag?: string): Promise<void>;
+  /** Ends it with the word that nothing changed. */
+  same(lifetime?: number): Promise<void>;
+  fail(why?: string): Promise<void>;
+  /** Ends it with an error that nobody foresaw. */
+  break(): Promise<void>;
+}
+
+/** Remote keys, their time, and everything that they ask of the world. */
+export class Rig {
+  readonly time: VirtualTime;
+  /** Every fetch ever begun. */
+  readonly asked: Asked[] = [];
+  readonly saved: SavedSet[] = [];
+  readonly changes: SetChanges[] = [];
+  readonly failures: [why: string, failures: number][] = [];
+  /** When it was told that no set counts, and why. */
+  readonly outs: [at: number, why: string, failures: number][] = [];
+  /** Of each good fetch: whether it ended such a time. */
+  readonly returns: boolean[] = [];
+  /** What was left of the set's time at each failure. */
+  readonly lefts: number[] = [];
+  readonly keys: RemoteKeys;
+  #open = 0;
+  mostOpen = 0;
+
+  constructor(settings: Partial<RemoteSettings> = {}, saved?: SavedSet, random = 0, time = new VirtualTime()) {
+    this.time = time;
+    this.keys = new RemoteKeys(
+      { ...SETTINGS, ...settings },
+      ["ES256"],
+      {
+        clock: time.clock,
+        after: time.after,
+        random: () => random,
+        fetch: (last) => this.#ask(last),
+        save: (set) => this.saved.push(set),
+        observer: {
+          fetched: (changes, _failures, wasOut) => {
+            this.changes.push(changes);
+            this.returns.push(wasOut);
+          },
+          failed: (why, failures, left) => {
+            this.failures.push([why, failures]);
+            this.lefts.push(left);
+          },
+          out: (why, failures) => this.outs.push([this.now, why, failures]),
+        },
+      },
+      saved,
+    );
+  }
+
+  /** The fetch begun last. */
+  get last(): Asked {
+    const last = this.asked.at(-1);
+    if (last === undefined) throw new Error("nothing was asked");
+    return last;
+  }
+
+  get now(): number {
+    return this.time.clock();
+  }
+
+  /** Asks for a key, now. @param within milliseconds of patience */
+  load(kid: string | undefined, within = Number.POSITIVE_INFINITY): Promise<number | undefined> {
+    return this.keys.load(kid, this.now, this.now + within);
+  }
+
+  #ask(last: Memory | undefined): Promise<FetchedSet> {
+    this.#open++;
+    this.mostOpen = Math.max(this.mostOpen, this.#open);
+    return new Promise((resolve, reject) => {
+      const end = async (settle: () => void): Promise<void> => {
+        this.#open--;
+        settle();
+        await this.time.pass(0);
+      };
+      this.asked.push({
+        at: this.now,
+        last,
+        give: async (value, lifetime, etag = "") => {
+          // What is found out about a set beside the event loop takes real time: here it is known before.
+          await examinePublished(value);
+          await end(() =>
+            resolve({
+              kind: "document",
+              value,
+              memory: { jwksUri: "https://issuer.example/jwks", validators: { etag, lastModified: null } },
+              ...(lifetime !== undefined && { lifetime }),
+            }),
+          );
+        },
+        same: (lifetime) => end(() => resolve({ kind: "unchanged", ...(lifetime !== undefined && { lifetime }) })),
+        fail: (why = "it answered 503") => end(() => reject(new FetchError(why))),
+        break: () => end(() => reject(new TypeError("a fault"))),
+      });
+    });
+  }
+}

@@ -1,0 +1,130 @@
+import { expect } from "chai";
+import { genericSchema } from "../../../src/config/realm-forms.js";
+import { Secret } from "../../../src/util/secret.js";
+import type { Outcome } from "../../../src/contract/verifier.js";
+import { failure } from "../../../src/contract/verifier.js";
+import { noDirectory } from "../../../src/directory/none.js";
+import { FetchError } from "../../../src/keys/remote/fetch-error.js";
+import { RemoteKeys } from "../../../src/keys/remote/remote-keys.js";
+import { networkSource } from "../../../src/keys/remote/source.js";
+import { FactCache } from "../../../src/verifier/facts.js";
+import { genericPolicy } from "../../../src/verifier/generic.js";
+import { createRealm } from "../../../src/verifier/realm.js";
+import { createVerifier } from "../../../src/verifier/verify.js";
+import { IssuerKey } from "../../support/issuer-key.js";
+import { HOUR, MINUTE, SECOND, SETTINGS } from "./rig.js";
+import { VirtualTime } from "./virtual-time.js";
+
+// A year of an issuer that rotates, in seconds: what the verifier says of every token in it.
+
+const DAY = 24 * HOUR;
+const ROTATION = 42 * DAY;
+const KEPT = 7 * DAY;
+/** Tokens live for so long. */
+const LIFE = 6 * HOUR;
+
+const time = new VirtualTime();
+const start = time.clock();
+const keys = Array.from({ length: 10 }, (_, index) => new IssuerKey(`key ${index}`));
+const stranger = new IssuerKey("key 0");
+/** The key that signs. */
+const current = (now: number): number => Math.floor((now - start) / ROTATION);
+/** What is published: the key that signs, and the one before it for a while. */
+function published(now: number): readonly IssuerKey[] {
+  const index = current(now);
+  const isKept = index > 0 && now - start - index * ROTATION < KEPT;
+  return keys.slice(isKept ? index - 1 : index, index + 1);
+}
+/** Six hours before the fourth rotation the issuer is gone, for 20 hours. */
+const DOWN = start + 4 * ROTATION - 6 * HOUR;
+const isDown = (now: number): boolean => now >= DOWN && now < DOWN + 20 * HOUR;
+
+describe("a year of rotations, and an outage in the middle of one", function () {
+  this.timeout(120_000);
+
+  it("rejects no good token, accepts no bad one, and asks the issuer no more than it has to", async () => {
+    let fetches = 0;
+    const remote = new RemoteKeys(
+      SETTINGS,
+      ["ES256"],
+      {
+        clock: time.clock,
+        after: time.after,
+        random: () => 0.5,
+        fetch: async () => {
+          fetches++;
+          if (isDown(time.clock())) throw new FetchError("the connection failed (ECONNREFUSED)");
+          const value = { keys: published(time.clock()).map(({ jwk }) => jwk) };
+          return {
+            kind: "document",
+            value,
+            lifetime: 3600,
+            memory: { jwksUri: "", validators: { etag: null, lastModified: null } },
+          };
+        },
+        save: () => {},
+        observer: { fetched: () => {}, failed: () => {}, out: () => {} },
+      },
+      undefined,
+    );
+    const settings = { algorithms: ["ES256"], issuer: null, audience: null, keys: [{}] };
+    const realm = createRealm("r", genericPolicy(genericSchema.parse(settings)), networkSource([], [remote]));
+    const view = { realms: new Map([["r", realm]]), directory: noDirectory, facts: new FactCache(1024 ** 2) };
+    const verifier = createVerifier(
+      () => view,
+      time.clock,
+      async (lack, deadline) => {
+        if (lack.kind !== "keys") return failure("INTERNAL");
+        const wait = await lack.realm.keys.load(lack.kid, lack.since, deadline);
+        return wait === undefined ? undefined : failure("KEYS_UNAVAILABLE", wait);
+      },
+    );
+    const counts: Record<string, number> = {};
+    const ask = async (what: string, token: string): Promise<void> => {
+      const answer: Outcome = await verifier.verify(
+        { realm: "r", token: new Secret(token), credential: undefined, explain: false },
+        { deadline: time.clock() + 2 * SECOND } as never,
+      );
+      const said = answer.kind === "verified" ? "verified" : `${answer.kind} ${answer.reason}`;
+      counts[`${what}: ${said}`] = (counts[`${what}: ${said}`] ?? 0) + 1;
+    };
+    let asked = 0;
+    let lost = "";
+    while (time.clock() < start + 365 * DAY) {
+      const now = time.clock();
+      const claims = { exp: Math.floor((now + LIFE) / 1000), jti: String(asked++) };
+      const index = current(now);
+      const signer = keys[index] ?? expect.fail("no key");
+      const token = signer.token(claims);
+      const when = isDown(now) ? "outage" : "good";
+      await ask(when, token);
+      await ask(when, token);
+      await ask("without kid", signer.token(claims, { kid: undefined }));
+      // The key before goes on signing until what it signed has to be expired.
+      const before = keys[index - 1];
+      if (before !== undefined && now - start - index * ROTATION < KEPT - HOUR)
+        await ask(`${when}, old key`, before.token(claims));
+      await ask("bad", stranger.token(claims, { kid: signer.kid }));
+      await ask("bad", stranger.token(claims, { kid: `random ${asked}` }));
+      // A key that was taken away an hour ago or more, in the hands of a thief; and a token of it that was good once.
+      if (before !== undefined && now - start - index * ROTATION >= KEPT + HOUR) {
+        if (lost === "") lost = before.token({ ...claims, exp: 4_000_000_000 });
+        await ask("bad", before.token({ ...claims, exp: 4_000_000_000 }));
+        await ask("bad", lost);
+      } else lost = "";
+      await time.pass(211 * MINUTE);
+    }
+    remote.close();
+    const of = (what: RegExp): string[] => Object.keys(counts).filter((key) => what.test(key));
+    const said = JSON.stringify(counts);
+    expect(of(/^good/), said).to.deep.equal(["good: verified", "good, old key: verified"]);
+    expect(of(/^(outage|without kid).*rejected/), said).to.deep.equal([]);
+    expect(of(/^bad.*verified/), said).to.deep.equal([]);
+    // In the outage the new key cannot be known, and the old one verifies on.
+    expect(of(/^outage:/), said).to.have.members(["outage: verified", "outage: failure KEYS_UNAVAILABLE"]);
+    expect(of(/^outage, old key/), said).to.deep.equal(["outage, old key: verified"]);
+    // Once an hour, and out of turn no more than once for each of some 2,500 rounds.
+    expect(counts["good: verified"]).to.be.above(4500);
+    expect(fetches).to.be.below((365 * DAY) / HOUR + 2500);
+  });
+});

@@ -1,0 +1,22 @@
+import { expect } from "chai";
+import { unfinishedBytes } from "../../../src/net/http2/unfinished.js";
+import { frame } from "../../grpc/raw.js";
+
+describe("unfinishedBytes", () => {
+  const call = Buffer.concat([0, 1, 7, 0, 300, 70_000].map((length) => frame(Buffer.alloc(length, 255))));
+
+  for (const size of [1, 2, 3, 4, 5, 6, 7, 1000, call.length]) {
+    it(`says the same whether a call comes whole or in chunks of ${size}`, () => {
+      const take = unfinishedBytes();
+      let message = 0;
+      const ends = new Set<number>();
+      for (let at = 0; at < call.length; at += 5 + call.readUInt32BE(at + 1)) ends.add(at);
+      ends.add(call.length);
+      for (let at = 0; at < call.length; at += size) {
+        const end = Math.min(at + size, call.length);
+        message = Math.max(...[...ends].filter((one) => one <= end));
+        expect(take(call.subarray(at, end))).to.equal(end - message);
+      }
+    });
+  }
+});

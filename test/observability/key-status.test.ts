@@ -1,0 +1,182 @@
+import { expect } from "chai";
+import { keyReadiness, type Standing, unservedRealms } from "../../src/observability/key-status.js";
+import type { HeldStatus } from "../../src/keys/remote/keyring.js";
+
+// What readiness and health say of realms, by how their key sets stand.
+
+const set = (realm: string, state: HeldStatus["state"], more: Partial<HeldStatus> = {}): HeldStatus => ({
+  realm,
+  location: `https://${realm}.example/jwks.json`,
+  state,
+  why: "",
+  age: 61_400,
+  next: 1_200,
+  left: 86_399_900,
+  keys: [],
+  refused: 0,
+  ...more,
+});
+
+const standing = (realms: readonly string[], keys: readonly HeldStatus[] = [], more: Partial<Standing> = {}) => ({
+  realms,
+  keys,
+  routes: {},
+  isFresh: true,
+  ...more,
+});
+
+describe("how realms stand", () => {
+  it("is fresh without keys to be fetched, and says nothing of key sets then", () => {
+    expect(keyReadiness(standing(["a", "b"]))).to.deep.equal({ realms: { a: "fresh", b: "fresh" } });
+  });
+
+  it("is that of the worst of a realm's key sets", () => {
+    const sets = [set("a", "fresh"), set("a", "stale"), set("b", "cold"), set("b", "failing"), set("c", "fresh")];
+    expect(keyReadiness(standing(["a", "b", "c", "d"], sets)).realms).to.deep.equal({
+      a: "stale",
+      b: "failing",
+      c: "fresh",
+      d: "fresh",
+    });
+  });
+
+  it("is failing everywhere while the directory gives no verdicts", () => {
+    expect(keyReadiness(standing(["a", "b"], [set("a", "fresh")], { isFresh: false })).realms).to.deep.equal({
+      a: "failing",
+      b: "failing",
+    });
+  });
+
+  it("says of each key set why, how old it is and when it is fetched next, in seconds", () => {
+    const failing = set("a", "failing", { why: "it answered 500", age: undefined, left: 0, refused: 2 });
+    expect(keyReadiness(standing(["a"], [failing, set("a", "fresh")])).keys).to.deep.equal([
+      {
+        realm: "a",
+        location: "https://a.example/jwks.json",
+        state: "failing",
+        why: "it answered 500",
+        ageSeconds: null,
+        nextFetchSeconds: 2,
+        leftSeconds: 0,
+        keys: 0,
+        refused: 2,
+      },
+      {
+        realm: "a",
+        location: "https://a.example/jwks.json",
+        state: "fresh",
+        ageSeconds: 61,
+        nextFetchSeconds: 2,
+        leftSeconds: 86_399,
+        keys: 0,
+        refused: 0,
+      },
+    ]);
+  });
+
+  it("says of each realm that is not fresh why, as far as that is known", () => {
+    const sets = [
+      set("a", "failing", { why: "it answered 500" }),
+      set("a", "stale", { why: "another" }),
+      set("b", "cold"),
+    ];
+    const routes = { any: ["c", "a"], well: ["c"], waiting: ["b"] };
+    expect(keyReadiness(standing(["a", "b", "c", "any", "well", "waiting"], sets, { routes })).why).to.deep.equal({
+      a: "it answered 500",
+      any: "a: it answered 500",
+      waiting: "b",
+    });
+  });
+
+  describe("with a directory", () => {
+    const directory = { entries: { instance: 0, client: 0, user: 0, revocation: 0 }, feedPosition: 0, followedAt: 0 };
+    const trouble = "The store was removed.";
+
+    for (const [what, more, want] of [
+      ["that is read", {}, { state: "fresh" }],
+      ["that cannot be read", { trouble }, { state: "stale", why: trouble }],
+      ["that could not be read for too long", { trouble, isFresh: false }, { state: "failing", why: trouble }],
+      [
+        "that nobody tried to read for too long",
+        { isFresh: false },
+        { state: "failing", why: "it was not read for longer than store.staleFor" },
+      ],
+    ] as const) {
+      it(`${what}: ${want.state}`, () => {
+        expect(keyReadiness(standing(["a"], [], { directory, ...more })).directory).to.deep.equal(want);
+      });
+    }
+
+    it("realms fail for its sake once no verdicts are given, and not before", () => {
+      const sets = [set("a", "stale", { why: "it answered 500" })];
+      const during = keyReadiness(standing(["a", "b"], sets, { directory, trouble }));
+      expect(during).to.deep.include({ realms: { a: "stale", b: "fresh" }, why: { a: "it answered 500" } });
+      const why = "the directory cannot be read";
+      const after = keyReadiness(
+        standing(["a", "b", "any"], sets, { directory, trouble, isFresh: false, routes: { any: ["a", "b"] } }),
+      );
+      expect(after.why).to.deep.equal({ a: why, b: why, any: why });
+      expect(after.routes).to.have.nested.property("[0].why", why);
+      expect(after.routes).to.have.nested.property("[0].targets[1].why", why);
+    });
+  });
+
+  it("leaves unserved whose keys do not count", () => {
+    const sets = [set("a", "fresh"), set("b", "stale"), set("c", "cold"), set("d", "failing"), set("d", "fresh")];
+    expect([...unservedRealms({ keys: sets, routes: {} })]).to.deep.equal(["c", "d"]);
+  });
+
+  describe("of one that hands tokens on", () => {
+    const routes = { any: ["a", "b", "fixed"] };
+    const realms = ["a", "b", "fixed", "any"];
+
+    for (const [a, b, want] of [
+      ["fresh", "fresh", "fresh"],
+      ["fresh", "stale", "stale"],
+      ["cold", "stale", "cold"],
+      ["cold", "failing", "failing"],
+    ] as const) {
+      it(`is that of the worst that it hands them to: ${a} and ${b}`, () => {
+        const { realms: states } = keyReadiness(standing(realms, [set("a", a), set("b", b)], { routes }));
+        expect(states).to.deep.equal({ a, b, fixed: "fresh", any: want });
+      });
+    }
+
+    it("names each, and why it is not fresh", () => {
+      const sets = [set("a", "failing", { why: "it answered 500" }), set("a", "fresh"), set("b", "fresh")];
+      expect(keyReadiness(standing(realms, sets, { routes })).routes).to.deep.equal([
+        {
+          realm: "any",
+          state: "failing",
+          why: "a: it answered 500",
+          serving: true,
+          targets: [
+            { realm: "a", state: "failing", why: "it answered 500" },
+            { realm: "b", state: "fresh" },
+            { realm: "fixed", state: "fresh" },
+          ],
+        },
+      ]);
+    });
+
+    it("it serves while one does that it hands them to", () => {
+      const serves = (a: HeldStatus["state"], b: HeldStatus["state"], targets = ["a", "b"]): boolean => {
+        const keys = [set("a", a), set("b", b)];
+        const unserved = unservedRealms({ keys, routes: { any: targets } }).has("any");
+        const said = keyReadiness(standing(realms, keys, { routes: { any: targets } })).routes;
+        expect(said).to.have.nested.property("[0].serving", !unserved);
+        return !unserved;
+      };
+      expect(serves("failing", "stale")).to.equal(true);
+      expect(serves("fresh", "cold")).to.equal(true);
+      expect(serves("failing", "cold")).to.equal(false);
+      expect(serves("failing", "cold", ["a", "b", "fixed"])).to.equal(true);
+    });
+
+    it("it serves nothing while the directory gives no verdicts", () => {
+      const { routes: said } = keyReadiness(standing(realms, [set("a", "fresh")], { routes, isFresh: false }));
+      expect(said).to.have.nested.property("[0].serving", false);
+      expect(said).to.have.nested.property("[0].state", "failing");
+    });
+  });
+});

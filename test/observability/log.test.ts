@@ -1,0 +1,532 @@
+import { join } from "node:path";
+import { expect } from "chai";
+import { type Running, serve } from "../../src/server/serve.js";
+import { callerFields } from "../../src/observability/caller.js";
+import { type CallLine, callLogger } from "../../src/observability/log.js";
+import { createLogger } from "../../src/observability/log-output.js";
+import { mint } from "../../src/cli/token/mint.js";
+import { loadConfig } from "../../src/config/load.js";
+import { FAILURE_REASONS } from "../../src/contract/failures.js";
+import { Secret } from "../../src/util/secret.js";
+import { failure, knownCaller, type Outcome } from "../../src/contract/verifier.js";
+import { CLOWK, FISERV, INTEGURU, Wire } from "../http/harness.js";
+import { createClock, NOW } from "../support/clock.js";
+import { createClient, type GrpcClient, isCallError } from "../support/grpc.js";
+import { type HttpAnswer, requestBytes, valuesOf } from "../support/http.js";
+import { secretOf } from "../support/keys.js";
+import { holdToTables } from "../support/log.js";
+import { CLIENT_SECRET, configuration, folderOf, MASTER_KEY } from "../cli/harness.js";
+
+// What the log says of calls, and what it never says.
+
+const VERIFIED: Outcome = {
+  kind: "verified",
+  token: { keyId: "k" },
+  principal: undefined,
+  evidence: {},
+  checks: [],
+} as unknown as Outcome;
+const REJECTED: Outcome = { kind: "rejected", reason: "TOKEN_EXPIRED", claim: "exp", checks: [] };
+/** Failures that nobody gets before it is certain who asks. */
+const AFTER_THE_CALLER: ReadonlySet<string> = new Set([
+  "TOKEN_EMPTY",
+  "EXPLAIN_DENIED",
+  "KEYS_UNAVAILABLE",
+  "TOO_MANY_KEYS",
+]);
+const FAULT = failure("DIRECTORY_UNAVAILABLE");
+const REFUSED = failure("CALLER_UNKNOWN");
+
+type Line = Readonly<Record<string, unknown>>;
+
+function capture(level: "trace" | "info" = "trace") {
+  const text: string[] = [];
+  const write = (line: string): void => {
+    text.push(line);
+    holdToTables(line);
+  };
+  const log = createLogger({ level, format: "json", calls: "all" }, { write });
+  return { log, text: () => text.join(""), lines: () => text.map((line) => JSON.parse(line) as Line) };
+}
+
+describe("the lines of calls", () => {
+  const line = (outcome: CallLine["outcome"], others: Partial<CallLine> = {}): CallLine => ({
+    requestId: "id",
+    via: "VerifyToken",
+    realm: "r",
+    address: () => "192.0.2.1",
+    caller: () => ({}),
+    outcome,
+    millis: 1.23456,
+    items: 1,
+    ...others,
+  });
+
+  for (const [what, kid, said] of [
+    ["as it is", "2027-01", "2027-01"],
+    [
+      "what would move a terminal's cursor, or turn its text, escaped",
+      "\u009b2J\u001b[\n\u202ek\ud800é",
+      "\\u009b2J\\u001b[\\u000a\\u202ek\\ud800\\u00e9",
+    ],
+    ["cut", "k".repeat(5000), "k".repeat(128)],
+    ["cut, and escaped", "\0".repeat(5000), "\\u0000".repeat(128)],
+    ["none", undefined, undefined],
+  ] as const) {
+    it(`the kid of a token whose key is unknown: ${what}`, () => {
+      const { log, lines } = capture();
+      const outcome: Outcome = {
+        kind: "rejected",
+        reason: "KEY_UNKNOWN",
+        claim: "kid",
+        checks: [],
+        ...(kid && { kid }),
+      };
+      callLogger(log, "rejected", createClock().now)(line(outcome));
+      expect(lines()).to.have.length(1);
+      expect(lines()[0]?.["kid"]).to.equal(said);
+    });
+  }
+
+  describe("for want of keys", () => {
+    const unfetched: Outcome = { ...failure("KEYS_UNAVAILABLE", 20_000), kid: "2027-\u009b2J" };
+    const waiting: Outcome = { ...unfetched, cause: "cooldown" };
+    const saidOf = (outcome: Outcome): Line => {
+      const { log, lines } = capture();
+      callLogger(log, "rejected", createClock().now)(line(outcome));
+      expect(lines()).to.have.length(1);
+      return lines()[0] ?? {};
+    };
+
+    it("have the kid, and say whether they wait for the cooldown or the keys cannot be fetched", () => {
+      const told = { outcome: "failed", reason: "KEYS_UNAVAILABLE", kid: "2027-\\u009b2J" };
+      expect(saidOf(waiting)).to.include({ ...told, level: "info" });
+      expect(saidOf(waiting)["why"]).to.match(/keys are fresh.*cooldown/);
+      expect(saidOf(unfetched)).to.include({ ...told, level: "warn", why: "keys cannot be fetched" });
+      expect(saidOf(failure("KEYS_UNAVAILABLE"))).not.to.have.property("kid");
+    });
+
+    it("are limited where anybody can bring them about, and left out with calls: none", () => {
+      const { log, lines } = capture();
+      const tell = callLogger(log, "rejected", createClock().now);
+      for (let turn = 0; turn < 150; turn++) tell(line(waiting));
+      expect(lines()).to.have.length(100);
+      for (let turn = 0; turn < 50; turn++) tell(line(unfetched));
+      expect(lines()).to.have.length(150);
+      const none = callLogger(log, "none", createClock().now);
+      none(line(waiting));
+      none(line(unfetched));
+      expect(lines()).to.have.length(151);
+    });
+  });
+
+  it("name the realm that judged where another was asked", () => {
+    for (const outcome of [VERIFIED, REJECTED, REFUSED, FAULT]) {
+      const { log, lines } = capture();
+      const tell = callLogger(log, "all", createClock().now);
+      tell(line({ ...outcome, target: "first" }));
+      tell(line(outcome));
+      expect(lines().map(({ realm, target }) => [realm, target])).to.deep.equal([
+        ["r", "first"],
+        ["r", undefined],
+      ]);
+    }
+  });
+
+  for (const [calls, written] of [
+    ["none", ["fault"]],
+    ["rejected", ["rejected", "refused", "fault"]],
+    ["all", ["verified", "rejected", "refused", "fault"]],
+  ] as const) {
+    it(`calls: ${calls}`, () => {
+      const { log, lines } = capture();
+      const tell = callLogger(log, calls, createClock().now);
+      for (const outcome of [VERIFIED, REJECTED, REFUSED, FAULT]) tell(line(outcome));
+      const names: Record<string, string> = {
+        TOKEN_EXPIRED: "rejected",
+        CALLER_UNKNOWN: "refused",
+        DIRECTORY_UNAVAILABLE: "fault",
+      };
+      expect(lines().map(({ reason }) => names[String(reason)] ?? "verified")).to.deep.equal(written);
+      expect(new Set(lines().map(({ msg }) => msg))).to.deep.equal(new Set(["call"]));
+    });
+  }
+
+  it("tell of a browser's preflight where all calls are told", () => {
+    const { log, lines } = capture();
+    for (const calls of ["none", "rejected", "all"] as const) {
+      callLogger(log, calls, createClock().now)(line("preflight", { realm: "", status: 204 }));
+    }
+    expect(lines()).to.have.length(1);
+    expect(lines()[0])
+      .to.include({ level: "info", outcome: "preflight", status: 204 })
+      .and.not.to.have.property("reason");
+  });
+
+  it("have constant messages and values as fields", () => {
+    const { log, lines } = capture();
+    const tell = callLogger(log, "all", createClock().now);
+    tell(line(VERIFIED, { status: 200 }));
+    tell(line(REJECTED, { items: 3, address: () => "" }));
+    tell(line(REFUSED, { realm: "" }));
+    tell(line(undefined, { status: 405 }));
+    tell(line(FAULT));
+    const said = lines().map(({ time, ...others }) => {
+      expect(time).to.match(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+      return others;
+    });
+    const same = { requestId: "id", via: "VerifyToken", msg: "call", millis: 1.235, level: "info" };
+    expect(said).to.deep.equal([
+      { ...same, realm: "r", address: "192.0.2.1", outcome: "verified", kid: "k", status: 200 },
+      { ...same, realm: "r", outcome: "rejected", reason: "TOKEN_EXPIRED", claim: "exp", items: 3 },
+      { ...same, address: "192.0.2.1", outcome: "failed", reason: "CALLER_UNKNOWN" },
+      { ...same, realm: "r", address: "192.0.2.1", outcome: "refused", status: 405 },
+      { ...same, level: "warn", realm: "r", address: "192.0.2.1", outcome: "failed", reason: "DIRECTORY_UNAVAILABLE" },
+    ]);
+  });
+
+  it("of rejected and refused calls are 100 a second; the rest is counted, and told with the next one", () => {
+    const { log, lines } = capture();
+    const clock = createClock();
+    const tell = callLogger(log, "all", clock.now);
+    for (let turn = 0; turn < 150; turn++) tell(line(turn % 2 === 0 ? REJECTED : REFUSED));
+    expect(lines()).to.have.length(100);
+    for (let turn = 0; turn < 50; turn++) tell(line(VERIFIED));
+    for (let turn = 0; turn < 50; turn++) tell(line(FAULT));
+    expect(lines(), "verified calls and faults are always written").to.have.length(200);
+    clock.set(NOW + 999);
+    tell(line(REJECTED));
+    expect(lines()).to.have.length(200);
+    clock.set(NOW + 1000);
+    tell(line(REJECTED));
+    expect(
+      lines()
+        .slice(200)
+        .map(({ msg, omitted, level }) => ({ msg, omitted, level })),
+    ).to.deep.equal([
+      { msg: "calls not logged", omitted: 51, level: "warn" },
+      { msg: "call", omitted: undefined, level: "info" },
+    ]);
+    clock.set(NOW + 2000);
+    tell(line(REJECTED));
+    expect(lines()).to.have.length(203);
+  });
+
+  it("do not grow with what a caller writes as realm", () => {
+    const { log, text } = capture();
+    callLogger(log, "all", createClock().now)(line(REJECTED, { realm: "r".repeat(1_000_000) }));
+    expect(text().length).to.be.below(1000);
+  });
+
+  it("tell nothing of a token that stands for a realm, a kid or a request id", () => {
+    const { log, lines } = capture();
+    const token = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJqYW5lIn0.c2ln";
+    const outcome: Outcome = { kind: "rejected", reason: "KEY_UNKNOWN", claim: "kid", kid: `k ${token}`, checks: [] };
+    callLogger(log, "all", createClock().now)(line(outcome, { realm: token, requestId: `Bearer ${token}` }));
+    expect(lines()[0]).to.include({ realm: "eyJ…", kid: "k eyJ…", requestId: "Bearer eyJ…" });
+  });
+
+  it("tell nothing of one whose JSON has white space in it, and leave names alone", () => {
+    const { log, lines } = capture();
+    const tell = callLogger(log, "all", createClock().now);
+    for (const header of ['{ "alg":"none"}', '{\n"alg":"none"}', '{\t"alg":"none"}', '{\r\n"alg":"none"}']) {
+      tell(line(REJECTED, { realm: `${Buffer.from(header).toString("base64url")}.e30.` }));
+    }
+    for (const { realm } of lines()) expect(realm).to.match(/^e\w\w…$/);
+    for (const realm of ["keyJunctionInternal", "viewoffice-of-the-north", "eyJay", "ewok.internal"]) {
+      tell(line(REJECTED, { realm }));
+      expect(lines().at(-1)).to.include({ realm });
+    }
+  });
+
+  it("ask for the address only where a line is written", () => {
+    const { log } = capture();
+    let asked = 0;
+    const tell = callLogger(log, "rejected", createClock().now);
+    const address = (): string => `${asked++}`;
+    tell(line(VERIFIED, { address }));
+    expect(asked).to.equal(0);
+    tell(line(REJECTED, { address }));
+    expect(asked).to.equal(1);
+  });
+});
+
+describe("the caller in a line", () => {
+  const asked = (clientId: string, workload?: readonly string[]) => ({
+    credential: { kind: "client" as const, clientId, clientSecret: new Secret("s") },
+    workload,
+  });
+  const nobody = () => undefined;
+
+  it("is named where its credential was good", () => {
+    const named = (outcome: Outcome) => callerFields(knownCaller(asked("c"), outcome), nobody);
+    for (const good of [VERIFIED, REJECTED]) expect(named(good)).to.deep.equal({ client: "c" });
+    for (const reason of FAILURE_REASONS) {
+      const isGood = AFTER_THE_CALLER.has(reason);
+      expect(named(failure(reason)), reason).to.deep.equal(isGood ? { client: "c" } : {});
+    }
+  });
+
+  it("is an instance by its id alone, where that is known", () => {
+    const caller = { credential: { kind: "instance" as const, secretKey: new Secret("sk_live") }, workload: undefined };
+    expect(callerFields(caller, () => "inst_1")).to.deep.equal({ instance: "inst_1" });
+    expect(callerFields(caller, nobody)).to.deep.equal({});
+  });
+
+  it("is a workload by the names in its certificate, whatever came of the call", () => {
+    const names = ["URI:spiffe://a/b", "DNS:b", "DNS:c", "DNS:d", "DNS:e"];
+    const { workload } = callerFields(knownCaller(asked("c", names), REFUSED), nobody);
+    expect(workload).to.deep.equal(names.slice(0, 4));
+  });
+
+  it("is no longer than any id may be", () => {
+    const { client } = callerFields(knownCaller(asked("x".repeat(100_000)), VERIFIED), nobody);
+    expect(client).to.equal("x".repeat(255));
+  });
+});
+
+describe("the log of a service", () => {
+  const WRONG = "W0NGmarkerW0NGmarkerW0NGmarker";
+  let running: Running;
+  let client: GrpcClient;
+  let lines: () => Line[];
+  let text: () => string;
+  const tokens: Record<string, string> = {};
+  const answers: HttpAnswer[] = [];
+
+  before(async () => {
+    const extra =
+      "log: { level: trace, calls: all }\ndrain: { delay: 0s }\nfailures: { perClient: 9999/1m, perAddress: 9999/1m }";
+    const store = 'store: { url: "sqlite:./verifier.db", staleFor: 1d }';
+    const folder = folderOf(configuration(extra).replace("store: sqlite:./verifier.db", store));
+    const file = join(folder, "verifier.yaml");
+    const captured = capture();
+    ({ lines, text } = captured);
+    const config = loadConfig(file, { env: {} });
+    for (const realm of ["integuru", "clowk", "fiserv", "partner"])
+      tokens[realm] = await mint(config, { realm, claim: [], expires: "1h" }, Date.now());
+    tokens["expired"] = await mint(config, { realm: "integuru", claim: ["exp=1"], expires: "1h" }, Date.now());
+    tokens["forged"] = `${tokens["integuru"]?.slice(0, -10)}AAAAAAAAAA`;
+    // Time goes on with each call, so that no second has more lines than are written.
+    let time = Date.now();
+    const tick = (): number => {
+      time += 25;
+      return time;
+    };
+    running = await serve(file, undefined, { env: {}, clock: tick, log: captured.log });
+    client = createClient(running.addresses["grpc"] ?? "");
+    const port = Number(running.addresses["http"]?.split(":").at(-1));
+    let count = 0;
+    const post = async (
+      target: string,
+      headers: readonly (readonly [string, string])[],
+      body?: object,
+    ): Promise<void> => {
+      const all = [["Content-Type", "application/json"], ["X-Request-Id", `rest-${count++}`], ...headers] as const;
+      answers.push(
+        await new Wire(port)
+          .send(requestBytes({ method: "POST", target, headers: all, body: Buffer.from(JSON.stringify(body ?? {})) }))
+          .answer(),
+      );
+    };
+    const all = [...Object.values(tokens), WRONG, `${WRONG}.${WRONG}.${WRONG}`];
+    for (const token of all) {
+      await post(INTEGURU, [["Authorization", `Bearer ${token}`]]);
+      await post(`${INTEGURU}?token=${token}`, [["Authorization", `Basic ${token}`]]);
+      await post(CLOWK, [["X-Clowk-Secret-Key", secretOf("clowk")]], { token });
+      await post(CLOWK, [["X-Clowk-Secret-Key", token]], { token });
+      await post(CLOWK, [["Authorization", `Bearer ${WRONG}`]], { token });
+      await post(FISERV, [], { token, client_id: "vision-api-user", client_secret: CLIENT_SECRET });
+      await post(FISERV, [], { token, client_id: "vision-api-user", client_secret: WRONG });
+      await post(FISERV, [], { token, client_id: WRONG, client_secret: token });
+      await post(FISERV, [], { token, client_id: CLIENT_SECRET, client_secret: "vision-api-user" });
+      await post(`/${token}`, []);
+      for (const realm of ["integuru", "clowk", "fiserv", "partner"]) {
+        await client.verify({ realm, token });
+        await client.verify({ realm, token, explain: true, instance_secret_key: secretOf("clowk") });
+        await client.verify({
+          realm,
+          token,
+          client_credentials: { client_id: "vision-api-user", client_secret: WRONG },
+        });
+        await client.batch([
+          { realm, token },
+          { realm, token: WRONG, instance_secret_key: WRONG },
+        ]);
+        await client.stream([{ id: "s", requests: [{ realm, token }] }]);
+      }
+    }
+    new Wire(port).send(`${WRONG}\r\n\r\n`);
+    await client.verify({ realm: "nowhere", token: WRONG });
+  });
+  after(async () => {
+    client.close();
+    await running.stop();
+  });
+
+  it("holds no token and no secret, at any level", () => {
+    expect(lines().length).to.be.above(100);
+    expect(text())
+      .to.include('"outcome":"verified"')
+      .and.include('"outcome":"rejected"')
+      .and.include('"outcome":"failed"');
+    const secrets = [
+      WRONG,
+      MASTER_KEY,
+      CLIENT_SECRET,
+      secretOf("clowk"),
+      secretOf("integuru"),
+      ...Object.values(tokens),
+    ];
+    for (const secret of secrets) expect(text(), secret).not.to.include(secret);
+    for (const token of Object.values(tokens)) {
+      for (const segment of token.split(".").slice(1)) expect(text()).not.to.include(segment);
+    }
+  });
+
+  it("has the request id that the answer carries, once for each request, also where nothing is shown", () => {
+    const logged = lines().map(({ requestId }) => requestId);
+    for (const answer of answers) {
+      const [id] = valuesOf(answer, "X-Request-Id");
+      expect(id).to.match(/^rest-\d+$/);
+      expect(
+        logged.filter((one) => one === id),
+        id,
+      ).to.have.length(1);
+    }
+  });
+
+  it("names the caller whose credential was good, and nothing of any other", () => {
+    const calls = lines().filter(({ msg }) => msg === "call");
+    const named = (key: string, value: string) =>
+      calls.filter((line) => line[key] === value).map(({ outcome, reason }) => JSON.stringify([outcome, reason]));
+    for (const [key, id] of [
+      ["client", "vision-api-user"],
+      ["instance", "inst_abc123"],
+    ] as const) {
+      const outcomes = named(key, id);
+      expect(outcomes).to.include('["verified",null]').and.include('["rejected","TOKEN_MALFORMED"]');
+      expect(outcomes, "of good callers alone").not.to.include('["failed","CALLER_UNKNOWN"]');
+      expect(calls.filter((line) => line[key] !== undefined)).to.have.length(outcomes.length);
+    }
+  });
+
+  it("has no message that changes", () => {
+    const said = new Set(lines().map(({ msg }) => msg));
+    expect([...said]).to.have.members(["call", "store made", "directory seed loaded", "ready"]);
+  });
+
+  it("has no line above info for what callers did", () => {
+    for (const line of lines()) expect(line["level"], JSON.stringify(line)).to.equal("info");
+  });
+});
+
+describe("failed credentials, end to end", () => {
+  let running: Running;
+  let client: GrpcClient;
+  let port: number;
+  const clock = createClock();
+  let fiserv = "";
+  let clowk = "";
+
+  before(async () => {
+    const folder = folderOf(
+      configuration(
+        "failures: { perClient: 3/1m, perAddress: 8/1m }\ntrustedProxies: [127.0.0.1]\nlog: { level: silent }\ndrain: { delay: 0s }",
+        // The clock leaps by minutes here, faster than the directory is asked for news.
+      ).replace("store: sqlite:./verifier.db", 'store: { url: "sqlite:./verifier.db", staleFor: 24h }'),
+    );
+    const file = join(folder, "verifier.yaml");
+    const config = loadConfig(file, { env: {} });
+    fiserv = await mint(config, { realm: "fiserv", claim: [], expires: "1h" }, NOW);
+    clowk = await mint(config, { realm: "clowk", claim: [], expires: "1h" }, NOW);
+    running = await serve(file, undefined, { env: {}, clock: clock.now });
+    client = createClient(running.addresses["grpc"] ?? "");
+    port = Number(running.addresses["http"]?.split(":").at(-1));
+  });
+  after(async () => {
+    client.close();
+    await running.stop();
+  });
+
+  const post = (
+    target: string,
+    from: string,
+    headers: readonly (readonly [string, string])[],
+    body: object,
+  ): Promise<HttpAnswer> => {
+    const all = [["Content-Type", "application/json"], ["X-Forwarded-For", from], ...headers] as const;
+    return new Wire(port)
+      .send(requestBytes({ method: "POST", target, headers: all, body: Buffer.from(JSON.stringify(body)) }))
+      .answer();
+  };
+  const askFiserv = (from: string, secret: string, id = "vision-api-user"): Promise<HttpAnswer> =>
+    post(FISERV, from, [], { token: fiserv, client_id: id, client_secret: secret });
+  const askClowk = (from: string, key: string): Promise<HttpAnswer> =>
+    post(CLOWK, from, [["X-Clowk-Secret-Key", key]], { token: clowk });
+
+  it("Fiserv: 429 with Retry-After, there alone, until the window ends", async () => {
+    for (let turn = 0; turn < 3; turn++) expect((await askFiserv("192.0.2.1", "wrong")).status).to.equal(401);
+    clock.set(NOW + 15_500);
+    for (const secret of ["wrong", CLIENT_SECRET]) {
+      const answer = await askFiserv("192.0.2.1", secret);
+      expect(answer.status).to.equal(429);
+      expect(answer.body).to.match(
+        /^\[\{"detail":"Please refer to invalid-params for error details","errorCode":"242901",.*"title":"Too Many Requests"\}\]$/,
+      );
+      expect(valuesOf(answer, "Retry-After")).to.deep.equal(["45"]);
+    }
+    expect(await askFiserv("192.0.2.2", CLIENT_SECRET)).to.include({ status: 200, body: '{"valid":true}' });
+    clock.set(NOW + 60_000);
+    expect(await askFiserv("192.0.2.1", CLIENT_SECRET)).to.include({ status: 200, body: '{"valid":true}' });
+  });
+
+  it("Clowk: the same, by address", async () => {
+    const wrong = "sk_live_of_nobody_at_all";
+    for (let turn = 0; turn < 8; turn++)
+      expect(await askClowk("198.51.100.1", wrong)).to.include({ status: 401, body: '{"error":"Unauthorized"}' });
+    for (const key of [wrong, secretOf("clowk")]) {
+      const answer = await askClowk("198.51.100.1", key);
+      expect(answer).to.include({ status: 429, body: '{"error":"Too many requests"}' });
+      expect(valuesOf(answer, "Retry-After")).to.deep.equal(["60"]);
+    }
+    // Whoever says nothing is told that, and the rightful one elsewhere is served.
+    expect((await askClowk("198.51.100.1", "")).body).to.equal('{"error":"Missing secret key"}');
+    expect((await askClowk("198.51.100.2", secretOf("clowk"))).status).to.equal(200);
+  });
+
+  it("a client's own word for its address is not taken for another's", async () => {
+    for (let turn = 0; turn < 3; turn++) await askFiserv(`203.0.113.${turn}, 203.0.113.99`, "wrong");
+    expect((await askFiserv("203.0.113.200, 203.0.113.99", CLIENT_SECRET)).status).to.equal(429);
+    expect((await askFiserv("203.0.113.99, 203.0.113.200", CLIENT_SECRET)).status).to.equal(200);
+  });
+
+  it("gRPC: RATE_LIMITED with RetryInfo, each item of a batch for itself", async () => {
+    const request = (secret: string) => ({
+      realm: "fiserv",
+      token: fiserv,
+      client_credentials: { client_id: "vision-api-user", client_secret: secret },
+    });
+    for (let turn = 0; turn < 3; turn++) {
+      const answer = await client.verify(request(`wrong-${turn}`));
+      expect(answer).to.have.nested.property("error.reason", "CALLER_UNKNOWN");
+    }
+    const limited = await client.verify(request(CLIENT_SECRET));
+    expect(limited).to.deep.include({
+      error: {
+        code: 8,
+        reason: "RATE_LIMITED",
+        domain: "tokenverifier.v1",
+        retryAfter: 60,
+        message: "Too many failed credentials. Wait before the next try.",
+      },
+    });
+    const items = await client.batch([request(CLIENT_SECRET), { realm: "integuru", token: "x" }]);
+    if (isCallError(items)) throw new Error(items.message);
+    expect(items[0]).to.have.nested.property("error.reason", "RATE_LIMITED");
+    expect(items[0]).to.have.nested.property("error.retryAfter", 60);
+    expect(items[1]).to.have.nested.property("verdict.rejected");
+    clock.set(clock.now() + 60_000);
+    expect(await client.verify(request(CLIENT_SECRET))).to.have.nested.property("verdict.verified");
+  });
+});

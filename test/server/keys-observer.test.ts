@@ -1,0 +1,74 @@
+import { expect } from "chai";
+import { keysObserver } from "../../src/server/keys-observer.js";
+import { createMemoryLog } from "../support/log.js";
+
+// What the log says of fetches of keys.
+
+const NOTHING = { added: [], removed: [], leftOut: [] };
+
+function observing() {
+  const { log, text } = createMemoryLog();
+  const observer = keysObserver({ realm: "r", location: "https://issuer.example/jwks" }, log, () => {});
+  const lines = (): readonly Record<string, unknown>[] =>
+    text()
+      .split("\n")
+      .filter(Boolean)
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+  return { observer, lines };
+}
+
+describe("the lines of fetches of keys", () => {
+  it("tell of the first failure, the second, the fourth and so on, and how long the set counts on", () => {
+    const { observer, lines } = observing();
+    for (let failures = 1; failures <= 20; failures++) observer.failed("it answered 503", failures, 10_999 - failures);
+    expect(lines().map(({ failures, left }) => [failures, left])).to.deep.equal([
+      [1, 10],
+      [2, 10],
+      [4, 10],
+      [8, 10],
+      [16, 10],
+    ]);
+  });
+
+  it("tell at once of another cause", () => {
+    const { observer, lines } = observing();
+    const causes = ["a", "a", "a", "b", "b", "b", "a"];
+    for (const [index, why] of causes.entries()) observer.failed(why, index + 1, 0);
+    expect(lines().map(({ failures, why }) => `${String(failures)}${String(why)}`)).to.deep.equal([
+      "1a",
+      "2a",
+      "4b",
+      "7a",
+    ]);
+  });
+
+  it("tell of causes that change all the time no more than sixteen times, and anew after a good fetch", () => {
+    const { observer, lines } = observing();
+    const fail = (): void => {
+      for (let failures = 1; failures <= 1000; failures++) observer.failed(`cause ${failures}`, failures, 0);
+    };
+    fail();
+    const told = lines().length;
+    expect(told).to.be.within(16, 16 + 10);
+    observer.fetched(NOTHING, 1000, false);
+    fail();
+    expect(lines()).to.have.length(2 * told + 1);
+  });
+
+  it("mark the end of verdicts with an error, and their return", () => {
+    const { observer, lines } = observing();
+    observer.failed("it answered 503", 1, 5000);
+    observer.out("it answered 503", 1);
+    observer.fetched(NOTHING, 2, true);
+    observer.failed("it answered 503", 1, 5000);
+    observer.fetched(NOTHING, 1, false);
+    observer.fetched(NOTHING, 0, false);
+    expect(lines().map(({ level, msg }) => [level, msg])).to.deep.equal([
+      [40, "keys cannot be fetched"],
+      [50, "keys cannot be fetched: no verdicts are given"],
+      [30, "keys can be fetched again: verdicts are given"],
+      [40, "keys cannot be fetched"],
+      [30, "keys can be fetched again"],
+    ]);
+  });
+});

@@ -1,0 +1,161 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { expect } from "chai";
+import fc from "fast-check";
+import { addressReader, isNetwork, limitedAddress } from "../../src/util/client-address.js";
+
+describe("addressReader", () => {
+  const NETWORKS = ["10.0.0.1", "10.1.0.0/16", "::1", "fd00::/8"];
+  const read = addressReader(NETWORKS);
+
+  it("takes the peer's address where nobody is trusted, whatever is forwarded", () => {
+    const nobody = addressReader([]);
+    expect(nobody("192.0.2.1", "1.1.1.1")).to.equal("192.0.2.1");
+    expect(nobody("10.0.0.1", "1.1.1.1")).to.equal("10.0.0.1");
+    expect(nobody("::ffff:192.0.2.1", undefined)).to.equal("192.0.2.1");
+    expect(nobody("2001:db8::1", undefined)).to.equal("2001:db8::1");
+    expect(nobody("", "1.1.1.1")).to.equal("");
+  });
+
+  for (const [peer, forwarded, address] of [
+    ["192.0.2.1", "1.1.1.1", "192.0.2.1"], // not trusted: its word is nothing
+    ["10.0.0.1", undefined, "10.0.0.1"],
+    ["10.0.0.1", "", "10.0.0.1"],
+    ["10.0.0.1", "1.1.1.1", "1.1.1.1"],
+    ["10.0.0.2", "1.1.1.1", "10.0.0.2"], // beside the trusted one
+    ["10.1.200.3", "1.1.1.1", "1.1.1.1"],
+    ["10.2.0.0", "1.1.1.1", "10.2.0.0"],
+    ["::ffff:10.0.0.1", "1.1.1.1", "1.1.1.1"],
+    ["10.0.0.1", "::ffff:1.1.1.1", "1.1.1.1"],
+    ["::1", "2001:db8::7", "2001:db8::7"],
+    ["fd12::1", "1.1.1.1", "1.1.1.1"],
+    ["10.0.0.1", "9.9.9.9, 1.1.1.1", "1.1.1.1"], // what the client wrote itself stands left
+    ["10.0.0.1", "9.9.9.9, 1.1.1.1, 10.1.0.5", "1.1.1.1"], // through two proxies
+    ["10.0.0.1", "9.9.9.9,1.1.1.1,10.1.0.5,::1", "1.1.1.1"],
+    ["10.0.0.1", "10.1.0.1, 10.1.0.2", "10.1.0.1"], // all of them proxies: the first
+    ["10.0.0.1", "9.9.9.9, unknown", "10.0.0.1"], // no address: nobody's word is taken
+    ["10.0.0.1", "9.9.9.9, ", "10.0.0.1"],
+    ["10.0.0.1", "1.1.1.1:4711", "1.1.1.1"], // some proxies write the port, too
+    ["10.0.0.1", "[2001:DB8::7]:4711", "2001:db8::7"],
+    ["10.0.0.1", "[2001:db8::7]", "2001:db8::7"],
+    ["10.0.0.1", "2001:0DB8:0:0::7", "2001:db8::7"], // one spelling for one address
+    ["10.0.0.1", "::ffff:0101:0101", "1.1.1.1"],
+    ["10.0.0.1", "1.1.1.1:port", "10.0.0.1"],
+    ["10.0.0.1", "<script>", "10.0.0.1"],
+    ["10.0.0.1", "9.9.9.9, bad, 10.1.0.1", "10.1.0.1"],
+    ["fe80::1%eth0", "1.1.1.1", "fe80::1%eth0"],
+    ["10.0.0.1", "fe80::1%eth0", "fe80::1%eth0"],
+    ["", "1.1.1.1", ""], // a socket file
+  ] as const) {
+    it(`${JSON.stringify(peer)} forwarding ${JSON.stringify(forwarded)} is ${JSON.stringify(address)}`, () => {
+      expect(read(peer, forwarded)).to.equal(address);
+    });
+  }
+
+  const anything = fc.oneof(
+    fc.ipV4(),
+    fc.ipV6(),
+    fc.constantFrom("10.0.0.1", "::1", "", " ", "unknown", "::ffff:10.0.0.1"),
+    fc.string(),
+  );
+
+  it("never believes what stands left of the first stranger", () => {
+    fc.assert(
+      fc.property(
+        fc.array(anything, { maxLength: 5 }),
+        fc.constantFrom("192.0.2.9", "2001:db8::9"),
+        (left, stranger) => {
+          expect(read("10.0.0.1", [...left, stranger].join(","))).to.equal(stranger);
+          expect(read("10.0.0.1", [...left, stranger, "10.1.2.3", "::1"].join(" , "))).to.equal(stranger);
+        },
+      ),
+    );
+  });
+
+  it("takes a peer that is not trusted at nobody's word, and never throws", () => {
+    fc.assert(
+      fc.property(anything, fc.option(fc.array(anything), { nil: undefined }), (peer, forwarded) => {
+        expect(read(peer, forwarded?.join(","))).to.be.a("string");
+        expect(read("192.0.2.9", forwarded?.join(","))).to.equal("192.0.2.9");
+      }),
+    );
+  });
+
+  it("gives the same answer with its memory as without", () => {
+    const pieces = fc.array(
+      fc.oneof(
+        anything,
+        fc.constantFrom("1.1.1.1:80", "[2001:DB8::7]:4711", "::ffff:0a00:0001", "10.1.0.5", "fd00::1"),
+      ),
+      { maxLength: 4 },
+    );
+    fc.assert(
+      fc.property(anything, pieces, (peer, claims) => {
+        const forwarded = claims.join(",");
+        const fresh = addressReader(NETWORKS)(peer, forwarded);
+        expect([read(peer, forwarded), read(peer, forwarded)]).to.deep.equal([fresh, fresh]);
+      }),
+    );
+  });
+
+  it("holds little in memory, whoever calls and whatever is forwarded", () => {
+    setFlagsFromString("--expose-gc");
+    const collect = runInNewContext("gc") as () => void;
+    const heap = (): number => {
+      for (let round = 0; round < 3; round++) collect();
+      return process.memoryUsage().heapUsed;
+    };
+    const reader = addressReader(NETWORKS);
+    const call = (index: number): void => {
+      const address = `2001:db8:1111:2222::${(index >> 16).toString(16)}:${(index & 65_535).toString(16)}`;
+      reader(address, undefined);
+      reader("10.0.0.1", `${"x".repeat(16_384)},${address.replace("db8", "db9")}, 10.1.0.1`);
+    };
+    for (let index = 0; index < 100; index++) call(index);
+    const before = heap();
+    for (let index = 100; index < 40_000; index++) call(index);
+    expect((heap() - before) / 1024 ** 2, "MiB").to.be.below(5);
+    expect(reader("10.0.0.1", "1.1.1.1")).to.equal("1.1.1.1");
+  });
+});
+
+describe("isNetwork", () => {
+  for (const text of ["10.0.0.1", "10.0.0.0/8", "0.0.0.0/0", "10.0.0.1/32", "::1", "fd00::/8", "::/0", "::1/128"]) {
+    it(`admits ${text}`, () => expect(isNetwork(text)).to.equal(true));
+  }
+  for (const text of [
+    "",
+    "x",
+    "10.0.0",
+    "10.0.0.0/33",
+    "10.0.0.0/-1",
+    "10.0.0.0/",
+    "10.0.0.0/8x",
+    "::1/129",
+    "localhost",
+    "10.0.0.256",
+    "*",
+    "10.0.0.0/8/8",
+    " 10.0.0.1",
+  ]) {
+    it(`refuses ${JSON.stringify(text)}`, () => expect(isNetwork(text)).to.equal(false));
+  }
+});
+
+describe("limitedAddress", () => {
+  for (const [address, counted] of [
+    ["192.0.2.1", "192.0.2.1"],
+    ["2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"],
+    ["2001:db8:1:2::9", "2001:db8:1:2::/64"],
+    ["2001:db8::7", "2001:db8:0:0::/64"],
+    ["::1", "0:0:0:0::/64"],
+    ["::", "0:0:0:0::/64"],
+    ["1::", "1:0:0:0::/64"],
+    ["fe80::1%eth0", "fe80::1%eth0"],
+    ["", ""],
+  ] as const) {
+    it(`counts ${JSON.stringify(address)} as ${JSON.stringify(counted)}`, () => {
+      expect(limitedAddress(address)).to.equal(counted);
+    });
+  }
+});

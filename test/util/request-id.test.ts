@@ -1,0 +1,41 @@
+import { expect } from "chai";
+import fc from "fast-check";
+import { acceptRequestId } from "../../src/util/request-id.js";
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+
+describe("acceptRequestId", () => {
+  for (const sent of ["a", "abc-123", "a b", "!~", "x".repeat(128), '{"a":1}', UUID.source]) {
+    it(`takes ${JSON.stringify(sent.slice(0, 40))}`, () => expect(acceptRequestId(sent)).to.equal(sent));
+  }
+  for (const sent of [
+    "",
+    " ",
+    " a",
+    "a ",
+    "x".repeat(129),
+    "a\nb",
+    "a\n",
+    "a\r\nX: y",
+    "a\tb",
+    "a\u007f",
+    "é",
+    "\u2028",
+    "a\0",
+    undefined,
+    null,
+    5,
+    ["a"],
+    Buffer.from("a"),
+    {},
+  ]) {
+    it(`makes one in place of ${JSON.stringify(sent)}`, () => expect(acceptRequestId(sent)).to.match(UUID));
+  }
+  it("makes another each time", () => expect(acceptRequestId("")).not.to.equal(acceptRequestId("")));
+  it("always gives what can stand in a log line and a header as it is", () => {
+    fc.assert(fc.property(fc.anything(), (sent) => /^[!-~]([ -~]{0,126}[!-~])?$/.test(acceptRequestId(sent))));
+    fc.assert(
+      fc.property(fc.string({ unit: "binary" }), (sent) => /^[!-~]([ -~]{0,126}[!-~])?$/.test(acceptRequestId(sent))),
+    );
+  });
+});

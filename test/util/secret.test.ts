@@ -1,0 +1,72 @@
+import { format, inspect } from "node:util";
+import { expect } from "chai";
+import fc from "fast-check";
+import { pino } from "pino";
+import { Secret } from "../../src/util/secret.js";
+
+const TEXT = "sk_live_0123456789abcdef";
+
+describe("Secret", () => {
+  const secret = new Secret(TEXT);
+
+  it("gives the text to whoever asks for it by name", () => {
+    expect(secret.reveal()).to.equal(TEXT);
+    expect(secret.length).to.equal(TEXT.length);
+    expect(secret.isEmpty).to.equal(false);
+    expect(new Secret("").isEmpty).to.equal(true);
+  });
+
+  const logged = (): string => {
+    let line = "";
+    const log = pino(
+      { level: "trace" },
+      {
+        write: (text: string) => {
+          line += text;
+        },
+      },
+    );
+    log.info(
+      {
+        secret,
+        deep: { list: [secret] },
+        err: Object.assign(new Error("failed with ".concat(String(secret))), { secret }),
+      },
+      "said %s %o",
+      secret,
+      secret,
+    );
+    return line;
+  };
+  const printed: Record<string, () => string> = {
+    "String()": () => String(secret),
+    "a template": () => `${secret as unknown as number}`,
+    "a sum": () => "".concat(secret as unknown as string),
+    "toString()": () => secret.toString(),
+    "JSON.stringify": () => JSON.stringify({ secret, list: [secret] }),
+    "util.inspect": () => inspect({ secret }, { showHidden: true, depth: 9 }),
+    "util.inspect without custom": () => inspect(secret, { customInspect: false, showHidden: true, depth: 9 }),
+    "util.format": () => format("%s %o %O %j %d %i %f", secret, secret, secret, secret, secret, secret, secret),
+    "its entries": () =>
+      JSON.stringify([Object.entries(secret), Object.getOwnPropertyNames(secret), Object.assign({}, secret)]),
+    structuredClone: () => JSON.stringify(structuredClone(secret)),
+    "an error's cause": () => inspect(new Error("x", { cause: secret })),
+    pino: logged,
+  };
+  for (const [what, print] of Object.entries(printed)) {
+    it(`${what} shows nothing of it`, () => expect(print()).not.to.include(TEXT).and.not.to.include("sk_live"));
+  }
+
+  it("has a fingerprint of eight hex digits", () => expect(String(secret)).to.match(/^secret:[0-9a-f]{8}$/));
+
+  it("has the fingerprint of its text, within a process", () => {
+    fc.assert(
+      fc.property(fc.string(), fc.string(), (a, b) => {
+        const [first, second] = [new Secret(a), new Secret(a)];
+        expect(String(first)).to.equal(String(second));
+        if (a !== b && String(new Secret(a)) === String(new Secret(b))) expect.fail("a collision of 32 bits");
+      }),
+      { numRuns: 50 },
+    );
+  });
+});

@@ -1,0 +1,259 @@
+import { Metadata, status } from "@grpc/grpc-js";
+import { expect } from "chai";
+import fc from "fast-check";
+import { ErrorInfo, RetryInfo } from "../../gen/google/rpc/error_details.js";
+import { Status } from "../../gen/google/rpc/status.js";
+import {
+  BatchItem,
+  BatchVerifyTokensResponse,
+  CheckResult,
+  type ErrorReason,
+  StreamVerifyTokensResponse,
+  VerifyTokenRequest,
+  VerifyTokenResponse,
+} from "../../gen/tokenverifier/v1/token_verifier.js";
+import { FAILURE_REASONS, FAILURES, failureNumber } from "../../src/contract/failures.js";
+import { REASON_NAMES, reasonMessage, reasonNumber } from "../../src/contract/reasons.js";
+import { Secret } from "../../src/util/secret.js";
+import { ERROR_DOMAIN, failureFromStatus } from "../../src/wire/status.js";
+import {
+  type Check,
+  type Failure,
+  failure,
+  type Outcome,
+  type Rejected,
+  type Token,
+  type Verdict,
+  type VerificationRequest,
+  type Verified,
+} from "../../src/contract/verifier.js";
+import {
+  durationFromMillis,
+  encodeBatch,
+  encodeStreamMessage,
+  encodeVerdict,
+  millisFromDuration,
+  outcomeFromItem,
+  outcomeFromWire,
+  requestFromWire,
+  requestToWire,
+} from "../../src/wire/messages.js";
+
+const text = fc.string({ unit: "grapheme", maxLength: 300 });
+const time = fc.option(
+  fc.record({
+    seconds: fc.bigInt(0n, 253402300799n),
+    nanos: fc.integer({ min: 0, max: 999_999 }).map((micros) => micros * 1000),
+  }),
+  { nil: undefined },
+);
+const reasonNumbers = fc.constantFrom(0, ...REASON_NAMES.map(reasonNumber));
+
+const token: fc.Arbitrary<Token> = fc.record({
+  subject: text,
+  issuer: text,
+  audience: fc.array(text, { maxLength: 4 }),
+  expiresAt: time,
+  notBefore: time,
+  issuedAt: time,
+  id: text,
+  keyId: text,
+  algorithm: text,
+  payload: text,
+});
+const optional = fc.option(text, { nil: undefined });
+const principal = fc.record({
+  user: fc.option(
+    fc.record({ id: text, email: optional, name: optional, avatarUrl: optional, provider: optional, instanceId: text }),
+    { nil: undefined },
+  ),
+  client: fc.option(fc.record({ clientId: text }), { nil: undefined }),
+});
+const evidence = fc.record({ keySetAge: time, keySetStale: fc.boolean(), feedPosition: text, cacheableUntil: time });
+const checks: fc.Arbitrary<Check[]> = fc.array(
+  fc.record({
+    name: text,
+    result: fc.constantFrom(...Object.values(CheckResult)).filter((value) => value >= 0),
+    reason: reasonNumbers,
+    claim: text,
+    message: text,
+  }),
+  { maxLength: 3 },
+);
+const verified: fc.Arbitrary<Verified> = fc.record({
+  kind: fc.constant("verified" as const),
+  token,
+  principal: fc.option(principal, { nil: undefined }),
+  evidence,
+  checks,
+});
+const rejected: fc.Arbitrary<Rejected> = fc.record({
+  kind: fc.constant("rejected" as const),
+  reason: fc.option(fc.constantFrom(...REASON_NAMES), { nil: undefined }),
+  claim: text,
+  checks,
+});
+// Where a try later is of use, a retryAfter; where not, none: what the verifier gives.
+const failures: fc.Arbitrary<Failure> = fc
+  .constantFrom(...FAILURE_REASONS)
+  .chain((reason) =>
+    (FAILURES[reason].retryAfter === undefined ? fc.constant(undefined) : fc.integer({ min: 0, max: 86_400_000 })).map(
+      (retryAfter) => ({ kind: "failure" as const, reason, retryAfter }),
+    ),
+  );
+const verdict: fc.Arbitrary<Verdict> = fc.oneof(verified, rejected);
+const outcome: fc.Arbitrary<Outcome> = fc.oneof(verified, rejected, failures);
+
+/** What the generated code makes of a verdict: the reference for what is written by hand. */
+function message(of: Verdict): VerifyTokenResponse {
+  const checks = [...of.checks];
+  if (of.kind === "verified") {
+    const { token, principal, evidence } = of;
+    return { verdict: { $case: "verified", value: { token, principal, evidence } }, checks };
+  }
+  const { reason, claim } = of;
+  const value =
+    reason === undefined
+      ? { reason: 0 as const, claim, message: "The token was rejected." }
+      : { reason: reasonNumber(reason), claim, message: reasonMessage(reason, claim) };
+  return { verdict: { $case: "rejected", value }, checks };
+}
+
+describe("verdicts on the wire", () => {
+  it("are, byte for byte, what the generated code writes", () => {
+    fc.assert(
+      fc.property(verdict, (one) => {
+        expect(encodeVerdict(one).equals(VerifyTokenResponse.encode(message(one)).finish())).to.equal(true);
+      }),
+    );
+  });
+
+  it("come back the same", () => {
+    fc.assert(
+      fc.property(verdict, (one) => {
+        expect(outcomeFromWire(VerifyTokenResponse.decode(encodeVerdict(one)))).to.deep.equal(one);
+      }),
+    );
+  });
+
+  it("are the same the second time, and beside other parts", () => {
+    fc.assert(
+      fc.property(verified, evidence, (one, another) => {
+        const first = Buffer.from(encodeVerdict(one));
+        expect(encodeVerdict(one).equals(first)).to.equal(true);
+        const other = { ...one, evidence: another };
+        expect(encodeVerdict(other).equals(VerifyTokenResponse.encode(message(other)).finish())).to.equal(true);
+      }),
+    );
+  });
+
+  it("that are of a later kind, or hold no token, are no verdict", () => {
+    const bytes = [[], [0x7a, 2, 0x0a, 0], [0x0a, 0]];
+    for (const later of bytes) {
+      expect(outcomeFromWire(VerifyTokenResponse.decode(Buffer.from(later)))).to.include({
+        kind: "failure",
+        reason: "VERIFIER_UNAVAILABLE",
+      });
+    }
+  });
+
+  it("of a reason that this version does not know are plain rejections", () => {
+    const later = VerifyTokenResponse.decode(Buffer.from([0x12, 3, 0x08, 0xe7, 0x07]));
+    expect(outcomeFromWire(later)).to.deep.equal({ kind: "rejected", reason: undefined, claim: "", checks: [] });
+  });
+});
+
+const detail = (type: string, value: Uint8Array) => ({
+  typeUrl: `type.googleapis.com/google.rpc.${type}`,
+  value: Buffer.from(value),
+});
+
+describe("batches and streams on the wire", () => {
+  it("hold each outcome, in order", () => {
+    fc.assert(
+      fc.property(fc.array(outcome, { maxLength: 5 }), text, (outcomes, id) => {
+        const batch = BatchVerifyTokensResponse.decode(encodeBatch(outcomes));
+        expect(batch.responses.map(outcomeFromItem)).to.deep.equal(outcomes);
+        const stream = StreamVerifyTokensResponse.decode(encodeStreamMessage(id, outcomes));
+        expect(stream.id).to.equal(id);
+        expect(stream.responses.map(outcomeFromItem)).to.deep.equal(outcomes);
+      }),
+    );
+  });
+
+  for (const reason of FAILURE_REASONS) {
+    it(`say of ${reason} its code, its number and what to do`, () => {
+      const { code, message, retryAfter } = FAILURES[reason];
+      const { responses } = BatchVerifyTokensResponse.decode(encodeBatch([{ kind: "failure", reason, retryAfter }]));
+      expect(responses[0]?.outcome).to.deep.equal({
+        $case: "error",
+        value: {
+          code,
+          reason: failureNumber(reason),
+          message,
+          retryAfter: retryAfter === undefined ? undefined : durationFromMillis(retryAfter),
+        },
+      });
+    });
+  }
+
+  it("go by the code where a later version gives a reason that this one does not know, like a call", () => {
+    for (let code = 0; code <= 17; code++) {
+      for (const retryAfter of [undefined, 1500]) {
+        const duration = retryAfter === undefined ? undefined : durationFromMillis(retryAfter);
+        const value = { code, reason: 999 as ErrorReason, message: "", retryAfter: duration };
+        const sent = BatchItem.encode({ outcome: { $case: "error", value } }).finish();
+        const details = [
+          detail("ErrorInfo", ErrorInfo.encode({ reason: "MOON_PHASE", domain: ERROR_DOMAIN, metadata: {} }).finish()),
+          detail("RetryInfo", RetryInfo.encode({ retryDelay: duration }).finish()),
+        ];
+        const metadata = new Metadata();
+        metadata.set("grpc-status-details-bin", Buffer.from(Status.encode({ code, message: "", details }).finish()));
+        const ofCall = failureFromStatus({ code, metadata });
+        expect(outcomeFromItem(BatchItem.decode(sent)), `${code}`).to.deep.equal(ofCall);
+      }
+    }
+    const denied = { code: status.PERMISSION_DENIED, reason: 999 as ErrorReason, message: "", retryAfter: undefined };
+    expect(outcomeFromItem({ outcome: { $case: "error", value: denied } })).to.deep.equal(failure("EXPLAIN_DENIED"));
+  });
+
+  it("without an outcome are no verdict", () => {
+    expect(outcomeFromItem({ outcome: undefined })).to.include({ kind: "failure", reason: "VERIFIER_UNAVAILABLE" });
+  });
+});
+
+describe("requests on the wire", () => {
+  const secret = text.map((value) => new Secret(value));
+  const request: fc.Arbitrary<VerificationRequest> = fc.record({
+    realm: text,
+    token: secret,
+    credential: fc.oneof(
+      fc.constant(undefined),
+      fc.record({ kind: fc.constant("instance" as const), secretKey: secret }),
+      fc.record({ kind: fc.constant("client" as const), clientId: text, clientSecret: secret }),
+    ),
+    explain: fc.boolean(),
+  });
+
+  it("come back the same", () => {
+    fc.assert(
+      fc.property(request, (one) => {
+        const sent = requestToWire(one);
+        const back = VerifyTokenRequest.decode(VerifyTokenRequest.encode(sent).finish());
+        expect(requestToWire(requestFromWire(back))).to.deep.equal(sent);
+      }),
+    );
+  });
+});
+
+describe("durations on the wire", () => {
+  it("come back the same, to the microsecond", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 1e12 }), (micros) => {
+        const { seconds, nanos } = durationFromMillis(micros / 1000);
+        expect(nanos).to.be.within(0, 999_999_999);
+        expect(millisFromDuration({ seconds, nanos })).to.be.closeTo(micros / 1000, 0.001);
+      }),
+    );
+  });
+});
