@@ -1,9 +1,9 @@
 import { generateKeyPairSync, type JsonWebKey, randomBytes } from "node:crypto";
 import { pino } from "pino";
-import { openCore } from "../src/server/core.js";
 import { loadConfig } from "../src/config/load.js";
 import { MAX_KEYS } from "../src/keys/load-jwks.js";
 import { rsaFault } from "../src/keys/rsa.js";
+import { openCore } from "../src/server/core.js";
 import { deploy } from "./deployment.js";
 import { LENGTHS, tellCost } from "./largest-token.js";
 

@@ -1,9 +1,9 @@
 import { pino } from "pino";
-import { openCore } from "../src/server/core.js";
 import { loadConfig } from "../src/config/load.js";
-import { Secret } from "../src/util/secret.js";
 import type { Outcome, Verifier } from "../src/contract/verifier.js";
 import { MAX_DEPTH, MAX_ITEMS } from "../src/jws/json.js";
+import { openCore } from "../src/server/core.js";
+import { Secret } from "../src/util/secret.js";
 import { held, spread } from "./compare.js";
 import { deploy, SECRET } from "./deployment.js";
 import { hs256Text } from "./directory-data.js";

@@ -3,10 +3,10 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { pino } from "pino";
-import { openCore } from "../src/server/core.js";
 import { loadConfig } from "../src/config/load.js";
-import { Secret } from "../src/util/secret.js";
 import type { Credential, Verifier } from "../src/contract/verifier.js";
+import { openCore } from "../src/server/core.js";
+import { Secret } from "../src/util/secret.js";
 
 // npm run timing -- --samples 20000: whether the time of an answer tells a client that does not exist from one whose
 // secret is wrong. The two are asked in turn, in an order drawn anew for each pair, over the core with a store in a file.

@@ -2,8 +2,8 @@ import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { ConfigError } from "../config/issues.js";
 import { toldFile, unreadable } from "../config/read-file.js";
-import { ImportError } from "../directory/transfer/bulk.js";
 import { DirectoryError } from "../directory/errors.js";
+import { ImportError } from "../directory/transfer/bulk.js";
 
 /** How a command ends, as its exit code. */
 export const EXIT = { done: 0, negative: 1, usage: 2, unavailable: 3 } as const;

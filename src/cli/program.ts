@@ -1,4 +1,6 @@
 import { Command, CommanderError } from "commander";
+import { version } from "../util/version.js";
+import type { CliContext } from "./cli-context.js";
 import { addCompletionCommand } from "./completion/completion.js";
 import { addDirectoryCommands } from "./directory/directory-commands.js";
 import { EXIT, type Failure, failureOf, failureToJson } from "./errors.js";
@@ -6,11 +8,9 @@ import { complain, print } from "./output.js";
 import { addServeCommand } from "./serve.js";
 import { addCommand, jsonOption } from "./shared.js";
 import { addKeysCommand, addTokenCommands } from "./token/token-commands.js";
-import { version } from "../util/version.js";
-import type { World } from "./world.js";
 
 /** Runs a command line. Sets the process's exit code: 0 done, 1 a negative verdict, 2 usage or configuration, 3 unavailable. */
-export async function run(argv: readonly string[], world: World): Promise<void> {
+export async function run(argv: readonly string[], world: CliContext): Promise<void> {
   const isJson = asksForJson(argv);
   const root = program(world, argv);
   // What commander would say is an error like any other, and said once.
@@ -55,7 +55,7 @@ function meantOption(message: string, argv: readonly string[]): string {
   return file !== undefined && message.includes("too many arguments") ? `\n(Did you mean --config ${file}?)` : "";
 }
 
-function program(world: World, argv: readonly string[]): Command {
+function program(world: CliContext, argv: readonly string[]): Command {
   const root = new Command("token-verifier")
     .description("Answers whether a token is good, whose it is, and if not, why.")
     .version(version(), "-V, --version", "print the version")

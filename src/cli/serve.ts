@@ -1,13 +1,13 @@
 import path from "node:path";
 import type { Command } from "commander";
 import { loadConfig } from "../config/load.js";
-import { CommandError, EXIT } from "./errors.js";
-import { outliveOutput, print } from "./output.js";
-import { addCommand, configOption, jsonOption, onlyOption } from "./shared.js";
-import type { World } from "./world.js";
 import { DEVELOPMENT_FOLDER, exampleRequests, prepareDevelopment } from "../server/development.js";
 import { type Only, type Running, serve } from "../server/serve.js";
 import { logWarnings } from "../server/warnings.js";
+import type { CliContext } from "./cli-context.js";
+import { CommandError, EXIT } from "./errors.js";
+import { outliveOutput, print } from "./output.js";
+import { addCommand, configOption, jsonOption, onlyOption } from "./shared.js";
 
 interface ServeOptions {
   readonly config?: string;
@@ -16,7 +16,7 @@ interface ServeOptions {
 }
 
 /** Adds the command that serves until a signal ends it; without a configuration, as the newcomer's path has it. */
-export function addServeCommand(root: Command, world: World): void {
+export function addServeCommand(root: Command, world: CliContext): void {
   addCommand(
     root,
     "serve",
@@ -28,7 +28,7 @@ export function addServeCommand(root: Command, world: World): void {
     .action((options: ServeOptions) => serveCommand(options, world));
 }
 
-async function serveCommand(options: ServeOptions, world: World): Promise<void> {
+async function serveCommand(options: ServeOptions, world: CliContext): Promise<void> {
   outliveOutput();
   const context = { ...world, ...(options.json === true && { logFormat: "json" as const }) };
   if (options.config !== undefined) {

@@ -1,9 +1,9 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { type Command, Option } from "commander";
+import { DEVELOPMENT_FILE, DEVELOPMENT_FOLDER } from "../server/development.js";
 import { CommandError, EXIT } from "./errors.js";
 import { EXAMPLES } from "./examples.js";
-import { DEVELOPMENT_FILE, DEVELOPMENT_FOLDER } from "../server/development.js";
 
 // What the commands have in common.
 

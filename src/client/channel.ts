@@ -8,9 +8,9 @@ import {
   type ServiceError,
   status,
 } from "@grpc/grpc-js";
-import { failureFromStatus } from "../wire/status.js";
 import { type Failure, failure } from "../contract/verifier.js";
 import { clientContext, type TlsMaterial } from "../net/tls.js";
+import { failureFromStatus } from "../wire/status.js";
 import { type Trouble, troubleIn } from "./trouble.js";
 
 /** How to connect. */

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { TokenVerifierService } from "../../gen/tokenverifier/v1/token_verifier.js";
-import type { Clock, Failure } from "../contract/verifier.js";
+import type { Failure } from "../contract/verifier.js";
+import type { Clock } from "../util/clock.js";
 import { outcomeFromItem, outcomeFromWire, requestToWire } from "../wire/messages.js";
 import { type ChannelOptions, isUnreached, openChannel } from "./channel.js";
 import { VerificationFailure } from "./failure.js";

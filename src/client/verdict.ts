@@ -1,6 +1,5 @@
 import type { FailureReason } from "../contract/failures.js";
 import { type ReasonName, rejectionMessage } from "../contract/reasons.js";
-import { Secret } from "../util/secret.js";
 import type {
   Check,
   Credential,
@@ -11,6 +10,7 @@ import type {
   Token,
   VerificationRequest,
 } from "../contract/verifier.js";
+import { Secret } from "../util/secret.js";
 import { VerificationFailure } from "./failure.js";
 
 export type { FailureReason, ReasonName };

@@ -1,7 +1,7 @@
 import path from "node:path";
 import type { z } from "zod";
-import type { Secret } from "../util/secret.js";
 import type { Proxies } from "../keys/remote/ways.js";
+import type { Secret } from "../util/secret.js";
 import { VENDORS } from "../vendors/index.js";
 import type { Vendor } from "../vendors/vendor.js";
 import { areInDirectory } from "../verifier/realm.js";

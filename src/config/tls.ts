@@ -1,6 +1,6 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
-import { Secret } from "../util/secret.js";
 import { clientContext, type TlsMaterial } from "../net/tls.js";
+import { Secret } from "../util/secret.js";
 import { type ConfigIssue, formatPath, type Path } from "./issues.js";
 import { type ReadFile, toldFile } from "./read-file.js";
 

@@ -1,7 +1,7 @@
 import { z } from "zod";
+import { readAddress } from "../net/listen.js";
 import { formatDuration, formatSize, parseDuration, parseSize } from "../util/units.js";
 import { readWorkloadName } from "../util/workload-names.js";
-import { readAddress } from "../net/listen.js";
 
 /** How a value is written that is read from a text: what the reference and editors cannot see in its reader. */
 export interface Form {

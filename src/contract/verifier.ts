@@ -1,13 +1,10 @@
 import type { Check, Evidence, Principal, Token } from "../../gen/tokenverifier/v1/token_verifier.js";
-import { FAILURES, type FailureReason } from "./failures.js";
-import type { ReasonName } from "./reasons.js";
 import type { Secret } from "../util/secret.js";
 import type { WorkloadNames } from "../util/workload-names.js";
+import { FAILURES, type FailureReason } from "./failures.js";
+import type { ReasonName } from "./reasons.js";
 
 export type { Check, Evidence, Principal, Token } from "../../gen/tokenverifier/v1/token_verifier.js";
-
-/** Tells the time, in milliseconds since 1970. The only clock there is: `Date.now`, or a test's own. */
-export type Clock = () => number;
 
 /** How a caller says who it is. */
 export type Credential =

@@ -1,5 +1,5 @@
-import type { Secret } from "../util/secret.js";
 import { KeyError, loadSecret } from "../keys/load.js";
+import type { Secret } from "../util/secret.js";
 import { DirectoryError } from "./errors.js";
 import type { RevokedToken, User } from "./records.js";
 import { ID_LENGTH, isId, isText, JTI_LENGTH, SECRET_LENGTH, TEXT_LENGTH } from "./texts.js";

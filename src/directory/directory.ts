@@ -1,9 +1,9 @@
-import type { Secret } from "../util/secret.js";
 import type { VerificationKey } from "../keys/key.js";
 import type { VouchedSet } from "../keys/remote/keyring.js";
-import type { BulkLine, ImportOptions, ImportReport, StoredEntry } from "./transfer/bulk.js";
+import type { Secret } from "../util/secret.js";
 import type { Command } from "./commands.js";
 import type { Revocation, User } from "./records.js";
+import type { BulkLine, ImportOptions, ImportReport, StoredEntry } from "./transfer/bulk.js";
 
 export type { Revocation, RevokedToken, User } from "./records.js";
 

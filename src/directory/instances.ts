@@ -1,7 +1,7 @@
 import { LRUCache } from "lru-cache";
-import type { Secret } from "../util/secret.js";
 import type { VerificationKey } from "../keys/key.js";
 import { loadSecret } from "../keys/load.js";
+import type { Secret } from "../util/secret.js";
 import { secretKeyDigest } from "./digest.js";
 import type { Instance, InstanceRecord } from "./directory.js";
 import { type Bounds, pairKey } from "./entries.js";

@@ -1,7 +1,7 @@
 import { hash, randomBytes } from "node:crypto";
 import { setImmediate as turn } from "node:timers/promises";
+import type { Clock } from "../util/clock.js";
 import type { Secret } from "../util/secret.js";
-import type { Clock } from "../contract/verifier.js";
 import { clientSecretDigest, sameDigest } from "./digest.js";
 import type {
   Change,

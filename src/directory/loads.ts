@@ -1,4 +1,4 @@
-import type { Clock } from "../contract/verifier.js";
+import type { Clock } from "../util/clock.js";
 import { DirectoryError } from "./errors.js";
 
 /** The longest time, in milliseconds, that `setTimeout` takes. */

@@ -1,4 +1,4 @@
-import type { Clock } from "../contract/verifier.js";
+import type { Clock } from "../util/clock.js";
 import type { Directory } from "./directory.js";
 
 /** What {@link Known} reads of a directory. */

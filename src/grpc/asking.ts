@@ -1,7 +1,8 @@
-import type { AddressReader } from "../util/client-address.js";
-import { type Clock, failure, type Outcome, type VerificationRequest, type Verifier } from "../contract/verifier.js";
-import type { Call } from "./call.js";
+import { failure, type Outcome, type VerificationRequest, type Verifier } from "../contract/verifier.js";
 import type { ServiceLimits } from "../net/http2/limits.js";
+import type { AddressReader } from "../util/client-address.js";
+import type { Clock } from "../util/clock.js";
+import type { Call } from "./call.js";
 import type { CallObserver, Rpc } from "./observer.js";
 
 /** What the handlers need from outside. */

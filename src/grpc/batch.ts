@@ -1,13 +1,13 @@
 import { setImmediate } from "node:timers/promises";
 import type { VerifyTokenRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
 import type { FailureReason } from "../contract/failures.js";
-import { until } from "../util/timeouts.js";
 import { failure, knownCaller, type Outcome, type VerificationRequest } from "../contract/verifier.js";
-import { requestFromWire } from "../wire/messages.js";
+import { MAX_CALLERS, type ServiceLimits } from "../net/http2/limits.js";
+import { until } from "../util/timeouts.js";
 import type { WorkloadNames } from "../util/workload-names.js";
+import { requestFromWire } from "../wire/messages.js";
 import { ask, type Environment } from "./asking.js";
 import type { Call } from "./call.js";
-import { MAX_CALLERS, type ServiceLimits } from "../net/http2/limits.js";
 import type { Rpc } from "./observer.js";
 
 /** How many requests are verified before other calls get their turn. */

@@ -1,10 +1,10 @@
 import { Metadata, type ServerUnaryCall } from "@grpc/grpc-js";
+import { type CallContext, type Failure, failure } from "../contract/verifier.js";
+import { workloadOf } from "../net/http2/workload.js";
 import type { AddressReader } from "../util/client-address.js";
 import { acceptRequestId } from "../util/request-id.js";
-import { type FailureStatus, failureToStatus } from "../wire/status.js";
-import { type CallContext, type Failure, failure } from "../contract/verifier.js";
 import type { WorkloadNames } from "../util/workload-names.js";
-import { workloadOf } from "../net/http2/workload.js";
+import { type FailureStatus, failureToStatus } from "../wire/status.js";
 
 /** What every kind of grpc-js server call has. */
 export type ServerCall = Pick<ServerUnaryCall<unknown, unknown>, "metadata" | "getPeer" | "getDeadline" | "cancelled">;

@@ -1,6 +1,6 @@
 import type { FailureReason } from "../contract/failures.js";
-import { quietly } from "../util/swallow-errors.js";
 import type { CallContext, KnownCaller, Outcome } from "../contract/verifier.js";
+import { swallowErrors } from "../util/swallow-errors.js";
 
 /** The RPCs of TokenVerifier. */
 export type Rpc = "VerifyToken" | "BatchVerifyTokens" | "StreamVerifyTokens";
@@ -33,8 +33,8 @@ export interface CallObserver {
 /** The same observer, which cannot fail a call any more. */
 export function harmless(observer: CallObserver): CallObserver {
   return {
-    verified: quietly((verification) => observer.verified(verification)),
-    refused: quietly((rpc, call, reason) => observer.refused(rpc, call, reason)),
-    fault: quietly((rpc, call, error) => observer.fault(rpc, call, error)),
+    verified: swallowErrors((verification) => observer.verified(verification)),
+    refused: swallowErrors((rpc, call, reason) => observer.refused(rpc, call, reason)),
+    fault: swallowErrors((rpc, call, error) => observer.fault(rpc, call, error)),
   };
 }

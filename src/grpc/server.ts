@@ -1,24 +1,24 @@
 import net from "node:net";
 import tls from "node:tls";
-import { addressReader } from "../util/client-address.js";
 import { admit } from "../net/admission.js";
-import { endWithin } from "../net/closing.js";
+import { gracefulClose } from "../net/graceful-close.js";
+import type { ServiceLimits } from "../net/http2/limits.js";
+import { type CallEnded, createTransport } from "../net/http2/transport.js";
 import { listen } from "../net/listen.js";
-import { type Entrance, renewTls, serverOptions, type TlsMaterial, watchHandshakes } from "../net/tls.js";
+import { type ListenerOptions, renewTls, serverOptions, type TlsMaterial, watchHandshakes } from "../net/tls.js";
+import { addressReader } from "../util/client-address.js";
 import type { Verification } from "./asking.js";
 import { batchVerifyTokensHandler } from "./batch-verify-tokens.js";
 import { SERVICE_NAME, serviceDefinition } from "./definition.js";
 import { addHealth, HEALTH_SERVICE_NAME, WATCH_PATH } from "./health.js";
-import type { ServiceLimits } from "../net/http2/limits.js";
 import { harmless } from "./observer.js";
 import { OpenCalls } from "./open-calls.js";
 import { addReflection, REFLECTION_PATHS } from "./reflection.js";
 import { streamVerifyTokensHandler } from "./stream-verify-tokens.js";
-import { type CallEnded, createTransport } from "../net/http2/transport.js";
 import { verifyTokenHandler } from "./verify-token.js";
 
-export type { Verification } from "./asking.js";
 export type { ServiceLimits } from "../net/http2/limits.js";
+export type { Verification } from "./asking.js";
 
 /** What a server serves. */
 export interface ServerOptions {
@@ -28,7 +28,7 @@ export interface ServerOptions {
   /** Names of realms, for which health has a service each: `realm/NAME`. */
   readonly realms?: readonly string[];
   /** What stands before its ports: TLS, and who is told of connections that are refused. */
-  readonly entrance?: Entrance;
+  readonly entrance?: ListenerOptions;
   /** Is told of each call that has ended, undecodable ones and those of unknown methods too. */
   readonly ended?: CallEnded;
 }
@@ -115,7 +115,7 @@ export function createServer({
     });
     openCalls.endAll();
     // Not forceShutdown: it ends connections politely, and waits for a peer that may be gone to do the same.
-    const ended = endWithin(timeout, underWay, () => open.flatMap((sockets) => [...sockets]));
+    const ended = gracefulClose(timeout, underWay, () => open.flatMap((sockets) => [...sockets]));
     return Promise.all([...ports, calls]).then(ended);
   }
 
@@ -141,7 +141,7 @@ export function createServer({
 
 /** Listens in the clear, or with TLS. @param take gets each connection that speaks HTTP/2 */
 function createListener(
-  { tls: material, refused = () => {} }: Entrance,
+  { tls: material, refused = () => {} }: ListenerOptions,
   patience: number,
   take: (socket: net.Socket) => void,
 ): net.Server {

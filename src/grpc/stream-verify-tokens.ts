@@ -2,16 +2,16 @@ import type { handleBidiStreamingCall, ServerDuplexStream } from "@grpc/grpc-js"
 import type { StreamVerifyTokensRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
 import type { FailureReason } from "../contract/failures.js";
 import { failure } from "../contract/verifier.js";
+import { sharerOf } from "../net/http2/connections.js";
+import { MAX_ID_BYTES, MAX_UNDER_WAY, streamShare } from "../net/http2/limits.js";
+import { Quota } from "../net/http2/quota.js";
+import { InactivityTimer } from "../net/inactivity-timer.js";
 import { encodeStreamMessage } from "../wire/messages.js";
-import { Patience } from "../net/patience.js";
 import type { Environment } from "./asking.js";
 import { refusal, verifyBatch } from "./batch.js";
 import { Call, peerHost } from "./call.js";
-import { sharerOf } from "../net/http2/connections.js";
 import type { Sized } from "./definition.js";
-import { MAX_ID_BYTES, MAX_UNDER_WAY, streamShare } from "../net/http2/limits.js";
 import type { OpenCalls } from "./open-calls.js";
-import { Shares } from "../net/http2/shares.js";
 
 const RPC = "StreamVerifyTokens";
 
@@ -28,7 +28,7 @@ export function streamVerifyTokensHandler(
   openCalls: OpenCalls,
   isProxy: (address: string) => boolean,
 ): handleBidiStreamingCall<Message, Buffer> {
-  const shares = new Shares(env.limits.streams, streamShare(env.limits.streams));
+  const shares = new Quota(env.limits.streams, streamShare(env.limits.streams));
   return (grpcCall) => {
     const hold = shares.holder(sharerOf(peerHost(grpcCall.getPeer()), isProxy));
     if (!hold(1)) {
@@ -56,7 +56,7 @@ class VerificationStream {
   #underWay = 0;
   #bytesUnderWay = 0;
   #blocked = false;
-  readonly #idle: Patience;
+  readonly #idle: InactivityTimer;
   /** How the stream is to end once the answers under way are written. */
   #ending: { readonly reason: FailureReason | undefined } | undefined;
 
@@ -64,7 +64,7 @@ class VerificationStream {
     this.#env = env;
     this.#grpcCall = grpcCall;
     this.#call = new Call(grpcCall, env.clock(), Infinity, env.addressOf);
-    this.#idle = new Patience(env.limits.idle, () => this.#endWhereIdle());
+    this.#idle = new InactivityTimer(env.limits.idle, () => this.#endWhereIdle());
     readAheadOne(grpcCall);
     grpcCall.on("data", (message: Message) => void this.#answer(message));
     grpcCall.on("end", () => this.end(undefined));

@@ -1,7 +1,7 @@
 import type { handleUnaryCall } from "@grpc/grpc-js";
 import type { VerifyTokenRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
-import { until } from "../util/timeouts.js";
 import { type Failure, failure, knownCaller, type Outcome } from "../contract/verifier.js";
+import { until } from "../util/timeouts.js";
 import { encodeVerdict, requestFromWire } from "../wire/messages.js";
 import { ask, type Environment } from "./asking.js";
 import { Call } from "./call.js";

@@ -1,8 +1,8 @@
 import { status } from "@grpc/grpc-js";
 import { FAILURES } from "../contract/failures.js";
-import { ERROR_DOMAIN, failureDetails } from "../wire/status.js";
 import type { Failure } from "../contract/verifier.js";
 import { type Answer, json, retryAfter } from "../vendors/vendor.js";
+import { ERROR_DOMAIN, failureDetails } from "../wire/status.js";
 
 // Errors as the Connect protocol writes them: https://connectrpc.com/docs/protocol, "Error codes" and "Error end-stream".
 

@@ -1,18 +1,12 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
+import { failure, type KnownCaller, knownCaller, type Outcome, type Verifier } from "../contract/verifier.js";
 import type { AddressReader } from "../util/client-address.js";
-import { quietly } from "../util/swallow-errors.js";
+import type { Clock } from "../util/clock.js";
 import { acceptRequestId } from "../util/request-id.js";
 import { Secret } from "../util/secret.js";
-import {
-  type Clock,
-  failure,
-  type KnownCaller,
-  knownCaller,
-  type Outcome,
-  type Verifier,
-} from "../contract/verifier.js";
+import { swallowErrors } from "../util/swallow-errors.js";
 import { type WorkloadNames, workloadAt } from "../util/workload-names.js";
 import type { Answer, Ask, Face, FaceRequest } from "../vendors/vendor.js";
 import { ClientGone, readBody } from "./body.js";
@@ -56,8 +50,8 @@ export interface GatewayObserver {
 /** The same observer, which cannot end the process any more: nobody awaits a handler. */
 export function harmless(observer: GatewayObserver): GatewayObserver {
   return {
-    faceCall: quietly((call) => observer.faceCall(call)),
-    fault: quietly((error, requestId) => observer.fault(error, requestId)),
+    faceCall: swallowErrors((call) => observer.faceCall(call)),
+    fault: swallowErrors((error, requestId) => observer.fault(error, requestId)),
   };
 }
 

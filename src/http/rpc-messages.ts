@@ -1,11 +1,11 @@
 import { type DescMessage, fromBinary, toJsonString } from "@bufbuild/protobuf";
 import { VerifyTokenRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
-import { readRegistry } from "../wire/registry.js";
-import { strictReader } from "../wire/protobuf-reader.js";
 import type { Verdict } from "../contract/verifier.js";
-import { encodeVerdict } from "../wire/messages.js";
 import { readObject } from "../jws/json.js";
 import { jsonProblem } from "../jws/json-problem.js";
+import { encodeVerdict } from "../wire/messages.js";
+import { strictReader } from "../wire/protobuf-reader.js";
+import { readRegistry } from "../wire/registry.js";
 import type { Codec } from "./connect-request.js";
 import { readMessage, UnreadableMessage } from "./read-message.js";
 

@@ -1,8 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { status } from "@grpc/grpc-js";
 import { TokenVerifierService, type VerifyTokenRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
-import { acceptRequestId } from "../util/request-id.js";
-import { until } from "../util/timeouts.js";
 import {
   type CallContext,
   type Failure,
@@ -12,6 +10,8 @@ import {
   type Outcome,
   type VerificationRequest,
 } from "../contract/verifier.js";
+import { acceptRequestId } from "../util/request-id.js";
+import { until } from "../util/timeouts.js";
 import { requestFromWire } from "../wire/messages.js";
 import { ClientGone, readBody } from "./body.js";
 import { connectError, connectFailure } from "./connect-error.js";

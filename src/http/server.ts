@@ -1,5 +1,5 @@
 import { createHttpPort, type HttpBounds, type HttpPort } from "../net/http1/http-port.js";
-import type { Entrance } from "../net/tls.js";
+import type { ListenerOptions } from "../net/tls.js";
 import { createApp } from "./app.js";
 import { type HandlerOptions, harmless, type ServedFace } from "./handler.js";
 import type { ServedRpc } from "./rpc.js";
@@ -25,7 +25,7 @@ export function createGateway(
   limits: GatewayLimits,
   options: Omit<HandlerOptions, "bodyLimit" | "requestTimeout">,
   rpc = NO_RPC,
-  entrance: Entrance = {},
+  entrance: ListenerOptions = {},
 ): Gateway {
   const appOf = (faces: readonly ServedFace[], rpc: ServedRpc) =>
     createApp(faces, rpc, {

@@ -15,7 +15,7 @@ export interface TlsMaterial {
 }
 
 /** What stands at a port before its protocol, besides its limits. */
-export interface Entrance extends Pick<Admission, "isProxy" | "refused"> {
+export interface ListenerOptions extends Pick<Admission, "isProxy" | "refused"> {
   /** Without it the port is in the clear. */
   readonly tls?: TlsMaterial | undefined;
 }

@@ -1,5 +1,5 @@
-import type { Secret } from "../util/secret.js";
 import type { KnownCaller } from "../contract/verifier.js";
+import type { Secret } from "../util/secret.js";
 import type { FieldsOf } from "./lines.js";
 
 /** Finds the id of the instance that owns a secret key; undefined where that cannot be told at once. */

@@ -1,8 +1,8 @@
 import { Counter, Gauge, type Registry } from "prom-client";
-import type { Clock } from "../contract/verifier.js";
 import { type HeldStatus, isUsable } from "../keys/remote/keyring.js";
 import type { CoreStats } from "../server/core.js";
 import type { Port } from "../server/port.js";
+import type { Clock } from "../util/clock.js";
 import { METRICS } from "./metric-table.js";
 
 // What is read of the service when somebody looks.

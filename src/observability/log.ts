@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
-import type { Clock, Failure } from "../contract/verifier.js";
+import type { Failure } from "../contract/verifier.js";
+import type { Clock } from "../util/clock.js";
 import type { callerFields } from "./caller.js";
 import { type FieldsOf, tell } from "./lines.js";
 import type { LogSettings } from "./log-output.js";

@@ -1,6 +1,6 @@
 import type http from "node:http";
 import { createHttpPort, type HttpBounds, type HttpPort } from "../net/http1/http-port.js";
-import type { Entrance } from "../net/tls.js";
+import type { ListenerOptions } from "../net/tls.js";
 import type { KeysInUse, Readiness } from "./key-status.js";
 import type { Metrics } from "./metrics.js";
 
@@ -15,7 +15,7 @@ export function createMetricsServer(
   metrics: Metrics,
   readiness: () => Readiness,
   keys: () => KeysInUse,
-  entrance: Entrance = {},
+  entrance: ListenerOptions = {},
 ): HttpPort {
   const json = (res: http.ServerResponse, code: number, body: unknown): void => {
     res.writeHead(code, { "Content-Type": "application/json", "Cache-Control": "no-store" });

@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import { failure } from "../contract/verifier.js";
-import type { GatewayObserver } from "../http/handler.js";
 import type { CallObserver } from "../grpc/observer.js";
+import type { GatewayObserver } from "../http/handler.js";
 import { callerFields, type InstanceOf } from "./caller.js";
 import { tell } from "./lines.js";
 import type { CallLine } from "./log.js";

@@ -1,4 +1,4 @@
-import type { Clock } from "../contract/verifier.js";
+import type { Clock } from "../util/clock.js";
 
 /**
  * Admits so many in a second: whoever floods a port must not flood the log.

@@ -1,6 +1,6 @@
 import type { Logger } from "pino";
-import type { Clock } from "../contract/verifier.js";
 import type { Refusal } from "../net/admission.js";
+import type { Clock } from "../util/clock.js";
 import { tell } from "./lines.js";
 import { perSecond } from "./per-second.js";
 

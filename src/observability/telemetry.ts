@@ -1,7 +1,6 @@
 import type { Logger } from "pino";
 import { TokenVerifierService } from "../../gen/tokenverifier/v1/token_verifier.js";
 import type { Config, GatewayConfig } from "../config/load.js";
-import type { Clock } from "../contract/verifier.js";
 import type { OnRead } from "../directory/observed.js";
 import type { Refusal } from "../net/admission.js";
 import type { certificatesOf } from "../server/certificates.js";
@@ -9,6 +8,7 @@ import type { Core } from "../server/core.js";
 import type { OnFetch } from "../server/keys-observer.js";
 import type { Port } from "../server/port.js";
 import type { OnReload } from "../server/reload.js";
+import type { Clock } from "../util/clock.js";
 import { version } from "../util/version.js";
 import { keyReadiness, keyUses, type Standing } from "./key-status.js";
 import { type CallLine, callLogger } from "./log.js";

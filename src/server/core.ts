@@ -3,8 +3,7 @@ import type { Logger } from "pino";
 import { ConfigError } from "../config/issues.js";
 import type { Config } from "../config/load.js";
 import { type Renewal, renew } from "../config/renew.js";
-import type { Secret } from "../util/secret.js";
-import { type Clock, failure, type Verifier } from "../contract/verifier.js";
+import { failure, type Verifier } from "../contract/verifier.js";
 import type { Directory, KnownDirectory } from "../directory/directory.js";
 import { DirectoryError } from "../directory/errors.js";
 import { Known, type KnownStats } from "../directory/known.js";
@@ -12,20 +11,22 @@ import { noDirectory } from "../directory/none.js";
 import { type OnRead, observeReads } from "../directory/observed.js";
 import type { VerificationKey } from "../keys/key.js";
 import type { HeldStatus } from "../keys/remote/keyring.js";
+import { tell } from "../observability/lines.js";
+import type { Clock } from "../util/clock.js";
+import type { Secret } from "../util/secret.js";
 import { FactCache } from "../verifier/facts.js";
 import { limitFailures } from "../verifier/limited.js";
 import { areInDirectory } from "../verifier/realm.js";
 import { isRoute, targetsOf } from "../verifier/route.js";
 import { createVerifier, type Load } from "../verifier/verify.js";
 import type { View } from "../verifier/view.js";
-import { type OpenDirectory, openDirectory, storePath } from "./open-directory.js";
-import { readOrSeedAside } from "./read-or-seed-aside.js";
-import { seed } from "./seed-file.js";
-import { tell } from "../observability/lines.js";
 import { type Following, followStore } from "./follow-store.js";
 import type { OnFetch } from "./keys-observer.js";
+import { type OpenDirectory, openDirectory, storePath } from "./open-directory.js";
+import { readOrSeedAside } from "./read-or-seed-aside.js";
 import { openKeyring, withKeys } from "./realm-keys.js";
 import { openSavedSets, readSavedSets, removeOldSets } from "./saved-sets.js";
+import { seed } from "./seed-file.js";
 
 /** What a core says of itself. */
 export interface CoreStats {

@@ -1,12 +1,12 @@
 import { generateKeyPairSync, type KeyPairKeyObjectResult, randomBytes, randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { CommandError } from "../cli/errors.js";
+import { mint } from "../cli/token/mint.js";
 import type { Config } from "../config/load.js";
 import type { Algorithm } from "../jws/algorithms.js";
 import { VENDORS } from "../vendors/index.js";
 import type { Vendor } from "../vendors/vendor.js";
-import { CommandError } from "../cli/errors.js";
-import { mint } from "../cli/token/mint.js";
 import { PLACEHOLDERS, seedValues } from "./example-values.js";
 
 // The newcomer's path: what `serve` makes for itself when nobody gave it a configuration.

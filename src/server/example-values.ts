@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
-import type { Secret } from "../util/secret.js";
 import type { PutInstance } from "../directory/commands.js";
+import type { Secret } from "../util/secret.js";
 import type { ExampleValues } from "../vendors/vendor.js";
 import { readSeedFile } from "./seed-file.js";
 

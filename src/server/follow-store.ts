@@ -1,9 +1,9 @@
 import type { Logger } from "pino";
-import type { Clock } from "../contract/verifier.js";
 import { DirectoryError } from "../directory/errors.js";
 import { type Follower, startFollower } from "../directory/follower.js";
 import type { Known } from "../directory/known.js";
 import { tell } from "../observability/lines.js";
+import type { Clock } from "../util/clock.js";
 
 /** A directory that is followed. */
 export interface Following extends Follower {

@@ -1,11 +1,11 @@
 import { existsSync } from "node:fs";
 import { userInfo } from "node:os";
+import { CommandError, EXIT } from "../cli/errors.js";
 import type { Config } from "../config/load.js";
-import type { Clock } from "../contract/verifier.js";
 import type { Directory } from "../directory/directory.js";
 import { type MasterKeys, readMasterKeys } from "../directory/master-keys.js";
 import { openSqliteDirectory, readSqliteDirectory, type SqliteOptions } from "../directory/sqlite/directory.js";
-import { CommandError, EXIT } from "../cli/errors.js";
+import type { Clock } from "../util/clock.js";
 
 /** A directory and the keys to it. */
 export interface OpenDirectory {

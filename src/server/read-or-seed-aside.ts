@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import type { Config } from "../config/load.js";
-import type { Clock } from "../contract/verifier.js";
+import type { Clock } from "../util/clock.js";
 import { type OpenDirectory, openDirectory, readDirectory } from "./open-directory.js";
 import { seed } from "./seed-file.js";
 

@@ -2,8 +2,8 @@ import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "pino";
 import { ConfigError } from "../config/issues.js";
 import type { Config, GatewayConfig } from "../config/load.js";
-import { fixedTls } from "./certificates.js";
 import { type FieldsOf, tell } from "../observability/lines.js";
+import { fixedTls } from "./certificates.js";
 import type { FileWatch } from "./file-watch.js";
 
 /** What became of the parts of a configuration, for its line in the log. */

@@ -1,11 +1,11 @@
 import type { Logger } from "pino";
 import type { Config, GatewayConfig } from "../config/load.js";
 import type { ConfiguredTls } from "../config/tls.js";
-import type { Clock } from "../contract/verifier.js";
 import { isSameTls, type TlsMaterial } from "../net/tls.js";
-import { certificatesOf, faultyCertificates, fixedTls } from "./certificates.js";
 import { tell } from "../observability/lines.js";
 import type { Telemetry } from "../observability/telemetry.js";
+import type { Clock } from "../util/clock.js";
+import { certificatesOf, faultyCertificates, fixedTls } from "./certificates.js";
 import type { Port } from "./port.js";
 
 /**

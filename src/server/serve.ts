@@ -1,19 +1,20 @@
 import type { Logger } from "pino";
+import { CommandError, EXIT } from "../cli/errors.js";
 import { channelVerifier } from "../client/channel-verifier.js";
 import { type Config, type GatewayConfig, loadConfig, loadGatewayConfig } from "../config/load.js";
-import { addressMatcher, addressReader } from "../util/client-address.js";
-import type { Clock, Verifier } from "../contract/verifier.js";
+import type { Verifier } from "../contract/verifier.js";
+import { createServer, type ServiceServer } from "../grpc/server.js";
 import type { ServedRpc } from "../http/rpc.js";
 import { createGateway, type Gateway } from "../http/server.js";
-import { type Entrance, isSameTls } from "../net/tls.js";
-import { createServer, type ServiceServer } from "../grpc/server.js";
-import { CommandError, EXIT } from "../cli/errors.js";
+import { isSameTls, type ListenerOptions } from "../net/tls.js";
 import type { InstanceOf } from "../observability/caller.js";
 import { unservedRealms } from "../observability/key-status.js";
 import { tell } from "../observability/lines.js";
 import { createLogger, type LogSettings } from "../observability/log-output.js";
 import { gatewayObserver, serviceObserver } from "../observability/observers.js";
 import { createTelemetry, type Telemetry } from "../observability/telemetry.js";
+import { addressMatcher, addressReader } from "../util/client-address.js";
+import type { Clock } from "../util/clock.js";
 import { version } from "../util/version.js";
 import { openCore } from "./core.js";
 import { FileWatch } from "./file-watch.js";
@@ -65,11 +66,11 @@ export async function serve(file: string, only: Only | undefined, context: Serve
 }
 
 /** What stands at one of the configured ports. */
-function entranceOf(
+function listenerOptionsOf(
   name: "grpc" | "http" | "admin",
   config: Pick<Config, "trustedProxies"> & Partial<Pick<Config, "grpc" | "http" | "admin">>,
   { refused }: Telemetry,
-): Entrance {
+): ListenerOptions {
   return {
     tls: config[name]?.tls,
     isProxy: addressMatcher(config.trustedProxies),
@@ -105,12 +106,12 @@ async function serveCore(source: Source<Config>, only: Only | undefined, context
     const addressOf = addressReader(config.trustedProxies);
     const observer = serviceObserver(log, telemetry.call, core.instanceOf);
     const verification = { verifier: core.verifier, clock, observer, addressOf };
-    const entrance = entranceOf("grpc", config, telemetry);
+    const entrance = listenerOptionsOf("grpc", config, telemetry);
     const server = createServer({ limits, verification, realms, ended: telemetry.grpcCall, entrance });
     servers.push({ name: "grpc", address: grpc.address, server });
   }
   if (admin !== undefined) {
-    const server = createServer({ limits, realms, entrance: entranceOf("admin", config, telemetry) });
+    const server = createServer({ limits, realms, entrance: listenerOptionsOf("admin", config, telemetry) });
     servers.push({ name: "admin", address: admin.address, server });
   }
   const gateway =
@@ -216,7 +217,7 @@ function gatewayOf(config: HttpConfig, verifier: Verifier, context: HttpContext)
     observer: gatewayObserver(log, telemetry.call, instanceOf),
     addressOf: addressReader(trustedProxies),
   };
-  return createGateway(faces, limits, options, rpcOf(config), entranceOf("http", config, telemetry));
+  return createGateway(faces, limits, options, rpcOf(config), listenerOptionsOf("http", config, telemetry));
 }
 
 function httpPort(address: string, gateway: Gateway): Port {

@@ -1,4 +1,5 @@
-import type { Clock } from "../contract/verifier.js";
+/** Tells the time, in milliseconds since 1970. Everything that needs the time is given one: `systemClock`, or a test's own. */
+export type Clock = () => number;
 
 /** How far, in milliseconds, the finer clock may be off before it is set anew: the system's own was changed then. */
 const APART = 2;

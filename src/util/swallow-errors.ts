@@ -1,5 +1,5 @@
 /** The same, but what it throws is dropped: a log that cannot be written is no reason to fail a call, and nobody is left to tell. */
-export const quietly =
+export const swallowErrors =
   <Args extends unknown[]>(tell: (...args: Args) => void) =>
   (...args: Args): void => {
     try {

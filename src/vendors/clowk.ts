@@ -1,8 +1,8 @@
 import { z } from "zod";
 import type { ReasonName } from "../contract/reasons.js";
-import { Secret } from "../util/secret.js";
 import type { Outcome } from "../contract/verifier.js";
 import { member } from "../jws/json.js";
+import { Secret } from "../util/secret.js";
 import type { Rule } from "../verifier/realm.js";
 import { isString, issuer, isTime, notBefore, notExpired, required, typed } from "../verifier/rules.js";
 import { principalOf, stringClaim, userOfInstance } from "../verifier/subject.js";

@@ -1,5 +1,5 @@
-import { Secret } from "../util/secret.js";
 import type { Outcome } from "../contract/verifier.js";
+import { Secret } from "../util/secret.js";
 import { isString, isTime, notExpired, required, typed } from "../verifier/rules.js";
 import { stringClaim } from "../verifier/subject.js";
 import {

@@ -1,8 +1,6 @@
 import { hash } from "node:crypto";
-import { limitedAddress } from "../util/client-address.js";
 import {
   type CallContext,
-  type Clock,
   type Credential,
   failure,
   isGoodCaller,
@@ -10,6 +8,8 @@ import {
   type VerificationRequest,
   type Verifier,
 } from "../contract/verifier.js";
+import { limitedAddress } from "../util/client-address.js";
+import type { Clock } from "../util/clock.js";
 import { Failures, memoryOfNames, type Rate } from "./failures.js";
 
 /** How many failed credentials are borne; missing ones do not count. */

@@ -1,10 +1,10 @@
 import type { ReasonName } from "../contract/reasons.js";
 import type { Principal } from "../contract/verifier.js";
-import type { WorkloadNames } from "../util/workload-names.js";
 import type { Client, DirectoryLack, Instance, KnownDirectory } from "../directory/directory.js";
 import type { Algorithm } from "../jws/algorithms.js";
 import type { JsonObject } from "../jws/json.js";
 import type { KeySource } from "../keys/source.js";
+import type { WorkloadNames } from "../util/workload-names.js";
 import { Skew } from "./skew.js";
 
 /**

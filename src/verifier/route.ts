@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
 import { LRUCache } from "lru-cache";
-import type { Secret } from "../util/secret.js";
 import { unverifiedIssuer } from "../jws/unverified.js";
 import { staticSource } from "../keys/source.js";
+import type { Secret } from "../util/secret.js";
 import { tokenDigest } from "./facts.js";
 import { createRealm, type Realm, type Rule } from "./realm.js";
 import { isString, issuer, required, typed } from "./rules.js";

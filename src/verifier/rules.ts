@@ -1,7 +1,7 @@
-import { formatDuration, formatSpan } from "../util/units.js";
 import { type JsonObject, member } from "../jws/json.js";
 import { memberText } from "../jws/member-text.js";
 import { isSameNumber } from "../jws/number-text.js";
+import { formatDuration, formatSpan } from "../util/units.js";
 import type { Rule, RuleContext } from "./realm.js";
 import { cut, listed, shown } from "./shown.js";
 

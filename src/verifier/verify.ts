@@ -1,5 +1,6 @@
-import type { CallContext, Clock, Failure, Outcome, VerificationRequest, Verifier } from "../contract/verifier.js";
+import type { CallContext, Failure, Outcome, VerificationRequest, Verifier } from "../contract/verifier.js";
 import { failure } from "../contract/verifier.js";
+import type { Clock } from "../util/clock.js";
 import { decide, type Lacking } from "./decide.js";
 import type { Lack, View } from "./view.js";
 

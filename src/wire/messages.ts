@@ -13,8 +13,6 @@ import {
 } from "../../gen/tokenverifier/v1/token_verifier.js";
 import { FAILURES, failureNumber, failureReason } from "../contract/failures.js";
 import { hintIn, reasonName, reasonNumber, rejectionMessage } from "../contract/reasons.js";
-import { laterFailure } from "./received-failure.js";
-import { Secret } from "../util/secret.js";
 import {
   type Credential,
   type Failure,
@@ -25,7 +23,9 @@ import {
   type VerificationRequest,
   type Verified,
 } from "../contract/verifier.js";
+import { Secret } from "../util/secret.js";
 import type { WorkloadNames } from "../util/workload-names.js";
+import { laterFailure } from "./received-failure.js";
 
 /** Reads a request off the wire. @param workload who is at the other end of it, which no message can say */
 export function requestFromWire(message: VerifyTokenRequest, workload?: WorkloadNames): VerificationRequest {

@@ -2,9 +2,9 @@ import { Metadata, type ServiceError } from "@grpc/grpc-js";
 import { ErrorInfo, RetryInfo } from "../../gen/google/rpc/error_details.js";
 import { Status } from "../../gen/google/rpc/status.js";
 import { FAILURES, type FailureReason } from "../contract/failures.js";
-import { foreignFailure, laterFailure } from "./received-failure.js";
 import type { Failure } from "../contract/verifier.js";
 import { durationFromMillis, millisFromDuration } from "./messages.js";
+import { foreignFailure, laterFailure } from "./received-failure.js";
 
 /** The `domain` of every ErrorInfo of this service. */
 export const ERROR_DOMAIN = "tokenverifier.v1";

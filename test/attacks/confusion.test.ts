@@ -1,8 +1,8 @@
 import { expect } from "chai";
 import * as fc from "fast-check";
 import type { Config } from "../../src/config/load.js";
-import { Secret } from "../../src/util/secret.js";
 import type { Credential, Outcome } from "../../src/contract/verifier.js";
+import { Secret } from "../../src/util/secret.js";
 import { type Deployment, deploy, type Folder, makeFolder } from "../support/deployment.js";
 import { secretOf } from "../support/keys.js";
 import { encode, signatureOf } from "./harness.js";

@@ -1,7 +1,7 @@
 import http2 from "node:http2";
 import { expect } from "chai";
-import { randomOf } from "../jws/random.js";
 import { frame, grpcRequest, grpcStatus } from "../grpc/raw.js";
+import { randomOf } from "../jws/random.js";
 import { expectOutcome } from "../support/expect.js";
 import { exchange } from "../support/http.js";
 import { secretOf } from "../support/keys.js";

@@ -9,9 +9,9 @@ import { fileURLToPath } from "node:url";
 import Database from "better-sqlite3";
 import { pino } from "pino";
 import { run as runCommand } from "../../src/cli/program.js";
-import { openCore } from "../../src/server/core.js";
 import type { Environment } from "../../src/config/interpolate.js";
 import { loadConfig } from "../../src/config/load.js";
+import { openCore } from "../../src/server/core.js";
 import { afterEachFile } from "../support/after-file.js";
 import { keyOf, secretOf } from "../support/keys.js";
 

@@ -1,9 +1,9 @@
 import { expect } from "chai";
 import { type ChannelVerifier, channelVerifier } from "../../src/client/channel-verifier.js";
 import { FAILURE_REASONS } from "../../src/contract/failures.js";
-import { Secret } from "../../src/util/secret.js";
 import { failure, type Outcome } from "../../src/contract/verifier.js";
 import { createServer } from "../../src/grpc/server.js";
+import { Secret } from "../../src/util/secret.js";
 import { LIMITS, NOW, REJECTED, start, VERIFIED } from "../grpc/harness.js";
 
 const REQUEST = { realm: "r", token: new Secret("t"), credential: undefined, explain: false };

@@ -1,8 +1,8 @@
 // Another process on the same store; what it is to do is its first argument. It says what is done line by line.
 import { writeSync } from "node:fs";
-import type { BulkLine } from "../../src/directory/transfer/bulk.js";
 import { DirectoryError } from "../../src/directory/errors.js";
 import { openSqliteDirectory } from "../../src/directory/sqlite/directory.js";
+import type { BulkLine } from "../../src/directory/transfer/bulk.js";
 import { masterKeys, NOW, putClient, putInstance, putUser } from "./support.js";
 
 const [task = "", path = "", count = "0"] = process.argv.slice(2);

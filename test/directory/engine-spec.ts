@@ -1,7 +1,7 @@
 import { expect } from "chai";
-import { Secret } from "../../src/util/secret.js";
 import type { Command } from "../../src/directory/commands.js";
 import type { Directory } from "../../src/directory/directory.js";
+import { Secret } from "../../src/util/secret.js";
 import { NOW, putClient, putInstance, putUser, refusal, revoke, revokeDigest } from "./support.js";
 
 /** A store of one engine, for one test. */

@@ -1,11 +1,11 @@
 import { inspect } from "node:util";
 import { expect } from "chai";
 import * as fc from "fast-check";
-import { Secret } from "../../src/util/secret.js";
 import { clientSecretDigest, sameDigest, secretKeyDigest, secretKeyDigests } from "../../src/directory/digest.js";
 import { SealError } from "../../src/directory/errors.js";
 import { readMasterKeys } from "../../src/directory/master-keys.js";
 import { masterKeyOf, type Place, seal, unseal } from "../../src/directory/seal.js";
+import { Secret } from "../../src/util/secret.js";
 import { masterKeys, masterKeyText, refusal } from "./support.js";
 
 describe("master keys", () => {

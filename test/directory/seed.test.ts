@@ -1,8 +1,8 @@
 import { inspect } from "node:util";
 import { expect } from "chai";
-import { Secret } from "../../src/util/secret.js";
 import type { Directory } from "../../src/directory/directory.js";
 import { loadSeed, readSeed, SeedError } from "../../src/directory/transfer/seed.js";
+import { Secret } from "../../src/util/secret.js";
 import { Bench, putClient, putInstance, refusal } from "./support.js";
 
 /** The example of the documentation, to the letter. */

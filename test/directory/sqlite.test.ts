@@ -3,8 +3,8 @@ import { chmodSync, copyFileSync, existsSync, mkdirSync, statSync, writeFileSync
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { expect } from "chai";
-import { Secret } from "../../src/util/secret.js";
 import { DirectoryError, SealError } from "../../src/directory/errors.js";
+import { Secret } from "../../src/util/secret.js";
 import { specifyDirectory } from "./engine-spec.js";
 import { Bench, child, masterKeys, putClient, putInstance, putUser, refusal, revoke } from "./support.js";
 

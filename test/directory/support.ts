@@ -6,12 +6,12 @@ import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import Database from "better-sqlite3";
 import { expect } from "chai";
-import { Secret } from "../../src/util/secret.js";
 import type { Command, PutClient, PutInstance, PutUser } from "../../src/directory/commands.js";
 import type { Directory } from "../../src/directory/directory.js";
 import { DirectoryError, type DirectoryErrorCode } from "../../src/directory/errors.js";
 import { type MasterKeys, readMasterKeys } from "../../src/directory/master-keys.js";
 import { openSqliteDirectory, type SqliteOptions } from "../../src/directory/sqlite/directory.js";
+import { Secret } from "../../src/util/secret.js";
 
 /** A time to test at, in milliseconds. */
 export const NOW = 1_800_000_000_000;

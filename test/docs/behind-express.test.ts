@@ -1,10 +1,10 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
-import { prepareDevelopment } from "../../src/server/development.js";
-import { type Running, serve } from "../../src/server/serve.js";
 import { mint } from "../../src/cli/token/mint.js";
 import { loadConfig } from "../../src/config/load.js";
+import { prepareDevelopment } from "../../src/server/development.js";
+import { type Running, serve } from "../../src/server/serve.js";
 import { COMMAND, type Ended, emptyFolder, linkModules, PACKAGE, Process, patient } from "../cli/harness.js";
 import { createMemoryLog } from "../support/log.js";
 import { readGuide } from "./guide.js";

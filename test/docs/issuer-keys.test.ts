@@ -1,10 +1,10 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
-import { LINES } from "../../src/observability/lines.js";
-import { METRICS } from "../../src/observability/metric-table.js";
 import { FAILURES } from "../../src/contract/failures.js";
 import { REASON_NAMES } from "../../src/contract/reasons.js";
+import { LINES } from "../../src/observability/lines.js";
+import { METRICS } from "../../src/observability/metric-table.js";
 import { COMMAND, folderOf, shell } from "../cli/harness.js";
 import { load } from "../config/harness.js";
 import { Issuer } from "../keys/remote/misbehaving.js";

@@ -3,9 +3,9 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
 import { parse } from "yaml";
-import { LINES } from "../../src/observability/lines.js";
 import { FAILURES } from "../../src/contract/failures.js";
 import { REASON_NAMES } from "../../src/contract/reasons.js";
+import { LINES } from "../../src/observability/lines.js";
 import {
   COMMAND,
   configuration,

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
-import { type Running, serve } from "../../src/server/serve.js";
 import { connect, VerificationFailure, type VerifiedToken, type VerifierClient } from "../../src/client/index.js";
+import { type Running, serve } from "../../src/server/serve.js";
 import { healthClient } from "../grpc/health-client.js";
 import { createMemoryLog } from "../support/log.js";
 

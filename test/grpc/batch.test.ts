@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { FAILURES } from "../../src/contract/failures.js";
-import { failureFromStatus } from "../../src/wire/status.js";
 import { failure, type Outcome } from "../../src/contract/verifier.js";
+import { failureFromStatus } from "../../src/wire/status.js";
 import { deferred, eventually, failing, NOW, REJECTED, type Running, start, VERIFIED } from "./harness.js";
 
 const BATCH = "BatchVerifyTokens";

@@ -1,9 +1,9 @@
 import type net from "node:net";
 import { expect } from "chai";
+import { createServer } from "../../src/grpc/server.js";
 import { createGateway } from "../../src/http/server.js";
 import type { Refusal } from "../../src/net/admission.js";
-import type { Entrance, Protocol } from "../../src/net/tls.js";
-import { createServer } from "../../src/grpc/server.js";
+import type { ListenerOptions, Protocol } from "../../src/net/tls.js";
 import { certify, pki } from "../support/certificates.js";
 import { connectPlain, greet, material, over } from "../support/tls.js";
 import { eventually, LIMITS, NOW } from "./harness.js";
@@ -29,7 +29,7 @@ after(() => Promise.all(closing.map((close) => close())));
 
 type Limits = Partial<Record<"request" | "perAddress" | "connections", number>>;
 
-async function open(kind: Protocol, entrance: Entrance, limits: Limits = {}): Promise<Opened> {
+async function open(kind: Protocol, entrance: ListenerOptions, limits: Limits = {}): Promise<Opened> {
   const refusals: Refusal[] = [];
   const all = { ...LIMITS, body: 1024, ...limits };
   const at = { ...entrance, refused: (refusal: Refusal) => void refusals.push(refusal) };

@@ -1,8 +1,8 @@
 import { status } from "@grpc/grpc-js";
 import { expect } from "chai";
 import { FAILURE_REASONS, FAILURES } from "../../src/contract/failures.js";
-import { failureFromStatus } from "../../src/wire/status.js";
 import { failure, type Outcome } from "../../src/contract/verifier.js";
+import { failureFromStatus } from "../../src/wire/status.js";
 import { deferred, failing, NOW, REJECTED, start, VERIFIED } from "./harness.js";
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;

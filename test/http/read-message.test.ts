@@ -2,8 +2,8 @@ import { type DescMessage, fromJson, type JsonValue, ScalarType, toBinary } from
 import { expect } from "chai";
 import fc from "fast-check";
 import { VerifyTokenRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
-import { readRegistry } from "../../src/wire/registry.js";
 import { readMessage, UnreadableMessage } from "../../src/http/read-message.js";
+import { readRegistry } from "../../src/wire/registry.js";
 
 // Requests in JSON, against protobuf's own runtime: what we take, it takes, and for the same message.
 

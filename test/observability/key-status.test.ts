@@ -1,6 +1,6 @@
 import { expect } from "chai";
-import { keyReadiness, type Standing, unservedRealms } from "../../src/observability/key-status.js";
 import type { HeldStatus } from "../../src/keys/remote/keyring.js";
+import { keyReadiness, type Standing, unservedRealms } from "../../src/observability/key-status.js";
 
 // What readiness and health say of realms, by how their key sets stand.
 

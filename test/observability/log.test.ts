@@ -1,21 +1,21 @@
 import { join } from "node:path";
 import { expect } from "chai";
-import { type Running, serve } from "../../src/server/serve.js";
-import { callerFields } from "../../src/observability/caller.js";
-import { type CallLine, callLogger } from "../../src/observability/log.js";
-import { createLogger } from "../../src/observability/log-output.js";
 import { mint } from "../../src/cli/token/mint.js";
 import { loadConfig } from "../../src/config/load.js";
 import { FAILURE_REASONS } from "../../src/contract/failures.js";
-import { Secret } from "../../src/util/secret.js";
 import { failure, knownCaller, type Outcome } from "../../src/contract/verifier.js";
+import { callerFields } from "../../src/observability/caller.js";
+import { type CallLine, callLogger } from "../../src/observability/log.js";
+import { createLogger } from "../../src/observability/log-output.js";
+import { type Running, serve } from "../../src/server/serve.js";
+import { Secret } from "../../src/util/secret.js";
+import { CLIENT_SECRET, configuration, folderOf, MASTER_KEY } from "../cli/harness.js";
 import { CLOWK, FISERV, INTEGURU, Wire } from "../http/harness.js";
 import { createClock, NOW } from "../support/clock.js";
 import { createClient, type GrpcClient, isCallError } from "../support/grpc.js";
 import { type HttpAnswer, requestBytes, valuesOf } from "../support/http.js";
 import { secretOf } from "../support/keys.js";
 import { holdToTables } from "../support/log.js";
-import { CLIENT_SECRET, configuration, folderOf, MASTER_KEY } from "../cli/harness.js";
 
 // What the log says of calls, and what it never says.
 

@@ -4,14 +4,14 @@ import { join } from "node:path";
 import { Client, credentials } from "@grpc/grpc-js";
 import { expect } from "chai";
 import { StreamVerifyTokensRequest, VerifyTokenRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
-import { systemClock } from "../../src/util/clock.js";
-import { type Running, serve } from "../../src/server/serve.js";
 import { mint } from "../../src/cli/token/mint.js";
 import { loadConfig } from "../../src/config/load.js";
+import { type Running, serve } from "../../src/server/serve.js";
+import { systemClock } from "../../src/util/clock.js";
+import { configuration, folderOf } from "../cli/harness.js";
 import { Wire } from "../http/harness.js";
 import { secretOf } from "../support/keys.js";
 import { createMemoryLog } from "../support/log.js";
-import { configuration, folderOf } from "../cli/harness.js";
 
 // The operators' port of a real service: what it counts of real calls, and its probes.
 

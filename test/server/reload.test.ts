@@ -1,15 +1,15 @@
 import { appendFileSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
-import { FileWatch } from "../../src/server/file-watch.js";
-import { type Only, type Running, serve } from "../../src/server/serve.js";
 import { mint } from "../../src/cli/token/mint.js";
 import { connect } from "../../src/client/index.js";
 import { loadConfig } from "../../src/config/load.js";
+import { FileWatch } from "../../src/server/file-watch.js";
+import { type Only, type Running, serve } from "../../src/server/serve.js";
+import { emptyFolder, end, folderOf, MASTER_KEY, serving } from "../cli/harness.js";
 import { healthClient } from "../grpc/health-client.js";
 import { keyOf } from "../support/keys.js";
 import { createMemoryLog } from "../support/log.js";
-import { emptyFolder, end, folderOf, MASTER_KEY, serving } from "../cli/harness.js";
 
 // A configuration that is read again under a running service.
 

@@ -1,7 +1,7 @@
 import Database from "better-sqlite3";
 import { expect } from "chai";
-import { openSavedSets } from "../../src/server/saved-sets.js";
 import { loadConfig } from "../../src/config/load.js";
+import { openSavedSets } from "../../src/server/saved-sets.js";
 import { Bench, masterKeys, NOW } from "../directory/support.js";
 import { createMemoryLog } from "../support/log.js";
 

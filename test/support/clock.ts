@@ -1,4 +1,4 @@
-import type { Clock } from "../../src/contract/verifier.js";
+import type { Clock } from "../../src/util/clock.js";
 
 /** The time of the tests, in milliseconds: 2027-01-15T08:00:00Z. No token of theirs ages. */
 export const NOW = 1_800_000_000_000;

@@ -1,9 +1,9 @@
 import { expect } from "chai";
 import { FAILURES, type FailureReason } from "../../src/contract/failures.js";
 import type { ReasonName } from "../../src/contract/reasons.js";
-import { failureToStatus } from "../../src/wire/status.js";
 import type { Outcome } from "../../src/contract/verifier.js";
 import { encodeVerdict } from "../../src/wire/messages.js";
+import { failureToStatus } from "../../src/wire/status.js";
 import type { Case, ExpectedAnswer, ExpectedOutcome } from "./cases.js";
 import { type Answer, decodeVerdict, type Message, readError } from "./grpc.js";
 import { type HttpAnswer, valuesOf } from "./http.js";

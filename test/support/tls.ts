@@ -1,7 +1,7 @@
 import net from "node:net";
 import tls from "node:tls";
-import { Secret } from "../../src/util/secret.js";
 import type { TlsMaterial } from "../../src/net/tls.js";
+import { Secret } from "../../src/util/secret.js";
 import type { Certified } from "./certificates.js";
 
 /** A certificate as a port or a client takes it. @param authority who signs the peers' */

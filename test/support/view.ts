@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { Secret } from "../../src/util/secret.js";
 import type { VerificationRequest } from "../../src/contract/verifier.js";
 import type { Client, Instance, KnownDirectory, User } from "../../src/directory/directory.js";
 import { readSeed } from "../../src/directory/transfer/seed.js";
 import { loadSecret } from "../../src/keys/load.js";
+import { Secret } from "../../src/util/secret.js";
 import { FactCache } from "../../src/verifier/facts.js";
 import type { Realm } from "../../src/verifier/realm.js";
 import type { View } from "../../src/verifier/view.js";

@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { Secret } from "../../src/util/secret.js";
 import type { Credential, Outcome, Verified } from "../../src/contract/verifier.js";
 import { memberText } from "../../src/jws/member-text.js";
+import { Secret } from "../../src/util/secret.js";
 import {
   type Answer,
   type Ask,

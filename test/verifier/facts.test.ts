@@ -1,9 +1,9 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { Secret } from "../../src/util/secret.js";
 import type { VerificationKey } from "../../src/keys/key.js";
 import { loadPem, loadSecret } from "../../src/keys/load.js";
 import { staticSource } from "../../src/keys/source.js";
+import { Secret } from "../../src/util/secret.js";
 import { decide } from "../../src/verifier/decide.js";
 import { type Fact, FactCache, factSize, tokenDigest } from "../../src/verifier/facts.js";
 import { createRealm, type Realm } from "../../src/verifier/realm.js";

@@ -1,12 +1,12 @@
 import { createPublicKey } from "node:crypto";
 import { expect } from "chai";
 import { genericSchema } from "../../src/config/realm-forms.js";
-import { Secret } from "../../src/util/secret.js";
 import { noDirectory } from "../../src/directory/none.js";
 import type { VerificationKey } from "../../src/keys/key.js";
 import { KeySet } from "../../src/keys/key-set.js";
 import type { KeySource } from "../../src/keys/source.js";
 import { Uses } from "../../src/keys/uses.js";
+import { Secret } from "../../src/util/secret.js";
 import { decide } from "../../src/verifier/decide.js";
 import { FactCache } from "../../src/verifier/facts.js";
 import { genericPolicy } from "../../src/verifier/generic.js";

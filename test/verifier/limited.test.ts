@@ -2,8 +2,8 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect } from "chai";
 import fc from "fast-check";
-import { Secret } from "../../src/util/secret.js";
 import { type Credential, failure, type Outcome, type Verifier } from "../../src/contract/verifier.js";
+import { Secret } from "../../src/util/secret.js";
 import { type FailureLimits, limitFailures } from "../../src/verifier/limited.js";
 import { createClock, NOW } from "../support/clock.js";
 

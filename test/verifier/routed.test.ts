@@ -1,8 +1,8 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { Secret } from "../../src/util/secret.js";
 import { failure } from "../../src/contract/verifier.js";
 import { staticSource } from "../../src/keys/source.js";
+import { Secret } from "../../src/util/secret.js";
 import { decide } from "../../src/verifier/decide.js";
 import { FactCache } from "../../src/verifier/facts.js";
 import { createRealm, type Realm } from "../../src/verifier/realm.js";

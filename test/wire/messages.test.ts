@@ -14,8 +14,6 @@ import {
 } from "../../gen/tokenverifier/v1/token_verifier.js";
 import { FAILURE_REASONS, FAILURES, failureNumber } from "../../src/contract/failures.js";
 import { REASON_NAMES, reasonMessage, reasonNumber } from "../../src/contract/reasons.js";
-import { Secret } from "../../src/util/secret.js";
-import { ERROR_DOMAIN, failureFromStatus } from "../../src/wire/status.js";
 import {
   type Check,
   type Failure,
@@ -27,6 +25,7 @@ import {
   type VerificationRequest,
   type Verified,
 } from "../../src/contract/verifier.js";
+import { Secret } from "../../src/util/secret.js";
 import {
   durationFromMillis,
   encodeBatch,
@@ -38,6 +37,7 @@ import {
   requestFromWire,
   requestToWire,
 } from "../../src/wire/messages.js";
+import { ERROR_DOMAIN, failureFromStatus } from "../../src/wire/status.js";
 
 const text = fc.string({ unit: "grapheme", maxLength: 300 });
 const time = fc.option(

@@ -11,8 +11,8 @@ import {
   failureReason,
 } from "../../src/contract/failures.js";
 import { REASON_NAMES, reasonMessage, reasonName, reasonNumber } from "../../src/contract/reasons.js";
-import { failureFromStatus, failureToStatus } from "../../src/wire/status.js";
 import { failure } from "../../src/contract/verifier.js";
+import { failureFromStatus, failureToStatus } from "../../src/wire/status.js";
 
 // The proto as another reader has it.
 const proto = loadSync("tokenverifier/v1/token_verifier.proto", { includeDirs: ["proto"] });

@@ -1,5 +1,5 @@
-import type { Listening } from "./advice-listeners.js";
 import { type CertificateFault, faultyCertificates } from "../../server/certificates.js";
+import type { Listening } from "./advice-listeners.js";
 import type { Advice } from "./findings.js";
 
 /** What a service with a certificate is looked through for. */

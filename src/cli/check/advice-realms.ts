@@ -1,7 +1,7 @@
 import type { Config } from "../../config/load.js";
 import type { ConfiguredRealm } from "../../config/realms.js";
-import { formatDuration } from "../../util/units.js";
 import { isSameKey } from "../../keys/same-key.js";
+import { formatDuration } from "../../util/units.js";
 import { isRoute } from "../../verifier/route.js";
 import type { Advice, Hit } from "./findings.js";
 

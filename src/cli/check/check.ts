@@ -5,8 +5,8 @@ import type { VerificationKey } from "../../keys/key.js";
 import { tlsKind } from "../../net/tls.js";
 import { formatCallers } from "../../verifier/realm.js";
 import { isRoute, type RoutingRealm, targetsOf } from "../../verifier/route.js";
+import type { CliContext } from "../cli-context.js";
 import { aligned } from "../text-table.js";
-import type { World } from "../world.js";
 import { advise, adviseGateway } from "./advice.js";
 import type { Finding, Findings, Subject } from "./findings.js";
 import { readSubject } from "./subject.js";
@@ -49,13 +49,13 @@ export type GatewayReport = Pick<CheckReport, "file" | "listeners" | "transport"
  *
  * @throws {ConfigError} with everything that is wrong; {DirectoryError} where the store cannot be used with it
  */
-export async function check(file: string, world: World): Promise<CheckReport> {
+export async function check(file: string, world: CliContext): Promise<CheckReport> {
   const subject = await readSubject(file, world);
   return describe(subject, warningsOf(file, advise(subject)));
 }
 
 /** The same for a gateway on its own. @throws {ConfigError} with everything that is wrong */
-export function checkGateway(file: string, world: World): GatewayReport {
+export function checkGateway(file: string, world: CliContext): GatewayReport {
   const config = loadGatewayConfig(file, world);
   const { upstream, http, metrics, faces } = config;
   return {

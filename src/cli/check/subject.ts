@@ -5,9 +5,9 @@ import type { Entry } from "../../directory/commands.js";
 import { readMasterKeys } from "../../directory/master-keys.js";
 import { inspectStore } from "../../directory/sqlite/inspect.js";
 import { storePath } from "../../server/open-directory.js";
-import { readSeedFile } from "../../server/seed-file.js";
 import { ofRealms } from "../../server/saved-sets.js";
-import type { World } from "../world.js";
+import { readSeedFile } from "../../server/seed-file.js";
+import type { CliContext } from "../cli-context.js";
 import type { FileRead, Subject } from "./findings.js";
 import { reachKeys } from "./reach-keys.js";
 
@@ -17,7 +17,7 @@ import { reachKeys } from "./reach-keys.js";
  *
  * @throws {ConfigError}, {DirectoryError} where the service could not start with it
  */
-export async function readSubject(file: string, { env, clock }: World): Promise<Subject> {
+export async function readSubject(file: string, { env, clock }: CliContext): Promise<Subject> {
   const filesRead: FileRead[] = [];
   const readFile = (name: string): string => {
     const text = readText(name);

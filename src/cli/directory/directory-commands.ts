@@ -3,16 +3,16 @@ import { text } from "node:stream/consumers";
 import type { Command } from "commander";
 import { loadConfig } from "../../config/load.js";
 import { writeBulkLine } from "../../directory/transfer/bulk-write.js";
+import { onDirectory, storePath } from "../../server/open-directory.js";
+import type { CliContext } from "../cli-context.js";
 import { secretIn } from "../errors.js";
 import { print } from "../output.js";
 import { addCommand, configFile, configOption, jsonOption } from "../shared.js";
-import type { World } from "../world.js";
-import { onDirectory, storePath } from "../../server/open-directory.js";
 import { formatImport, importFile } from "./import.js";
 import { type RevokeOptions, revoke } from "./revoke.js";
 
 /** Adds the commands that change the directory, or give it out. */
-export function addDirectoryCommands(root: Command, world: World): void {
+export function addDirectoryCommands(root: Command, world: CliContext): void {
   addCommand(root, "import", "take instances, users and clients from JSON Lines into the directory, all or nothing")
     .argument("<file>", "the file; - reads standard input")
     .addOption(configOption())

@@ -3,9 +3,9 @@ import type { Config } from "../../config/load.js";
 import { unreadable } from "../../config/read-file.js";
 import type { ImportOptions, ImportReport } from "../../directory/transfer/bulk.js";
 import { readBulkLines } from "../../directory/transfer/bulk-lines.js";
-import { CommandError, EXIT } from "../errors.js";
-import type { World } from "../world.js";
 import { actorOfCommand, onDirectory } from "../../server/open-directory.js";
+import type { CliContext } from "../cli-context.js";
+import { CommandError, EXIT } from "../errors.js";
 import { endProgress, showProgress } from "./progress.js";
 
 /**
@@ -17,7 +17,7 @@ export async function importFile(
   file: string,
   config: Config,
   options: ImportOptions,
-  world: World,
+  world: CliContext,
 ): Promise<ImportReport> {
   const total = file === "-" ? undefined : sizeOf(file);
   const bytes: AsyncIterable<Uint8Array> = file === "-" ? world.stdin : createReadStream(file);

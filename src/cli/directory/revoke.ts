@@ -1,11 +1,11 @@
 import type { Config } from "../../config/load.js";
 import type { Directory, RevokedToken } from "../../directory/directory.js";
+import { actorOfCommand, onDirectory } from "../../server/open-directory.js";
 import { revocationDigest } from "../../verifier/stages.js";
+import type { CliContext } from "../cli-context.js";
 import { CommandError, EXIT } from "../errors.js";
 import { ownRealm } from "../own-realm.js";
 import { readTime } from "../time.js";
-import type { World } from "../world.js";
-import { actorOfCommand, onDirectory } from "../../server/open-directory.js";
 
 /** The options of `revoke`. */
 export interface RevokeOptions {
@@ -32,7 +32,7 @@ export async function revoke(
   config: Config,
   token: string | undefined,
   options: RevokeOptions,
-  world: World,
+  world: CliContext,
 ): Promise<Revoked> {
   const revoked = token === undefined ? byJti(config, options) : byDigest(token, options);
   const until = options.until === undefined ? undefined : Math.ceil(readTime("--until", options.until) / 1000);

@@ -2,10 +2,10 @@ import type { Config } from "../../config/load.js";
 import type { ConfiguredRealm } from "../../config/realms.js";
 import type { VerificationKey } from "../../keys/key.js";
 import { locationName, type RemoteEntry, toldLocation } from "../../keys/remote/keyring.js";
+import type { KeysInUse } from "../../observability/key-status.js";
 import { reachKeys } from "../check/reach-keys.js";
 import { CommandError, EXIT } from "../errors.js";
 import { ownRealm } from "../own-realm.js";
-import type { KeysInUse } from "../../observability/key-status.js";
 import { aligned } from "../text-table.js";
 import { candidateSet } from "./candidate.js";
 

@@ -1,9 +1,9 @@
 import type { Config } from "../../config/load.js";
-import type { Secret } from "../../util/secret.js";
-import type { Clock } from "../../contract/verifier.js";
-import type { ExampleValues } from "../../vendors/vendor.js";
-import { readDirectory } from "../../server/open-directory.js";
 import { PLACEHOLDERS, seedValues } from "../../server/example-values.js";
+import { readDirectory } from "../../server/open-directory.js";
+import type { Clock } from "../../util/clock.js";
+import type { Secret } from "../../util/secret.js";
+import type { ExampleValues } from "../../vendors/vendor.js";
 
 /** Whom a token is made for. */
 export type MintValues = Omit<ExampleValues, "now">;

@@ -3,12 +3,12 @@ import { existsSync, readFileSync } from "node:fs";
 import { CompactSign } from "jose";
 import type { Config } from "../../config/load.js";
 import type { ConfiguredRealm } from "../../config/realms.js";
+import { isSameKey } from "../../keys/same-key.js";
+import { PLACEHOLDERS } from "../../server/example-values.js";
 import { Secret } from "../../util/secret.js";
 import { parseDuration } from "../../util/units.js";
-import { isSameKey } from "../../keys/same-key.js";
 import { CommandError, EXIT, secretIn } from "../errors.js";
 import { ownRealm } from "../own-realm.js";
-import { PLACEHOLDERS } from "../../server/example-values.js";
 import { checkClaims, defaultLife, genericClaims, typOf } from "./mint-claims.js";
 import { type MintValues, mintValues } from "./mint-values.js";
 

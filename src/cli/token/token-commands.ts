@@ -1,13 +1,13 @@
 import { text } from "node:stream/consumers";
 import { type Command, Option } from "commander";
 import { loadConfig } from "../../config/load.js";
+import type { Only } from "../../server/serve.js";
 import { check, checkGateway, formatGatewayReport, formatReport } from "../check/check.js";
+import type { CliContext } from "../cli-context.js";
 import { CommandError, EXIT } from "../errors.js";
 import { complain, print } from "../output.js";
-import type { Only } from "../../server/serve.js";
 import { addCommand, configFile, configOption, jsonOption, onlyOption, realmOption } from "../shared.js";
 import { readTime } from "../time.js";
-import type { World } from "../world.js";
 import { formatKeysDiff, type KeysDiffOptions, keysDiff } from "./keys-diff.js";
 import { type MintOptions, mint } from "./mint.js";
 import { formatVerdict, noVerdict, verdictToJson } from "./outcome.js";
@@ -19,14 +19,14 @@ interface Shared {
 }
 
 /** Says which realms a configuration has, for whom it belongs to; empty for a running service, which tells nobody. */
-function realmsIn(config: string | undefined, world: World): string {
+function realmsIn(config: string | undefined, world: CliContext): string {
   if (config === undefined) return "";
   const names = loadConfig(config, world).realms.map(({ realm }) => realm.name);
   return ` ${config} has: ${names.join(", ") || "none"}.`;
 }
 
 /** Adds the commands about tokens, and about the configuration that judges them. */
-export function addTokenCommands(root: Command, world: World): void {
+export function addTokenCommands(root: Command, world: CliContext): void {
   addCommand(root, "verify", "say whether a token is good: ask a running service, or offline with --config")
     .argument("<token>", "the token; - reads it from standard input")
     .addOption(realmOption())
@@ -105,7 +105,7 @@ export function addTokenCommands(root: Command, world: World): void {
 }
 
 /** Adds `keys diff`. */
-export function addKeysCommand(root: Command, world: World): void {
+export function addKeysCommand(root: Command, world: CliContext): void {
   const keys = root.command("keys").description("the keys that verify a realm's tokens");
   addCommand(keys, "diff", "rehearse a rotation: which keys of a realm would disappear, and how much they are used")
     .addOption(realmOption())

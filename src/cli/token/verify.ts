@@ -8,15 +8,16 @@ import { loadConfig } from "../../config/load.js";
 import { readText } from "../../config/read-file.js";
 import { bindRoutes } from "../../config/routes.js";
 import { type ConfiguredTls, readClientTls } from "../../config/tls.js";
+import type { Credential, Outcome, VerificationRequest, Verifier } from "../../contract/verifier.js";
+import { openCore } from "../../server/core.js";
+import { storePath } from "../../server/open-directory.js";
+import type { Clock } from "../../util/clock.js";
 import { Secret } from "../../util/secret.js";
-import type { Clock, Credential, Outcome, VerificationRequest, Verifier } from "../../contract/verifier.js";
 import { createRealm } from "../../verifier/realm.js";
 import { isRoute } from "../../verifier/route.js";
-import { storePath } from "../../server/open-directory.js";
+import type { CliContext } from "../cli-context.js";
 import { CommandError, EXIT, secretIn } from "../errors.js";
-import { openCore } from "../../server/core.js";
 import { readTime } from "../time.js";
-import type { World } from "../world.js";
 
 /** Where a running service is asked unless an address is given. */
 export const DEFAULT_ADDRESS = "127.0.0.1:50051";
@@ -54,7 +55,7 @@ const PATIENCE = 10_000;
 export async function verify(
   token: string,
   options: VerifyOptions,
-  world: World,
+  world: CliContext,
   note: (line: string) => void = () => {},
 ): Promise<Outcome> {
   if (options.address !== undefined && options.config !== undefined) {
@@ -90,7 +91,7 @@ async function open(
   { config, address = DEFAULT_ADDRESS }: VerifyOptions,
   tls: ConfiguredTls | undefined,
   clock: Clock,
-  { env, clock: now }: World,
+  { env, clock: now }: CliContext,
   note: (line: string) => void,
 ): Promise<{ readonly verifier: Verifier; close(): Promise<void> | void }> {
   if (config === undefined) {
@@ -154,7 +155,7 @@ function credentialOf({ secretKeyFile, clientId, clientSecretFile }: VerifyOptio
   return { kind: "client", clientId, clientSecret: new Secret(secretIn(clientSecretFile)) };
 }
 
-function clockAt(at: string | undefined, { clock }: World): Clock {
+function clockAt(at: string | undefined, { clock }: CliContext): Clock {
   if (at === undefined) return clock;
   const millis = readTime("--at", at);
   return () => millis;

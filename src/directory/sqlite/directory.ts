@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import { setImmediate as turn } from "node:timers/promises";
 import type { Database } from "better-sqlite3";
-import type { Clock } from "../../contract/verifier.js";
+import type { Clock } from "../../util/clock.js";
 import { checkActor, checkCommand } from "../commands.js";
 import type { Directory, Read, Revocation } from "../directory.js";
 import { DirectoryError } from "../errors.js";

@@ -1,5 +1,5 @@
 import type { Database } from "better-sqlite3";
-import type { Clock } from "../../contract/verifier.js";
+import type { Clock } from "../../util/clock.js";
 import { feedRow, type Trace } from "../traces.js";
 
 /**

@@ -1,5 +1,5 @@
 import type { Database } from "better-sqlite3";
-import type { Clock } from "../../contract/verifier.js";
+import type { Clock } from "../../util/clock.js";
 import type { Command, Entry } from "../commands.js";
 import { clientSecretDigest, secretKeyDigest, secretKeyDigests } from "../digest.js";
 import { DirectoryError } from "../errors.js";

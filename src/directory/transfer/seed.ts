@@ -1,13 +1,13 @@
 import { z } from "zod";
-import { Secret } from "../../util/secret.js";
 import { toldName } from "../../util/printable.js";
+import { Secret } from "../../util/secret.js";
 import { checkCommand, type Entry } from "../commands.js";
 import type { Directory } from "../directory.js";
 import { DirectoryError } from "../errors.js";
 import { clientMembers, instanceMembers, userMembers } from "../members.js";
-import { duplicates } from "./seed-duplicates.js";
 import { MIN_SECRET_LENGTH } from "../texts.js";
 import { type Problem, readYaml } from "../yaml-text.js";
+import { duplicates } from "./seed-duplicates.js";
 
 /** The longest seed, in bytes of UTF-8: 1 MiB. Larger ones are imported. */
 const MAX_BYTES = 1_048_576;

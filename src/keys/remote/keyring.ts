@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
-import type { Clock } from "../../contract/verifier.js";
 import type { Algorithm } from "../../jws/algorithms.js";
+import type { Clock } from "../../util/clock.js";
 import type { VerificationKey } from "../key.js";
 import { type KeySource, staticSource } from "../source.js";
 import { fetchKeySet, type Location } from "./documents.js";

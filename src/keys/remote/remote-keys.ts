@@ -1,5 +1,5 @@
-import type { Clock } from "../../contract/verifier.js";
 import type { Algorithm } from "../../jws/algorithms.js";
+import type { Clock } from "../../util/clock.js";
 import { keptKey } from "../kept.js";
 import type { VerificationKey } from "../key.js";
 import { KeyError, shortened } from "../key-error.js";

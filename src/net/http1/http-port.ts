@@ -1,13 +1,13 @@
 import http from "node:http";
 import https from "node:https";
 import { type Admission, admit } from "../admission.js";
-import { endWithin } from "../closing.js";
-import { Exchanges } from "./exchanges.js";
+import { gracefulClose } from "../graceful-close.js";
+import { boundSilence } from "../inactivity-timer.js";
 import { listen } from "../listen.js";
-import { boundSilence } from "../patience.js";
+import { type ListenerOptions, renewTls, serverOptions, type TlsMaterial, watchHandshakes } from "../tls.js";
+import { onClientError } from "./client-error.js";
+import { Exchanges } from "./exchanges.js";
 import { boundPipelines } from "./pipeline.js";
-import { type Entrance, renewTls, serverOptions, type TlsMaterial, watchHandshakes } from "../tls.js";
-import { refuseUnfit } from "./unfit.js";
 
 /** What an HTTP port admits. */
 export interface HttpBounds extends Pick<Admission, "connections" | "perAddress"> {
@@ -46,7 +46,11 @@ export interface HttpPort {
 }
 
 /** Makes a port. It opens nothing yet. @param serve is given each request, also one with `Expect`; must not throw */
-export function createHttpPort(serve: http.RequestListener, bounds: HttpBounds, entrance: Entrance = {}): HttpPort {
+export function createHttpPort(
+  serve: http.RequestListener,
+  bounds: HttpBounds,
+  entrance: ListenerOptions = {},
+): HttpPort {
   const exchanges = new Exchanges();
   let retiring = false;
   let closing = false;
@@ -73,7 +77,7 @@ export function createHttpPort(serve: http.RequestListener, bounds: HttpBounds, 
   server.on("checkContinue", take);
   // An expectation that nobody here knows changes nothing.
   server.on("checkExpectation", take);
-  server.on("clientError", refuseUnfit(exchanges));
+  server.on("clientError", onClientError(exchanges));
   boundPipelines(server);
   const sockets = admit(server, { ...entrance, ...bounds });
   // Also one that sends requests and takes no answers.
@@ -91,7 +95,7 @@ export function createHttpPort(serve: http.RequestListener, bounds: HttpBounds, 
       new Promise((resolve) => {
         closing = true;
         for (const res of exchanges.lastOfEach()) if (!res.headersSent) res.setHeader("Connection", "close");
-        const ended = endWithin(
+        const ended = gracefulClose(
           timeout,
           () => exchanges.size,
           () => sockets,

@@ -1,7 +1,7 @@
 import http2 from "node:http2";
-import { Patience } from "../patience.js";
+import { InactivityTimer } from "../inactivity-timer.js";
 import type { ServiceLimits } from "./limits.js";
-import type { Hold } from "./shares.js";
+import type { Reservation } from "./quota.js";
 import { unfinishedBytes } from "./unfinished.js";
 
 const { NGHTTP2_CANCEL, NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_NO_ERROR } = http2.constants;
@@ -36,7 +36,7 @@ export function boundCall(
   path: string,
   methods: Methods,
   limits: ServiceLimits,
-  hold: Hold,
+  hold: Reservation,
   held: number,
 ): () => void {
   if (!methods.large.has(path)) cutWhereLarge(stream);
@@ -56,7 +56,7 @@ export function boundCall(
 }
 
 /** Holds all bytes of a request until it has come whole. @param rest held from then on, until the call is over */
-function holdUntilWhole(stream: Stream, hold: Hold, held: number, rest: number): void {
+function holdUntilWhole(stream: Stream, hold: Reservation, held: number, rest: number): void {
   let bytes = held;
   stream.on("data", (chunk: Buffer) => {
     bytes += chunk.length;
@@ -68,9 +68,9 @@ function holdUntilWhole(stream: Stream, hold: Hold, held: number, rest: number):
 }
 
 /** Holds the bytes of a message that has not come whole, for so many milliseconds from its first byte. */
-function holdUnfinished(stream: Stream, hold: Hold, held: number, millis: number): () => void {
+function holdUnfinished(stream: Stream, hold: Reservation, held: number, millis: number): () => void {
   const unfinished = unfinishedBytes();
-  let patience: Patience | undefined;
+  let patience: InactivityTimer | undefined;
   const late = (): void => {
     // What is not read, for there are enough answers under way, cannot be late.
     if (stream.isPaused()) patience?.renew();
@@ -80,23 +80,23 @@ function holdUnfinished(stream: Stream, hold: Hold, held: number, millis: number
     const bytes = unfinished(chunk);
     // With its first byte in this chunk: it is another than the one that was waited for.
     if (bytes <= chunk.length) patience?.end();
-    if (bytes > 0 && bytes <= chunk.length) patience = new Patience(millis, late);
+    if (bytes > 0 && bytes <= chunk.length) patience = new InactivityTimer(millis, late);
     if (!hold(held + bytes)) stream.close(NGHTTP2_ENHANCE_YOUR_CALM);
   });
   return () => patience?.end();
 }
 
 /** Cuts a call whose one message does not come in time. */
-function cutWhereLate(stream: Stream, millis: number): Patience {
-  const patience = new Patience(millis, () => stream.close(NGHTTP2_CANCEL));
+function cutWhereLate(stream: Stream, millis: number): InactivityTimer {
+  const patience = new InactivityTimer(millis, () => stream.close(NGHTTP2_CANCEL));
   stream.once("end", () => patience.end());
   return patience;
 }
 
 /** Cuts a call that sends nothing for so long: its caller asks nothing any more, or takes no answer, or is gone. */
-function cutWhereSilent(stream: Stream, millis: number): Patience {
+function cutWhereSilent(stream: Stream, millis: number): InactivityTimer {
   const { session } = stream;
-  const patience = new Patience(millis, () => {
+  const patience = new InactivityTimer(millis, () => {
     if (stream.closed) session?.destroy();
     else stream.close(NGHTTP2_CANCEL);
     patience.renew();
@@ -110,10 +110,10 @@ function cutWhereSilent(stream: Stream, millis: number): Patience {
  * so long to arrive, again to be answered, and again for its answer to be read. A peer that goes on regardless, or that
  * HTTP/2 has given up for what it sent before, loses its connection.
  */
-function cutWhereSlow(stream: Stream, millis: number): Patience {
+function cutWhereSlow(stream: Stream, millis: number): InactivityTimer {
   const { session } = stream;
   let rounds = 0;
-  const patience = new Patience(millis, () => {
+  const patience = new InactivityTimer(millis, () => {
     rounds++;
     if (rounds > 3) {
       session?.destroy();

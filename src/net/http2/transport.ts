@@ -4,7 +4,7 @@ import { boundCall, type Methods } from "./call-bounds.js";
 import { isCompressed, refuseCompression, withoutCompression } from "./compression.js";
 import { connectionAge, cutWhereIdle, MINUTE, retireAfter, sharerOf } from "./connections.js";
 import { heldBytes, MAX_REFUSED, OPEN_CALL, SESSION_MEGABYTES, type ServiceLimits } from "./limits.js";
-import { Shares } from "./shares.js";
+import { Quota } from "./quota.js";
 import { rememberWorkload } from "./workload.js";
 
 /** A grpc-js server that listens at nothing: connections are put into it. */
@@ -55,7 +55,7 @@ export function createTransport({ limits, methods, isProxy, ended }: TransportOp
   };
   // TLS is done with before a connection is put in.
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
-  const shares = new Shares(heldBytes(limits.message), heldBytes(limits.message) / 4);
+  const shares = new Quota(heldBytes(limits.message), heldBytes(limits.message) / 4);
   const sharers = new WeakMap<object, string | undefined>();
   let calls = 0;
   for (const http2Server of internals.http2Servers.keys()) {

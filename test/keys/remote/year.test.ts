@@ -1,12 +1,12 @@
 import { expect } from "chai";
 import { genericSchema } from "../../../src/config/realm-forms.js";
-import { Secret } from "../../../src/util/secret.js";
 import type { Outcome } from "../../../src/contract/verifier.js";
 import { failure } from "../../../src/contract/verifier.js";
 import { noDirectory } from "../../../src/directory/none.js";
 import { FetchError } from "../../../src/keys/remote/fetch-error.js";
 import { RemoteKeys } from "../../../src/keys/remote/remote-keys.js";
 import { networkSource } from "../../../src/keys/remote/source.js";
+import { Secret } from "../../../src/util/secret.js";
 import { FactCache } from "../../../src/verifier/facts.js";
 import { genericPolicy } from "../../../src/verifier/generic.js";
 import { createRealm } from "../../../src/verifier/realm.js";

@@ -1,10 +1,10 @@
 import { expect } from "chai";
 import { sharerOf } from "../../../src/net/http2/connections.js";
-import { Shares } from "../../../src/net/http2/shares.js";
+import { Quota } from "../../../src/net/http2/quota.js";
 
 describe("Shares", () => {
   it("lets one address hold a quarter, and all of them the whole", () => {
-    const shares = new Shares(100, 25);
+    const shares = new Quota(100, 25);
     const one = shares.holder("a");
     expect(one(20)).to.equal(true);
     const two = shares.holder("a");
@@ -17,14 +17,14 @@ describe("Shares", () => {
   });
 
   it("takes back what is held no more, and changes nothing where it refuses", () => {
-    const shares = new Shares(100, 25);
+    const shares = new Quota(100, 25);
     const one = shares.holder("a");
     expect([one(10), one(26), one(25), one(3), one(0)]).to.deep.equal([true, false, true, true, true]);
     expect(shares.holder("a")(25)).to.equal(true);
   });
 
   it("ends at the whole, too", () => {
-    const shares = new Shares(2, 1);
+    const shares = new Quota(2, 1);
     expect(shares.holder("a")(1)).to.equal(true);
     expect(shares.holder("a")(1)).to.equal(false);
     expect(shares.holder("b")(1)).to.equal(true);
@@ -32,7 +32,7 @@ describe("Shares", () => {
   });
 
   it("bounds whoever has no share of their own by the whole", () => {
-    const shares = new Shares(100, 25);
+    const shares = new Quota(100, 25);
     const proxy = shares.holder(undefined);
     expect([proxy(100), proxy(101), proxy(90)]).to.deep.equal([true, false, true]);
     expect([shares.holder("a")(11), shares.holder("a")(10)]).to.deep.equal([false, true]);

@@ -7,7 +7,7 @@ import type { Socket } from "node:net";
  * Where this process itself stood still (a machine that was paused, a long collection of garbage), timers run before what has
  * come meanwhile is read. Whoever sent it in time is not to be blamed: the time is over only once that was read.
  */
-export class Patience {
+export class InactivityTimer {
   readonly #timer: NodeJS.Timeout;
   #turn: NodeJS.Immediate | undefined;
 

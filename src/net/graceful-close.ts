@@ -15,7 +15,7 @@ const FAREWELL = 20;
  * @param open the connections that are open
  * @returns to be called once the port is closed; says how many calls were cut
  */
-export function endWithin(timeout: number, underWay: () => number, open: () => Iterable<net.Socket>): () => number {
+export function gracefulClose(timeout: number, underWay: () => number, open: () => Iterable<net.Socket>): () => number {
   let lost = 0;
   let looks = 0;
   // Looks are counted, and not the time: where this process stands still, peers have heard nothing meanwhile.

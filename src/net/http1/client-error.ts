@@ -33,7 +33,7 @@ function refusal(code: string | undefined): string {
  * A server's listener for `clientError`: answers what is no HTTP request, or was not whole in time, after the whole requests
  * that came before it on the connection, and closes.
  */
-export function refuseUnfit(exchanges: Exchanges): (error: NodeJS.ErrnoException, socket: Duplex) => void {
+export function onClientError(exchanges: Exchanges): (error: NodeJS.ErrnoException, socket: Duplex) => void {
   const refused = new WeakSet<Duplex>();
   const refuse = (error: NodeJS.ErrnoException, socket: Duplex): void => {
     if (refused.has(socket)) return;

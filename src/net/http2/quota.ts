@@ -1,8 +1,8 @@
 /** Sets how much is held, at first nothing; false where that is more than there is left: then nothing changes. */
-export type Hold = (amount: number) => boolean;
+export type Reservation = (amount: number) => boolean;
 
 /** Something that there is only so much of, and that no address may have all of. */
-export class Shares {
+export class Quota {
   readonly #whole: number;
   readonly #share: number;
   readonly #held = new Map<string, number>();
@@ -15,7 +15,7 @@ export class Shares {
   }
 
   /** Somebody who holds some. @param sharer whose share it counts in; undefined: only the whole bounds it */
-  holder(sharer: string | undefined): Hold {
+  holder(sharer: string | undefined): Reservation {
     let held = 0;
     return (amount) => {
       const more = amount - held;

@@ -1,8 +1,8 @@
 import type { Readable } from "node:stream";
-import type { Clock } from "../contract/verifier.js";
+import type { Clock } from "../util/clock.js";
 
 /** What the command line has of the world. */
-export interface World {
+export interface CliContext {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stdin: Readable;
   readonly clock: Clock;
