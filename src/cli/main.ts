@@ -12,5 +12,3 @@ if (major > OLDEST.major || (major === OLDEST.major && minor >= OLDEST.minor)) {
   process.stderr.write(`${text}\n`);
   process.exitCode = 2;
 }
-
-export {};

@@ -25,6 +25,6 @@ export function refuseCompression(stream: http2.ServerHttp2Stream): void {
 /** The same call; grpc-js, which would say that it takes gzip and deflate, says in its answer what is taken. */
 export function withoutCompression(stream: http2.ServerHttp2Stream): http2.ServerHttp2Stream {
   const respond = stream.respond.bind(stream);
-  stream.respond = (headers, options) => respond({ ...headers, ...ACCEPTED }, options);
+  stream.respond = (headers, options) => respond({ ...(headers as http2.OutgoingHttpHeaders), ...ACCEPTED }, options);
   return stream;
 }
