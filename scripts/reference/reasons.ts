@@ -1,7 +1,7 @@
-import { status } from "@grpc/grpc-js";
-import { FAILURE_REASONS, FAILURES, failureNumber } from "../../src/contract/failures.js";
-import { REASON_NAMES, reasonMessage, reasonNumber } from "../../src/contract/reasons.js";
+import { FAILURE_REASONS, FAILURES } from "../../src/contract/failures.js";
+import { REASON_NAMES, reasonMessage } from "../../src/contract/reasons.js";
 import { formatDuration } from "../../src/util/units.js";
+import { failureNumber, reasonNumber, statusNumber } from "../../src/wire/catalogue.js";
 import { code, page, table } from "./markdown.js";
 import { type Contract, PATH, PROTO_FILE } from "./proto.js";
 
@@ -30,11 +30,11 @@ Texts are for developers and may change; go by the names.`,
     table(
       ["reason", "number", "gRPC code", "`RetryInfo`", "meaning", "message"],
       FAILURE_REASONS.map((name) => {
-        const { code: grpc, message, retryAfter } = FAILURES[name];
+        const { status, message, retryAfter } = FAILURES[name];
         return [
           code(name),
           String(failureNumber(name)),
-          `${status[grpc]} (${grpc})`,
+          `${status} (${statusNumber(status)})`,
           retryAfter === undefined ? "" : code(formatDuration(retryAfter)),
           valueComment(contract, "ErrorReason", `ERROR_REASON_${name}`),
           message,

@@ -31,7 +31,12 @@ export function rpcsPage({ file, comment }: Contract): string {
         [oneofOf(field, message.oneofDecl), comment(PATH.message, at, PATH.field, index)].filter(Boolean).join(" "),
       ]),
     ),
-    ...message.oneofDecl.map((oneof, index) => `\`${oneof.name}\`: ${comment(PATH.message, at, PATH.oneof, index)}`),
+    // An `optional` field has a oneof of its own, which the compiler adds.
+    ...message.oneofDecl.flatMap((oneof, index) =>
+      message.field.some((field) => field.proto3Optional && field.oneofIndex === index)
+        ? []
+        : [`\`${oneof.name}\`: ${comment(PATH.message, at, PATH.oneof, index)}`],
+    ),
   ]);
   const enums = file.enumType.flatMap((one, at) => [
     `### ${one.name}`,
@@ -63,15 +68,17 @@ const shortName = (type: string): string => type.split(".").at(-1) ?? type;
 const streamed = (isStream: boolean, type: string): string => `${isStream ? "stream " : ""}${shortName(type)}`;
 
 function oneofOf(field: FieldDescriptorProto, oneofs: readonly { readonly name: string }[]): string {
+  if (field.proto3Optional) return "";
   const oneof = Object.hasOwn(field, "oneofIndex") ? oneofs[field.oneofIndex] : undefined;
   return oneof === undefined ? "" : `(one of \`${oneof.name}\`)`;
 }
 
 /** A type of ours leads to its place on the page. */
-function typeOf({ type, typeName, label }: FieldDescriptorProto): string {
+function typeOf({ type, typeName, label, proto3Optional }: FieldDescriptorProto): string {
   const name = shortName(typeName);
   const scalar = FieldDescriptorProto_Type[type].toLowerCase();
   const named = typeName.startsWith(".google.") ? code(typeName.slice(1)) : `[${name}](#${name.toLowerCase()})`;
   const one = typeName === "" ? scalar : named;
+  if (proto3Optional) return `optional ${one}`;
   return label === FieldDescriptorProto_Label.REPEATED ? `repeated ${one}` : one;
 }

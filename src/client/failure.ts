@@ -1,5 +1,6 @@
 import { FAILURES, type FailureReason } from "../contract/failures.js";
 import type { Failure } from "../contract/verifier.js";
+import { statusNumber } from "../wire/catalogue.js";
 
 /**
  * No verdict was reached. Never take it for a rejection: the token may be good.
@@ -29,7 +30,7 @@ export class VerificationFailure extends Error {
   ) {
     super(unreached?.message ?? FAILURES[reason].message, unreached && { cause: unreached.cause });
     this.reason = reason;
-    this.code = FAILURES[reason].code;
+    this.code = statusNumber(FAILURES[reason].status);
     this.retryAfterMs = retryAfter;
     this.requestId = requestId;
   }

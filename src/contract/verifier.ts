@@ -1,119 +1,117 @@
-import type { Check, Evidence, Principal, Token } from "../../gen/tokenverifier/v1/token_verifier.js";
 import type { Secret } from "../util/secret.js";
 import type { WorkloadNames } from "../util/workload-names.js";
 import { FAILURES, type FailureReason } from "./failures.js";
 import type { ReasonName } from "./reasons.js";
+import type { Check, Evidence, Principal, Token } from "./verdict-parts.js";
 
-export type { Check, Evidence, Principal, Token } from "../../gen/tokenverifier/v1/token_verifier.js";
+export type { Check, CheckResult, Evidence, Instant, Principal, Token } from "./verdict-parts.js";
 
-/** How a caller says who it is. */
+/** How a caller authenticates. */
 export type Credential =
   | { readonly kind: "instance"; readonly secretKey: Secret }
   | { readonly kind: "client"; readonly clientId: string; readonly clientSecret: Secret };
 
-/** The one question: is this token good, under the policy of this realm? */
+/** The question: is this token good, under the policy of this realm? */
 export interface VerificationRequest {
-  /** The realm's name; exact. */
+  /** The realm's name; exact and case-sensitive. */
   readonly realm: string;
-  /** The token as the caller sent it; may be anything. */
+  /** The token as the caller sent it, in any form. */
   readonly token: Secret;
-  /** Who asks; undefined where nobody says. */
+  /** The caller's credential; undefined if the request has none. */
   readonly credential: Credential | undefined;
-  /** The names in the certificate that the caller's connection showed; undefined where it showed none. */
+  /** The names in the client certificate of the connection; undefined without one. */
   readonly workload?: WorkloadNames | undefined;
-  /** Whether the outcome shall list what each check found. */
+  /** Whether the outcome lists the result of each check. */
   readonly explain: boolean;
 }
 
-/** What belongs to a call and not to its question. */
+/** What belongs to a call rather than to its question. */
 export interface CallContext {
-  /** Stands in every log line of this call. */
+  /** The id of the call in every log line about it. */
   readonly requestId: string;
-  /** The address that the call came from, for limits and logs; empty where there is none (in process, a socket file). */
+  /** The caller's IP address, for limits and logs; empty if there is none (in process, a Unix socket). */
   readonly address: string;
-  /** When the answer is of no more use, in milliseconds since 1970; Infinity for never. */
+  /** The time after which the caller does not want the answer, in milliseconds since 1970; Infinity for never. */
   readonly deadline: number;
 }
 
-/** What belongs to an outcome of whatever kind. */
+/** What every outcome has. */
 interface Routed {
-  /** The realm that judged, where it is another than the one that was asked for. For the operator's log; no answer tells it. */
+  /** The realm that judged, if it is not the one asked for. For the operator's log; no response contains it. */
   readonly target?: string;
 }
 
-/** The token is good. Its parts are immutable, and the same objects for the same token as long as nothing about them changed. */
+/** The token is good. The parts are immutable, and stay the same objects for the same token until they change. */
 export interface Verified extends Routed {
   readonly kind: "verified";
-  /** What the signed bytes say. */
   readonly token: Token;
-  /** Whom the token speaks for. */
+  /** The user or client that the token is about; undefined if nothing identifies one. */
   readonly principal: Principal | undefined;
-  /** What the verdict rests on. */
   readonly evidence: Evidence;
-  /** What each check found; empty unless asked for. */
+  /** The result of each check; empty unless the request asked for it. */
   readonly checks: readonly Check[];
 }
 
 /** The token is not good. */
 export interface Rejected extends Routed {
   readonly kind: "rejected";
-  /** Why; undefined for a reason that this version does not know (a later verifier's): a plain rejection. */
+  /** Undefined for a reason of a later version: a plain rejection. */
   readonly reason: ReasonName | undefined;
-  /** The claim or header parameter concerned; empty where there is none. */
+  /** The claim or header parameter concerned; empty if there is none. */
   readonly claim: string;
-  /** What the message says besides the reason, as a sentence. */
+  /** What to look at besides the reason, as a sentence for a developer; never empty. */
   readonly hint?: string;
-  /** Of a token whose key is unknown: its `kid`, as the caller sent it. For the operator's log; no answer tells it. */
+  /** The `kid` of a token whose key is unknown, as the caller sent it. For the operator's log; no response contains it. */
   readonly kid?: string;
-  /** What each check found; empty unless asked for. */
+  /** The result of each check; empty unless the request asked for it. */
   readonly checks: readonly Check[];
 }
 
-/** No verdict was reached. Never to be taken for a rejection. */
+/** There is no verdict. Not a rejection: the token may be good. */
 export interface Failure extends Routed {
   readonly kind: "failure";
   readonly reason: FailureReason;
-  /** Milliseconds to wait before another try; undefined where trying again is no use. */
+  /** Milliseconds to wait before a retry; undefined if a retry does not help. */
   readonly retryAfter: number | undefined;
-  /**
-   * `cooldown`: all keys of the realm are fresh, and none fits; the issuer is asked anew for it once in a while. Anybody
-   * can bring that about with a token of a made-up `kid`: it says nothing of the service. Undefined for any other cause.
-   */
+  /** What operators tell apart within one reason; undefined for most failures. */
   readonly cause?: FailureCause;
-  /** Of a token whose key is not known, or not yet: its `kid`, as the caller sent it. For the operator's log; no answer tells it. */
+  /** The `kid` of a token whose key is unknown so far, as the caller sent it. For the operator's log; no response contains it. */
   readonly kid?: string;
 }
 
-/** Causes of failures that are told apart besides their reasons. */
+/**
+ * `cooldown`: the realm's keys are fresh, none of them is the token's, and the issuer will be asked again only after a
+ * pause. Any token with an invented `kid` causes it, so it is no sign of trouble.
+ */
 export type FailureCause = "cooldown";
 
 /** An answer to the question. */
 export type Verdict = Verified | Rejected;
 
-/** What became of a call. */
+/** The result of a call. */
 export type Outcome = Verdict | Failure;
 
-/** Who asked, as far as that is certain. */
+/** The authenticated caller of a call. */
 export interface KnownCaller {
-  /** The credential, where it was good; undefined where none was given, or nobody knows whether it is. */
+  /** The credential; undefined if there was none, or if the outcome does not show that it is good. */
   readonly credential: Credential | undefined;
-  /** The names in the certificate that the caller's connection showed; undefined where it showed none. */
+  /** The names in the client certificate of the connection; undefined without one. */
   readonly workload: WorkloadNames | undefined;
 }
 
-/** Who asked a question, by what came of it. */
+/** The authenticated caller of a request, judged by its outcome. */
 export function knownCaller({ credential, workload }: Asking, outcome: Outcome): KnownCaller {
   return { credential: isGoodCaller(outcome) ? credential : undefined, workload };
 }
 
 type Asking = Pick<VerificationRequest, "credential" | "workload">;
 
-/** Whether an outcome shows that the caller is who it says: a verdict, or a failure that only a known caller gets. */
+/** Whether an outcome shows that the credential is good: a verdict, or a failure that only a known caller gets. */
 export function isGoodCaller(outcome: Outcome): boolean {
   return outcome.kind !== "failure" || NEEDS_GOOD_CALLER[outcome.reason];
 }
 
-/** Which failures nobody gets before it is certain who asks; one that may come before as well as after says nothing. */
+/** The failures that only an authenticated caller gets. */
 const NEEDS_GOOD_CALLER: Readonly<Record<FailureReason, boolean>> = {
   TOKEN_EMPTY: true,
   EXPLAIN_DENIED: true,
@@ -129,7 +127,7 @@ const NEEDS_GOOD_CALLER: Readonly<Record<FailureReason, boolean>> = {
   TOO_MANY_CALLERS: false,
   ID_TOO_LONG: false,
   TOO_MANY_STREAMS: false,
-  // The caller may be what could not be read, or what changed.
+  // These may concern the caller's own entry in the directory.
   DIRECTORY_UNAVAILABLE: false,
   NO_VERDICT: false,
   TIMED_OUT: false,
@@ -138,16 +136,15 @@ const NEEDS_GOOD_CALLER: Readonly<Record<FailureReason, boolean>> = {
   INTERNAL: false,
 };
 
-/** Makes a {@link Failure}. @param retryAfter milliseconds; the catalogue's value where it is left out */
+/** Makes a {@link Failure}. @param retryAfter milliseconds (default: the catalogue's) */
 export function failure(reason: FailureReason, retryAfter = FAILURES[reason].retryAfter): Failure {
   return { kind: "failure", reason, retryAfter };
 }
 
 /**
- * Answers the question: the core itself, or a channel to one.
+ * Answers the question: the core itself, or a channel to another process.
  *
- * The outcome comes at once where nothing has to be awaited, and no promise is made then. It neither throws nor
- * rejects: what goes wrong is a {@link Failure}.
+ * Returns a promise only if it has to wait for something. Neither throws nor rejects: every error is a {@link Failure}.
  */
 export interface Verifier {
   verify(request: VerificationRequest, context: CallContext): Outcome | Promise<Outcome>;

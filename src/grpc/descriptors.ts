@@ -1,6 +1,6 @@
-import { type DescFile, type FileRegistry, toBinary } from "@bufbuild/protobuf";
-import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
-import { readRegistry } from "../wire/registry.js";
+import { createFileRegistry, type DescFile, type FileRegistry, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
+import { FILE_DESCRIPTOR_SET } from "../../gen/descriptors.js";
 
 /** The .proto files of this service's ports as the compiler described them, found by what is in them. */
 export interface Descriptors {
@@ -18,7 +18,7 @@ export interface Descriptors {
 
 /** Reads the compiler's descriptors, which are compiled in. */
 export function readDescriptors(): Descriptors {
-  const registry = readRegistry();
+  const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, Buffer.from(FILE_DESCRIPTOR_SET, "base64")));
   const extensions = [...registry].filter((type) => type.kind === "extension");
 
   function withImports(file: DescFile, seen = new Set<DescFile>()): Set<DescFile> {

@@ -1,5 +1,4 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { status } from "@grpc/grpc-js";
 import { TokenVerifierService, type VerifyTokenRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
 import {
   type CallContext,
@@ -12,14 +11,14 @@ import {
 } from "../contract/verifier.js";
 import { acceptRequestId } from "../util/request-id.js";
 import { until } from "../util/timeouts.js";
+import { UnreadableMessage } from "../wire/json.js";
 import { requestFromWire } from "../wire/messages.js";
 import { ClientGone, readBody } from "./body.js";
+import { CODECS } from "./connect-codecs.js";
 import { connectError, connectFailure } from "./connect-error.js";
 import { onlyPost, readHead } from "./connect-request.js";
 import { type CorsSettings, corsHeaders, preflightHeaders } from "./cors.js";
 import { type FaceCall, type Handler, type HandlerOptions, type Sent, send, workloadOf } from "./handler.js";
-import { UnreadableMessage } from "./read-message.js";
-import { createRpcMessages, type RpcMessages } from "./rpc-messages.js";
 
 /** What is shown of the contract itself, over HTTP/1.1: `http.rpc` and `http.cors`. */
 export interface ServedRpc {
@@ -49,7 +48,7 @@ export function rpcHandlers(rpc: ServedRpc, options: HandlerOptions): ReadonlyMa
   if (rpc.realms.length === 0) return new Map();
   const { verifyToken, ...others } = TokenVerifierService;
   const handlers = Object.values(others).map(({ path }) => [path, rpcHandler(path, unserved, rpc, options)] as const);
-  const answering = verifying(createRpcMessages(), new Set(rpc.realms), options);
+  const answering = verifying(new Set(rpc.realms), options);
   return new Map([...handlers, [verifyToken.path, rpcHandler(verifyToken.path, answering, rpc, options)]]);
 }
 
@@ -100,11 +99,11 @@ const failed = (realm: string, outcome: Failure): Answered => ({
 
 const unserved: Answering = ({ method }) => {
   const message = "This method is served over gRPC alone; over HTTP/1.1 there is VerifyToken.";
-  return Promise.resolve(refused(onlyPost(method) ?? connectError(status.UNIMPLEMENTED, message)));
+  return Promise.resolve(refused(onlyPost(method) ?? connectError("UNIMPLEMENTED", message)));
 };
 
 /** Answers VerifyToken. */
-function verifying(messages: RpcMessages, realms: ReadonlySet<string>, options: HandlerOptions): Answering {
+function verifying(realms: ReadonlySet<string>, options: HandlerOptions): Answering {
   const { bodyLimit, observer } = options;
   return async (req, res, call) => {
     const head = readHead(req.method, req.headersDistinct);
@@ -113,14 +112,14 @@ function verifying(messages: RpcMessages, realms: ReadonlySet<string>, options: 
     const body = await readBody(req, res, bodyLimit);
     if (body === undefined) {
       const message = `The body is longer than the ${bodyLimit} bytes that this server admits.`;
-      return refused(connectError(status.RESOURCE_EXHAUSTED, message));
+      return refused(connectError("RESOURCE_EXHAUSTED", message));
     }
     let message: VerifyTokenRequest;
     try {
-      message = messages.read(head.codec, body);
+      message = CODECS[head.codec].read(body);
     } catch (error) {
       if (!(error instanceof UnreadableMessage)) throw error;
-      return refused(connectError(status.INVALID_ARGUMENT, error.message));
+      return refused(connectError("INVALID_ARGUMENT", error.message));
     }
     const { realm } = message;
     // The verifier is not even asked: whether there is such a realm elsewhere can be told from nothing.
@@ -130,8 +129,9 @@ function verifying(messages: RpcMessages, realms: ReadonlySet<string>, options: 
     const caller = knownCaller(request, outcome);
     if (outcome.kind === "failure") return { ...failed(realm, outcome), caller };
     try {
-      const { type, body } = messages.write(head.codec, outcome);
-      return { answer: { status: 200, headers: { "Content-Type": type }, body }, realm, outcome, caller };
+      const { type, write } = CODECS[head.codec];
+      const headers = { "Content-Type": type };
+      return { answer: { status: 200, headers, body: write(outcome) }, realm, outcome, caller };
     } catch (error) {
       observer.fault(error, call.requestId);
       return failed(realm, failure("INTERNAL"));

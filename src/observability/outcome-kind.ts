@@ -1,5 +1,4 @@
-import { status } from "@grpc/grpc-js";
-import { FAILURES } from "../contract/failures.js";
+import { FAILURES, type StatusName } from "../contract/failures.js";
 import type { FaceCall } from "../http/handler.js";
 
 /** What came of a call; undefined where it was answered before the verifier was asked. */
@@ -23,10 +22,10 @@ export function kindOf(outcome: CallOutcome): OutcomeKind {
   return outcome.cause === "cooldown" ? "waiting" : "failed";
 }
 
-const SERVER_CODES: ReadonlySet<status> = new Set([status.UNAVAILABLE, status.INTERNAL, status.DEADLINE_EXCEEDED]);
+const SERVER_FAULTS: ReadonlySet<StatusName> = new Set(["UNAVAILABLE", "INTERNAL", "DEADLINE_EXCEEDED"]);
 
 /** Whether the service's own fault kept it from a verdict. */
 export function isFault(outcome: CallOutcome): boolean {
   if (typeof outcome !== "object" || outcome.kind !== "failure") return false;
-  return kindOf(outcome) === "failed" && SERVER_CODES.has(FAILURES[outcome.reason].code);
+  return kindOf(outcome) === "failed" && SERVER_FAULTS.has(FAILURES[outcome.reason].status);
 }

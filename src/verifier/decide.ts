@@ -99,12 +99,12 @@ function verified(c: Case, checks: readonly Check[]): Outcome {
 function evidence({ realm, view, now }: Case, fact: Fact): Evidence {
   const { position } = view.directory;
   const age = realm.keys.age(now);
-  const seconds = age === undefined ? undefined : BigInt(Math.trunc(age / 1000));
+  const keySetAge = age === undefined ? undefined : Math.trunc(age / 1000) * 1000;
   const stale = realm.keys.isStale();
   const last = fact.evidence;
-  if (last?.feedPosition === position && last.keySetAge?.seconds === seconds && last.keySetStale === stale) return last;
+  if (last?.feedPosition === position && last.keySetAge === keySetAge && last.keySetStale === stale) return last;
   fact.evidence = {
-    keySetAge: seconds === undefined ? undefined : { seconds, nanos: 0 },
+    keySetAge,
     keySetStale: stale,
     feedPosition: position,
     cacheableUntil: fact.cacheableUntil,

@@ -1,6 +1,5 @@
-import { CheckResult } from "../../gen/tokenverifier/v1/token_verifier.js";
-import { reasonMessage, reasonNumber } from "../contract/reasons.js";
-import type { Check, Rejected } from "../contract/verifier.js";
+import { reasonMessage } from "../contract/reasons.js";
+import type { Check, CheckResult, Rejected } from "../contract/verifier.js";
 import type { Realm } from "./realm.js";
 import { SIGNATURE, type Step } from "./steps.js";
 import type { Case, Stop } from "./view.js";
@@ -29,7 +28,7 @@ export function explain(c: Case, steps: readonly Step[]): Explained {
   let isSilent = false;
   for (const [index, step] of steps.entries()) {
     if (isSilent) {
-      checks.push(entry(step, CheckResult.CHECK_RESULT_SKIPPED, EARLIER));
+      checks.push(entry(step, "skipped", EARLIER));
       continue;
     }
     const stop: Stop | undefined = step.run(c);
@@ -40,17 +39,17 @@ export function explain(c: Case, steps: readonly Step[]): Explained {
     } else if (first === undefined) {
       return { stop, checks };
     } else {
-      checks.push(entry(step, CheckResult.CHECK_RESULT_SKIPPED, NOT_AT_HAND));
+      checks.push(entry(step, "skipped", NOT_AT_HAND));
     }
   }
   return { stop: first, checks };
 }
 
 function found(step: Step, stop: Rejected | undefined, detail: string): Check {
-  if (stop?.reason === undefined) return entry(step, CheckResult.CHECK_RESULT_PASSED, detail);
+  if (stop?.reason === undefined) return entry(step, "passed", detail);
   const { reason, claim } = stop;
   const message = `${reasonMessage(reason, claim)} ${detail}`.trim();
-  return { ...entry(step, CheckResult.CHECK_RESULT_FAILED, message), reason: reasonNumber(reason), claim };
+  return { ...entry(step, "failed", message), reason, claim };
 }
 
 /** What a step saw. Before the signature has verified that is told of a failure alone: it speaks of what nobody signed. */
@@ -61,9 +60,9 @@ function detailOf({ detail, rule }: Step, c: Case, hasFailed: boolean, isSigned:
 
 /** Says which realm verifies, where it is another than the one that was asked for. */
 function handedOn({ name }: Realm): Check {
-  return entry({ check: "realm", claim: "" }, CheckResult.CHECK_RESULT_PASSED, `Handed to the realm ${name}.`);
+  return entry({ check: "realm", claim: "" }, "passed", `Handed to the realm ${name}.`);
 }
 
 function entry({ check, claim }: Pick<Step, "check" | "claim">, result: CheckResult, message: string): Check {
-  return { name: check, result, reason: 0, claim, message };
+  return { name: check, result, reason: undefined, claim, message };
 }

@@ -1,7 +1,6 @@
 import { hash } from "node:crypto";
 import { LRUCache } from "lru-cache";
-import type { Timestamp } from "../../gen/google/protobuf/timestamp.js";
-import type { Evidence, Principal, Token } from "../contract/verifier.js";
+import type { Evidence, Instant, Principal, Token } from "../contract/verifier.js";
 import type { JsonObject } from "../jws/json.js";
 import type { VerificationKey } from "../keys/key.js";
 import type { Realm } from "./realm.js";
@@ -20,7 +19,7 @@ export interface Fact {
   /** Whom the claims name, where the realm's subject is read from the claims. */
   readonly principal: Principal | undefined;
   /** The time at which the token expires for its realm, if it does. */
-  readonly cacheableUntil: Timestamp | undefined;
+  readonly cacheableUntil: Instant | undefined;
   /** The evidence of the last call: the same object is given again as long as it says the same. */
   evidence: Evidence | undefined;
 }

@@ -11,7 +11,7 @@ import { type Caller, type Callers, isListed } from "./realm.js";
 import { LAST_SECOND, secondsAhead } from "./rules.js";
 import { listed, shown } from "./shown.js";
 import { namingText } from "./subject.js";
-import { timestamp, tokenMessage } from "./token.js";
+import { instant, tokenOf } from "./token.js";
 import { type Case, lacks, reject, type Stop } from "./view.js";
 
 /** Who asks: the credential must be of the kind that the realm takes, and belong to somebody who may ask what it asks. */
@@ -165,10 +165,10 @@ export function signature(c: Case): Stop | undefined {
     key: signer,
     header: c.header,
     claims: c.claims,
-    token: tokenMessage(c.header, c.claims, c.payload),
+    token: tokenOf(c.header, c.claims, c.payload),
     size: factSize(c.text.length, c.header, c.payload),
     principal: subject.from === "claims" ? subject.read(c.claims, c) : undefined,
-    cacheableUntil: typeof exp === "number" ? timestamp(Math.min(exp + clockTolerance, LAST_SECOND)) : undefined,
+    cacheableUntil: typeof exp === "number" ? instant(Math.min(exp + clockTolerance, LAST_SECOND)) : undefined,
     evidence: undefined,
   };
   c.realm.skew.note(secondsAhead(c.claims, c.seconds), c.now);

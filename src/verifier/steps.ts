@@ -23,7 +23,11 @@ function ruleStep(rule: Rule): Step {
   const run: Stage =
     hint === undefined || rule.ahead
       ? (c) => (test(c.claims, c) ? undefined : rejection)
-      : (c) => (test(c.claims, c) ? undefined : { ...rejection, hint: hint(c.claims, c) });
+      : (c) => {
+          if (test(c.claims, c)) return undefined;
+          const text = hint(c.claims, c);
+          return text === "" ? rejection : { ...rejection, hint: text };
+        };
   return { check, claim, run, rule };
 }
 

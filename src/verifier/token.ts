@@ -1,18 +1,17 @@
-import type { Timestamp } from "../../gen/google/protobuf/timestamp.js";
-import type { Token } from "../contract/verifier.js";
+import type { Instant, Token } from "../contract/verifier.js";
 import { type JsonObject, member } from "../jws/json.js";
 import { isString, isTime } from "./rules.js";
 
-/** What the signed bytes of a token say, as the contract's `Token`. */
-export function tokenMessage(header: JsonObject, claims: JsonObject, payload: string): Token {
+/** The content of a token, as the contract has it. */
+export function tokenOf(header: JsonObject, claims: JsonObject, payload: string): Token {
   const aud = member(claims, "aud");
   return {
     subject: text(member(claims, "sub")),
     issuer: text(member(claims, "iss")),
     audience: isString(aud) ? [aud] : Array.isArray(aud) ? aud.filter(isString) : [],
-    expiresAt: timestamp(member(claims, "exp")),
-    notBefore: timestamp(member(claims, "nbf")),
-    issuedAt: timestamp(member(claims, "iat")),
+    expiresAt: instant(member(claims, "exp")),
+    notBefore: instant(member(claims, "nbf")),
+    issuedAt: instant(member(claims, "iat")),
     id: text(member(claims, "jti")),
     keyId: text(member(header, "kid")),
     algorithm: text(member(header, "alg")),
@@ -23,11 +22,12 @@ export function tokenMessage(header: JsonObject, claims: JsonObject, payload: st
 const text = (value: unknown): string => (isString(value) ? value : "");
 
 /**
- * A time claim as a Timestamp, to the microsecond and rounded down: a number of JSON has no more than that for times
- * of our days, and an expiry must not seem later than it is.
+ * A time claim, rounded down to the microsecond: a double is no more precise for times of this century, and an expiry
+ * must not seem later than it is. Undefined for a value that is not a time.
  */
-export function timestamp(value: unknown): Timestamp | undefined {
+export function instant(value: unknown): Instant | undefined {
   if (!isTime(value)) return undefined;
-  const seconds = Math.floor(value);
-  return { seconds: BigInt(seconds), nanos: Math.floor((value - seconds) * 1e6) * 1000 };
+  const time = value + 0; // -0 becomes 0
+  const seconds = Math.floor(time);
+  return { seconds, nanos: Math.floor((time - seconds) * 1e6) * 1000 };
 }

@@ -1,33 +1,49 @@
-import { type BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import type { BinaryWriter } from "@bufbuild/protobuf/wire";
 import type { Duration } from "../../gen/google/protobuf/duration.js";
+import type { Timestamp } from "../../gen/google/protobuf/timestamp.js";
 import {
   type BatchItem,
-  Check,
-  Evidence,
+  Check as CheckMessage,
+  Evidence as EvidenceMessage,
   ItemError,
-  Principal,
+  Principal as PrincipalMessage,
   Rejected as RejectedMessage,
-  Token,
+  Token as TokenMessage,
   type VerifyTokenRequest,
   type VerifyTokenResponse,
 } from "../../gen/tokenverifier/v1/token_verifier.js";
-import { FAILURES, failureNumber, failureReason } from "../contract/failures.js";
-import { hintIn, reasonName, reasonNumber, rejectionMessage } from "../contract/reasons.js";
+import { FAILURES } from "../contract/failures.js";
+import { reasonMessage } from "../contract/reasons.js";
 import {
+  type Check,
   type Credential,
+  type Evidence,
   type Failure,
   failure,
+  type Instant,
   type Outcome,
+  type Principal,
   type Rejected,
+  type Token,
   type Verdict,
   type VerificationRequest,
   type Verified,
 } from "../contract/verifier.js";
 import { Secret } from "../util/secret.js";
 import type { WorkloadNames } from "../util/workload-names.js";
-import { laterFailure } from "./received-failure.js";
+import {
+  checkResult,
+  checkResultNumber,
+  failureNumber,
+  failureReason,
+  reasonName,
+  reasonNumber,
+  statusNumber,
+} from "./catalogue.js";
+import { durationFromMillis, type Field, field, message, millisFromDuration, serialize } from "./protobuf.js";
+import { laterFailure } from "./status.js";
 
-/** Reads a request off the wire. @param workload who is at the other end of it, which no message can say */
+/** Reads a request. @param workload the names in the client certificate of the connection, which no message contains */
 export function requestFromWire(message: VerifyTokenRequest, workload?: WorkloadNames): VerificationRequest {
   return {
     realm: message.realm,
@@ -49,7 +65,10 @@ function credentialFromWire(caller: VerifyTokenRequest["caller"]): Credential | 
   }
 }
 
-/** Writes a request for the wire, but for the workload: a connection shows the certificate of its own end alone. The message holds the token and secrets in the clear: send it, do not keep it. */
+/**
+ * Writes a request, without its workload: a connection presents the certificate of its own client. The message contains
+ * the token and the secrets in the clear; send it, and do not keep it.
+ */
 export function requestToWire(request: VerificationRequest): VerifyTokenRequest {
   return {
     realm: request.realm,
@@ -73,68 +92,19 @@ function credentialToWire(credential: Credential | undefined): VerifyTokenReques
   }
 }
 
-// The answers are put together by hand: a writer's forks cost more than all the rest of a call for a token seen before.
-// What is in them is immutable and comes again and again as the same object, so each is encoded once. All field numbers
-// are those of the proto; a test reads every answer back through the generated code.
+// Responses are assembled from encoded parts, because the generated code's nested writers would cost more than the rest
+// of a cached verification. The parts are immutable and recur as the same objects, so each is encoded once. The field
+// numbers are the proto's; a test compares every response with the generated code's.
 
 const ENCODED = new WeakMap<object, Uint8Array>();
 
-/** The bytes of a message that never changes. */
-function once<Message extends object>(message: Message, encode: (message: Message) => BinaryWriter): Uint8Array {
-  let bytes = ENCODED.get(message);
+function once<Part extends object>(part: Part, encode: (part: Part) => BinaryWriter): Uint8Array {
+  let bytes = ENCODED.get(part);
   if (bytes === undefined) {
-    bytes = encode(message).finish();
-    ENCODED.set(message, bytes);
+    bytes = encode(part).finish();
+    ENCODED.set(part, bytes);
   }
   return bytes;
-}
-
-/** A length-delimited field: its number, below 16, and its bytes; or the fields that it consists of. */
-interface Field {
-  readonly number: number;
-  readonly length: number;
-  readonly content: Uint8Array | readonly Field[];
-}
-
-const field = (number: number, content: Uint8Array): Field => ({ number, length: content.length, content });
-
-function message(number: number, content: readonly Field[]): Field {
-  return { number, length: sizeOf(content), content };
-}
-
-function sizeOf(fields: readonly Field[]): number {
-  let size = 0;
-  for (const { length } of fields) size += 1 + varintSize(length) + length;
-  return size;
-}
-
-function varintSize(value: number): number {
-  let size = 1;
-  for (let rest = value; rest > 127; rest >>>= 7) size++;
-  return size;
-}
-
-function serialize(fields: readonly Field[]): Buffer {
-  const buffer = Buffer.allocUnsafe(sizeOf(fields));
-  writeFields(buffer, 0, fields);
-  return buffer;
-}
-
-function writeFields(buffer: Buffer, start: number, fields: readonly Field[]): number {
-  let at = start;
-  for (const { number, length, content } of fields) {
-    buffer[at++] = (number << 3) | WireType.LengthDelimited;
-    let rest = length;
-    for (; rest > 127; rest >>>= 7) buffer[at++] = (rest & 127) | 128;
-    buffer[at++] = rest;
-    if (content instanceof Uint8Array) {
-      buffer.set(content, at);
-      at += length;
-    } else {
-      at = writeFields(buffer, at, content);
-    }
-  }
-  return at;
 }
 
 /** Encodes a verdict as a `VerifyTokenResponse`. */
@@ -142,12 +112,12 @@ export function encodeVerdict(verdict: Verdict): Buffer {
   return serialize(verdictFields(verdict));
 }
 
-/** Encodes the outcomes of a batch as a `BatchVerifyTokensResponse`. */
+/** Encodes outcomes as a `BatchVerifyTokensResponse`. */
 export function encodeBatch(outcomes: readonly Outcome[]): Buffer {
   return serialize(outcomes.map((outcome) => message(1, itemFields(outcome))));
 }
 
-/** Encodes the outcomes of a stream's message as a `StreamVerifyTokensResponse`. */
+/** Encodes outcomes as a `StreamVerifyTokensResponse`. @param id that of the message that they answer */
 export function encodeStreamMessage(id: string, outcomes: readonly Outcome[]): Buffer {
   return serialize([
     ...(id === "" ? [] : [field(1, Buffer.from(id))]),
@@ -160,7 +130,7 @@ function verdictFields(verdict: Verdict): Field[] {
   const fields = [
     verdict.kind === "verified" ? message(1, verifiedFields(verdict)) : field(2, once(verdict, encodeRejected)),
   ];
-  for (const check of verdict.checks) fields.push(field(3, Check.encode(check).finish()));
+  for (const check of verdict.checks) fields.push(field(3, encodeCheck(check).finish()));
   return fields;
 }
 
@@ -172,73 +142,105 @@ function verifiedFields({ token, principal, evidence }: Verified): Field[] {
   return fields;
 }
 
-const encodeToken = (token: Token): BinaryWriter => Token.encode(token);
-const encodePrincipal = (principal: Principal): BinaryWriter => Principal.encode(principal);
-const encodeEvidence = (evidence: Evidence): BinaryWriter => Evidence.encode(evidence);
-const encodeRejected = (verdict: Rejected): BinaryWriter => RejectedMessage.encode(rejectedMessage(verdict));
-
 /** The fields of a `BatchItem`. */
 function itemFields(outcome: Outcome): Field[] {
   return [
-    outcome.kind === "failure"
-      ? field(2, ItemError.encode(itemError(outcome)).finish())
-      : message(1, verdictFields(outcome)),
+    outcome.kind === "failure" ? field(2, encodeItemError(outcome).finish()) : message(1, verdictFields(outcome)),
   ];
 }
 
-function rejectedMessage(rejected: Rejected): RejectedMessage {
-  const { reason, claim } = rejected;
-  return { reason: reason === undefined ? 0 : reasonNumber(reason), claim, message: rejectionMessage(rejected) };
-}
+const encodePrincipal = (principal: Principal): BinaryWriter => PrincipalMessage.encode(principal);
 
-function itemError({ reason, retryAfter }: Failure): ItemError {
-  const { code, message } = FAILURES[reason];
-  return {
-    code,
+const encodeToken = (token: Token): BinaryWriter =>
+  TokenMessage.encode({
+    ...token,
+    audience: [...token.audience],
+    expiresAt: timestamp(token.expiresAt),
+    notBefore: timestamp(token.notBefore),
+    issuedAt: timestamp(token.issuedAt),
+  });
+
+const encodeEvidence = (evidence: Evidence): BinaryWriter =>
+  EvidenceMessage.encode({
+    ...evidence,
+    keySetAge: duration(evidence.keySetAge),
+    cacheableUntil: timestamp(evidence.cacheableUntil),
+  });
+
+const encodeRejected = ({ reason, claim, hint = "" }: Rejected): BinaryWriter =>
+  RejectedMessage.encode({ reason: reasonNumber(reason), claim, message: reasonMessage(reason, claim), hint });
+
+const encodeCheck = (check: Check): BinaryWriter =>
+  CheckMessage.encode({ ...check, result: checkResultNumber(check.result), reason: reasonNumber(check.reason) });
+
+function encodeItemError({ reason, retryAfter }: Failure): BinaryWriter {
+  const { status, message } = FAILURES[reason];
+  return ItemError.encode({
+    code: statusNumber(status),
     reason: failureNumber(reason),
     message,
-    retryAfter: retryAfter === undefined ? undefined : durationFromMillis(retryAfter),
-  };
+    retryAfter: duration(retryAfter),
+  });
 }
 
-/** A `google.protobuf.Duration` of so many milliseconds. */
-export function durationFromMillis(millis: number): Duration {
-  const seconds = Math.trunc(millis / 1000);
-  return { seconds: BigInt(seconds), nanos: Math.min(999_999_999, Math.round((millis - seconds * 1000) * 1e6)) };
-}
-
-/** The milliseconds of a `google.protobuf.Duration`. */
-export function millisFromDuration(duration: Duration): number {
-  return Number(duration.seconds) * 1000 + duration.nanos / 1e6;
-}
-
-/**
- * Reads a verdict off the wire. An answer without a verdict (a later version's kind of one) is a failure, never a
- * verdict.
- */
-export function outcomeFromWire(response: VerifyTokenResponse): Outcome {
-  const { verdict, checks } = response;
+/** Reads a verdict. A response without one (a later version may have another kind) is a failure, never a verdict. */
+export function outcomeFromWire({ verdict, checks: messages }: VerifyTokenResponse): Outcome {
+  const checks = messages.map(checkFromWire);
   if (verdict?.$case === "rejected") {
-    const { claim, message } = verdict.value;
-    const reason = reasonName(verdict.value.reason);
-    const hint = hintIn(message, { reason, claim });
-    return { kind: "rejected", reason, claim, ...(hint !== "" && { hint }), checks };
+    const { reason, claim, hint } = verdict.value;
+    return { kind: "rejected", reason: reasonName(reason), claim, ...(hint !== "" && { hint }), checks };
   }
   if (verdict?.$case === "verified" && verdict.value.token !== undefined) {
-    const { token, principal, evidence } = verdict.value;
-    return { kind: "verified", token, principal, evidence: evidence ?? Evidence.fromPartial({}), checks };
+    const { token, principal, evidence = EvidenceMessage.create() } = verdict.value;
+    return {
+      kind: "verified",
+      token: tokenFromWire(token),
+      principal,
+      evidence: evidenceFromWire(evidence),
+      checks,
+    };
   }
   return failure("VERIFIER_UNAVAILABLE");
 }
 
-/** Reads an item of a batch off the wire, by the same rule. An error of a later version goes by its status code, as that of a call does. */
+/** Reads an item of a batch by the same rule. An error of a later version goes by its status code, like that of a call. */
 export function outcomeFromItem({ outcome }: BatchItem): Outcome {
   if (outcome?.$case === "verdict") return outcomeFromWire(outcome.value);
   if (outcome?.$case === "error") {
     const { code, reason } = outcome.value;
-    const retryAfter = outcome.value.retryAfter && millisFromDuration(outcome.value.retryAfter);
+    const retryAfter = millis(outcome.value.retryAfter);
     const known = failureReason(reason);
     return known === undefined ? laterFailure(code, retryAfter) : { kind: "failure", reason: known, retryAfter };
   }
   return failure("VERIFIER_UNAVAILABLE");
 }
+
+const tokenFromWire = (token: TokenMessage): Token => ({
+  ...token,
+  expiresAt: instant(token.expiresAt),
+  notBefore: instant(token.notBefore),
+  issuedAt: instant(token.issuedAt),
+});
+
+const evidenceFromWire = (evidence: EvidenceMessage): Evidence => ({
+  ...evidence,
+  keySetAge: millis(evidence.keySetAge),
+  cacheableUntil: instant(evidence.cacheableUntil),
+});
+
+const checkFromWire = (check: CheckMessage): Check => ({
+  ...check,
+  result: checkResult(check.result),
+  reason: reasonName(check.reason),
+});
+
+const timestamp = (time: Instant | undefined): Timestamp | undefined =>
+  time && { seconds: BigInt(time.seconds), nanos: time.nanos };
+
+const instant = (time: Timestamp | undefined): Instant | undefined =>
+  time && { seconds: Number(time.seconds), nanos: time.nanos };
+
+const duration = (millis: number | undefined): Duration | undefined =>
+  millis === undefined ? undefined : durationFromMillis(millis);
+
+const millis = (duration: Duration | undefined): number | undefined => duration && millisFromDuration(duration);

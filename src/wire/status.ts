@@ -1,12 +1,12 @@
 import { Metadata, type ServiceError } from "@grpc/grpc-js";
 import { ErrorInfo, RetryInfo } from "../../gen/google/rpc/error_details.js";
 import { Status } from "../../gen/google/rpc/status.js";
-import { FAILURES, type FailureReason } from "../contract/failures.js";
+import { FAILURES, type FailureReason, type StatusName } from "../contract/failures.js";
 import type { Failure } from "../contract/verifier.js";
-import { durationFromMillis, millisFromDuration } from "./messages.js";
-import { foreignFailure, laterFailure } from "./received-failure.js";
+import { statusNumber } from "./catalogue.js";
+import { durationFromMillis, millisFromDuration } from "./protobuf.js";
 
-/** The `domain` of every ErrorInfo of this service. */
+/** The `domain` of the service's ErrorInfo. */
 export const ERROR_DOMAIN = "tokenverifier.v1";
 
 const DETAILS_KEY = "grpc-status-details-bin";
@@ -18,13 +18,13 @@ const TYPE = {
 /** A failure as a gRPC status: what a grpc-js callback takes as its error. */
 export type FailureStatus = Required<Pick<ServiceError, "code" | "details" | "metadata">>;
 
-/** A `google.protobuf.Any`, as it stands in the details of a status. */
+/** A `google.protobuf.Any` in the details of a status. */
 export interface FailureDetail {
   readonly typeUrl: string;
   readonly value: Buffer;
 }
 
-/** The details of a failure: its ErrorInfo and, where trying again is of use, its RetryInfo. */
+/** The details of a failure: an ErrorInfo and, if a retry helps, a RetryInfo. */
 export function failureDetails({ reason, retryAfter, cause }: Failure): FailureDetail[] {
   const metadata: Record<string, string> = cause === undefined ? {} : { cause };
   const info = ErrorInfo.encode({ reason, domain: ERROR_DOMAIN, metadata }).finish();
@@ -37,20 +37,21 @@ export function failureDetails({ reason, retryAfter, cause }: Failure): FailureD
 }
 
 function makeStatus(failed: Failure): FailureStatus {
-  const { code, message } = FAILURES[failed.reason];
+  const { status, message } = FAILURES[failed.reason];
+  const code = statusNumber(status);
   const details = failureDetails(failed);
   const metadata = new Metadata();
   metadata.set(DETAILS_KEY, Buffer.from(Status.encode({ code, message, details }).finish()));
   return { code, details: message, metadata };
 }
 
-// Failures with the catalogue's own retryAfter and no cause of their own, which almost all are: encoded once each.
+/** Statuses of failures with the catalogue's retryAfter and without a cause, as most are: encoded once each. */
 const MADE = new Map<FailureReason, FailureStatus>();
 
 /**
- * The gRPC status of a failure, with ErrorInfo and, where trying again is of use, RetryInfo in its details.
+ * The gRPC status of a failure, with its {@link failureDetails}.
  *
- * The same object may be given for equal failures: clone its metadata before adding to it.
+ * Equal failures may share one object: clone its metadata before you add to it.
  */
 export function failureToStatus(failed: Failure): FailureStatus {
   const isPlain = failed.cause === undefined && failed.retryAfter === FAILURES[failed.reason].retryAfter;
@@ -64,10 +65,10 @@ export function failureToStatus(failed: Failure): FailureStatus {
 }
 
 /**
- * The failure that a call's error tells of; never throws.
+ * The failure that the error of a call describes. Never throws.
  *
- * A reason that this version knows comes back as it was sent. Any other goes by the status code; what says nothing
- * of the kind (a thrown Error, garbled details) is INTERNAL.
+ * A known reason comes back as it was sent. Otherwise the status code decides; an error without a usable code (a thrown
+ * Error, for example) is INTERNAL.
  */
 export function failureFromStatus(error: Partial<Pick<ServiceError, "code" | "metadata">>): Failure {
   const { info, retryAfter } = readDetails(error.metadata);
@@ -98,3 +99,46 @@ function readDetails(metadata: Metadata | undefined): Details {
     return { retryAfter: undefined };
   }
 }
+
+type ByStatus = Partial<Record<StatusName, FailureReason>>;
+
+/** The meaning of a status without a reason of ours: it comes from the transport, a proxy or the caller's own deadline. */
+const FOREIGN: ByStatus = {
+  DEADLINE_EXCEEDED: "TIMED_OUT",
+  UNAVAILABLE: "VERIFIER_UNAVAILABLE",
+  CANCELLED: "VERIFIER_UNAVAILABLE",
+  ABORTED: "VERIFIER_UNAVAILABLE",
+  RESOURCE_EXHAUSTED: "VERIFIER_UNAVAILABLE",
+  UNKNOWN: "VERIFIER_UNAVAILABLE",
+};
+
+/** The meaning of a status with a reason of a later version: it comes from the service, so it describes the call. */
+const LATER: ByStatus = {
+  ...FOREIGN,
+  NOT_FOUND: "REALM_UNKNOWN",
+  INVALID_ARGUMENT: "CREDENTIAL_REFUSED",
+  UNAUTHENTICATED: "CALLER_UNKNOWN",
+  PERMISSION_DENIED: "EXPLAIN_DENIED",
+  RESOURCE_EXHAUSTED: "RATE_LIMITED",
+};
+
+function reader(byStatus: ByStatus): (code: number | undefined, retryAfter: number | undefined) => Failure {
+  const byCode = new Map(
+    Object.entries(byStatus).map(([name, reason]) => [statusNumber(name as StatusName) as number, reason]),
+  );
+  return (code, retryAfter) => {
+    const reason = byCode.get(code ?? -1) ?? "INTERNAL";
+    return { kind: "failure", reason, retryAfter: retryAfter ?? FAILURES[reason].retryAfter };
+  };
+}
+
+/**
+ * The failure of a call, or of an item of a batch, whose reason this version does not know.
+ *
+ * @param code the gRPC status code; any that no failure has is INTERNAL
+ * @param retryAfter milliseconds, as sent (default: the catalogue's)
+ */
+export const laterFailure = reader(LATER);
+
+/** The failure of a call without a reason of ours. The parameters are those of {@link laterFailure}. */
+const foreignFailure = reader(FOREIGN);

@@ -5,6 +5,7 @@ import { expect } from "chai";
 import { connect, VerificationFailure, type VerifierClient } from "../../src/client/index.js";
 import { FAILURE_REASONS, FAILURES } from "../../src/contract/failures.js";
 import { failure, type Outcome } from "../../src/contract/verifier.js";
+import { statusNumber } from "../../src/wire/catalogue.js";
 import { deferred, NOW, REJECTED, start, VERIFIED } from "../grpc/harness.js";
 import { type ClosedPort, closedPort } from "../support/closed-port.js";
 
@@ -76,7 +77,8 @@ describe("connect", () => {
       const { address } = await start(() => failure(reason));
       const error = await thrownBy(open(address).verify({ realm: "r", token: "t" }, { requestId: "id-1" }));
       expect(error).to.be.instanceOf(VerificationFailure);
-      const { code, message, retryAfter: retryAfterMs } = FAILURES[reason];
+      const { status: name, message, retryAfter: retryAfterMs } = FAILURES[reason];
+      const code = statusNumber(name);
       expect(error).to.include({ name: "VerificationFailure", reason, code, message, retryAfterMs, requestId: "id-1" });
     });
   }

@@ -26,7 +26,7 @@ export const VERIFIED: Verified = {
     subject: "jane",
     issuer: "https://issuer.example",
     audience: ["https://api.example"],
-    expiresAt: { seconds: 1_900_000_000n, nanos: 0 },
+    expiresAt: { seconds: 1_900_000_000, nanos: 0 },
     notBefore: undefined,
     issuedAt: undefined,
     id: "t1",

@@ -2,6 +2,7 @@ import { status } from "@grpc/grpc-js";
 import { expect } from "chai";
 import { FAILURE_REASONS, FAILURES } from "../../src/contract/failures.js";
 import { failure, type Outcome } from "../../src/contract/verifier.js";
+import { statusNumber } from "../../src/wire/catalogue.js";
 import { failureFromStatus } from "../../src/wire/status.js";
 import { deferred, failing, NOW, REJECTED, start, VERIFIED } from "./harness.js";
 
@@ -43,7 +44,7 @@ describe("VerifyToken", () => {
     it(`fails with ${reason}, which comes back the same`, async () => {
       const { client } = await start(() => failure(reason));
       const error = await failing(client.call("VerifyToken", { realm: "r", token: "t" }, { "x-request-id": "id-1" }));
-      expect(error.code).to.equal(FAILURES[reason].code);
+      expect(error.code).to.equal(statusNumber(FAILURES[reason].status));
       expect(error.details).to.equal(FAILURES[reason].message);
       expect(failureFromStatus(error)).to.deep.equal(failure(reason));
       expect(error.metadata.get("x-request-id")).to.deep.equal(["id-1"]);

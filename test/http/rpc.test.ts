@@ -1,7 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import { expect } from "chai";
-import { Token } from "../../gen/tokenverifier/v1/token_verifier.js";
-import { failure, type Outcome } from "../../src/contract/verifier.js";
+import { failure, type Outcome, type Token } from "../../src/contract/verifier.js";
 import { exchange, type HttpAnswer, type HttpRequest, requestBytes, valuesOf } from "../support/http.js";
 import { INTEGURU, type Opened, open, verdict, Wire } from "./harness.js";
 
@@ -22,7 +21,18 @@ const NOT_FOUND = {
   ],
 };
 
-const TOKEN = Token.fromPartial({ subject: "jane", algorithm: "HS256", payload: "{}" });
+const TOKEN: Token = {
+  subject: "jane",
+  issuer: "",
+  audience: [],
+  expiresAt: undefined,
+  notBefore: undefined,
+  issuedAt: undefined,
+  id: "",
+  keyId: "",
+  algorithm: "HS256",
+  payload: "{}",
+};
 const SHOWN = { realms: ["shown"], cors: undefined };
 
 /** A request to VerifyToken, good but for what is given. */
@@ -84,26 +94,26 @@ describe("gateway: VerifyToken over HTTP", () => {
     expect(bodyOf(answer)).to.have.nested.property("rejected.reason", "REASON_TOKEN_MALFORMED");
   });
 
-  it("writes times, durations, wrappers and checks as the mapping says", async () => {
+  it("writes times, durations, optional texts and checks as the JSON mapping says", async () => {
     const full: Outcome = {
       kind: "verified",
       token: {
         ...TOKEN,
         audience: ["a"],
-        expiresAt: { seconds: 1_800_000_000n, nanos: 250_000_000 },
-        issuedAt: { seconds: 0n, nanos: 0 },
+        expiresAt: { seconds: 1_800_000_000, nanos: 250_000_000 },
+        issuedAt: { seconds: 0, nanos: 0 },
       },
       principal: {
         user: { id: "jane", email: "", name: "Jané", avatarUrl: undefined, provider: undefined, instanceId: "" },
         client: undefined,
       },
       evidence: {
-        keySetAge: { seconds: 1n, nanos: 500_000_000 },
+        keySetAge: 1500,
         keySetStale: false,
         feedPosition: "",
         cacheableUntil: undefined,
       },
-      checks: [{ name: "expiry", result: 1, reason: 0, claim: "exp", message: "m" }],
+      checks: [{ name: "expiry", result: "passed", reason: undefined, claim: "exp", message: "m" }],
     };
     const { port } = await open(() => full, {}, {}, SHOWN);
     expect(bodyOf(await exchange(port, request()))).to.deep.equal({
@@ -361,14 +371,14 @@ describe("gateway: VerifyToken over HTTP", () => {
     expect(valuesOf(answer, "Retry-After")).to.deep.equal(["2"]);
     expect(bodyOf(answer)).to.deep.equal({
       code: "resource_exhausted",
-      message: "Too many failed credentials. Wait before the next try.",
+      message: "Too many wrong credentials. Wait before you retry.",
       details: [
         {
           type: "google.rpc.ErrorInfo",
           value: "CgxSQVRFX0xJTUlURUQSEHRva2VudmVyaWZpZXIudjE",
           debug: { reason: "RATE_LIMITED", domain: "tokenverifier.v1" },
         },
-        { type: "google.rpc.RetryInfo", value: "CggIARCAyrXuAQ", debug: { retryDelay: "1.5s" } },
+        { type: "google.rpc.RetryInfo", value: "CggIARCAyrXuAQ", debug: { retryDelay: "1.500s" } },
       ],
     });
   });
@@ -402,7 +412,7 @@ describe("gateway: VerifyToken over HTTP", () => {
       // What cannot be written: no time is as late as that.
       (): Outcome => ({
         kind: "verified",
-        token: { ...TOKEN, expiresAt: { seconds: 1n << 62n, nanos: 0 } },
+        token: { ...TOKEN, expiresAt: { seconds: 2 ** 62, nanos: 0 } },
         principal: undefined,
         evidence: { keySetAge: undefined, keySetStale: false, feedPosition: "", cacheableUntil: undefined },
         checks: [],

@@ -518,7 +518,7 @@ describe("failed credentials, end to end", () => {
         reason: "RATE_LIMITED",
         domain: "tokenverifier.v1",
         retryAfter: 60,
-        message: "Too many failed credentials. Wait before the next try.",
+        message: "Too many wrong credentials. Wait before you retry.",
       },
     });
     const items = await client.batch([request(CLIENT_SECRET), { realm: "integuru", token: "x" }]);

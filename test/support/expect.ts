@@ -2,6 +2,7 @@ import { expect } from "chai";
 import { FAILURES, type FailureReason } from "../../src/contract/failures.js";
 import type { ReasonName } from "../../src/contract/reasons.js";
 import type { Outcome } from "../../src/contract/verifier.js";
+import { statusNumber } from "../../src/wire/catalogue.js";
 import { encodeVerdict } from "../../src/wire/messages.js";
 import { failureToStatus } from "../../src/wire/status.js";
 import type { Case, ExpectedAnswer, ExpectedOutcome } from "./cases.js";
@@ -48,7 +49,7 @@ export function expectOutcome(got: Answer, want: ExpectedOutcome, { payload }: P
     const retry = want.retryAfter ?? (entry.retryAfter === undefined ? undefined : entry.retryAfter / 1000);
     expect(got).to.deep.equal({
       error: {
-        code: entry.code,
+        code: statusNumber(entry.status),
         reason: want.error,
         domain: "tokenverifier.v1",
         retryAfter: retry,
@@ -61,10 +62,11 @@ export function expectOutcome(got: Answer, want: ExpectedOutcome, { payload }: P
   const { verified, rejected, checks } = got.verdict as Readonly<Record<string, Message | undefined>>;
   if ("rejected" in want) {
     if (rejected === undefined) throw new Error(`no rejection: ${JSON.stringify(got.verdict)}`);
-    const { message, ...others } = rejected;
+    const { message, hint, ...others } = rejected;
     const claim = want.claim === "" ? {} : { claim: want.claim };
     expect(others).to.deep.equal({ reason: `REASON_${want.rejected as ReasonName}`, ...claim });
     expect(message).to.be.a("string").that.is.not.empty;
+    if (hint !== undefined) expect(hint).to.match(/^This issuer's clock is .* ahead of ours\.$/);
   } else {
     if (verified === undefined) throw new Error(`not verified: ${JSON.stringify(got.verdict)}`);
     const { token, principal, evidence } = verified as Readonly<Record<string, Message | undefined>>;

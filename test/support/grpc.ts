@@ -163,14 +163,6 @@ function seconds(value: unknown): number | undefined {
   return Number(seconds) + nanos / 1e9;
 }
 
-/** Fields of google.protobuf.StringValue. */
-const TEXTS = new Set(["email", "name", "avatar_url", "provider"]);
-
-/** A google.protobuf.StringValue as its text; a plain text (a check's name) as it is. */
-function textOf(value: unknown): unknown {
-  return typeof value === "object" && value !== null ? ((value as { value?: string }).value ?? "") : value;
-}
-
 const TIMES = new Set(["expires_at", "not_before", "issued_at", "cacheable_until", "key_set_age"]);
 
 /** A message with its times as seconds and without what stands for "absent". */
@@ -180,7 +172,6 @@ function readVerdict(message: Message): Message {
       .filter(([, value]) => value !== null && value !== undefined)
       .map(([name, value]) => {
         if (TIMES.has(name)) return [name, seconds(value)];
-        if (TEXTS.has(name)) return [name, textOf(value)];
         if (Array.isArray(value)) {
           return [
             name,

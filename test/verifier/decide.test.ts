@@ -1,8 +1,6 @@
 import { createPublicKey } from "node:crypto";
 import { expect } from "chai";
 import { compactVerify } from "jose";
-import { CheckResult } from "../../gen/tokenverifier/v1/token_verifier.js";
-import { reasonName } from "../../src/contract/reasons.js";
 import type { Check } from "../../src/contract/verifier.js";
 import { staticSource } from "../../src/keys/source.js";
 import { Secret } from "../../src/util/secret.js";
@@ -207,10 +205,6 @@ describe("decide, where something is not known yet", () => {
 });
 
 describe("an explanation", () => {
-  const PASSED = CheckResult.CHECK_RESULT_PASSED;
-  const FAILED = CheckResult.CHECK_RESULT_FAILED;
-  const SKIPPED = CheckResult.CHECK_RESULT_SKIPPED;
-
   /** The same realms, with explanations for who asks. */
   function open({ realms, view }: Bench): View {
     const explaining = new Map(
@@ -241,25 +235,27 @@ describe("an explanation", () => {
 
         // Every check of the realm is told, always in the same order.
         const way = names(
-          checks.map((check) => (check.result === FAILED && check.name === "shape" ? { ...check, claim: "" } : check)),
+          checks.map((check) =>
+            check.result === "failed" && check.name === "shape" ? { ...check, claim: "" } : check,
+          ),
         ).map((name) => (/^(shape|key|revocation|subject) /.test(name) ? (name.split(" ")[0] ?? "") : name));
         expect(way, one.name).to.deep.equal(ways.get(request.realm) ?? way);
         ways.set(request.realm, way);
 
-        const firstFailed = checks.find(({ result }) => result === FAILED);
+        const firstFailed = checks.find(({ result }) => result === "failed");
         const reason = long.kind === "rejected" ? long.reason : undefined;
-        expect(firstFailed && reasonName(firstFailed.reason), one.name).to.equal(reason);
+        expect(firstFailed?.reason, one.name).to.equal(reason);
         if (long.kind === "rejected") expect(firstFailed?.claim).to.equal(long.claim);
 
         // Nothing is said about what nobody signed: after a failure up to the signature, all is skipped.
         const signature = checks.findIndex(({ name }) => name === "signature");
-        const failedEarly = checks.findIndex(({ result }, index) => result === FAILED && index <= signature);
+        const failedEarly = checks.findIndex(({ result }, index) => result === "failed" && index <= signature);
         for (const [index, check] of checks.entries()) {
           const silent = failedEarly >= 0 && index > failedEarly;
-          expect(check.result === SKIPPED, `${one.name}: ${check.name}`).to.equal(silent);
-          if (check.result !== FAILED) expect(check.reason).to.equal(0);
-          if (check.result === FAILED) expect(check.message, one.name).not.to.equal("");
-          if (index <= signature && check.result === PASSED) expect(check.message, one.name).to.equal("");
+          expect(check.result === "skipped", `${one.name}: ${check.name}`).to.equal(silent);
+          if (check.result !== "failed") expect(check.reason).to.equal(undefined);
+          if (check.result === "failed") expect(check.message, one.name).not.to.equal("");
+          if (index <= signature && check.result === "passed") expect(check.message, one.name).to.equal("");
         }
       }
     });
@@ -279,7 +275,7 @@ describe("an explanation", () => {
       }
       expect({ ...long, checks: [] }, one.name).to.deep.equal(short);
       for (const { name, result, message } of long.checks)
-        if (result === SKIPPED && message !== "An earlier check failed.") skipped.add(`${name}: ${message}`);
+        if (result === "skipped" && message !== "An earlier check failed.") skipped.add(`${name}: ${message}`);
     }
     expect([...skipped]).to.deep.equal([
       "subject: An earlier check failed, and what this one looks at is not at hand.",
@@ -301,9 +297,7 @@ describe("an explanation", () => {
     if (decision.kind !== "rejected") throw new Error(decision.kind);
     expect(decision.reason).to.equal("TYPE_MISMATCH");
     expect(
-      decision.checks
-        .filter(({ result }) => result === FAILED)
-        .map(({ reason, claim }) => `${reasonName(reason)} ${claim}`),
+      decision.checks.filter(({ result }) => result === "failed").map(({ reason, claim }) => `${reason} ${claim}`),
     ).to.deep.equal([
       "TYPE_MISMATCH typ",
       "CLAIM_MISSING sub",

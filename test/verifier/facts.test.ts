@@ -7,7 +7,7 @@ import { Secret } from "../../src/util/secret.js";
 import { decide } from "../../src/verifier/decide.js";
 import { type Fact, FactCache, factSize, tokenDigest } from "../../src/verifier/facts.js";
 import { createRealm, type Realm } from "../../src/verifier/realm.js";
-import { tokenMessage } from "../../src/verifier/token.js";
+import { tokenOf } from "../../src/verifier/token.js";
 import type { View } from "../../src/verifier/view.js";
 import { NOW } from "../support/clock.js";
 import { keyOf, secretOf } from "../support/keys.js";
@@ -20,7 +20,7 @@ const realmOf = (name: string, ...keys: VerificationKey[]): Realm => createRealm
 const key = () => loadSecret(secretOf("hs256"), { algorithm: "HS256" });
 
 function fact(payload: string, by: VerificationKey): Fact {
-  const token = tokenMessage({ alg: "HS256" }, {}, payload);
+  const token = tokenOf({ alg: "HS256" }, {}, payload);
   return {
     key: by,
     header: {},

@@ -40,7 +40,7 @@ const signed = (claims: object, header: object = {}): string =>
 function failed(realm: string, token: string, realms: View["realms"] = view.realms): string {
   const decision = decide(asking(realm, token), { ...view, realms }, NOW);
   if (decision.kind !== "rejected") throw new Error(decision.kind);
-  return decision.checks.find(({ reason }) => reason !== 0)?.message ?? "";
+  return decision.checks.find(({ reason }) => reason !== undefined)?.message ?? "";
 }
 
 describe("a decision of a realm that hands tokens on", () => {

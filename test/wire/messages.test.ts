@@ -6,93 +6,36 @@ import { Status } from "../../gen/google/rpc/status.js";
 import {
   BatchItem,
   BatchVerifyTokensResponse,
-  CheckResult,
   type ErrorReason,
   StreamVerifyTokensResponse,
   VerifyTokenRequest,
   VerifyTokenResponse,
 } from "../../gen/tokenverifier/v1/token_verifier.js";
-import { FAILURE_REASONS, FAILURES, failureNumber } from "../../src/contract/failures.js";
-import { REASON_NAMES, reasonMessage, reasonNumber } from "../../src/contract/reasons.js";
+import { FAILURE_REASONS, FAILURES } from "../../src/contract/failures.js";
+import { reasonMessage } from "../../src/contract/reasons.js";
 import {
-  type Check,
   type Failure,
   failure,
+  type Instant,
   type Outcome,
-  type Rejected,
-  type Token,
   type Verdict,
   type VerificationRequest,
-  type Verified,
 } from "../../src/contract/verifier.js";
 import { Secret } from "../../src/util/secret.js";
+import { checkResultNumber, failureNumber, reasonNumber, statusNumber } from "../../src/wire/catalogue.js";
 import {
-  durationFromMillis,
   encodeBatch,
   encodeStreamMessage,
   encodeVerdict,
-  millisFromDuration,
   outcomeFromItem,
   outcomeFromWire,
   requestFromWire,
   requestToWire,
 } from "../../src/wire/messages.js";
+import { durationFromMillis, millisFromDuration } from "../../src/wire/protobuf.js";
 import { ERROR_DOMAIN, failureFromStatus } from "../../src/wire/status.js";
+import { evidence, rejected, text, verdict, verified } from "./arbitrary-verdict.js";
 
-const text = fc.string({ unit: "grapheme", maxLength: 300 });
-const time = fc.option(
-  fc.record({
-    seconds: fc.bigInt(0n, 253402300799n),
-    nanos: fc.integer({ min: 0, max: 999_999 }).map((micros) => micros * 1000),
-  }),
-  { nil: undefined },
-);
-const reasonNumbers = fc.constantFrom(0, ...REASON_NAMES.map(reasonNumber));
-
-const token: fc.Arbitrary<Token> = fc.record({
-  subject: text,
-  issuer: text,
-  audience: fc.array(text, { maxLength: 4 }),
-  expiresAt: time,
-  notBefore: time,
-  issuedAt: time,
-  id: text,
-  keyId: text,
-  algorithm: text,
-  payload: text,
-});
-const optional = fc.option(text, { nil: undefined });
-const principal = fc.record({
-  user: fc.option(
-    fc.record({ id: text, email: optional, name: optional, avatarUrl: optional, provider: optional, instanceId: text }),
-    { nil: undefined },
-  ),
-  client: fc.option(fc.record({ clientId: text }), { nil: undefined }),
-});
-const evidence = fc.record({ keySetAge: time, keySetStale: fc.boolean(), feedPosition: text, cacheableUntil: time });
-const checks: fc.Arbitrary<Check[]> = fc.array(
-  fc.record({
-    name: text,
-    result: fc.constantFrom(...Object.values(CheckResult)).filter((value) => value >= 0),
-    reason: reasonNumbers,
-    claim: text,
-    message: text,
-  }),
-  { maxLength: 3 },
-);
-const verified: fc.Arbitrary<Verified> = fc.record({
-  kind: fc.constant("verified" as const),
-  token,
-  principal: fc.option(principal, { nil: undefined }),
-  evidence,
-  checks,
-});
-const rejected: fc.Arbitrary<Rejected> = fc.record({
-  kind: fc.constant("rejected" as const),
-  reason: fc.option(fc.constantFrom(...REASON_NAMES), { nil: undefined }),
-  claim: text,
-  checks,
-});
 // Where a try later is of use, a retryAfter; where not, none: what the verifier gives.
 const failures: fc.Arbitrary<Failure> = fc
   .constantFrom(...FAILURE_REASONS)
@@ -101,21 +44,38 @@ const failures: fc.Arbitrary<Failure> = fc
       (retryAfter) => ({ kind: "failure" as const, reason, retryAfter }),
     ),
   );
-const verdict: fc.Arbitrary<Verdict> = fc.oneof(verified, rejected);
 const outcome: fc.Arbitrary<Outcome> = fc.oneof(verified, rejected, failures);
 
-/** What the generated code makes of a verdict: the reference for what is written by hand. */
+const timestamp = (time: Instant | undefined) => time && { seconds: BigInt(time.seconds), nanos: time.nanos };
+
+/** A verdict as the generated code's message: the reference for the bytes that we assemble. */
 function message(of: Verdict): VerifyTokenResponse {
-  const checks = [...of.checks];
+  const checks = of.checks.map(({ result, reason, ...others }) => ({
+    ...others,
+    result: checkResultNumber(result),
+    reason: reasonNumber(reason),
+  }));
   if (of.kind === "verified") {
     const { token, principal, evidence } = of;
-    return { verdict: { $case: "verified", value: { token, principal, evidence } }, checks };
+    const value = {
+      token: {
+        ...token,
+        audience: [...token.audience],
+        expiresAt: timestamp(token.expiresAt),
+        notBefore: timestamp(token.notBefore),
+        issuedAt: timestamp(token.issuedAt),
+      },
+      principal,
+      evidence: {
+        ...evidence,
+        keySetAge: evidence.keySetAge === undefined ? undefined : durationFromMillis(evidence.keySetAge),
+        cacheableUntil: timestamp(evidence.cacheableUntil),
+      },
+    };
+    return { verdict: { $case: "verified", value }, checks };
   }
-  const { reason, claim } = of;
-  const value =
-    reason === undefined
-      ? { reason: 0 as const, claim, message: "The token was rejected." }
-      : { reason: reasonNumber(reason), claim, message: reasonMessage(reason, claim) };
+  const { reason, claim, hint = "" } = of;
+  const value = { reason: reasonNumber(reason), claim, message: reasonMessage(reason, claim), hint };
   return { verdict: { $case: "rejected", value }, checks };
 }
 
@@ -183,12 +143,12 @@ describe("batches and streams on the wire", () => {
 
   for (const reason of FAILURE_REASONS) {
     it(`say of ${reason} its code, its number and what to do`, () => {
-      const { code, message, retryAfter } = FAILURES[reason];
+      const { status, message, retryAfter } = FAILURES[reason];
       const { responses } = BatchVerifyTokensResponse.decode(encodeBatch([{ kind: "failure", reason, retryAfter }]));
       expect(responses[0]?.outcome).to.deep.equal({
         $case: "error",
         value: {
-          code,
+          code: statusNumber(status),
           reason: failureNumber(reason),
           message,
           retryAfter: retryAfter === undefined ? undefined : durationFromMillis(retryAfter),

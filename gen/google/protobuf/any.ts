@@ -129,17 +129,6 @@ export const Any: MessageFns<Any> = {
     }
   },
 
-  toJSON(message: Any): unknown {
-    const obj: any = {};
-    if (message.typeUrl !== undefined) {
-      obj.typeUrl = message.typeUrl;
-    }
-    if (message.value !== undefined) {
-      obj.value = base64FromBytes(message.value);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<Any>, I>>(base?: I): Any {
     return Any.fromPartial(base ?? ({} as any));
   },
@@ -150,10 +139,6 @@ export const Any: MessageFns<Any> = {
     return message;
   },
 };
-
-function base64FromBytes(arr: Uint8Array): string {
-  return globalThis.Buffer.from(arr).toString("base64");
-}
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
 
@@ -174,7 +159,6 @@ type Exact<P, I extends P> = unknown extends P ? P
 interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  toJSON(message: T): unknown;
   create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
   fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
 }

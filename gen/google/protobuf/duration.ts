@@ -141,19 +141,6 @@ export const Duration: MessageFns<Duration> = {
     }
   },
 
-  toJSON(message: Duration): string {
-    const negative = message.seconds < 0n || message.nanos < 0;
-    const sign = negative ? "-" : "";
-    const absSeconds = message.seconds < 0n ? -message.seconds : message.seconds;
-    const absNanos = message.nanos < 0 ? -message.nanos : message.nanos;
-    if (absNanos === 0) {
-      return `${sign}${absSeconds}s`;
-    }
-    const padded = absNanos.toString().padStart(9, "0");
-    const len = absNanos % 1_000_000 === 0 ? 3 : absNanos % 1_000 === 0 ? 6 : 9;
-    return `${sign}${absSeconds}.${padded.slice(0, len)}s`;
-  },
-
   create<I extends Exact<DeepPartial<Duration>, I>>(base?: I): Duration {
     return Duration.fromPartial(base ?? ({} as any));
   },
@@ -184,7 +171,6 @@ type Exact<P, I extends P> = unknown extends P ? P
 interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  toJSON(message: T): unknown;
   create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
   fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
 }

@@ -158,26 +158,6 @@ export const ErrorInfo: MessageFns<ErrorInfo> = {
     }
   },
 
-  toJSON(message: ErrorInfo): unknown {
-    const obj: any = {};
-    if (message.reason !== undefined) {
-      obj.reason = message.reason;
-    }
-    if (message.domain !== undefined) {
-      obj.domain = message.domain;
-    }
-    if (message.metadata) {
-      const entries = globalThis.Object.entries(message.metadata) as [string, string][];
-      if (entries.length > 0) {
-        obj.metadata = {};
-        entries.forEach(([k, v]) => {
-          obj.metadata[k] = v;
-        });
-      }
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<ErrorInfo>, I>>(base?: I): ErrorInfo {
     return ErrorInfo.fromPartial(base ?? ({} as any));
   },
@@ -254,17 +234,6 @@ export const ErrorInfo_MetadataEntry: MessageFns<ErrorInfo_MetadataEntry> = {
     }
   },
 
-  toJSON(message: ErrorInfo_MetadataEntry): unknown {
-    const obj: any = {};
-    if (message.key !== undefined) {
-      obj.key = message.key;
-    }
-    if (message.value !== undefined) {
-      obj.value = message.value;
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<ErrorInfo_MetadataEntry>, I>>(base?: I): ErrorInfo_MetadataEntry {
     return ErrorInfo_MetadataEntry.fromPartial(base ?? ({} as any));
   },
@@ -321,14 +290,6 @@ export const RetryInfo: MessageFns<RetryInfo> = {
     }
   },
 
-  toJSON(message: RetryInfo): unknown {
-    const obj: any = {};
-    if (message.retryDelay !== undefined) {
-      obj.retryDelay = Duration.toJSON(message.retryDelay);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<RetryInfo>, I>>(base?: I): RetryInfo {
     return RetryInfo.fromPartial(base ?? ({} as any));
   },
@@ -360,7 +321,6 @@ type Exact<P, I extends P> = unknown extends P ? P
 interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  toJSON(message: T): unknown;
   create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
   fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
 }

@@ -101,20 +101,6 @@ export const Status: MessageFns<Status> = {
     }
   },
 
-  toJSON(message: Status): unknown {
-    const obj: any = {};
-    if (message.code !== undefined) {
-      obj.code = Math.round(message.code);
-    }
-    if (message.message !== undefined) {
-      obj.message = message.message;
-    }
-    if (message.details?.length) {
-      obj.details = message.details.map((e) => Any.toJSON(e));
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<Status>, I>>(base?: I): Status {
     return Status.fromPartial(base ?? ({} as any));
   },
@@ -146,7 +132,6 @@ type Exact<P, I extends P> = unknown extends P ? P
 interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  toJSON(message: T): unknown;
   create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
   fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
 }

@@ -19,55 +19,55 @@ import {
 } from "@grpc/grpc-js";
 import { Duration } from "../../google/protobuf/duration.js";
 import { Timestamp } from "../../google/protobuf/timestamp.js";
-import { StringValue } from "../../google/protobuf/wrappers.js";
 
 /**
- * The contract of Token Verifier: one question, asked over gRPC.
+ * The contract of Token Verifier.
  *
- * Is this token good, whose is it, and if not, why? Everything that a client
- * needs stands in this one file; it imports nothing but google/protobuf, so
- * that `buf generate` and protoc work on it with nothing else at hand.
+ * One question over gRPC: is this token good, who is it about, and if not, why?
+ * This file is all that a client needs. It imports only google/protobuf, so
+ * `buf generate` and protoc work on this folder alone.
  */
 
 /**
- * Reason says why a token was rejected. More values may come; a reader takes one
- * that it does not know as a plain rejection.
+ * Reason says why a token was rejected. Later versions may add values; a client
+ * treats a value that it does not know as a plain rejection.
  */
 export const Reason = {
   /** REASON_UNSPECIFIED - Never sent. */
   REASON_UNSPECIFIED: 0,
-  /** REASON_TOKEN_TOO_LARGE - The token is longer than the realm admits. */
+  /** REASON_TOKEN_TOO_LARGE - The token is longer than the realm allows. */
   REASON_TOKEN_TOO_LARGE: 1,
   /**
-   * REASON_TOKEN_MALFORMED - The token is not three segments of canonical base64url with a JSON object in
-   * the first two, each without duplicate members, within bounds of depth and
-   * size; or a header parameter is of a type that RFC 7515 does not permit.
+   * REASON_TOKEN_MALFORMED - The token does not consist of three segments of canonical base64url with a
+   * JSON object in each of the first two, without duplicate members and within
+   * limits of depth and size; or a header parameter has a type that RFC 7515 does
+   * not allow.
    */
   REASON_TOKEN_MALFORMED: 2,
   /**
-   * REASON_HEADER_REFUSED - The header carries a parameter that is refused: `crit`, `b64`, `zip`, `enc`,
-   * `jwk`, `jku`, `x5u` or `x5c`. `claim` names it.
+   * REASON_HEADER_REFUSED - The header has a parameter that the service refuses: `crit`, `b64`, `zip`,
+   * `enc`, `jwk`, `jku`, `x5u` or `x5c`. `claim` names it.
    */
   REASON_HEADER_REFUSED: 3,
-  /** REASON_TYPE_MISMATCH - The `typ` of the header is not one that the realm takes. */
+  /** REASON_TYPE_MISMATCH - The `typ` of the header is not one that the realm accepts. */
   REASON_TYPE_MISMATCH: 4,
   /**
-   * REASON_ALGORITHM_MISMATCH - The `alg` of the header is not an algorithm of the realm, or not that of the
-   * key that its `kid` names.
+   * REASON_ALGORITHM_MISMATCH - The `alg` of the header is not an algorithm of the realm, or not the algorithm
+   * of the key that `kid` names.
    */
   REASON_ALGORITHM_MISMATCH: 5,
-  /** REASON_KEY_UNKNOWN - No key of the realm fits the token. */
+  /** REASON_KEY_UNKNOWN - The realm has no key for the token: its `kid` names none. */
   REASON_KEY_UNKNOWN: 6,
-  /** REASON_SIGNATURE_INVALID - The signature does not verify under any key that fits the token. */
+  /** REASON_SIGNATURE_INVALID - The signature does not verify under any key for the token. */
   REASON_SIGNATURE_INVALID: 7,
   /** REASON_CLAIM_MISSING - A required claim is missing. `claim` names it. */
   REASON_CLAIM_MISSING: 8,
   /**
-   * REASON_CLAIM_MISTYPED - A claim is of the wrong type, or a time outside the years 1970 to 9999.
+   * REASON_CLAIM_MISTYPED - A claim has the wrong type, or is a time outside the years 1970 to 9999.
    * `claim` names it.
    */
   REASON_CLAIM_MISTYPED: 9,
-  /** REASON_CLAIM_MISMATCH - A claim has a value that the realm does not admit. `claim` names it. */
+  /** REASON_CLAIM_MISMATCH - A claim has a value that the realm does not accept. `claim` names it. */
   REASON_CLAIM_MISMATCH: 10,
   /** REASON_TOKEN_EXPIRED - The token has expired: `exp` is not after now. */
   REASON_TOKEN_EXPIRED: 11,
@@ -75,17 +75,17 @@ export const Reason = {
   REASON_TOKEN_NOT_YET_VALID: 12,
   /** REASON_ISSUED_IN_FUTURE - The token was issued in the future: `iat` is after now. */
   REASON_ISSUED_IN_FUTURE: 13,
-  /** REASON_LIFETIME_TOO_LONG - The token lives longer, from `iat` to `exp`, than the realm admits. */
+  /** REASON_LIFETIME_TOO_LONG - The lifetime of the token, from `iat` to `exp`, is longer than the realm allows. */
   REASON_LIFETIME_TOO_LONG: 14,
   /** REASON_ISSUER_MISMATCH - The `iss` claim is not an issuer of the realm. */
   REASON_ISSUER_MISMATCH: 15,
-  /** REASON_AUDIENCE_MISMATCH - No audience of the realm is in the `aud` claim. */
+  /** REASON_AUDIENCE_MISMATCH - The `aud` claim contains no audience of the realm. */
   REASON_AUDIENCE_MISMATCH: 16,
-  /** REASON_INSTANCE_MISMATCH - The token belongs to another instance than the caller's. */
+  /** REASON_INSTANCE_MISMATCH - The token belongs to an instance other than the caller. */
   REASON_INSTANCE_MISMATCH: 17,
   /** REASON_TOKEN_REVOKED - The token was revoked. */
   REASON_TOKEN_REVOKED: 18,
-  /** REASON_USER_UNKNOWN - The token is good, but its subject is no user of the directory. */
+  /** REASON_USER_UNKNOWN - The token is good, but the directory has no user with its subject. */
   REASON_USER_UNKNOWN: 19,
   UNRECOGNIZED: -1,
 } as const;
@@ -116,55 +116,7 @@ export namespace Reason {
   export type UNRECOGNIZED = typeof Reason.UNRECOGNIZED;
 }
 
-export function reasonToJSON(object: Reason): string {
-  switch (object) {
-    case Reason.REASON_UNSPECIFIED:
-      return "REASON_UNSPECIFIED";
-    case Reason.REASON_TOKEN_TOO_LARGE:
-      return "REASON_TOKEN_TOO_LARGE";
-    case Reason.REASON_TOKEN_MALFORMED:
-      return "REASON_TOKEN_MALFORMED";
-    case Reason.REASON_HEADER_REFUSED:
-      return "REASON_HEADER_REFUSED";
-    case Reason.REASON_TYPE_MISMATCH:
-      return "REASON_TYPE_MISMATCH";
-    case Reason.REASON_ALGORITHM_MISMATCH:
-      return "REASON_ALGORITHM_MISMATCH";
-    case Reason.REASON_KEY_UNKNOWN:
-      return "REASON_KEY_UNKNOWN";
-    case Reason.REASON_SIGNATURE_INVALID:
-      return "REASON_SIGNATURE_INVALID";
-    case Reason.REASON_CLAIM_MISSING:
-      return "REASON_CLAIM_MISSING";
-    case Reason.REASON_CLAIM_MISTYPED:
-      return "REASON_CLAIM_MISTYPED";
-    case Reason.REASON_CLAIM_MISMATCH:
-      return "REASON_CLAIM_MISMATCH";
-    case Reason.REASON_TOKEN_EXPIRED:
-      return "REASON_TOKEN_EXPIRED";
-    case Reason.REASON_TOKEN_NOT_YET_VALID:
-      return "REASON_TOKEN_NOT_YET_VALID";
-    case Reason.REASON_ISSUED_IN_FUTURE:
-      return "REASON_ISSUED_IN_FUTURE";
-    case Reason.REASON_LIFETIME_TOO_LONG:
-      return "REASON_LIFETIME_TOO_LONG";
-    case Reason.REASON_ISSUER_MISMATCH:
-      return "REASON_ISSUER_MISMATCH";
-    case Reason.REASON_AUDIENCE_MISMATCH:
-      return "REASON_AUDIENCE_MISMATCH";
-    case Reason.REASON_INSTANCE_MISMATCH:
-      return "REASON_INSTANCE_MISMATCH";
-    case Reason.REASON_TOKEN_REVOKED:
-      return "REASON_TOKEN_REVOKED";
-    case Reason.REASON_USER_UNKNOWN:
-      return "REASON_USER_UNKNOWN";
-    case Reason.UNRECOGNIZED:
-    default:
-      return "UNRECOGNIZED";
-  }
-}
-
-/** CheckResult is how a check ended. */
+/** CheckResult is the result of a check. */
 export const CheckResult = {
   /** CHECK_RESULT_UNSPECIFIED - Never sent. */
   CHECK_RESULT_UNSPECIFIED: 0,
@@ -187,91 +139,84 @@ export namespace CheckResult {
   export type UNRECOGNIZED = typeof CheckResult.UNRECOGNIZED;
 }
 
-export function checkResultToJSON(object: CheckResult): string {
-  switch (object) {
-    case CheckResult.CHECK_RESULT_UNSPECIFIED:
-      return "CHECK_RESULT_UNSPECIFIED";
-    case CheckResult.CHECK_RESULT_PASSED:
-      return "CHECK_RESULT_PASSED";
-    case CheckResult.CHECK_RESULT_FAILED:
-      return "CHECK_RESULT_FAILED";
-    case CheckResult.CHECK_RESULT_SKIPPED:
-      return "CHECK_RESULT_SKIPPED";
-    case CheckResult.UNRECOGNIZED:
-    default:
-      return "UNRECOGNIZED";
-  }
-}
-
 /**
- * ErrorReason says why a call, or an item of a batch, failed without a verdict.
- * In a status it is the `reason` of google.rpc.ErrorInfo, without the prefix.
- * More values may come; a reader goes by the status code where it does not know
- * one.
+ * ErrorReason says why a call, or an item of a batch, has no verdict. In a status
+ * it is the `reason` of google.rpc.ErrorInfo, without the prefix. Later versions
+ * may add values; a client goes by the status code for a value that it does not
+ * know.
  */
 export const ErrorReason = {
   /** ERROR_REASON_UNSPECIFIED - Never sent. */
   ERROR_REASON_UNSPECIFIED: 0,
-  /** ERROR_REASON_REALM_UNKNOWN - NOT_FOUND: the service has no realm of that name. */
+  /** ERROR_REASON_REALM_UNKNOWN - NOT_FOUND: the service has no realm with this name. */
   ERROR_REASON_REALM_UNKNOWN: 1,
   /** ERROR_REASON_TOKEN_EMPTY - INVALID_ARGUMENT: the token is empty. */
   ERROR_REASON_TOKEN_EMPTY: 2,
-  /** ERROR_REASON_CREDENTIAL_REFUSED - INVALID_ARGUMENT: the realm does not take a credential of that kind. */
+  /** ERROR_REASON_CREDENTIAL_REFUSED - INVALID_ARGUMENT: the realm does not accept this kind of credential. */
   ERROR_REASON_CREDENTIAL_REFUSED: 3,
   /**
-   * ERROR_REASON_CALLER_MISSING - UNAUTHENTICATED: the realm must know its caller, and the request names none,
-   * or its connection shows no certificate where the realm goes by these.
+   * ERROR_REASON_CALLER_MISSING - UNAUTHENTICATED: the realm requires a credential, and the request has none; or
+   * it requires a client certificate, and the connection has none.
    */
   ERROR_REASON_CALLER_MISSING: 4,
-  /** ERROR_REASON_CALLER_UNKNOWN - UNAUTHENTICATED: the credential belongs to nobody, or is wrong. */
+  /** ERROR_REASON_CALLER_UNKNOWN - UNAUTHENTICATED: the credential is unknown or wrong. */
   ERROR_REASON_CALLER_UNKNOWN: 5,
-  /** ERROR_REASON_EXPLAIN_DENIED - PERMISSION_DENIED: the realm does not explain its verdicts to this caller. */
+  /** ERROR_REASON_EXPLAIN_DENIED - PERMISSION_DENIED: the realm does not allow this caller explanations. */
   ERROR_REASON_EXPLAIN_DENIED: 6,
   /**
-   * ERROR_REASON_RATE_LIMITED - RESOURCE_EXHAUSTED: too many failed credentials from this caller or address.
-   * See RetryInfo.
+   * ERROR_REASON_RATE_LIMITED - RESOURCE_EXHAUSTED: too many wrong credentials from this caller or address.
+   * Retry after the delay of RetryInfo.
    */
   ERROR_REASON_RATE_LIMITED: 7,
-  /** ERROR_REASON_BATCH_TOO_LARGE - INVALID_ARGUMENT: the batch holds more requests than the service admits. */
+  /** ERROR_REASON_BATCH_TOO_LARGE - INVALID_ARGUMENT: the batch has more requests than the service allows. */
   ERROR_REASON_BATCH_TOO_LARGE: 8,
-  /**
-   * ERROR_REASON_TOO_MANY_CALLERS - INVALID_ARGUMENT: the batch holds more distinct callers than the service
-   * admits.
-   */
+  /** ERROR_REASON_TOO_MANY_CALLERS - INVALID_ARGUMENT: the batch has more distinct callers than the service allows. */
   ERROR_REASON_TOO_MANY_CALLERS: 9,
-  /** ERROR_REASON_ID_TOO_LONG - INVALID_ARGUMENT: the id of a stream's message is too long. */
+  /** ERROR_REASON_ID_TOO_LONG - INVALID_ARGUMENT: the id of a stream's message is longer than 128 bytes. */
   ERROR_REASON_ID_TOO_LONG: 10,
   /**
-   * ERROR_REASON_TOO_MANY_STREAMS - RESOURCE_EXHAUSTED: the server has as many streams open as it admits. See
-   * RetryInfo.
+   * ERROR_REASON_TOO_MANY_STREAMS - RESOURCE_EXHAUSTED: the server has as many open streams as it allows. Retry
+   * after the delay of RetryInfo.
    */
   ERROR_REASON_TOO_MANY_STREAMS: 11,
-  /** ERROR_REASON_KEYS_UNAVAILABLE - UNAVAILABLE: the realm's keys could not be had. See RetryInfo. */
+  /**
+   * ERROR_REASON_KEYS_UNAVAILABLE - UNAVAILABLE: the realm's keys could not be fetched. Retry after the delay of
+   * RetryInfo.
+   */
   ERROR_REASON_KEYS_UNAVAILABLE: 12,
-  /** ERROR_REASON_DIRECTORY_UNAVAILABLE - UNAVAILABLE: the directory could not be read. See RetryInfo. */
+  /**
+   * ERROR_REASON_DIRECTORY_UNAVAILABLE - UNAVAILABLE: the directory could not be read. Retry after the delay of
+   * RetryInfo.
+   */
   ERROR_REASON_DIRECTORY_UNAVAILABLE: 13,
   /**
-   * ERROR_REASON_NO_VERDICT - UNAVAILABLE: what the verdict rests on changed again and again while it was
-   * sought. See RetryInfo.
+   * ERROR_REASON_NO_VERDICT - UNAVAILABLE: keys or directory entries kept changing during the call. Retry
+   * after the delay of RetryInfo.
    */
   ERROR_REASON_NO_VERDICT: 14,
-  /** ERROR_REASON_TIMED_OUT - DEADLINE_EXCEEDED: the service's own limit on a call's time passed. */
+  /**
+   * ERROR_REASON_TIMED_OUT - DEADLINE_EXCEEDED: there was no verdict within the client's deadline or the
+   * service's own time limit (10 seconds by default).
+   */
   ERROR_REASON_TIMED_OUT: 15,
-  /** ERROR_REASON_SHUTTING_DOWN - UNAVAILABLE: the server is shutting down; another one will answer. */
+  /** ERROR_REASON_SHUTTING_DOWN - UNAVAILABLE: the server is shutting down. Connect again. */
   ERROR_REASON_SHUTTING_DOWN: 16,
-  /** ERROR_REASON_VERIFIER_UNAVAILABLE - UNAVAILABLE: a gateway could not reach the verifier behind it. See RetryInfo. */
+  /**
+   * ERROR_REASON_VERIFIER_UNAVAILABLE - UNAVAILABLE: a gateway could not reach the verifier behind it. Retry after the
+   * delay of RetryInfo.
+   */
   ERROR_REASON_VERIFIER_UNAVAILABLE: 17,
-  /** ERROR_REASON_INTERNAL - INTERNAL: a fault of the service itself; its log has the request id. */
+  /** ERROR_REASON_INTERNAL - INTERNAL: a fault of the service. Its log has the details under the request id. */
   ERROR_REASON_INTERNAL: 18,
   /**
-   * ERROR_REASON_CALLER_DENIED - PERMISSION_DENIED: the certificate of the caller's connection has none of
-   * the names that the realm answers.
+   * ERROR_REASON_CALLER_DENIED - PERMISSION_DENIED: the client certificate has none of the names that the realm
+   * accepts.
    */
   ERROR_REASON_CALLER_DENIED: 19,
   /**
-   * ERROR_REASON_TOO_MANY_KEYS - FAILED_PRECONDITION: the token does not name the key that signed it, the
-   * realm has many, and none of the first ones fits. The cure is a `kid` in the
-   * issuer's tokens; until then RetryInfo says when there may be fewer keys.
+   * ERROR_REASON_TOO_MANY_KEYS - FAILED_PRECONDITION: the token has no `kid`, the realm has more keys than the
+   * service tries for one token, and none of those that it tried verifies the
+   * signature. The issuer has to set `kid`, or to publish fewer keys.
    */
   ERROR_REASON_TOO_MANY_KEYS: 20,
   UNRECOGNIZED: -1,
@@ -304,86 +249,37 @@ export namespace ErrorReason {
   export type UNRECOGNIZED = typeof ErrorReason.UNRECOGNIZED;
 }
 
-export function errorReasonToJSON(object: ErrorReason): string {
-  switch (object) {
-    case ErrorReason.ERROR_REASON_UNSPECIFIED:
-      return "ERROR_REASON_UNSPECIFIED";
-    case ErrorReason.ERROR_REASON_REALM_UNKNOWN:
-      return "ERROR_REASON_REALM_UNKNOWN";
-    case ErrorReason.ERROR_REASON_TOKEN_EMPTY:
-      return "ERROR_REASON_TOKEN_EMPTY";
-    case ErrorReason.ERROR_REASON_CREDENTIAL_REFUSED:
-      return "ERROR_REASON_CREDENTIAL_REFUSED";
-    case ErrorReason.ERROR_REASON_CALLER_MISSING:
-      return "ERROR_REASON_CALLER_MISSING";
-    case ErrorReason.ERROR_REASON_CALLER_UNKNOWN:
-      return "ERROR_REASON_CALLER_UNKNOWN";
-    case ErrorReason.ERROR_REASON_EXPLAIN_DENIED:
-      return "ERROR_REASON_EXPLAIN_DENIED";
-    case ErrorReason.ERROR_REASON_RATE_LIMITED:
-      return "ERROR_REASON_RATE_LIMITED";
-    case ErrorReason.ERROR_REASON_BATCH_TOO_LARGE:
-      return "ERROR_REASON_BATCH_TOO_LARGE";
-    case ErrorReason.ERROR_REASON_TOO_MANY_CALLERS:
-      return "ERROR_REASON_TOO_MANY_CALLERS";
-    case ErrorReason.ERROR_REASON_ID_TOO_LONG:
-      return "ERROR_REASON_ID_TOO_LONG";
-    case ErrorReason.ERROR_REASON_TOO_MANY_STREAMS:
-      return "ERROR_REASON_TOO_MANY_STREAMS";
-    case ErrorReason.ERROR_REASON_KEYS_UNAVAILABLE:
-      return "ERROR_REASON_KEYS_UNAVAILABLE";
-    case ErrorReason.ERROR_REASON_DIRECTORY_UNAVAILABLE:
-      return "ERROR_REASON_DIRECTORY_UNAVAILABLE";
-    case ErrorReason.ERROR_REASON_NO_VERDICT:
-      return "ERROR_REASON_NO_VERDICT";
-    case ErrorReason.ERROR_REASON_TIMED_OUT:
-      return "ERROR_REASON_TIMED_OUT";
-    case ErrorReason.ERROR_REASON_SHUTTING_DOWN:
-      return "ERROR_REASON_SHUTTING_DOWN";
-    case ErrorReason.ERROR_REASON_VERIFIER_UNAVAILABLE:
-      return "ERROR_REASON_VERIFIER_UNAVAILABLE";
-    case ErrorReason.ERROR_REASON_INTERNAL:
-      return "ERROR_REASON_INTERNAL";
-    case ErrorReason.ERROR_REASON_CALLER_DENIED:
-      return "ERROR_REASON_CALLER_DENIED";
-    case ErrorReason.ERROR_REASON_TOO_MANY_KEYS:
-      return "ERROR_REASON_TOO_MANY_KEYS";
-    case ErrorReason.UNRECOGNIZED:
-    default:
-      return "UNRECOGNIZED";
-  }
-}
-
 /** VerifyTokenRequest asks for the verdict on one token. */
 export interface VerifyTokenRequest {
-  /** The name of the realm whose policy is to be applied. Exact, case-sensitive. */
+  /** The name of the realm whose policy applies. Exact and case-sensitive. */
   realm: string;
   /**
-   * The token, in the compact serialization: three base64url segments separated
-   * by dots, without `Bearer`. Must not be empty.
+   * The token in the compact serialization: three base64url segments separated by
+   * dots, without `Bearer`. Must not be empty. The realm limits its length (16384
+   * characters by default) and rejects a longer token.
    */
   token: string;
   /**
-   * Who asks. Some realms answer only instances or only clients; a realm that
-   * answers anyone takes no credential at all, nor does one that knows its
-   * callers by the certificates of their connections (mutual TLS).
+   * The caller's credential. A realm accepts one kind: instances, or clients. A
+   * realm that answers anyone, or that knows its callers by their client
+   * certificates (mutual TLS), accepts none.
    */
   caller:
     | //
-    /** A secret key of the instance that asks (for example `sk_live_...`). */
+    /** A secret key of the calling instance (for example `sk_live_...`). */
     { $case: "instanceSecretKey"; value: string }
     | //
-    /** The credentials of the client that asks. */
+    /** The credentials of the calling client. */
     { $case: "clientCredentials"; value: ClientCredentials }
     | undefined;
   /**
-   * Whether the answer shall list what each check found. Only where the realm
-   * permits it to this caller; otherwise the call is PERMISSION_DENIED.
+   * Requests the result of each check (default false). Fails with
+   * PERMISSION_DENIED unless the realm allows this caller explanations.
    */
   explain: boolean;
 }
 
-/** ClientCredentials are what a client authenticates with. */
+/** ClientCredentials authenticate a client. */
 export interface ClientCredentials {
   /** The client's id. */
   clientId: string;
@@ -394,8 +290,8 @@ export interface ClientCredentials {
 /** VerifyTokenResponse is the verdict on one token. */
 export interface VerifyTokenResponse {
   /**
-   * The verdict. A reader that finds none (a later version's kind of verdict)
-   * must treat the answer as UNAVAILABLE, never as verified.
+   * The verdict. A client that finds neither member set (a later version may add
+   * one) has no verdict and must treat the response as UNAVAILABLE.
    */
   verdict:
     | //
@@ -406,33 +302,33 @@ export interface VerifyTokenResponse {
     { $case: "rejected"; value: Rejected }
     | undefined;
   /**
-   * What each check found, in the order in which they ran. Empty unless the
-   * request asked to explain.
+   * The result of each check, in the order of the checks. Empty unless the request
+   * set `explain`.
    */
   checks: Check[];
 }
 
-/** Verified says that a token is good, what it says and for whom it speaks. */
+/** Verified is the verdict on a good token. */
 export interface Verified {
-  /** What the signed bytes say. */
+  /** The content of the token. Always set. */
   token:
     | Token
     | undefined;
   /**
-   * Whom the token speaks for. Absent where neither the token nor the directory
-   * tells.
+   * The user or client that the token is about. Unset if neither the token nor the
+   * directory identifies one.
    */
   principal:
     | Principal
     | undefined;
-  /** What this verdict rests on. */
+  /** The age and position of the data behind this verdict. Always set. */
   evidence: Evidence | undefined;
 }
 
 /**
- * Token is what the signed bytes of a token say, and nothing else. A registered
- * claim that is absent, or not of the type that RFC 7519 gives it (where the
- * realm permits that), leaves its field unset; `payload` has it as it stands.
+ * Token is the content of a verified token: only what its issuer signed. A claim
+ * that is absent, or whose type is not that of RFC 7519 (some realms allow this),
+ * leaves its field unset; `payload` contains it unchanged.
  */
 export interface Token {
   /** The `sub` claim (RFC 7519, section 4.1.2). */
@@ -441,71 +337,72 @@ export interface Token {
   issuer: string;
   /** The `aud` claim (section 4.1.3); one element where the claim is a string. */
   audience: string[];
-  /** The `exp` claim (section 4.1.4), to the microsecond, rounded down. */
+  /** The `exp` claim (section 4.1.4), rounded down to the microsecond. */
   expiresAt:
     | Timestamp
     | undefined;
-  /** The `nbf` claim (section 4.1.5), to the microsecond, rounded down. */
+  /** The `nbf` claim (section 4.1.5), rounded down to the microsecond. */
   notBefore:
     | Timestamp
     | undefined;
-  /** The `iat` claim (section 4.1.6), to the microsecond, rounded down. */
+  /** The `iat` claim (section 4.1.6), rounded down to the microsecond. */
   issuedAt:
     | Timestamp
     | undefined;
   /** The `jti` claim (section 4.1.7). */
   id: string;
-  /** The `kid` of the header (RFC 7515, section 4.1.4). */
+  /** The `kid` of the header (RFC 7515, section 4.1.4); empty if it has none. */
   keyId: string;
   /**
-   * The algorithm of the signature: the `alg` of the header (RFC 7518, section
-   * 3.1), which is always that of the key that verified it.
+   * The `alg` of the header (RFC 7518, section 3.1), for example RS256. It always
+   * equals the algorithm of the key that verified the signature.
    */
   algorithm: string;
   /**
-   * The payload: the JSON text exactly as it was signed, white space and order
-   * of members included. An object without duplicate members.
+   * The payload: a JSON object without duplicate members, exactly as signed,
+   * including white space and the order of members.
    */
   payload: string;
 }
 
 /**
- * Principal is whom a verified token speaks for: a user, a client, or a user
+ * Principal is who a verified token is about: a user, a client, or a user acting
  * through a client.
  */
 export interface Principal {
-  /** The user. */
+  /** The user; unset for a client that acts for itself. */
   user:
     | User
     | undefined;
-  /** The client. */
+  /** The client; unset if the token names none. */
   client: Client | undefined;
 }
 
 /**
- * User is a person as the directory or, in realms without one, the token knows
- * them. What is not known is unset, which is not the same as an empty text.
+ * User describes a person: from the directory or, in realms that do not look up
+ * users, from the token. An unknown attribute is unset, which is not the same as
+ * an empty string.
  */
 export interface User {
-  /** The user's id, unique within the instance or issuer. */
+  /** The user's id, unique within the instance or the issuer. */
   id: string;
   /** The email address. */
-  email:
+  email?:
     | string
     | undefined;
   /** The display name. */
-  name:
+  name?:
     | string
     | undefined;
-  /** The address of a picture. */
-  avatarUrl:
+  /** The URL of a picture. */
+  avatarUrl?:
     | string
     | undefined;
-  /** The identity provider with which the user signed in (for example `google`). */
-  provider:
+  /** The identity provider that the user signed in with (for example `google`). */
+  provider?:
     | string
     | undefined;
-  /** The id of the instance whose user this is; empty in realms without instances. */
+  /** The id of the user's instance; empty in realms without instances. */
   instanceId: string;
 }
 
@@ -515,77 +412,79 @@ export interface Client {
   clientId: string;
 }
 
-/** Evidence is what a verdict rests on, at the time of the call. */
+/** Evidence describes the data behind a verdict, at the time of the call. */
 export interface Evidence {
   /**
-   * The time since the realm's keys were last fetched from their source. Unset
-   * where keys are configured and do not age.
+   * The time since the realm's keys were last fetched, in whole seconds. Unset for
+   * configured keys, which do not age.
    */
   keySetAge:
     | Duration
     | undefined;
   /**
-   * The position in the directory's change feed up to which changes were known.
-   * Opaque: compare for equality alone.
+   * The position in the directory's change feed up to which the service knew all
+   * changes. Opaque: only compare it for equality. Empty without a directory.
    */
   feedPosition: string;
   /**
-   * The time at which the mere passing of time ends this verdict: when the token
-   * expires. Until then only a change can end it: a revocation, a retired key, a
-   * removed user. Unset where the token never expires.
+   * The time at which the token expires for this realm. A cache must not keep the
+   * verdict longer. A revocation, a retired key or a removed user may end it
+   * earlier. Unset for a token that never expires.
    */
   cacheableUntil:
     | Timestamp
     | undefined;
   /**
-   * True where the realm's keys could not be fetched when they were last due, and
-   * those of `key_set_age` ago were used. It is so for a bounded time only: after
-   * that the realm gives no verdicts.
+   * True if the last due fetch of the realm's keys failed and the keys of
+   * `key_set_age` ago were used instead. After a configured time the realm stops
+   * using them, and calls fail with UNAVAILABLE.
    */
   keySetStale: boolean;
 }
 
-/** Rejected says that a token is not good, and why. */
+/** Rejected is the verdict on a token that is not good. */
 export interface Rejected {
-  /**
-   * Why. A reader that meets a value it does not know takes it as a plain
-   * rejection.
-   */
+  /** The reason. A client treats a value that it does not know as a plain rejection. */
   reason: Reason;
   /**
-   * The claim or header parameter concerned (for example `exp`); empty where the
+   * The claim or header parameter concerned (for example `exp`); empty if the
    * reason concerns none.
    */
   claim: string;
   /**
-   * The reason in English, for a developer who reads a log. Not for parsing. It
-   * never holds anything of the token but the name of the claim and, once the
-   * signature verified, by how long the token's times lie ahead of the service's
-   * clock.
+   * The reason and the claim as an English sentence, for a developer who reads a
+   * log. Not for parsing. Contains no value of the token.
    */
   message: string;
+  /**
+   * What to look at besides the reason, as an English sentence for a developer;
+   * empty if there is nothing to add. Not for parsing. Set only after the signature
+   * verified, for example to say how far the issuer's clock is ahead of the
+   * service's.
+   */
+  hint: string;
 }
 
-/** Check is what one check of a verification found. */
+/** Check is the result of one check. */
 export interface Check {
   /** The check's name (for example `signature` or `expiry`). */
   name: string;
-  /** What it found. */
+  /** The result. */
   result: CheckResult;
-  /** For a failed check: the reason that it gives. For the others unspecified. */
+  /** The reason of a failed check; unspecified for the others. */
   reason: Reason;
-  /** The claim or header parameter that it looked at; empty where there is none. */
+  /** The claim or header parameter that was checked; empty if there is none. */
   claim: string;
   /**
-   * A sentence for a developer. It says nothing of a claim's value unless the
-   * signature verified.
+   * What the check found, in English, for a developer; may be empty. Not for
+   * parsing. Contains no value of a claim unless the signature verified.
    */
   message: string;
 }
 
 /** BatchVerifyTokensRequest asks for the verdicts on many tokens. */
 export interface BatchVerifyTokensRequest {
-  /** The requests; each may name another realm and caller. At most 1000 (default). */
+  /** The requests, at most 1000 (default). Each has its own realm and caller. */
   requests: VerifyTokenRequest[];
 }
 
@@ -595,50 +494,53 @@ export interface BatchVerifyTokensResponse {
   responses: BatchItem[];
 }
 
-/** BatchItem is what became of one request of a batch. */
+/** BatchItem answers one request of a batch. */
 export interface BatchItem {
   /**
-   * The outcome. A reader that finds none has no verdict, as in
+   * The outcome. A client that finds neither member set has no verdict, as in
    * VerifyTokenResponse.
    */
   outcome:
     | //
-    /** What VerifyToken would have answered. */
+    /** The response of VerifyToken to this request. */
     { $case: "verdict"; value: VerifyTokenResponse }
     | //
-    /** Why no verdict was reached. */
+    /** The reason why there is no verdict. */
     { $case: "error"; value: ItemError }
     | undefined;
 }
 
-/** ItemError is the error of one item: what VerifyToken would have failed with. */
+/** ItemError is the error of one item: the one that VerifyToken would fail with. */
 export interface ItemError {
   /** The gRPC status code (for example 14, UNAVAILABLE). */
   code: number;
   /** The reason. */
   reason: ErrorReason;
-  /** The reason in English, for a developer, with what to do next. Not for parsing. */
+  /**
+   * The reason and what to do about it, in English, for a developer. Not for
+   * parsing.
+   */
   message: string;
-  /** The time to wait before another try. Unset where trying again is no use. */
+  /** The delay before a retry. Unset if a retry does not help. */
   retryAfter: Duration | undefined;
 }
 
 /** StreamVerifyTokensRequest is one message of a caller's stream. */
 export interface StreamVerifyTokensRequest {
   /**
-   * Chosen by the caller and sent back with the answer; at most 128 bytes. The
-   * service gives it no meaning.
+   * An id that the client chooses and the answer repeats; at most 128 bytes. The
+   * service does not interpret it.
    */
   id: string;
-  /** The requests, as in a batch. At most 1000 (default). */
+  /** The requests, at most 1000 (default), as in a batch. */
   requests: VerifyTokenRequest[];
 }
 
 /** StreamVerifyTokensResponse answers one message of a caller's stream. */
 export interface StreamVerifyTokensResponse {
-  /** The id of the message that this one answers. */
+  /** The id of the message that this message answers. */
   id: string;
-  /** One item for each request of that message, in their order. */
+  /** One item for each request of that message, in the same order. */
   responses: BatchItem[];
 }
 
@@ -733,25 +635,6 @@ export const VerifyTokenRequest: MessageFns<VerifyTokenRequest> = {
     }
   },
 
-  toJSON(message: VerifyTokenRequest): unknown {
-    const obj: any = {};
-    if (message.realm !== undefined) {
-      obj.realm = message.realm;
-    }
-    if (message.token !== undefined) {
-      obj.token = message.token;
-    }
-    if (message.caller?.$case === "instanceSecretKey") {
-      obj.instanceSecretKey = message.caller.value;
-    } else if (message.caller?.$case === "clientCredentials") {
-      obj.clientCredentials = ClientCredentials.toJSON(message.caller.value);
-    }
-    if (message.explain !== undefined) {
-      obj.explain = message.explain;
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<VerifyTokenRequest>, I>>(base?: I): VerifyTokenRequest {
     return VerifyTokenRequest.fromPartial(base ?? ({} as any));
   },
@@ -834,17 +717,6 @@ export const ClientCredentials: MessageFns<ClientCredentials> = {
     }
   },
 
-  toJSON(message: ClientCredentials): unknown {
-    const obj: any = {};
-    if (message.clientId !== undefined) {
-      obj.clientId = message.clientId;
-    }
-    if (message.clientSecret !== undefined) {
-      obj.clientSecret = message.clientSecret;
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<ClientCredentials>, I>>(base?: I): ClientCredentials {
     return ClientCredentials.fromPartial(base ?? ({} as any));
   },
@@ -923,19 +795,6 @@ export const VerifyTokenResponse: MessageFns<VerifyTokenResponse> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  toJSON(message: VerifyTokenResponse): unknown {
-    const obj: any = {};
-    if (message.verdict?.$case === "verified") {
-      obj.verified = Verified.toJSON(message.verdict.value);
-    } else if (message.verdict?.$case === "rejected") {
-      obj.rejected = Rejected.toJSON(message.verdict.value);
-    }
-    if (message.checks?.length) {
-      obj.checks = message.checks.map((e) => Check.toJSON(e));
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<VerifyTokenResponse>, I>>(base?: I): VerifyTokenResponse {
@@ -1027,20 +886,6 @@ export const Verified: MessageFns<Verified> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  toJSON(message: Verified): unknown {
-    const obj: any = {};
-    if (message.token !== undefined) {
-      obj.token = Token.toJSON(message.token);
-    }
-    if (message.principal !== undefined) {
-      obj.principal = Principal.toJSON(message.principal);
-    }
-    if (message.evidence !== undefined) {
-      obj.evidence = Evidence.toJSON(message.evidence);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<Verified>, I>>(base?: I): Verified {
@@ -1214,41 +1059,6 @@ export const Token: MessageFns<Token> = {
     }
   },
 
-  toJSON(message: Token): unknown {
-    const obj: any = {};
-    if (message.subject !== undefined) {
-      obj.subject = message.subject;
-    }
-    if (message.issuer !== undefined) {
-      obj.issuer = message.issuer;
-    }
-    if (message.audience?.length) {
-      obj.audience = message.audience;
-    }
-    if (message.expiresAt !== undefined) {
-      obj.expiresAt = fromTimestamp(message.expiresAt).toISOString();
-    }
-    if (message.notBefore !== undefined) {
-      obj.notBefore = fromTimestamp(message.notBefore).toISOString();
-    }
-    if (message.issuedAt !== undefined) {
-      obj.issuedAt = fromTimestamp(message.issuedAt).toISOString();
-    }
-    if (message.id !== undefined) {
-      obj.id = message.id;
-    }
-    if (message.keyId !== undefined) {
-      obj.keyId = message.keyId;
-    }
-    if (message.algorithm !== undefined) {
-      obj.algorithm = message.algorithm;
-    }
-    if (message.payload !== undefined) {
-      obj.payload = message.payload;
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<Token>, I>>(base?: I): Token {
     return Token.fromPartial(base ?? ({} as any));
   },
@@ -1330,17 +1140,6 @@ export const Principal: MessageFns<Principal> = {
     }
   },
 
-  toJSON(message: Principal): unknown {
-    const obj: any = {};
-    if (message.user !== undefined) {
-      obj.user = User.toJSON(message.user);
-    }
-    if (message.client !== undefined) {
-      obj.client = Client.toJSON(message.client);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<Principal>, I>>(base?: I): Principal {
     return Principal.fromPartial(base ?? ({} as any));
   },
@@ -1364,16 +1163,16 @@ export const User: MessageFns<User> = {
       writer.uint32(10).string(message.id);
     }
     if (message.email !== undefined) {
-      StringValue.encode({ value: message.email! }, writer.uint32(18).fork()).join();
+      writer.uint32(18).string(message.email);
     }
     if (message.name !== undefined) {
-      StringValue.encode({ value: message.name! }, writer.uint32(26).fork()).join();
+      writer.uint32(26).string(message.name);
     }
     if (message.avatarUrl !== undefined) {
-      StringValue.encode({ value: message.avatarUrl! }, writer.uint32(34).fork()).join();
+      writer.uint32(34).string(message.avatarUrl);
     }
     if (message.provider !== undefined) {
-      StringValue.encode({ value: message.provider! }, writer.uint32(42).fork()).join();
+      writer.uint32(42).string(message.provider);
     }
     if (message.instanceId !== "") {
       writer.uint32(50).string(message.instanceId);
@@ -1407,7 +1206,7 @@ export const User: MessageFns<User> = {
               break;
             }
 
-            message.email = StringValue.decode(reader, reader.uint32()).value;
+            message.email = reader.string();
             continue;
           }
           case 3: {
@@ -1415,7 +1214,7 @@ export const User: MessageFns<User> = {
               break;
             }
 
-            message.name = StringValue.decode(reader, reader.uint32()).value;
+            message.name = reader.string();
             continue;
           }
           case 4: {
@@ -1423,7 +1222,7 @@ export const User: MessageFns<User> = {
               break;
             }
 
-            message.avatarUrl = StringValue.decode(reader, reader.uint32()).value;
+            message.avatarUrl = reader.string();
             continue;
           }
           case 5: {
@@ -1431,7 +1230,7 @@ export const User: MessageFns<User> = {
               break;
             }
 
-            message.provider = StringValue.decode(reader, reader.uint32()).value;
+            message.provider = reader.string();
             continue;
           }
           case 6: {
@@ -1452,29 +1251,6 @@ export const User: MessageFns<User> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  toJSON(message: User): unknown {
-    const obj: any = {};
-    if (message.id !== undefined) {
-      obj.id = message.id;
-    }
-    if (message.email !== undefined) {
-      obj.email = message.email;
-    }
-    if (message.name !== undefined) {
-      obj.name = message.name;
-    }
-    if (message.avatarUrl !== undefined) {
-      obj.avatarUrl = message.avatarUrl;
-    }
-    if (message.provider !== undefined) {
-      obj.provider = message.provider;
-    }
-    if (message.instanceId !== undefined) {
-      obj.instanceId = message.instanceId;
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<User>, I>>(base?: I): User {
@@ -1535,14 +1311,6 @@ export const Client: MessageFns<Client> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  toJSON(message: Client): unknown {
-    const obj: any = {};
-    if (message.clientId !== undefined) {
-      obj.clientId = message.clientId;
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<Client>, I>>(base?: I): Client {
@@ -1633,23 +1401,6 @@ export const Evidence: MessageFns<Evidence> = {
     }
   },
 
-  toJSON(message: Evidence): unknown {
-    const obj: any = {};
-    if (message.keySetAge !== undefined) {
-      obj.keySetAge = Duration.toJSON(message.keySetAge);
-    }
-    if (message.feedPosition !== undefined) {
-      obj.feedPosition = message.feedPosition;
-    }
-    if (message.cacheableUntil !== undefined) {
-      obj.cacheableUntil = fromTimestamp(message.cacheableUntil).toISOString();
-    }
-    if (message.keySetStale !== undefined) {
-      obj.keySetStale = message.keySetStale;
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<Evidence>, I>>(base?: I): Evidence {
     return Evidence.fromPartial(base ?? ({} as any));
   },
@@ -1668,7 +1419,7 @@ export const Evidence: MessageFns<Evidence> = {
 };
 
 function createBaseRejected(): Rejected {
-  return { reason: 0, claim: "", message: "" };
+  return { reason: 0, claim: "", message: "", hint: "" };
 }
 
 export const Rejected: MessageFns<Rejected> = {
@@ -1681,6 +1432,9 @@ export const Rejected: MessageFns<Rejected> = {
     }
     if (message.message !== "") {
       writer.uint32(26).string(message.message);
+    }
+    if (message.hint !== "") {
+      writer.uint32(34).string(message.hint);
     }
     return writer;
   },
@@ -1722,6 +1476,14 @@ export const Rejected: MessageFns<Rejected> = {
             message.message = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.hint = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1734,20 +1496,6 @@ export const Rejected: MessageFns<Rejected> = {
     }
   },
 
-  toJSON(message: Rejected): unknown {
-    const obj: any = {};
-    if (message.reason !== undefined) {
-      obj.reason = reasonToJSON(message.reason);
-    }
-    if (message.claim !== undefined) {
-      obj.claim = message.claim;
-    }
-    if (message.message !== undefined) {
-      obj.message = message.message;
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<Rejected>, I>>(base?: I): Rejected {
     return Rejected.fromPartial(base ?? ({} as any));
   },
@@ -1756,6 +1504,7 @@ export const Rejected: MessageFns<Rejected> = {
     message.reason = object.reason ?? 0;
     message.claim = object.claim ?? "";
     message.message = object.message ?? "";
+    message.hint = object.hint ?? "";
     return message;
   },
 };
@@ -1849,26 +1598,6 @@ export const Check: MessageFns<Check> = {
     }
   },
 
-  toJSON(message: Check): unknown {
-    const obj: any = {};
-    if (message.name !== undefined) {
-      obj.name = message.name;
-    }
-    if (message.result !== undefined) {
-      obj.result = checkResultToJSON(message.result);
-    }
-    if (message.reason !== undefined) {
-      obj.reason = reasonToJSON(message.reason);
-    }
-    if (message.claim !== undefined) {
-      obj.claim = message.claim;
-    }
-    if (message.message !== undefined) {
-      obj.message = message.message;
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<Check>, I>>(base?: I): Check {
     return Check.fromPartial(base ?? ({} as any));
   },
@@ -1928,14 +1657,6 @@ export const BatchVerifyTokensRequest: MessageFns<BatchVerifyTokensRequest> = {
     }
   },
 
-  toJSON(message: BatchVerifyTokensRequest): unknown {
-    const obj: any = {};
-    if (message.requests?.length) {
-      obj.requests = message.requests.map((e) => VerifyTokenRequest.toJSON(e));
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<BatchVerifyTokensRequest>, I>>(base?: I): BatchVerifyTokensRequest {
     return BatchVerifyTokensRequest.fromPartial(base ?? ({} as any));
   },
@@ -1989,14 +1710,6 @@ export const BatchVerifyTokensResponse: MessageFns<BatchVerifyTokensResponse> = 
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  toJSON(message: BatchVerifyTokensResponse): unknown {
-    const obj: any = {};
-    if (message.responses?.length) {
-      obj.responses = message.responses.map((e) => BatchItem.toJSON(e));
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<BatchVerifyTokensResponse>, I>>(base?: I): BatchVerifyTokensResponse {
@@ -2065,16 +1778,6 @@ export const BatchItem: MessageFns<BatchItem> = {
     } finally {
       (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
     }
-  },
-
-  toJSON(message: BatchItem): unknown {
-    const obj: any = {};
-    if (message.outcome?.$case === "verdict") {
-      obj.verdict = VerifyTokenResponse.toJSON(message.outcome.value);
-    } else if (message.outcome?.$case === "error") {
-      obj.error = ItemError.toJSON(message.outcome.value);
-    }
-    return obj;
   },
 
   create<I extends Exact<DeepPartial<BatchItem>, I>>(base?: I): BatchItem {
@@ -2178,23 +1881,6 @@ export const ItemError: MessageFns<ItemError> = {
     }
   },
 
-  toJSON(message: ItemError): unknown {
-    const obj: any = {};
-    if (message.code !== undefined) {
-      obj.code = Math.round(message.code);
-    }
-    if (message.reason !== undefined) {
-      obj.reason = errorReasonToJSON(message.reason);
-    }
-    if (message.message !== undefined) {
-      obj.message = message.message;
-    }
-    if (message.retryAfter !== undefined) {
-      obj.retryAfter = Duration.toJSON(message.retryAfter);
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<ItemError>, I>>(base?: I): ItemError {
     return ItemError.fromPartial(base ?? ({} as any));
   },
@@ -2266,17 +1952,6 @@ export const StreamVerifyTokensRequest: MessageFns<StreamVerifyTokensRequest> = 
     }
   },
 
-  toJSON(message: StreamVerifyTokensRequest): unknown {
-    const obj: any = {};
-    if (message.id !== undefined) {
-      obj.id = message.id;
-    }
-    if (message.requests?.length) {
-      obj.requests = message.requests.map((e) => VerifyTokenRequest.toJSON(e));
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<StreamVerifyTokensRequest>, I>>(base?: I): StreamVerifyTokensRequest {
     return StreamVerifyTokensRequest.fromPartial(base ?? ({} as any));
   },
@@ -2344,17 +2019,6 @@ export const StreamVerifyTokensResponse: MessageFns<StreamVerifyTokensResponse> 
     }
   },
 
-  toJSON(message: StreamVerifyTokensResponse): unknown {
-    const obj: any = {};
-    if (message.id !== undefined) {
-      obj.id = message.id;
-    }
-    if (message.responses?.length) {
-      obj.responses = message.responses.map((e) => BatchItem.toJSON(e));
-    }
-    return obj;
-  },
-
   create<I extends Exact<DeepPartial<StreamVerifyTokensResponse>, I>>(base?: I): StreamVerifyTokensResponse {
     return StreamVerifyTokensResponse.fromPartial(base ?? ({} as any));
   },
@@ -2367,36 +2031,39 @@ export const StreamVerifyTokensResponse: MessageFns<StreamVerifyTokensResponse> 
 };
 
 /**
- * TokenVerifier answers whether a JSON Web Token (RFC 7519, in the compact
- * serialization of RFC 7515) is good, under the policy of a named realm.
+ * TokenVerifier verifies JSON Web Tokens (RFC 7519, in the compact serialization
+ * of RFC 7515) under the policy of a named realm.
  *
- * A rejected token is a successful answer: the call is OK and carries a
- * Rejected. An error status speaks of the call and never of the token, and each
- * error carries a google.rpc.ErrorInfo in its details, with the domain
- * "tokenverifier.v1" and as its reason the name of an ErrorReason without the
- * prefix ERROR_REASON_ (for example REALM_UNKNOWN). A client that has neither a
- * Verified nor a Rejected in hand has no verdict: it must not let the token
- * pass, and it must not tell its own caller that the token is bad.
+ * A rejected token is a successful call: its status is OK and its response holds
+ * a Rejected. An error status describes the call, never the token. Every error
+ * carries a google.rpc.ErrorInfo in its details, with the domain
+ * "tokenverifier.v1" and, as its reason, the name of an ErrorReason without the
+ * prefix ERROR_REASON_ (for example REALM_UNKNOWN). A client that got neither a
+ * Verified nor a Rejected has no verdict: it must not accept the token, and it
+ * must not report the token as bad.
  *
- * Any call may carry the metadata key `x-request-id` (1 to 128 printable ASCII
- * characters). It stands in the service's log lines and comes back in the
- * answer's trailing metadata; the service makes one where it is absent.
+ * Metadata: a call may send `x-request-id` (1 to 128 printable ASCII characters).
+ * The service writes it to its log and returns it in the trailing metadata; it
+ * generates an id for a call without one.
  *
- * Messages are not compressed: a call with a `grpc-encoding` other than identity
- * is UNIMPLEMENTED. A request with more than 1000 fields (a batch: 1000, and 16
- * more for each request that it may have), unknown ones among them, is INTERNAL,
- * as is whatever else cannot be read.
+ * Limits: messages are never compressed; a call with a `grpc-encoding` other than
+ * identity fails with UNIMPLEMENTED. A request may have 1000 fields, nested and
+ * unknown ones included; a batch may have 16 more for each request that it may
+ * hold. A request with more fields, or one that cannot be decoded, fails with
+ * INTERNAL.
  */
 export type TokenVerifierService = typeof TokenVerifierService;
 export const TokenVerifierService = {
   /**
-   * VerifyToken gives the verdict on one token.
+   * VerifyToken returns the verdict on one token.
    *
-   * Errors: NOT_FOUND (no such realm), INVALID_ARGUMENT (an empty token, or a
-   * credential of a kind that the realm does not take), UNAUTHENTICATED (the
-   * caller is missing or unknown), PERMISSION_DENIED (the caller may not have
-   * what it asks for), RESOURCE_EXHAUSTED and UNAVAILABLE (try again after the
-   * google.rpc.RetryInfo in the details).
+   * Errors: NOT_FOUND (the realm does not exist), INVALID_ARGUMENT (the token is
+   * empty, or the realm does not accept this kind of credential), UNAUTHENTICATED
+   * (the caller is missing or unknown), PERMISSION_DENIED (the caller may not have
+   * what it asks for), RESOURCE_EXHAUSTED and UNAVAILABLE (retry after the delay
+   * of the google.rpc.RetryInfo in the details), FAILED_PRECONDITION (no verdict,
+   * and a retry does not help until the issuer changes its tokens or keys),
+   * DEADLINE_EXCEEDED (no verdict in time), INTERNAL (a fault of the service).
    */
   verifyToken: {
     path: "/tokenverifier.v1.TokenVerifier/VerifyToken" as const,
@@ -2408,14 +2075,13 @@ export const TokenVerifierService = {
     responseDeserialize: (value: Buffer): VerifyTokenResponse => VerifyTokenResponse.decode(value),
   },
   /**
-   * BatchVerifyTokens gives the verdicts on many tokens in one call, in the
-   * order of the requests. An item for which no verdict can be given has an
-   * ItemError of its own and leaves the others as they are.
+   * BatchVerifyTokens returns the verdicts on many tokens, in the order of the
+   * requests. An item without a verdict has an ItemError and does not affect the
+   * other items.
    *
-   * Limits (defaults; a deployment may set others): 1000 requests a call, at
-   * most 8 distinct callers among them, 4 MiB a message. Above a limit the
-   * whole call fails: INVALID_ARGUMENT for the first two, RESOURCE_EXHAUSTED for
-   * the message size.
+   * Limits (defaults; a deployment may change them): 1000 requests a call, 8
+   * distinct callers among them, 4 MiB a message. A call above the first two fails
+   * with INVALID_ARGUMENT, one above the third with RESOURCE_EXHAUSTED.
    */
   batchVerifyTokens: {
     path: "/tokenverifier.v1.TokenVerifier/BatchVerifyTokens" as const,
@@ -2429,15 +2095,17 @@ export const TokenVerifierService = {
     responseDeserialize: (value: Buffer): BatchVerifyTokensResponse => BatchVerifyTokensResponse.decode(value),
   },
   /**
-   * StreamVerifyTokens answers each message of the caller's stream with one
-   * message of the same id. Answers may come in another order than the requests.
-   * An end of the caller's stream lets the answers under way arrive, then ends
-   * the call. The limits of BatchVerifyTokens hold for each message. At most 100
-   * streams are open at a server, and 75 of them from one address (defaults);
-   * one more is RESOURCE_EXHAUSTED. A stream without a message for five minutes
-   * (default) ends with OK. A server that shuts down ends its streams with
-   * UNAVAILABLE and the reason SHUTTING_DOWN, after the answers under way: open
-   * a new one. A message that has no answer when its stream ends has no verdict.
+   * StreamVerifyTokens answers each message of the stream with one message that
+   * has the same id. Answers may arrive in another order than their requests. When
+   * the client ends its side, the service sends the remaining answers and then
+   * ends the call.
+   *
+   * Limits (defaults): those of BatchVerifyTokens for each message; 100 open
+   * streams a server, 75 of them from one address; one more fails with
+   * RESOURCE_EXHAUSTED. A stream without a message for 5 minutes ends with OK. A
+   * server that shuts down sends the remaining answers, then ends its streams with
+   * UNAVAILABLE and the reason SHUTTING_DOWN: open a new stream. A message without
+   * an answer when its stream ends has no verdict.
    */
   streamVerifyTokens: {
     path: "/tokenverifier.v1.TokenVerifier/StreamVerifyTokens" as const,
@@ -2454,49 +2122,54 @@ export const TokenVerifierService = {
 
 export interface TokenVerifierServer extends UntypedServiceImplementation {
   /**
-   * VerifyToken gives the verdict on one token.
+   * VerifyToken returns the verdict on one token.
    *
-   * Errors: NOT_FOUND (no such realm), INVALID_ARGUMENT (an empty token, or a
-   * credential of a kind that the realm does not take), UNAUTHENTICATED (the
-   * caller is missing or unknown), PERMISSION_DENIED (the caller may not have
-   * what it asks for), RESOURCE_EXHAUSTED and UNAVAILABLE (try again after the
-   * google.rpc.RetryInfo in the details).
+   * Errors: NOT_FOUND (the realm does not exist), INVALID_ARGUMENT (the token is
+   * empty, or the realm does not accept this kind of credential), UNAUTHENTICATED
+   * (the caller is missing or unknown), PERMISSION_DENIED (the caller may not have
+   * what it asks for), RESOURCE_EXHAUSTED and UNAVAILABLE (retry after the delay
+   * of the google.rpc.RetryInfo in the details), FAILED_PRECONDITION (no verdict,
+   * and a retry does not help until the issuer changes its tokens or keys),
+   * DEADLINE_EXCEEDED (no verdict in time), INTERNAL (a fault of the service).
    */
   verifyToken: handleUnaryCall<VerifyTokenRequest, VerifyTokenResponse>;
   /**
-   * BatchVerifyTokens gives the verdicts on many tokens in one call, in the
-   * order of the requests. An item for which no verdict can be given has an
-   * ItemError of its own and leaves the others as they are.
+   * BatchVerifyTokens returns the verdicts on many tokens, in the order of the
+   * requests. An item without a verdict has an ItemError and does not affect the
+   * other items.
    *
-   * Limits (defaults; a deployment may set others): 1000 requests a call, at
-   * most 8 distinct callers among them, 4 MiB a message. Above a limit the
-   * whole call fails: INVALID_ARGUMENT for the first two, RESOURCE_EXHAUSTED for
-   * the message size.
+   * Limits (defaults; a deployment may change them): 1000 requests a call, 8
+   * distinct callers among them, 4 MiB a message. A call above the first two fails
+   * with INVALID_ARGUMENT, one above the third with RESOURCE_EXHAUSTED.
    */
   batchVerifyTokens: handleUnaryCall<BatchVerifyTokensRequest, BatchVerifyTokensResponse>;
   /**
-   * StreamVerifyTokens answers each message of the caller's stream with one
-   * message of the same id. Answers may come in another order than the requests.
-   * An end of the caller's stream lets the answers under way arrive, then ends
-   * the call. The limits of BatchVerifyTokens hold for each message. At most 100
-   * streams are open at a server, and 75 of them from one address (defaults);
-   * one more is RESOURCE_EXHAUSTED. A stream without a message for five minutes
-   * (default) ends with OK. A server that shuts down ends its streams with
-   * UNAVAILABLE and the reason SHUTTING_DOWN, after the answers under way: open
-   * a new one. A message that has no answer when its stream ends has no verdict.
+   * StreamVerifyTokens answers each message of the stream with one message that
+   * has the same id. Answers may arrive in another order than their requests. When
+   * the client ends its side, the service sends the remaining answers and then
+   * ends the call.
+   *
+   * Limits (defaults): those of BatchVerifyTokens for each message; 100 open
+   * streams a server, 75 of them from one address; one more fails with
+   * RESOURCE_EXHAUSTED. A stream without a message for 5 minutes ends with OK. A
+   * server that shuts down sends the remaining answers, then ends its streams with
+   * UNAVAILABLE and the reason SHUTTING_DOWN: open a new stream. A message without
+   * an answer when its stream ends has no verdict.
    */
   streamVerifyTokens: handleBidiStreamingCall<StreamVerifyTokensRequest, StreamVerifyTokensResponse>;
 }
 
 export interface TokenVerifierClient extends Client1 {
   /**
-   * VerifyToken gives the verdict on one token.
+   * VerifyToken returns the verdict on one token.
    *
-   * Errors: NOT_FOUND (no such realm), INVALID_ARGUMENT (an empty token, or a
-   * credential of a kind that the realm does not take), UNAUTHENTICATED (the
-   * caller is missing or unknown), PERMISSION_DENIED (the caller may not have
-   * what it asks for), RESOURCE_EXHAUSTED and UNAVAILABLE (try again after the
-   * google.rpc.RetryInfo in the details).
+   * Errors: NOT_FOUND (the realm does not exist), INVALID_ARGUMENT (the token is
+   * empty, or the realm does not accept this kind of credential), UNAUTHENTICATED
+   * (the caller is missing or unknown), PERMISSION_DENIED (the caller may not have
+   * what it asks for), RESOURCE_EXHAUSTED and UNAVAILABLE (retry after the delay
+   * of the google.rpc.RetryInfo in the details), FAILED_PRECONDITION (no verdict,
+   * and a retry does not help until the issuer changes its tokens or keys),
+   * DEADLINE_EXCEEDED (no verdict in time), INTERNAL (a fault of the service).
    */
   verifyToken(
     request: VerifyTokenRequest,
@@ -2514,14 +2187,13 @@ export interface TokenVerifierClient extends Client1 {
     callback: (error: ServiceError | null, response: VerifyTokenResponse) => void,
   ): ClientUnaryCall;
   /**
-   * BatchVerifyTokens gives the verdicts on many tokens in one call, in the
-   * order of the requests. An item for which no verdict can be given has an
-   * ItemError of its own and leaves the others as they are.
+   * BatchVerifyTokens returns the verdicts on many tokens, in the order of the
+   * requests. An item without a verdict has an ItemError and does not affect the
+   * other items.
    *
-   * Limits (defaults; a deployment may set others): 1000 requests a call, at
-   * most 8 distinct callers among them, 4 MiB a message. Above a limit the
-   * whole call fails: INVALID_ARGUMENT for the first two, RESOURCE_EXHAUSTED for
-   * the message size.
+   * Limits (defaults; a deployment may change them): 1000 requests a call, 8
+   * distinct callers among them, 4 MiB a message. A call above the first two fails
+   * with INVALID_ARGUMENT, one above the third with RESOURCE_EXHAUSTED.
    */
   batchVerifyTokens(
     request: BatchVerifyTokensRequest,
@@ -2539,15 +2211,17 @@ export interface TokenVerifierClient extends Client1 {
     callback: (error: ServiceError | null, response: BatchVerifyTokensResponse) => void,
   ): ClientUnaryCall;
   /**
-   * StreamVerifyTokens answers each message of the caller's stream with one
-   * message of the same id. Answers may come in another order than the requests.
-   * An end of the caller's stream lets the answers under way arrive, then ends
-   * the call. The limits of BatchVerifyTokens hold for each message. At most 100
-   * streams are open at a server, and 75 of them from one address (defaults);
-   * one more is RESOURCE_EXHAUSTED. A stream without a message for five minutes
-   * (default) ends with OK. A server that shuts down ends its streams with
-   * UNAVAILABLE and the reason SHUTTING_DOWN, after the answers under way: open
-   * a new one. A message that has no answer when its stream ends has no verdict.
+   * StreamVerifyTokens answers each message of the stream with one message that
+   * has the same id. Answers may arrive in another order than their requests. When
+   * the client ends its side, the service sends the remaining answers and then
+   * ends the call.
+   *
+   * Limits (defaults): those of BatchVerifyTokens for each message; 100 open
+   * streams a server, 75 of them from one address; one more fails with
+   * RESOURCE_EXHAUSTED. A stream without a message for 5 minutes ends with OK. A
+   * server that shuts down sends the remaining answers, then ends its streams with
+   * UNAVAILABLE and the reason SHUTTING_DOWN: open a new stream. A message without
+   * an answer when its stream ends has no verdict.
    */
   streamVerifyTokens(): ClientDuplexStream<StreamVerifyTokensRequest, StreamVerifyTokensResponse>;
   streamVerifyTokens(
@@ -2584,16 +2258,9 @@ type Exact<P, I extends P> = unknown extends P ? P
   : P extends Builtin ? P
   : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
 
-function fromTimestamp(t: Timestamp): Date {
-  let millis = (globalThis.Number(t.seconds.toString()) || 0) * 1_000;
-  millis += (t.nanos || 0) / 1_000_000;
-  return new globalThis.Date(millis);
-}
-
 interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  toJSON(message: T): unknown;
   create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
   fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
 }

@@ -1,17 +1,14 @@
-import { status } from "@grpc/grpc-js";
-import { CheckResult, checkResultToJSON, Evidence, Token } from "../../../gen/tokenverifier/v1/token_verifier.js";
 import { isUnreached } from "../../client/channel.js";
 import { type Trouble, tellTrouble } from "../../client/trouble.js";
-import { FAILURES, type FailureReason } from "../../contract/failures.js";
+import { FAILURES, type FailureReason, type StatusName } from "../../contract/failures.js";
 import { rejectionMessage } from "../../contract/reasons.js";
-import type { Check, Outcome, Principal } from "../../contract/verifier.js";
+import type { Check, CheckResult, Evidence, Outcome, Principal, Token, Verdict } from "../../contract/verifier.js";
+import { checkResultName } from "../../wire/catalogue.js";
+import { durationToJson, timeToJson } from "../../wire/json.js";
 import { EXIT, type Failure } from "../errors.js";
 import { aligned } from "../text-table.js";
 
 // What `verify` says of an outcome.
-
-/** A verdict: what an outcome is unless it is a failure. */
-export type Verdict = Exclude<Outcome, { kind: "failure" }>;
 
 /**
  * That no verdict could be reached, as a command's failure: the caller's fault, or the service's.
@@ -20,27 +17,28 @@ export type Verdict = Exclude<Outcome, { kind: "failure" }>;
  */
 export function noVerdict(outcome: Extract<Outcome, { kind: "failure" }>, asked?: string): Failure {
   const { reason } = outcome;
-  const { code, message } = FAILURES[reason];
+  const { status, message } = FAILURES[reason];
   if (asked !== undefined && isUnreached(outcome)) {
     const { trouble, unreached } = outcome;
     return {
       code: reason,
       message: tellTrouble(asked, trouble, CURES[trouble]),
       exitCode: EXIT.unavailable,
-      details: { status: status[code], cause: unreached },
+      details: { status, cause: unreached },
     };
   }
-  const callersFault: readonly status[] = [
-    status.INVALID_ARGUMENT,
-    status.NOT_FOUND,
-    status.UNAUTHENTICATED,
-    status.PERMISSION_DENIED,
-  ];
-  const exitCode = callersFault.includes(code) ? EXIT.usage : EXIT.unavailable;
+  const exitCode = CALLERS_FAULT.has(status) ? EXIT.usage : EXIT.unavailable;
   const where = asked !== undefined && exitCode === EXIT.unavailable ? ` (${asked} was asked).` : ".";
   const told = (OPTIONS[reason] ?? message).replace(/\.$/, where);
-  return { code: reason, message: told, exitCode, details: { status: status[code] } };
+  return { code: reason, message: told, exitCode, details: { status } };
 }
+
+const CALLERS_FAULT: ReadonlySet<StatusName> = new Set([
+  "INVALID_ARGUMENT",
+  "NOT_FOUND",
+  "UNAUTHENTICATED",
+  "PERMISSION_DENIED",
+]);
 
 /** What a program's client says by the names of its settings, said by those of the options. */
 const CURES: Readonly<Partial<Record<Trouble, string>>> = {
@@ -55,17 +53,17 @@ const CURES: Readonly<Partial<Record<Trouble, string>>> = {
 /** What the catalogue says by the names of the contract's fields, said by those of the options. */
 const OPTIONS: Readonly<Partial<Record<FailureReason, string>>> = {
   CALLER_MISSING:
-    "This realm answers known callers only. Give --secret-key-file, or --client-id with --client-secret-file.",
+    "This realm answers only known callers. Give --secret-key-file, or --client-id with --client-secret-file.",
   TOKEN_EMPTY: "The token is empty.",
   EXPLAIN_DENIED:
     "This realm does not explain its verdicts to this caller. Leave out --explain, set `explain` in the realm, or verify offline with --config.",
 };
 
-/** A verdict as `--json` prints it: the members of the proto's messages in their JSON form. */
+/** A verdict as `--json` prints it: the contract's members, with times and durations as the JSON mapping of proto3 has them. */
 export function verdictToJson(verdict: Verdict): unknown {
   const checks = verdict.checks.map(({ name, result, claim, message }) => ({
     name,
-    result: checkResultToJSON(result),
+    result: result && checkResultName(result),
     ...(claim !== "" && { claim }),
     ...(message !== "" && { message }),
   }));
@@ -79,12 +77,25 @@ export function verdictToJson(verdict: Verdict): unknown {
   }
   const { token, principal, evidence } = verdict;
   const verified = {
-    token: Token.toJSON(token),
+    token: tokenToJson(token),
     ...(principal !== undefined && { principal }),
-    evidence: Evidence.toJSON(evidence),
+    evidence: evidenceToJson(evidence),
   };
   return { verified, ...explained };
 }
+
+const tokenToJson = (token: Token): unknown => ({
+  ...token,
+  expiresAt: timeToJson(token.expiresAt),
+  notBefore: timeToJson(token.notBefore),
+  issuedAt: timeToJson(token.issuedAt),
+});
+
+const evidenceToJson = (evidence: Evidence): unknown => ({
+  ...evidence,
+  keySetAge: durationToJson(evidence.keySetAge),
+  cacheableUntil: timeToJson(evidence.cacheableUntil),
+});
 
 /** A verdict for people's eyes. @param at milliseconds since 1970 that it holds for, where that is not now */
 export function formatVerdict(verdict: Verdict, at?: number): string {
@@ -114,16 +125,12 @@ function principalRows(principal: Principal | undefined): string[][] {
   ].map((row) => row.map(printable));
 }
 
-const MARKS: Readonly<Record<number, string>> = {
-  [CheckResult.CHECK_RESULT_PASSED]: "pass",
-  [CheckResult.CHECK_RESULT_FAILED]: "FAIL",
-  [CheckResult.CHECK_RESULT_SKIPPED]: "skip",
-};
+const MARKS: Readonly<Record<CheckResult, string>> = { passed: "pass", failed: "FAIL", skipped: "skip" };
 
 function formatChecks(checks: readonly Check[]): string[] {
   if (checks.length === 0) return [];
   const rows = checks.map(({ name, result, claim, message }) => [
-    MARKS[result] ?? "?",
+    result === undefined ? "?" : MARKS[result],
     name,
     claim || "-",
     printable(message),

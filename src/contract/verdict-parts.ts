@@ -1,0 +1,90 @@
+import type { ReasonName } from "./reasons.js";
+
+// What verdicts are made of. src/wire turns these into the proto's messages of the same names, and back.
+
+/** A time since 1970, exact to the nanosecond. */
+export interface Instant {
+  /** Whole seconds since 1970. */
+  readonly seconds: number;
+  /** Nanoseconds within that second, 0 to 999,999,999. */
+  readonly nanos: number;
+}
+
+/** The content of a verified token. A claim that is absent, or of another type than RFC 7519 says, is empty or undefined. */
+export interface Token {
+  /** The `sub` claim. */
+  readonly subject: string;
+  /** The `iss` claim. */
+  readonly issuer: string;
+  /** The `aud` claim; one element if the claim is a string. */
+  readonly audience: readonly string[];
+  /** The `exp` claim, rounded down to the microsecond. */
+  readonly expiresAt: Instant | undefined;
+  /** The `nbf` claim, rounded down to the microsecond. */
+  readonly notBefore: Instant | undefined;
+  /** The `iat` claim, rounded down to the microsecond. */
+  readonly issuedAt: Instant | undefined;
+  /** The `jti` claim. */
+  readonly id: string;
+  /** The `kid` of the header. */
+  readonly keyId: string;
+  /** The `alg` of the header, which is that of the key. */
+  readonly algorithm: string;
+  /** The payload: the JSON text exactly as signed. */
+  readonly payload: string;
+}
+
+/** Who a token is about: a user, a client, or a user acting through a client. */
+export interface Principal {
+  readonly user: User | undefined;
+  readonly client: Client | undefined;
+}
+
+/** A person, as the directory or the token describes them. An unknown attribute is undefined, not empty. */
+interface User {
+  /** Unique within the instance or the issuer. */
+  readonly id: string;
+  readonly email?: string | undefined;
+  /** The display name. */
+  readonly name?: string | undefined;
+  /** The URL of a picture. */
+  readonly avatarUrl?: string | undefined;
+  /** The identity provider that the user signed in with, for example `google`. */
+  readonly provider?: string | undefined;
+  /** Empty in realms without instances. */
+  readonly instanceId: string;
+}
+
+/** An application that acts for itself or for a user. */
+interface Client {
+  readonly clientId: string;
+}
+
+/** The data behind a verdict, at the time of the call. */
+export interface Evidence {
+  /** Milliseconds since the realm's keys were fetched, in whole seconds; undefined for configured keys. */
+  readonly keySetAge: number | undefined;
+  /** Whether the last due fetch of those keys failed. */
+  readonly keySetStale: boolean;
+  /** The position in the directory's change feed; opaque, empty without a directory. */
+  readonly feedPosition: string;
+  /** The time at which the token expires for this realm; undefined if it never does. */
+  readonly cacheableUntil: Instant | undefined;
+}
+
+/** How a check ended. `skipped`: an earlier check failed. */
+export type CheckResult = "passed" | "failed" | "skipped";
+
+/** The result of one check. */
+export interface Check {
+  /** For example `signature` or `expiry`. */
+  readonly name: string;
+  /** Undefined for a result of a later version. */
+  readonly result: CheckResult | undefined;
+  /** The reason of a failed check; undefined for the others, and for a reason of a later version. */
+  readonly reason: ReasonName | undefined;
+  /** The claim or header parameter that was checked; empty if there is none. */
+  readonly claim: string;
+  /** What the check found, in English; may be empty. */
+  readonly message: string;
+}

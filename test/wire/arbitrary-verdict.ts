@@ -1,0 +1,65 @@
+import fc from "fast-check";
+import { REASON_NAMES } from "../../src/contract/reasons.js";
+import type { Check, Evidence, Instant, Rejected, Token, Verdict, Verified } from "../../src/contract/verifier.js";
+
+// Verdicts of every kind, for properties of what is written and read.
+
+export const text = fc.string({ unit: "grapheme", maxLength: 300 });
+const instant: fc.Arbitrary<Instant | undefined> = fc.option(
+  fc.record({
+    seconds: fc.integer({ min: 0, max: 253_402_300_799 }),
+    nanos: fc.oneof(
+      fc.constantFrom(0, 250_000_000, 999_999_000),
+      fc.integer({ min: 0, max: 999_999 }).map((micros) => micros * 1000),
+    ),
+  }),
+  { nil: undefined },
+);
+const reason = fc.option(fc.constantFrom(...REASON_NAMES), { nil: undefined });
+const token: fc.Arbitrary<Token> = fc.record({
+  subject: text,
+  issuer: text,
+  audience: fc.array(text, { maxLength: 4 }),
+  expiresAt: instant,
+  notBefore: instant,
+  issuedAt: instant,
+  id: text,
+  keyId: text,
+  algorithm: text,
+  payload: text,
+});
+const optional = fc.option(text, { nil: undefined });
+const principal = fc.record({
+  user: fc.option(
+    fc.record({ id: text, email: optional, name: optional, avatarUrl: optional, provider: optional, instanceId: text }),
+    { nil: undefined },
+  ),
+  client: fc.option(fc.record({ clientId: text }), { nil: undefined }),
+});
+export const evidence: fc.Arbitrary<Evidence> = fc.record({
+  keySetAge: fc.option(fc.integer({ min: 0, max: 1e12 }), { nil: undefined }),
+  keySetStale: fc.boolean(),
+  feedPosition: text,
+  cacheableUntil: instant,
+});
+const checks: fc.Arbitrary<Check[]> = fc.array(
+  fc.record({
+    name: text,
+    result: fc.constantFrom("passed", "failed", "skipped", undefined),
+    reason,
+    claim: text,
+    message: text,
+  }),
+  { maxLength: 3 },
+);
+export const verified: fc.Arbitrary<Verified> = fc.record({
+  kind: fc.constant("verified" as const),
+  token,
+  principal: fc.option(principal, { nil: undefined }),
+  evidence,
+  checks,
+});
+export const rejected: fc.Arbitrary<Rejected> = fc
+  .record({ kind: fc.constant("rejected" as const), reason, claim: text, checks, hint: fc.option(text) })
+  .map(({ hint, ...others }) => ({ ...others, ...(hint !== null && hint !== "" && { hint }) }));
+export const verdict: fc.Arbitrary<Verdict> = fc.oneof(verified, rejected);
