@@ -1,9 +1,8 @@
 import { Counter, Gauge, type Registry } from "prom-client";
 import { type HeldStatus, isUsable } from "../keys/remote/keyring.js";
-import type { CoreStats } from "../server/core.js";
-import type { Port } from "../server/port.js";
 import type { Clock } from "../util/clock.js";
 import { METRICS } from "./metric-table.js";
+import type { CoreStats, PortStatus } from "./observed.js";
 
 // What is read of the service when somebody looks.
 
@@ -11,7 +10,7 @@ import { METRICS } from "./metric-table.js";
 export interface Sources {
   readonly clock: Clock;
   /** The ports of callers. */
-  readonly ports: () => readonly Pick<Port, "name" | "connections" | "streams">[];
+  readonly ports: () => readonly PortStatus[];
   /** When the certificates of ports, and of the gateway to its service, expire: milliseconds since 1970, by their names. */
   readonly expiries: () => Readonly<Record<string, number>>;
   /** What the core says of itself; undefined in a gateway on its own, and before the core stands. */

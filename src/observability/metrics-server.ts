@@ -1,8 +1,14 @@
 import type http from "node:http";
 import { createHttpPort, type HttpBounds, type HttpPort } from "../net/http1/http-port.js";
 import type { ListenerOptions } from "../net/tls.js";
-import type { KeysInUse, Readiness } from "./key-status.js";
 import type { Metrics } from "./metrics.js";
+import type { KeysInUse, Standing } from "./observed.js";
+
+/** Body of `/readyz`: whether the service accepts calls, and the state of each realm. */
+export interface Readiness extends Standing {
+  /** False until everything is loaded, and while draining. */
+  readonly ready: boolean;
+}
 
 /** The port's own limits: a probe is small, and nobody may lock the others out. */
 const BOUNDS: HttpBounds = { headers: 16 * 1024, request: 10_000, idle: 10_000, connections: 1000, perAddress: 100 };

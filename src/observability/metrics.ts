@@ -3,10 +3,9 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom
 import type { Outcome } from "../contract/verifier.js";
 import type { OnRead } from "../directory/observed.js";
 import type { RefusalReason } from "../net/admission.js";
-import type { OnFetch } from "../server/keys-observer.js";
-import type { OnReload } from "../server/reload.js";
 import { registerReadings, type Sources } from "./gauges.js";
 import { METRICS, type MetricEntry } from "./metric-table.js";
+import type { FetchObserver, ReloadObserver } from "./observed.js";
 import { kindOf } from "./outcome-kind.js";
 
 // What the service counts of itself, for Prometheus.
@@ -30,9 +29,9 @@ export interface Metrics {
   /** The feed of the directory's changes could not be read. */
   directoryFailure(): void;
   /** The configuration was read again, or could not be. */
-  readonly reload: OnReload;
+  readonly reload: ReloadObserver;
   /** An issuer's keys were fetched, or not. */
-  readonly keyFetch: OnFetch;
+  readonly keyFetch: FetchObserver;
   /** The store was read. */
   readonly storeRead: OnRead;
 }

@@ -1,19 +1,16 @@
 import type { Logger } from "pino";
 import { TokenVerifierService } from "../../gen/tokenverifier/v1/token_verifier.js";
 import type { Config, GatewayConfig } from "../config/load.js";
+import type { ConfiguredTls } from "../config/tls.js";
 import type { OnRead } from "../directory/observed.js";
 import type { Refusal } from "../net/admission.js";
-import type { certificatesOf } from "../server/certificates.js";
-import type { Core } from "../server/core.js";
-import type { OnFetch } from "../server/keys-observer.js";
-import type { Port } from "../server/port.js";
-import type { OnReload } from "../server/reload.js";
+import type { Port } from "../net/port.js";
 import type { Clock } from "../util/clock.js";
 import { version } from "../util/version.js";
-import { keyReadiness, keyUses, type Standing } from "./key-status.js";
 import { type CallLine, callLogger } from "./log.js";
 import { createMetrics } from "./metrics.js";
 import { createMetricsServer } from "./metrics-server.js";
+import type { FetchObserver, Observed, PortStatus, ReloadObserver } from "./observed.js";
 import { refusalLogger } from "./refusals.js";
 
 /** What the service says of itself: log lines for calls, and metrics where a port for them is configured. */
@@ -26,22 +23,19 @@ export interface Telemetry {
   readonly refused: (port: string, refusal: Refusal) => void;
   readonly directoryFailure: () => void;
   readonly storeRead: OnRead;
-  readonly reload: OnReload;
-  readonly keyFetch: OnFetch;
+  readonly reload: ReloadObserver;
+  readonly keyFetch: FetchObserver;
   /** From now on metrics tell of this core too. */
-  observe(core: Pick<Core, "stats" | "keysInUse">): void;
+  observe(core: Observed): void;
   /** From now on these are the realms that may stand in metrics, and that readiness tells of. */
   setRealms(realms: readonly string[]): void;
   /** From now on these are the service's certificates, by where they are shown. */
-  setCertificates(certificates: ReturnType<typeof certificatesOf>): void;
+  setCertificates(certificates: Readonly<Record<string, Pick<ConfiguredTls, "validity">>>): void;
   /** The port of the metrics, which tells of the connections of the others; none where none is configured. */
-  port(others: readonly Port[]): readonly Port[];
+  port(others: readonly PortStatus[]): readonly Port[];
 }
 
 const METHODS: ReadonlySet<string> = new Set(Object.values(TokenVerifierService).map(({ path }) => path));
-
-/** A gateway on its own has no keys, and says of its realms that it shows them. */
-const NO_CORE: Omit<Standing, "realms"> = { keys: [], routes: {}, isFresh: true };
 
 /** @param realms the names that may stand in metrics */
 export function createTelemetry(
@@ -73,8 +67,8 @@ export function createTelemetry(
     metrics.refusal(port, refusal.reason);
   };
   let expiries: Readonly<Record<string, number>> = {};
-  let core: Pick<Core, "stats" | "keysInUse"> | undefined;
-  let ports: readonly Port[] = [];
+  let core: Observed | undefined;
+  let ports: readonly PortStatus[] = [];
   let ready = false;
   const known = new Set(realms);
   const metrics = createMetrics(
@@ -90,11 +84,12 @@ export function createTelemetry(
   );
   const server = createMetricsServer(
     metrics,
-    () => {
-      const stats = core?.stats();
-      return { ready, ...keyReadiness({ realms: [...known], ...(stats ?? NO_CORE) }) };
-    },
-    () => keyUses(core),
+    // A gateway on its own has no keys: its realms are always fresh.
+    () => ({
+      ready,
+      ...(core?.standing() ?? { realms: Object.fromEntries([...known].map((name) => [name, "fresh"])) }),
+    }),
+    () => ({ realms: core?.keysInUse() ?? {} }),
     { tls, refused: (refusal) => refused("metrics", refusal) },
   );
   return {

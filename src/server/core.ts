@@ -6,12 +6,12 @@ import { type Renewal, renew } from "../config/renew.js";
 import { failure, type Verifier } from "../contract/verifier.js";
 import type { Directory, KnownDirectory } from "../directory/directory.js";
 import { DirectoryError } from "../directory/errors.js";
-import { Known, type KnownStats } from "../directory/known.js";
+import { Known } from "../directory/known.js";
 import { noDirectory } from "../directory/none.js";
 import { type OnRead, observeReads } from "../directory/observed.js";
 import type { VerificationKey } from "../keys/key.js";
-import type { HeldStatus } from "../keys/remote/keyring.js";
 import { tell } from "../observability/lines.js";
+import type { FetchObserver, KeyInUse, Observed } from "../observability/observed.js";
 import type { Clock } from "../util/clock.js";
 import type { Secret } from "../util/secret.js";
 import { FactCache } from "../verifier/facts.js";
@@ -21,52 +21,20 @@ import { isRoute, targetsOf } from "../verifier/route.js";
 import { createVerifier, type Load } from "../verifier/verify.js";
 import type { View } from "../verifier/view.js";
 import { type Following, followStore } from "./follow-store.js";
-import type { OnFetch } from "./keys-observer.js";
 import { type OpenDirectory, openDirectory, storePath } from "./open-directory.js";
 import { readOrSeedAside } from "./read-or-seed-aside.js";
 import { openKeyring, withKeys } from "./realm-keys.js";
 import { openSavedSets, readSavedSets, removeOldSets } from "./saved-sets.js";
 import { seed } from "./seed-file.js";
-
-/** What a core says of itself. */
-export interface CoreStats {
-  /** The estimated bytes of tokens remembered. */
-  readonly factBytes: number;
-  /** How often a token was looked for among them. */
-  readonly factLookups: FactCache["lookups"];
-  /** Whether verdicts are given: false once the directory could not be read for longer than `staleFor`. */
-  readonly isFresh: boolean;
-  /** What is known of the directory; undefined without a store. */
-  readonly directory: KnownStats | undefined;
-  /** Why the directory cannot be read at the moment; undefined where it can, or without a store. */
-  readonly trouble: string | undefined;
-  /** The keys that are fetched, by realm and location. */
-  readonly keys: readonly HeldStatus[];
-  /** The realms that hand tokens on: the names of those that they hand them to. */
-  readonly routes: Readonly<Record<string, readonly string[]>>;
-  /** How far the clocks of the realms' issuers are ahead, in seconds. */
-  readonly skew: Readonly<Record<string, number>>;
-}
-
-/** A key that a realm trusts now. */
-export interface KeyInUse {
-  readonly kid: string | null;
-  readonly algorithm: string;
-  /** Its thumbprint (RFC 7638); of a secret its length alone. */
-  readonly label: string;
-  /** How many tokens it verified within the last hour. */
-  readonly verificationsLastHour: number;
-}
+import { type Observations, standingOf, unservedRealms } from "./standing.js";
 
 /** The core, running. */
-export interface Core {
+export interface Core extends Observed {
   readonly verifier: Verifier;
-  /** What it holds, for whoever watches over it. */
-  stats(): CoreStats;
+  /** Realms without usable keys. */
+  readonly unserved: () => ReadonlySet<string>;
   /** The id of the instance that owns a secret key, as far as it is in memory. */
   readonly instanceOf: (secretKey: Secret) => string | undefined;
-  /** The keys of each realm that has keys of its own, by its name. */
-  keysInUse(): Readonly<Record<string, readonly KeyInUse[]>>;
   /**
    * Verifies by the realms of another configuration from now on, all of them at once; realms and keys that did not
    * change stay the objects that they are, with their facts. Nothing else of the configuration is looked at.
@@ -87,7 +55,7 @@ export interface CoreContext {
   /** Is told of each read of the store. */
   readonly onRead?: OnRead;
   /** Is told of each fetch of keys. */
-  readonly onFetch?: OnFetch;
+  readonly onFetch?: FetchObserver;
   /**
    * Given for a core that must leave the store as it is, also where its clock pretends another time: the time that it
    * really is, in milliseconds since 1970. Saved key sets are of the age that they have at this time, and what is fetched
@@ -123,6 +91,16 @@ export async function openCore(config: Config, context: CoreContext): Promise<Co
     if (readOnlyAt === undefined) await removeOldSets(store?.directory, realms, clock(), log);
   };
   await tidy();
+  const observations = (): Observations => ({
+    realms: realms.map(({ realm }) => realm.name),
+    keys: keyring.status(),
+    routes: Object.fromEntries(
+      realms.flatMap(({ realm }) => (isRoute(realm) ? [[realm.name, targetsOf(realm)] as const] : [])),
+    ),
+    isFresh: view.directory.isFresh(clock()),
+    directory: store?.known.stats(),
+    trouble: store?.trouble(),
+  });
   return {
     verifier: limitFailures(
       createVerifier(() => view, clock, loader(store?.known, context)),
@@ -134,13 +112,11 @@ export async function openCore(config: Config, context: CoreContext): Promise<Co
       factLookups: facts.lookups,
       isFresh: view.directory.isFresh(clock()),
       directory: store?.known.stats(),
-      trouble: store?.trouble(),
       keys: keyring.status(),
-      routes: Object.fromEntries(
-        realms.flatMap(({ realm }) => (isRoute(realm) ? [[realm.name, targetsOf(realm)] as const] : [])),
-      ),
       skew: Object.fromEntries(realms.map(({ realm }) => [realm.name, realm.skew.ahead(clock())])),
     }),
+    standing: () => standingOf(observations()),
+    unserved: () => unservedRealms(observations()),
     instanceOf: (secretKey) => store?.known.instance(secretKey)?.id,
     keysInUse: () => {
       const now = clock();

@@ -2,9 +2,7 @@ import type { Logger } from "pino";
 import type { RemoteObserver } from "../keys/remote/remote-keys.js";
 import { isToldFailure } from "../observability/in-a-row.js";
 import { tell } from "../observability/lines.js";
-
-/** Is told of each fetch of keys. */
-export type OnFetch = (realm: string, result: "ok" | "failed") => void;
+import type { FetchObserver } from "../observability/observed.js";
 
 /** How many times, since the last good fetch, another `why` than the one before is told for that alone. */
 const MOST_CHANGES = 16;
@@ -16,7 +14,7 @@ const MOST_REFUSED = 10;
 export function keysObserver(
   at: { readonly realm: string; readonly location: string },
   log: Logger,
-  onFetch: OnFetch,
+  onFetch: FetchObserver,
 ): RemoteObserver {
   let last = "";
   let changes = 0;

@@ -2,8 +2,9 @@ import type { Logger } from "pino";
 import type { ConfiguredRealm } from "../config/realms.js";
 import { bindRoutes } from "../config/routes.js";
 import { Keyring, type KeyringContext, type KeyringRequest } from "../keys/remote/keyring.js";
+import type { FetchObserver } from "../observability/observed.js";
 import { createRealm } from "../verifier/realm.js";
-import { keysObserver, type OnFetch } from "./keys-observer.js";
+import { keysObserver } from "./keys-observer.js";
 
 // How the realms of a configuration get the keys that issuers publish.
 
@@ -11,7 +12,7 @@ import { keysObserver, type OnFetch } from "./keys-observer.js";
 export function openKeyring(
   context: Pick<KeyringContext, "clock" | "proxies" | "saved">,
   log: Logger,
-  onFetch: OnFetch,
+  onFetch: FetchObserver,
 ): Keyring {
   return new Keyring({
     ...context,

@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import { ConfigError } from "../config/issues.js";
 import type { Config, GatewayConfig } from "../config/load.js";
 import { type FieldsOf, tell } from "../observability/lines.js";
+import type { ReloadObserver } from "../observability/observed.js";
 import { fixedTls } from "./certificates.js";
 import type { FileWatch } from "./file-watch.js";
 
@@ -23,11 +24,8 @@ export interface Reloading<C extends Config | GatewayConfig> {
   readonly look?: () => void;
   readonly log: Logger;
   /** Is told how each reload ended. */
-  readonly onReload?: OnReload;
+  readonly onReload?: ReloadObserver;
 }
-
-/** How a reload ended. @param taken whether the configuration is in use now @param restart whether some of it needs a restart */
-export type OnReload = (taken: boolean, restart: boolean) => void;
 
 /** Reads the configuration again, all or nothing: one that is bad leaves the running one as it was. Never throws. */
 export function reload<C extends Config | GatewayConfig>({

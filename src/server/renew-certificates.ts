@@ -1,12 +1,12 @@
 import type { Logger } from "pino";
 import type { Config, GatewayConfig } from "../config/load.js";
 import type { ConfiguredTls } from "../config/tls.js";
+import type { Port } from "../net/port.js";
 import { isSameTls, type TlsMaterial } from "../net/tls.js";
 import { tell } from "../observability/lines.js";
 import type { Telemetry } from "../observability/telemetry.js";
 import type { Clock } from "../util/clock.js";
 import { certificatesOf, faultyCertificates, fixedTls } from "./certificates.js";
-import type { Port } from "./port.js";
 
 /**
  * Puts the certificates of a configuration to use that follows another, and warns of those that do not count.

@@ -6,9 +6,9 @@ import type { Verifier } from "../contract/verifier.js";
 import { createServer, type ServiceServer } from "../grpc/server.js";
 import type { ServedRpc } from "../http/rpc.js";
 import { createGateway, type Gateway } from "../http/server.js";
+import type { Port } from "../net/port.js";
 import { isSameTls, type ListenerOptions } from "../net/tls.js";
 import type { InstanceOf } from "../observability/caller.js";
-import { unservedRealms } from "../observability/key-status.js";
 import { tell } from "../observability/lines.js";
 import { createLogger, type LogSettings } from "../observability/log-output.js";
 import { gatewayObserver, serviceObserver } from "../observability/observers.js";
@@ -18,7 +18,6 @@ import type { Clock } from "../util/clock.js";
 import { version } from "../util/version.js";
 import { openCore } from "./core.js";
 import { FileWatch } from "./file-watch.js";
-import type { Port } from "./port.js";
 import { type Changes, type Reloading, reload } from "./reload.js";
 import { renewCertificates } from "./renew-certificates.js";
 
@@ -123,7 +122,7 @@ async function serveCore(source: Source<Config>, only: Only | undefined, context
   let names = realms;
   /** Health follows the keys: a realm whose keys do not count gives no verdicts. */
   const look = (): void => {
-    const unserved = unservedRealms(core.stats());
+    const unserved = core.unserved();
     for (const { server } of servers) server.setRealms(names, unserved);
   };
   look();

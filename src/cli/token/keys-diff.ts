@@ -2,7 +2,7 @@ import type { Config } from "../../config/load.js";
 import type { ConfiguredRealm } from "../../config/realms.js";
 import type { VerificationKey } from "../../keys/key.js";
 import { locationName, type RemoteEntry, toldLocation } from "../../keys/remote/keyring.js";
-import type { KeysInUse } from "../../observability/key-status.js";
+import type { KeysInUse } from "../../observability/observed.js";
 import { reachKeys } from "../check/reach-keys.js";
 import { CommandError, EXIT } from "../errors.js";
 import { ownRealm } from "../own-realm.js";

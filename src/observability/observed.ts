@@ -1,0 +1,80 @@
+import type { KnownStats } from "../directory/known.js";
+import type { HeldStatus } from "../keys/remote/keyring.js";
+import type { RemoteStatus } from "../keys/remote/remote-keys.js";
+import type { FactCache } from "../verifier/facts.js";
+
+// What metrics, probes and `/keys` read of a running service. The server implements it.
+
+/** Figures of a running core, read at each scrape. */
+export interface CoreStats {
+  /** Estimated size of the fact cache, in bytes. */
+  readonly factBytes: number;
+  /** Lookups in the fact cache since the start. */
+  readonly factLookups: FactCache["lookups"];
+  /** Whether the service gives verdicts: false once the directory has been unreadable for longer than `store.staleFor`. */
+  readonly isFresh: boolean;
+  /** State of the directory cache; undefined without a store. */
+  readonly directory: KnownStats | undefined;
+  /** Key sets that are fetched, one for each realm and location. */
+  readonly keys: readonly HeldStatus[];
+  /** How far each realm's issuer's clock is ahead, in seconds, by the realm's name. */
+  readonly skew: Readonly<Record<string, number>>;
+}
+
+/** A key that a realm trusts now. */
+export interface KeyInUse {
+  readonly kid: string | null;
+  readonly algorithm: string;
+  /** RFC 7638 thumbprint of a public key; the length of a secret. */
+  readonly label: string;
+  /** Tokens that it verified within the last hour. */
+  readonly verificationsLastHour: number;
+}
+
+/** Keys in use, by realm; the body of `/keys`. */
+export interface KeysInUse {
+  readonly realms: Readonly<Record<string, readonly KeyInUse[]>>;
+}
+
+/** State of a realm's keys: `fresh`, `stale` (used beyond their time), `cold` (none yet) or `failing` (none usable). */
+export type RealmState = RemoteStatus["state"];
+
+/** State of the directory: `stale` gives verdicts from memory while the store cannot be read; `failing` gives none. */
+export type DirectoryState = Extract<RealmState, "fresh" | "stale" | "failing">;
+
+/** State of realms and directory; with `ready` before it, the body of `/readyz`. */
+export interface Standing {
+  /** State of each realm, by name. */
+  readonly realms: Readonly<Record<string, RealmState>>;
+  /** Cause for each realm that is not fresh, by name; absent where all are fresh. */
+  readonly why?: Readonly<Record<string, string>>;
+  /** State of the directory, with the cause where it is not fresh; absent without a store. */
+  readonly directory?: { readonly state: DirectoryState; readonly why?: string };
+  /** State of each key set that is fetched; absent where there is none. */
+  readonly keys?: readonly object[];
+  /** State of each realm that routes by issuer, with its targets; absent where there is none. */
+  readonly routes?: readonly object[];
+}
+
+/** A running core, as metrics and probes read it. */
+export interface Observed {
+  readonly stats: () => CoreStats;
+  readonly standing: () => Standing;
+  readonly keysInUse: () => KeysInUse["realms"];
+}
+
+/** A port of the service, as metrics read it. */
+export interface PortStatus {
+  /** Name in the configuration. */
+  readonly name: string;
+  /** Open connections. */
+  connections(): number;
+  /** Open streams: calls that last until the client or the server ends them. */
+  streams(): number;
+}
+
+/** Called at the end of each reload. @param taken whether the new configuration is in use @param restart whether part of it needs a restart */
+export type ReloadObserver = (taken: boolean, restart: boolean) => void;
+
+/** Called after each fetch of a realm's keys. */
+export type FetchObserver = (realm: string, result: "ok" | "failed") => void;
