@@ -1,9 +1,9 @@
 import path from "node:path";
 import type { Command } from "commander";
 import { loadConfig } from "../config/load.js";
+import { logWarnings } from "../observability/process-warnings.js";
 import { DEVELOPMENT_FOLDER, exampleRequests, prepareDevelopment } from "../server/development.js";
 import { type Only, type Running, serve } from "../server/serve.js";
-import { logWarnings } from "../server/warnings.js";
 import type { CliContext } from "./cli-context.js";
 import { CommandError, EXIT } from "./errors.js";
 import { outliveOutput, print } from "./output.js";

@@ -70,11 +70,7 @@ export function loadConfig(file: string, { env, readFile = readText, vendors = V
     const resolve = resolver(file);
     const context = { resolve, readFile, vendors, issues };
     const realms = readRealms(settings.realms, context);
-    const faces = bindFaces(
-      new Map(realms.map((one) => [one.realm.name, { vendor: one.vendor, settings: one.settings }])),
-      settings,
-      { vendors, issues },
-    );
+    const faces = bindFaces(new Map(realms.map((one) => [one.name, one])), settings, { vendors, issues });
     checkRpc(settings, issues, (name) => Object.hasOwn(settings.realms, name));
     const { masterKey, masterKeyFile, masterKeys, directory, ...others } = settings;
     const ports = {
@@ -85,10 +81,10 @@ export function loadConfig(file: string, { env, readFile = readText, vendors = V
     };
     checkWorkloads(settings, realms, issues);
     const keys = readMasterKeys({ masterKey, masterKeyFile, masterKeys }, context);
-    const needing = realms.find(({ realm: { policy } }) => areInDirectory(policy.callers));
+    const needing = realms.find(({ callers }) => areInDirectory(callers));
     const isGiven = [masterKey, masterKeyFile, masterKeys].some((given) => given !== undefined);
     if (keys.length === 0 && !isGiven && (needing !== undefined || directory !== undefined)) {
-      const who = needing === undefined ? "the directory seed" : `the callers of the realm ${needing.realm.name}`;
+      const who = needing === undefined ? "the directory seed" : `the callers of the realm ${needing.name}`;
       const message = `is missing: the secrets of ${who} are sealed with it; make one with: openssl rand -base64 32`;
       issues.push({ place: "masterKey", message });
     }

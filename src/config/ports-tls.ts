@@ -1,5 +1,4 @@
 import type { z } from "zod";
-import { isRoute } from "../verifier/route.js";
 import { type ConfigIssue, formatPath } from "./issues.js";
 import type { ConfiguredRealm } from "./realms.js";
 import type { coreSchema, gatewaySchema } from "./schema.js";
@@ -41,10 +40,10 @@ export function withClientTls<S extends { readonly tls?: ClientFiles | undefined
 export function checkWorkloads({ grpc, http }: Core, realms: readonly ConfiguredRealm[], issues: ConfigIssue[]): void {
   if (grpc === undefined && http === undefined) return;
   if (grpc?.tls?.clientCaFile !== undefined || http?.tls?.clientCaFile !== undefined) return;
-  for (const { realm } of realms) {
-    if (isRoute(realm)) continue;
+  for (const realm of realms) {
+    if (realm.byIssuer !== undefined) continue;
     for (const key of ["callers", "explain"] as const) {
-      if (typeof realm.policy[key] !== "object") continue;
+      if (typeof realm[key] !== "object") continue;
       const message = "no port asks its clients for certificates: give grpc a tls with a clientCaFile";
       issues.push({ place: formatPath(["realms", realm.name, key, "san"]), message });
     }

@@ -1,23 +1,26 @@
 import type { z } from "zod";
-import { staticSource } from "../keys/source.js";
+import type { Algorithm } from "../jws/algorithms.js";
 import type { Vendor } from "../vendors/vendor.js";
-import { genericPolicy } from "../verifier/generic.js";
-import { createRealm, type Policy, type Realm } from "../verifier/realm.js";
+import type { Policy } from "../verifier/realm.js";
 import { type ConfigIssue, formatPath, issuesOf, meant, nearest, type Path, TELLING } from "./issues.js";
 import { type LoadedKeys, loadKeys } from "./keys.js";
 import type { ReadFile } from "./read-file.js";
 import { facePresetSchema, genericSchema, presetSchema } from "./realm-forms.js";
 
-/** A configured realm, ready to verify. */
-export interface ConfiguredRealm extends LoadedKeys {
-  readonly realm: Realm;
-  /** The vendor whose preset it has. */
+/** A realm of the configuration, checked: its settings and its keys. The server builds the realm that verifies from it. */
+export interface ConfiguredRealm
+  extends LoadedKeys,
+    Pick<Policy, "algorithms" | "callers" | "explain" | "keysOf" | "maxTokenLength"> {
+  readonly name: string;
+  /** The vendor of its preset; undefined without a preset. */
   readonly vendor: Vendor | undefined;
-  /** Its settings as the configuration gives them, defaults included; holds no key. */
+  /** For a routing realm, the names of its targets by issuer, exact; undefined for any other. */
+  readonly byIssuer: ReadonlyMap<string, string> | undefined;
+  /** Settings as written, with defaults and without keys. */
   readonly settings: FaceSettings;
 }
 
-/** What a face needs of a realm's settings. */
+/** Settings of a realm's face: the longest token, and the vendor's own settings. */
 export interface FaceSettings {
   readonly maxTokenLength: number;
   readonly [name: string]: unknown;
@@ -44,14 +47,13 @@ export function readRealm(name: string, value: unknown, context: RealmContext): 
   if (vendor === undefined && context.issues.length > before) return undefined;
   const read = vendor === undefined ? readGeneric(value, path, context) : readPreset(vendor, value, path, context);
   if (read === undefined) return undefined;
-  const { policy, settings, keys } = read;
-  const loaded = loadKeys(keys, [...path, "keys"], {
-    algorithms: policy.algorithms,
-    issuers: issuersOf(settings),
+  const { writtenKeys, ...realm } = read;
+  const loaded = loadKeys(writtenKeys, [...path, "keys"], {
+    algorithms: realm.algorithms,
+    issuers: issuersOf(realm.settings),
     ...context,
   });
-  if (context.issues.length > before) return undefined;
-  return { realm: createRealm(name, policy, staticSource(loaded.keys)), vendor, settings, ...loaded };
+  return context.issues.length > before ? undefined : { name, vendor, byIssuer: undefined, ...realm, ...loaded };
 }
 
 function issuersOf(settings: FaceSettings): readonly string[] | null {
@@ -59,14 +61,12 @@ function issuersOf(settings: FaceSettings): readonly string[] | null {
   return Array.isArray(issuer) ? (issuer as readonly string[]) : null;
 }
 
-/** A realm's settings, read, and its keys, which are not yet. */
-interface Read {
-  readonly policy: Policy;
-  readonly settings: FaceSettings;
-  readonly keys: readonly unknown[];
+/** Settings of a realm whose keys are not loaded yet. */
+interface ReadRealm extends Omit<ConfiguredRealm, keyof LoadedKeys | "name" | "vendor" | "byIssuer"> {
+  readonly writtenKeys: readonly unknown[];
 }
 
-function readPreset(vendor: Vendor, value: unknown, path: Path, context: RealmContext): Read | undefined {
+function readPreset(vendor: Vendor, value: unknown, path: Path, context: RealmContext): ReadRealm | undefined {
   const parsed = parse(presetSchema(vendor), value, path, context.issues);
   if (parsed === undefined) {
     checkKeysAlone(value, vendor.algorithms, path, context);
@@ -81,18 +81,14 @@ function readPreset(vendor: Vendor, value: unknown, path: Path, context: RealmCo
   if (keysOf === "instance" && keys.length > 0) {
     context.issues.push({ place, message: "leave it out: each instance's own secret keys verify its tokens" });
   }
-  const policy: Policy = {
-    algorithms,
-    callers,
-    keysOf,
-    ...vendor.policy(settings),
-    maxTokenLength: settings.maxTokenLength,
-    explain: explain === false ? "nobody" : explain,
-  };
-  return { policy, settings, keys };
+  const { maxTokenLength } = settings;
+  return { algorithms, callers, keysOf, maxTokenLength, explain: askersOf(explain), settings, writtenKeys: keys };
 }
 
-function readGeneric(value: unknown, path: Path, context: RealmContext): Read | undefined {
+const askersOf = (explain: Exclude<Policy["explain"], "nobody"> | false): Policy["explain"] =>
+  explain === false ? "nobody" : explain;
+
+function readGeneric(value: unknown, path: Path, context: RealmContext): ReadRealm | undefined {
   const parsed = parse(genericSchema, value, path, context.issues);
   if (parsed === undefined) {
     const algorithms = genericSchema.shape.algorithms.safeParse((value as { algorithms?: unknown } | null)?.algorithms);
@@ -100,11 +96,20 @@ function readGeneric(value: unknown, path: Path, context: RealmContext): Read | 
     return undefined;
   }
   const { keys, ...settings } = parsed;
-  return { policy: genericPolicy(parsed), settings, keys };
+  const { algorithms, callers, explain, maxTokenLength } = parsed;
+  return {
+    algorithms,
+    callers,
+    keysOf: "realm",
+    maxTokenLength,
+    explain: askersOf(explain),
+    settings,
+    writtenKeys: keys,
+  };
 }
 
-/** Tells what is wrong with the keys of a realm of which something else is wrong. */
-function checkKeysAlone(value: unknown, algorithms: Policy["algorithms"], path: Path, context: RealmContext): void {
+/** Reports what is wrong with the keys of a realm whose settings are wrong. */
+function checkKeysAlone(value: unknown, algorithms: readonly Algorithm[], path: Path, context: RealmContext): void {
   const { keys } = value as { keys?: unknown };
   if (Array.isArray(keys)) loadKeys(keys, [...path, "keys"], { algorithms, issuers: null, ...context });
 }

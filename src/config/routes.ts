@@ -1,6 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import { formatCallers, type Realm } from "../verifier/realm.js";
-import { createRoute, isRoute, reroute } from "../verifier/route.js";
+import { formatCallers } from "../verifier/realm.js";
 import { type ConfigIssue, formatPath, type Path } from "./issues.js";
 import { routeSchema } from "./realm-forms.js";
 import { type ConfiguredRealm, parse, type RealmContext, readRealm } from "./realms.js";
@@ -46,8 +45,9 @@ function readRoute(
   const before = issues.length;
   const settings = parse(routeSchema, value, path, issues);
   if (settings === undefined) return undefined;
-  const byIssuer = new Map<string, Realm>();
-  const first = settings.byIssuer.map((one) => realms.get(one)).find((one) => one !== undefined);
+  const byIssuer = new Map<string, string>();
+  const targets = settings.byIssuer.flatMap((one) => realms.get(one) ?? []);
+  const [first] = targets;
   for (const [index, target] of settings.byIssuer.entries()) {
     const place = formatPath([...path, "byIssuer", index]);
     const complain = (message: string): unknown => issues.push({ place, message });
@@ -55,47 +55,46 @@ function readRoute(
     if (settings.byIssuer.indexOf(target) < index) complain("stands in the list twice: leave one out");
     else if (!Object.hasOwn(written, target)) complain(`there is no realm ${target}`);
     else if (isRouteEntry(written[target])) complain("is a realm by issuer itself: name the realms that it names");
-    else if (one === undefined) continue;
-    else addRealm(byIssuer, one, first, complain);
+    else if (one !== undefined && first !== undefined) addIssuers(byIssuer, one, first, complain);
   }
-  if (issues.length > before || byIssuer.size === 0) return undefined;
-  const nothing = { keys: [], setAside: [], files: [], remotes: [] };
-  // The longest token of those that it hands on to: each bounds its own.
-  const realm = createRoute(name, byIssuer);
+  if (issues.length > before || byIssuer.size === 0 || first === undefined) return undefined;
+  // Each target enforces its own limit.
+  const maxTokenLength = Math.max(...targets.map((one) => one.maxTokenLength));
   return {
-    realm,
+    name,
     vendor: undefined,
-    settings: { ...settings, maxTokenLength: realm.policy.maxTokenLength },
-    ...nothing,
+    byIssuer,
+    algorithms: [...new Set(targets.flatMap(({ algorithms }) => algorithms))],
+    callers: first.callers,
+    explain: targets.every(({ explain }) => isDeepStrictEqual(explain, first.explain)) ? first.explain : "nobody",
+    keysOf: "realm",
+    maxTokenLength,
+    settings: { ...settings, maxTokenLength },
+    keys: [],
+    setAside: [],
+    files: [],
+    remotes: [],
   };
 }
 
-function addRealm(
-  byIssuer: Map<string, Realm>,
-  { realm, settings }: ConfiguredRealm,
-  first: ConfiguredRealm | undefined,
+function addIssuers(
+  byIssuer: Map<string, string>,
+  { name, callers, settings }: ConfiguredRealm,
+  first: ConfiguredRealm,
   complain: (message: string) => unknown,
 ): void {
   const { issuer } = settings as { issuer?: readonly string[] | null };
   if (issuer === undefined || issuer === null) {
-    complain(`${realm.name} checks no issuer: no token can be handed to it; give it an issuer, or leave it out here`);
+    complain(`${name} checks no issuer, so no token can be routed to it: give it an issuer, or leave it out here`);
     return;
   }
-  const others = first?.realm;
-  if (others !== undefined && !isDeepStrictEqual(others.policy.callers, realm.policy.callers)) {
-    const [theirs, own] = [others, realm].map(({ policy }) => formatCallers(policy.callers));
-    const what = `${others.name} takes callers: ${theirs}, ${realm.name} ${own}`;
+  if (!isDeepStrictEqual(first.callers, callers)) {
+    const what = `${first.name} takes callers: ${formatCallers(first.callers)}, ${name} ${formatCallers(callers)}`;
     complain(`must take the same callers as the others: ${what}`);
   }
   for (const one of issuer) {
     const taken = byIssuer.get(one);
-    if (taken === undefined) byIssuer.set(one, realm);
-    else if (taken !== realm) complain(`has the issuer ${one}, which ${taken.name} has too: a token must have one way`);
+    if (taken === undefined) byIssuer.set(one, name);
+    else if (taken !== name) complain(`has the issuer ${one}, which ${taken} has too: a token must have one target`);
   }
-}
-
-/** The same realms, with every route leading to the realms that stand in this very list. */
-export function bindRoutes(realms: readonly ConfiguredRealm[]): readonly ConfiguredRealm[] {
-  const byName = new Map(realms.map(({ realm }) => [realm.name, realm]));
-  return realms.map((one) => (isRoute(one.realm) ? { ...one, realm: reroute(one.realm, byName) } : one));
 }

@@ -141,15 +141,15 @@ export async function exampleRequests(
   const values = { ...(seedValues(config.directory) ?? PLACEHOLDERS), now: Math.floor(now / 1000) };
   const requests: ExampleRequest[] = [];
   const tokens = new Map<string, string>();
-  for (const { realm } of config.realms) {
+  for (const { name } of config.realms) {
     try {
-      tokens.set(realm.name, await mint(config, { realm: realm.name, claim: [], expires: "1h" }, now));
+      tokens.set(name, await mint(config, { realm: name, claim: [], expires: "1h" }, now));
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
     }
   }
   for (const { realm, path } of config.faces) {
-    const vendor = config.realms.find((one) => one.realm.name === realm)?.vendor;
+    const vendor = config.realms.find(({ name }) => name === realm)?.vendor;
     const token = tokens.get(realm);
     if (vendor === undefined || token === undefined || addresses["http"] === undefined) continue;
     const { headers, body } = vendor.example.request(token, values);
@@ -160,8 +160,7 @@ export async function exampleRequests(
       command: `curl -i -X POST http://${addresses["http"]}${path} ${args.join(" ")}`,
     });
   }
-  const open = config.realms.find(({ realm }) => realm.policy.callers === "anyone" && tokens.has(realm.name))?.realm
-    .name;
+  const open = config.realms.find(({ name, callers }) => callers === "anyone" && tokens.has(name))?.name;
   if (open !== undefined && addresses["grpc"] !== undefined) {
     const data = JSON.stringify({ realm: open, token: tokens.get(open) });
     requests.push({

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import type { PutInstance } from "../directory/commands.js";
 import type { Secret } from "../util/secret.js";
 import type { ExampleValues } from "../vendors/vendor.js";
-import { readSeedFile } from "./seed-file.js";
+import { readSeedFile } from "./seed.js";
 
 /** Values for a token where no directory seed gives any. */
 export const PLACEHOLDERS: Omit<ExampleValues, "now"> = {

@@ -101,8 +101,8 @@ export async function removeOldSets(
 }
 
 const askedBy = (realms: readonly ConfiguredRealm[]): readonly KeySetName[] =>
-  realms.flatMap(({ realm, remotes }) =>
-    remotes.map((entry) => ({ realm: realm.name, location: locationName(entry.location) })),
+  realms.flatMap(({ name, remotes }) =>
+    remotes.map((entry) => ({ realm: name, location: locationName(entry.location) })),
   );
 
 const nameOf = ({ realm, location }: KeySetName): string => JSON.stringify([realm, location]);

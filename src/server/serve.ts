@@ -139,7 +139,7 @@ async function serveCore(source: Source<Config>, only: Only | undefined, context
   return run(ports, reloading, telemetry, context, () => core.close());
 }
 
-const realmNames = ({ realms }: Config): readonly string[] => realms.map(({ realm }) => realm.name);
+const realmNames = ({ realms }: Config): readonly string[] => realms.map(({ name }) => name);
 
 function openLog(settings: LogSettings, { log, logFormat = settings.format }: ServeContext): Logger {
   return log ?? createLogger({ ...settings, format: logFormat });

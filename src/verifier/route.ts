@@ -54,14 +54,6 @@ export function createRoute(name: string, byIssuer: ReadonlyMap<string, Realm>):
   return { ...realm, byIssuer };
 }
 
-/** The same route to the realms that these are now, by their names; the very object where they are what they were. */
-export function reroute(route: RoutingRealm, realms: ReadonlyMap<string, Realm>): RoutingRealm {
-  const ways = [...route.byIssuer].map(([issuer, realm]) => [issuer, realms.get(realm.name) ?? realm] as const);
-  return ways.every(([issuer, realm]) => route.byIssuer.get(issuer) === realm)
-    ? route
-    : createRoute(route.name, new Map(ways));
-}
-
 /** The names of the realms that it hands tokens to, each once. */
 export const targetsOf = ({ byIssuer }: RoutingRealm): readonly string[] => [
   ...new Set([...byIssuer.values()].map(({ name }) => name)),

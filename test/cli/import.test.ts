@@ -176,7 +176,7 @@ clients    1 added, 0 replaced, 0 unchanged, 0 removed
     it(`${name} makes no store in the place of one that was lost`, async () => {
       const { code, stdout, stderr } = await command(name, args);
       expect({ code, stdout }).to.deep.equal({ code: 2, stdout: "" });
-      expect(stderr).to.match(/^There is no store at \S+verifier\.db\. If it was there, restore it from a backup/);
+      expect(stderr).to.match(/^There is no store at \S+verifier\.db\. If there was one, restore it from a backup/);
       expect(existsSync(join(folder, "verifier.db"))).to.equal(false);
     });
   }

@@ -3,7 +3,6 @@ import { dirname, join } from "node:path";
 import { expect } from "chai";
 import { exportJWK } from "jose";
 import { loadConfig } from "../../src/config/load.js";
-import type { RoutingRealm } from "../../src/verifier/route.js";
 import { jwkOf, KEYS, keyOf } from "../support/keys.js";
 import { folderWith, load } from "./harness.js";
 import { FILES, GOOD, issued, MASTER, partner, pem, SECRET, withKey } from "./samples.js";
@@ -60,7 +59,7 @@ describe("a configuration that is good", () => {
         "  clowk: { preset: clowk }\n  fiserv: { preset: fiserv, keys: [{ pemFile: ./rsa.pem }] }\n",
       FILES,
     );
-    expect(Object.fromEntries(realms.map(({ realm, settings }) => [realm.name, settings]))).to.deep.equal({
+    expect(Object.fromEntries(realms.map(({ name, settings }) => [name, settings]))).to.deep.equal({
       integuru: {
         preset: "integuru",
         maxTokenLength: 16_384,
@@ -169,15 +168,13 @@ describe("a configuration that is good", () => {
       `realms:\n  any: { byIssuer: [two, one] }\n  two: ${issued("[https://two.example, https://three.example]")}\n  one: ${issued("https://one.example")}\n`,
       FILES,
     );
-    expect(realms.map(({ realm }) => realm.name)).to.deep.equal(["any", "two", "one"]);
-    const [any, two, one] = realms.map(({ realm }) => realm);
-    const { byIssuer } = any as RoutingRealm;
-    expect([...byIssuer]).to.deep.equal([
-      ["https://two.example", two],
-      ["https://three.example", two],
-      ["https://one.example", one],
+    expect(realms.map(({ name }) => name)).to.deep.equal(["any", "two", "one"]);
+    expect([...(realms[0]?.byIssuer ?? [])]).to.deep.equal([
+      ["https://two.example", "two"],
+      ["https://three.example", "two"],
+      ["https://one.example", "one"],
     ]);
-    expect(byIssuer.get("https://one.example")).to.equal(one);
+    expect(realms.map(({ byIssuer }) => byIssuer?.size)).to.deep.equal([3, undefined, undefined]);
   });
 
   it("shows nothing of the contract over HTTP unless it says so", () => {

@@ -376,7 +376,7 @@ describe("what is wrong with a configuration", () => {
         "realms.any.byIssuer[0]: there is no realm nowhere",
         "realms.any.byIssuer[1]: is a realm by issuer itself: name the realms that it names",
         "realms.any.byIssuer[2]: is a realm by issuer itself: name the realms that it names",
-        "realms.any.byIssuer[3]: mine checks no issuer: no token can be handed to it; give it an issuer, or leave it out here",
+        "realms.any.byIssuer[3]: mine checks no issuer, so no token can be routed to it: give it an issuer, or leave it out here",
         "realms.any.byIssuer[5]: stands in the list twice: leave one out",
       ],
     },
@@ -386,7 +386,7 @@ describe("what is wrong with a configuration", () => {
     },
     "a route to two realms of one issuer": {
       text: routed("any: { byIssuer: [one, two] }", `two: ${issued("[https://two.example, https://one.example]")}`),
-      is: ["realms.any.byIssuer[1]: has the issuer https://one.example, which one has too: a token must have one way"],
+      is: ["realms.any.byIssuer[1]: has the issuer https://one.example, which one has too: a token must have one target"],
     },
     "a route to realms of different callers": {
       text: `masterKey: ${MASTER}\n${routed("any: { byIssuer: [one, two] }", `two: ${issued("https://two.example", "callers: clients, ")}`)}`,

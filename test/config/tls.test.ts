@@ -147,7 +147,7 @@ describe("realms whose callers are workloads", () => {
   it("name them in all their forms, and need no store", () => {
     const san = `[ "URI:spiffe://a/b", "DNS:Web.example", spiffe://a/c, web ]`;
     const { realms, masterKeys } = load(realm(`callers: { san: ${san} }, explain: { san: [web] }`), FILES);
-    const { callers, explain } = realms[0]?.realm.policy ?? {};
+    const { callers, explain } = realms[0] ?? {};
     expect(callers).to.deep.equal({
       san: new Set(["URI:spiffe://a/b", "DNS:web.example", "URI:spiffe://a/c", "DNS:web"]),
     });

@@ -27,7 +27,7 @@ describe("docs/configuration.md", () => {
 
   it("its big block loads as it stands, with the files and variables that it names", () => {
     const config = load(BIG, FILES, ENV);
-    expect(config.realms.map(({ realm }) => realm.name)).to.deep.equal(["integuru", "clowk", "fiserv", "partner"]);
+    expect(config.realms.map(({ name }) => name)).to.deep.equal(["integuru", "clowk", "fiserv", "partner"]);
     expect(config.faces.map(({ name }) => name)).to.deep.equal(["integuru", "clowk", "fiserv"]);
   });
 

@@ -147,7 +147,7 @@ export async function deploy(configuration: string, options: DeploymentOptions =
       faces,
       limits,
       { verifier: one, clock: clock.now, observer, addressOf: addressReader(config.trustedProxies) },
-      { realms: config.realms.map(({ realm }) => realm.name), cors: undefined },
+      { realms: config.realms.map(({ name }) => name), cors: undefined },
     ),
   );
   const [inProcess = 0, overChannel = 0] = await Promise.all(

@@ -4,6 +4,8 @@ import type { VerificationRequest } from "../../src/contract/verifier.js";
 import type { Client, Instance, KnownDirectory, User } from "../../src/directory/directory.js";
 import { readSeed } from "../../src/directory/transfer/seed.js";
 import { loadSecret } from "../../src/keys/load.js";
+import { staticSource } from "../../src/keys/source.js";
+import { buildRealms } from "../../src/server/realms.js";
 import { Secret } from "../../src/util/secret.js";
 import { FactCache } from "../../src/verifier/facts.js";
 import type { Realm } from "../../src/verifier/realm.js";
@@ -43,6 +45,12 @@ function knownDirectory(seed: string): KnownDirectory {
   };
 }
 
+/** Keys of the configuration alone: nothing is fetched. */
+export const STATIC_KEYS: Parameters<typeof buildRealms>[1] = {
+  source: ({ configured }) => staticSource(configured),
+  keepOnly: () => {},
+};
+
 /** What a configuration of test/support makes, without a store. */
 export interface Bench {
   readonly realms: ReadonlyMap<string, Realm>;
@@ -55,7 +63,9 @@ export interface Bench {
 export function makeBench(configuration: string): Bench {
   const folder: Folder = makeFolder(configuration);
   try {
-    const realms = new Map(folder.config.realms.map(({ realm }) => [realm.name, realm]));
+    const realms = new Map(
+      buildRealms(folder.config.realms, STATIC_KEYS).realms.map(({ realm }) => [realm.name, realm]),
+    );
     const directory = knownDirectory(readFileSync(join(folder.path, "directory.yaml"), "utf8"));
     return { realms, directory, view: (facts = new FactCache(1024 ** 2)) => ({ realms, directory, facts }) };
   } finally {

@@ -92,7 +92,7 @@ describe("vendors", () => {
         expect(config.faces.map((face) => [face.name, face.path, face.realm])).to.deep.equal([
           [name, vendor.path, name],
         ]);
-        expect(config.realms[0]?.realm.policy).to.include({ callers, keysOf, maxTokenLength: vendor.maxTokenLength });
+        expect(config.realms[0]).to.include({ callers, keysOf, maxTokenLength: vendor.maxTokenLength });
       });
 
       it("takes the keys of instances from instances alone", () => {

@@ -4,14 +4,14 @@ import type { Advice, Subject } from "./findings.js";
 
 /** The algorithms of which a realm has more keys than its longest token is tried against where it has no `kid`. */
 function crowded({ reached, realms }: Pick<Subject, "reached" | "realms">) {
-  return realms.flatMap(({ realm: { name, policy }, keys: configured }) => {
+  return realms.flatMap(({ name, maxTokenLength, keys: configured }) => {
     const sets = reached.flatMap(({ realm, set }) => (realm === name && typeof set !== "string" ? [set] : []));
     const lists = new Map<string, VerificationKey[]>();
     for (const key of [...configured, ...sets.flatMap(({ keys }) => keys)]) {
       lists.set(key.algorithm, [...(lists.get(key.algorithm) ?? []), key]);
     }
     return [...lists]
-      .map(([algorithm, keys]) => ({ name, algorithm, keys, tried: tries(keys, policy.maxTokenLength) }))
+      .map(([algorithm, keys]) => ({ name, algorithm, keys, tried: tries(keys, maxTokenLength) }))
       .filter(({ keys, tried }) => tried < keys.length);
   });
 }

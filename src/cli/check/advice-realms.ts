@@ -2,7 +2,6 @@ import type { Config } from "../../config/load.js";
 import type { ConfiguredRealm } from "../../config/realms.js";
 import { isSameKey } from "../../keys/same-key.js";
 import { formatDuration } from "../../util/units.js";
-import { isRoute } from "../../verifier/route.js";
 import type { Advice, Hit } from "./findings.js";
 
 /** Milliseconds; clocks that differ by more are broken, and a token lives on for as long after its end. */
@@ -78,13 +77,13 @@ export const REALM_ADVICE: readonly Advice<Config>[] = [
     name: "key-shared",
     level: "warning",
     find: ({ realms }) =>
-      realms.flatMap(({ realm, keys }, at) => {
+      realms.flatMap(({ name, keys }, at) => {
         const isShared = ({ keys: others }: ConfiguredRealm): boolean =>
           others.some(({ key }) => keys.some((own) => isSameKey(own.key, key)));
-        const other = realms.slice(0, at).find(isShared)?.realm.name;
+        const other = realms.slice(0, at).find(isShared)?.name;
         if (other === undefined) return [];
         const message = `trusts a key that ${other} trusts too: whoever signs for one signs for both`;
-        return [{ place: `realms.${realm.name}.keys`, message }];
+        return [{ place: `realms.${name}.keys`, message }];
       }),
     cure: "Give each realm keys of its own; where one issuer signs for both, let issuer and audience tell them apart.",
   },
@@ -99,11 +98,11 @@ interface NotShown {
 }
 
 function notShown({ realms, faces, http }: Config): NotShown[] {
-  const rpc = realms.filter(({ realm }) => http?.rpc.includes(realm.name)).map(({ realm }) => realm);
-  const asked = new Set(rpc.flatMap((realm) => (isRoute(realm) ? [realm, ...realm.byIssuer.values()] : [realm])));
+  const rpc = realms.filter(({ name }) => http?.rpc.includes(name));
+  const asked = new Set(rpc.flatMap(({ name, byIssuer }) => [name, ...(byIssuer?.values() ?? [])]));
   return realms
-    .filter(({ realm }) => !faces.some((face) => face.realm === realm.name))
-    .map(({ realm, vendor }) => ({ place: `realms.${realm.name}`, vendor: vendor?.name, asked: asked.has(realm) }));
+    .filter(({ name }) => !faces.some((face) => face.realm === name))
+    .map(({ name, vendor }) => ({ place: `realms.${name}`, vendor: vendor?.name, asked: asked.has(name) }));
 }
 
 /** Looks at each realm by itself. @param look gives a key of the realm's and what is wrong with it */
@@ -111,7 +110,7 @@ function eachRealm(look: (one: ConfiguredRealm) => readonly [key: string, messag
   return ({ realms }: Config): Hit[] =>
     realms.flatMap((one) => {
       const found = look(one);
-      return found === undefined ? [] : [{ place: `realms.${one.realm.name}.${found[0]}`, message: found[1] }];
+      return found === undefined ? [] : [{ place: `realms.${one.name}.${found[0]}`, message: found[1] }];
     });
 }
 

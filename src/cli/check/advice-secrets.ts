@@ -73,10 +73,10 @@ interface KnownSecret {
 }
 
 function secretsOf({ realms, masterKeys, seed }: Subject): KnownSecret[] {
-  const ofRealms = realms.flatMap(({ realm, keys }) =>
+  const ofRealms = realms.flatMap(({ name, keys }) =>
     keys
       .filter(({ key }) => key.type === "secret")
-      .map(({ key }) => ({ place: `realms.${realm.name}.keys`, texts: spellings(key.export()) })),
+      .map(({ key }) => ({ place: `realms.${name}.keys`, texts: spellings(key.export()) })),
   );
   const ofStore = masterKeys.map((key, at) => ({
     place: at === 0 ? "masterKey" : `masterKeys[${at}]`,

@@ -4,7 +4,6 @@ import { type Config, loadGatewayConfig } from "../../config/load.js";
 import type { VerificationKey } from "../../keys/key.js";
 import { tlsKind } from "../../net/tls.js";
 import { formatCallers } from "../../verifier/realm.js";
-import { isRoute, type RoutingRealm, targetsOf } from "../../verifier/route.js";
 import type { CliContext } from "../cli-context.js";
 import { aligned } from "../text-table.js";
 import { advise, adviseGateway } from "./advice.js";
@@ -83,19 +82,19 @@ function describe(config: Subject, warnings: readonly Finding[]): CheckReport {
     file: config.file,
     ...listenersOf({ grpc, http, admin, metrics }),
     store: config.masterKeys.length === 0 ? null : config.store.url,
-    realms: config.realms.map(({ realm, vendor, keys, setAside }) => ({
-      name: realm.name,
-      byIssuer: isRoute(realm) ? routesOf(realm) : null,
-      unreached: isRoute(realm) ? targetsOf(realm).filter((target) => isUnreached(config, target)) : [],
+    realms: config.realms.map(({ name, byIssuer, vendor, algorithms, callers, keys, setAside }) => ({
+      name,
+      byIssuer: byIssuer === undefined ? null : Object.fromEntries(byIssuer),
+      unreached: [...new Set(byIssuer?.values())].filter((target) => isUnreached(config, target)),
       preset: vendor?.name ?? null,
-      algorithms: realm.policy.algorithms,
-      callers: formatCallers(realm.policy.callers),
-      keys: [...keys, ...fetched(config, realm.name)].map(({ algorithm, kid = null, label }) => ({
+      algorithms,
+      callers: formatCallers(callers),
+      keys: [...keys, ...fetched(config, name)].map(({ algorithm, kid = null, label }) => ({
         algorithm,
         kid,
         label,
       })),
-      fetchedFrom: config.reached.filter((one) => one.realm === realm.name).map(({ location }) => location),
+      fetchedFrom: config.reached.filter((one) => one.realm === name).map(({ location }) => location),
       setAside,
     })),
     faces: config.faces.map(({ path, realm }) => ({ path, realm })),
@@ -161,9 +160,6 @@ function formatFaces({ faces, rpc }: Pick<CheckReport, "faces" | "rpc">): string
   const shown = rpc.length === 0 ? [] : [`rpc ${TokenVerifierService.verifyToken.path}: realms ${rpc.join(", ")}`];
   return [...faces.map(({ path, realm }) => `face ${path}: realm ${realm}`), ...shown];
 }
-
-const routesOf = ({ byIssuer }: RoutingRealm): Record<string, string> =>
-  Object.fromEntries([...byIssuer].map(([issuer, realm]) => [issuer, realm.name]));
 
 function formatWarnings({ warnings }: Pick<CheckReport, "warnings">): string[] {
   if (warnings.length === 0) return [];

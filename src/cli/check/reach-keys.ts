@@ -11,12 +11,12 @@ import type { Reached } from "./findings.js";
 /** Fetches the keys that the realms of a configuration want of issuers, once, all at the same time. Keeps nothing. */
 export function reachKeys({ realms, proxies }: Pick<Config, "realms" | "proxies">): Promise<readonly Reached[]> {
   return Promise.all(
-    realms.flatMap(({ realm, remotes }) =>
+    realms.flatMap(({ name, algorithms, remotes }) =>
       remotes.map(async (entry) => ({
-        realm: realm.name,
+        realm: name,
         location: toldLocation(entry.location),
         insecure: entry.insecure,
-        set: await reach(entry, realm.policy.algorithms, proxies),
+        set: await reach(entry, algorithms, proxies),
       })),
     ),
   );

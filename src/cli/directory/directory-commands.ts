@@ -3,12 +3,13 @@ import { text } from "node:stream/consumers";
 import type { Command } from "commander";
 import { loadConfig } from "../../config/load.js";
 import { writeBulkLine } from "../../directory/transfer/bulk-write.js";
-import { onDirectory, storePath } from "../../server/open-directory.js";
+import { storePath } from "../../server/store.js";
 import type { CliContext } from "../cli-context.js";
 import { secretIn } from "../errors.js";
 import { print } from "../output.js";
 import { addCommand, configFile, configOption, jsonOption } from "../shared.js";
 import { formatImport, importFile } from "./import.js";
+import { onDirectory } from "./on-directory.js";
 import { type RevokeOptions, revoke } from "./revoke.js";
 
 /** Adds the commands that change the directory, or give it out. */

@@ -3,9 +3,9 @@ import type { Config } from "../../config/load.js";
 import { unreadable } from "../../config/read-file.js";
 import type { ImportOptions, ImportReport } from "../../directory/transfer/bulk.js";
 import { readBulkLines } from "../../directory/transfer/bulk-lines.js";
-import { actorOfCommand, onDirectory } from "../../server/open-directory.js";
 import type { CliContext } from "../cli-context.js";
 import { CommandError, EXIT } from "../errors.js";
+import { actorOfCommand, onDirectory } from "./on-directory.js";
 import { endProgress, showProgress } from "./progress.js";
 
 /**

@@ -1,11 +1,11 @@
 import type { Config } from "../../config/load.js";
 import type { Directory, RevokedToken } from "../../directory/directory.js";
-import { actorOfCommand, onDirectory } from "../../server/open-directory.js";
 import { revocationDigest } from "../../verifier/stages.js";
 import type { CliContext } from "../cli-context.js";
 import { CommandError, EXIT } from "../errors.js";
 import { ownRealm } from "../own-realm.js";
 import { readTime } from "../time.js";
+import { actorOfCommand, onDirectory } from "./on-directory.js";
 
 /** The options of `revoke`. */
 export interface RevokeOptions {
@@ -76,8 +76,8 @@ function byJti(config: Config, { realm: name, jti, instance }: RevokeOptions): R
   if (name === undefined || jti === undefined) {
     throw new CommandError("Give --realm NAME and --jti JTI, or --token FILE.", EXIT.usage);
   }
-  const { realm } = ownRealm(config, name);
-  if ((realm.policy.keysOf === "instance") === (instance !== undefined)) {
+  const realm = ownRealm(config, name);
+  if ((realm.keysOf === "instance") === (instance !== undefined)) {
     return { realm: instance === undefined ? name : `${name}/${instance}`, jti };
   }
   const message =

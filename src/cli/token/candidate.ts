@@ -26,7 +26,7 @@ const KEPT = "The service would take that for a failed fetch, and keep the keys 
  */
 export async function candidateSet(
   candidate: string,
-  { realm }: ConfiguredRealm,
+  { algorithms }: ConfiguredRealm,
   source: RemoteEntry | undefined,
   proxies: Config["proxies"],
 ): Promise<LoadedSet> {
@@ -34,7 +34,7 @@ export async function candidateSet(
   const bytes = isUrl ? undefined : bytesOf(candidate);
   try {
     const value = bytes === undefined ? await fetched(candidate, source, proxies) : readDocument(bytes);
-    return loadPublished(value, realm.policy.algorithms);
+    return loadPublished(value, algorithms);
   } catch (error) {
     if (!(error instanceof FetchError || error instanceof KeyError)) throw error;
     const name = isUrl ? toldLocation(candidate) : toldFile(candidate);

@@ -52,7 +52,7 @@ const PATIENCE = 5000;
  */
 export async function keysDiff(config: Config, options: KeysDiffOptions): Promise<KeysDiff> {
   const one = ownRealm(config, options.realm);
-  if (one.realm.policy.keysOf === "instance") {
+  if (one.keysOf === "instance") {
     throw new CommandError(`The keys of the realm ${options.realm} are its instances' own.`, EXIT.usage);
   }
   const source = sourceOf(one, options.location);
@@ -83,18 +83,18 @@ export async function keysDiff(config: Config, options: KeysDiffOptions): Promis
  *
  * @param location as the configuration has it, or as messages tell it
  */
-function sourceOf({ realm, remotes }: ConfiguredRealm, location: string | undefined): RemoteEntry | undefined {
+function sourceOf({ name, remotes }: ConfiguredRealm, location: string | undefined): RemoteEntry | undefined {
   const places = remotes.map((remote) => toldLocation(remote.location)).join(", ");
   if (location === undefined) {
     if (remotes.length < 2) return remotes[0];
-    const message = `The realm ${realm.name} fetches keys from several places. Say of which the candidate is with --location URL: ${places}.`;
+    const message = `The realm ${name} fetches keys from several places. Say of which the candidate is with --location URL: ${places}.`;
     throw new CommandError(message, EXIT.usage);
   }
   const whole = remotes.filter((remote) => locationName(remote.location) === location);
   const fitting = whole.length > 0 ? whole : remotes.filter((remote) => toldLocation(remote.location) === location);
   if (fitting.length === 1) return fitting[0];
   const why = fitting.length === 0 ? "is none of" : "fits more than one of";
-  const message = `--location ${toldLocation(location)} ${why} the places that the realm ${realm.name} fetches keys from: ${places || "it has none"}.`;
+  const message = `--location ${toldLocation(location)} ${why} the places that the realm ${name} fetches keys from: ${places || "it has none"}.`;
   throw new CommandError(message, EXIT.usage);
 }
 

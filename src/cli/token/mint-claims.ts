@@ -52,6 +52,6 @@ export function checkClaims(realm: ConfiguredRealm, claims: Readonly<Record<stri
   const missing = requiredClaims.filter((name) => !Object.hasOwn(claims, name));
   if (missing.length === 0) return;
   const options = missing.map((name) => `--claim ${name}=VALUE`).join(" ");
-  const message = `The realm ${realm.realm.name} requires claims that mint knows no value for: give ${options}.`;
+  const message = `The realm ${realm.name} requires claims that mint knows no value for: give ${options}.`;
   throw new CommandError(message, EXIT.usage);
 }

@@ -1,6 +1,6 @@
 import type { Config } from "../../config/load.js";
 import { PLACEHOLDERS, seedValues } from "../../server/example-values.js";
-import { readDirectory } from "../../server/open-directory.js";
+import { readDirectory } from "../../server/store.js";
 import type { Clock } from "../../util/clock.js";
 import type { Secret } from "../../util/secret.js";
 import type { ExampleValues } from "../../vendors/vendor.js";

@@ -78,8 +78,8 @@ export async function mint(config: Config, options: MintOptions, now: number): P
 }
 
 /** The secret key that was given, where instances sign; an empty one is none. */
-function instanceKey({ realm }: ConfiguredRealm, { secretKeyFile }: MintOptions): Secret | undefined {
-  if (realm.policy.keysOf !== "instance" || secretKeyFile === undefined) return undefined;
+function instanceKey(realm: ConfiguredRealm, { secretKeyFile }: MintOptions): Secret | undefined {
+  if (realm.keysOf !== "instance" || secretKeyFile === undefined) return undefined;
   const text = secretIn(secretKeyFile);
   return text === "" ? undefined : new Secret(text);
 }
@@ -95,9 +95,10 @@ function parseClaim(text: string): [string, unknown] {
   }
 }
 
-function signingKey({ realm, keys, files }: ConfiguredRealm, values: MintValues, options: MintOptions): SigningKey {
-  const [algorithm = ""] = realm.policy.algorithms;
-  if (realm.policy.keysOf === "instance") {
+function signingKey(realm: ConfiguredRealm, values: MintValues, options: MintOptions): SigningKey {
+  const { keys, files } = realm;
+  const [algorithm = ""] = realm.algorithms;
+  if (realm.keysOf === "instance") {
     if (values.secretKey !== "") return { key: createSecretKey(values.secretKey, "utf8"), algorithm };
     throw new CommandError("Give the instance's secret key: --secret-key-file FILE.", EXIT.usage);
   }

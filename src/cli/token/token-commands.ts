@@ -21,7 +21,7 @@ interface Shared {
 /** Says which realms a configuration has, for whom it belongs to; empty for a running service, which tells nobody. */
 function realmsIn(config: string | undefined, world: CliContext): string {
   if (config === undefined) return "";
-  const names = loadConfig(config, world).realms.map(({ realm }) => realm.name);
+  const names = loadConfig(config, world).realms.map((realm) => realm.name);
   return ` ${config} has: ${names.join(", ") || "none"}.`;
 }
 

@@ -6,15 +6,12 @@ import { channelVerifier } from "../../client/channel-verifier.js";
 import type { ConfigIssue } from "../../config/issues.js";
 import { loadConfig } from "../../config/load.js";
 import { readText } from "../../config/read-file.js";
-import { bindRoutes } from "../../config/routes.js";
 import { type ConfiguredTls, readClientTls } from "../../config/tls.js";
 import type { Credential, Outcome, VerificationRequest, Verifier } from "../../contract/verifier.js";
 import { openCore } from "../../server/core.js";
-import { storePath } from "../../server/open-directory.js";
+import { storePath } from "../../server/store.js";
 import type { Clock } from "../../util/clock.js";
 import { Secret } from "../../util/secret.js";
-import { createRealm } from "../../verifier/realm.js";
-import { isRoute } from "../../verifier/route.js";
 import type { CliContext } from "../cli-context.js";
 import { CommandError, EXIT, secretIn } from "../errors.js";
 import { readTime } from "../time.js";
@@ -100,11 +97,7 @@ async function open(
   }
   const loaded = loadConfig(config, { env });
   // Whoever holds the configuration and its keys may know why.
-  const explained = loaded.realms.map((one) => {
-    const { name, policy, keys } = one.realm;
-    return isRoute(one.realm) ? one : { ...one, realm: createRealm(name, { ...policy, explain: "anyone" }, keys) };
-  });
-  const asked = { ...loaded, realms: bindRoutes(explained) };
+  const asked = { ...loaded, realms: loaded.realms.map((realm) => ({ ...realm, explain: "anyone" as const })) };
   const file = storePath(asked);
   if (asked.masterKeys.length > 0 && !existsSync(file)) {
     note(`There is no store at ${file} yet: callers and users are the seed's alone, and nothing is revoked.`);

@@ -1,8 +1,8 @@
 import type { EventEmitter } from "node:events";
 import type { Logger } from "pino";
-import { tell } from "../observability/lines.js";
-import { perSecond } from "../observability/per-second.js";
 import type { Clock } from "../util/clock.js";
+import { tell } from "./lines.js";
+import { perSecond } from "./per-second.js";
 
 /** Warnings that are written in a second; what is above is counted. */
 const LINES_PER_SECOND = 10;

@@ -6,17 +6,17 @@ import type { Directory } from "../directory/directory.js";
 import { loadSeed, readSeed, SeedError } from "../directory/transfer/seed.js";
 import { tell } from "../observability/lines.js";
 
-// The file that a new store is filled from.
+// The directory seed: the file that fills a new store.
 
 /**
- * Loads the seed of a configuration into a store to which nothing was ever written.
+ * Loads the seed of a configuration into a store that was never written to.
  *
- * @param file undefined where there is none: then nothing is done
+ * @param file undefined for no seed: then nothing happens
  * @throws {ConfigError} with everything that is wrong with it, {DirectoryError}
  */
 export async function seed(directory: Directory, file: string | undefined, log: Logger): Promise<void> {
   if (file === undefined) return;
-  // Not even read where it is of no use: a seed that was broken since must not keep the service from starting.
+  // A used store ignores the seed, so a seed that is broken by now does not keep the service from starting.
   const entries = (await directory.isEmpty()) ? readSeedFile(file) : undefined;
   if (entries !== undefined && (await loadSeed(directory, entries, "seed"))) {
     tell(log, "directory seed loaded", { file, entries: entries.length });
@@ -28,8 +28,8 @@ export async function seed(directory: Directory, file: string | undefined, log: 
 /**
  * Reads a seed.
  *
- * @param readFile how its file is read
- * @throws {ConfigError} with everything that is wrong
+ * @param readFile default: reads from disk
+ * @throws {ConfigError} with everything that is wrong with it
  */
 export function readSeedFile(file: string, readFile: ReadFile = readText): readonly Entry[] {
   try {

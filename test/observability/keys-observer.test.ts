@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { keysObserver } from "../../src/server/keys-observer.js";
+import { keysObserver } from "../../src/observability/keys-observer.js";
 import { createMemoryLog } from "../support/log.js";
 
 // What the log says of fetches of keys.

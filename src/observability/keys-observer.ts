@@ -1,8 +1,8 @@
 import type { Logger } from "pino";
 import type { RemoteObserver } from "../keys/remote/remote-keys.js";
-import { isToldFailure } from "../observability/in-a-row.js";
-import { tell } from "../observability/lines.js";
-import type { FetchObserver } from "../observability/observed.js";
+import { isToldFailure } from "./in-a-row.js";
+import { tell } from "./lines.js";
+import type { FetchObserver } from "./observed.js";
 
 /** How many times, since the last good fetch, another `why` than the one before is told for that alone. */
 const MOST_CHANGES = 16;
