@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { type Command, Option } from "commander";
-import { DEVELOPMENT_FILE, DEVELOPMENT_FOLDER } from "../server/development.js";
+import { DEVELOPMENT_FILE, DEVELOPMENT_FOLDER } from "../server/development/folder.js";
 import { CommandError, EXIT } from "./errors.js";
 import { EXAMPLES } from "./examples.js";
 

@@ -2,7 +2,7 @@ import { createPublicKey } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
-import { prepareDevelopment } from "../../src/server/development.js";
+import { prepareDevelopment } from "../../src/server/development/folder.js";
 import { keyOf } from "../support/keys.js";
 import { COMMAND, type Ended, emptyFolder, Process, run } from "./harness.js";
 

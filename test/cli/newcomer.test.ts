@@ -3,7 +3,8 @@ import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node
 import { join } from "node:path";
 import { expect } from "chai";
 import { loadConfig } from "../../src/config/load.js";
-import { exampleRequests, prepareDevelopment } from "../../src/server/development.js";
+import { prepareDevelopment } from "../../src/server/development/folder.js";
+import { exampleRequests } from "../../src/server/development/requests.js";
 import { serve } from "../../src/server/serve.js";
 import { VENDORS } from "../../src/vendors/index.js";
 import { createMemoryLog } from "../support/log.js";

@@ -8,7 +8,7 @@ import Database from "better-sqlite3";
 import { expect } from "chai";
 import { mint } from "../../src/cli/token/mint.js";
 import { loadConfig } from "../../src/config/load.js";
-import { exampleRequests } from "../../src/server/development.js";
+import { exampleRequests } from "../../src/server/development/requests.js";
 import { CLOWK, FISERV, INTEGURU, Wire } from "../http/harness.js";
 import { createClient, type Message, readError, readItems } from "../support/grpc.js";
 import { requestBytes } from "../support/http.js";

@@ -386,7 +386,9 @@ describe("what is wrong with a configuration", () => {
     },
     "a route to two realms of one issuer": {
       text: routed("any: { byIssuer: [one, two] }", `two: ${issued("[https://two.example, https://one.example]")}`),
-      is: ["realms.any.byIssuer[1]: has the issuer https://one.example, which one has too: a token must have one target"],
+      is: [
+        "realms.any.byIssuer[1]: has the issuer https://one.example, which one has too: a token must have one target",
+      ],
     },
     "a route to realms of different callers": {
       text: `masterKey: ${MASTER}\n${routed("any: { byIssuer: [one, two] }", `two: ${issued("https://two.example", "callers: clients, ")}`)}`,

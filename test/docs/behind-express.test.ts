@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { mint } from "../../src/cli/token/mint.js";
 import { loadConfig } from "../../src/config/load.js";
-import { prepareDevelopment } from "../../src/server/development.js";
+import { prepareDevelopment } from "../../src/server/development/folder.js";
 import { type Running, serve } from "../../src/server/serve.js";
 import { COMMAND, type Ended, emptyFolder, linkModules, PACKAGE, Process, patient } from "../cli/harness.js";
 import { createMemoryLog } from "../support/log.js";

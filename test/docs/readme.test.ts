@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
-import { prepareDevelopment } from "../../src/server/development.js";
+import { prepareDevelopment } from "../../src/server/development/folder.js";
 import { serve } from "../../src/server/serve.js";
 import { COMMAND, type Ended, emptyFolder, linkModules, PACKAGE, Process, patient, ROOT, run } from "../cli/harness.js";
 import { createMemoryLog } from "../support/log.js";

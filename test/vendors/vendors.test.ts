@@ -8,7 +8,7 @@ import { mint } from "../../src/cli/token/mint.js";
 import { loadConfig, loadGatewayConfig } from "../../src/config/load.js";
 import { facePresetSchema, genericSchema, presetSchema } from "../../src/config/realm-forms.js";
 import type { Algorithm } from "../../src/jws/algorithms.js";
-import { seedValues } from "../../src/server/example-values.js";
+import { seedValues } from "../../src/server/development/values.js";
 import { VENDORS } from "../../src/vendors/index.js";
 import type { Vendor } from "../../src/vendors/vendor.js";
 import { folderWith, wrongs } from "../config/harness.js";

@@ -1,41 +1,21 @@
-import { createPrivateKey, createPublicKey, createSecretKey, type KeyObject } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
-import { CompactSign } from "jose";
+import { createPrivateKey, type KeyObject } from "node:crypto";
+import { readFileSync } from "node:fs";
 import type { Config } from "../../config/load.js";
 import type { ConfiguredRealm } from "../../config/realms.js";
-import { isSameKey } from "../../keys/same-key.js";
-import { PLACEHOLDERS } from "../../server/example-values.js";
+import {
+  defaultLife,
+  matchingKey,
+  missingClaims,
+  type SigningKey,
+  sampleClaims,
+  signingKey,
+  signToken,
+} from "../../server/development/tokens.js";
+import { directoryValues, PLACEHOLDERS } from "../../server/development/values.js";
 import { Secret } from "../../util/secret.js";
 import { parseDuration } from "../../util/units.js";
 import { CommandError, EXIT, secretIn } from "../errors.js";
 import { ownRealm } from "../own-realm.js";
-import { checkClaims, defaultLife, genericClaims, typOf } from "./mint-claims.js";
-import { type MintValues, mintValues } from "./mint-values.js";
-
-/** What a token is signed with. */
-interface SigningKey {
-  readonly key: KeyObject;
-  readonly algorithm: string;
-  /** Put in the header where there is one. */
-  readonly kid?: string | undefined;
-}
-
-/** Signs claims as a compact JWS. @param typ of the header */
-async function sign(
-  claims: Readonly<Record<string, unknown>>,
-  typ: string | undefined,
-  { key, algorithm, kid }: SigningKey,
-): Promise<string> {
-  const bytes = new TextEncoder().encode(JSON.stringify(claims));
-  const header = { alg: algorithm, ...(typ !== undefined && { typ }), ...(kid !== undefined && { kid }) };
-  return new CompactSign(bytes).setProtectedHeader(header).sign(key);
-}
-
-/** The private key that by custom lies beside a public one: `name.private.pem` for `name.pem` or `name.json`; undefined where there is none. */
-function privateKeyBeside(publicFile: string): KeyObject | undefined {
-  const file = publicFile.replace(/(\.[a-z]+)?$/, ".private.pem");
-  return existsSync(file) ? createPrivateKey(readFileSync(file, "utf8")) : undefined;
-}
 
 /** The options of `mint`. */
 export interface MintOptions {
@@ -62,9 +42,9 @@ export async function mint(config: Config, options: MintOptions, now: number): P
   const life = options.expires === undefined ? defaultLife(realm) : parseDuration(options.expires);
   if (life === undefined) throw new CommandError("--expires must be a duration such as 10m or 1h.", EXIT.usage);
   const secretKey = instanceKey(realm, options);
-  const values = { ...(await mintValues(config, secretKey, () => now)), now: Math.floor(now / 1000) };
+  const values = { ...(await directoryValues(config, secretKey, () => now)), now: Math.floor(now / 1000) };
   const claims: Record<string, unknown> = {
-    ...(realm.vendor?.example.claims(values, realm.settings) ?? genericClaims(realm, values.now)),
+    ...sampleClaims(realm, values),
     exp: values.now + life / 1000,
     ...Object.fromEntries(options.claim.map(parseClaim)),
   };
@@ -74,7 +54,7 @@ export async function mint(config: Config, options: MintOptions, now: number): P
     const message = `No instance of the directory has the key in ${options.secretKeyFile}: say which has it, with --claim ${nobodys[0]}=ID.`;
     throw new CommandError(message, EXIT.usage);
   }
-  return sign(claims, typOf(realm), signingKey(realm, values, options));
+  return signToken(realm, claims, keyToSign(realm, values.secretKey, options));
 }
 
 /** The secret key that was given, where instances sign; an empty one is none. */
@@ -95,29 +75,25 @@ function parseClaim(text: string): [string, unknown] {
   }
 }
 
-function signingKey(realm: ConfiguredRealm, values: MintValues, options: MintOptions): SigningKey {
-  const { keys, files } = realm;
-  const [algorithm = ""] = realm.algorithms;
-  if (realm.keysOf === "instance") {
-    if (values.secretKey !== "") return { key: createSecretKey(values.secretKey, "utf8"), algorithm };
-    throw new CommandError("Give the instance's secret key: --secret-key-file FILE.", EXIT.usage);
-  }
-  if (options.keyFile === undefined) {
-    const secret = keys.find(({ key }) => key.type === "secret");
-    if (secret !== undefined) return { ...secret, key: secret.key };
-  }
-  const candidates =
-    options.keyFile === undefined
-      ? files.flatMap((file) => privateKeyBeside(file) ?? [])
-      : [readPrivateKey(options.keyFile)];
-  for (const key of candidates) {
-    const fitting = keys.find((one) => isSameKey(one.key, createPublicKey(key as never)));
-    if (fitting !== undefined) return { key, algorithm: fitting.algorithm, kid: fitting.kid };
-  }
+/** Checks that the token has all claims that the realm requires. @throws {CommandError} that names those that are missing */
+function checkClaims(realm: ConfiguredRealm, claims: Readonly<Record<string, unknown>>): void {
+  const missing = missingClaims(realm, claims);
+  if (missing.length === 0) return;
+  const options = missing.map((name) => `--claim ${name}=VALUE`).join(" ");
+  const message = `The realm ${realm.name} requires claims that mint knows no value for: give ${options}.`;
+  throw new CommandError(message, EXIT.usage);
+}
+
+function keyToSign(realm: ConfiguredRealm, secretKey: string, { keyFile }: MintOptions): SigningKey {
+  const isInstances = realm.keysOf === "instance";
+  const found =
+    keyFile === undefined || isInstances ? signingKey(realm, secretKey) : matchingKey(realm, readPrivateKey(keyFile));
+  if (found !== undefined) return found;
+  if (isInstances) throw new CommandError("Give the instance's secret key: --secret-key-file FILE.", EXIT.usage);
   throw new CommandError(
-    options.keyFile === undefined
+    keyFile === undefined
       ? `There is no private key for the realm ${realm.name}: give one with --key-file FILE.`
-      : `The key in ${options.keyFile} is the private half of no key of the realm ${realm.name}.`,
+      : `The key in ${keyFile} is the private half of no key of the realm ${realm.name}.`,
     EXIT.usage,
   );
 }

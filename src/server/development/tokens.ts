@@ -1,0 +1,109 @@
+import { createPrivateKey, createPublicKey, createSecretKey, type KeyObject, randomUUID } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { CompactSign } from "jose";
+import type { ConfiguredRealm } from "../../config/realms.js";
+import { isSameKey } from "../../keys/same-key.js";
+import type { ExampleValues } from "../../vendors/vendor.js";
+import type { ClaimRule, GenericSettings } from "../../verifier/generic.js";
+
+// Tokens for development, for `mint` and for the requests that `serve` prints.
+
+/** A key that signs tokens of a realm. */
+export interface SigningKey {
+  readonly key: KeyObject;
+  readonly algorithm: string;
+  /** Goes into the header; undefined leaves it out. */
+  readonly kid?: string | undefined;
+}
+
+/** Default life of a token in milliseconds: 1 hour. */
+const LIFE = 3_600_000;
+
+/** Settings of a realm without a preset; a preset has none of these. */
+const genericSettings = ({ settings }: ConfiguredRealm): Partial<GenericSettings> => settings;
+
+/** Life of a realm's development token in milliseconds: 1 hour, or the realm's `maxLifetime` where that is shorter. */
+export const defaultLife = (realm: ConfiguredRealm): number =>
+  Math.min(LIFE, genericSettings(realm).maxLifetime ?? LIFE);
+
+/** Sample claims that the realm accepts, without `exp`: the vendor's, or those that the realm's settings ask for. */
+export function sampleClaims(realm: ConfiguredRealm, values: ExampleValues): Record<string, unknown> {
+  return realm.vendor?.example.claims(values, realm.settings) ?? genericClaims(realm, values.now);
+}
+
+/** Values of claims that a realm may require, by name. */
+const OBVIOUS: Readonly<Record<string, (now: number) => unknown>> = {
+  jti: () => randomUUID(),
+  nbf: (now) => now,
+};
+
+function genericClaims(realm: ConfiguredRealm, now: number): Record<string, unknown> {
+  const { issuer, audience, requiredClaims = [], claims = {} } = genericSettings(realm);
+  const obvious = Object.entries(OBVIOUS).filter(([name]) => requiredClaims.includes(name));
+  return {
+    ...(issuer && { iss: issuer[0] }),
+    ...(audience && { aud: audience[0] }),
+    sub: "example",
+    iat: now,
+    ...Object.fromEntries(obvious.map(([name, valueAt]) => [name, valueAt(now)])),
+    ...Object.fromEntries(Object.entries(claims).map(([name, rule]) => [name, sampleOf(rule)])),
+  };
+}
+
+/** A value that meets a claim rule. */
+function sampleOf(rule: ClaimRule): unknown {
+  if (Array.isArray(rule)) return rule[0];
+  return typeof rule === "object" && "includes" in rule ? rule.includes : rule;
+}
+
+/** Names of the claims that the realm requires and the token lacks. */
+export function missingClaims(realm: ConfiguredRealm, claims: Readonly<Record<string, unknown>>): readonly string[] {
+  const { requiredClaims = [] } = genericSettings(realm);
+  return requiredClaims.filter((name) => !Object.hasOwn(claims, name));
+}
+
+/**
+ * The key that signs a realm's development tokens: the instance's secret key, the realm's secret, or the private key
+ * that lies beside a public one, `name.private.pem` for `name.pem`.
+ *
+ * @param secretKey the instance's, where instances sign; empty for none
+ * @returns undefined where there is no such key
+ */
+export function signingKey(realm: ConfiguredRealm, secretKey: string): SigningKey | undefined {
+  const { keys, keysOf, algorithms, files } = realm;
+  const [algorithm = ""] = algorithms;
+  if (keysOf === "instance") {
+    return secretKey === "" ? undefined : { key: createSecretKey(secretKey, "utf8"), algorithm };
+  }
+  const secret = keys.find(({ key }) => key.type === "secret");
+  if (secret !== undefined) return { ...secret, key: secret.key };
+  for (const file of files) {
+    const privateFile = file.replace(/(\.[a-z]+)?$/, ".private.pem");
+    if (!existsSync(privateFile)) continue;
+    const found = matchingKey(realm, createPrivateKey(readFileSync(privateFile, "utf8")));
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+/** A private key as the realm's signing key; undefined where the realm has no public key that it belongs to. */
+export function matchingKey({ keys }: ConfiguredRealm, key: KeyObject): SigningKey | undefined {
+  const publicKey = createPublicKey(key as never);
+  const found = keys.find((one) => isSameKey(one.key, publicKey));
+  return found && { key, algorithm: found.algorithm, kid: found.kid };
+}
+
+/** Signs claims as a compact JWS (RFC 7515, section 7.1), with a `typ` where the realm requires one. */
+export async function signToken(
+  realm: ConfiguredRealm,
+  claims: Readonly<Record<string, unknown>>,
+  { key, algorithm, kid }: SigningKey,
+): Promise<string> {
+  const { typ, typRequired = false } = genericSettings(realm);
+  const header = {
+    alg: algorithm,
+    ...(typRequired && { typ: typ?.[0] ?? "JWT" }),
+    ...(kid !== undefined && { kid }),
+  };
+  return new CompactSign(new TextEncoder().encode(JSON.stringify(claims))).setProtectedHeader(header).sign(key);
+}
