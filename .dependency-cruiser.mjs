@@ -92,8 +92,8 @@ export default {
     ),
     never(
       "express-in-one-file",
-      "Only src/http/app.ts knows express.",
-      { path: "^src/", pathNot: "^src/http/app\\.ts$" },
+      "Only src/http/server.ts knows express.",
+      { path: "^src/", pathNot: "^src/http/server\\.ts$" },
       { path: npm("express", "express-serve-static-core") },
     ),
     never(

@@ -1,5 +1,7 @@
 import { Metadata, type ServerUnaryCall } from "@grpc/grpc-js";
-import { type CallContext, type Failure, failure } from "../contract/verifier.js";
+import type { Call, CallService } from "../contract/call.js";
+import { type Failure, failure } from "../contract/verifier.js";
+import type { ServiceLimits } from "../net/http2/limits.js";
 import { workloadOf } from "../net/http2/workload.js";
 import type { AddressReader } from "../util/client-address.js";
 import { acceptRequestId } from "../util/request-id.js";
@@ -9,42 +11,58 @@ import { type FailureStatus, failureToStatus } from "../wire/status.js";
 /** What every kind of grpc-js server call has. */
 export type ServerCall = Pick<ServerUnaryCall<unknown, unknown>, "metadata" | "getPeer" | "getDeadline" | "cancelled">;
 
+/** The methods of TokenVerifier that verify tokens. */
+export type VerifyingMethod = "VerifyToken" | "BatchVerifyTokens" | "StreamVerifyTokens";
+
+/** What the handlers of TokenVerifier work with. */
+export interface GrpcService extends CallService {
+  readonly limits: ServiceLimits;
+}
+
 const REQUEST_ID = "x-request-id";
 const FORWARDED = "x-forwarded-for";
 
-/** A call as the verifier and the observer see it. */
-export class Call implements CallContext {
+/** A {@link Call} that came over gRPC. */
+export class GrpcCall implements Call {
+  readonly via: VerifyingMethod;
   readonly requestId: string;
   readonly address: string;
+  readonly started: number;
   readonly deadline: number;
-  /** The names in the certificate of whoever opened the connection; undefined where it showed none. */
   readonly workload: WorkloadNames | undefined;
   readonly #call: ServerCall;
 
   /**
-   * @param started the time of its arrival, in milliseconds since 1970
-   * @param patience milliseconds after which the service itself gives up
-   * @param from where it comes from, or the call that it is a part of
+   * @param started when it arrived, in milliseconds since 1970
+   * @param timeout milliseconds from then to the deadline, unless the caller's own is earlier
+   * @param from finds its address, or is the call that it is a part of
    */
-  constructor(call: ServerCall, started: number, patience: number, from: AddressReader | Call) {
+  constructor(
+    via: VerifyingMethod,
+    call: ServerCall,
+    started: number,
+    timeout: number,
+    from: AddressReader | GrpcCall,
+  ) {
     this.#call = call;
-    const part = from instanceof Call;
+    const part = from instanceof GrpcCall;
+    this.via = via;
     this.requestId = part ? from.requestId : acceptRequestId(call.metadata.get(REQUEST_ID)[0]);
-    // Now: a call that is over has forgotten its peer, and a log may ask later.
+    // Read now: grpc-js forgets the peer of a call that is over, and the log may ask later.
     this.address = part ? from.address : from(peerHost(call.getPeer()), forwardedBy(call));
     this.workload = part ? from.workload : workloadOf(call);
-    // grpc-js tells the caller's deadline by the machine's own clock.
-    this.deadline = started + Math.min(Number(call.getDeadline()) - Date.now(), patience);
+    this.started = started;
+    // grpc-js gives the caller's deadline by the machine's own clock.
+    this.deadline = started + Math.min(Number(call.getDeadline()) - Date.now(), timeout);
   }
 
-  /** True once nobody waits for the answer any more. */
   get cancelled(): boolean {
     return this.#call.cancelled;
   }
 
-  /** The same call with a time limit of its own: a message of a stream. */
-  renewed(started: number, patience: number): Call {
-    return new Call(this.#call, started, patience, this);
+  /** The same call with a time limit of its own, for one message of a stream. @param timeout milliseconds */
+  message(started: number, timeout: number): GrpcCall {
+    return new GrpcCall(this.via, this.#call, started, timeout, this);
   }
 
   /** The trailing metadata of a good answer. */
@@ -63,15 +81,15 @@ export class Call implements CallContext {
   }
 }
 
-/** What ends every call that a server which shuts down will not answer. */
+/** Ends each call that a server leaves unanswered when it shuts down. */
 export const SHUTTING_DOWN = failure("SHUTTING_DOWN");
 
-/** The address in grpc-js's name of a peer: without the port; empty for a socket file. */
+/** The address in grpc-js's name of a peer, without the port; empty for a socket file. */
 export function peerHost(peer: string): string {
   return peer === "unknown" ? "" : peer.slice(0, peer.lastIndexOf(":"));
 }
 
-/** What the peer says of where the call came from: a gateway, or a proxy, forwards its own caller's address. */
+/** The `X-Forwarded-For` of a call: a gateway or a proxy forwards its own caller's address. */
 function forwardedBy(call: ServerCall): string | undefined {
   const values = call.metadata.get(FORWARDED);
   return values.length === 0 ? undefined : values.join(",");

@@ -1,30 +1,26 @@
 import net from "node:net";
 import tls from "node:tls";
+import { type CallService, harmless } from "../contract/call.js";
 import { admit } from "../net/admission.js";
 import { gracefulClose } from "../net/graceful-close.js";
 import type { ServiceLimits } from "../net/http2/limits.js";
 import { type CallEnded, createTransport } from "../net/http2/transport.js";
 import { listen } from "../net/listen.js";
 import { type ListenerOptions, renewTls, serverOptions, type TlsMaterial, watchHandshakes } from "../net/tls.js";
-import { addressReader } from "../util/client-address.js";
-import type { Verification } from "./asking.js";
-import { batchVerifyTokensHandler } from "./batch-verify-tokens.js";
 import { SERVICE_NAME, serviceDefinition } from "./definition.js";
 import { addHealth, HEALTH_SERVICE_NAME, WATCH_PATH } from "./health.js";
-import { harmless } from "./observer.js";
 import { OpenCalls } from "./open-calls.js";
 import { addReflection, REFLECTION_PATHS } from "./reflection.js";
-import { streamVerifyTokensHandler } from "./stream-verify-tokens.js";
-import { verifyTokenHandler } from "./verify-token.js";
+import { streamVerifyTokensHandler } from "./stream.js";
+import { batchVerifyTokensHandler, verifyTokenHandler } from "./unary.js";
 
 export type { ServiceLimits } from "../net/http2/limits.js";
-export type { Verification } from "./asking.js";
 
 /** What a server serves. */
 export interface ServerOptions {
   readonly limits: ServiceLimits;
-  /** TokenVerifier and what it works with; without it there are only health and reflection (the operators' port). */
-  readonly verification?: Verification;
+  /** What TokenVerifier answers with; without it there are only health and reflection (the operators' port). */
+  readonly calls?: CallService;
   /** Names of realms, for which health has a service each: `realm/NAME`. */
   readonly realms?: readonly string[];
   /** What stands before its ports: TLS, and who is told of connections that are refused. */
@@ -65,13 +61,7 @@ export interface ServiceServer {
 }
 
 /** Makes a server. It opens nothing yet. */
-export function createServer({
-  limits,
-  verification,
-  realms = [],
-  ended,
-  entrance = {},
-}: ServerOptions): ServiceServer {
+export function createServer({ limits, calls, realms = [], ended, entrance = {} }: ServerOptions): ServiceServer {
   const openCalls = new OpenCalls();
   const { isProxy = () => false } = entrance;
   const definition = serviceDefinition(limits.batch);
@@ -90,13 +80,12 @@ export function createServer({
     ended,
   });
   const names = [HEALTH_SERVICE_NAME];
-  if (verification !== undefined) {
-    const { observer, addressOf = addressReader([]) } = verification;
-    const env = { ...verification, limits, addressOf, observer: harmless(observer) };
+  if (calls !== undefined) {
+    const service = { ...calls, limits, observer: harmless(calls.observer) };
     server.addService(definition, {
-      verifyToken: verifyTokenHandler(env),
-      batchVerifyTokens: batchVerifyTokensHandler(env),
-      streamVerifyTokens: streamVerifyTokensHandler(env, openCalls, isProxy),
+      verifyToken: verifyTokenHandler(service),
+      batchVerifyTokens: batchVerifyTokensHandler(service),
+      streamVerifyTokens: streamVerifyTokensHandler(service, openCalls, isProxy),
     });
     names.unshift(SERVICE_NAME);
   }
@@ -110,13 +99,13 @@ export function createServer({
   function close(timeout: number): Promise<number> {
     health.setServing(false);
     const ports = listeners.map((listener) => new Promise<void>((resolve) => void listener.close(() => resolve())));
-    const calls = new Promise<void>((resolve) => {
+    const shutDown = new Promise<void>((resolve) => {
       server.tryShutdown(() => resolve());
     });
     openCalls.endAll();
     // Not forceShutdown: it ends connections politely, and waits for a peer that may be gone to do the same.
     const ended = gracefulClose(timeout, underWay, () => open.flatMap((sockets) => [...sockets]));
-    return Promise.all([...ports, calls]).then(ended);
+    return Promise.all([...ports, shutDown]).then(ended);
   }
 
   return {

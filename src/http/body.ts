@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 
-/** The client went away before its request was whole: there is nobody to answer. */
+/** The client closed the connection before its request was whole: no answer can reach it. */
 export class ClientGone extends Error {
   constructor() {
     super("The client closed the connection before its request was complete.");
@@ -8,20 +8,24 @@ export class ClientGone extends Error {
   }
 }
 
+/** Whether a client waits for `100 Continue` before it sends its body (RFC 9110, section 10.1.1). */
+export function awaitsContinue(req: IncomingMessage): boolean {
+  return /^100-continue$/i.test(req.headers.expect ?? "") && req.httpVersion === "1.1";
+}
+
 /**
- * Reads a request's body, whole.
- *
- * A client that waits to be asked for it (`Expect: 100-continue`) is asked here. What is over the limit is left
- * unread; the server drops it after the answer, within the request's time.
+ * Reads a request's body, whole; sends `100 Continue` first to a client that waits for it. What is over the limit is
+ * left unread; the server drops it after the answer, within the request's time.
  *
  * @param limit bytes
  * @returns undefined where the body is longer than the limit
  * @throws {ClientGone}
  */
 export function readBody(req: IncomingMessage, res: ServerResponse, limit: number): Promise<Buffer | undefined> {
+  if (req.destroyed) return Promise.reject(new ClientGone());
   const announced = Number(req.headers["content-length"] ?? 0);
   if (announced > limit) return Promise.resolve(undefined);
-  if (/^100-continue$/i.test(req.headers.expect ?? "") && req.httpVersion === "1.1") res.writeContinue();
+  if (awaitsContinue(req)) res.writeContinue();
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let length = 0;
@@ -33,7 +37,7 @@ export function readBody(req: IncomingMessage, res: ServerResponse, limit: numbe
       chunks.push(chunk);
       if (length <= limit) return;
       done();
-      // An error after this concerns nobody; without a listener it would end the process.
+      // Without a listener a later error would end the process.
       req.on("error", () => {}).resume();
       resolve(undefined);
     };

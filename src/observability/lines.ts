@@ -156,8 +156,7 @@ export const LINES = {
   },
   "unexpected fault": {
     levels: ["error"],
-    fields: ["err", "requestId"],
-    sometimes: ["via"],
+    fields: ["err", "via", "requestId"],
     meaning: "A mistake in the service itself; the call was answered INTERNAL (500). Please report it.",
   },
   "unexpected fault while loading": {

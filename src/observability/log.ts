@@ -1,30 +1,15 @@
 import type { Logger } from "pino";
+import type { FinishedCall } from "../contract/call.js";
 import type { Failure } from "../contract/verifier.js";
 import type { Clock } from "../util/clock.js";
-import type { callerFields } from "./caller.js";
+import { callerFields, type InstanceOf } from "./caller.js";
 import { type FieldsOf, tell } from "./lines.js";
 import type { LogSettings } from "./log-output.js";
-import { type CallOutcome, isFault, kindOf, type OutcomeKind } from "./outcome-kind.js";
+import { isFault, kindOf, type OutcomeKind } from "./outcome-kind.js";
 import { perSecond } from "./per-second.js";
 
-/** A finished call, as its log line tells it. */
-export interface CallLine {
-  readonly requestId: string;
-  /** The gRPC method, the vendor's face, or `http/` and the method. */
-  readonly via: string;
-  /** The realm as the caller named it: there may be no such realm; empty where no realm was asked. */
-  readonly realm: string;
-  /** The caller's address; empty where there is none. Asked for only when a line is written. */
-  readonly address: () => string;
-  /** Who asked; asked for only when a line is written. */
-  readonly caller: () => ReturnType<typeof callerFields>;
-  readonly outcome: CallOutcome;
-  readonly millis: number;
-  /** How many identical requests of a batch it answered. */
-  readonly items: number;
-  /** The HTTP status, where it came over HTTP. */
-  readonly status?: number;
-}
+/** Logs a call that has ended. The instance is looked up only where a line is written. */
+export type CallLogger = (finished: FinishedCall, instanceOf: InstanceOf) => void;
 
 /** Lines of rejected and refused calls that are written in a second; what is above is counted. */
 const LINES_PER_SECOND = 100;
@@ -33,19 +18,19 @@ const LINES_PER_SECOND = 100;
  * Logs calls as `log.calls` says. Failures of the service itself are logged in any case; they, and together rejected and
  * refused ones and those that wait for a key, are limited per second, and what was left out is told in a line of its own when the next second's first line is written.
  */
-export function callLogger(log: Logger, calls: LogSettings["calls"], clock: Clock): (call: CallLine) => void {
+export function callLogger(log: Logger, calls: LogSettings["calls"], clock: Clock): CallLogger {
   const limit = (): (() => boolean) =>
     perSecond(LINES_PER_SECOND, clock, (omitted) => tell(log, "calls not logged", { omitted }));
   const isAdmitted = limit();
   // Of their own, or a flood of bad tokens would hide what is wrong here.
   const isFaultAdmitted = limit();
-  return (call) => {
-    const { outcome } = call;
+  return (finished, instanceOf) => {
+    const { outcome } = finished;
     const kind = kindOf(outcome);
     const fault = isFault(outcome);
     if (!fault && (calls === "none" || (calls === "rejected" && UNREMARKABLE.has(kind)))) return;
     if (fault ? !isFaultAdmitted() : LIMITED.has(kind) && !isAdmitted()) return;
-    tell(log, "call", fieldsOf(call), fault ? "warn" : "info");
+    tell(log, "call", fieldsOf(finished, instanceOf), fault ? "warn" : "info");
   };
 }
 
@@ -54,12 +39,12 @@ const LIMITED: ReadonlySet<OutcomeKind> = new Set(["rejected", "refused", "waiti
 
 const UNREMARKABLE: ReadonlySet<OutcomeKind> = new Set(["verified", "probe", "preflight"]);
 
-function fieldsOf(call: CallLine): FieldsOf<"call"> {
-  const { via, outcome, millis, items, status } = call;
+function fieldsOf(finished: FinishedCall, instanceOf: InstanceOf): FieldsOf<"call"> {
+  const { call, outcome, caller, millis, items, status } = finished;
+  const { via, address } = call;
   const target = typeof outcome === "object" ? outcome.target : undefined;
   const requestId = withoutTokens(call.requestId);
-  const realm = withoutTokens(call.realm.slice(0, 64));
-  const address = call.address();
+  const realm = withoutTokens(finished.realm.slice(0, 64));
   const answer =
     typeof outcome !== "object"
       ? { outcome: kindOf(outcome) }
@@ -79,7 +64,7 @@ function fieldsOf(call: CallLine): FieldsOf<"call"> {
     ...(realm !== "" && { realm }),
     ...(target !== undefined && { target }),
     ...(address !== "" && { address }),
-    ...call.caller(),
+    ...callerFields(caller, instanceOf),
     ...answer,
     ...(items > 1 && { items }),
     ...(status !== undefined && { status }),

@@ -1,8 +1,5 @@
+import type { CallOutcome } from "../contract/call.js";
 import { FAILURES, type StatusName } from "../contract/failures.js";
-import type { FaceCall } from "../http/handler.js";
-
-/** What came of a call; undefined where it was answered before the verifier was asked. */
-export type CallOutcome = FaceCall["outcome"];
 
 /**
  * The kinds of what comes of a call, as metrics and the log tell them apart.

@@ -7,7 +7,7 @@ import type { Refusal } from "../net/admission.js";
 import type { Port } from "../net/port.js";
 import type { Clock } from "../util/clock.js";
 import { version } from "../util/version.js";
-import { type CallLine, callLogger } from "./log.js";
+import { type CallLogger, callLogger } from "./log.js";
 import { createMetrics } from "./metrics.js";
 import { createMetricsServer } from "./metrics-server.js";
 import type { FetchObserver, Observed, PortStatus, ReloadObserver } from "./observed.js";
@@ -15,8 +15,8 @@ import { refusalLogger } from "./refusals.js";
 
 /** What the service says of itself: log lines for calls, and metrics where a port for them is configured. */
 export interface Telemetry {
-  /** A verification, or a request to a face, has ended. */
-  readonly call: (call: CallLine) => void;
+  /** A call has ended. */
+  readonly call: CallLogger;
   /** A gRPC call has ended. */
   readonly grpcCall: (path: string, code: number) => void;
   /** A connection to this port was refused. */
@@ -93,11 +93,11 @@ export function createTelemetry(
     { tls, refused: (refusal) => refused("metrics", refusal) },
   );
   return {
-    call: (call) => {
-      logCall(call);
-      const { outcome } = call;
-      if (outcome !== "preflight") metrics.call(call.via, call.realm, outcome, call.millis, call.items);
-      if (call.status !== undefined) metrics.httpAnswer(call.via, call.status);
+    call: (finished, instanceOf) => {
+      logCall(finished, instanceOf);
+      const { call, realm, outcome, millis, items, status } = finished;
+      if (outcome !== "preflight") metrics.call(call.via, realm, outcome, millis, items);
+      if (status !== undefined) metrics.httpAnswer(call.via, status);
     },
     grpcCall: (path, code) => metrics.grpcCall(path, code),
     refused,

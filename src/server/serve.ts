@@ -11,7 +11,7 @@ import { isSameTls, type ListenerOptions } from "../net/tls.js";
 import type { InstanceOf } from "../observability/caller.js";
 import { tell } from "../observability/lines.js";
 import { createLogger, type LogSettings } from "../observability/log-output.js";
-import { gatewayObserver, serviceObserver } from "../observability/observers.js";
+import { callObserver } from "../observability/observers.js";
 import { createTelemetry, type Telemetry } from "../observability/telemetry.js";
 import { addressMatcher, addressReader } from "../util/client-address.js";
 import type { Clock } from "../util/clock.js";
@@ -103,10 +103,10 @@ async function serveCore(source: Source<Config>, only: Only | undefined, context
   const servers: NamedServer[] = [];
   if (grpc !== undefined) {
     const addressOf = addressReader(config.trustedProxies);
-    const observer = serviceObserver(log, telemetry.call, core.instanceOf);
-    const verification = { verifier: core.verifier, clock, observer, addressOf };
+    const observer = callObserver(log, telemetry.call, core.instanceOf);
+    const calls = { verifier: core.verifier, clock, observer, addressOf };
     const entrance = listenerOptionsOf("grpc", config, telemetry);
-    const server = createServer({ limits, verification, realms, ended: telemetry.grpcCall, entrance });
+    const server = createServer({ limits, calls, realms, ended: telemetry.grpcCall, entrance });
     servers.push({ name: "grpc", address: grpc.address, server });
   }
   if (admin !== undefined) {
@@ -213,7 +213,7 @@ function gatewayOf(config: HttpConfig, verifier: Verifier, context: HttpContext)
   const options = {
     verifier,
     clock,
-    observer: gatewayObserver(log, telemetry.call, instanceOf),
+    observer: callObserver(log, telemetry.call, instanceOf),
     addressOf: addressReader(trustedProxies),
   };
   return createGateway(faces, limits, options, rpcOf(config), listenerOptionsOf("http", config, telemetry));

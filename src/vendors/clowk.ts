@@ -8,14 +8,14 @@ import { isString, issuer, isTime, notBefore, notExpired, required, typed } from
 import { principalOf, stringClaim, userOfInstance } from "../verifier/subject.js";
 import {
   type Answer,
-  type Ask,
+  type BodyReader,
+  callerFirst,
   defineVendor,
   type FaceRequest,
   type FailureKind,
   failureKind,
   isObject,
   json,
-  judgeCaller,
   mediaType,
   parseBody,
   type Question,
@@ -94,20 +94,22 @@ function secretKey({ headers }: FaceRequest): string {
   return withoutSpace(bearer?.[1] ?? "");
 }
 
-async function read(request: FaceRequest, ask: Ask): Promise<Question | Answer> {
+function read(request: FaceRequest): Question | BodyReader | Answer {
   if (request.method !== "POST") return NOT_ALLOWED;
   const credential = { kind: "instance", secretKey: new Secret(secretKey(request)) } as const;
-  const stranger = await judgeCaller(ask, credential);
-  if (stranger !== undefined) return write(stranger);
-
-  if (mediaType(request) !== "application/json") return MISSING_TOKEN;
-  const body = await request.body();
-  if (body === undefined) return TOO_LARGE;
-  if (body.length === 0) return MISSING_TOKEN;
-  const value = parseBody(body);
-  if (!isObject(value)) return MALFORMED_BODY;
-  const token = Object.hasOwn(value, "token") ? value["token"] : undefined;
-  return isString(token) && token !== "" ? { token, credential } : MISSING_TOKEN;
+  const fault = (answer: Answer): Question => callerFirst(credential, answer);
+  if (mediaType(request) !== "application/json") return fault(MISSING_TOKEN);
+  return {
+    credential,
+    readBody: (body) => {
+      if (body === undefined) return fault(TOO_LARGE);
+      if (body.length === 0) return fault(MISSING_TOKEN);
+      const value = parseBody(body);
+      if (!isObject(value)) return fault(MALFORMED_BODY);
+      const token = Object.hasOwn(value, "token") ? value["token"] : undefined;
+      return isString(token) && token !== "" ? { token, credential } : fault(MISSING_TOKEN);
+    },
+  };
 }
 
 function write(outcome: Outcome): Answer {

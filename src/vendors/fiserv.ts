@@ -4,6 +4,7 @@ import { isString, isTime, notExpired, required, typed } from "../verifier/rules
 import { stringClaim } from "../verifier/subject.js";
 import {
   type Answer,
+  type BodyReader,
   defineVendor,
   type FaceRequest,
   type FailureKind,
@@ -144,12 +145,15 @@ type Fields = Readonly<Record<string, unknown>>;
 
 const NAMES = ["token", "client_id", "client_secret"] as const;
 
-async function read(request: FaceRequest, maxTokenLength: number): Promise<Question | Answer> {
+function read(request: FaceRequest, maxTokenLength: number): BodyReader | Answer {
   if (request.method !== "POST") return fail("methodNotAllowed", request, { headers: { Allow: "POST" } });
   const type = mediaType(request);
   if (type === undefined) return fail("noContentType", request);
   if (type !== "application/json") return fail("contentType", request);
-  const body = await request.body();
+  return { readBody: (body) => readBody(body, request, maxTokenLength) };
+}
+
+function readBody(body: Buffer | undefined, request: FaceRequest, maxTokenLength: number): Question | Answer {
   if (body === undefined) return fail("tooLarge", request);
   if (body.length === 0) return fail("empty", request);
   const value = parseBody(body);

@@ -4,7 +4,7 @@ import type { Outcome, Rejected, Verified } from "../contract/verifier.js";
 import { memberText } from "../jws/member-text.js";
 import { equalsOneOf, issuedInPast, isTime, notBefore, notExpired, required, typed } from "../verifier/rules.js";
 import { namingText, principalOf, stringClaim } from "../verifier/subject.js";
-import { type Answer, defineVendor, type FaceRequest, failureKind, json, retryAfter } from "./vendor.js";
+import { type Answer, defineVendor, type FaceRequest, failureKind, json, type Question, retryAfter } from "./vendor.js";
 
 // Integuru, POST /api/verify-token: the answers of Django REST framework with SimpleJWT before 5.5.
 
@@ -89,7 +89,7 @@ function acceptsJson(accept: readonly string[] | undefined): boolean {
 // The framework compares type and subtype apart, so `*/json` admits JSON too (tried against it).
 const ADMITTING: ReadonlySet<string> = new Set(["application/json", "application/*", "*/*", "*/json"]);
 
-function read(request: FaceRequest): { token: string } | Answer {
+function read(request: FaceRequest): Question | Answer {
   if (!acceptsJson(request.headers["accept"])) return NOT_ACCEPTABLE;
   const words = (request.headers["authorization"] ?? [])
     .join(",")
@@ -163,7 +163,7 @@ export const integuru = defineVendor({
   face: (settings) => {
     const members = Object.entries(settings.members);
     return {
-      read: async (request) => read(request),
+      read,
       write: (outcome: Outcome, request) => {
         if (outcome.kind === "verified") return good(outcome, request, members);
         if (outcome.kind === "rejected") return rejected(outcome);

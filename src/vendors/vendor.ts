@@ -3,17 +3,12 @@ import type { FailureReason } from "../contract/failures.js";
 import type { Credential, Failure, Outcome } from "../contract/verifier.js";
 import type { Policy } from "../verifier/realm.js";
 
-/** A request as a face sees it. */
+/** The head of a request, as a face sees it. */
 export interface FaceRequest {
   /** Upper case, as sent. */
   readonly method: string;
   /** Header names in lower case, with each header's values as they were sent, none joined or dropped. */
   readonly headers: Readonly<Partial<Record<string, readonly string[]>>>;
-  /**
-   * Reads the body, whole; undefined where it is longer than `limits.body`. The first call asks a client that waits for
-   * it (`Expect: 100-continue`) to go on, so a face calls it only when it wants the body.
-   */
-  readonly body: () => Promise<Buffer | undefined>;
 }
 
 /** An answer, to the byte. The gateway adds what all answers carry: the content type, `Cache-Control`, `X-Content-Type-Options`. */
@@ -24,19 +19,32 @@ export interface Answer {
   readonly body: string;
 }
 
-/** What a face asks of the verifier. The realm is the gateway's affair. */
+/** A question for the verifier; the gateway adds the realm. */
 export interface Question {
+  /** Empty to ask about the caller alone: see {@link callerFirst}. */
   readonly token: string;
   readonly credential?: Credential;
+  /** The answer to a known caller whose request is at fault, in place of an outcome. */
+  readonly otherwise?: Answer;
 }
 
-/** Asks the verifier. Neither throws nor rejects. */
-export type Ask = (question: Question) => Outcome | Promise<Outcome>;
+/** Asks about the caller alone: a stranger gets the vendor's answer to that, a known caller this one. */
+export function callerFirst(credential: Credential, otherwise: Answer): Question {
+  return { token: "", credential, otherwise };
+}
 
-/** A vendor's endpoint: reads requests of the vendor's form, writes answers in the vendor's words. */
+/** What a face needs of a request's body. */
+export interface BodyReader {
+  /** The caller, where the head says who that is. A client that waits for `100 Continue` gets it once this caller is known. */
+  readonly credential?: Credential;
+  /** Reads on in the body; undefined for one that is longer than `limits.body`. */
+  readonly readBody: (body: Buffer | undefined) => Question | Answer;
+}
+
+/** A vendor's endpoint: reads requests of the vendor's form, writes answers in the vendor's words. Neither waits for anything. */
 export interface Face {
-  /** Finds the question in a request, or answers at once. It may ask a question of its own first (who is calling?). */
-  readonly read: (request: FaceRequest, ask: Ask) => Promise<Question | Answer>;
+  /** Finds the question in a request's head, asks for the body, or answers at once. */
+  readonly read: (request: FaceRequest) => Question | BodyReader | Answer;
   /** The answer to an outcome. */
   readonly write: (outcome: Outcome, request: FaceRequest) => Answer;
 }
@@ -90,17 +98,6 @@ export type VendorPolicy = Pick<Policy, "ignoreHeaders" | "clockTolerance" | "ru
 /** Declares a vendor, its settings' types inferred. Whoever gets it as a plain {@link Vendor} has to parse settings by its own schemas first. */
 export function defineVendor<P extends z.ZodRawShape, F extends z.ZodRawShape>(vendor: Vendor<P, F>): Vendor {
   return vendor;
-}
-
-/**
- * Asks who is calling, before anything else of a request is looked at: with an empty token there is nothing else to
- * judge.
- *
- * @returns undefined for a good caller; otherwise the failure to answer with
- */
-export async function judgeCaller(ask: Ask, credential: Credential): Promise<Failure | undefined> {
-  const outcome = await ask({ token: "", credential });
-  return outcome.kind === "failure" && outcome.reason !== "TOKEN_EMPTY" ? outcome : undefined;
 }
 
 /** What a failure means to a face, whose vendor has one answer for each kind. */

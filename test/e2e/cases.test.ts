@@ -51,7 +51,7 @@ async function close({ deployment, client }: Services): Promise<void> {
 /** One case, in each of its ways. */
 function check(one: Case, services: () => Services): void {
   const { rest, grpc, condition = "" } = one;
-  const { channelOnly = false, addressed = false } = CONDITIONS[condition] ?? {};
+  const { channelOnly = false, callsOnly = false, addressed = false } = CONDITIONS[condition] ?? {};
   if (rest !== undefined) {
     if (!channelOnly) {
       it("over HTTP, the core in process", async () => {
@@ -63,7 +63,7 @@ function check(one: Case, services: () => Services): void {
     });
   }
   if (grpc !== undefined) {
-    if (!channelOnly && !addressed && !condition.endsWith("fault")) {
+    if (!channelOnly && !callsOnly && !addressed && !condition.endsWith("fault")) {
       it("asked in process", async () => {
         expectOutcome(await askCore(services().deployment, grpc.request), grpc.outcome, one);
       });

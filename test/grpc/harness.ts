@@ -1,7 +1,7 @@
 import grpc, { type Client, type Metadata, type ServiceError } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
+import type { FinishedCall } from "../../src/contract/call.js";
 import type { CallContext, Outcome, VerificationRequest, Verified, Verifier } from "../../src/contract/verifier.js";
-import type { Verification } from "../../src/grpc/observer.js";
 import { createServer, type ServiceLimits, type ServiceServer } from "../../src/grpc/server.js";
 import { afterEachFile } from "../support/after-file.js";
 
@@ -52,7 +52,9 @@ export interface Running {
   readonly address: string;
   readonly client: TestClient;
   readonly asked: Asked[];
-  readonly verified: Verification[];
+  /** The calls, and requests of batches, that the verifier was asked about. */
+  readonly verified: (FinishedCall & { readonly outcome: Outcome })[];
+  /** The calls that ended before the verifier was asked: each with its method and its failure's reason. */
   readonly refused: string[];
   readonly faults: unknown[];
 }
@@ -75,12 +77,12 @@ export async function start(
   clock = () => NOW,
 ): Promise<Running> {
   const asked: Asked[] = [];
-  const verified: Verification[] = [];
+  const verified: Running["verified"] = [];
   const refused: string[] = [];
   const faults: unknown[] = [];
   const server = createServer({
     limits: { ...LIMITS, ...limits },
-    verification: {
+    calls: {
       verifier: {
         verify: (request, call) => {
           asked.push({ request, call });
@@ -89,10 +91,15 @@ export async function start(
       },
       clock,
       observer: {
-        verified: (verification) => void verified.push(verification),
-        refused: (rpc, _call, reason) => void refused.push(`${rpc} ${reason}`),
-        fault: (_rpc, _call, error) => void faults.push(error),
+        ended: (finished) => {
+          const { call, caller, outcome } = finished;
+          if (typeof outcome !== "object") throw new Error("a call over gRPC has an outcome");
+          if (caller !== undefined) verified.push({ ...finished, outcome });
+          else refused.push(`${call.via} ${outcome.kind === "failure" ? outcome.reason : outcome.kind}`);
+        },
+        fault: (_call, error) => void faults.push(error),
       },
+      addressOf: (peer) => peer,
     },
   });
   const bound = await server.listen(address);

@@ -42,7 +42,7 @@ async function open(kind: Protocol, entrance: ListenerOptions, limits: Limits = 
           {
             verifier: { verify: () => ({ kind: "failure", reason: "INTERNAL", retryAfter: undefined }) },
             clock: () => NOW,
-            observer: { faceCall: () => undefined, fault: () => undefined },
+            observer: { ended: () => undefined, fault: () => undefined },
             addressOf: (peer) => peer,
           },
           undefined,

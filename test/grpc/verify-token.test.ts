@@ -151,9 +151,9 @@ describe("VerifyToken", () => {
     const { client, verified } = await start(() => REJECTED);
     await client.call("VerifyToken", { realm: "r", token: "t" }, { "x-request-id": "id-1" });
     expect(verified).to.have.length(1);
-    const [{ rpc, call, realm, outcome, items, millis } = expect.fail()] = verified;
-    expect({ rpc, realm, outcome, items, millis }).to.deep.equal({
-      rpc: "VerifyToken",
+    const [{ call, realm, outcome, items, millis } = expect.fail()] = verified;
+    expect({ via: call.via, realm, outcome, items, millis }).to.deep.equal({
+      via: "VerifyToken",
       realm: "r",
       outcome: REJECTED,
       items: 1,

@@ -74,7 +74,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
       expect(credential).to.include({ kind: "client", clientId: "i" });
       expect(credential?.kind === "client" && credential.clientSecret.reveal()).to.equal("s");
       expect(explain).to.equal(true);
-      expect(server.calls.at(-1)).to.include({ requestId: "mine", face: "http/VerifyToken" });
+      expect(server.calls.at(-1)).to.include({ requestId: "mine", via: "http/VerifyToken" });
     });
 
     it("is answered within its timeout", async () => {

@@ -1,6 +1,7 @@
 import net from "node:net";
 import { z } from "zod";
 import { Principal } from "../../gen/tokenverifier/v1/token_verifier.js";
+import type { Call, CallService, FinishedCall } from "../../src/contract/call.js";
 import {
   failure,
   type Outcome,
@@ -8,7 +9,6 @@ import {
   type Verified,
   type Verifier,
 } from "../../src/contract/verifier.js";
-import type { FaceCall, HandlerOptions } from "../../src/http/handler.js";
 import type { ServedRpc } from "../../src/http/rpc.js";
 import { createGateway, type Gateway, type GatewayLimits } from "../../src/http/server.js";
 import type { Face, Vendor } from "../../src/vendors/vendor.js";
@@ -30,8 +30,8 @@ export const READING_FACES = TEST_VENDORS.flatMap((vendor) =>
   exampleRequest(vendor, "good", {}).body.length > 0 ? [vendor.path] : [],
 );
 
-// Faces that tests are about for what is their own: the one that reads no body, the one that judges its caller before
-// it reads the body, and the one that finds all it needs in the body.
+// Faces that tests are about for what is their own: the one that reads no body, the one that answers about its caller
+// before it answers about the body, and the one that finds all it needs in the body.
 export const INTEGURU = pathOf("integuru");
 export const CLOWK = pathOf("clowk");
 export const FISERV = pathOf("fiserv");
@@ -75,7 +75,8 @@ export function verdict({ token, credential }: VerificationRequest): Outcome {
 export interface Opened {
   readonly gateway: Gateway;
   readonly port: number;
-  readonly calls: FaceCall[];
+  /** The requests that were answered. */
+  readonly calls: (FinishedCall & Pick<Call, "via" | "requestId">)[];
   readonly faults: { readonly error: unknown; readonly requestId: string }[];
   /** What the verifier was asked. */
   readonly asked: VerificationRequest[];
@@ -101,11 +102,11 @@ afterEachFile(() => Promise.all(opened.splice(0).map(({ gateway }) => gateway.cl
 export async function open(
   verify: Verifier["verify"] = verdict,
   limits: Partial<GatewayLimits> = {},
-  options: Partial<HandlerOptions> = {},
+  options: Partial<CallService> = {},
   rpc?: ServedRpc,
   host = "127.0.0.1",
 ): Promise<Opened> {
-  const calls: FaceCall[] = [];
+  const calls: Opened["calls"] = [];
   const faults: Opened["faults"] = [];
   const asked: VerificationRequest[] = [];
   const faces = TEST_VENDORS.map((vendor) => {
@@ -124,8 +125,11 @@ export async function open(
       },
       clock: createClock().now,
       observer: {
-        faceCall: (call) => void calls.push(call),
-        fault: (error, requestId) => void faults.push({ error, requestId }),
+        ended: (finished) => {
+          const { via, requestId } = finished.call;
+          calls.push({ ...finished, via, requestId });
+        },
+        fault: ({ requestId }, error) => void faults.push({ error, requestId }),
       },
       addressOf: (peer) => peer,
       ...options,
@@ -250,7 +254,7 @@ export function withBody(path: string, body: Buffer, chunked = false, connection
 /** The body of the answer to a good request. */
 export const GOOD_BODY: Readonly<Record<string, string>> = Object.fromEntries(
   TEST_VENDORS.map((vendor) => {
-    const request = { method: "POST", target: vendor.path, headers: {}, body: () => Promise.resolve(Buffer.alloc(0)) };
+    const request = { method: "POST", target: vendor.path, headers: {} };
     return [vendor.path, faceOf(vendor).write(VERIFIED, request).body];
   }),
 );

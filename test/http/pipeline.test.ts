@@ -57,7 +57,7 @@ describe("gateway: pipelined requests", () => {
     while (server.calls.length < 100) await turn();
     const answer = await new Wire(server.port).send(good(INTEGURU)).answer();
     expect(answer.status).to.equal(200);
-    const before = server.calls.findIndex(({ face }) => face !== "unknown");
+    const before = server.calls.findIndex(({ via }) => via !== "unknown");
     expect(before, "requests before that one").to.be.within(100, 10_000);
     for (const wire of floods) wire.reset();
   });

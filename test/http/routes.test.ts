@@ -136,7 +136,7 @@ describe("gateway: headers", () => {
 
     it("is told to the observer", async () => {
       await sending(INTEGURU, "told");
-      expect(server.calls.at(-1)).to.include({ requestId: "told", face: "integuru", realm: "integuru", status: 200 });
+      expect(server.calls.at(-1)).to.include({ requestId: "told", via: "integuru", realm: "integuru", status: 200 });
     });
 
     for (const [what, values] of [
@@ -190,7 +190,7 @@ describe("gateway: faults", () => {
 
   it("an observer that throws fails no call, and ends nothing", async () => {
     const observer = {
-      faceCall: () => {
+      ended: () => {
         throw new Error("the log is full");
       },
       fault: () => {

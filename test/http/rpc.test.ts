@@ -433,7 +433,7 @@ describe("gateway: VerifyToken over HTTP", () => {
     await exchange(port, request({ body: "x" }));
     await exchange(port, request({ body: '{"realm":"else","token":"t"}' }));
     expect(calls[0]?.outcome).to.include({ kind: "verified" });
-    expect(calls.map(({ face, realm, status, outcome }) => [face, realm, status, outcome])).to.deep.equal([
+    expect(calls.map(({ via, realm, status, outcome }) => [via, realm, status, outcome])).to.deep.equal([
       ["http/VerifyToken", "shown", 200, calls[0]?.outcome],
       ["http/VerifyToken", "", 400, undefined],
       ["http/VerifyToken", "else", 404, failure("REALM_UNKNOWN")],

@@ -2,10 +2,11 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { mint } from "../../src/cli/token/mint.js";
 import { loadConfig } from "../../src/config/load.js";
+import type { Call, CallOutcome, FinishedCall } from "../../src/contract/call.js";
 import { FAILURE_REASONS } from "../../src/contract/failures.js";
 import { failure, knownCaller, type Outcome } from "../../src/contract/verifier.js";
 import { callerFields } from "../../src/observability/caller.js";
-import { type CallLine, callLogger } from "../../src/observability/log.js";
+import { callLogger } from "../../src/observability/log.js";
 import { createLogger } from "../../src/observability/log-output.js";
 import { type Running, serve } from "../../src/server/serve.js";
 import { Secret } from "../../src/util/secret.js";
@@ -50,17 +51,31 @@ function capture(level: "trace" | "info" = "trace") {
 }
 
 describe("the lines of calls", () => {
-  const line = (outcome: CallLine["outcome"], others: Partial<CallLine> = {}): CallLine => ({
-    requestId: "id",
-    via: "VerifyToken",
+  const line = (
+    outcome: CallOutcome,
+    { requestId = "id", address = "192.0.2.1", ...others }: Partial<FinishedCall & Call> = {},
+  ): FinishedCall => ({
+    call: {
+      via: "VerifyToken",
+      requestId,
+      address,
+      workload: undefined,
+      started: NOW,
+      deadline: NOW + 10_000,
+      cancelled: false,
+    },
     realm: "r",
-    address: () => "192.0.2.1",
-    caller: () => ({}),
+    caller: undefined,
     outcome,
     millis: 1.23456,
     items: 1,
     ...others,
   });
+  /** Logs calls of callers whose instances are not known. */
+  const logging = (...settings: Parameters<typeof callLogger>): ((finished: FinishedCall) => void) => {
+    const write = callLogger(...settings);
+    return (finished) => write(finished, () => undefined);
+  };
 
   for (const [what, kid, said] of [
     ["as it is", "2027-01", "2027-01"],
@@ -82,7 +97,7 @@ describe("the lines of calls", () => {
         checks: [],
         ...(kid && { kid }),
       };
-      callLogger(log, "rejected", createClock().now)(line(outcome));
+      logging(log, "rejected", createClock().now)(line(outcome));
       expect(lines()).to.have.length(1);
       expect(lines()[0]?.["kid"]).to.equal(said);
     });
@@ -93,7 +108,7 @@ describe("the lines of calls", () => {
     const waiting: Outcome = { ...unfetched, cause: "cooldown" };
     const saidOf = (outcome: Outcome): Line => {
       const { log, lines } = capture();
-      callLogger(log, "rejected", createClock().now)(line(outcome));
+      logging(log, "rejected", createClock().now)(line(outcome));
       expect(lines()).to.have.length(1);
       return lines()[0] ?? {};
     };
@@ -108,12 +123,12 @@ describe("the lines of calls", () => {
 
     it("are limited where anybody can bring them about, and left out with calls: none", () => {
       const { log, lines } = capture();
-      const tell = callLogger(log, "rejected", createClock().now);
+      const tell = logging(log, "rejected", createClock().now);
       for (let turn = 0; turn < 150; turn++) tell(line(waiting));
       expect(lines()).to.have.length(100);
       for (let turn = 0; turn < 50; turn++) tell(line(unfetched));
       expect(lines()).to.have.length(150);
-      const none = callLogger(log, "none", createClock().now);
+      const none = logging(log, "none", createClock().now);
       none(line(waiting));
       none(line(unfetched));
       expect(lines()).to.have.length(151);
@@ -123,7 +138,7 @@ describe("the lines of calls", () => {
   it("name the realm that judged where another was asked", () => {
     for (const outcome of [VERIFIED, REJECTED, REFUSED, FAULT]) {
       const { log, lines } = capture();
-      const tell = callLogger(log, "all", createClock().now);
+      const tell = logging(log, "all", createClock().now);
       tell(line({ ...outcome, target: "first" }));
       tell(line(outcome));
       expect(lines().map(({ realm, target }) => [realm, target])).to.deep.equal([
@@ -140,7 +155,7 @@ describe("the lines of calls", () => {
   ] as const) {
     it(`calls: ${calls}`, () => {
       const { log, lines } = capture();
-      const tell = callLogger(log, calls, createClock().now);
+      const tell = logging(log, calls, createClock().now);
       for (const outcome of [VERIFIED, REJECTED, REFUSED, FAULT]) tell(line(outcome));
       const names: Record<string, string> = {
         TOKEN_EXPIRED: "rejected",
@@ -155,7 +170,7 @@ describe("the lines of calls", () => {
   it("tell of a browser's preflight where all calls are told", () => {
     const { log, lines } = capture();
     for (const calls of ["none", "rejected", "all"] as const) {
-      callLogger(log, calls, createClock().now)(line("preflight", { realm: "", status: 204 }));
+      logging(log, calls, createClock().now)(line("preflight", { realm: "", status: 204 }));
     }
     expect(lines()).to.have.length(1);
     expect(lines()[0])
@@ -165,9 +180,9 @@ describe("the lines of calls", () => {
 
   it("have constant messages and values as fields", () => {
     const { log, lines } = capture();
-    const tell = callLogger(log, "all", createClock().now);
+    const tell = logging(log, "all", createClock().now);
     tell(line(VERIFIED, { status: 200 }));
-    tell(line(REJECTED, { items: 3, address: () => "" }));
+    tell(line(REJECTED, { items: 3, address: "" }));
     tell(line(REFUSED, { realm: "" }));
     tell(line(undefined, { status: 405 }));
     tell(line(FAULT));
@@ -188,7 +203,7 @@ describe("the lines of calls", () => {
   it("of rejected and refused calls are 100 a second; the rest is counted, and told with the next one", () => {
     const { log, lines } = capture();
     const clock = createClock();
-    const tell = callLogger(log, "all", clock.now);
+    const tell = logging(log, "all", clock.now);
     for (let turn = 0; turn < 150; turn++) tell(line(turn % 2 === 0 ? REJECTED : REFUSED));
     expect(lines()).to.have.length(100);
     for (let turn = 0; turn < 50; turn++) tell(line(VERIFIED));
@@ -214,7 +229,7 @@ describe("the lines of calls", () => {
 
   it("do not grow with what a caller writes as realm", () => {
     const { log, text } = capture();
-    callLogger(log, "all", createClock().now)(line(REJECTED, { realm: "r".repeat(1_000_000) }));
+    logging(log, "all", createClock().now)(line(REJECTED, { realm: "r".repeat(1_000_000) }));
     expect(text().length).to.be.below(1000);
   });
 
@@ -222,13 +237,13 @@ describe("the lines of calls", () => {
     const { log, lines } = capture();
     const token = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJqYW5lIn0.c2ln";
     const outcome: Outcome = { kind: "rejected", reason: "KEY_UNKNOWN", claim: "kid", kid: `k ${token}`, checks: [] };
-    callLogger(log, "all", createClock().now)(line(outcome, { realm: token, requestId: `Bearer ${token}` }));
+    logging(log, "all", createClock().now)(line(outcome, { realm: token, requestId: `Bearer ${token}` }));
     expect(lines()[0]).to.include({ realm: "eyJ…", kid: "k eyJ…", requestId: "Bearer eyJ…" });
   });
 
   it("tell nothing of one whose JSON has white space in it, and leave names alone", () => {
     const { log, lines } = capture();
-    const tell = callLogger(log, "all", createClock().now);
+    const tell = logging(log, "all", createClock().now);
     for (const header of ['{ "alg":"none"}', '{\n"alg":"none"}', '{\t"alg":"none"}', '{\r\n"alg":"none"}']) {
       tell(line(REJECTED, { realm: `${Buffer.from(header).toString("base64url")}.e30.` }));
     }
@@ -239,15 +254,18 @@ describe("the lines of calls", () => {
     }
   });
 
-  it("ask for the address only where a line is written", () => {
-    const { log } = capture();
-    let asked = 0;
-    const tell = callLogger(log, "rejected", createClock().now);
-    const address = (): string => `${asked++}`;
-    tell(line(VERIFIED, { address }));
-    expect(asked).to.equal(0);
-    tell(line(REJECTED, { address }));
-    expect(asked).to.equal(1);
+  it("look up the caller's instance only where a line is written", () => {
+    const { log, lines } = capture();
+    let lookups = 0;
+    const write = callLogger(log, "rejected", createClock().now);
+    const instanceOf = (): string => `inst_${lookups++}`;
+    const credential = { kind: "instance" as const, secretKey: new Secret("sk_live") };
+    const caller = { credential, workload: undefined };
+    write(line(VERIFIED, { caller }), instanceOf);
+    expect(lookups).to.equal(0);
+    write(line(REJECTED, { caller }), instanceOf);
+    expect(lookups).to.equal(1);
+    expect(lines().at(-1)).to.include({ instance: "inst_0" });
   });
 });
 

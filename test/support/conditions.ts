@@ -15,6 +15,8 @@ interface Condition {
   readonly begin?: (deployment: Deployment) => Promise<unknown>;
   /** Only what goes over a channel is concerned. */
   readonly channelOnly?: true;
+  /** Only calls are concerned, each of which has a deadline: not the verifier asked by itself. */
+  readonly callsOnly?: true;
   /** Only callers who have an address are concerned: not those in process. */
   readonly addressed?: true;
 }
@@ -90,7 +92,7 @@ export const CONDITIONS: Readonly<Record<string, Condition>> = {
   /** The core never answers. */
   silent: {
     options: { script: () => ({ verify: () => new Promise(() => {}) }), request: 100 },
-    channelOnly: true,
+    callsOnly: true,
   },
   /** The gRPC service is gone. */
   "service gone": { begin: (deployment) => deployment.closeService(), channelOnly: true },

@@ -10,7 +10,7 @@ import { openSqliteDirectory } from "../../src/directory/sqlite/directory.js";
 import { createServer } from "../../src/grpc/server.js";
 import { createGateway } from "../../src/http/server.js";
 import { callLogger } from "../../src/observability/log.js";
-import { gatewayObserver, serviceObserver } from "../../src/observability/observers.js";
+import { callObserver } from "../../src/observability/observers.js";
 import { type Core, openCore } from "../../src/server/core.js";
 import { addressReader } from "../../src/util/client-address.js";
 import { Secret } from "../../src/util/secret.js";
@@ -130,23 +130,20 @@ export async function deploy(configuration: string, options: DeploymentOptions =
   };
   const { limits, faces } = config;
   const verifier = options.script?.(core.verifier) ?? core.verifier;
-  const calls = callLogger(log, "all", clock.now);
-  const server = createServer({
-    limits,
-    verification: { verifier, clock: clock.now, observer: serviceObserver(log, calls, core.instanceOf) },
-  });
+  const observer = callObserver(log, callLogger(log, "all", clock.now), core.instanceOf);
+  const answering = { clock: clock.now, observer, addressOf: addressReader(config.trustedProxies) };
+  const server = createServer({ limits, calls: { ...answering, verifier } });
   const grpc = await server.listen("127.0.0.1:0");
   const channel = channelVerifier(grpc);
   // The service's clock is a test's; a deadline in the channel's own, which is the real one, would tell it nothing.
   const timeless: Verifier = {
     verify: (request, context) => channel.verify(request, { ...context, deadline: Number.POSITIVE_INFINITY }),
   };
-  const observer = gatewayObserver(log, calls, core.instanceOf);
   const gateways = [verifier, timeless].map((one) =>
     createGateway(
       faces,
       limits,
-      { verifier: one, clock: clock.now, observer, addressOf: addressReader(config.trustedProxies) },
+      { ...answering, verifier: one },
       { realms: config.realms.map(({ name }) => name), cors: undefined },
     ),
   );

@@ -4,13 +4,13 @@ import { memberText } from "../../src/jws/member-text.js";
 import { Secret } from "../../src/util/secret.js";
 import {
   type Answer,
-  type Ask,
+  type BodyReader,
+  callerFirst,
   defineVendor,
   type FaceRequest,
   type FailureKind,
   failureKind,
   json,
-  judgeCaller,
   mediaType,
   type Question,
   retryAfter,
@@ -73,18 +73,20 @@ function credentialOf({ headers }: FaceRequest): Credential {
   };
 }
 
-async function read(request: FaceRequest, ask: Ask): Promise<Question | Answer> {
+function read(request: FaceRequest): Question | BodyReader | Answer {
   if (request.method !== "POST") return NOT_ALLOWED;
   const credential = credentialOf(request);
-  const stranger = await judgeCaller(ask, credential);
-  if (stranger !== undefined) return failed(stranger);
-
-  if (mediaType(request) !== "application/x-www-form-urlencoded") return INVALID_REQUEST;
-  const body = await request.body();
-  if (body === undefined) return TOO_LARGE;
-  // A parameter that comes twice is an error (RFC 6749, section 3.2), and so is an empty one.
-  const [token = "", ...more] = new URLSearchParams(body.toString("utf8")).getAll("token");
-  return token !== "" && more.length === 0 ? { token, credential } : INVALID_REQUEST;
+  const fault = (answer: Answer): Question => callerFirst(credential, answer);
+  if (mediaType(request) !== "application/x-www-form-urlencoded") return fault(INVALID_REQUEST);
+  return {
+    credential,
+    readBody: (body) => {
+      if (body === undefined) return fault(TOO_LARGE);
+      // A parameter that comes twice is an error (RFC 6749, section 3.2), and so is an empty one.
+      const [token = "", ...more] = new URLSearchParams(body.toString("utf8")).getAll("token");
+      return token !== "" && more.length === 0 ? { token, credential } : fault(INVALID_REQUEST);
+    },
+  };
 }
 
 function failed(outcome: Extract<Outcome, { kind: "failure" }>): Answer {

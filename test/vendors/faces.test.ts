@@ -10,7 +10,7 @@ import { TEST_VENDORS } from "../support/vendors.js";
 // What no case brings about: that each face has an answer to every outcome there is, and that it is one of those, to the
 // byte, that its cases know.
 
-const REQUEST: FaceRequest = { method: "POST", headers: {}, body: () => Promise.resolve(Buffer.alloc(0)) };
+const REQUEST: FaceRequest = { method: "POST", headers: {} };
 
 /** The statuses of failures at the faces, by the failure. */
 const STATUSES: Readonly<Record<FailureReason, number>> = {

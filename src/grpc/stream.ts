@@ -7,39 +7,37 @@ import { MAX_ID_BYTES, MAX_UNDER_WAY, streamShare } from "../net/http2/limits.js
 import { Quota } from "../net/http2/quota.js";
 import { InactivityTimer } from "../net/inactivity-timer.js";
 import { encodeStreamMessage } from "../wire/messages.js";
-import type { Environment } from "./asking.js";
-import { refusal, verifyBatch } from "./batch.js";
-import { Call, peerHost } from "./call.js";
+import { batchRefusal, observeRefusal, verifyBatch } from "./batch.js";
+import { GrpcCall, type GrpcService, peerHost } from "./call.js";
 import type { Sized } from "./definition.js";
 import type { OpenCalls } from "./open-calls.js";
 
-const RPC = "StreamVerifyTokens";
-
-type Message = Sized<StreamVerifyTokensRequest>;
-type GrpcStream = ServerDuplexStream<Message, Buffer>;
+type StreamMessage = Sized<StreamVerifyTokensRequest>;
+type GrpcStream = ServerDuplexStream<StreamMessage, Buffer>;
 
 /**
  * Handles StreamVerifyTokens: each message is a batch, and several are answered at once.
  *
- * @param isProxy peers that may have all of `limits.streams`: they bring those of others
+ * @param isProxy peers that may have all of `limits.streams`, since they forward the streams of others
  */
 export function streamVerifyTokensHandler(
-  env: Environment,
+  service: GrpcService,
   openCalls: OpenCalls,
   isProxy: (address: string) => boolean,
-): handleBidiStreamingCall<Message, Buffer> {
-  const shares = new Quota(env.limits.streams, streamShare(env.limits.streams));
+): handleBidiStreamingCall<StreamMessage, Buffer> {
+  const { clock, limits, addressOf } = service;
+  const shares = new Quota(limits.streams, streamShare(limits.streams));
   return (grpcCall) => {
+    const call = new GrpcCall("StreamVerifyTokens", grpcCall, clock(), Infinity, addressOf);
     const hold = shares.holder(sharerOf(peerHost(grpcCall.getPeer()), isProxy));
     if (!hold(1)) {
-      const call = new Call(grpcCall, env.clock(), Infinity, env.addressOf);
       grpcCall.emit("error", call.status(failure("TOO_MANY_STREAMS")));
-      env.observer.refused(RPC, call, "TOO_MANY_STREAMS");
+      observeRefusal(service, call, "TOO_MANY_STREAMS");
       return;
     }
-    const stream = new VerificationStream(env, grpcCall);
+    const stream = new VerificationStream(service, grpcCall, call);
     const forget = openCalls.add(() => stream.end("SHUTTING_DOWN"));
-    // grpc-js says "cancelled" of every call that is over, however it ended.
+    // grpc-js emits "cancelled" for every call that is over, however it ended.
     grpcCall.on("cancelled", () => {
       hold(0);
       stream.over();
@@ -50,23 +48,23 @@ export function streamVerifyTokensHandler(
 
 /** One open stream. */
 class VerificationStream {
-  readonly #env: Environment;
+  readonly #service: GrpcService;
   readonly #grpcCall: GrpcStream;
-  readonly #call: Call;
+  readonly #call: GrpcCall;
   #underWay = 0;
   #bytesUnderWay = 0;
   #blocked = false;
   readonly #idle: InactivityTimer;
-  /** How the stream is to end once the answers under way are written. */
+  /** How the stream will end once the answers under way are written. */
   #ending: { readonly reason: FailureReason | undefined } | undefined;
 
-  constructor(env: Environment, grpcCall: GrpcStream) {
-    this.#env = env;
+  constructor(service: GrpcService, grpcCall: GrpcStream, call: GrpcCall) {
+    this.#service = service;
     this.#grpcCall = grpcCall;
-    this.#call = new Call(grpcCall, env.clock(), Infinity, env.addressOf);
-    this.#idle = new InactivityTimer(env.limits.idle, () => this.#endWhereIdle());
+    this.#call = call;
+    this.#idle = new InactivityTimer(service.limits.idle, () => this.#endWhereIdle());
     readAheadOne(grpcCall);
-    grpcCall.on("data", (message: Message) => void this.#answer(message));
+    grpcCall.on("data", (message: StreamMessage) => void this.#answer(message));
     grpcCall.on("end", () => this.end(undefined));
     grpcCall.on("drain", () => {
       this.#blocked = false;
@@ -82,12 +80,12 @@ class VerificationStream {
     this.#endIfDone();
   }
 
-  /** Is told that the call is over. */
+  /** Releases what an open stream holds; the call is over. */
   over(): void {
     this.#idle.end();
   }
 
-  /** A stream takes a place, which nobody may keep who asks nothing. */
+  /** Ends the stream of a client that sends nothing: it takes a place of `limits.streams`. */
   #endWhereIdle(): void {
     if (this.#underWay > 0) this.#idle.renew();
     else this.end(undefined);
@@ -100,26 +98,25 @@ class VerificationStream {
     else this.#grpcCall.emit("error", this.#call.status(failure(reason)));
   }
 
-  async #answer({ message: { id, requests }, bytes }: Message): Promise<void> {
-    const { clock, limits, observer } = this.#env;
-    const refused = Buffer.byteLength(id) > MAX_ID_BYTES ? "ID_TOO_LONG" : refusal(requests, limits);
+  async #answer({ message: { id, requests }, bytes }: StreamMessage): Promise<void> {
+    const { clock, limits, observer } = this.#service;
+    const call = this.#call.message(clock(), limits.request);
+    const refused = Buffer.byteLength(id) > MAX_ID_BYTES ? "ID_TOO_LONG" : batchRefusal(requests, limits);
     if (refused !== undefined) {
-      observer.refused(RPC, this.#call, refused);
+      observeRefusal(this.#service, call, refused);
       this.end(refused);
       return;
     }
     this.#underWay++;
     this.#bytesUnderWay += bytes;
     this.#throttle();
-    const started = clock();
-    const call = this.#call.renewed(started, limits.request);
     try {
-      const outcomes = await verifyBatch(this.#env, RPC, requests, call, started);
+      const outcomes = await verifyBatch(this.#service, requests, call);
       if (outcomes !== undefined && !call.cancelled) {
         this.#blocked = !this.#grpcCall.write(encodeStreamMessage(id, outcomes));
       }
     } catch (error) {
-      observer.fault(RPC, call, error);
+      observer.fault(call, error);
       this.end("INTERNAL");
     }
     this.#underWay--;
@@ -131,16 +128,13 @@ class VerificationStream {
 
   /** Reads on only while there is room for another message and for its answer. */
   #throttle(): void {
-    const full = this.#underWay >= MAX_UNDER_WAY || this.#bytesUnderWay >= this.#env.limits.message;
+    const full = this.#underWay >= MAX_UNDER_WAY || this.#bytesUnderWay >= this.#service.limits.message;
     if (full || this.#blocked || this.#ending !== undefined) this.#grpcCall.pause();
     else if (this.#grpcCall.isPaused()) this.#grpcCall.resume();
   }
 }
 
-/**
- * A paused grpc-js stream goes on to read sixteen messages, each as large as `limits.message`; there is no option for
- * it. One will do.
- */
+/** Lets a paused stream read one more message: grpc-js reads sixteen, each up to `limits.message`, and has no option for it. */
 function readAheadOne(grpcCall: GrpcStream): void {
   (grpcCall as unknown as { _readableState: { highWaterMark: number } })._readableState.highWaterMark = 1;
 }

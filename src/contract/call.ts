@@ -1,0 +1,105 @@
+import type { AddressReader } from "../util/client-address.js";
+import type { Clock } from "../util/clock.js";
+import { swallowErrors } from "../util/swallow-errors.js";
+import { until } from "../util/timeouts.js";
+import type { WorkloadNames } from "../util/workload-names.js";
+import {
+  type CallContext,
+  failure,
+  type KnownCaller,
+  type Outcome,
+  type VerificationRequest,
+  type Verifier,
+} from "./verifier.js";
+
+/** One call, whatever it came by: a gRPC method, a message of a stream, a vendor's face, Connect JSON. */
+export interface Call extends CallContext {
+  /** The gRPC method, the vendor's face, or `http/` and the method; `unknown` for a path that serves nothing. */
+  readonly via: string;
+  /** When it arrived, in milliseconds since 1970. */
+  readonly started: number;
+  /** The names in the certificate that the caller's connection showed; undefined where it showed none. */
+  readonly workload: WorkloadNames | undefined;
+  /** True once the caller has gone and takes no answer. */
+  readonly cancelled: boolean;
+}
+
+/** What came of a call; undefined where it was answered without the verifier, `preflight` for a browser's CORS preflight. */
+export type CallOutcome = Outcome | "preflight" | undefined;
+
+/** A call that has ended; of a batch, one of its distinct requests. */
+export interface FinishedCall {
+  readonly call: Call;
+  /** The realm as the caller named it, which may not exist; empty where none was asked. */
+  readonly realm: string;
+  readonly outcome: CallOutcome;
+  /** Who asked; undefined where the verifier was not asked. */
+  readonly caller: KnownCaller | undefined;
+  /** How many identical requests of a batch were answered; 1 outside batches. */
+  readonly items: number;
+  /** Milliseconds from the call's arrival to its outcome. */
+  readonly millis: number;
+  /** The HTTP status; undefined over gRPC. */
+  readonly status?: number;
+}
+
+/** Observes calls; logs and metrics are observers. What a method throws is dropped by {@link harmless}. */
+export interface CallObserver {
+  /** A call has ended, well or not. */
+  ended(finished: FinishedCall): void;
+  /** Something threw against its contract, and the caller got INTERNAL. */
+  fault(call: Call, error: unknown): void;
+}
+
+/** Wraps an observer so that an error in it cannot fail a call. */
+export function harmless(observer: CallObserver): CallObserver {
+  return {
+    ended: swallowErrors((finished) => observer.ended(finished)),
+    fault: swallowErrors((call, error) => observer.fault(call, error)),
+  };
+}
+
+/** What a transport needs to answer calls. */
+export interface CallService {
+  readonly verifier: Verifier;
+  readonly clock: Clock;
+  readonly observer: CallObserver;
+  /** Finds a call's address by its peer and `X-Forwarded-For`. */
+  readonly addressOf: AddressReader;
+}
+
+type Asked = Pick<CallService, "verifier" | "clock" | "observer">;
+
+const INTERNAL = failure("INTERNAL");
+const TIMED_OUT = failure("TIMED_OUT");
+
+/**
+ * Asks the verifier, and waits for it until the call's deadline at most: TIMED_OUT then. An error that the verifier
+ * throws against its contract goes to the observer and becomes INTERNAL.
+ *
+ * Returns the outcome itself, not a promise, where the verifier does.
+ */
+export function ask(service: Asked, request: VerificationRequest, call: Call): Outcome | Promise<Outcome> {
+  try {
+    const outcome = service.verifier.verify(request, call);
+    return outcome instanceof Promise ? inTime(service, outcome, call) : outcome;
+  } catch (error) {
+    service.observer.fault(call, error);
+    return INTERNAL;
+  }
+}
+
+async function inTime({ clock, observer }: Asked, outcome: Promise<Outcome>, call: Call): Promise<Outcome> {
+  let known: Outcome = TIMED_OUT;
+  const settled = outcome.then(
+    (late) => {
+      known = late;
+    },
+    (error: unknown) => {
+      observer.fault(call, error);
+      known = INTERNAL;
+    },
+  );
+  await until(settled, call.deadline - clock());
+  return known;
+}

@@ -1,0 +1,77 @@
+import type { handleUnaryCall, sendUnaryData } from "@grpc/grpc-js";
+import type { BatchVerifyTokensRequest, VerifyTokenRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
+import { ask } from "../contract/call.js";
+import { type Failure, failure, knownCaller, type Outcome, type VerificationRequest } from "../contract/verifier.js";
+import { encodeBatch, encodeVerdict, requestFromWire } from "../wire/messages.js";
+import { batchRefusal, observeRefusal, verifyBatch } from "./batch.js";
+import { GrpcCall, type GrpcService } from "./call.js";
+
+/** Handles VerifyToken. Where the verifier answers at once, so does this: no promise, timer or closure is made then. */
+export function verifyTokenHandler(service: GrpcService): handleUnaryCall<VerifyTokenRequest, Buffer> {
+  const { clock, limits, observer, addressOf } = service;
+
+  function encode(outcome: Outcome, call: GrpcCall): Buffer | Failure {
+    if (outcome.kind === "failure") return outcome;
+    try {
+      return encodeVerdict(outcome);
+    } catch (error) {
+      observer.fault(call, error);
+      return failure("INTERNAL");
+    }
+  }
+
+  function finish(
+    verdict: Outcome,
+    request: VerificationRequest,
+    call: GrpcCall,
+    callback: sendUnaryData<Buffer>,
+  ): void {
+    const answer = encode(verdict, call);
+    respond(answer, call, callback);
+    const outcome = Buffer.isBuffer(answer) ? verdict : answer;
+    const caller = knownCaller(request, outcome);
+    observer.ended({ call, realm: request.realm, outcome, caller, items: 1, millis: clock() - call.started });
+  }
+
+  return (grpcCall, callback) => {
+    const call = new GrpcCall("VerifyToken", grpcCall, clock(), limits.request, addressOf);
+    const request = requestFromWire(grpcCall.request, call.workload);
+    const outcome = ask(service, request, call);
+    if (outcome instanceof Promise) void outcome.then((late) => finish(late, request, call, callback));
+    else finish(outcome, request, call, callback);
+  };
+}
+
+/** Handles BatchVerifyTokens. */
+export function batchVerifyTokensHandler(service: GrpcService): handleUnaryCall<BatchVerifyTokensRequest, Buffer> {
+  const { clock, limits, observer, addressOf } = service;
+
+  async function answer({ requests }: BatchVerifyTokensRequest, call: GrpcCall): Promise<Buffer | Failure | undefined> {
+    try {
+      const refused = batchRefusal(requests, limits);
+      if (refused !== undefined) {
+        observeRefusal(service, call, refused);
+        return failure(refused);
+      }
+      const outcomes = await verifyBatch(service, requests, call);
+      return outcomes && encodeBatch(outcomes);
+    } catch (error) {
+      observer.fault(call, error);
+      return failure("INTERNAL");
+    }
+  }
+
+  return (grpcCall, callback) => {
+    const call = new GrpcCall("BatchVerifyTokens", grpcCall, clock(), limits.request, addressOf);
+    void answer(grpcCall.request, call).then((answered) => {
+      if (answered !== undefined) respond(answered, call, callback);
+    });
+  };
+}
+
+/** Answers a call, unless grpc-js has ended it: it was cancelled, or the caller's own deadline has passed. */
+function respond(answer: Buffer | Failure, call: GrpcCall, callback: sendUnaryData<Buffer>): void {
+  if (call.cancelled) return;
+  if (Buffer.isBuffer(answer)) callback(null, answer, call.trailer());
+  else callback(call.status(answer));
+}
