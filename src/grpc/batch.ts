@@ -87,7 +87,7 @@ export async function verifyBatch(
   call: GrpcCall,
 ): Promise<Outcome[] | undefined> {
   const { clock, observer } = service;
-  const outcomes = new Array<Outcome>(messages.length);
+  const outcomes = Array.from<Outcome>({ length: messages.length });
   const settle = ({ request, places }: DistinctRequest, outcome: Outcome): void => {
     for (const place of places) outcomes[place] = outcome;
     const caller = knownCaller(request, outcome);

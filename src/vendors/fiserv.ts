@@ -124,7 +124,7 @@ function fail(
 }
 
 /** Everything in a request that breaks a constraint, in the vendor's order. */
-function violations(fields: Fields, request: FaceRequest, maxTokenLength: number): string[] {
+function violations(fields: BodyFields, request: FaceRequest, maxTokenLength: number): string[] {
   const found: string[] = [];
   const tooLong = (name: string, most: number): number =>
     found.push(`${name}: The maximum length for this field is ${most}`);
@@ -141,7 +141,7 @@ function violations(fields: Fields, request: FaceRequest, maxTokenLength: number
   return found;
 }
 
-type Fields = Readonly<Record<string, unknown>>;
+type BodyFields = Readonly<Record<string, unknown>>;
 
 const NAMES = ["token", "client_id", "client_secret"] as const;
 
@@ -161,7 +161,7 @@ function readBody(body: Buffer | undefined, request: FaceRequest, maxTokenLength
   if (!isObject(value)) return fail("notValid", request);
 
   // Own members alone: a body cannot bring in what the prototype has.
-  const fields: Fields = Object.fromEntries(
+  const fields: BodyFields = Object.fromEntries(
     NAMES.map((name) => [name, Object.hasOwn(value, name) ? value[name] : undefined]),
   );
   const { token } = fields;
