@@ -1,6 +1,5 @@
 import type { AddressReader } from "../util/client-address.js";
 import type { Clock } from "../util/clock.js";
-import { swallowErrors } from "../util/swallow-errors.js";
 import { until } from "../util/timeouts.js";
 import type { WorkloadNames } from "../util/workload-names.js";
 import {
@@ -54,8 +53,20 @@ export interface CallObserver {
 /** Wraps an observer so that an error in it cannot fail a call. */
 export function harmless(observer: CallObserver): CallObserver {
   return {
-    ended: swallowErrors((finished) => observer.ended(finished)),
-    fault: swallowErrors((call, error) => observer.fault(call, error)),
+    ended: (finished) => {
+      try {
+        observer.ended(finished);
+      } catch {
+        // A log that cannot be written is no reason to fail a call, and leaves nowhere to say so.
+      }
+    },
+    fault: (call, error) => {
+      try {
+        observer.fault(call, error);
+      } catch {
+        // As above.
+      }
+    },
   };
 }
 

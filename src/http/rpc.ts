@@ -5,9 +5,8 @@ import { type Failure, failure, knownCaller } from "../contract/verifier.js";
 import { UnreadableMessage } from "../wire/json.js";
 import { requestFromWire } from "../wire/messages.js";
 import { readBody } from "./body.js";
-import { CODECS } from "./connect-codecs.js";
 import { connectError, connectFailure } from "./connect-error.js";
-import { onlyPost, readHead } from "./connect-request.js";
+import { CODECS, onlyPost, readHead } from "./connect-message.js";
 import { type CorsSettings, corsHeaders, preflightHeaders } from "./cors.js";
 import type { Exchange, HttpAnswer, HttpCall, HttpService, Responder } from "./exchange.js";
 

@@ -1,5 +1,5 @@
 import type { Logger } from "pino";
-import type { FinishedCall } from "../contract/call.js";
+import type { CallObserver, FinishedCall } from "../contract/call.js";
 import type { Failure } from "../contract/verifier.js";
 import type { Clock } from "../util/clock.js";
 import { callerFields, type InstanceOf } from "./caller.js";
@@ -8,21 +8,22 @@ import type { LogSettings } from "./log-output.js";
 import { isFault, kindOf, type OutcomeKind } from "./outcome-kind.js";
 import { perSecond } from "./per-second.js";
 
-/** Logs a call that has ended. The instance is looked up only where a line is written. */
+/** Logs a call that has ended; looks up the caller's instance only for a line that is written. */
 export type CallLogger = (finished: FinishedCall, instanceOf: InstanceOf) => void;
 
-/** Lines of rejected and refused calls that are written in a second; what is above is counted. */
+/** Most lines of rejected and refused calls in a second; those above are counted. */
 const LINES_PER_SECOND = 100;
 
 /**
- * Logs calls as `log.calls` says. Failures of the service itself are logged in any case; they, and together rejected and
- * refused ones and those that wait for a key, are limited per second, and what was left out is told in a line of its own when the next second's first line is written.
+ * Logs calls as `log.calls` says, and failures of the service itself in any case. These have one limit of lines per
+ * second, and calls that any client can cause have another; with the next second's first line, one more line counts
+ * those left out.
  */
 export function callLogger(log: Logger, calls: LogSettings["calls"], clock: Clock): CallLogger {
   const limit = (): (() => boolean) =>
     perSecond(LINES_PER_SECOND, clock, (omitted) => tell(log, "calls not logged", { omitted }));
   const isAdmitted = limit();
-  // Of their own, or a flood of bad tokens would hide what is wrong here.
+  // A limit of its own: a flood of bad tokens must not hide the service's failures.
   const isFaultAdmitted = limit();
   return (finished, instanceOf) => {
     const { outcome } = finished;
@@ -34,7 +35,15 @@ export function callLogger(log: Logger, calls: LogSettings["calls"], clock: Cloc
   };
 }
 
-/** What anybody can bring about as often as they like. */
+/** Observes calls of a service: hands over each that has ended, and logs faults. @param ended such as {@link callLogger} */
+export function callObserver(log: Logger, ended: CallLogger, instanceOf: InstanceOf): CallObserver {
+  return {
+    ended: (finished) => ended(finished, instanceOf),
+    fault: ({ via, requestId }, err) => tell(log, "unexpected fault", { err, via, requestId }),
+  };
+}
+
+/** The outcomes that any client can cause as often as it likes. */
 const LIMITED: ReadonlySet<OutcomeKind> = new Set(["rejected", "refused", "waiting", "failed"]);
 
 const UNREMARKABLE: ReadonlySet<OutcomeKind> = new Set(["verified", "probe", "preflight"]);

@@ -2,6 +2,7 @@ import type { Logger } from "pino";
 import { CommandError, EXIT } from "../cli/errors.js";
 import { channelVerifier } from "../client/channel-verifier.js";
 import { type Config, type GatewayConfig, loadConfig, loadGatewayConfig } from "../config/load.js";
+import type { CallService } from "../contract/call.js";
 import type { Verifier } from "../contract/verifier.js";
 import { createServer, type ServiceServer } from "../grpc/server.js";
 import type { ServedRpc } from "../http/rpc.js";
@@ -10,8 +11,8 @@ import type { Port } from "../net/port.js";
 import { isSameTls, type ListenerOptions } from "../net/tls.js";
 import type { InstanceOf } from "../observability/caller.js";
 import { tell } from "../observability/lines.js";
+import { callObserver } from "../observability/log.js";
 import { createLogger, type LogSettings } from "../observability/log-output.js";
-import { callObserver } from "../observability/observers.js";
 import { createTelemetry, type Telemetry } from "../observability/telemetry.js";
 import { addressMatcher, addressReader } from "../util/client-address.js";
 import type { Clock } from "../util/clock.js";
@@ -100,11 +101,9 @@ async function serveCore(source: Source<Config>, only: Only | undefined, context
     onFetch: telemetry.keyFetch,
   });
   telemetry.observe(core);
+  const calls = callService(config, core.verifier, { clock, log, telemetry, instanceOf: core.instanceOf });
   const servers: NamedServer[] = [];
   if (grpc !== undefined) {
-    const addressOf = addressReader(config.trustedProxies);
-    const observer = callObserver(log, telemetry.call, core.instanceOf);
-    const calls = { verifier: core.verifier, clock, observer, addressOf };
     const entrance = listenerOptionsOf("grpc", config, telemetry);
     const server = createServer({ limits, calls, realms, ended: telemetry.grpcCall, entrance });
     servers.push({ name: "grpc", address: grpc.address, server });
@@ -113,10 +112,7 @@ async function serveCore(source: Source<Config>, only: Only | undefined, context
     const server = createServer({ limits, realms, entrance: listenerOptionsOf("admin", config, telemetry) });
     servers.push({ name: "admin", address: admin.address, server });
   }
-  const gateway =
-    http === undefined
-      ? undefined
-      : gatewayOf(config, core.verifier, { clock, log, telemetry, instanceOf: core.instanceOf });
+  const gateway = http === undefined ? undefined : gatewayOf(config, calls, telemetry);
   const ports = servers.map(grpcPort);
   if (http !== undefined && gateway !== undefined) ports.push(httpPort(http.address, gateway));
   let names = realms;
@@ -154,7 +150,8 @@ async function serveGateway(source: Source<GatewayConfig>, context: ServeContext
   const verifier: Verifier = { verify: (...asked) => upstream.verify(...asked) };
   const telemetry = createTelemetry(config, faceRealms(config), { log, clock });
   tell(log, "asking", { upstream: config.upstream.address });
-  const gateway = gatewayOf(config, verifier, { clock, log, telemetry, instanceOf: () => undefined });
+  const calls = callService(config, verifier, { clock, log, telemetry, instanceOf: () => undefined });
+  const gateway = gatewayOf(config, calls, telemetry);
   const apply = (next: GatewayConfig): Changes => {
     telemetry.setRealms(faceRealms(next));
     gateway.show(next.faces, rpcOf(next));
@@ -196,27 +193,30 @@ function grpcPort({ name, address, server }: NamedServer): Port {
   };
 }
 
-interface HttpContext {
+interface CallsContext {
   readonly clock: Clock;
   readonly log: Logger;
   readonly telemetry: Telemetry;
   readonly instanceOf: InstanceOf;
 }
 
+/** Answers calls by a verifier, and has them logged and counted. */
+function callService(
+  { trustedProxies }: Pick<Config, "trustedProxies">,
+  verifier: Verifier,
+  { clock, log, telemetry, instanceOf }: CallsContext,
+): CallService {
+  const observer = callObserver(log, telemetry.call, instanceOf);
+  return { verifier, clock, observer, addressOf: addressReader(trustedProxies) };
+}
+
 type HttpConfig = Pick<Config, "http" | "faces" | "limits" | "trustedProxies">;
 
 const rpcOf = ({ http }: Pick<Config, "http">): ServedRpc => ({ realms: http?.rpc ?? [], cors: http?.cors });
 
-function gatewayOf(config: HttpConfig, verifier: Verifier, context: HttpContext): Gateway {
-  const { clock, log, telemetry, instanceOf } = context;
-  const { faces, limits, trustedProxies } = config;
-  const options = {
-    verifier,
-    clock,
-    observer: callObserver(log, telemetry.call, instanceOf),
-    addressOf: addressReader(trustedProxies),
-  };
-  return createGateway(faces, limits, options, rpcOf(config), listenerOptionsOf("http", config, telemetry));
+function gatewayOf(config: HttpConfig, calls: CallService, telemetry: Telemetry): Gateway {
+  const { faces, limits } = config;
+  return createGateway(faces, limits, calls, rpcOf(config), listenerOptionsOf("http", config, telemetry));
 }
 
 function httpPort(address: string, gateway: Gateway): Port {

@@ -1,8 +1,12 @@
+import { VerifyTokenRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
+import type { Verdict } from "../contract/verifier.js";
 import type { Answer } from "../vendors/vendor.js";
-import type { Codec } from "./connect-codecs.js";
+import { requestFromJson, UnreadableMessage, verdictToJson } from "../wire/json.js";
+import { encodeVerdict } from "../wire/messages.js";
+import { strictReader } from "../wire/protobuf.js";
 import { connectError, httpRefusal } from "./connect-error.js";
 
-// The head of a unary request of the Connect protocol: https://connectrpc.com/docs/protocol, "Unary-Request".
+// Unary messages of the Connect protocol, head and body: https://connectrpc.com/docs/protocol, "Unary-Request".
 
 /** What the head of a request says. */
 export interface ConnectHead {
@@ -11,7 +15,7 @@ export interface ConnectHead {
   readonly timeout: number;
 }
 
-type Headers = Readonly<Partial<Record<string, readonly string[]>>>;
+type HeaderValues = Readonly<Partial<Record<string, readonly string[]>>>;
 
 /** The answer to a method other than POST. There is no Connect GET: the proto declares no method free of side effects. */
 export function onlyPost(method: string | undefined): Answer | undefined {
@@ -26,7 +30,7 @@ const MEDIA_TYPE = /^application\/(?:(proto)|(json)\s*(?:;\s*charset\s*=\s*("?)u
  * @param headers the values of each header, none joined or dropped
  * @returns the answer if the request is refused
  */
-export function readHead(method: string | undefined, headers: Headers): ConnectHead | Answer {
+export function readHead(method: string | undefined, headers: HeaderValues): ConnectHead | Answer {
   const refused = onlyPost(method);
   if (refused !== undefined) return refused;
   const types = headers["content-type"] ?? [];
@@ -49,4 +53,35 @@ export function readHead(method: string | undefined, headers: Headers): ConnectH
     codec: proto === undefined ? "json" : "proto",
     timeout: timeout === undefined ? Number.POSITIVE_INFINITY : Number(timeout),
   };
+}
+
+/** The two encodings of a Connect message. */
+export type Codec = "json" | "proto";
+
+/** The messages of VerifyToken in one encoding. */
+interface MessageCodec {
+  /** The media type. */
+  readonly type: string;
+  /** Reads a request's body. @throws {UnreadableMessage} */
+  readonly read: (body: Buffer) => VerifyTokenRequest;
+  /** Writes a response's body. @throws RangeError for a time that JSON cannot express */
+  readonly write: (verdict: Verdict) => string | Buffer;
+}
+
+/** The codecs of VerifyToken. */
+export const CODECS: Readonly<Record<Codec, MessageCodec>> = {
+  json: {
+    type: "application/json",
+    read: requestFromJson,
+    write: (verdict) => JSON.stringify(verdictToJson(verdict)),
+  },
+  proto: { type: "application/proto", read: readBinary, write: encodeVerdict },
+};
+
+function readBinary(body: Buffer): VerifyTokenRequest {
+  try {
+    return VerifyTokenRequest.decode(strictReader(body));
+  } catch {
+    throw new UnreadableMessage("The body is no VerifyTokenRequest in the binary encoding of protobuf.");
+  }
 }
