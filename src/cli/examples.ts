@@ -32,9 +32,4 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     "token-verifier revoke --realm integuru --jti example-1 --until 2099-01-01T00:00:00Z",
   ],
   version: ["token-verifier version", "token-verifier version --json"],
-  completion: [
-    "source <(token-verifier completion bash)   # in ~/.bashrc",
-    "token-verifier completion zsh > _token-verifier   # in a folder of fpath",
-    "token-verifier completion fish > token-verifier.fish   # in ~/.config/fish/completions",
-  ],
 };

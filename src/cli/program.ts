@@ -1,7 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { version } from "../util/version.js";
 import type { CliContext } from "./cli-context.js";
-import { addCompletionCommand } from "./completion/completion.js";
 import { addDirectoryCommands } from "./directory/directory-commands.js";
 import { EXIT, type Failure, failureOf, failureToJson } from "./errors.js";
 import { complain, print } from "./output.js";
@@ -73,6 +72,5 @@ function program(world: CliContext, argv: readonly string[]): Command {
     .action(({ json }: { json?: boolean }) => {
       print(json ? JSON.stringify({ version: version(), node: process.version }) : version());
     });
-  addCompletionCommand(root);
   return root;
 }
