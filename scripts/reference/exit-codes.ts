@@ -1,5 +1,5 @@
 import { EXIT, EXIT_MEANINGS, failureOf } from "../../src/cli/errors.js";
-import { noVerdict } from "../../src/cli/token/outcome.js";
+import { noVerdict } from "../../src/cli/verify-outcome.js";
 import { FAILURE_REASONS } from "../../src/contract/failures.js";
 import { failure } from "../../src/contract/verifier.js";
 import { DIRECTORY_TROUBLES, DirectoryError, type DirectoryErrorCode } from "../../src/directory/errors.js";
@@ -19,11 +19,11 @@ export function exitCodesPage(): string {
   return page(
     "src/cli",
     "# Exit codes",
-    "Of every command of `token-verifier`. What went wrong is told on standard error.",
+    "The exit codes of every `token-verifier` command. Standard error says what went wrong.",
     table(["code", "meaning"], ends),
-    "`verify` ends so where no verdict was reached, by the [reason](reasons.md):",
+    "The exit code of `verify` without a verdict, by [reason](reasons.md):",
     table(["reason", "code"], failures),
-    "The commands on the directory, and `serve` as it starts, end so by what is wrong with the directory:",
-    table(["trouble", "code"], directory),
+    "The exit code of `serve` at its start, and of the commands that use the directory, by problem:",
+    table(["problem", "code"], directory),
   );
 }

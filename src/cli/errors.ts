@@ -1,26 +1,26 @@
-import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { ConfigError } from "../config/issues.js";
-import { toldFile, unreadable } from "../config/read-file.js";
 import { DirectoryError } from "../directory/errors.js";
 import { ImportError } from "../directory/transfer/bulk.js";
 
-/** How a command ends, as its exit code. */
+/** The exit codes of every command. */
 export const EXIT = { done: 0, negative: 1, usage: 2, unavailable: 3 } as const;
 
-/** What each end says; docs/reference/exit-codes.md is made of it. */
+/** The meaning of each exit code; docs/reference/exit-codes.md is generated from it. */
 export const EXIT_MEANINGS: Readonly<Record<keyof typeof EXIT, string>> = {
-  done: "Done. `verify`: the token is good. `serve`: a signal ended it, and everything was closed.",
-  negative: "`verify` alone: the token was rejected.",
+  done: "Success. `verify`: the token is good. `serve`: a signal stopped the service, and it closed everything.",
+  negative: "`verify` only: the token was rejected.",
   usage:
-    "The command line, a file that it names, the configuration or the store has to be mended first; trying again is no use. `verify`: the service refused the call.",
+    "The command line, a file that it names, the configuration or the store needs to be fixed; trying again does not help. `verify`: the service refused the call.",
   unavailable:
-    "What may pass: a port that is taken, a locked or full store, a service that cannot be reached or reaches no verdict. `serve`: a second signal ended it at once. What was printed could not be written, or nobody read it to its end. A fault of the program itself, too.",
+    "A problem that may pass: a port in use, a locked or full store, a service that cannot be reached or reaches no verdict. `serve`: a second signal ended it at once. Also: standard output could not be written or was closed early, or the program itself failed.",
 };
 
-/** An end of a command that the operator can do something about. */
+/** A failure of a command that the operator can do something about. */
 export class CommandError extends Error {
-  /** @param code as {@link Failure} has it */
+  override readonly name: string = "CommandError";
+
+  /** @param code see {@link CommandFailure} */
   constructor(
     message: string,
     readonly exitCode: number,
@@ -28,31 +28,30 @@ export class CommandError extends Error {
     readonly details: object = {},
   ) {
     super(message);
-    this.name = "CommandError";
   }
 }
 
-/** The secret in a file that an option names, without white space around it. @throws {CommandError} */
-export function secretIn(file: string): string {
-  try {
-    return readFileSync(file, "utf8").trim();
-  } catch (error) {
-    throw new CommandError(`${toldFile(file)} ${unreadable(error)}.`, EXIT.usage);
+/** A failure that the operator can fix; its message says how. The exit code is 2. */
+export class UsageError extends CommandError {
+  override readonly name = "UsageError";
+
+  constructor(message: string) {
+    super(message, EXIT.usage);
   }
 }
 
-/** How a command ended that did not do what it was asked. */
-export interface Failure {
-  /** A name in capitals; stays what it is, for scripts go by it. docs/command-line.md lists them. */
+/** Why a command did not do what it was asked to. */
+export interface CommandFailure {
+  /** A stable name in capitals, for scripts; docs/command-line.md lists them. */
   readonly code: string;
   readonly message: string;
   readonly exitCode: number;
-  /** What else `--json` tells. */
+  /** More members of what `--json` prints. */
   readonly details?: object;
 }
 
-/** The failure that a thrown thing is. */
-export function failureOf(error: unknown): Failure {
+/** The failure that anything thrown amounts to. */
+export function failureOf(error: unknown): CommandFailure {
   if (error instanceof CommandError) return error;
   if (error instanceof ConfigError) {
     const { message, file, issues } = error;
@@ -64,39 +63,46 @@ export function failureOf(error: unknown): Failure {
     const details = error instanceof ImportError ? { problems: error.problems, more: error.more } : {};
     return { code, message: error.message, exitCode, details };
   }
-  const { code, syscall, address, port } = error as NodeJS.ErrnoException & { address?: string; port?: number };
-  if (syscall === "listen") {
-    return { code: "LISTEN", message: listenMessage(code, address, port), exitCode: EXIT.unavailable };
-  }
+  return systemFailure(error as SystemError) ?? internalFailure(error);
+}
+
+/** A failure as `--json` prints it on standard error. */
+export function failureToJson({ code, message, details }: CommandFailure): string {
+  return JSON.stringify({ error: { code, message, ...details } });
+}
+
+interface SystemError extends NodeJS.ErrnoException {
+  readonly address?: string;
+  readonly port?: number;
+  readonly hostname?: string;
+}
+
+function systemFailure(error: SystemError): CommandFailure | undefined {
+  const { code, syscall, hostname = "", message } = error;
+  if (syscall === "listen") return { code: "LISTEN", message: listenMessage(error), exitCode: EXIT.unavailable };
   if (syscall === "getaddrinfo") {
-    const { hostname } = error as { hostname?: string };
-    const message = `The host ${hostname ?? ""} cannot be found (${code ?? ""}): give another in the configuration.`;
-    return { code: "HOST_UNKNOWN", message, exitCode: EXIT.usage };
+    const unknown = `The host ${hostname} cannot be found (${code ?? ""}). Give another host in the configuration.`;
+    return { code: "HOST_UNKNOWN", message: unknown, exitCode: EXIT.usage };
   }
-  // The system's own words name the file and what was tried.
-  if (code !== undefined && syscall !== undefined) {
-    return { code: "SYSTEM", message: (error as Error).message, exitCode: EXIT.unavailable, details: { system: code } };
-  }
+  if (code === undefined || syscall === undefined) return undefined;
+  // The system's message names the file and the operation.
+  return { code: "SYSTEM", message, exitCode: EXIT.unavailable, details: { system: code } };
+}
+
+function internalFailure(error: unknown): CommandFailure {
   const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return { code: "INTERNAL", message, exitCode: EXIT.unavailable };
 }
 
-/** A failure as `--json` prints it on standard error. */
-export function failureToJson({ code, message, details }: Failure): string {
-  return JSON.stringify({ error: { code, message, ...details } });
-}
+const LISTEN_CAUSES: Readonly<Record<string, string>> = {
+  EADDRINUSE: "another process listens there. Stop it, or give another address in the configuration",
+  EACCES: "this user may not listen there. Give a port above 1023, or a folder that this user may write to",
+  EADDRNOTAVAIL: "this machine has no such address. Give another in the configuration",
+};
 
-function hostOrSocket(address: string, port: number | undefined): string {
-  return port === undefined || port < 0 ? `unix:${address}` : `${address}:${port}`;
-}
-
-function listenMessage(code: string | undefined, address: string | undefined, port: number | undefined): string {
-  // Node leaves out a port that is 0.
-  const where = port === undefined && isIP(address ?? "") > 0 ? `${address}:0` : hostOrSocket(address ?? "", port);
-  const why: Record<string, string> = {
-    EADDRINUSE: "another process listens there: stop it, or give another address in the configuration",
-    EACCES: "this user may not listen there: give a port above 1023, or a folder that may be written",
-    EADDRNOTAVAIL: "this machine has no such address: give another in the configuration",
-  };
-  return `Cannot listen at ${where}: ${why[code ?? ""] ?? code ?? "unknown reason"}.`;
+function listenMessage({ code = "unknown reason", address = "", port }: SystemError): string {
+  // Node leaves the port out if it is 0.
+  const at = port === undefined && isIP(address) > 0 ? 0 : port;
+  const where = at === undefined || at < 0 ? `unix:${address}` : `${address}:${at}`;
+  return `Cannot listen at ${where}: ${LISTEN_CAUSES[code] ?? code}.`;
 }

@@ -1,27 +1,48 @@
 import { EXIT } from "./errors.js";
 
-/** Prints a line of what a command is asked for. */
-export const print = (line: string): void => void process.stdout.write(`${line}\n`);
+// What a command prints, and what happens if it cannot.
 
-/** Says what went wrong. */
-export const complain = (line: string): void => void process.stderr.write(`${line}\n`);
+/** Prints a line of a command's result to standard output. */
+export const printLine = (line: string): void => void process.stdout.write(`${line}\n`);
 
-/** Ends the process; quietly where whoever reads has enough, as `| head` has. */
-function end({ code }: NodeJS.ErrnoException): void {
-  if (code !== "EPIPE") complain(`Standard output cannot be written (${code}).`);
+/** Prints a line about an error to standard error. */
+export const printError = (line: string): void => void process.stderr.write(`${line}\n`);
+
+/** Aligns cells in columns, two spaces apart; the last column is as wide as it likes. */
+export function alignColumns(rows: readonly (readonly string[])[]): string[] {
+  const widths: number[] = [];
+  for (const row of rows) {
+    for (const [at, cell] of row.slice(0, -1).entries()) widths[at] = Math.max(widths[at] ?? 0, cell.length);
+  }
+  return rows.map((row) =>
+    row
+      .map((cell, at) => (at === row.length - 1 ? cell : cell.padEnd(widths[at] ?? 0)))
+      .join("  ")
+      .trimEnd(),
+  );
+}
+
+/** Escapes control characters as JSON does, so that text from a token cannot send commands to a terminal. */
+export function escapeControls(text: string): string {
+  return text.replace(/\p{Cc}/gu, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
+/** Ends the process with exit code 3; without a message if the reader closed the pipe, as `| head` does. */
+function exitUnwritable({ code }: NodeJS.ErrnoException): void {
+  if (code !== "EPIPE") printError(`Standard output cannot be written (${code}). Check where it is redirected to.`);
   process.exit(EXIT.unavailable);
 }
 
-/** Has the process end where what it prints cannot be written: what it was asked for would be missing. */
-export function endWithoutOutput(): void {
-  process.stdout.on("error", end);
+/** Ends the process as soon as standard output cannot be written: the command's result would be lost. */
+export function exitIfUnwritable(): void {
+  process.stdout.on("error", exitUnwritable);
 }
 
 const ignore = (): void => {};
 
-/** Has the process go on where what it prints cannot be written: a service has other things to do. */
-export function outliveOutput(): void {
-  process.stdout.off("error", end);
-  // Once, however many services there were in this process.
+/** Keeps the process running if standard output cannot be written: a service still answers calls. */
+export function surviveUnwritable(): void {
+  process.stdout.off("error", exitUnwritable);
+  // Once per process, however many services it started.
   if (!process.stdout.listeners("error").includes(ignore)) process.stdout.on("error", ignore);
 }

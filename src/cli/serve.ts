@@ -5,10 +5,15 @@ import { logWarnings } from "../observability/process-warnings.js";
 import { DEVELOPMENT_FOLDER, prepareDevelopment } from "../server/development/folder.js";
 import { exampleRequests } from "../server/development/requests.js";
 import { type Only, type Running, serve } from "../server/serve.js";
-import type { CliContext } from "./cli-context.js";
-import { CommandError, EXIT } from "./errors.js";
-import { outliveOutput, print } from "./output.js";
-import { addCommand, configOption, jsonOption, onlyOption } from "./shared.js";
+import { addCommand, type CliContext, configOption, jsonOption, onlyOption } from "./command.js";
+import { EXIT, UsageError } from "./errors.js";
+import { printLine, surviveUnwritable } from "./output.js";
+
+const EXAMPLES = [
+  "token-verifier serve",
+  "token-verifier serve --config data/verifier.yaml",
+  "token-verifier serve --config data/verifier.yaml --only grpc --json",
+];
 
 interface ServeOptions {
   readonly config?: string;
@@ -16,80 +21,77 @@ interface ServeOptions {
   readonly json?: boolean;
 }
 
-/** Adds the command that serves until a signal ends it; without a configuration, as the newcomer's path has it. */
-export function addServeCommand(root: Command, world: CliContext): void {
-  addCommand(
-    root,
-    "serve",
-    "serve; without a configuration: make one for development in ./data, and print requests to paste",
-  )
+/** Adds `serve`, which runs until a signal ends it. */
+export function addServeCommand(root: Command, context: CliContext): void {
+  const description =
+    "run the service; without --config, make a development setup in ./data and print requests to paste";
+  addCommand(root, "serve", description, EXAMPLES)
     .addOption(configOption())
-    .addOption(onlyOption("run one part alone"))
-    .addOption(jsonOption("log JSON lines, whatever the configuration says; errors too, on standard error"))
-    .action((options: ServeOptions) => serveCommand(options, world));
+    .addOption(onlyOption("run only one part"))
+    .addOption(jsonOption("log JSON lines, whatever the configuration says; errors as JSON on standard error"))
+    .action((options: ServeOptions) => serveCommand(options, context));
 }
 
-async function serveCommand(options: ServeOptions, world: CliContext): Promise<void> {
-  outliveOutput();
-  const context = { ...world, ...(options.json === true && { logFormat: "json" as const }) };
+async function serveCommand(options: ServeOptions, context: CliContext): Promise<void> {
+  surviveUnwritable();
+  const serving = { ...context, ...(options.json === true && { logFormat: "json" as const }) };
   if (options.config !== undefined) {
-    const starting = serve(options.config, options.only, context);
-    logWarnings(process, logOf(starting), world.clock);
+    const starting = serve(options.config, options.only, serving);
+    logWarnings(process, logOf(starting), context.clock);
     reloadOnSignal(starting);
-    await endOnSignal(starting);
+    await stopOnSignal(starting);
     return;
   }
-  if (options.only !== undefined)
-    throw new CommandError("--only needs a configuration: give --config FILE.", EXIT.usage);
+  if (options.only !== undefined) throw new UsageError("--only needs a configuration. Give --config FILE.");
   const { file, made } = prepareDevelopment(DEVELOPMENT_FOLDER);
-  const starting = serve(file, undefined, context);
-  logWarnings(process, logOf(starting), world.clock);
-  const running = await endOnSignal(starting);
-  const requests = await exampleRequests(loadConfig(file, world), running.addresses, world.clock());
+  const starting = serve(file, undefined, serving);
+  logWarnings(process, logOf(starting), context.clock);
+  const { addresses } = await stopOnSignal(starting);
+  const requests = await exampleRequests(loadConfig(file, context), addresses, context.clock());
   if (options.json) {
-    print(JSON.stringify({ config: file, addresses: running.addresses, requests }));
+    printLine(JSON.stringify({ config: file, addresses, requests }));
     return;
   }
-  print(`
-This is for development: its keys lie in the clear in ${path.dirname(file)}/. ${made ? `Made ${file}.` : `Found ${file}.`}
-Requests to paste into another terminal, in this folder; their tokens are good for an hour.
+  printLine(`
+This setup is for development only: its keys are in the clear in ${path.dirname(file)}/. ${made ? `Made ${file}.` : `Found ${file}.`}
+Requests to paste into another terminal, in this folder; their tokens are good for one hour.
 `);
-  for (const { title, command } of requests) print(`# ${title}\n${command}\n`);
+  for (const { title, command } of requests) printLine(`# ${title}\n${command}\n`);
 }
 
 const logOf = (starting: Promise<Running>): Promise<Running["log"]> => starting.then(({ log }) => log);
 
 /**
- * Reloads the configuration on SIGHUP; one that comes while the service starts is heeded once it has. Not so without a
- * configuration: there SIGHUP says that the newcomer's terminal is closed, and ends the process.
+ * Reloads the configuration on SIGHUP; a signal during the start counts once the start is over. Only for a service with a
+ * configuration: without one, SIGHUP means that the newcomer's terminal was closed, and ends the process.
  */
 function reloadOnSignal(starting: Promise<Running>): void {
   const reload = (): void => void starting.then((running) => running.reload()).catch(() => {});
   process.on("SIGHUP", reload);
-  // Where it could not start, that is told already.
+  // The command reports a failed start itself.
   starting.catch(() => process.off("SIGHUP", reload));
 }
 
 /**
- * Ends the service on the first SIGTERM or SIGINT, and the process on the second. Signals are heard from the beginning:
- * one that comes while the service starts ends it once it has.
+ * Drains and stops the service on the first SIGTERM or SIGINT, and ends the process at once on the second. A signal
+ * during the start counts once the start is over.
  */
-async function endOnSignal(starting: Promise<Running>): Promise<Running> {
+async function stopOnSignal(starting: Promise<Running>): Promise<Running> {
   const signals = ["SIGTERM", "SIGINT"] as const;
-  const unheed = (listener: () => void): void => {
-    for (const signal of signals) process.off(signal, listener);
+  const stopListening = (): void => {
+    for (const signal of signals) process.off(signal, stop);
   };
-  const end = (): void => {
-    unheed(end);
+  const stop = (): void => {
+    stopListening();
     for (const signal of signals) process.once(signal, () => process.exit(EXIT.unavailable));
-    // Where it could not start, that is told already.
+    // The command reports a failed start itself.
     void starting.then((running) => running.stop().then(() => process.exit(EXIT.done))).catch(() => {});
   };
-  for (const signal of signals) process.on(signal, end);
+  for (const signal of signals) process.on(signal, stop);
   try {
     return await starting;
   } catch (error) {
-    unheed(end);
+    stopListening();
     throw error;
   }
 }

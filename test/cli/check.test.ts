@@ -5,7 +5,7 @@ import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { expect } from "chai";
-import { ADVICE } from "../../src/cli/check/advice.js";
+import { CHECK_RULES } from "../../src/cli/check/check.js";
 import { readMasterKeys } from "../../src/directory/master-keys.js";
 import { openSqliteDirectory } from "../../src/directory/sqlite/directory.js";
 import { Secret } from "../../src/util/secret.js";
@@ -136,7 +136,7 @@ interface Finding {
   readonly check: string;
   readonly place: string;
   readonly message: string;
-  readonly cure: string;
+  readonly fix: string;
 }
 
 const warningsOf = ({ stdout }: Ended): Finding[] => JSON.parse(stdout).warnings;
@@ -173,10 +173,10 @@ describe("check's findings", () => {
     }
   });
 
-  it("are each made here", () => expect(Object.keys(MADE)).to.have.members(ADVICE.map(({ name }) => name)));
+  it("are each made here", () => expect(Object.keys(MADE)).to.have.members(CHECK_RULES.map(({ name }) => name)));
 
-  for (const { name, level, cure } of ADVICE) {
-    it(`${name}: found where it is, with its cure`, async () => {
+  for (const { name, level, fix } of CHECK_RULES) {
+    it(`${name}: found at its place, with its fix`, async () => {
       const [place, text, files] = MADE[name] ?? expect.fail(name);
       const folder = folderOf(text.replace("ISSUER", address), files);
       await PREPARE[name]?.(folder, address);
@@ -188,17 +188,17 @@ describe("check's findings", () => {
         expect(error.issues[0].place).to.equal(place);
         expect(error.issues[0].message)
           .to.match(/^\S.*\. [A-Z]/)
-          .and.include(cure);
+          .and.include(fix);
         return;
       }
       expect(ended.code, ended.stderr).to.equal(CODES[name] ?? 0);
       const [found, ...more] = warningsOf(ended).filter(({ check }) => check === name);
       expect(more).to.deep.equal([]);
-      expect(found).to.include({ place, cure });
+      expect(found).to.include({ place, fix });
       expect(found?.message).to.match(/\S/);
       for (const secret of [MASTER_KEY, CLIENT_SECRET]) expect(ended.stdout).not.to.include(secret);
       const shown = (await run(["check", ...CONFIG], folder)).stdout;
-      expect(shown).to.include(`(${name})`).and.include(`Cure: ${cure}`);
+      expect(shown).to.include(`(${name})`).and.include(`Fix: ${fix}`);
     });
   }
 
@@ -291,6 +291,6 @@ describe("docs/checks.md", () => {
       text.matchAll(/^\| `([a-z-]+)` \| (error|warning) \| [^|]+ \| ([^|]+) \|$/gm),
       ([, ...row]) => row,
     );
-    expect(rows).to.deep.equal(ADVICE.map(({ name, level, cure }) => [name, level, cure]));
+    expect(rows).to.deep.equal(CHECK_RULES.map(({ name, level, fix }) => [name, level, fix]));
   });
 });

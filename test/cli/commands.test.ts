@@ -92,7 +92,7 @@ describe("the command line", () => {
       const { code, stderr } = await run(asked, own, token);
       expect(code, stderr).to.equal(0);
       expect(stderr).to.equal(
-        `There is no store at ${join(own, "verifier.db")} yet: callers and users are the seed's alone, and nothing is revoked.\n`,
+        `There is no store at ${join(own, "verifier.db")} yet: only the seed's callers and users are known, and no token is revoked.\n`,
       );
       expect(await run([...asked, "--json"], own, token)).to.include({ code: 0, stderr: "" });
       expect(readdirSync(own).filter((name) => name.startsWith("verifier.db"))).to.deep.equal([]);
@@ -245,7 +245,9 @@ describe("the command line", () => {
       expect((await verify("partner", await mint("partner", "--key-file", "mine.pem"))).code).to.equal(0);
       const { code, stderr } = await run(["mint", "--realm", "partner", ...CONFIG, "--key-file", "other.pem"], folder);
       expect(code).to.equal(2);
-      expect(stderr).to.equal("The key in other.pem is the private half of no key of the realm partner.\n");
+      expect(stderr).to.equal(
+        "The key in other.pem belongs to no key of the realm partner. Give the private key of one of them.\n",
+      );
     });
 
     it("signs with an instance's key that is given", async () => {
@@ -287,7 +289,7 @@ clients:`;
       const args = ["mint", "--realm", "clowk", ...CONFIG, ...NEW_INSTANCE];
       expect(await run(args, own)).to.include({
         code: 2,
-        stderr: "No instance of the directory has the key in new.key: say which has it, with --claim instance_id=ID.\n",
+        stderr: "No instance in the directory has the key in new.key. Name its instance with --claim instance_id=ID.\n",
       });
       const { stdout } = await run([...args, "--claim", "instance_id=inst_far"], own);
       expect(claimsOf(stdout)).to.include({ instance_id: "inst_far" });
@@ -308,12 +310,12 @@ clients:`;
       [
         "a key file that is not there",
         ["--realm", "partner", "--key-file", "none.pem"],
-        "none.pem: it cannot be read.\n",
+        "none.pem cannot be read (ENOENT: there is no such file).\n",
       ],
       [
         "a key file that holds none",
         ["--realm", "partner", "--key-file", "client.secret"],
-        "client.secret: it is no private key in PEM.\n",
+        "client.secret holds no private key in PEM. Give a file with one (PKCS #8).\n",
       ],
       [
         "a secret key's file that is not there",
@@ -342,7 +344,7 @@ clients:`;
       const { code, stderr } = await run(["mint", "--realm", "partner", ...CONFIG], other);
       expect({ code, stderr }).to.deep.equal({
         code: 2,
-        stderr: "There is no private key for the realm partner: give one with --key-file FILE.\n",
+        stderr: "There is no private key for the realm partner. Give one with --key-file FILE.\n",
       });
     });
   });
@@ -352,7 +354,7 @@ clients:`;
       const { code, stdout, stderr } = await run(["check", ...CONFIG], folder);
       expect({ code, stderr }).to.deep.equal({ code: 0, stderr: "" });
       for (const line of [
-        "verifier.yaml is good.",
+        "verifier.yaml is valid.",
         "grpc   127.0.0.1:0",
         "realm integuru: integuru, HS256, callers: anyone",
         "realm clowk: clowk, HS256, callers: instances",
@@ -388,14 +390,14 @@ clients:`;
       }
     });
 
-    it("warns of what is probably not meant", async () => {
+    it("warns of likely mistakes", async () => {
       const other = folderOf(
         "http: { address: 127.0.0.1:0 }\nrealms:\n  mine: { preset: integuru, keys: [{ secretFile: ./integuru.key }] }\n",
       );
       const { code, stdout } = await run(["check", ...CONFIG], other);
       expect(code).to.equal(0);
-      expect(stdout).to.match(/^ {2}warning {2}http +shows no face and no RPC: .* \(no-face\)\n +Cure: \S/m);
-      expect(stdout).to.match(/^ {2}warning {2}realms\.mine +the face of its preset integuru is not shown /m);
+      expect(stdout).to.match(/^ {2}warning {2}http +serves no face and no RPC: .* \(no-face\)\n +Fix: \S/m);
+      expect(stdout).to.match(/^ {2}warning {2}realms\.mine +no path serves the face of its preset integuru /m);
     });
 
     it("a bad configuration, and a bad seed: exit code 2, all of it on standard error", async () => {
@@ -426,20 +428,20 @@ clients:`;
       "a part that does not exist": [["serve", "--only", "udp"], /Allowed choices are grpc, http/],
       "--only without a configuration": [
         ["serve", "--only", "grpc"],
-        /^--only needs a configuration: give --config FILE\.\n$/,
+        /^--only needs a configuration\. Give --config FILE\.\n$/,
       ],
-      "no configuration to be found": [["check"], /^Give a configuration: --config FILE\./],
+      "no configuration to be found": [["check"], /^Give a configuration with --config FILE\./],
       "a configuration that is not there": [
         ["check", "--config", "none.yaml"],
         /^none\.yaml cannot be used:\n {2}the file cannot be read \(ENOENT: there is no such file\)\n$/,
       ],
       "address and configuration": [
         ["verify", "--realm", "x", "--address", "a:1", "--config", "y", "t"],
-        /^Give --address \(a running service\) or --config \(offline\), not both\.\n$/,
+        /^Give either --address \(a running service\) or --config \(offline\), not both\.\n$/,
       ],
       "--at without a configuration": [
         ["verify", "--realm", "x", "--at", "5", "t"],
-        /^--at works offline: give --config FILE with it\.\n$/,
+        /^--at works offline only\. Give --config FILE with it\.\n$/,
       ],
       "a time that is none": [
         ["verify", "--realm", "x", "--config", "verifier.yaml", "--at", "noon", "t"],
@@ -447,11 +449,11 @@ clients:`;
       ],
       "two callers": [
         ["verify", "--realm", "x", "--secret-key-file", "a", "--client-id", "b", "t"],
-        /^Name one caller:/,
+        /^Give one caller:/,
       ],
       "half a client": [
         ["verify", "--realm", "x", "--client-id", "b", "t"],
-        /^--client-id and --client-secret-file go together\.\n$/,
+        /^Give --client-id and --client-secret-file together\.\n$/,
       ],
       "a caller's file that is not there": [
         ["verify", "--realm", "x", "--secret-key-file", "none.key", "t"],

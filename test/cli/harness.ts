@@ -8,7 +8,7 @@ import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import Database from "better-sqlite3";
 import { pino } from "pino";
-import { run as runCommand } from "../../src/cli/program.js";
+import { run as runCommand } from "../../src/cli/run.js";
 import type { Environment } from "../../src/config/interpolate.js";
 import { loadConfig } from "../../src/config/load.js";
 import { openCore } from "../../src/server/core.js";
@@ -47,7 +47,7 @@ export function patient(program: string): string {
 }
 
 /**
- * A flag of Node with which an import does not stand back (src/cli/main.ts): beside tests that take all the time that there is,
+ * A flag of Node with which an import does not stand back (src/cli/run.ts): beside tests that take all the time that there is,
  * it would get none before they end. Nothing in it means anything to a shell.
  */
 const IN_LINE = `--import=data:text/javascript,${encodeURIComponent(

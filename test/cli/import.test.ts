@@ -184,7 +184,10 @@ clients    1 added, 0 replaced, 0 unchanged, 0 removed
   it("revoke knows which instances there are", async () => {
     expect((await command("import", ["bulk.jsonl"])).code).to.equal(0);
     const { code, stderr } = await command("revoke", ["--realm", "clowk", "--jti", "j", "--instance", "inst_nope"]);
-    expect({ code, stderr }).to.deep.equal({ code: 2, stderr: "There is no instance inst_nope in the directory.\n" });
+    expect({ code, stderr }).to.deep.equal({
+      code: 2,
+      stderr: "There is no instance inst_nope in the directory. Check the id.\n",
+    });
   });
 
   describe("beside a running service", () => {

@@ -129,6 +129,6 @@ describe("--json and exit codes", () => {
     expect(objectOf(await run(["--json"], emptyFolder()))).to.include({ code: "USAGE" });
     expect(objectOf(await run(["verfy", "--json"], emptyFolder()))["message"]).to.include("Did you mean verify?");
     const { stderr } = await run(["verify", "--realm", "r", "--at", "5", "--", "--json"], emptyFolder());
-    expect(stderr).to.equal("--at works offline: give --config FILE with it.\n");
+    expect(stderr).to.equal("--at works offline only. Give --config FILE with it.\n");
   });
 });

@@ -106,7 +106,7 @@ realms:
     expect(code).to.equal(2);
     const told = `${issuer.at("/first")}, ${issuer.at("/second")}?…`;
     expect(JSON.parse(stderr).error.message).to.equal(
-      `The realm several fetches keys from several places. Say of which the candidate is with --location URL: ${told}.`,
+      `The realm several fetches several key sets. Say which one the candidate replaces with --location URL: ${told}.`,
     );
     const first = await diff("several", setOf(three), "--location", issuer.at("/first"));
     expect(kidsOf(first)).to.deep.equal({ removed: ["one"], added: [], kept: ["two", "three"] });

@@ -76,7 +76,7 @@ describe("mint makes what the realm wants", () => {
     expect(await mint(TENANT)).to.include({
       code: 2,
       stdout: "",
-      stderr: `The realm ${TENANT} requires claims that mint knows no value for: give --claim tenant=VALUE --claim act=VALUE.\n`,
+      stderr: `The realm ${TENANT} requires claims that mint has no default value for. Add --claim tenant=VALUE --claim act=VALUE.\n`,
     });
     expect((await mint(TENANT, "--claim", "act=x")).stderr).to.include("--claim tenant=VALUE.");
     const minted = await mint(TENANT, "--claim", "act=x", "--claim", "tenant=acme");

@@ -18,7 +18,7 @@ interface Mistake {
   /** What is wrong. */
   readonly wrong: RegExp;
   /** What would be right. */
-  readonly cure: RegExp;
+  readonly fix: RegExp;
   /** True where more follows from it, and is told after it. */
   readonly hasMore?: true;
 }
@@ -35,26 +35,26 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
     broken: put("grpc:", "grcp:"),
     place: "grcp",
     wrong: /is not a key that exists here/,
-    cure: /did you mean grpc\?/,
+    fix: /did you mean grpc\?/,
   },
   "a typing error in a realm's key": {
     broken: put("issuer:", "isuer:"),
     place: "realms.partner.isuer",
     wrong: /is not a key that exists here/,
-    cure: /did you mean issuer\?/,
+    fix: /did you mean issuer\?/,
     hasMore: true,
   },
   "a key at the wrong depth": {
     broken: (good) => `${good}audience: elsewhere\n`,
     place: "audience",
     wrong: /is not a key that exists here/,
-    cure: /there are grpc, http/,
+    fix: /there are grpc, http/,
   },
   "wrong indentation": {
     broken: put("    issuer:", "   issuer:"),
     place: "line \\d+, column \\d+",
     wrong: /mapping items/,
-    cure: /must start at the same column/,
+    fix: /must start at the same column/,
     hasMore: true,
   },
   "a tab": {
@@ -62,68 +62,68 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
     broken: put("    issuer:", "\tissuer:"),
     place: "line \\d+, column \\d+",
     wrong: /tab/,
-    cure: /use spaces/,
+    fix: /use spaces/,
   },
   "a key twice": {
     broken: (good) => `${good}grpc: 127.0.0.1:0\n`,
     place: "line \\d+, column \\d+",
     wrong: /this key already/,
-    cure: /keep one/,
+    fix: /keep one/,
   },
   "a variable that is not set": {
     broken: put("masterKeyFile: ./master.key", "masterKey: ${NO_SUCH_VARIABLE}"),
     place: "masterKey",
     wrong: /NO_SUCH_VARIABLE is not set/,
-    cure: /set it/,
+    fix: /set it/,
   },
   "a secret that is too short": {
     broken: put("secretFile: ./integuru.key", `secret: ${SECRET}`),
     place: "realms.integuru.keys[0].secret",
     wrong: /has 18 bytes, HS256 needs at least 32/,
-    cure: /openssl rand -base64 32/,
+    fix: /openssl rand -base64 32/,
   },
   "a private key for a public one": {
     broken: put("pemFile: ./partner.pem", "pemFile: ./partner.private.pem"),
     place: "realms.partner.keys[0].pemFile",
     wrong: /a private key/,
-    cure: /openssl pkey -in KEY -pubout/,
+    fix: /openssl pkey -in KEY -pubout/,
   },
   "a certificate for a public key": {
     broken: same,
     files: { "partner.pem": `-----BEGIN CERTIFICATE-----\n${SECRET}\n-----END CERTIFICATE-----\n` },
     place: "realms.partner.keys[0].pemFile",
     wrong: /a certificate/,
-    cure: /openssl x509 -in CERT -noout -pubkey/,
+    fix: /openssl x509 -in CERT -noout -pubkey/,
   },
   "a file that is not there": {
     broken: put("./partner.pem", "./parnter.pem"),
     place: "realms.partner.keys[0].pemFile",
     wrong: /\.\/parnter\.pem cannot be read/,
-    cure: /there is no such file/,
+    fix: /there is no such file/,
   },
   "a folder for a file": {
     broken: put("./partner.pem", "."),
     place: "realms.partner.keys[0].pemFile",
     wrong: /cannot be read/,
-    cure: /a folder, not a file/,
+    fix: /a folder, not a file/,
   },
   "a number for an address": {
     broken: put("grpc: 127.0.0.1:0", "grpc: 50051"),
     place: "grpc",
     wrong: /must be an address/,
-    cure: /such as 127\.0\.0\.1:50051/,
+    fix: /such as 127\.0\.0\.1:50051/,
   },
   "a port that there is not": {
     broken: put("http: 127.0.0.1:0", "http: 127.0.0.1:80800"),
     place: "http",
     wrong: /has a port that there is not/,
-    cure: /from 1 to 65535, or 0 for any that is free/,
+    fix: /from 1 to 65535, or 0 for any that is free/,
   },
   "a port that there is not, in the long form": {
     broken: put("grpc: 127.0.0.1:0", "grpc: { address: 127.0.0.1:99999 }"),
     place: "grpc.address",
     wrong: /has a port that there is not/,
-    cure: /from 1 to 65535/,
+    fix: /from 1 to 65535/,
   },
   "a typing error in the long form of a port": {
     broken: put(
@@ -132,144 +132,144 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
     ),
     place: "grpc.tls.certfile",
     wrong: /is not a key that exists here/,
-    cure: /did you mean certFile\?/,
+    fix: /did you mean certFile\?/,
     hasMore: true,
   },
   "a long form without its address": {
     broken: put("grpc: 127.0.0.1:0", "grpc: {}"),
     place: "grpc.address",
     wrong: /must be an address/,
-    cure: /such as 127\.0\.0\.1:50051/,
+    fix: /such as 127\.0\.0\.1:50051/,
   },
   "a typing error in the long form of the store": {
     broken: put("store: sqlite:./verifier.db", "store: { uri: sqlite:./verifier.db }"),
     place: "store.uri",
     wrong: /is not a key that exists here/,
-    cure: /there are url, staleFor/,
+    fix: /there are url, staleFor/,
     hasMore: true,
   },
   "a wrong value in the long form of the store": {
     broken: put("store: sqlite:./verifier.db", "store: { url: sqlite:./verifier.db, staleFor: tens }"),
     place: "store.staleFor",
     wrong: /must be a duration/,
-    cure: /such as 30s/,
+    fix: /such as 30s/,
   },
   "a typing error in who may ask": {
     broken: put("explain: anyone\n    keys", "callers: { sans: [web.example] }\n    keys"),
     place: "realms.partner.callers.sans",
     wrong: /is not a key that exists here/,
-    cure: /there are san/,
+    fix: /there are san/,
     hasMore: true,
   },
   "a name that is none among those who may see why": {
     broken: put("explain: anyone\n    keys", 'explain: { san: ["web example"] }\n    keys'),
     place: "realms.partner.explain.san[0]",
     wrong: /must be a name/,
-    cure: /such as URI:spiffe/,
+    fix: /such as URI:spiffe/,
   },
   "a typing error in what a claim must be": {
     broken: put("{ includes: read }", "{ inclues: read }"),
     place: "realms.partner.claims.scope.inclues",
     wrong: /is not a key that exists here/,
-    cure: /did you mean includes\?/,
+    fix: /did you mean includes\?/,
     hasMore: true,
   },
   "a text for a list": {
     broken: put("[ES256]", "ES256"),
     place: "realms.partner.algorithms",
     wrong: /must be/,
-    cure: /a list/,
+    fix: /a list/,
   },
   "an unknown algorithm": {
     broken: put("[ES256]", "[ES265]"),
     place: "realms.partner.algorithms[0]",
     wrong: /must be one of/,
-    cure: /HS256, .*ES256.* did you mean ES256\?/,
+    fix: /HS256, .*ES256.* did you mean ES256\?/,
   },
   "an algorithm that the key is not for": {
     broken: put("[ES256]", "[RS256]"),
     place: "realms.partner.keys[0].pemFile",
     wrong: /type ec on the curve prime256v1/,
-    cure: /fits none of the realm's algorithms: RS256/,
+    fix: /fits none of the realm's algorithms: RS256/,
   },
   "a key set with no usable key": {
     broken: put("{ pemFile: ./partner.pem, kid: p1 }", "{ jwks: { keys: [] } }"),
     place: "realms.partner.keys[0].jwks",
     wrong: /no key in it is for ES256/,
-    cure: /give a set that has one, or add its algorithm to algorithms/,
+    fix: /give a set that has one, or add its algorithm to algorithms/,
   },
   "no audience": {
     broken: put(/ {4}audience: .*\n/, ""),
     place: "realms.partner.audience",
     wrong: /is missing/,
-    cure: /or null, which says that it is not checked/,
+    fix: /or null, which says that it is not checked/,
   },
   "an unknown preset": {
     broken: put("preset: integuru", "preset: integru"),
     place: "realms.integuru.preset",
     wrong: /must be one of integuru, clowk, fiserv/,
-    cure: /leave it out for a realm of any other issuer - did you mean integuru\?/,
+    fix: /leave it out for a realm of any other issuer - did you mean integuru\?/,
   },
   "a preset that is like none": {
     broken: put("preset: integuru", "preset: somebody"),
     place: "realms.integuru.preset",
     wrong: /must be one of integuru, clowk, fiserv/,
-    cure: /leave it out for a realm of any other issuer$/,
+    fix: /leave it out for a realm of any other issuer$/,
   },
   "a face of a realm that has none": {
     broken: put("http: 127.0.0.1:0", "http: { address: 127.0.0.1:0, faces: { clowk: partner } }"),
     place: "http.faces.clowk",
     wrong: /must name a realm/,
-    cure: /with the preset clowk/,
+    fix: /with the preset clowk/,
   },
   "one face twice": {
     broken: put("http: 127.0.0.1:0", "http: { address: 127.0.0.1:0, faces: { clowk: clowk, clowk: other } }"),
     place: "line \\d+, column \\d+",
     wrong: /this key already/,
-    cure: /keep one/,
+    fix: /keep one/,
   },
   "a duration without its unit": {
     broken: (good) => `${good}drain: { delay: 5 }\n`,
     place: "drain.delay",
     wrong: /must be a duration/,
-    cure: /such as 500ms, 30s/,
+    fix: /such as 500ms, 30s/,
   },
   "no master key": {
     broken: put(/masterKeyFile.*\n/, ""),
     place: "masterKey",
     wrong: /is missing/,
-    cure: /openssl rand -base64 32/,
+    fix: /openssl rand -base64 32/,
   },
   "a master key that is too short": {
     broken: put("masterKeyFile: ./master.key", `masterKey: ${SECRET}`),
     place: "masterKey",
     wrong: /must be 32 bytes in base64/,
-    cure: /openssl rand -base64 32/,
+    fix: /openssl rand -base64 32/,
   },
   "a store of another kind": {
     broken: put("sqlite:./verifier.db", "mysql://root@localhost/db"),
     place: "store",
     wrong: /must be/,
-    cure: /sqlite:\.\/data\/verifier\.db/,
+    fix: /sqlite:\.\/data\/verifier\.db/,
   },
   "two listeners at one port": {
     broken: put("grpc: 127.0.0.1:0", "grpc: 127.0.0.1:50051\nmetrics: 127.0.0.1:50051"),
     place: "metrics",
-    wrong: /listens where grpc does/,
-    cure: /Give each listener a port of its own/,
+    wrong: /uses the address of grpc/,
+    fix: /Give each listener its own port/,
   },
   "a seed that is not there": {
     broken: put("./directory.yaml", "./directroy.yaml"),
     place: "the file",
     wrong: /cannot be read/,
-    cure: /there is no such file/,
+    fix: /there is no such file/,
   },
   "a typing error in the seed": {
     broken: same,
     files: { "directory.yaml": `clients: [{ clientId: a, clientSecrt: ${SECRET} }]\n` },
     place: "clients[0].clientSecrt",
     wrong: /is no member that a seed has/,
-    cure: /look at its spelling/,
+    fix: /look at its spelling/,
     hasMore: true,
   },
   "a short secret in the seed": {
@@ -277,15 +277,15 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
     files: { "directory.yaml": "clients: [{ clientId: a, clientSecret: S3CRETmarker }]\n" },
     place: "clients[0].clientSecret",
     wrong: /fewer than 16 characters/,
-    cure: /openssl rand/,
+    fix: /openssl rand/,
   },
 };
 
 const CONFIG = ["--config", "verifier.yaml"];
 
 describe("a configuration with a mistake in it", () => {
-  for (const [what, { broken, files = {}, place, wrong, cure, hasMore }] of Object.entries(MISTAKES)) {
-    it(`${what}: exit code 2, the place and the cure, and no secret`, async () => {
+  for (const [what, { broken, files = {}, place, wrong, fix, hasMore }] of Object.entries(MISTAKES)) {
+    it(`${what}: exit code 2, its place and its fix, and no secret`, async () => {
       const folder = folderOf(broken(configuration()), files);
       const { code, stdout, stderr } = await run(["check", ...CONFIG], folder);
       expect({ code, stdout }, stderr).to.deep.equal({ code: 2, stdout: "" });
@@ -294,7 +294,7 @@ describe("a configuration with a mistake in it", () => {
       if (hasMore !== true) expect(issues, "one mistake, one message").to.have.length(1);
       const start = place.startsWith("line") ? place : place.replace(/[[\].]/g, "\\$&");
       const [issue] = issues.filter((one) => new RegExp(`^ {2}${start}:? `).test(one));
-      expect(issue, stderr).to.match(wrong).and.match(cure);
+      expect(issue, stderr).to.match(wrong).and.match(fix);
       for (const secret of [SECRET, "S3CRET", MASTER_KEY, keyOf("p256").publicPem ?? ""])
         expect(stderr).not.to.include(secret);
       const asJson = await run(["check", ...CONFIG, "--json"], folder);
@@ -327,6 +327,15 @@ describe("a configuration with a mistake in it", () => {
     expect(JSON.parse(json.stderr).error.message).to.match(/\n\(Did you mean --config verifier\.yaml\?\)$/);
     const other = await run(["check", "everything"], folder);
     expect(other.stderr).to.equal("error: too many arguments for 'check'. Expected 0 arguments but got 1.\n");
+  });
+
+  it("an argument too many: the message does not repeat the arguments, one of which is a token", async () => {
+    const folder = folderOf();
+    for (const json of [[], ["--json"]]) {
+      const { code, stderr } = await run(["verify", "--realm", "partner", "eyJ.token.x", "surplus", ...json], folder);
+      expect(code).to.equal(2);
+      expect(stderr).to.include("Expected 1 argument but got 2.").and.not.include("eyJ").and.not.include("surplus");
+    }
   });
 
   it("another store's master key: which one is wanted, and where it belongs", async () => {
@@ -365,7 +374,7 @@ describe("a configuration with a mistake in it", () => {
       expect(code).to.equal(3);
       expect(JSON.parse(stderr).error).to.deep.equal({
         code: "LISTEN",
-        message: `Cannot listen at 127.0.0.1:${port}: another process listens there: stop it, or give another address in the configuration.`,
+        message: `Cannot listen at 127.0.0.1:${port}: another process listens there. Stop it, or give another address in the configuration.`,
       });
     } finally {
       await new Promise((resolve) => taken.close(resolve));

@@ -129,7 +129,7 @@ describe("serve without a configuration", () => {
     linkModules(folder);
     for (const [turn, said] of ["Made data/verifier.yaml.", "Found data/verifier.yaml."].entries()) {
       const service = await startOnDefaultPorts(this, folder, "VerifyToken\n");
-      expect(service.stdout).to.include("This is for development: its keys lie in the clear in data/.");
+      expect(service.stdout).to.include("This setup is for development only: its keys are in the clear in data/.");
       expect(service.stdout).to.include(said);
       await expectAllWork(commandsIn(service.stdout), folder);
       // The other commands find it, too, without being told where it is.
@@ -138,7 +138,7 @@ describe("serve without a configuration", () => {
         const verified = await run(["verify", "--realm", "integuru", "--explain", "-"], folder, minted.stdout);
         expect(verified.code, verified.stderr).to.equal(0);
         expect(verified.stdout).to.match(/^verified\n/);
-        expect((await run(["check"], folder)).stdout).to.match(/^data\/verifier\.yaml is good\.\n/);
+        expect((await run(["check"], folder)).stdout).to.match(/^data\/verifier\.yaml is valid\.\n/);
       }
       service.kill(turn === 0 ? "SIGTERM" : "SIGINT");
       const { code, stderr } = await service.ended;

@@ -36,7 +36,8 @@ describe("the command line with a realm that hands tokens on", () => {
   ] as const) {
     it(`${name} names the realms that have tokens of their own`, async () => {
       const { code, stdout, stderr } = await command(name, ...args);
-      const said = "The realm any hands tokens on, and has no tokens and no keys of its own. Name one of: partner.\n";
+      const said =
+        "The realm any only routes tokens to other realms; it has no tokens or keys of its own. Choose one of: partner.\n";
       expect({ code, stdout, stderr }).to.deep.equal({ code: 2, stdout: "", stderr: said });
     });
   }

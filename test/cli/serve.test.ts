@@ -6,7 +6,7 @@ import { type Client, credentials, loadPackageDefinition, type ServiceError } fr
 import { loadSync } from "@grpc/proto-loader";
 import Database from "better-sqlite3";
 import { expect } from "chai";
-import { mint } from "../../src/cli/token/mint.js";
+import { mint } from "../../src/cli/mint.js";
 import { loadConfig } from "../../src/config/load.js";
 import { exampleRequests } from "../../src/server/development/requests.js";
 import { CLOWK, FISERV, INTEGURU, Wire } from "../http/harness.js";
@@ -274,7 +274,7 @@ describe("serve", () => {
         const { code, stderr } = await run(["serve", "--config", "verifier.yaml"], folder);
         expect({ code, stderr }).to.deep.equal({
           code: 3,
-          stderr: `Cannot listen at 127.0.0.1:${port}: another process listens there: stop it, or give another address in the configuration.\n`,
+          stderr: `Cannot listen at 127.0.0.1:${port}: another process listens there. Stop it, or give another address in the configuration.\n`,
         });
       }
     } finally {
@@ -297,7 +297,7 @@ describe("serve", () => {
     const { code, stderr } = await run(["serve", "--config", "verifier.yaml"], folder);
     expect(code).to.equal(3);
     expect(stderr).to.match(
-      /^Cannot listen at 192\.0\.2\.1(:0)?: this machine has no such address: give another in the configuration\.\n$/,
+      /^Cannot listen at 192\.0\.2\.1(:0)?: this machine has no such address\. Give another in the configuration\.\n$/,
     );
   });
 

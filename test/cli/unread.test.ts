@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { expect } from "chai";
 import { EXIT } from "../../src/cli/errors.js";
-import { mint } from "../../src/cli/token/mint.js";
+import { mint } from "../../src/cli/mint.js";
 import { loadConfig } from "../../src/config/load.js";
 import { INTEGURU, Wire } from "../http/harness.js";
 import { requestBytes } from "../support/http.js";
@@ -96,7 +96,7 @@ describe("standard output of a command", () => {
     const { status, stderr } = bash(`${COMMAND} --help > /dev/full`);
     expect({ status, stderr }).to.deep.equal({
       status: EXIT.unavailable,
-      stderr: "Standard output cannot be written (ENOSPC).\n",
+      stderr: "Standard output cannot be written (ENOSPC). Check where it is redirected to.\n",
     });
   });
 });

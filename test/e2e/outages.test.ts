@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { aligned } from "../../src/cli/text-table.js";
+import { alignColumns } from "../../src/cli/output.js";
 import { connect, VerificationFailure, type VerifierClient } from "../../src/client/index.js";
 import { type Running, serve } from "../../src/server/serve.js";
 import { Issuer } from "../keys/remote/misbehaving.js";
@@ -273,7 +273,7 @@ describe("the outage drill", function () {
       "slowest ms, of deadline",
     ];
     process.stdout.write(
-      `\n${[`The outage drill, ${lasted.toFixed(0)} s; milliseconds are those that this process had:`, ...aligned([head, ...rows])].join("\n")}\n`,
+      `\n${[`The outage drill, ${lasted.toFixed(0)} s; milliseconds are those that this process had:`, ...alignColumns([head, ...rows])].join("\n")}\n`,
     );
   }
 });

@@ -7,9 +7,9 @@ import { json, text as textIn } from "node:stream/consumers";
 import { Client, credentials, status } from "@grpc/grpc-js";
 import { expect } from "chai";
 import { StreamVerifyTokensRequest, StreamVerifyTokensResponse } from "../../gen/tokenverifier/v1/token_verifier.js";
-import { mint } from "../../src/cli/token/mint.js";
 import { type ClientTls, connect, VerificationFailure, type VerifierClient } from "../../src/client/index.js";
 import { loadConfig } from "../../src/config/load.js";
+import { mint } from "../../src/cli/mint.js";
 import { type Running, serve } from "../../src/server/serve.js";
 import type { Clock } from "../../src/util/clock.js";
 import { emptyFolder, run } from "../cli/harness.js";
@@ -255,7 +255,7 @@ describe("callers by certificate", () => {
     const offline = await run(["verify", "--config", "verifier.yaml", "--realm", "web", "--tls", "x"], folder);
     expect(offline.code).to.equal(2);
     const checked = await run(["check", "--config", "verifier.yaml"], folder);
-    expect(checked.stdout).to.match(/^grpc {5}127\.0\.0\.1:0 \(TLS, with clients' certificates\)$/m);
+    expect(checked.stdout).to.match(/^grpc {5}127\.0\.0\.1:0 \(TLS with client certificates\)$/m);
     expect(checked.stdout).to.match(/^http {5}127\.0\.0\.1:0 \(TLS\)$/m);
   });
 

@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from "node:util";
 import { expect } from "chai";
 import { parse } from "yaml";
 import { z } from "zod";
-import { mint } from "../../src/cli/token/mint.js";
+import { mint } from "../../src/cli/mint.js";
 import { loadConfig, loadGatewayConfig } from "../../src/config/load.js";
 import { facePresetSchema, genericSchema, presetSchema } from "../../src/config/realm-forms.js";
 import type { Algorithm } from "../../src/jws/algorithms.js";

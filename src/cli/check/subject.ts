@@ -2,22 +2,61 @@ import { statSync } from "node:fs";
 import { type Config, loadConfig } from "../../config/load.js";
 import { readText } from "../../config/read-file.js";
 import type { Entry } from "../../directory/commands.js";
+import type { KeySetName } from "../../directory/directory.js";
 import { readMasterKeys } from "../../directory/master-keys.js";
 import { inspectStore } from "../../directory/sqlite/inspect.js";
+import { KeyError } from "../../keys/key-error.js";
+import type { LoadedSet } from "../../keys/load-jwks.js";
+import { FetchError } from "../../keys/remote/fetch-error.js";
+import { fetchOnce } from "../../keys/remote/fetch-once.js";
+import { toldLocation } from "../../keys/remote/keyring.js";
 import { ofRealms } from "../../server/saved-sets.js";
 import { readSeedFile } from "../../server/seed.js";
 import { storePath } from "../../server/store.js";
-import type { CliContext } from "../cli-context.js";
-import type { FileRead, Subject } from "./findings.js";
-import { reachKeys } from "./reach-keys.js";
+import type { CliContext } from "../command.js";
+
+/** What `check` examines: a configuration, and what it refers to. */
+export interface CheckSubject extends Config {
+  /** The time of the check, in milliseconds since 1970. */
+  readonly now: number;
+  /** The configuration itself, and every file that it names. */
+  readonly filesRead: readonly FileRead[];
+  readonly seed: readonly Entry[];
+  /** The key sets that issuers publish, as fetched for the check. */
+  readonly fetches: readonly CheckedFetch[];
+  /** How many entries of the seed the store, filled earlier, does not hold. */
+  readonly seedIgnored: number;
+  /** The file of a store that is configured but does not exist. */
+  readonly storeAbsent: string | undefined;
+  /** Saved key sets of configured realms that no master key opens. */
+  readonly setsUnopened: readonly KeySetName[];
+}
+
+/** A file that a configuration was read from. */
+interface FileRead {
+  readonly file: string;
+  readonly text: string;
+  /** Permission bits (POSIX); undefined on Windows. */
+  readonly mode: number | undefined;
+}
+
+/** A key set of a realm, fetched for the check. */
+export interface CheckedFetch {
+  readonly realm: string;
+  readonly location: string;
+  /** Whether plain http and private addresses are allowed. */
+  readonly insecure: boolean;
+  /** The set; a text says why there is none. */
+  readonly set: LoadedSet | string;
+}
 
 /**
- * Reads a configuration with all that it names: its files, the seed, the store as far as there is one, and the keys that
- * issuers publish. Writes nothing.
+ * Reads a configuration and what it refers to: its files, the seed, an existing store, and the key sets of issuers.
+ * Writes nothing.
  *
- * @throws {ConfigError}, {DirectoryError} where the service could not start with it
+ * @throws {ConfigError}, {DirectoryError} if the service could not start with it
  */
-export async function readSubject(file: string, { env, clock }: CliContext): Promise<Subject> {
+export async function readSubject(file: string, { env, clock }: CliContext): Promise<CheckSubject> {
   const filesRead: FileRead[] = [];
   const readFile = (name: string): string => {
     const text = readText(name);
@@ -26,25 +65,42 @@ export async function readSubject(file: string, { env, clock }: CliContext): Pro
   };
   const config = loadConfig(file, { env, readFile });
   const seed = config.directory === undefined ? [] : readSeedFile(config.directory, readFile);
-  const reached = await reachKeys(config);
-  return { ...config, now: clock(), filesRead, seed, reached, ...lookAtStore(config, seed) };
+  const fetches = await fetchSets(config);
+  return { ...config, now: clock(), filesRead, seed, fetches, ...inspect(config, seed) };
 }
 
 function modeOf(file: string): number | undefined {
   return process.platform === "win32" ? undefined : statSync(file).mode;
 }
 
-/** What is found of the store. */
-function lookAtStore(
+/** Fetches all key sets of a configuration at the same time. */
+export function fetchSets({ realms, proxies }: Pick<Config, "realms" | "proxies">): Promise<readonly CheckedFetch[]> {
+  return Promise.all(
+    realms.flatMap(({ name, algorithms, remotes }) =>
+      remotes.map(async (entry) => ({
+        realm: name,
+        location: toldLocation(entry.location),
+        insecure: entry.insecure,
+        set: await fetchOnce(entry.location, { ...entry, proxies }, algorithms).catch(whyFailed),
+      })),
+    ),
+  );
+}
+
+function whyFailed(error: unknown): string {
+  if (error instanceof FetchError || error instanceof KeyError) return error.message;
+  throw error;
+}
+
+function inspect(
   config: Config,
   seed: readonly Entry[],
-): Pick<Subject, "seedIgnored" | "storeAbsent" | "setsUnopened"> {
+): Pick<CheckSubject, "seedIgnored" | "storeAbsent" | "setsUnopened"> {
   const nothing = { seedIgnored: 0, storeAbsent: undefined, setsUnopened: [] };
   const { masterKeys, store, realms } = config;
   if (masterKeys.length === 0 || !store.url.startsWith("sqlite:")) return nothing;
-  const keys = readMasterKeys(masterKeys);
   const file = storePath(config);
-  const found = inspectStore(file, keys, seed);
+  const found = inspectStore(file, readMasterKeys(masterKeys), seed);
   if (found === undefined) return { ...nothing, storeAbsent: file };
   return {
     ...nothing,

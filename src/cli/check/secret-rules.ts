@@ -1,13 +1,14 @@
 import type { Entry } from "../../directory/commands.js";
-import type { Advice, Subject } from "./findings.js";
+import type { CheckRule } from "./findings.js";
+import type { CheckSubject } from "./subject.js";
 
-/** Fewer characters than a seed or an import takes without `weak: true`. */
-const SHORT = 16;
+/** The fewest characters of a secret that a seed or an import accepts without `weak: true`. */
+const MIN_LENGTH = 16;
 
-/** Characters that differ; a random secret of 16 characters has more. */
-const FEWEST_DIFFERENT = 6;
+/** The fewest different characters of a secret; a random one of 16 characters has more. */
+const MIN_DIFFERENT = 6;
 
-/** What stands in examples for all to read: in ours, in the vendors' and in jwt.io's. */
+/** Secrets that are published in examples: ours, the vendors' and jwt.io's. */
 const PUBLISHED: readonly string[] = [
   "abcdefghizklmnopponommnshfghzxxs",
   "your-256-bit-secret",
@@ -19,25 +20,25 @@ const PUBLISHED: readonly string[] = [
 
 const PLACEHOLDER = /change.?me|replace.?(me|this)|your.?secret|example.?secret|password/i;
 
-/** Mistakes about secrets: who can guess or read them, and a seed that is not heeded. */
-export const SECRET_ADVICE: readonly Advice<Subject>[] = [
+/** Likely mistakes about secrets and the store that holds them. */
+export const SECRET_RULES: readonly CheckRule<CheckSubject>[] = [
   {
     name: "secret-published",
     level: "warning",
     find: (subject) =>
       secretsOf(subject)
         .filter(({ texts }) => texts.some(isPublished))
-        .map(({ place }) => ({ place, message: "the secret is an example's, or can be guessed: anybody can use it" })),
-    cure: "Draw a new one: openssl rand -base64 32.",
+        .map(({ place }) => ({ place, message: "the secret comes from an example or is easy to guess" })),
+    fix: "Generate a new one: openssl rand -base64 32.",
   },
   {
     name: "secret-weak",
     level: "warning",
     find: ({ seed }) =>
       seedSecrets(seed)
-        .filter(({ texts }) => texts.some((text) => text.length < SHORT))
-        .map(({ place }) => ({ place, message: `the secret has fewer than ${SHORT} characters` })),
-    cure: "Draw a longer one (openssl rand -base64 24) and take weak: true away.",
+        .filter(({ texts }) => texts.some((text) => text.length < MIN_LENGTH))
+        .map(({ place }) => ({ place, message: `the secret has fewer than ${MIN_LENGTH} characters` })),
+    fix: "Generate a longer one (openssl rand -base64 24) and remove weak: true.",
   },
   {
     name: "secret-readable",
@@ -46,9 +47,9 @@ export const SECRET_ADVICE: readonly Advice<Subject>[] = [
       const secrets = secretsOf(subject).flatMap(({ texts }) => texts);
       return subject.filesRead
         .filter(({ mode, text }) => mode !== undefined && (mode & 0o004) !== 0 && holdsSecret(text, secrets))
-        .map(({ file }) => ({ place: file, message: "holds secrets, and every user of this machine may read it" }));
+        .map(({ file }) => ({ place: file, message: "contains secrets, and every user of this machine can read it" }));
     },
-    cure: "Take the right away (chmod 600 FILE) and give the file to the service's user.",
+    fix: "Restrict the file (chmod 600 FILE) and make the service's user its owner.",
   },
   {
     name: "seed-ignored",
@@ -59,10 +60,24 @@ export const SECRET_ADVICE: readonly Advice<Subject>[] = [
         : [
             {
               place: "directory",
-              message: `${seedIgnored} of the entries in ${directory} are not in the store so: it was filled before`,
+              message: `the store lacks ${seedIgnored} entries of ${directory}, or holds them differently: it was filled earlier`,
             },
           ],
-    cure: "Change the directory with token-verifier import: a seed is loaded into an empty store only.",
+    fix: "Change the directory with token-verifier import: a seed is loaded into an empty store only.",
+  },
+  {
+    name: "store-absent",
+    level: "warning",
+    find: ({ storeAbsent }) =>
+      storeAbsent === undefined
+        ? []
+        : [
+            {
+              place: "store",
+              message: `there is no store at ${storeAbsent}: a start makes one from the seed, without any revocations`,
+            },
+          ],
+    fix: "Before the first start, do nothing. If there was a store, restore its backup before you start the service: without it, removed callers are accepted again and revoked tokens verify.",
   },
 ];
 
@@ -72,7 +87,7 @@ interface KnownSecret {
   readonly texts: readonly string[];
 }
 
-function secretsOf({ realms, masterKeys, seed }: Subject): KnownSecret[] {
+function secretsOf({ realms, masterKeys, seed }: CheckSubject): KnownSecret[] {
   const ofRealms = realms.flatMap(({ name, keys }) =>
     keys
       .filter(({ key }) => key.type === "secret")
@@ -101,7 +116,7 @@ function spellings(bytes: Buffer): string[] {
 }
 
 function isPublished(text: string): boolean {
-  return PUBLISHED.includes(text) || PLACEHOLDER.test(text) || new Set(text).size < FEWEST_DIFFERENT;
+  return PUBLISHED.includes(text) || PLACEHOLDER.test(text) || new Set(text).size < MIN_DIFFERENT;
 }
 
 function holdsSecret(text: string, secrets: readonly string[]): boolean {

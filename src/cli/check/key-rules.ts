@@ -1,0 +1,85 @@
+import { tries } from "../../keys/cost.js";
+import type { VerificationKey } from "../../keys/key.js";
+import { toldLocation } from "../../keys/remote/keyring.js";
+import type { CheckRule } from "./findings.js";
+import type { CheckSubject } from "./subject.js";
+
+const PLAIN_HTTP = "anyone on the network path can substitute keys of their own";
+const PRIVATE_HTTPS = "private addresses are asked too; the certificate is still checked";
+
+type WithKeys = Pick<CheckSubject, "fetches" | "realms" | "setsUnopened">;
+
+/** Likely mistakes about keys, above all those that are fetched. */
+export const KEY_RULES: readonly CheckRule<WithKeys>[] = [
+  {
+    name: "keys-unreachable",
+    level: "warning",
+    find: ({ fetches }) =>
+      fetches.flatMap(({ realm, location, set }) =>
+        typeof set === "string" ? [{ place: `realms.${realm}.keys`, message: `${location}: ${set}` }] : [],
+      ),
+    fix: "Check that the URL is right and answers from this machine. Until it does, the realm gives no verdicts, or those of the last good set.",
+  },
+  {
+    name: "key-refused",
+    level: "warning",
+    find: ({ fetches }) =>
+      fetches.flatMap(({ realm, location, set }) =>
+        typeof set === "string"
+          ? []
+          : set.leftOut
+              .filter(({ refused }) => refused)
+              .map(({ index, why }) => ({
+                place: `realms.${realm}.keys`,
+                message: `${location}: keys[${index}]: ${why}`,
+              })),
+      ),
+    fix: "Ask the issuer to replace the key; the service uses its other keys.",
+  },
+  {
+    name: "keys-many",
+    level: "warning",
+    find: (subject) =>
+      crowded(subject).map(({ name, algorithm, keys, tried }) => ({
+        place: `realms.${name}.keys`,
+        message: `${keys.length} keys for ${algorithm}: a token of maximum length without a kid is tried against the first ${tried} only, and gets no verdict if none of them fits`,
+      })),
+    fix: "Ask the issuer to put a kid into its tokens, or remove keys that are no longer used.",
+  },
+  {
+    name: "keys-insecure",
+    level: "warning",
+    find: ({ fetches }) =>
+      fetches
+        .filter(({ insecure }) => insecure)
+        .map(({ realm, location }) => ({
+          place: `realms.${realm}.keys`,
+          message: `${location}: insecure: ${location.startsWith("https:") ? PRIVATE_HTTPS : PLAIN_HTTP}`,
+        })),
+    fix: "Use an https URL of a public host. Keep insecure only if the issuer is on this machine or in this network.",
+  },
+  {
+    name: "key-set-sealed",
+    level: "warning",
+    find: ({ setsUnopened }) =>
+      setsUnopened.map(({ realm, location }) => ({
+        place: `realms.${realm}.keys`,
+        message: `${toldLocation(location)}: no key in masterKeys decrypts the saved set, so a start ignores it`,
+      })),
+    fix: "If the issuer answers, do nothing: the next fetch replaces the set. If it does not, add the earlier master key after the current one.",
+  },
+];
+
+/** Realms with more keys of an algorithm than the service tries for a token of maximum length without a `kid`. */
+function crowded({ fetches, realms }: WithKeys) {
+  return realms.flatMap(({ name, maxTokenLength, keys: configured }) => {
+    const sets = fetches.flatMap(({ realm, set }) => (realm === name && typeof set !== "string" ? [set] : []));
+    const lists = new Map<string, VerificationKey[]>();
+    for (const key of [...configured, ...sets.flatMap(({ keys }) => keys)]) {
+      lists.set(key.algorithm, [...(lists.get(key.algorithm) ?? []), key]);
+    }
+    return [...lists]
+      .map(([algorithm, keys]) => ({ name, algorithm, keys, tried: tries(keys, maxTokenLength) }))
+      .filter(({ keys, tried }) => tried < keys.length);
+  });
+}

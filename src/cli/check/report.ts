@@ -1,0 +1,88 @@
+import { TokenVerifierService } from "../../../gen/tokenverifier/v1/token_verifier.js";
+import type { tlsKind } from "../../net/tls.js";
+import { alignColumns } from "../output.js";
+import type { Finding } from "./findings.js";
+
+/** What `check` says of a configuration, as `--json` prints it. */
+export interface CheckReport {
+  readonly file: string;
+  /** The address of each listener, by its name in the configuration. */
+  readonly listeners: Readonly<Record<string, string>>;
+  /** The transport of each listener: `plain`, `tls`, or `mutual` (TLS with client certificates). */
+  readonly transport: Readonly<Record<string, ReturnType<typeof tlsKind>>>;
+  readonly store: string | null;
+  readonly realms: readonly {
+    readonly name: string;
+    /** For a routing realm: the target realm by issuer. */
+    readonly byIssuer: Readonly<Record<string, string>> | null;
+    /** For a routing realm: the targets whose keys could not be fetched; it still serves the others. */
+    readonly unreached: readonly string[];
+    readonly preset: string | null;
+    readonly algorithms: readonly string[];
+    readonly callers: string;
+    /** The keys of the configuration and those fetched. */
+    readonly keys: readonly { readonly algorithm: string; readonly kid: string | null; readonly label: string }[];
+    /** Where keys are fetched from. */
+    readonly fetchedFrom: readonly string[];
+    readonly setAside: readonly string[];
+  }[];
+  readonly faces: readonly { readonly path: string; readonly realm: string }[];
+  /** The realms that HTTP callers can ask by the contract itself. */
+  readonly rpc: readonly string[];
+  /** Likely mistakes: docs/checks.md. */
+  readonly warnings: readonly Finding[];
+}
+
+/** What `check --only http` says of a gateway on its own. */
+export type GatewayReport = Pick<CheckReport, "file" | "listeners" | "transport" | "faces" | "rpc" | "warnings"> & {
+  readonly upstream: string;
+};
+
+/** A report as text. */
+export function formatReport(report: CheckReport): string {
+  const store = report.store ?? "none (no masterKey: no callers, users or revocations)";
+  const lines = [`${report.file} is valid.`, "", ...alignColumns([...formatListeners(report), ["store", store]]), ""];
+  for (const { name, byIssuer, unreached, preset, algorithms, callers, keys, fetchedFrom, setAside } of report.realms) {
+    if (byIssuer !== null) {
+      lines.push(`realm ${name}: by issuer, callers: ${callers}`);
+      for (const [issuer, realm] of Object.entries(byIssuer)) {
+        lines.push(`  ${issuer}: realm ${realm}${unreached.includes(realm) ? ", whose keys cannot be fetched" : ""}`);
+      }
+      continue;
+    }
+    lines.push(`realm ${name}: ${preset ?? "no preset"}, ${algorithms.join(", ")}, callers: ${callers}`);
+    if (keys.length === 0 && fetchedFrom.length === 0) lines.push("  keys: each instance's own");
+    for (const location of fetchedFrom) lines.push(`  keys from ${location}`);
+    for (const { algorithm, kid, label } of keys) {
+      lines.push(`  key ${algorithm} ${kid === null ? "without kid" : `kid ${kid}`}, ${label}`);
+    }
+    for (const what of setAside) lines.push(`  not used: ${what}`);
+  }
+  return [...lines, ...formatFaces(report), ...formatWarnings(report)].join("\n");
+}
+
+/** The report of a gateway on its own as text. */
+export function formatGatewayReport(report: GatewayReport): string {
+  const settings = alignColumns([...formatListeners(report), ["upstream", report.upstream]]);
+  return [`${report.file} is valid.`, "", ...settings, ...formatFaces(report), ...formatWarnings(report)].join("\n");
+}
+
+const TRANSPORT = { plain: "", tls: " (TLS)", mutual: " (TLS with client certificates)" };
+
+function formatListeners({ listeners, transport }: Pick<CheckReport, "listeners" | "transport">): [string, string][] {
+  return Object.entries(listeners).map(([name, at]) => [name, `${at}${TRANSPORT[transport[name] ?? "plain"]}`]);
+}
+
+function formatFaces({ faces, rpc }: Pick<CheckReport, "faces" | "rpc">): string[] {
+  const served = rpc.length === 0 ? [] : [`rpc ${TokenVerifierService.verifyToken.path}: realms ${rpc.join(", ")}`];
+  return [...faces.map(({ path, realm }) => `face ${path}: realm ${realm}`), ...served];
+}
+
+function formatWarnings({ warnings }: Pick<CheckReport, "warnings">): string[] {
+  if (warnings.length === 0) return [];
+  const rows = warnings.flatMap(({ check, place, message, fix }) => [
+    ["  warning", place, `${message} (${check})`],
+    ["", "", `Fix: ${fix}`],
+  ]);
+  return ["", ...alignColumns(rows)];
+}

@@ -1,0 +1,143 @@
+import { isUnreached } from "../client/channel.js";
+import { type Trouble, tellTrouble } from "../client/trouble.js";
+import { FAILURES, type FailureReason, type StatusName } from "../contract/failures.js";
+import { rejectionMessage } from "../contract/reasons.js";
+import type { Check, CheckResult, Evidence, Outcome, Principal, Token, Verdict } from "../contract/verifier.js";
+import { checkResultName } from "../wire/catalogue.js";
+import { durationToJson, timeToJson } from "../wire/json.js";
+import { type CommandFailure, EXIT } from "./errors.js";
+import { alignColumns, escapeControls } from "./output.js";
+
+// How `verify` prints an outcome.
+
+/** Statuses of failures that the operator can fix; any other may pass by itself. */
+const USAGE_STATUSES: ReadonlySet<StatusName> = new Set([
+  "INVALID_ARGUMENT",
+  "NOT_FOUND",
+  "UNAUTHENTICATED",
+  "PERMISSION_DENIED",
+]);
+
+/**
+ * A missing verdict as the command's failure.
+ *
+ * @param asked the address of the service that was asked; undefined offline
+ */
+export function noVerdict(outcome: Extract<Outcome, { kind: "failure" }>, asked?: string): CommandFailure {
+  const { reason } = outcome;
+  const { status, message } = FAILURES[reason];
+  if (asked !== undefined && isUnreached(outcome)) {
+    const { trouble, unreached } = outcome;
+    return {
+      code: reason,
+      message: tellTrouble(asked, trouble, FIXES[trouble]),
+      exitCode: EXIT.unavailable,
+      details: { status, cause: unreached },
+    };
+  }
+  const exitCode = USAGE_STATUSES.has(status) ? EXIT.usage : EXIT.unavailable;
+  const end = asked !== undefined && exitCode === EXIT.unavailable ? ` (asked ${asked}).` : ".";
+  return {
+    code: reason,
+    message: (MESSAGES[reason] ?? message).replace(/\.$/, end),
+    exitCode,
+    details: { status },
+  };
+}
+
+/** Fixes for connection problems in terms of the options; by default they name the settings of the Node.js client. */
+const FIXES: Readonly<Partial<Record<Trouble, string>>> = {
+  closed: "If it does, give --tls, or --ca-file FILE with the authority that signed its certificate",
+  "closed over tls": "Give --cert-file and --key-file of a certificate that it accepts",
+  "no tls there": "Leave out --tls and its file options, or give the address of a port that speaks TLS",
+  "authority unknown": "Give that authority with --ca-file FILE",
+  "certificate of another name": "Give --address with a name that is in the certificate",
+  "own certificate refused": "Give --cert-file and --key-file of a certificate that it accepts",
+};
+
+/** Failure messages in terms of the options; the catalogue's name fields of the contract. */
+const MESSAGES: Readonly<Partial<Record<FailureReason, string>>> = {
+  CALLER_MISSING:
+    "This realm answers only known callers. Give --secret-key-file, or --client-id with --client-secret-file.",
+  TOKEN_EMPTY: "The token is empty.",
+  EXPLAIN_DENIED:
+    "This realm does not explain its verdicts to this caller. Leave out --explain, set `explain` in the realm, or verify offline with --config.",
+};
+
+/** A verdict as `--json` prints it: the contract's members, with times and durations in the JSON mapping of proto3. */
+export function verdictToJson(verdict: Verdict): unknown {
+  const checks = verdict.checks.map(({ name, result, claim, message }) => ({
+    name,
+    result: result && checkResultName(result),
+    ...(claim !== "" && { claim }),
+    ...(message !== "" && { message }),
+  }));
+  const explained = checks.length > 0 ? { checks } : {};
+  if (verdict.kind === "rejected") {
+    const { reason, claim } = verdict;
+    return {
+      rejected: { reason: reason ?? "UNKNOWN", claim, message: rejectionMessage(verdict) },
+      ...explained,
+    };
+  }
+  const { token, principal, evidence } = verdict;
+  const verified = {
+    token: tokenToJson(token),
+    ...(principal !== undefined && { principal }),
+    evidence: evidenceToJson(evidence),
+  };
+  return { verified, ...explained };
+}
+
+const tokenToJson = (token: Token): unknown => ({
+  ...token,
+  expiresAt: timeToJson(token.expiresAt),
+  notBefore: timeToJson(token.notBefore),
+  issuedAt: timeToJson(token.issuedAt),
+});
+
+const evidenceToJson = (evidence: Evidence): unknown => ({
+  ...evidence,
+  keySetAge: durationToJson(evidence.keySetAge),
+  cacheableUntil: timeToJson(evidence.cacheableUntil),
+});
+
+/** A verdict as text. @param at the time it is for in milliseconds since 1970, if not now */
+export function formatVerdict(verdict: Verdict, at?: number): string {
+  const when = at === undefined ? [] : [["at", new Date(at).toISOString()]];
+  if (verdict.kind === "rejected") {
+    const { reason, claim, checks } = verdict;
+    const head = `rejected: ${reason ?? "UNKNOWN"}${claim === "" ? "" : ` (${claim})`}`;
+    const why = [rejectionMessage(verdict)];
+    return [head, ...why, ...alignColumns(when), ...formatChecks(checks)].join("\n");
+  }
+  const { token, principal, checks } = verdict;
+  const rows = [
+    ["algorithm", token.algorithm],
+    ...when,
+    ...principalRows(principal),
+    ["payload", escapeControls(token.payload)],
+  ];
+  return ["verified", ...alignColumns(rows), ...formatChecks(checks)].join("\n");
+}
+
+function principalRows(principal: Principal | undefined): string[][] {
+  const { user, client } = principal ?? {};
+  return [
+    ...(user === undefined ? [] : [["user", `${user.id}${user.email === undefined ? "" : ` <${user.email}>`}`]]),
+    ...(client === undefined ? [] : [["client", client.clientId]]),
+  ].map((row) => row.map(escapeControls));
+}
+
+const MARKS: Readonly<Record<CheckResult, string>> = { passed: "pass", failed: "FAIL", skipped: "skip" };
+
+function formatChecks(checks: readonly Check[]): string[] {
+  if (checks.length === 0) return [];
+  const rows = checks.map(({ name, result, claim, message }) => [
+    result === undefined ? "?" : MARKS[result],
+    name,
+    claim || "-",
+    escapeControls(message),
+  ]);
+  return ["", ...alignColumns([["", "check", "claim", "what it found"], ...rows])];
+}
