@@ -2,7 +2,7 @@ import type { z } from "zod";
 import { keyForms } from "../../src/config/key-forms.js";
 import { facePresetSchema, realmForms } from "../../src/config/realm-forms.js";
 import { coreSchema, gatewaySchema } from "../../src/config/schema.js";
-import { clientMembers, instanceMembers, userMembers } from "../../src/directory/members.js";
+import { clientMembers, instanceMembers, userMembers } from "../../src/directory/transfer/entry-forms.js";
 import { seedSchema } from "../../src/directory/transfer/seed.js";
 import { VENDORS } from "../../src/vendors/index.js";
 import { code, page, table } from "./markdown.js";

@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
 import { ConfigError } from "../config/issues.js";
 import { DirectoryError } from "../directory/errors.js";
-import { ImportError } from "../directory/transfer/bulk.js";
+import { ImportError } from "../directory/transfer/import.js";
 
 /** The exit codes of every command. */
 export const EXIT = { done: 0, negative: 1, usage: 2, unavailable: 3 } as const;

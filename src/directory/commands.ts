@@ -1,7 +1,7 @@
 import { KeyError, loadSecret } from "../keys/load.js";
 import type { Secret } from "../util/secret.js";
 import { DirectoryError } from "./errors.js";
-import type { RevokedToken, User } from "./records.js";
+import type { RevokedToken, User } from "./model.js";
 import { ID_LENGTH, isId, isText, JTI_LENGTH, SECRET_LENGTH, TEXT_LENGTH } from "./texts.js";
 
 /** Puts an instance, replacing the one of its id whole; its users stay. */

@@ -2,10 +2,10 @@ import type { VerificationKey } from "../keys/key.js";
 import type { VouchedSet } from "../keys/remote/keyring.js";
 import type { Secret } from "../util/secret.js";
 import type { Command } from "./commands.js";
-import type { Revocation, User } from "./records.js";
-import type { BulkLine, ImportOptions, ImportReport, StoredEntry } from "./transfer/bulk.js";
+import type { Revocation, User } from "./model.js";
+import type { BulkLine, ImportOptions, ImportReport, StoredEntry } from "./transfer/import.js";
 
-export type { Revocation, RevokedToken, User } from "./records.js";
+export type { Revocation, RevokedToken, User } from "./model.js";
 
 /**
  * A position in the directory's change feed: how many changes had been committed. Gapless, and in the order of the

@@ -1,7 +1,7 @@
 import { status } from "@grpc/grpc-js";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Outcome } from "../contract/verifier.js";
-import type { OnRead } from "../directory/observed.js";
+import type { OnRead } from "../directory/observe-reads.js";
 import type { RefusalReason } from "../net/admission.js";
 import { registerReadings, type Sources } from "./gauges.js";
 import { METRICS, type MetricEntry } from "./metric-table.js";

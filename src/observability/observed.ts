@@ -1,4 +1,4 @@
-import type { KnownStats } from "../directory/known.js";
+import type { KnownStats } from "../directory/directory-cache.js";
 import type { HeldStatus } from "../keys/remote/keyring.js";
 import type { RemoteStatus } from "../keys/remote/remote-keys.js";
 import type { FactCache } from "../verifier/facts.js";

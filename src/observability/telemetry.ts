@@ -2,7 +2,7 @@ import type { Logger } from "pino";
 import { TokenVerifierService } from "../../gen/tokenverifier/v1/token_verifier.js";
 import type { Config, GatewayConfig } from "../config/load.js";
 import type { ConfiguredTls } from "../config/tls.js";
-import type { OnRead } from "../directory/observed.js";
+import type { OnRead } from "../directory/observe-reads.js";
 import type { Refusal } from "../net/admission.js";
 import type { Port } from "../net/port.js";
 import type { Clock } from "../util/clock.js";

@@ -1,8 +1,8 @@
 import { ConfigError } from "../config/issues.js";
 import type { Config } from "../config/load.js";
 import { failure, type Verifier } from "../contract/verifier.js";
+import type { Known } from "../directory/directory-cache.js";
 import { DirectoryError } from "../directory/errors.js";
-import type { Known } from "../directory/known.js";
 import { noDirectory } from "../directory/none.js";
 import type { VerificationKey } from "../keys/key.js";
 import { Keyring } from "../keys/remote/keyring.js";

@@ -7,7 +7,7 @@ import { attacked, CLOWK, claimsWith, expectGrpc, FISERV, faceRequest, makeToken
 
 // security.md, "Callers". Held elsewhere: limits of failures (test/verifier/limited.test.ts), of callers in a batch
 // (test/e2e/calls.test.ts), whose word counts for an address (test/util/client-address.test.ts), and the time that a refusal
-// takes (npm run timing; test/directory/known.test.ts).
+// takes (npm run timing; test/directory/directory-cache.test.ts).
 
 describe("attacks on callers", () => {
   const service = attacked();

@@ -2,7 +2,7 @@
 import { writeSync } from "node:fs";
 import { DirectoryError } from "../../src/directory/errors.js";
 import { openSqliteDirectory } from "../../src/directory/sqlite/directory.js";
-import type { BulkLine } from "../../src/directory/transfer/bulk.js";
+import type { BulkLine } from "../../src/directory/transfer/import.js";
 import { masterKeys, NOW, putClient, putInstance, putUser } from "./support.js";
 
 const [task = "", path = "", count = "0"] = process.argv.slice(2);

@@ -2,9 +2,9 @@ import { once } from "node:events";
 import { expect } from "chai";
 import type { Directory } from "../../src/directory/directory.js";
 import type { MasterKeys } from "../../src/directory/master-keys.js";
-import type { BulkLine, ImportOptions } from "../../src/directory/transfer/bulk.js";
-import { readBulkLines } from "../../src/directory/transfer/bulk-lines.js";
 import { writeBulkLine } from "../../src/directory/transfer/bulk-write.js";
+import type { BulkLine, ImportOptions } from "../../src/directory/transfer/import.js";
+import { readBulkLines } from "../../src/directory/transfer/json-lines.js";
 import { Secret } from "../../src/util/secret.js";
 import { Bench, child, masterKeys, putClient, putInstance, putUser, refusal, revoke } from "./support.js";
 

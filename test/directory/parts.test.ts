@@ -1,9 +1,9 @@
 import { expect } from "chai";
 import * as fc from "fast-check";
-import { Entries, pairKey } from "../../src/directory/entries.js";
-import { startFollower } from "../../src/directory/follower.js";
-import { Loads } from "../../src/directory/loads.js";
-import { RevokedTokens } from "../../src/directory/revoked.js";
+import { Entries, pairKey } from "../../src/directory/entry-cache.js";
+import { startFollower } from "../../src/directory/feed-poller.js";
+import { RevokedTokens } from "../../src/directory/revocation-list.js";
+import { Loads } from "../../src/directory/single-flight.js";
 import { isId, isText } from "../../src/directory/texts.js";
 import { refusal } from "./support.js";
 

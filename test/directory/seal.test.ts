@@ -4,7 +4,7 @@ import * as fc from "fast-check";
 import { clientSecretDigest, sameDigest, secretKeyDigest, secretKeyDigests } from "../../src/directory/digest.js";
 import { SealError } from "../../src/directory/errors.js";
 import { readMasterKeys } from "../../src/directory/master-keys.js";
-import { masterKeyOf, type Place, seal, unseal } from "../../src/directory/seal.js";
+import { masterKeyOf, type Place, seal, unseal } from "../../src/directory/sealing.js";
 import { Secret } from "../../src/util/secret.js";
 import { masterKeys, masterKeyText, refusal } from "./support.js";
 

@@ -1,8 +1,8 @@
 import type { Database } from "better-sqlite3";
 import type { PutUser } from "../commands.js";
 import type { MasterKeys } from "../master-keys.js";
-import { unseal } from "../seal.js";
-import type { StoredEntry } from "../transfer/bulk.js";
+import { unseal } from "../sealing.js";
+import type { StoredEntry } from "../transfer/import.js";
 import { prepareReads, sealedAt } from "./reads.js";
 
 /**

@@ -1,7 +1,7 @@
 import type { Database } from "better-sqlite3";
 import type { Clock } from "../../util/clock.js";
 import type { MasterKeys } from "../master-keys.js";
-import { type BulkLine, type ImportOptions, type ImportReport, Problems } from "../transfer/bulk.js";
+import { type BulkLine, type ImportOptions, type ImportReport, Problems } from "../transfer/import.js";
 import { prepareMerge } from "./merge.js";
 import { preparePlan } from "./plan.js";
 import { prepareReads } from "./reads.js";

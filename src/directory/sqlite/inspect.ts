@@ -4,7 +4,7 @@ import type { Entry } from "../commands.js";
 import { clientSecretDigest, sameDigest, secretKeyDigests } from "../digest.js";
 import type { KeySetName } from "../directory.js";
 import type { MasterKeys } from "../master-keys.js";
-import { masterKeyOf } from "../seal.js";
+import { masterKeyOf } from "../sealing.js";
 import { guarded } from "./errors.js";
 import { prepareKeySets } from "./key-sets.js";
 import { openToRead } from "./open-to-read.js";

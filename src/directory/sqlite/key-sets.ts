@@ -3,7 +3,7 @@ import { Secret } from "../../util/secret.js";
 import type { KeySetName, SavedKeySet, SavedKeySets } from "../directory.js";
 import { SealError } from "../errors.js";
 import type { MasterKeys } from "../master-keys.js";
-import { isCurrent, type Place, seal, unseal } from "../seal.js";
+import { isCurrent, type Place, seal, unseal } from "../sealing.js";
 
 /** What is sealed of a set. */
 type Sealed = Pick<SavedKeySet, "document" | "fetchedAt" | "trust">;

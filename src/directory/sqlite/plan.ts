@@ -1,5 +1,5 @@
 import type { Database } from "better-sqlite3";
-import { type ImportCounts, type ImportReport, Problems } from "../transfer/bulk.js";
+import { type ImportCounts, type ImportReport, Problems } from "../transfer/import.js";
 
 // Each staged entry is compared with the store's. A secret key or digest under an older master key counts as another
 // one: to import it again brings it under the current key.

@@ -12,9 +12,9 @@ import type {
   User,
 } from "../directory.js";
 import { DirectoryError } from "../errors.js";
+import { changeOf } from "../feed.js";
 import type { MasterKeys } from "../master-keys.js";
-import { masterKeyOf, type Place, unseal } from "../seal.js";
-import { changeOf } from "../traces.js";
+import { masterKeyOf, type Place, unseal } from "../sealing.js";
 
 /** Columns that every look-up has: one statement is one snapshot, so the position stands in the very statement. */
 interface Head {

@@ -1,6 +1,6 @@
 import type { Database } from "better-sqlite3";
 import type { Clock } from "../../util/clock.js";
-import { feedRow, type Trace } from "../traces.js";
+import { feedRow, type Trace } from "../feed.js";
 
 /**
  * The closing act of every change: the position is raised, and what happened is written to the feed and to the audit.

@@ -2,8 +2,8 @@ import type { Database } from "better-sqlite3";
 import type { PutInstance, PutUser } from "../commands.js";
 import { clientSecretDigest, secretKeyDigest, secretKeyDigests } from "../digest.js";
 import type { MasterKeys } from "../master-keys.js";
-import { seal } from "../seal.js";
-import type { BulkEntry, PutClientDigest } from "../transfer/bulk.js";
+import { seal } from "../sealing.js";
+import type { BulkEntry, PutClientDigest } from "../transfer/import.js";
 import { sealedAt } from "./reads.js";
 
 // state: 0 is not in the store, 1 replaces what is there, 2 is there already.

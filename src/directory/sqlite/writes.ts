@@ -3,9 +3,9 @@ import type { Clock } from "../../util/clock.js";
 import type { Command, Entry } from "../commands.js";
 import { clientSecretDigest, secretKeyDigest, secretKeyDigests } from "../digest.js";
 import { DirectoryError } from "../errors.js";
+import { traceOf } from "../feed.js";
 import type { MasterKeys } from "../master-keys.js";
-import { seal } from "../seal.js";
-import { traceOf } from "../traces.js";
+import { seal } from "../sealing.js";
 import { sealedAt } from "./reads.js";
 import { prepareRecord } from "./record.js";
 

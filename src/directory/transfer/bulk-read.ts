@@ -5,10 +5,10 @@ import { Secret } from "../../util/secret.js";
 import { checkCommand } from "../commands.js";
 import { DirectoryError } from "../errors.js";
 import type { MasterKeys } from "../master-keys.js";
-import { clientMembers, instanceMembers, userMembers } from "../members.js";
 import { MIN_SECRET_LENGTH } from "../texts.js";
-import type { BulkEntry, BulkLine } from "./bulk.js";
+import { clientMembers, instanceMembers, userMembers } from "../transfer/entry-forms.js";
 import { isSealed, openClientDigest, openSecretKey } from "./bulk-secrets.js";
+import type { BulkEntry, BulkLine } from "./import.js";
 
 const instanceLine = z.strictObject({ instance: z.strictObject(instanceMembers) });
 const userLine = z.strictObject({ user: z.strictObject({ instance: z.string(), ...userMembers }) });

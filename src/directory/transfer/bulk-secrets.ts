@@ -1,8 +1,8 @@
 import { Secret } from "../../util/secret.js";
 import { SealError } from "../errors.js";
 import type { MasterKeys } from "../master-keys.js";
-import { type Place, seal, unseal } from "../seal.js";
-import type { PutClientDigest } from "./bulk.js";
+import { type Place, seal, unseal } from "../sealing.js";
+import type { PutClientDigest } from "./import.js";
 
 // An exported secret is sealed anew, for a place of its own: what stands in an export opens in no store's table, nor the
 // other way round, nor in the line of another id.

@@ -1,6 +1,6 @@
 import type { MasterKeys } from "../master-keys.js";
-import type { StoredEntry } from "./bulk.js";
 import { sealClientDigest, sealSecretKey } from "./bulk-secrets.js";
+import type { StoredEntry } from "./import.js";
 
 /** Writes an entry as a line of an export, which an import takes back under the same master keys; without its end. */
 export function writeBulkLine(entry: StoredEntry, keys: MasterKeys): string {

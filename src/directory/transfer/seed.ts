@@ -4,8 +4,8 @@ import { Secret } from "../../util/secret.js";
 import { checkCommand, type Entry } from "../commands.js";
 import type { Directory } from "../directory.js";
 import { DirectoryError } from "../errors.js";
-import { clientMembers, instanceMembers, userMembers } from "../members.js";
 import { MIN_SECRET_LENGTH } from "../texts.js";
+import { clientMembers, instanceMembers, userMembers } from "../transfer/entry-forms.js";
 import { type Problem, readYaml } from "../yaml-text.js";
 import { duplicates } from "./seed-duplicates.js";
 

@@ -3,9 +3,9 @@ import { expect } from "chai";
 import * as fc from "fast-check";
 import type { Command } from "../../src/directory/commands.js";
 import type { Directory, DirectoryLack } from "../../src/directory/directory.js";
+import { Known, type KnownOptions } from "../../src/directory/directory-cache.js";
 import { DirectoryError } from "../../src/directory/errors.js";
-import { Known, type KnownOptions } from "../../src/directory/known.js";
-import type { DirectoryReads } from "../../src/directory/observed.js";
+import type { DirectoryReads } from "../../src/directory/observe-reads.js";
 import { Secret } from "../../src/util/secret.js";
 import { Bench, masterKeys, NOW, putClient, putInstance, putUser, refusal, revoke, revokeDigest } from "./support.js";
 

@@ -1,6 +1,6 @@
 import type { MasterKeys } from "../master-keys.js";
-import type { BulkLine } from "./bulk.js";
 import { readBulkEntry } from "./bulk-read.js";
+import type { BulkLine } from "./import.js";
 
 /** The longest line, in bytes: what is longer is no entry, and must not fill the memory. */
 const MAX_LINE = 1_048_576;

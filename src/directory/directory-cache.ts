@@ -15,13 +15,13 @@ import type {
   Read,
   User,
 } from "./directory.js";
-import { type Bounds, Entries, pairKey } from "./entries.js";
+import { type Bounds, Entries, pairKey } from "./entry-cache.js";
 import { DirectoryError } from "./errors.js";
-import { KnownInstances } from "./instances.js";
-import { Loads } from "./loads.js";
+import { KnownInstances } from "./instance-cache.js";
 import type { MasterKeys } from "./master-keys.js";
-import type { DirectoryReads } from "./observed.js";
-import { RevokedTokens } from "./revoked.js";
+import type { DirectoryReads } from "./observe-reads.js";
+import { RevokedTokens } from "./revocation-list.js";
+import { Loads } from "./single-flight.js";
 import { ID_LENGTH, isId, SECRET_LENGTH } from "./texts.js";
 
 /** Feed rows read at a time. */

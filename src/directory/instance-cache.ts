@@ -4,7 +4,7 @@ import { loadSecret } from "../keys/load.js";
 import type { Secret } from "../util/secret.js";
 import { secretKeyDigest } from "./digest.js";
 import type { Instance, InstanceRecord } from "./directory.js";
-import { type Bounds, pairKey } from "./entries.js";
+import { type Bounds, pairKey } from "./entry-cache.js";
 import type { MasterKey } from "./master-keys.js";
 
 /**
