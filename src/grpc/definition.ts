@@ -13,7 +13,7 @@ export interface Sized<Message> {
   readonly bytes: number;
 }
 
-// Handlers encode their answers themselves, around the bytes that are at hand.
+// Handlers encode their answers themselves, so that parts encoded before are reused.
 const asIs = (bytes: Buffer): Buffer => bytes;
 
 const { verifyToken, batchVerifyTokens, streamVerifyTokens } = TokenVerifierService;
@@ -21,11 +21,11 @@ const { verifyToken, batchVerifyTokens, streamVerifyTokens } = TokenVerifierServ
 const NOTHING = VerifyTokenRequest.fromPartial({});
 
 /**
- * A list that is longer than a batch may be, of nothing: what stands for one that was not read. Two bytes make a request,
- * so four megabytes of them would keep everybody else waiting just to be counted.
+ * For a list of more requests than a batch may have, a list of empty requests that is one too long; undefined for any
+ * other. A request may take two bytes, and reading four megabytes of them would block the process.
  */
 function tooMany(bytes: Buffer, field: number, most: number, fields: number): VerifyTokenRequest[] | undefined {
-  // Fewer bytes cannot hold more.
+  // A request takes two bytes at least.
   if (bytes.length <= 2 * most) return undefined;
   const reader = strictReader(bytes, fields);
   for (let count = 0; reader.pos < reader.len; ) {
@@ -37,10 +37,10 @@ function tooMany(bytes: Buffer, field: number, most: number, fields: number): Ve
 }
 
 /**
- * The contract's service for grpc-js: requests are read strictly (what cannot be read, or has too many fields, is INTERNAL),
- * answers are bytes.
+ * The contract's service for grpc-js: reads requests strictly (an unreadable one, or one of too many fields, is INTERNAL),
+ * and takes answers as bytes.
  *
- * @param batch `limits.batch`; of a longer list no more is read than that it is longer
+ * @param batch `limits.batch`; a longer list is not decoded
  */
 export function serviceDefinition(batch: number) {
   const fields = REQUEST_FIELDS + ITEM_FIELDS * batch;

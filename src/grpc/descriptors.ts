@@ -2,7 +2,7 @@ import { createFileRegistry, type DescFile, type FileRegistry, fromBinary, toBin
 import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import { FILE_DESCRIPTOR_SET } from "../../gen/descriptors.js";
 
-/** The .proto files of this service's ports as the compiler described them, found by what is in them. */
+/** The compiler's descriptors of every .proto file that the service's ports use, found by what the files declare. */
 export interface Descriptors {
   /** The same, for @bufbuild/protobuf. */
   readonly registry: FileRegistry;
@@ -33,7 +33,7 @@ export function readDescriptors(): Descriptors {
   function declaring(name: string): DescFile | undefined {
     const type = registry.get(name);
     if (type !== undefined) return type.file;
-    // A member: a method, field or enum value stands under the name of what it belongs to (an enum value beside it).
+    // A member: methods and fields are named within their parent, enum values within their enum's parent.
     const dot = name.lastIndexOf(".");
     const [parent, member] = [name.slice(0, Math.max(0, dot)), name.slice(dot + 1)];
     const owner = registry.get(parent);

@@ -8,14 +8,14 @@ import type { OpenCalls } from "./open-calls.js";
 /** The service's full name. */
 export const HEALTH_SERVICE_NAME = "grpc.health.v1.Health";
 
-/** The path of the method that stays open. */
+/** The path of the method whose calls last. */
 export const WATCH_PATH = `/${HEALTH_SERVICE_NAME}/Watch`;
 
-/** What health says, to whoever asks or watches. */
+/** Sets what health answers and sends to its watchers. */
 export interface Health {
   /** SERVING (true, as at the start) or NOT_SERVING. */
   setServing(serving: boolean): void;
-  /** From now on there are these realms; one that is gone is NOT_SERVING, and so is one that is unserved. */
+  /** Sets the realms; one that is gone, or that is unserved, is NOT_SERVING. */
   setRealms(realms: readonly string[], unserved?: ReadonlySet<string>): void;
 }
 
@@ -56,11 +56,11 @@ export function addHealth(server: Server, openCalls: OpenCalls, realms: readonly
       names = namesOf(realms);
       down = new Set([...unserved].map((name) => `realm/${name}`));
       for (const name of names) {
-        // Only what changed: whoever watches is told of each setting.
+        // Only changes: the package sends each setting to all watchers.
         const isNew = !before.delete(name);
         if (isNew || wasDown.has(name) !== down.has(name)) health.setStatus(name, status(isServing && !down.has(name)));
       }
-      // The package forgets no name.
+      // The package keeps every name.
       for (const name of before) health.setStatus(name, status(false));
     },
   };

@@ -1,7 +1,4 @@
-/**
- * The calls that stay open until somebody ends them: streams. A server that shuts down ends them itself, for
- * grpc-js waits for them forever.
- */
+/** Calls that last until the client or the server ends them. A server that shuts down ends them, since grpc-js would wait forever. */
 export class OpenCalls {
   readonly #ends = new Set<() => void>();
   #closing = false;
@@ -11,14 +8,14 @@ export class OpenCalls {
     return this.#ends.size;
   }
 
-  /** Holds an open call. @param end ends it; called at once where the server shuts down @returns forgets it */
+  /** Adds an open call. @param end ends it, at once if the server is shutting down @returns a function that removes it */
   add(end: () => void): () => void {
     if (this.#closing) end();
     else this.#ends.add(end);
     return () => void this.#ends.delete(end);
   }
 
-  /** Ends all calls, and each that comes later. */
+  /** Ends all calls, and each one that is added later. */
   endAll(): void {
     this.#closing = true;
     for (const end of this.#ends) end();

@@ -5,14 +5,14 @@ import { SHUTTING_DOWN } from "./call.js";
 import { type Descriptors, readDescriptors } from "./descriptors.js";
 import type { OpenCalls } from "./open-calls.js";
 
-/** The service's full names: the two versions are alike but for the package. */
+/** The full names of the service's two versions, which differ in their package alone. */
 const REFLECTION_SERVICE_NAMES = ["grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"];
 
 /** The paths of its methods. */
 export const REFLECTION_PATHS = REFLECTION_SERVICE_NAMES.map((name) => `/${name}/ServerReflectionInfo`);
 
-// The messages of grpc/reflection/v1/reflection.proto, as far as they are looked at.
-interface Request extends Message {
+// The messages of grpc/reflection/v1/reflection.proto, as far as they are read.
+interface ReflectionRequest extends Message {
   readonly host: string;
   readonly messageRequest:
     | { readonly case: "fileByFilename" | "fileContainingSymbol"; readonly value: string }
@@ -41,7 +41,7 @@ const files = (fileDescriptorProto: Uint8Array[] | undefined): MessageResponse =
     : { case: "fileDescriptorResponse", value: { fileDescriptorProto } };
 
 function answer(
-  { messageRequest: ask }: Request,
+  { messageRequest: ask }: ReflectionRequest,
   descriptors: Descriptors,
   services: readonly string[],
 ): MessageResponse {
@@ -75,7 +75,7 @@ export function addReflection(server: Server, services: readonly string[], openC
   for (const name of REFLECTION_SERVICE_NAMES) {
     // The services describe themselves; without their descriptors there would be nothing to serve.
     const method = descriptors.registry.getService(name)?.method["serverReflectionInfo"] as DescMethod;
-    const respond = (request: Request): Message =>
+    const respond = (request: ReflectionRequest): Message =>
       create(method.output, {
         validHost: request.host,
         originalRequest: request,
@@ -88,7 +88,7 @@ export function addReflection(server: Server, services: readonly string[], openC
           requestStream: true,
           responseStream: true,
           requestSerialize: (message: Message) => Buffer.from(toBinary(method.input, message)),
-          requestDeserialize: (bytes: Buffer) => fromBinary(method.input, bytes) as Request,
+          requestDeserialize: (bytes: Buffer) => fromBinary(method.input, bytes) as ReflectionRequest,
           responseSerialize: (message: Message) => Buffer.from(toBinary(method.output, message)),
           responseDeserialize: (bytes: Buffer) => fromBinary(method.output, bytes),
         },
@@ -99,14 +99,14 @@ export function addReflection(server: Server, services: readonly string[], openC
 }
 
 function infoHandler(
-  respond: (request: Request) => Message,
+  respond: (request: ReflectionRequest) => Message,
   openCalls: OpenCalls,
-): handleBidiStreamingCall<Request, Message> {
+): handleBidiStreamingCall<ReflectionRequest, Message> {
   return (call) => {
     const forget = openCalls.add(() => call.emit("error", failureToStatus(SHUTTING_DOWN)));
     call.on("cancelled", forget);
-    call.on("data", (request: Request) => {
-      // An answer is a thousand times the size of its request: nobody may pile them up.
+    call.on("data", (request: ReflectionRequest) => {
+      // An answer is a thousand times the size of its request: unread ones must not pile up.
       if (!call.write(respond(request))) call.pause();
     });
     call.on("drain", () => call.resume());

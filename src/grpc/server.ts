@@ -21,49 +21,49 @@ export interface ServerOptions {
   readonly limits: ServiceLimits;
   /** What TokenVerifier answers with; without it there are only health and reflection (the operators' port). */
   readonly calls?: CallService;
-  /** Names of realms, for which health has a service each: `realm/NAME`. */
+  /** Names of realms; health has a service for each: `realm/NAME`. */
   readonly realms?: readonly string[];
-  /** What stands before its ports: TLS, and who is told of connections that are refused. */
-  readonly entrance?: ListenerOptions;
-  /** Is told of each call that has ended, undecodable ones and those of unknown methods too. */
+  /** TLS of its ports, trusted proxies, and what observes refused connections. */
+  readonly listener?: ListenerOptions;
+  /** Called at the end of each call, undecodable ones and those of unknown methods included. */
   readonly ended?: CallEnded;
 }
 
-/** A gRPC server: health and reflection always, TokenVerifier where it was given. */
+/** A gRPC server: health and reflection always, TokenVerifier if `calls` was given. */
 export interface ServiceServer {
   /**
    * Opens a port; several may be opened.
    *
    * @param address `host:port` (port 0: any free one), `[v6]:port` or `unix:/path`
    * @returns the bound address, in the same form
-   * @throws RangeError for what is no address; the system's error (EADDRINUSE, EACCES …)
+   * @throws RangeError for an invalid address; the system's error (EADDRINUSE, EACCES …)
    */
   listen(address: string): Promise<string>;
-  /** New connections get this certificate from now on. Only for a server that has one already. @throws what OpenSSL says */
+  /** Shows this certificate to new connections, on a server that has one already. @throws OpenSSL's error */
   renewTls(material: TlsMaterial): void;
-  /** Connections that are open. */
+  /** Open connections. */
   connections(): number;
-  /** Calls open that stay so until somebody ends them: streams of tokens, watches of health, reflection. */
+  /** Open calls that last until the client or the server ends them: streams of tokens, watches of health, reflection. */
   streams(): number;
-  /** What health says: SERVING (true, as at the start) or NOT_SERVING. Calls are answered either way. */
+  /** Sets health to SERVING (true, as at the start) or NOT_SERVING. Calls are answered either way. */
   setServing(serving: boolean): void;
-  /** Health speaks of these realms from now on; one that is gone, or that is unserved, is NOT_SERVING. */
+  /** Sets the realms that health knows; one that is gone, or that is unserved, is NOT_SERVING. */
   setRealms(realms: readonly string[], unserved?: ReadonlySet<string>): void;
   /**
-   * Closes: no new connections and calls; streams end after the answers under way; unary calls in flight finish. What
-   * is still open after the time-out is cut, and connections without a call a second after there is none. Resolves once
-   * everything is closed; a second call waits for the first.
+   * Closes: refuses new connections and calls, ends streams after the answers under way, lets unary calls in flight
+   * finish. Cuts calls that are still open after the timeout, and idle connections a second after the last call.
+   * Resolves once everything is closed; a second call waits for the first.
    *
    * @param timeout milliseconds
-   * @returns how many calls were cut
+   * @returns the number of calls that were cut
    */
   close(timeout: number): Promise<number>;
 }
 
 /** Makes a server. It opens nothing yet. */
-export function createServer({ limits, calls, realms = [], ended, entrance = {} }: ServerOptions): ServiceServer {
+export function createServer({ limits, calls, realms = [], ended, listener = {} }: ServerOptions): ServiceServer {
   const openCalls = new OpenCalls();
-  const { isProxy = () => false } = entrance;
+  const { isProxy = () => false } = listener;
   const definition = serviceDefinition(limits.batch);
   const {
     server,
@@ -98,27 +98,27 @@ export function createServer({ limits, calls, realms = [], ended, entrance = {} 
 
   function close(timeout: number): Promise<number> {
     health.setServing(false);
-    const ports = listeners.map((listener) => new Promise<void>((resolve) => void listener.close(() => resolve())));
+    const ports = listeners.map((port) => new Promise<void>((resolve) => void port.close(() => resolve())));
     const shutDown = new Promise<void>((resolve) => {
       server.tryShutdown(() => resolve());
     });
     openCalls.endAll();
-    // Not forceShutdown: it ends connections politely, and waits for a peer that may be gone to do the same.
+    // Not forceShutdown: it waits for the peer to end the connection too, and the peer may be gone.
     const ended = gracefulClose(timeout, underWay, () => open.flatMap((sockets) => [...sockets]));
     return Promise.all([...ports, shutDown]).then(ended);
   }
 
   return {
     async listen(address) {
-      // grpc-js is handed the connections and listens at nothing itself: it hides the system's error and prints it.
-      const listener = createListener(entrance, limits.request, (socket) => injector.injectConnection(socket));
-      open.push(admit(listener, { ...entrance, ...limits }));
-      const bound = await listen(listener, address);
-      listeners.push(listener);
+      // Not by grpc-js itself, which hides the system's error and prints it.
+      const port = createListener(listener, limits.request, (socket) => injector.injectConnection(socket));
+      open.push(admit(port, { ...listener, ...limits }));
+      const bound = await listen(port, address);
+      listeners.push(port);
       return bound;
     },
     renewTls: (material) => {
-      for (const listener of listeners) if (listener instanceof tls.Server) renewTls(listener, material);
+      for (const port of listeners) if (port instanceof tls.Server) renewTls(port, material);
     },
     connections: () => open.reduce((sum, sockets) => sum + sockets.size, 0),
     streams: () => openCalls.size,
@@ -128,15 +128,15 @@ export function createServer({ limits, calls, realms = [], ended, entrance = {} 
   };
 }
 
-/** Listens in the clear, or with TLS. @param take gets each connection that speaks HTTP/2 */
+/** Makes a listener in the clear, or with TLS. @param timeout milliseconds of a TLS handshake @param take gets each connection that speaks HTTP/2 */
 function createListener(
   { tls: material, refused = () => {} }: ListenerOptions,
-  patience: number,
+  timeout: number,
   take: (socket: net.Socket) => void,
 ): net.Server {
   if (material === undefined) return net.createServer({ noDelay: true }, take);
-  const server = tls.createServer({ ...serverOptions(material, "h2", patience), noDelay: true }, (socket) => {
-    // What goes wrong below HTTP/2 ends the connection, which is all that there is to do.
+  const server = tls.createServer({ ...serverOptions(material, "h2", timeout), noDelay: true }, (socket) => {
+    // An error below HTTP/2 ends the connection, and needs no other handling.
     socket.on("error", () => {});
     if (socket.alpnProtocol === "h2") {
       take(socket);

@@ -66,7 +66,7 @@ function workloadOf(socket: Socket): WorkloadNames | undefined {
 /** An answer whose body may be bytes. */
 export type HttpAnswer = Omit<Answer, "body"> & { readonly body: string | Uint8Array };
 
-/** A request that is answered, and what the observer is told of it. */
+/** An answer to a request, and what the observer gets about it. */
 export interface Exchange extends Pick<FinishedCall, "realm" | "outcome"> {
   readonly answer: HttpAnswer;
   readonly caller?: FinishedCall["caller"];
@@ -85,7 +85,7 @@ export interface Responder {
 /** A plain node:http handler. */
 export type HttpHandler = (req: IncomingMessage, res: ServerResponse) => void;
 
-/** Serves requests: makes the call, has it answered, sends the answer and tells the observer. A client that is gone gets nothing. */
+/** Serves requests: makes the call, has it answered, sends the answer and observes it. A client that has gone gets nothing. */
 export function httpHandler(responder: Responder, service: HttpService): HttpHandler {
   const { clock, observer } = service;
 
@@ -108,7 +108,7 @@ export function httpHandler(responder: Responder, service: HttpService): HttpHan
   return (req, res) => void serve(req, res);
 }
 
-/** Has no body, and therefore neither its type nor its length (RFC 9110, section 8.6). */
+/** A status without a body, and therefore without its type and length (RFC 9110, section 8.6). */
 const NO_CONTENT = 204;
 
 /** Sends an answer with the headers that every answer of the gateway has. */

@@ -10,18 +10,18 @@ import { CODECS, onlyPost, readHead } from "./connect-message.js";
 import { type CorsSettings, corsHeaders, preflightHeaders } from "./cors.js";
 import type { Exchange, HttpAnswer, HttpCall, HttpService, Responder } from "./exchange.js";
 
-/** What is shown of the contract itself, over HTTP/1.1: `http.rpc` and `http.cors`. */
+/** What the gateway serves of the contract itself: `http.rpc` and `http.cors`. */
 export interface ServedRpc {
-  /** The realms that may be asked for here; any other is unknown. None: nothing is served. */
+  /** Realms that requests may name; any other is unknown. Empty: nothing is served. */
   readonly realms: readonly string[];
-  /** Which pages of other origins may ask; without it none may. */
+  /** Pages of other origins that may call; undefined for none. */
   readonly cors: CorsSettings | undefined;
 }
 
 /** Answers a method. */
 type Answering = (req: IncomingMessage, res: ServerResponse, call: HttpCall) => Promise<Exchange> | Exchange;
 
-/** The responders of the contract's methods, by path. VerifyToken is answered; the others are gRPC's alone, and say so. */
+/** The responders of the contract's methods, by path. All but VerifyToken answer that they are served over gRPC alone. */
 export function rpcResponders(rpc: ServedRpc, service: HttpService): ReadonlyMap<string, Responder> {
   if (rpc.realms.length === 0) return new Map();
   const { verifyToken, ...others } = TokenVerifierService;

@@ -15,7 +15,7 @@ export interface Gateway extends HttpPort {
   show(faces: readonly ServedFace[], rpc?: ServedRpc): void;
 }
 
-/** Shows nothing of the contract. */
+/** Serves nothing of the contract. */
 const NO_RPC: ServedRpc = { realms: [], cors: undefined };
 
 /** Makes a gateway: an HTTP/1.1 port that shows the faces and the contract itself. It opens nothing yet. */
@@ -45,7 +45,7 @@ function createApp(faces: readonly ServedFace[], rpc: ServedRpc, service: HttpSe
   app.enable("case sensitive routing");
   app.enable("strict routing");
   const notFound = httpHandler(NOT_FOUND, service);
-  // Express drops a fragment, which no target may have, and would find the face before it.
+  // No target may have a fragment; Express would drop it and find the face before it.
   app.use((req, res, next) => (req.url.includes("#") ? notFound(req, res) : next()));
   for (const served of faces) app.all(served.path, httpHandler(faceResponder(served, service), service));
   for (const [path, responder] of rpcResponders(rpc, service)) app.all(path, httpHandler(responder, service));

@@ -104,12 +104,12 @@ async function serveCore(source: Source<Config>, only: Only | undefined, context
   const calls = callService(config, core.verifier, { clock, log, telemetry, instanceOf: core.instanceOf });
   const servers: NamedServer[] = [];
   if (grpc !== undefined) {
-    const entrance = listenerOptionsOf("grpc", config, telemetry);
-    const server = createServer({ limits, calls, realms, ended: telemetry.grpcCall, entrance });
+    const listener = listenerOptionsOf("grpc", config, telemetry);
+    const server = createServer({ limits, calls, realms, ended: telemetry.grpcCall, listener });
     servers.push({ name: "grpc", address: grpc.address, server });
   }
   if (admin !== undefined) {
-    const server = createServer({ limits, realms, entrance: listenerOptionsOf("admin", config, telemetry) });
+    const server = createServer({ limits, realms, listener: listenerOptionsOf("admin", config, telemetry) });
     servers.push({ name: "admin", address: admin.address, server });
   }
   const gateway = http === undefined ? undefined : gatewayOf(config, calls, telemetry);

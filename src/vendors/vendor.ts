@@ -61,24 +61,24 @@ export interface ExampleValues {
   readonly clientSecret: string;
 }
 
-/** All there is to a vendor: the policy of its tokens, the face it shows, and the settings of both. */
+/** A vendor: the policy of its tokens, the face it shows, and the settings of both. */
 export interface Vendor<
   PolicyShape extends z.ZodRawShape = z.ZodRawShape,
   FaceShape extends z.ZodRawShape = z.ZodRawShape,
 > extends Pick<Policy, "algorithms" | "keysOf"> {
-  /** A preset knows its callers by their credentials, or takes anyone. */
+  /** Who may ask: `instances` or `clients`, by their credentials, or `anyone`. */
   readonly callers: Extract<Policy["callers"], string>;
   /** The preset's and the face's name in the configuration. */
   readonly name: string;
   /** The endpoint's path, exact: letters, digits, `.`, `_`, `-` and `/`. */
   readonly path: string;
-  /** Where `maxTokenLength` is not configured: characters. */
+  /** The default of `maxTokenLength`, in characters. */
   readonly maxTokenLength: number;
-  /** The realm's settings that the policy takes, beside those that every realm has. */
+  /** Settings of the realm that the policy takes, besides those of every realm. */
   readonly policySettings: PolicyShape;
-  /** The realm's settings that the face takes; all that a gateway on its own needs to know. */
+  /** Settings of the realm that the face takes; a gateway on its own needs no others. */
   readonly faceSettings: FaceShape;
-  /** The policy of the vendor's tokens, but for what stands beside it here and what any realm may configure. */
+  /** The policy of the vendor's tokens, except the members above and the settings of every realm. */
   policy(settings: z.infer<z.ZodObject<PolicyShape>>): VendorPolicy;
   /** The face. @param maxTokenLength characters */
   face(settings: z.infer<z.ZodObject<FaceShape>>, maxTokenLength: number): Face;
@@ -92,10 +92,10 @@ export interface Vendor<
   };
 }
 
-/** What a vendor says of its tokens, given its settings. */
+/** The part of a policy that depends on a vendor's settings. */
 export type VendorPolicy = Pick<Policy, "ignoreHeaders" | "clockTolerance" | "rules" | "subject">;
 
-/** Declares a vendor, its settings' types inferred. Whoever gets it as a plain {@link Vendor} has to parse settings by its own schemas first. */
+/** Declares a vendor, with the types of its settings inferred. A user of the plain {@link Vendor} parses settings by its schemas first. */
 export function defineVendor<P extends z.ZodRawShape, F extends z.ZodRawShape>(vendor: Vendor<P, F>): Vendor {
   return vendor;
 }
@@ -131,7 +131,7 @@ export function failureKind({ reason }: Failure): FailureKind {
   return FAILURE_KINDS[reason];
 }
 
-/** The `Retry-After` of a failure (RFC 9110, section 10.2.3), in whole seconds, at least 1; no header where trying again is no use. */
+/** The `Retry-After` of a failure (RFC 9110, section 10.2.3), in whole seconds, at least 1; no header if a retry does not help. */
 export function retryAfter(failure: Failure): Record<string, string> {
   const millis = failure.retryAfter;
   return millis === undefined ? {} : { "Retry-After": String(Math.max(1, Math.ceil(millis / 1000))) };
@@ -142,7 +142,7 @@ export function json(status: number, body: unknown, headers: Answer["headers"] =
   return { status, headers, body: JSON.stringify(body) };
 }
 
-/** A header's value, or a part of it, without the spaces and tabs around it (OWS: RFC 9110, section 5.6.3); no other white space is any. */
+/** A header's value, or a part of it, without the spaces and tabs around it (OWS: RFC 9110, section 5.6.3). */
 export function withoutSpace(value: string): string {
   let [start, end] = [0, value.length];
   while (start < end && isSpace(value, start)) start++;

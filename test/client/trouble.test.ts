@@ -29,7 +29,7 @@ after(async () => {
 });
 
 async function service(own?: TlsMaterial): Promise<string> {
-  const one = createServer({ limits: LIMITS, ...(own && { entrance: { tls: own, isProxy: () => false } }) });
+  const one = createServer({ limits: LIMITS, ...(own && { listener: { tls: own, isProxy: () => false } }) });
   closing.push(() => one.close(0));
   return one.listen("127.0.0.1:0");
 }

@@ -35,7 +35,7 @@ async function open(kind: Protocol, entrance: ListenerOptions, limits: Limits = 
   const at = { ...entrance, refused: (refusal: Refusal) => void refusals.push(refusal) };
   const one =
     kind === "h2"
-      ? createServer({ limits: all, entrance: at })
+      ? createServer({ limits: all, listener: at })
       : createGateway(
           [],
           all,
