@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import { toldName } from "../util/printable.js";
+import { redactName } from "../util/printable.js";
 
 /** One thing that is wrong with a configuration: where, and what would be right. Never holds a secret. */
 export interface ConfigIssue {
@@ -129,7 +129,7 @@ export function issuesOf({ issues }: Pick<z.ZodError, "issues">, within: Path = 
       if (inside !== undefined) return issuesOf({ issues: inside }, path);
     }
     if (issue.code === "unrecognized_keys") {
-      return issue.keys.map((key) => ({ place: formatPath([...path, toldName(key)]), message: issue.message }));
+      return issue.keys.map((key) => ({ place: formatPath([...path, redactName(key)]), message: issue.message }));
     }
     const message = issue.code === "invalid_key" ? (issue.issues[0]?.message ?? issue.message) : issue.message;
     return [{ place: formatPath(path), message }];

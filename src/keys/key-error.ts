@@ -1,3 +1,5 @@
+import { quote, truncate } from "../util/printable.js";
+
 /** A key that is not taken. The message says what is wrong and what would be right, and holds no key material. */
 export class KeyError extends Error {
   override readonly name = "KeyError";
@@ -16,10 +18,10 @@ export class KeyError extends Error {
 
 /** Somebody else's text for a line of a log: the first 64 characters of it. */
 export function shortened(text: string): string {
-  return text.length > 64 ? `${text.slice(0, 64)}…` : text;
+  return truncate(text, 64);
 }
 
 /** The same for a message: quoted, control characters escaped. */
 export function quoted(text: string): string {
-  return JSON.stringify(shortened(text));
+  return quote(text);
 }

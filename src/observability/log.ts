@@ -2,6 +2,7 @@ import type { Logger } from "pino";
 import type { CallObserver, FinishedCall } from "../contract/call.js";
 import type { Failure } from "../contract/verifier.js";
 import type { Clock } from "../util/clock.js";
+import { printableAscii } from "../util/printable.js";
 import { callerFields, type InstanceOf } from "./caller.js";
 import { type FieldsOf, tell } from "./lines.js";
 import type { LogSettings } from "./log-output.js";
@@ -97,8 +98,7 @@ const LONGEST = 128;
 
 /** A text that a caller made up, as a log may hold it: cut, and what is not printable ASCII escaped. */
 function foreignText(text: string): string {
-  const escaped = (one: string): string => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`;
-  return withoutTokens(text.slice(0, LONGEST).replace(/[^ -~]/g, escaped));
+  return withoutTokens(printableAscii(text.slice(0, LONGEST)));
 }
 
 /**

@@ -1,10 +1,31 @@
-/** Waits until the work is done or the time is over, whichever is first. @param work must not reject */
-export function until(work: Promise<unknown>, millis: number): Promise<void> {
+/** The longest delay of Node's timers, in milliseconds (24.8 days); a longer one would fire at once. */
+const LONGEST = 2 ** 31 - 1;
+
+const clamp = (millis: number): number => Math.min(Math.max(0, millis), LONGEST);
+
+/** Runs something after so many milliseconds. @returns cancels it */
+export type After = (millis: number, run: () => void) => () => void;
+
+/** {@link After} on Node's timers: at most 24.8 days, and without keeping the process alive. */
+export const runAfter: After = (millis, run) => {
+  const timer = setTimeout(run, clamp(millis)).unref();
+  return () => clearTimeout(timer);
+};
+
+/**
+ * Waits for work, but not longer than so many milliseconds.
+ *
+ * @param work may reject, which also ends the wait
+ * @param millis Infinity for no limit
+ * @returns whether the work has settled
+ */
+export function until(work: Promise<unknown>, millis: number): Promise<boolean> {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, Math.max(0, millis));
-    void work.then(() => {
+    const timer = Number.isFinite(millis) ? setTimeout(resolve, clamp(millis), false) : undefined;
+    const settled = (): void => {
       clearTimeout(timer);
-      resolve();
-    });
+      resolve(true);
+    };
+    void work.then(settled, settled);
   });
 }

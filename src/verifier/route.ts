@@ -2,11 +2,11 @@ import { isDeepStrictEqual } from "node:util";
 import { LRUCache } from "lru-cache";
 import { unverifiedIssuer } from "../jws/unverified.js";
 import { staticSource } from "../keys/source.js";
+import { printableList } from "../util/printable.js";
 import type { Secret } from "../util/secret.js";
 import { tokenDigest } from "./facts.js";
 import { createRealm, type Realm, type Rule } from "./realm.js";
 import { isString, issuer, required, typed } from "./rules.js";
-import { listed } from "./shown.js";
 
 /** A realm that hands each token to the one realm whose issuer its `iss` names. */
 export interface RoutingRealm extends Realm {
@@ -19,7 +19,7 @@ const nobody = (issuers: readonly string[]): Rule => ({
   ...issuer(issuers),
   ahead: true,
   test: () => false,
-  detail: () => `Admitted: ${listed(issuers)}.`,
+  detail: () => `Admitted: ${printableList(issuers)}.`,
 });
 
 /**

@@ -1,9 +1,9 @@
 import { type JsonObject, member } from "../jws/json.js";
 import { memberText } from "../jws/member-text.js";
 import { isSameNumber } from "../jws/number-text.js";
+import { printableJson, printableList, truncate } from "../util/printable.js";
 import { formatDuration, formatSpan } from "../util/units.js";
 import type { Rule, RuleContext } from "./realm.js";
-import { cut, listed, shown } from "./shown.js";
 
 /** The largest time that a claim may give: the last second of the year 9999. */
 export const LAST_SECOND = 253_402_300_799;
@@ -142,7 +142,7 @@ export function issuer(allowed: readonly string[]): Rule {
     reason: "ISSUER_MISMATCH",
     claim: "iss",
     test: (claims) => set.has(member(claims, "iss")),
-    detail: (claims) => `'iss' is ${shown(member(claims, "iss"))}; admitted: ${listed(allowed)}.`,
+    detail: (claims) => `'iss' is ${printableJson(member(claims, "iss"))}; admitted: ${printableList(allowed)}.`,
   };
 }
 
@@ -157,7 +157,7 @@ export function audience(allowed: readonly string[]): Rule {
       const aud = member(claims, "aud");
       return Array.isArray(aud) ? aud.some((one) => set.has(one)) : set.has(aud);
     },
-    detail: (claims) => `'aud' is ${shown(member(claims, "aud"))}; admitted: ${listed(allowed)}.`,
+    detail: (claims) => `'aud' is ${printableJson(member(claims, "aud"))}; admitted: ${printableList(allowed)}.`,
   };
 }
 
@@ -179,7 +179,7 @@ export function equalsOneOf(claim: string, allowed: readonly ClaimValue[]): Rule
       return typeof value !== "number" || isSameNumber(memberText(payload, claim) ?? "", String(value));
     },
     detail: (_claims, { payload }) =>
-      `'${claim}' is ${cut(memberText(payload, claim) ?? "absent")}; admitted: ${listed(allowed)}.`,
+      `'${claim}' is ${truncate(memberText(payload, claim) ?? "absent", 100)}; admitted: ${printableList(allowed)}.`,
   };
 }
 
@@ -194,7 +194,8 @@ export function includes(claim: string, wanted: string): Rule {
       if (value === undefined) return true;
       return isString(value) ? value.split(" ").includes(wanted) : Array.isArray(value) && value.includes(wanted);
     },
-    detail: (claims) => `'${claim}' is ${shown(member(claims, claim))}; ${shown(wanted)} must be in it.`,
+    detail: (claims) =>
+      `'${claim}' is ${printableJson(member(claims, claim))}; ${printableJson(wanted)} must be in it.`,
   };
 }
 
@@ -218,6 +219,6 @@ export function headerType(allowed: readonly string[] | undefined, present: bool
       return typ === undefined ? !present : isString(typ) && (set?.has(plain(typ)) ?? true);
     },
     detail: (_claims, { header }) =>
-      `'typ' is ${shown(member(header, "typ"))}; admitted: ${allowed === undefined ? "any" : listed(allowed)}.`,
+      `'typ' is ${printableJson(member(header, "typ"))}; admitted: ${allowed === undefined ? "any" : printableList(allowed)}.`,
   };
 }

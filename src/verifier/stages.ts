@@ -6,10 +6,10 @@ import { readJwt } from "../jws/reader.js";
 import { tries } from "../keys/cost.js";
 import type { VerificationKey } from "../keys/key.js";
 import type { KeySet } from "../keys/key-set.js";
+import { printableJson, printableList } from "../util/printable.js";
 import { type Fact, factSize, tokenDigest } from "./facts.js";
 import { type Caller, type Callers, isListed } from "./realm.js";
 import { LAST_SECOND, secondsAhead } from "./rules.js";
-import { listed, shown } from "./shown.js";
 import { namingText } from "./subject.js";
 import { instant, tokenOf } from "./token.js";
 import { type Case, lacks, reject, type Stop } from "./view.js";
@@ -127,8 +127,8 @@ export function knownKids({ realm, header, now, candidates, fact }: Case): strin
   if (fact !== undefined || candidates.length > 0 || typeof kid !== "string") return "";
   if (keys === undefined || keys.hasKid(kid)) return "";
   const kids = [...new Set(keys.keys.flatMap((one) => one.kid ?? []))];
-  const known = kids.length === 0 ? "no key has one" : `known: ${listed(kids, MOST_KIDS)}`;
-  return `'kid' is ${shown(kid)}; ${known}.`;
+  const known = kids.length === 0 ? "no key has one" : `known: ${printableList(kids, MOST_KIDS)}`;
+  return `'kid' is ${printableJson(kid)}; ${known}.`;
 }
 
 /** No key fits. Without a `kid` none was named that could be unknown: it is as if all had been tried. */

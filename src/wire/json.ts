@@ -2,7 +2,8 @@ import { VerifyTokenRequest } from "../../gen/tokenverifier/v1/token_verifier.js
 import { reasonMessage } from "../contract/reasons.js";
 import type { Check, Evidence, Instant, Principal, Rejected, Token, Verdict, Verified } from "../contract/verifier.js";
 import { type JsonObject, readObject } from "../jws/json.js";
-import { jsonProblem, quoteName } from "../jws/json-problem.js";
+import { jsonProblem } from "../jws/json-problem.js";
+import { quote } from "../util/printable.js";
 import { checkResultName } from "./catalogue.js";
 import { durationFromMillis } from "./protobuf.js";
 
@@ -75,14 +76,14 @@ function readFields(known: JsonFields, value: JsonObject, place: string): Record
   /** The member by which a field or a oneof was set. */
   const setBy = new Map<string, string>();
   for (const [name, member] of Object.entries(value)) {
-    const quoted = place === "" ? quoteName(name) : `${quoteName(name)} of ${place}`;
+    const quoted = place === "" ? quote(name) : `${quote(name)} of ${place}`;
     const field = known.get(name);
     if (field === undefined) throw new UnreadableMessage(`There is no member ${quoted}.`);
     const target = field.oneof ?? field.name;
     // A null sets nothing, but it is a second spelling of its field.
     const earlier = setBy.get(member === null ? field.name : target);
     if (earlier !== undefined) {
-      throw new UnreadableMessage(`The members ${quoteName(earlier)} and ${quoted} exclude each other.`);
+      throw new UnreadableMessage(`The members ${quote(earlier)} and ${quoted} exclude each other.`);
     }
     setBy.set(field.name, name);
     if (member === null) continue;

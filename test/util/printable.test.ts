@@ -1,8 +1,52 @@
 import { expect } from "chai";
-import { toldName } from "../../src/util/printable.js";
+import {
+  printable,
+  printableAscii,
+  printableJson,
+  printableList,
+  quote,
+  redactName,
+  truncate,
+} from "../../src/util/printable.js";
 
-describe("a name that nobody knows", () => {
-  for (const [name, told] of [
+describe("truncate", () => {
+  it("keeps a text that is short enough, and marks what it cuts", () => {
+    expect(truncate("abc", 3)).to.equal("abc");
+    expect(truncate("abcd", 3)).to.equal("abc…");
+  });
+
+  it("cuts no surrogate pair in half", () => {
+    expect(truncate("ab😀d", 3)).to.equal("ab…");
+    expect(truncate("ab😀d", 4)).to.equal("ab😀…");
+  });
+});
+
+describe("what a message or a log repeats", () => {
+  it("is quoted as in JSON, and truncated", () => {
+    expect(quote('a"\n')).to.equal('"a\\"\\n"');
+    expect(quote("x".repeat(65))).to.equal(`"${"x".repeat(64)}…"`);
+    expect(quote("abc", 2)).to.equal('"ab…"');
+  });
+
+  it("has no control characters, or only ASCII", () => {
+    expect(printable("é\u001b[2J\u0085")).to.equal("é\\u001b[2J\\u0085");
+    expect(printableAscii("é\u001b…")).to.equal("\\u00e9\\u001b…");
+  });
+
+  it("is a value's JSON, or `absent`", () => {
+    expect(printableJson(undefined)).to.equal("absent");
+    expect(printableJson({ a: [null] })).to.equal('{"a":[null]}');
+    expect(printableJson("x".repeat(200))).to.equal(`"${"x".repeat(99)}…`);
+  });
+
+  it("is a list that counts what it leaves out", () => {
+    expect(printableList(["a", 1], 2)).to.equal('"a", 1');
+    expect(printableList(["a", 1, true], 1)).to.equal('"a" and 2 more');
+  });
+});
+
+describe("redactName", () => {
+  for (const [name, shown] of [
     ["clientSecrt", "clientSecrt"],
     ["client_secret-key", "client_secret-key"],
     ["clientSecret:8sQ0vYlc2mW6", "clientSecret…"],
@@ -13,6 +57,6 @@ describe("a name that nobody knows", () => {
     ["abcdefghijklmnopqrstuvwxy", "…"],
     ["abcdefghijklmnopqrstuvwxy:1", "…"],
   ] as const) {
-    it(`"${name}" is told as "${told}"`, () => expect(toldName(name)).to.equal(told));
+    it(`shows the unknown name "${name}" as "${shown}"`, () => expect(redactName(name)).to.equal(shown));
   }
 });

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { readObject } from "../../jws/json.js";
-import { toldName } from "../../util/printable.js";
+import { redactName } from "../../util/printable.js";
 import { Secret } from "../../util/secret.js";
 import { checkCommand } from "../commands.js";
 import { DirectoryError } from "../errors.js";
@@ -85,7 +85,7 @@ function wrong({ issues }: z.ZodError): string {
       const place = issue.path.map((step) => (typeof step === "number" ? `[${step}]` : `.${String(step)}`)).join("");
       const named = place.slice(1) || "the line";
       if (issue.code === "unrecognized_keys") {
-        return `has in ${named} what does not belong there: ${issue.keys.map(toldName).join(", ")}. Take it out, or look at its spelling.`;
+        return `has in ${named} what does not belong there: ${issue.keys.map(redactName).join(", ")}. Take it out, or look at its spelling.`;
       }
       const type = issue.code === "invalid_type" ? (TYPES[issue.expected] ?? "an object") : "what belongs there";
       return `lacks ${named}, or it is of the wrong type: it must be ${type}.`;

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { toldName } from "../../util/printable.js";
+import { redactName } from "../../util/printable.js";
 import { Secret } from "../../util/secret.js";
 import { checkCommand, type Entry } from "../commands.js";
 import type { Directory } from "../directory.js";
@@ -79,7 +79,7 @@ function problemsOf(issue: z.core.$ZodIssue): Problem[] {
   const place = placeOf(issue.path);
   if (issue.code === "unrecognized_keys") {
     return issue.keys.map((key) => ({
-      place: placeOf([...issue.path, toldName(key)]),
+      place: placeOf([...issue.path, redactName(key)]),
       message: "is no member that a seed has. Take it out, or look at its spelling.",
     }));
   }

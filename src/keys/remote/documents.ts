@@ -1,3 +1,4 @@
+import { printableAscii, quote } from "../../util/printable.js";
 import type { Fetched, Get, Validators } from "./fetch.js";
 import { FetchError } from "./fetch-error.js";
 
@@ -70,8 +71,7 @@ const LONGEST = 200;
 /** What stands for an issuer in metadata, as a message may hold it: cut, in ASCII that moves no terminal's cursor. */
 function told(issuer: unknown): string {
   if (typeof issuer !== "string") return issuer === undefined ? "absent" : "no text";
-  const text = issuer.length > LONGEST ? `${issuer.slice(0, LONGEST)}…` : issuer;
-  return JSON.stringify(text).replace(/[^ -~…]/g, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return printableAscii(quote(issuer, LONGEST));
 }
 
 /** Where an issuer's metadata stand: by OpenID Connect Discovery 1.0, section 4, then by RFC 8414, section 3. */

@@ -1,9 +1,9 @@
 import { fetch, type Response } from "undici";
 import { type JsonObject, MAX_DEPTH, MAX_ITEMS, readObject } from "../../jws/json.js";
+import { type After, runAfter } from "../../util/timeouts.js";
 import { isPublicAddress, lookupPublic } from "./addresses.js";
 import { FetchError } from "./fetch-error.js";
 import { lifetimeOf } from "./freshness.js";
-import { type After, inTime } from "./in-time.js";
 import { openWays, type Proxies, type Ways } from "./ways.js";
 
 /** The most that a document may hold, in bytes: far more than any issuer's keys. */
@@ -60,7 +60,7 @@ export interface Fetcher {
 }
 
 /** Makes a fetcher. It opens nothing before it is asked. */
-export function createFetcher({ insecure, ca, timeout, proxies = {}, after = inTime }: FetchOptions): Fetcher {
+export function createFetcher({ insecure, ca, timeout, proxies = {}, after = runAfter }: FetchOptions): Fetcher {
   const tls = ca === undefined ? {} : { ca };
   const connect = { ...tls, timeout, ...(insecure ? {} : { lookup: lookupPublic as never }) };
   // A connection is used again only within one refresh: keys are asked for every few minutes.

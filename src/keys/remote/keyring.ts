@@ -1,11 +1,11 @@
 import { hash } from "node:crypto";
 import type { Algorithm } from "../../jws/algorithms.js";
 import type { Clock } from "../../util/clock.js";
+import { type After, runAfter } from "../../util/timeouts.js";
 import type { VerificationKey } from "../key.js";
 import { type KeySource, staticSource } from "../source.js";
 import { fetchKeySet, type Location } from "./documents.js";
 import { createFetcher, type Fetcher, type FetchOptions } from "./fetch.js";
-import { type After, inTime } from "./in-time.js";
 import {
   RemoteKeys,
   type RemoteObserver,
@@ -144,7 +144,7 @@ export class Keyring {
   }
 
   #open(realm: string, algorithms: readonly Algorithm[], entry: RemoteEntry): Held {
-    const { clock, proxies, saved, observe, after = inTime, random = Math.random } = this.#context;
+    const { clock, proxies, saved, observe, after = runAfter, random = Math.random } = this.#context;
     const location = locationName(entry.location);
     const trust = trustOf(entry);
     const last = saved.get(realm, location);

@@ -1,5 +1,6 @@
 import type { Algorithm } from "../../jws/algorithms.js";
 import type { Clock } from "../../util/clock.js";
+import type { After } from "../../util/timeouts.js";
 import { keptKey } from "../kept.js";
 import type { VerificationKey } from "../key.js";
 import { KeyError, shortened } from "../key-error.js";
@@ -8,7 +9,6 @@ import type { LeftOut } from "../load-jwks.js";
 import { pauseAfter } from "./backoff.js";
 import type { FetchedSet, Memory } from "./documents.js";
 import { FetchError } from "./fetch-error.js";
-import type { After } from "./in-time.js";
 import { examinePublished, loadPublished } from "./published.js";
 
 /** When keys are fetched and how long they count: milliseconds all. */
