@@ -22,11 +22,6 @@ export function alignColumns(rows: readonly (readonly string[])[]): string[] {
   );
 }
 
-/** Escapes control characters as JSON does, so that text from a token cannot send commands to a terminal. */
-export function escapeControls(text: string): string {
-  return text.replace(/\p{Cc}/gu, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`);
-}
-
 /** Ends the process with exit code 3; without a message if the reader closed the pipe, as `| head` does. */
 function exitUnwritable({ code }: NodeJS.ErrnoException): void {
   if (code !== "EPIPE") printError(`Standard output cannot be written (${code}). Check where it is redirected to.`);

@@ -3,10 +3,11 @@ import { type Trouble, tellTrouble } from "../client/trouble.js";
 import { FAILURES, type FailureReason, type StatusName } from "../contract/failures.js";
 import { rejectionMessage } from "../contract/reasons.js";
 import type { Check, CheckResult, Evidence, Outcome, Principal, Token, Verdict } from "../contract/verifier.js";
+import { printable } from "../util/printable.js";
 import { checkResultName } from "../wire/catalogue.js";
 import { durationToJson, timeToJson } from "../wire/json.js";
 import { type CommandFailure, EXIT } from "./errors.js";
-import { alignColumns, escapeControls } from "./output.js";
+import { alignColumns } from "./output.js";
 
 // How `verify` prints an outcome.
 
@@ -116,7 +117,7 @@ export function formatVerdict(verdict: Verdict, at?: number): string {
     ["algorithm", token.algorithm],
     ...when,
     ...principalRows(principal),
-    ["payload", escapeControls(token.payload)],
+    ["payload", printable(token.payload)],
   ];
   return ["verified", ...alignColumns(rows), ...formatChecks(checks)].join("\n");
 }
@@ -126,7 +127,7 @@ function principalRows(principal: Principal | undefined): string[][] {
   return [
     ...(user === undefined ? [] : [["user", `${user.id}${user.email === undefined ? "" : ` <${user.email}>`}`]]),
     ...(client === undefined ? [] : [["client", client.clientId]]),
-  ].map((row) => row.map(escapeControls));
+  ].map((row) => row.map(printable));
 }
 
 const MARKS: Readonly<Record<CheckResult, string>> = { passed: "pass", failed: "FAIL", skipped: "skip" };
@@ -137,7 +138,7 @@ function formatChecks(checks: readonly Check[]): string[] {
     result === undefined ? "?" : MARKS[result],
     name,
     claim || "-",
-    escapeControls(message),
+    printable(message),
   ]);
   return ["", ...alignColumns([["", "check", "claim", "what it found"], ...rows])];
 }

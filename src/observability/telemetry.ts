@@ -6,12 +6,12 @@ import type { OnRead } from "../directory/observe-reads.js";
 import type { Refusal } from "../net/admission.js";
 import type { Port } from "../net/port.js";
 import type { Clock } from "../util/clock.js";
-import { version } from "../util/version.js";
 import { type CallLogger, callLogger } from "./log.js";
 import { createMetrics } from "./metrics.js";
 import { createMetricsServer } from "./metrics-server.js";
 import type { FetchObserver, Observed, PortStatus, ReloadObserver } from "./observed.js";
 import { refusalLogger } from "./refusals.js";
+import { version } from "./version.js";
 
 /** What the service says of itself: log lines for calls, and metrics where a port for them is configured. */
 export interface Telemetry {

@@ -10,7 +10,7 @@ export function isNetwork(text: string): boolean {
   return family !== 0 && (prefix === undefined || Number(prefix) <= (family === 4 ? 32 : 128));
 }
 
-/** Tells whether an address, as an {@link AddressReader} writes it, is among IP addresses and networks that {@link isNetwork} admits. */
+/** Matches addresses, as an {@link AddressReader} writes them, against IP addresses and networks that {@link isNetwork} accepts. */
 export function addressMatcher(networks: readonly string[]): (address: string) => boolean {
   const list = new net.BlockList();
   for (const text of networks) {
@@ -22,40 +22,40 @@ export function addressMatcher(networks: readonly string[]): (address: string) =
   return (address) => net.isIP(address) !== 0 && list.check(address, net.isIPv4(address) ? "ipv4" : "ipv6");
 }
 
-/** Says where a call came from: an address as logs and limits know it. */
+/** Finds the address of a call's caller, as logs and limits use it, from the peer's address and `X-Forwarded-For`. */
 export type AddressReader = (peer: string, forwarded: string | undefined) => string;
 
-/** How many addresses a reader remembers: those of the proxies, and of the callers of the moment. Some hundred bytes each. */
+/** Addresses that a reader remembers, at some hundred bytes each. */
 const REMEMBERED = 4096;
 
-/** The longest text that is remembered, in characters: an IPv6 address has 45 at the most, and may have a zone. */
+/** The longest text that a reader remembers, in characters: an IPv6 address has up to 45, and may have a zone. */
 const LONGEST = 64;
 
-/** What is to be known of an address. */
-interface Known {
+/** A parsed address. */
+interface Parsed {
   readonly address: string;
   readonly isAddress: boolean;
   readonly isProxy: boolean;
 }
 
 /**
- * Makes an {@link AddressReader}. The peer's own address counts, unless the peer is a trusted proxy: then the last
- * address of its `X-Forwarded-For` that is no trusted proxy's does. Whatever stands left of that anybody may have
- * written, and it is not looked at. IPv4 in IPv6 (`::ffff:…`) is written as IPv4.
+ * Makes an {@link AddressReader}. It takes the peer's address or, if the peer is a trusted proxy, the last address in
+ * its `X-Forwarded-For` that is not a trusted proxy's; the caller may have written anything to the left of that. IPv4 in
+ * IPv6 (`::ffff:…`) becomes IPv4.
  *
- * @param trusted IP addresses and networks, as {@link isNetwork} admits them
+ * @param trusted IP addresses and networks that {@link isNetwork} accepts
  */
 export function addressReader(trusted: readonly string[]): AddressReader {
   const isProxy = trusted.length === 0 ? () => false : addressMatcher(trusted);
-  const know = remembering((text): Known => {
+  const parse = remembering((text): Parsed => {
     const address = plain(text);
     return { address, isAddress: net.isIP(address) !== 0, isProxy: isProxy(address) };
   });
   return (peer, forwarded = "") => {
-    let caller = know(peer);
+    let caller = parse(peer);
     for (let end = forwarded.length; caller.isProxy && end >= 0; ) {
       const comma = end === 0 ? -1 : forwarded.lastIndexOf(",", end - 1);
-      const before = know(withoutPort(forwarded.slice(comma + 1, end).trim()));
+      const before = parse(withoutPort(forwarded.slice(comma + 1, end).trim()));
       if (!before.isAddress) break;
       caller = before;
       end = comma;
@@ -64,23 +64,23 @@ export function addressReader(trusted: readonly string[]): AddressReader {
   };
 }
 
-/** Remembers what is known of the addresses that were last asked for: to look one up in networks takes some microseconds. */
-function remembering(look: (text: string) => Known): (text: string) => Known {
-  const memory = new LRUCache<string, Known>({ max: REMEMBERED });
+/** Caches parsed addresses: matching one against networks takes some microseconds. */
+function remembering(parse: (text: string) => Parsed): (text: string) => Parsed {
+  const memory = new LRUCache<string, Parsed>({ max: REMEMBERED });
   return (text) => {
     const remembered = memory.get(text);
     if (remembered !== undefined) return remembered;
-    // A piece of a header would keep all of the header in memory.
+    // A slice of a header would keep the whole header in memory.
     const copy = Buffer.from(text).toString();
-    const known = look(copy);
-    if (known.isAddress && copy.length <= LONGEST) memory.set(copy, known);
-    return known;
+    const parsed = parse(copy);
+    if (parsed.isAddress && copy.length <= LONGEST) memory.set(copy, parsed);
+    return parsed;
   };
 }
 
-/** An address as every spelling of it is written: IPv4 in IPv6 as IPv4, IPv6 as RFC 5952 has it. Anything else as it is. */
+/** The canonical spelling of an address: IPv4 in IPv6 as IPv4, IPv6 as in RFC 5952, anything else unchanged. */
 function plain(address: string): string {
-  // One with a zone is of this link alone, and has no other spelling worth the while.
+  // An address with a zone belongs to this link; its spelling does not matter.
   if (!net.isIPv6(address) || address.includes("%")) return address;
   const canonical = new URL(`http://[${address}]/`).hostname.slice(1, -1);
   const [, high, low] = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(canonical) ?? [];
@@ -95,10 +95,7 @@ function withoutPort(text: string): string {
   return v6 ?? v4 ?? text;
 }
 
-/**
- * What limits count an address as: itself, or the /64 network of an IPv6 address, for whoever has one of these has them
- * all.
- */
+/** The address that limits count: the /64 network of an IPv6 address, because one customer gets a whole /64; any other unchanged. */
 export function limitedAddress(address: string): string {
   if (!net.isIPv6(address) || address.includes("%")) return address;
   const [left = "", right] = address.split("::");

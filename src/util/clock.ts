@@ -1,12 +1,12 @@
-/** Tells the time, in milliseconds since 1970. Everything that needs the time is given one: `systemClock`, or a test's own. */
+/** Returns the time in milliseconds since 1970. Code that needs the time is passed one: `systemClock`, or a test's. */
 export type Clock = () => number;
 
-/** How far, in milliseconds, the finer clock may be off before it is set anew: the system's own was changed then. */
+/** Milliseconds that the finer clock may differ from the system's before it is reset: the system's clock was changed. */
 const APART = 2;
 
 /**
- * The system's clock with fractions of a millisecond, which latencies of some microseconds are measured with: the
- * process's steady clock, held within 2 ms of the system's.
+ * The system's clock with fractions of a millisecond, to measure latencies of microseconds: the process's monotonic
+ * clock, kept within 2 ms of the system's.
  */
 export function systemClock(wall: Clock = Date.now, steady: Clock = () => performance.now()): Clock {
   let offset = wall() - steady();

@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 
 /** 1 to 128 printable ASCII characters without spaces at the ends. */
-const ADMITTED = /^[!-~](?:[ -~]{0,126}[!-~])?$/;
+const REQUEST_ID = /^[!-~](?:[ -~]{0,126}[!-~])?$/;
 
-/** The request id that a caller sent, where it can stand in a log line as it is; otherwise a new one. */
+/** The request id that a caller sent if it has 1 to 128 printable ASCII characters; otherwise a random UUID. */
 export function acceptRequestId(sent: unknown): string {
-  return typeof sent === "string" && ADMITTED.test(sent) ? sent : randomUUID();
+  return typeof sent === "string" && REQUEST_ID.test(sent) ? sent : randomUUID();
 }

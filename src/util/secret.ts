@@ -1,35 +1,35 @@
 import { createHmac, randomBytes } from "node:crypto";
 import { inspect } from "node:util";
 
-/** Drawn anew in each process, so that a fingerprint in a log cannot be searched for by guessing. */
+/** Random in each process, so that a fingerprint in a log cannot be found by guessing. */
 const FINGERPRINT_KEY = randomBytes(32);
 
 /**
- * A text that must never be printed: a token, a secret key, a client secret.
+ * A string that must never be printed: a token, a secret key, a client secret.
  *
- * Whatever prints it (string conversion, JSON, `console.log`, a logger) gets a fingerprint instead:
- * the first 8 hex digits of an HMAC-SHA-256 under a key that lives as long as the process. Equal texts
- * have equal fingerprints within one process and unrelated ones in another.
+ * String conversion, JSON, `console.log` and loggers get a fingerprint instead: the first 8 hex digits of an
+ * HMAC-SHA-256 under a key of this process. Equal strings have equal fingerprints within one process, and unrelated ones
+ * in another.
  */
 export class Secret {
   readonly #text: string;
 
-  /** @param text the text to be kept; any string, the empty one included */
+  /** @param text any string, including the empty one */
   constructor(text: string) {
     this.#text = text;
   }
 
-  /** The text itself. Call it only where the text is used, and keep the result in no field. */
+  /** The string itself. Call it only where you use the string, and do not store the result. */
   reveal(): string {
     return this.#text;
   }
 
-  /** True where the text is empty. */
+  /** True for the empty string. */
   get isEmpty(): boolean {
     return this.#text === "";
   }
 
-  /** Number of UTF-16 code units in the text. */
+  /** The length in UTF-16 code units. */
   get length(): number {
     return this.#text.length;
   }

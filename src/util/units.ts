@@ -7,29 +7,29 @@ function parse(text: string, units: Readonly<Record<string, number>>): number | 
   return Number(number) * (units[unit] ?? 0);
 }
 
-/** The number in the greatest unit that leaves it whole. @param unit of a nought */
+/** A number in the largest unit in which it is whole. @param unit the unit of 0 */
 function format(value: number, units: Readonly<Record<string, number>>, unit: string): string {
   const fitting = Object.keys(units).filter((name) => value !== 0 && value % (units[name] ?? 0) === 0);
   const name = fitting.at(-1) ?? unit;
   return `${value / (units[name] ?? 1)}${name}`;
 }
 
-/** The milliseconds of a duration as configuration writes it: a whole number and `ms`, `s`, `m`, `h` or `d`; undefined for anything else. */
+/** Reads a duration of the configuration: a whole number and `ms`, `s`, `m`, `h` or `d`. @returns milliseconds; undefined for anything else */
 export function parseDuration(text: string): number | undefined {
   return parse(text, DURATION_UNITS);
 }
 
-/** The bytes of a size as configuration writes it: a whole number and `B`, `KiB`, `MiB` or `GiB`; undefined for anything else. */
+/** Reads a size of the configuration: a whole number and `B`, `KiB`, `MiB` or `GiB`. @returns bytes; undefined for anything else */
 export function parseSize(text: string): number | undefined {
   return parse(text, SIZE_UNITS);
 }
 
-/** A duration as configuration writes it. @param millis a whole number, not negative */
+/** Writes a duration as in the configuration. @param millis a whole number, not negative */
 export function formatDuration(millis: number): string {
   return format(millis, DURATION_UNITS, "s");
 }
 
-/** A size as configuration writes it. @param bytes a whole number, not negative */
+/** Writes a size as in the configuration. @param bytes a whole number, not negative */
 export function formatSize(bytes: number): string {
   return format(bytes, SIZE_UNITS, "B");
 }
@@ -42,7 +42,7 @@ const SPAN_UNITS = [
 ] as const;
 
 /**
- * A span of time for people: its two greatest units, the rest dropped (`2 d 3 h`, `1 h`, `45 s`). Not read back by anything.
+ * Writes a span of time for people: its two largest units, the rest dropped (`2 d 3 h`, `1 h`, `45 s`).
  *
  * @param seconds a whole number, not negative
  */

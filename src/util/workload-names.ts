@@ -1,19 +1,19 @@
 import type { X509Certificate } from "node:crypto";
 
 /**
- * The names of a workload, as its certificate gives them: `URI:spiffe://…` exactly, `DNS:web.internal.example` in lower
- * case. Empty where the certificate has none of the two kinds.
+ * The names of a workload in its certificate: `URI:spiffe://…` as written, `DNS:web.internal.example` in lower case.
+ * Empty if the certificate has names of neither kind.
  */
 export type WorkloadNames = readonly string[];
 
 const NONE: WorkloadNames = [];
 
-/** One name and what ends it. A value with anything odd in it is written as a JSON text. */
+/** One name and its separator. Node writes a value with unusual characters as a JSON string. */
 const ENTRY = /([A-Za-z0-9 ]+):(?:("(?:[^"\\]|\\.)*")|([^",\\]*))(, |$)/y;
 
 /**
- * Reads the text in which Node tells a certificate's subject alternative names. It is read whole or not at all: a text
- * that is not understood gives no name, for one name must never be taken for two (CVE-2021-44532).
+ * Reads Node's text of a certificate's subject alternative names. A text with any part that is not understood yields no
+ * name, because one name must never be read as two (CVE-2021-44532).
  */
 export function parseAltNames(text: string): WorkloadNames {
   const names: string[] = [];
@@ -31,7 +31,7 @@ export function parseAltNames(text: string): WorkloadNames {
   return names;
 }
 
-/** ASCII alone has cases (RFC 4343); other letters must not become it. */
+/** Lower case of ASCII letters only (RFC 4343): other letters must not become ASCII. */
 const lowerCase = (text: string): string => text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 
 function unquote(text: string): string | undefined {
@@ -42,14 +42,14 @@ function unquote(text: string): string | undefined {
   }
 }
 
-/** A connection, as far as it tells who is at its other end. */
+/** The part of a TLS socket that identifies the peer. */
 interface PeerSocket {
-  /** True once a certificate of the peer was checked and found good. */
+  /** True if the peer's certificate was verified. */
   readonly authorized?: boolean;
   getPeerX509Certificate?(): X509Certificate | undefined;
 }
 
-/** The names in the certificate that a peer showed; undefined where it showed none, or none that counts. Costs some 20 µs: ask once for each connection. */
+/** The names in the verified client certificate of a connection; undefined without one. Costs about 20 µs: call it once a connection. */
 export function workloadAt(socket: PeerSocket): WorkloadNames | undefined {
   if (socket.authorized !== true) return undefined;
   const certificate = socket.getPeerX509Certificate?.();
@@ -57,8 +57,8 @@ export function workloadAt(socket: PeerSocket): WorkloadNames | undefined {
 }
 
 /**
- * A name as the configuration writes it: `URI:…`, `DNS:…`, or without its kind (a text with `://` is a URI, any other a
- * DNS name). Undefined for what is none.
+ * Reads a name of the configuration: `URI:…`, `DNS:…`, or without its kind (with `://` it is a URI, otherwise a DNS
+ * name). Undefined for anything else.
  */
 export function readWorkloadName(text: string): string | undefined {
   const [, given, value = ""] = /^(?:(URI|DNS):)?(.+)$/s.exec(text) ?? [];

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { expect } from "chai";
+import { mint } from "../../src/cli/mint.js";
 import { loadConfig } from "../../src/config/load.js";
 import type { Call, CallOutcome, FinishedCall } from "../../src/contract/call.js";
 import { FAILURE_REASONS } from "../../src/contract/failures.js";
@@ -7,7 +8,6 @@ import { failure, knownCaller, type Outcome } from "../../src/contract/verifier.
 import { callerFields } from "../../src/observability/caller.js";
 import { callLogger } from "../../src/observability/log.js";
 import { createLogger } from "../../src/observability/log-output.js";
-import { mint } from "../../src/cli/mint.js";
 import { type Running, serve } from "../../src/server/serve.js";
 import { Secret } from "../../src/util/secret.js";
 import { CLIENT_SECRET, configuration, folderOf, MASTER_KEY } from "../cli/harness.js";

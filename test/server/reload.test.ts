@@ -1,10 +1,10 @@
 import { appendFileSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
+import { mint } from "../../src/cli/mint.js";
 import { connect } from "../../src/client/index.js";
 import { loadConfig } from "../../src/config/load.js";
 import { FileWatch } from "../../src/server/file-watch.js";
-import { mint } from "../../src/cli/mint.js";
 import { type Only, type Running, serve } from "../../src/server/serve.js";
 import { emptyFolder, end, folderOf, MASTER_KEY, serving } from "../cli/harness.js";
 import { healthClient } from "../grpc/health-client.js";

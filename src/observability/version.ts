@@ -1,9 +1,9 @@
 import { existsSync, readFileSync } from "node:fs";
 
-/** The version of this package. */
+/** The version in this package's package.json. */
 export function version(): string {
   let folder = new URL(".", import.meta.url);
-  // From src/cli while developing, from dist/src/cli when built.
+  // The package is two folders up from src/observability, and three from dist/src/observability.
   while (!existsSync(new URL("package.json", folder))) folder = new URL("..", folder);
   const { version } = JSON.parse(readFileSync(new URL("package.json", folder), "utf8")) as { version: string };
   return version;
