@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { readAddress } from "../net/listen.js";
+import { readAddress } from "../net/port.js";
 import { formatDuration, formatSize, parseDuration, parseSize } from "../util/units.js";
 import { readWorkloadName } from "../util/workload-names.js";
 

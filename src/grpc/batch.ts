@@ -3,7 +3,7 @@ import type { VerifyTokenRequest } from "../../gen/tokenverifier/v1/token_verifi
 import { ask } from "../contract/call.js";
 import type { FailureReason } from "../contract/failures.js";
 import { failure, knownCaller, type Outcome, type VerificationRequest } from "../contract/verifier.js";
-import { MAX_CALLERS, type ServiceLimits } from "../net/http2/limits.js";
+import { MAX_CALLERS, type ServiceLimits } from "./limits.js";
 import type { WorkloadNames } from "../util/workload-names.js";
 import { requestFromWire } from "../wire/messages.js";
 import type { GrpcCall, GrpcService } from "./call.js";

@@ -4,8 +4,8 @@ import {
   TokenVerifierService,
   VerifyTokenRequest,
 } from "../../gen/tokenverifier/v1/token_verifier.js";
-import { ITEM_FIELDS } from "../net/http2/limits.js";
 import { REQUEST_FIELDS, strictReader } from "../wire/protobuf.js";
+import { ITEM_FIELDS } from "./limits.js";
 
 /** A message of a stream, and how many bytes it had. */
 export interface Sized<Message> {

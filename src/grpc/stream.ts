@@ -2,10 +2,10 @@ import type { handleBidiStreamingCall, ServerDuplexStream } from "@grpc/grpc-js"
 import type { StreamVerifyTokensRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
 import type { FailureReason } from "../contract/failures.js";
 import { failure } from "../contract/verifier.js";
-import { sharerOf } from "../net/http2/connections.js";
-import { MAX_ID_BYTES, MAX_UNDER_WAY, streamShare } from "../net/http2/limits.js";
-import { Quota } from "../net/http2/quota.js";
-import { InactivityTimer } from "../net/inactivity-timer.js";
+import { MAX_ID_BYTES, MAX_UNDER_WAY, streamShare } from "./limits.js";
+import { Quota, quotaClient } from "../net/http2/quota.js";
+import { setReadAhead } from "../net/internals.js";
+import { InactivityTimer } from "../util/timeouts.js";
 import { encodeStreamMessage } from "../wire/messages.js";
 import { batchRefusal, observeRefusal, verifyBatch } from "./batch.js";
 import { GrpcCall, type GrpcService, peerHost } from "./call.js";
@@ -26,11 +26,11 @@ export function streamVerifyTokensHandler(
   isProxy: (address: string) => boolean,
 ): handleBidiStreamingCall<StreamMessage, Buffer> {
   const { clock, limits, addressOf } = service;
-  const shares = new Quota(limits.streams, streamShare(limits.streams));
+  const quota = new Quota(limits.streams, streamShare(limits.streams));
   return (grpcCall) => {
     const call = new GrpcCall("StreamVerifyTokens", grpcCall, clock(), Infinity, addressOf);
-    const hold = shares.holder(sharerOf(peerHost(grpcCall.getPeer()), isProxy));
-    if (!hold(1)) {
+    const reserve = quota.open(quotaClient(peerHost(grpcCall.getPeer()), isProxy));
+    if (!reserve(1)) {
       grpcCall.emit("error", call.status(failure("TOO_MANY_STREAMS")));
       observeRefusal(service, call, "TOO_MANY_STREAMS");
       return;
@@ -39,7 +39,7 @@ export function streamVerifyTokensHandler(
     const forget = openCalls.add(() => stream.end("SHUTTING_DOWN"));
     // grpc-js emits "cancelled" for every call that is over, however it ended.
     grpcCall.on("cancelled", () => {
-      hold(0);
+      reserve(0);
       stream.over();
       forget();
     });
@@ -63,7 +63,7 @@ class VerificationStream {
     this.#grpcCall = grpcCall;
     this.#call = call;
     this.#idle = new InactivityTimer(service.limits.idle, () => this.#endWhereIdle());
-    readAheadOne(grpcCall);
+    setReadAhead(grpcCall, 1);
     grpcCall.on("data", (message: StreamMessage) => void this.#answer(message));
     grpcCall.on("end", () => this.end(undefined));
     grpcCall.on("drain", () => {
@@ -132,9 +132,4 @@ class VerificationStream {
     if (full || this.#blocked || this.#ending !== undefined) this.#grpcCall.pause();
     else if (this.#grpcCall.isPaused()) this.#grpcCall.resume();
   }
-}
-
-/** Lets a paused stream read one more message: grpc-js reads sixteen, each up to `limits.message`, and has no option for it. */
-function readAheadOne(grpcCall: GrpcStream): void {
-  (grpcCall as unknown as { _readableState: { highWaterMark: number } })._readableState.highWaterMark = 1;
 }

@@ -1,57 +1,61 @@
-import type net from "node:net";
+import type { Server, Socket } from "node:net";
+import type { TLSSocket, Server as TlsServer } from "node:tls";
 import { addressReader, limitedAddress } from "../util/client-address.js";
+import { certificateErrorOf, takeListeners, tcpSocketOf } from "./internals.js";
+import type { TlsMaterial } from "./tls.js";
 
-/**
- * Why a connection was closed before anything was read of it: the port has as many as it admits, this peer has, or no
- * TLS connection came about.
- */
-export type RefusalReason = "connections" | "address" | "handshake";
+/** Why a connection was closed before its first request: the port is full, its address has too many, or TLS failed. */
+export type ConnectionRefusalReason = "connections" | "address" | "handshake";
 
 /** A connection that was refused. */
-export interface Refusal {
-  readonly reason: RefusalReason;
-  /** The peer's address; empty where it cannot be told any more. */
+export interface ConnectionRefusal {
+  readonly reason: ConnectionRefusalReason;
+  /** The peer's address; empty if unknown. */
   readonly address: string;
-  /** What OpenSSL or the system says went wrong in a handshake; empty for the other reasons. */
+  /** The error code of OpenSSL or the system for a failed handshake; empty for the other reasons. */
   readonly code: string;
 }
 
-/** Who may connect to a port. */
+/** Which connections a port accepts. */
 export interface Admission {
-  /** Connections open at the port; a further one is closed at once. */
+  /** Maximum open connections at the port; further ones are closed at once. */
   readonly connections: number;
-  /** Those of one peer's address, an IPv6 one counting with its /64 network; a further one is closed at once. Default: no limit. */
+  /** Maximum open connections per client address (IPv6: per /64 network); further ones are closed at once. Default: no limit. */
   readonly perAddress?: number;
-  /** Peers of which that is not asked: they bring the connections of others. */
+  /** Peers without a limit per address, because they forward the connections of others. */
   readonly isProxy?: (address: string) => boolean;
-  /** Is told of each refusal. Must not throw. */
-  readonly refused?: (refusal: Refusal) => void;
+  /** Called for each refused connection. Must not throw. */
+  readonly refused?: (refusal: ConnectionRefusal) => void;
+}
+
+/** How a port listens, apart from its limits. */
+export interface ListenerOptions extends Pick<Admission, "isProxy" | "refused"> {
+  /** Enables TLS; the port is in plaintext without it. */
+  readonly tls?: TlsMaterial | undefined;
 }
 
 const plainAddress = addressReader([]);
 
 /**
- * Puts the limits before whatever a server does with its connections: HTTP, TLS, or a listener of ours. Call it once, after
- * the server has all its `connection` listeners.
+ * Enforces the limits before a server's own `connection` listeners run. Call it once, after the server has all of them.
  *
- * @returns the sockets that are open, handshakes included
+ * @returns the open sockets, including those in a TLS handshake
  */
 export function admit(
-  server: net.Server,
+  server: Server,
   { connections, perAddress = Number.POSITIVE_INFINITY, isProxy = () => false, refused = () => {} }: Admission,
-): ReadonlySet<net.Socket> {
-  const open = new Set<net.Socket>();
+): ReadonlySet<Socket> {
+  const open = new Set<Socket>();
   const counts = new Map<string, number>();
-  const listeners = server.listeners("connection") as ((socket: net.Socket) => void)[];
-  server.removeAllListeners("connection");
+  const listeners = takeListeners<[Socket]>(server, "connection");
   server.maxConnections = connections;
   server.on("drop", (data) => {
     refused({ reason: "connections", address: plainAddress(data?.remoteAddress ?? "", undefined), code: "" });
   });
 
-  /** Counts a connection until it is closed; false where there is one too many. */
-  const count = (socket: net.Socket, address: string): boolean => {
-    // A socket file has no addresses, and whoever may open it is of this machine.
+  /** Counts a connection until it closes; false if its address already has the maximum. */
+  const count = (socket: Socket, address: string): boolean => {
+    // The peer of a socket file has no address; it is a process of this machine.
     if (address === "" || isProxy(address)) return true;
     const name = limitedAddress(address);
     const before = counts.get(name) ?? 0;
@@ -65,7 +69,7 @@ export function admit(
     return true;
   };
 
-  server.on("connection", (socket: net.Socket) => {
+  server.on("connection", (socket: Socket) => {
     const address = plainAddress(socket.remoteAddress ?? "", undefined);
     if (!count(socket, address)) {
       socket.destroy();
@@ -77,4 +81,18 @@ export function admit(
     for (const listener of listeners) listener.call(server, socket);
   });
   return open;
+}
+
+/** Closes connections whose TLS handshake fails, and reports them. @param refused must not throw */
+export function refuseFailedHandshakes(server: TlsServer, refused: NonNullable<Admission["refused"]>): void {
+  // An HTTPS server would answer in HTTP, which the peer cannot read.
+  server.removeAllListeners("tlsClientError");
+  server.on("tlsClientError", (error: NodeJS.ErrnoException, socket: TLSSocket) => {
+    const code = certificateErrorOf(socket) ?? error.code ?? "unknown";
+    const peer = socket.remoteAddress ?? tcpSocketOf(socket)?.remoteAddress ?? "";
+    socket.destroy();
+    // A load balancer's probe connects and closes without sending anything.
+    if (code === "ECONNRESET" && socket.bytesRead === 0) return;
+    refused({ reason: "handshake", address: plainAddress(peer, undefined), code });
+  });
 }

@@ -1,36 +1,36 @@
-import type net from "node:net";
+import type { Socket } from "node:net";
 
-/** Milliseconds between two looks at what is under way. */
-const LOOK = 50;
+/** Milliseconds between two checks for unanswered calls. */
+const CHECK_INTERVAL = 50;
 
-/** Looks in a row that find nothing under way, after which nobody is waited for: a second, for peers to hear that it ends. */
-const FAREWELL = 20;
+/** Consecutive checks without an unanswered call after which connections are closed: one second, for peers to close first. */
+const QUIET_CHECKS = 20;
 
 /**
- * Sees to it that a closing port is not kept open by whom it owes no answer: peers that never said a word, that are amid a TLS
- * handshake, or that do not close their side. And after the time-out by nobody.
+ * Closes the connections of a port that is shutting down: once no call is unanswered for a second, those that peers leave open
+ * (idle, amid a TLS handshake, or not closed by the other side); at the timeout, all of them.
  *
  * @param timeout milliseconds
- * @param underWay how many calls have no answer yet
- * @param open the connections that are open
- * @returns to be called once the port is closed; says how many calls were cut
+ * @param unanswered returns the number of calls without a complete answer
+ * @param open returns the open connections
+ * @returns a function to call once the port is closed, which returns how many calls the timeout cut
  */
-export function gracefulClose(timeout: number, underWay: () => number, open: () => Iterable<net.Socket>): () => number {
-  let lost = 0;
-  let looks = 0;
-  // Looks are counted, and not the time: where this process stands still, peers have heard nothing meanwhile.
-  const look = setInterval(() => {
-    looks = underWay() === 0 ? looks + 1 : 0;
-    // What is written and not yet sent, for a peer that reads slowly, goes out before.
-    if (looks === FAREWELL) for (const socket of open()) socket.destroySoon();
-  }, LOOK);
+export function gracefulClose(timeout: number, unanswered: () => number, open: () => Iterable<Socket>): () => number {
+  let cut = 0;
+  let quiet = 0;
+  // Counts checks instead of time: while this process is paused, its peers are told nothing.
+  const check = setInterval(() => {
+    quiet = unanswered() === 0 ? quiet + 1 : 0;
+    // destroySoon sends what a slow reader has not read yet.
+    if (quiet === QUIET_CHECKS) for (const socket of open()) socket.destroySoon();
+  }, CHECK_INTERVAL);
   const end = setTimeout(() => {
-    lost = underWay();
+    cut = unanswered();
     for (const socket of open()) socket.destroy();
   }, timeout);
   return () => {
-    clearInterval(look);
+    clearInterval(check);
     clearTimeout(end);
-    return lost;
+    return cut;
   };
 }

@@ -1,6 +1,6 @@
 import type http from "node:http";
+import type { ListenerOptions } from "../net/admission.js";
 import { createHttpPort, type HttpBounds, type HttpPort } from "../net/http1/http-port.js";
-import type { ListenerOptions } from "../net/tls.js";
 import type { Metrics } from "./metrics.js";
 import type { KeysInUse, Standing } from "./observed.js";
 

@@ -2,7 +2,7 @@ import { status } from "@grpc/grpc-js";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Outcome } from "../contract/verifier.js";
 import type { OnRead } from "../directory/observe-reads.js";
-import type { RefusalReason } from "../net/admission.js";
+import type { ConnectionRefusalReason } from "../net/admission.js";
 import { registerReadings, type Sources } from "./gauges.js";
 import { METRICS, type MetricEntry } from "./metric-table.js";
 import type { FetchObserver, ReloadObserver } from "./observed.js";
@@ -25,7 +25,7 @@ export interface Metrics {
   /** An answer over HTTP. */
   httpAnswer(face: string, code: number): void;
   /** A connection was refused, or came to nothing. */
-  refusal(port: string, reason: RefusalReason): void;
+  refusal(port: string, reason: ConnectionRefusalReason): void;
   /** The feed of the directory's changes could not be read. */
   directoryFailure(): void;
   /** The configuration was read again, or could not be. */

@@ -1,5 +1,5 @@
 import type { Logger } from "pino";
-import type { Refusal } from "../net/admission.js";
+import type { ConnectionRefusal } from "../net/admission.js";
 import type { Clock } from "../util/clock.js";
 import { tell } from "./lines.js";
 import { perSecond } from "./per-second.js";
@@ -11,7 +11,7 @@ const LINES_PER_SECOND = 10;
  * Logs connections that were refused, so many a second: whoever floods a port must not flood the log. What was left out is
  * told in a line of its own when the next second's first line is written.
  */
-export function refusalLogger(log: Logger, clock: Clock): (port: string, refusal: Refusal) => void {
+export function refusalLogger(log: Logger, clock: Clock): (port: string, refusal: ConnectionRefusal) => void {
   const isAdmitted = perSecond(LINES_PER_SECOND, clock, (omitted) =>
     tell(log, "refused connections not logged", { omitted }),
   );

@@ -3,7 +3,7 @@ import { TokenVerifierService } from "../../gen/tokenverifier/v1/token_verifier.
 import type { Config, GatewayConfig } from "../config/load.js";
 import type { ConfiguredTls } from "../config/tls.js";
 import type { OnRead } from "../directory/observe-reads.js";
-import type { Refusal } from "../net/admission.js";
+import type { ConnectionRefusal } from "../net/admission.js";
 import type { Port } from "../net/port.js";
 import type { Clock } from "../util/clock.js";
 import { type CallLogger, callLogger } from "./log.js";
@@ -20,7 +20,7 @@ export interface Telemetry {
   /** A gRPC call has ended. */
   readonly grpcCall: (path: string, code: number) => void;
   /** A connection to this port was refused. */
-  readonly refused: (port: string, refusal: Refusal) => void;
+  readonly refused: (port: string, refusal: ConnectionRefusal) => void;
   readonly directoryFailure: () => void;
   readonly storeRead: OnRead;
   readonly reload: ReloadObserver;

@@ -29,3 +29,33 @@ export function until(work: Promise<unknown>, millis: number): Promise<boolean> 
     void work.then(settled, settled);
   });
 }
+
+/**
+ * A timeout for something that a peer has to do, restarted whenever the peer does it.
+ *
+ * After this process was paused (a suspended machine, a long garbage collection), timers run before the input that arrived
+ * meanwhile is read. So the callback runs one turn of the event loop later, and not at all if that input renews the timer.
+ */
+export class InactivityTimer {
+  readonly #timer: NodeJS.Timeout;
+  #expiry: NodeJS.Immediate | undefined;
+
+  /** Starts the timer, which does not keep the process alive. @param onExpiry may renew it */
+  constructor(millis: number, onExpiry: () => void) {
+    this.#timer = setTimeout(() => {
+      this.#expiry = setImmediate(onExpiry);
+    }, millis).unref();
+  }
+
+  /** Restarts the timer. */
+  renew(): void {
+    clearImmediate(this.#expiry);
+    this.#timer.refresh();
+  }
+
+  /** Stops the timer for good. */
+  end(): void {
+    clearImmediate(this.#expiry);
+    clearTimeout(this.#timer);
+  }
+}

@@ -1,6 +1,7 @@
 import type net from "node:net";
 import { expect } from "chai";
 import { callHeaders, hpackHeader, http2Frame, PREFACE, SETTINGS } from "../grpc/raw.js";
+import { Wire } from "../http/harness.js";
 import { createClient } from "../support/grpc.js";
 import { greet } from "../support/tls.js";
 import { type Besieged, besiege, overWith } from "./siege.js";
@@ -278,6 +279,39 @@ function drained(socket: net.Socket): Promise<boolean> {
     socket.on("drain", done).on("close", done);
   });
 }
+
+describe("a flood of pipelined HTTP/1 requests", function () {
+  this.timeout(60_000);
+  let service: Besieged;
+  before(async () => {
+    service = await besiege("limits: { perAddress: 300 }");
+    for (let turn = 0; turn < 10; turn++) await service.expectRight();
+  });
+  after(() => service.end());
+
+  it("another caller is answered before a fifth of it", async () => {
+    const clients = 100;
+    // 64 KiB each: what Node reads and parses at once.
+    const requests = 1200;
+    const pipelined = post("/", "Content-Length: 0\r\n\r\n").repeat(requests);
+    const sockets = Array.from({ length: clients }, () => service.attacker("http", ""));
+    let answers = 0;
+    for (const socket of sockets) socket.setEncoding("latin1").on("data", (text) => (answers += occurrences(text)));
+    await Promise.all(sockets.map((socket) => new Promise((resolve) => socket.once("connect", resolve))));
+    const other = new Wire(service.port("http")).send(post("/", "\r\n"));
+    await other.answer();
+    for (const socket of sockets) socket.write(pipelined);
+    await other.send(post("/", "\r\n")).answer();
+    const before = answers;
+    other.reset();
+    while (answers < clients * requests && sockets.every((socket) => !socket.closed)) await service.expectRight();
+    expect(answers, "answers to the flood in all").to.equal(clients * requests);
+    expect(before, "answers to the flood before the other caller's").to.be.below((clients * requests) / 5);
+  });
+});
+
+/** The answers in a piece of text, by the first characters of a status line, which no piece divides for long. */
+const occurrences = (text: unknown): number => String(text).split("HTTP/1.1 ").length - 1;
 
 describe("a flood of distinct tokens", function () {
   this.timeout(60_000);

@@ -4,7 +4,7 @@ import { status } from "@grpc/grpc-js";
 import { expect } from "chai";
 import { StreamVerifyTokensRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
 import { failure, type Outcome } from "../../src/contract/verifier.js";
-import { MAX_UNDER_WAY } from "../../src/net/http2/limits.js";
+import { MAX_UNDER_WAY } from "../../src/grpc/limits.js";
 import { failureFromStatus } from "../../src/wire/status.js";
 import { type Asked, collect, deferred, eventually, REJECTED, start, type TestClient, VERIFIED } from "./harness.js";
 import { frame, grpcRequest } from "./raw.js";

@@ -2,8 +2,8 @@ import type net from "node:net";
 import { expect } from "chai";
 import { createServer } from "../../src/grpc/server.js";
 import { createGateway } from "../../src/http/server.js";
-import type { Refusal } from "../../src/net/admission.js";
-import type { ListenerOptions, Protocol } from "../../src/net/tls.js";
+import type { ConnectionRefusal, ListenerOptions } from "../../src/net/admission.js";
+import type { Protocol } from "../../src/net/tls.js";
 import { certify, pki } from "../support/certificates.js";
 import { connectPlain, greet, material, over } from "../support/tls.js";
 import { eventually, LIMITS, NOW } from "./harness.js";
@@ -21,7 +21,7 @@ interface Opened {
   readonly connections: () => number;
   readonly close: (timeout: number) => Promise<unknown>;
   readonly renewTls: (of: ReturnType<typeof material>) => void;
-  readonly refusals: Refusal[];
+  readonly refusals: ConnectionRefusal[];
 }
 
 const closing: (() => Promise<unknown>)[] = [];
@@ -30,9 +30,9 @@ after(() => Promise.all(closing.map((close) => close())));
 type Limits = Partial<Record<"request" | "perAddress" | "connections", number>>;
 
 async function open(kind: Protocol, entrance: ListenerOptions, limits: Limits = {}): Promise<Opened> {
-  const refusals: Refusal[] = [];
+  const refusals: ConnectionRefusal[] = [];
   const all = { ...LIMITS, body: 1024, ...limits };
-  const at = { ...entrance, refused: (refusal: Refusal) => void refusals.push(refusal) };
+  const at = { ...entrance, refused: (refusal: ConnectionRefusal) => void refusals.push(refusal) };
   const one =
     kind === "h2"
       ? createServer({ limits: all, listener: at })

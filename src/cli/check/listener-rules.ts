@@ -1,6 +1,6 @@
 import { isIPv4 } from "node:net";
 import type { Config, GatewayConfig } from "../../config/load.js";
-import { readAddress } from "../../net/listen.js";
+import { readAddress } from "../../net/port.js";
 import { tlsKind } from "../../net/tls.js";
 import { type CertificateFault, faultyCertificates } from "../../server/certificates.js";
 import type { CheckRule, Fault } from "./findings.js";

@@ -1,8 +1,8 @@
 import type { Duplex } from "node:stream";
 import { acceptRequestId } from "../../util/request-id.js";
-import type { Exchanges } from "./exchanges.js";
+import type { Pipelines } from "./pipeline.js";
 
-/** How Node calls a request that did not come in time. */
+/** Node's code for a request that did not arrive in time. */
 const LATE = "ERR_HTTP_REQUEST_TIMEOUT";
 
 const STATUS: Readonly<Record<string, string>> = {
@@ -10,11 +10,11 @@ const STATUS: Readonly<Record<string, string>> = {
   [LATE]: "408 Request Timeout",
 };
 
-/** How long a client may go on sending what is no HTTP request, after it was told so: milliseconds. */
+/** Milliseconds that a client gets to read the answer and close, while it may still be sending. */
 const LINGER = 1000;
 
-/** The whole answer to what is no HTTP request. */
-function refusal(code: string | undefined): string {
+/** The whole response to input that is not an HTTP request. */
+function responseTo(code: string | undefined): string {
   const status = STATUS[code ?? ""] ?? "400 Bad Request";
   const body = JSON.stringify({ error: status.slice(4) });
   const headers = {
@@ -30,41 +30,46 @@ function refusal(code: string | undefined): string {
 }
 
 /**
- * A server's listener for `clientError`: answers what is no HTTP request, or was not whole in time, after the whole requests
- * that came before it on the connection, and closes.
+ * Makes a server's `clientError` listener: answers malformed or late input with 400, 408 or 431, after the answers to the whole
+ * requests before it on the connection, and closes the connection.
  */
-export function onClientError(exchanges: Exchanges): (error: NodeJS.ErrnoException, socket: Duplex) => void {
-  const refused = new WeakSet<Duplex>();
-  const refuse = (error: NodeJS.ErrnoException, socket: Duplex): void => {
-    if (refused.has(socket)) return;
-    if (error.code === "ECONNRESET" || !socket.writable) {
+export function onClientError(pipelines: Pipelines): (error: NodeJS.ErrnoException, socket: Duplex) => void {
+  const failed = new WeakSet<Duplex>();
+  const answer = (error: NodeJS.ErrnoException, socket: Duplex): void => {
+    if (!socket.writable) {
       socket.destroy();
       return;
     }
-    const before = exchanges.on(socket).findLast(({ req }) => req.complete);
+    const before = pipelines.unanswered(socket).findLast(({ req }) => req.complete);
     if (before !== undefined) {
-      before.once("close", () => refuse(error, socket));
+      before.once("close", () => answer(error, socket));
       return;
     }
-    refused.add(socket);
-    // What is malformed, or late, may be the rest of a request that has its answer.
-    const last = exchanges.latest(socket);
+    // The malformed or late bytes may be the rest of a request that has its answer.
+    const last = pipelines.latest(socket);
     const isAnswered = last?.req.complete === false && last.headersSent;
-    socket.end(isAnswered ? undefined : refusal(error.code));
+    socket.end(isAnswered ? undefined : responseTo(error.code));
     const cut = setTimeout(() => socket.destroy(), LINGER);
     socket.once("close", () => clearTimeout(cut));
   };
+  const answerOnce = (error: NodeJS.ErrnoException, socket: Duplex): void => {
+    if (error.code === "ECONNRESET") socket.destroy();
+    // Node reports each piece of input after the first error as another one.
+    if (failed.has(socket)) return;
+    failed.add(socket);
+    answer(error, socket);
+  };
   return (error, socket) => {
     if (error.code !== LATE) {
-      refuse(error, socket);
+      answerOnce(error, socket);
       return;
     }
-    const before = exchanges.latest(socket);
+    const before = pipelines.latest(socket);
     const wasWhole = before?.req.complete;
-    // Where this process stood still, the rest may have come in time: it is read first.
+    // After a pause of this process the rest may have arrived in time: it is read first.
     setImmediate(() => {
-      const last = exchanges.latest(socket);
-      if (last?.req.complete !== true || (last === before && wasWhole)) refuse(error, socket);
+      const last = pipelines.latest(socket);
+      if (last?.req.complete !== true || (last === before && wasWhole)) answerOnce(error, socket);
     });
   };
 }

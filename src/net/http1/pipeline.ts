@@ -1,118 +1,116 @@
-import type http from "node:http";
-import type net from "node:net";
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { answerHalfClosed, takeListeners } from "../internals.js";
 
-/** Requests of one connection that are being answered at once; a further one is not read until one of them is. */
-const OUTSTANDING = 16;
+/** Requests of one connection that are answered at the same time; the next one is parsed after one of their answers. */
+const MAX_UNANSWERED = 16;
 
-/** Bytes that the parser is given at a time: it makes a request of each head in them, and cannot be stopped between. */
+/** Bytes given to Node's parser at a time. It emits every request in them before anything else runs. */
 const SLICE = 512;
 
-type Listener = (...args: unknown[]) => void;
-
-/**
- * Bounds what one connection of an HTTP/1 server may ask for at once. Node parses all that has arrived, and hands out every
- * request in it: one packet of pipelined requests would keep all other connections waiting. Here a connection is read in
- * small pieces, and with 16 answers outstanding no further, until there are fewer; each connection gets its turn in between.
- *
- * Call it once, after the server has its listeners for requests, and before {@link admit}.
- */
-export function boundPipelines(server: http.Server): void {
-  const pipelines = new WeakMap<net.Socket, Pipeline>();
-  const count = (req: http.IncomingMessage, res: http.ServerResponse): void => pipelines.get(req.socket)?.add(req, res);
-  for (const event of ["request", "checkContinue", "checkExpectation"]) {
-    if (server.listenerCount(event) > 0) server.prependListener(event, count);
-  }
-  server.on("clientError", (_, socket) => pipelines.get(socket as net.Socket)?.drop());
-  // Where there is TLS, HTTP is spoken within it.
-  const event = server.listenerCount("secureConnection") > 0 ? "secureConnection" : "connection";
-  server.on(event, (socket: net.Socket) => pipelines.set(socket, new Pipeline(socket)));
+/** The requests of one connection. */
+interface Pipeline {
+  /** Answers that are not complete, in the order of their requests. */
+  readonly unanswered: Set<ServerResponse>;
+  /** The answer to the latest request, complete or not. */
+  latest: ServerResponse;
+  /** Whether parsing waits for an answer to be complete, or, once one is, for the other connections to be read. */
+  waits: "no" | "for an answer" | "for its turn";
 }
 
-/** What a connection has sent, on its way to the parser. */
-class Pipeline {
-  readonly #socket: net.Socket;
-  readonly #parse: readonly Listener[];
-  readonly #finish: readonly Listener[];
-  /** What has arrived and was not parsed. */
-  #waiting: Buffer[] = [];
-  #outstanding = 0;
-  /** The last request, which may lack some of its body. */
-  #last: http.IncomingMessage | undefined;
-  #ended = false;
-  #isResuming = false;
+/**
+ * The requests of an HTTP/1 server's connections, and a limit on those pipelined on one connection (RFC 9112, section 9.3.2).
+ *
+ * Node parses all bytes that have arrived and emits every request in them, so that pipelined requests of one client would
+ * delay all others by seconds. Here the parser gets the bytes in small slices, none while 16 requests are unanswered, and
+ * the other connections are read before it goes on.
+ */
+export class Pipelines {
+  readonly #unanswered = new Set<ServerResponse>();
+  readonly #pipelines = new WeakMap<Duplex, Pipeline>();
 
-  /** @param socket one that the HTTP server listens to already */
-  constructor(socket: net.Socket) {
-    this.#socket = socket;
-    this.#parse = this.#takeOver("data", (data) => {
-      this.#waiting.push(data as Buffer);
-      this.#pass();
+  /** Wraps a server's request listener. @param onClose is called for each request once its answer is sent, or cut */
+  track(serve: RequestListener, onClose: (req: IncomingMessage) => void): RequestListener {
+    return (req, res) => {
+      const { socket } = req;
+      const pipeline = this.#add(socket, res);
+      res.once("close", () => {
+        pipeline.unanswered.delete(res);
+        this.#unanswered.delete(res);
+        if (pipeline.waits === "for an answer") {
+          pipeline.waits = "for its turn";
+          setImmediate(() => {
+            pipeline.waits = "no";
+            socket.resume();
+          });
+        }
+        onClose(req);
+      });
+      serve(req, res);
+    };
+  }
+
+  /** Limits the pipelined requests of a server's connections. Call it once, before {@link admit}. */
+  limit(server: Server): void {
+    answerHalfClosed(server);
+    // HTTP is spoken within TLS, if there is TLS.
+    const event = server.listenerCount("secureConnection") > 0 ? "secureConnection" : "connection";
+    server.on(event, (socket: Socket) => this.#parseInSlices(socket));
+  }
+
+  /** The number of unanswered requests of all connections. */
+  get size(): number {
+    return this.#unanswered.size;
+  }
+
+  /** The unanswered requests of a connection, in order. */
+  unanswered(socket: Duplex): readonly ServerResponse[] {
+    return [...(this.#pipelines.get(socket)?.unanswered ?? [])];
+  }
+
+  /** The latest request of a connection, answered or not. */
+  latest(socket: Duplex): ServerResponse | undefined {
+    return this.#pipelines.get(socket)?.latest;
+  }
+
+  /** The latest unanswered request of each connection. */
+  latestUnanswered(): Iterable<ServerResponse> {
+    return new Map([...this.#unanswered].map((res) => [res.req.socket, res])).values();
+  }
+
+  #add(socket: Socket, res: ServerResponse): Pipeline {
+    const pipeline: Pipeline = this.#pipelines.get(socket) ?? { unanswered: new Set(), latest: res, waits: "no" };
+    this.#pipelines.set(socket, pipeline);
+    pipeline.latest = res;
+    pipeline.unanswered.add(res);
+    this.#unanswered.add(res);
+    return pipeline;
+  }
+
+  #parseInSlices(socket: Socket): void {
+    const parsers = takeListeners<[Buffer]>(socket, "data");
+    socket.on("data", (data: Buffer) => {
+      let rest = data;
+      // Node itself pauses a connection that does not read its answers, and resumes it: its parser must get nothing meanwhile.
+      while (rest.length > 0 && !socket.isPaused() && !this.#isFull(socket)) {
+        const slice = rest.subarray(0, SLICE);
+        rest = rest.subarray(SLICE);
+        for (const parse of parsers) parse.call(socket, slice);
+      }
+      if (rest.length === 0 || socket.destroyed) return;
+      socket.pause();
+      socket.unshift(rest);
     });
-    this.#finish = this.#takeOver("end", () => {
-      this.#ended = true;
-      this.#pass();
-    });
   }
 
-  /** A request was read. */
-  add(req: http.IncomingMessage, res: http.ServerResponse): void {
-    this.#outstanding++;
-    this.#last = req;
-    res.once("close", () => {
-      this.#outstanding--;
-      this.#resumeLater();
-    });
-  }
-
-  /** What was read is no HTTP: the rest is of no use. */
-  drop(): void {
-    this.#waiting = [];
-  }
-
-  /** Puts a listener in the place of the HTTP server's, and gives back those. */
-  #takeOver(event: "data" | "end", listener: Listener): readonly Listener[] {
-    const before = this.#socket.listeners(event) as Listener[];
-    this.#socket.removeAllListeners(event);
-    this.#socket.on(event, listener);
-    return before;
-  }
-
-  #isFull(): boolean {
-    // A request that was begun has to be read to its end: nothing would be answered any more.
-    return this.#outstanding >= OUTSTANDING && this.#last?.complete !== false;
-  }
-
-  /** Gives the parser what there is, up to the limit. */
-  #pass(): void {
-    for (let slice = this.#next(); slice !== undefined; slice = this.#next()) {
-      for (const listener of this.#parse) listener.call(this.#socket, slice);
-    }
-    if (this.#waiting.length > 0) {
-      this.#socket.pause();
-    } else if (this.#ended && (this.#outstanding === 0 || this.#last?.complete === false)) {
-      // Node ends a connection at once whose peer has closed its side: not before its answers are out.
-      this.#ended = false;
-      for (const listener of this.#finish) listener.call(this.#socket);
-    }
-  }
-
-  #next(): Buffer | undefined {
-    if (this.#socket.destroyed) this.drop();
-    const [first] = this.#waiting;
-    if (first === undefined || this.#isFull()) return undefined;
-    if (first.length <= SLICE) this.#waiting.shift();
-    else this.#waiting[0] = first.subarray(SLICE);
-    return first.subarray(0, SLICE);
-  }
-
-  /** Goes on once the other connections had their turn. */
-  #resumeLater(): void {
-    if ((this.#waiting.length === 0 && !this.#ended) || this.#isResuming) return;
-    this.#isResuming = true;
-    setImmediate(() => {
-      this.#isResuming = false;
-      this.#pass();
-      if (this.#waiting.length === 0) this.#socket.resume();
-    });
+  /** Whether nothing more is to be parsed now. Node resumes the socket itself, too: for the body of each request. */
+  #isFull(socket: Socket): boolean {
+    const pipeline = this.#pipelines.get(socket);
+    if (pipeline === undefined) return false;
+    // A request that has begun is parsed to its end in any case: its answer may wait for the rest.
+    const isFull = pipeline.unanswered.size >= MAX_UNANSWERED && pipeline.latest.req.complete;
+    if (isFull && pipeline.waits === "no") pipeline.waits = "for an answer";
+    return pipeline.waits !== "no";
   }
 }

@@ -1,132 +1,172 @@
-import http2 from "node:http2";
-import { InactivityTimer } from "../inactivity-timer.js";
-import type { ServiceLimits } from "./limits.js";
+import { constants, type ServerHttp2Stream } from "node:http2";
+import { InactivityTimer } from "../../util/timeouts.js";
 import type { Reservation } from "./quota.js";
-import { unfinishedBytes } from "./unfinished.js";
 
-const { NGHTTP2_CANCEL, NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_NO_ERROR } = http2.constants;
+const { NGHTTP2_CANCEL, NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_NO_ERROR } = constants;
 
-type Stream = http2.ServerHttp2Stream;
-
-/** Bytes that a call to health or reflection may send in all: their messages have some tens. */
+/** Bytes that a call may send in all if its method is not in {@link MethodKinds.large}: health and reflection need some tens. */
 const SMALL = 64 * 1024;
 
-/** Milliseconds between two looks at whether a status is sent. */
-const FLUSH = 100;
+/** Milliseconds between two checks whether trailers are sent. */
+const FLUSH_INTERVAL = 100;
 
-/** The paths of the methods that are not what most are: small, and over once they are answered. */
-export interface Methods {
-  /** May send more than {@link SMALL} bytes. */
+/** Bytes of a message's head (gRPC over HTTP/2, Length-Prefixed-Message): a flag and a length. */
+const MESSAGE_HEAD = 5;
+
+/** The methods that are not small unary calls, by path. */
+export interface MethodKinds {
+  /** May send more than 64 KiB. */
   readonly large: ReadonlySet<string>;
-  /** Send one message, and stay open for as long as their caller wants. */
-  readonly watches: ReadonlySet<string>;
-  /** Send one message after the other. */
-  readonly conversations: ReadonlySet<string>;
+  /** Receive one message, and answer it for as long as the client wants. */
+  readonly serverStreaming: ReadonlySet<string>;
+  /** Receive any number of messages. */
+  readonly bidirectional: ReadonlySet<string>;
+}
+
+/** The time limits of a call, in milliseconds. */
+export interface CallTimeouts {
+  /** For a message to arrive completely, again for its answer, and again for the client to read that. */
+  readonly request: number;
+  /** Without a message, after which a bidirectional call ends; without a call, after which a connection closes. */
+  readonly idle: number;
 }
 
 /**
- * Bounds a call that was let in: in time, so that neither what it sends nor what it is answered is waited for without end;
- * and in bytes, of which it holds those that nobody can answer yet.
+ * Limits an accepted call in time, so that a slow client cannot keep it open, and in the bytes of incomplete messages.
  *
- * @param hold what this call holds; `held` bytes of it are there for the call itself
- * @returns to be called once the call is over
+ * @param reserve the call's reservation of memory
+ * @param own bytes of it that the call itself needs; `own` plus the bytes of incomplete messages are reserved
+ * @returns a function to call once the call is closed
  */
 export function boundCall(
-  stream: Stream,
+  stream: ServerHttp2Stream,
   path: string,
-  methods: Methods,
-  limits: ServiceLimits,
-  hold: Reservation,
-  held: number,
+  methods: MethodKinds,
+  { request, idle }: CallTimeouts,
+  reserve: Reservation,
+  own: number,
 ): () => void {
-  if (!methods.large.has(path)) cutWhereLarge(stream);
+  if (!methods.large.has(path)) resetIfLarge(stream);
   closeOnceAnswered(stream);
-  if (methods.conversations.has(path)) {
-    const forgetUnfinished = holdUnfinished(stream, hold, held, limits.request);
-    const patience = cutWhereSilent(stream, limits.idle + limits.request);
+  if (methods.bidirectional.has(path)) {
+    const stopMessageTimer = reserveIncompleteMessage(stream, reserve, own, request);
+    const timer = resetIfSilent(stream, idle + request);
     return () => {
-      forgetUnfinished();
-      patience.end();
+      stopMessageTimer();
+      timer.end();
     };
   }
-  const isWatch = methods.watches.has(path);
-  holdUntilWhole(stream, hold, held, isWatch ? held : 0);
-  const patience = isWatch ? cutWhereLate(stream, limits.request) : cutWhereSlow(stream, limits.request);
-  return () => patience.end();
+  const staysOpen = methods.serverStreaming.has(path);
+  reserveRequest(stream, reserve, own, staysOpen ? own : 0);
+  const timer = staysOpen ? resetIfLate(stream, request) : resetIfSlow(stream, request);
+  return () => timer.end();
 }
 
-/** Holds all bytes of a request until it has come whole. @param rest held from then on, until the call is over */
-function holdUntilWhole(stream: Stream, hold: Reservation, held: number, rest: number): void {
-  let bytes = held;
+/** Reserves the bytes of a request until it is complete. @param rest reserved from then until the call is closed */
+function reserveRequest(stream: ServerHttp2Stream, reserve: Reservation, own: number, rest: number): void {
+  let bytes = own;
   stream.on("data", (chunk: Buffer) => {
     bytes += chunk.length;
-    if (!hold(bytes)) stream.close(NGHTTP2_ENHANCE_YOUR_CALM);
+    if (!reserve(bytes)) stream.close(NGHTTP2_ENHANCE_YOUR_CALM);
   });
   stream.once("end", () => {
-    if (!stream.destroyed) hold(rest);
+    if (!stream.destroyed) reserve(rest);
   });
 }
 
-/** Holds the bytes of a message that has not come whole, for so many milliseconds from its first byte. */
-function holdUnfinished(stream: Stream, hold: Reservation, held: number, millis: number): () => void {
-  const unfinished = unfinishedBytes();
-  let patience: InactivityTimer | undefined;
-  const late = (): void => {
-    // What is not read, for there are enough answers under way, cannot be late.
-    if (stream.isPaused()) patience?.renew();
+/** Reserves the bytes of an incomplete message, and resets the call if it is not complete this long after its first byte. */
+function reserveIncompleteMessage(
+  stream: ServerHttp2Stream,
+  reserve: Reservation,
+  own: number,
+  millis: number,
+): () => void {
+  const incompleteBytes = createMessageCounter();
+  let timer: InactivityTimer | undefined;
+  const expire = (): void => {
+    // The service itself pauses a stream with enough unanswered messages: the rest is not late.
+    if (stream.isPaused()) timer?.renew();
     else stream.close(NGHTTP2_CANCEL);
   };
   stream.on("data", (chunk: Buffer) => {
-    const bytes = unfinished(chunk);
-    // With its first byte in this chunk: it is another than the one that was waited for.
-    if (bytes <= chunk.length) patience?.end();
-    if (bytes > 0 && bytes <= chunk.length) patience = new InactivityTimer(millis, late);
-    if (!hold(held + bytes)) stream.close(NGHTTP2_ENHANCE_YOUR_CALM);
+    const bytes = incompleteBytes(chunk);
+    // The incomplete message, if there is one, began in this chunk.
+    if (bytes <= chunk.length) {
+      timer?.end();
+      if (bytes > 0) timer = new InactivityTimer(millis, expire);
+    }
+    if (!reserve(own + bytes)) stream.close(NGHTTP2_ENHANCE_YOUR_CALM);
   });
-  return () => patience?.end();
-}
-
-/** Cuts a call whose one message does not come in time. */
-function cutWhereLate(stream: Stream, millis: number): InactivityTimer {
-  const patience = new InactivityTimer(millis, () => stream.close(NGHTTP2_CANCEL));
-  stream.once("end", () => patience.end());
-  return patience;
-}
-
-/** Cuts a call that sends nothing for so long: its caller asks nothing any more, or takes no answer, or is gone. */
-function cutWhereSilent(stream: Stream, millis: number): InactivityTimer {
-  const { session } = stream;
-  const patience = new InactivityTimer(millis, () => {
-    if (stream.closed) session?.destroy();
-    else stream.close(NGHTTP2_CANCEL);
-    patience.renew();
-  });
-  stream.on("data", () => patience.renew());
-  return patience;
+  return () => timer?.end();
 }
 
 /**
- * Cuts a call that is sent a byte at a time, or whose answer is not taken: either would be waited for without end. A call has
- * so long to arrive, again to be answered, and again for its answer to be read. A peer that goes on regardless, or that
- * HTTP/2 has given up for what it sent before, loses its connection.
+ * Follows the messages of a call (gRPC over HTTP/2, Length-Prefixed-Message).
+ *
+ * @returns takes each chunk of the call's data in order, and returns how many bytes of an incomplete message have arrived
  */
-function cutWhereSlow(stream: Stream, millis: number): InactivityTimer {
+export function createMessageCounter(): (chunk: Buffer) => number {
+  const head = Buffer.alloc(MESSAGE_HEAD);
+  let bytes = 0;
+  let missing = 0;
+  return (chunk) => {
+    for (let at = 0; at < chunk.length; ) {
+      if (bytes < MESSAGE_HEAD) {
+        head[bytes++] = chunk[at++] ?? 0;
+        if (bytes < MESSAGE_HEAD) continue;
+        missing = head.readUInt32BE(1);
+      } else {
+        const step = Math.min(missing, chunk.length - at);
+        at += step;
+        missing -= step;
+        bytes += step;
+      }
+      if (missing === 0) bytes = 0;
+    }
+    return bytes;
+  };
+}
+
+/** Resets a call whose one message is not complete in time. */
+function resetIfLate(stream: ServerHttp2Stream, millis: number): InactivityTimer {
+  const timer = new InactivityTimer(millis, () => stream.close(NGHTTP2_CANCEL));
+  stream.once("end", () => timer.end());
+  return timer;
+}
+
+/** Resets a call that sends nothing for this long, and destroys its connection if the reset does not get through. */
+function resetIfSilent(stream: ServerHttp2Stream, millis: number): InactivityTimer {
   const { session } = stream;
-  let rounds = 0;
-  const patience = new InactivityTimer(millis, () => {
-    rounds++;
-    if (rounds > 3) {
+  const timer = new InactivityTimer(millis, () => {
+    if (stream.closed) session?.destroy();
+    else stream.close(NGHTTP2_CANCEL);
+    timer.renew();
+  });
+  stream.on("data", () => timer.renew());
+  return timer;
+}
+
+/**
+ * Resets a call whose request does not arrive in time, or whose answer is not read in time: one period to arrive, a second to be
+ * answered, a third to be read. After a fourth the reset has not got through, and the connection is destroyed.
+ */
+function resetIfSlow(stream: ServerHttp2Stream, millis: number): InactivityTimer {
+  const { session } = stream;
+  let periods = 0;
+  const timer = new InactivityTimer(millis, () => {
+    periods++;
+    if (periods > 3) {
       session?.destroy();
       return;
     }
-    if (rounds === 3 || !stream.readableEnded) stream.close(NGHTTP2_CANCEL);
-    patience.renew();
+    if (periods === 3 || !stream.readableEnded) stream.close(NGHTTP2_CANCEL);
+    timer.renew();
   });
-  return patience;
+  return timer;
 }
 
-/** grpc-js knows one limit for all messages. */
-function cutWhereLarge(stream: Stream): void {
+/** Resets a call that sends more than {@link SMALL} bytes; grpc-js has one message limit for all methods. */
+function resetIfLarge(stream: ServerHttp2Stream): void {
   let bytes = 0;
   stream.on("data", (chunk: Buffer) => {
     bytes += chunk.length;
@@ -135,27 +175,26 @@ function cutWhereLarge(stream: Stream): void {
 }
 
 /**
- * Closes a call for good once it has its status, whatever its caller may still want to send (RFC 9113, section 8.1). HTTP/2
- * would keep it until the caller ends it, too.
+ * Closes a call once its status is sent, even if the client has not ended its side (RFC 9113, section 8.1). HTTP/2 would keep the
+ * stream open until the client does.
  */
-function closeOnceAnswered(stream: Stream): void {
+function closeOnceAnswered(stream: ServerHttp2Stream): void {
   stream.once("wantTrailers", () => closeOnceSent(stream));
   stream.once("finish", () => {
-    // Where trailers are to follow, they are asked for once the body is sent.
-    const sent = stream.sentHeaders as http2.OutgoingHttpHeaders | undefined;
-    const { ":status": code, "grpc-status": status } = sent ?? {};
+    // An answer with a body has its status in trailers, for which "wantTrailers" follows.
+    const { ":status": code, "grpc-status": status } = stream.sentHeaders ?? {};
     if (code !== 200 || status !== undefined) closeOnceSent(stream);
   });
 }
 
-/** A stream that is closed drops what is on its way, its trailers too: nothing tells when they are sent but the queue. */
-function closeOnceSent(stream: Stream): void {
+/** Waits until the session's queue is empty, for closing a stream drops what is queued, its trailers too. */
+function closeOnceSent(stream: ServerHttp2Stream): void {
   if (stream.readableEnded) return;
-  const look = (): void => {
+  const check = (): void => {
     if (stream.destroyed || stream.readableEnded) return;
     if (stream.session?.state.outboundQueueSize === 0) stream.close(NGHTTP2_NO_ERROR);
-    else setTimeout(look, FLUSH).unref();
+    else setTimeout(check, FLUSH_INTERVAL).unref();
   };
-  // Node submits trailers in a turn of their own.
-  setImmediate(() => setImmediate(look));
+  // Node submits trailers in a later turn of the event loop.
+  setImmediate(() => setImmediate(check));
 }

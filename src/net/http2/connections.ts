@@ -1,39 +1,40 @@
 import { randomInt } from "node:crypto";
-import http2 from "node:http2";
-import { addressReader, limitedAddress } from "../../util/client-address.js";
+import { constants, type ServerHttp2Session } from "node:http2";
+import type { TLSSocket } from "node:tls";
+import { type WorkloadNames, workloadAt } from "../../util/workload-names.js";
+import { sessionOfCall } from "../internals.js";
 
-/** Milliseconds. */
-export const MINUTE = 60_000;
+/** Names in the client certificate of each connection that showed one. */
+const WORKLOADS = new WeakMap<object, WorkloadNames>();
 
-const plainAddress = addressReader([]);
+/** Reads the client certificate of a new connection, once for all of its calls. */
+export function rememberWorkload(session: ServerHttp2Session): void {
+  const names = workloadAt(session.socket as TLSSocket);
+  if (names !== undefined) WORKLOADS.set(session, names);
+}
 
-/**
- * Whose share a connection counts in: the peer's address, an IPv6 one with its /64 network. Undefined for a socket file and
- * for proxies, which bring the calls of others.
- *
- * @param peer empty for a socket file
- */
-export function sharerOf(peer: string, isProxy: (address: string) => boolean): string | undefined {
-  const address = plainAddress(peer, undefined);
-  return address === "" || isProxy(address) ? undefined : limitedAddress(address);
+/** The names in the client certificate of a grpc-js server call's connection; undefined if it showed none. */
+export function workloadOf(serverCall: object): WorkloadNames | undefined {
+  const session = sessionOfCall(serverCall);
+  return session && WORKLOADS.get(session);
 }
 
 /**
- * How old a connection gets, in milliseconds: 27 to 33 minutes, of few different lengths.
+ * Draws the maximum age of a connection: 27 to 33 whole minutes, in milliseconds.
  *
- * grpc-js's own option draws any length, and Node keeps a list for each length of an unreferenced timer until it would
- * have run out, also where the timer was cleared: each connection, however short, would cost memory for half an hour.
+ * grpc-js's `max_connection_age_ms` adds a random jitter. Node keeps a timer list per distinct duration until the duration has
+ * passed, even if its timers were cleared, so each short connection would use memory for half an hour.
  */
-export function connectionAge(): number {
-  return (27 + randomInt(7)) * MINUTE;
+export function randomConnectionAge(): number {
+  return (27 + randomInt(7)) * 60_000;
 }
 
-/** Ends a connection after so many milliseconds: no new calls, and those under way finish. */
-export function retireAfter(session: http2.ServerHttp2Session, millis: number): void {
+/** Closes a connection after this many milliseconds: GOAWAY for new calls (RFC 9113, section 6.8); open calls finish. */
+export function closeAtAge(session: ServerHttp2Session, millis: number): void {
   const timer = setTimeout(() => {
     if (session.destroyed) return;
-    // First without refusing the calls that are on their way here.
-    session.goaway(http2.constants.NGHTTP2_NO_ERROR, 2 ** 31 - 1);
+    // The first GOAWAY still admits the calls that are on their way here.
+    session.goaway(constants.NGHTTP2_NO_ERROR, 2 ** 31 - 1);
     session.close();
   }, millis);
   timer.unref();
@@ -41,10 +42,10 @@ export function retireAfter(session: http2.ServerHttp2Session, millis: number): 
 }
 
 /**
- * Cuts a connection without a call. grpc-js ends one that is idle politely, and then waits for as long as a peer leaves a frame
- * unfinished, or says nothing of what it was told.
+ * Destroys a connection that has had no call for this many milliseconds. grpc-js's `max_connection_idle_ms` closes it
+ * gracefully, and then waits without a limit for a peer that leaves a frame unfinished or does not answer.
  */
-export function cutWhereIdle(session: http2.ServerHttp2Session, millis: number): void {
+export function destroyIfIdle(session: ServerHttp2Session, millis: number): void {
   let calls = 0;
   const timer = setTimeout(() => {
     if (calls === 0) session.destroy();
@@ -54,7 +55,7 @@ export function cutWhereIdle(session: http2.ServerHttp2Session, millis: number):
     calls++;
     stream.once("close", () => {
       calls--;
-      // A timer that was cleared would run again, and hold the session meanwhile.
+      // refresh() restarts a cleared timer too, which would keep the closed session in memory.
       if (!session.closed && !session.destroyed) timer.refresh();
     });
   });

@@ -1,37 +1,49 @@
-/** Sets how much is held, at first nothing; false where that is more than there is left: then nothing changes. */
+import { addressReader, limitedAddress } from "../../util/client-address.js";
+
+/** Changes the reserved amount, initially 0. Returns false, and changes nothing, if the quota does not have that much left. */
 export type Reservation = (amount: number) => boolean;
 
-/** Something that there is only so much of, and that no address may have all of. */
+/** An amount that all clients together may reserve, and a smaller one per client address. */
 export class Quota {
-  readonly #whole: number;
-  readonly #share: number;
-  readonly #held = new Map<string, number>();
+  readonly #total: number;
+  readonly #perClient: number;
+  readonly #reserved = new Map<string, number>();
   #sum = 0;
 
-  /** @param whole how much all may hold together @param share how much of it one address may hold */
-  constructor(whole: number, share: number) {
-    this.#whole = whole;
-    this.#share = share;
+  /** @param total limit for all clients together @param perClient limit per client */
+  constructor(total: number, perClient: number) {
+    this.#total = total;
+    this.#perClient = perClient;
   }
 
-  /** Somebody who holds some. @param sharer whose share it counts in; undefined: only the whole bounds it */
-  holder(sharer: string | undefined): Reservation {
-    let held = 0;
+  /** Opens a reservation of 0. @param client a {@link quotaClient}; undefined if only the total limits it */
+  open(client: string | undefined): Reservation {
+    let reserved = 0;
     return (amount) => {
-      const more = amount - held;
-      const before = sharer === undefined ? 0 : (this.#held.get(sharer) ?? 0);
-      if (more > 0 && (this.#sum + more > this.#whole || before + more > this.#shareOf(sharer))) return false;
-      held = amount;
+      const more = amount - reserved;
+      const before = client === undefined ? 0 : (this.#reserved.get(client) ?? 0);
+      const most = client === undefined ? Number.POSITIVE_INFINITY : this.#perClient;
+      if (more > 0 && (this.#sum + more > this.#total || before + more > most)) return false;
+      reserved = amount;
       this.#sum += more;
-      if (sharer !== undefined) {
-        if (before + more === 0) this.#held.delete(sharer);
-        else this.#held.set(sharer, before + more);
+      if (client !== undefined) {
+        if (before + more === 0) this.#reserved.delete(client);
+        else this.#reserved.set(client, before + more);
       }
       return true;
     };
   }
+}
 
-  #shareOf(sharer: string | undefined): number {
-    return sharer === undefined ? Number.POSITIVE_INFINITY : this.#share;
-  }
+const plainAddress = addressReader([]);
+
+/**
+ * The client that a connection counts as: its peer's address (IPv6: the /64 network). Undefined for socket files and proxies,
+ * which carry the calls of several clients.
+ *
+ * @param peer IP address; empty for a socket file
+ */
+export function quotaClient(peer: string, isProxy: (address: string) => boolean): string | undefined {
+  const address = plainAddress(peer, undefined);
+  return address === "" || isProxy(address) ? undefined : limitedAddress(address);
 }

@@ -1,13 +1,13 @@
 import { expect } from "chai";
-import { unfinishedBytes } from "../../../src/net/http2/unfinished.js";
+import { createMessageCounter } from "../../../src/net/http2/call-bounds.js";
 import { frame } from "../../grpc/raw.js";
 
-describe("unfinishedBytes", () => {
+describe("the bytes of an incomplete message", () => {
   const call = Buffer.concat([0, 1, 7, 0, 300, 70_000].map((length) => frame(Buffer.alloc(length, 255))));
 
   for (const size of [1, 2, 3, 4, 5, 6, 7, 1000, call.length]) {
-    it(`says the same whether a call comes whole or in chunks of ${size}`, () => {
-      const take = unfinishedBytes();
+    it(`are counted the same in chunks of ${size} as in one`, () => {
+      const take = createMessageCounter();
       let message = 0;
       const ends = new Set<number>();
       for (let at = 0; at < call.length; at += 5 + call.readUInt32BE(at + 1)) ends.add(at);

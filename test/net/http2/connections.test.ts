@@ -2,18 +2,18 @@ import { once } from "node:events";
 import http2 from "node:http2";
 import type { AddressInfo } from "node:net";
 import { expect } from "chai";
-import { connectionAge, retireAfter } from "../../src/net/http2/connections.js";
+import { closeAtAge, randomConnectionAge } from "../../../src/net/http2/connections.js";
 
 describe("a connection's age", () => {
-  it("is half an hour, more or less, and of few different lengths: Node keeps something for each", () => {
-    const ages = new Set(Array.from({ length: 1_000 }, connectionAge));
+  it("is 27 to 33 minutes, of few distinct durations: Node keeps a timer list for each", () => {
+    const ages = new Set(Array.from({ length: 1_000 }, randomConnectionAge));
     expect(ages.size).to.be.within(2, 10);
     expect([...ages].every((age) => age >= 27 * 60_000 && age <= 33 * 60_000)).to.equal(true);
   });
 
-  it("once reached ends the connection, and lets the call under way finish", async () => {
+  it("closes the connection, and lets an open call finish", async () => {
     const server = http2.createServer();
-    server.on("stream", ({ session }) => session !== undefined && retireAfter(session as http2.ServerHttp2Session, 1));
+    server.on("stream", ({ session }) => session !== undefined && closeAtAge(session as http2.ServerHttp2Session, 1));
     const called = once(server, "stream") as Promise<[http2.ServerHttp2Stream]>;
     await once(server.listen(0, "127.0.0.1"), "listening");
     const client = http2.connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);

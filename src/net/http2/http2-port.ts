@@ -1,0 +1,212 @@
+import http2 from "node:http2";
+import net from "node:net";
+import tls from "node:tls";
+import { Server, ServerCredentials, status } from "@grpc/grpc-js";
+import { type Admission, admit, type ListenerOptions, refuseFailedHandshakes } from "../admission.js";
+import { gracefulClose } from "../graceful-close.js";
+import { addResponseHeaders, http2ServersOf, setMaxHeaderListSize, takeListeners } from "../internals.js";
+import { listen, type TransportPort } from "../port.js";
+import { renewTls, serverOptions } from "../tls.js";
+import { boundCall, type CallTimeouts, type MethodKinds } from "./call-bounds.js";
+import { closeAtAge, destroyIfIdle, randomConnectionAge, rememberWorkload } from "./connections.js";
+import { Quota, quotaClient } from "./quota.js";
+
+/** The limits of an HTTP/2 port. `request` is also the limit of a TLS handshake. */
+export interface Http2Limits extends CallTimeouts, Pick<Admission, "connections" | "perAddress"> {
+  /** Bytes of one message from a client; above: RESOURCE_EXHAUSTED. */
+  readonly message: number;
+  /** Bytes of a call's headers in all, plus 32 per header; above: the call is reset. */
+  readonly headers: number;
+}
+
+/** Called when a call has ended, whatever its method. @param code its gRPC status code */
+export type OnCallEnd = (path: string, code: number) => void;
+
+/** What a port serves, and how. */
+export interface Http2PortOptions {
+  readonly limits: Http2Limits;
+  readonly methods: MethodKinds;
+  readonly listener: ListenerOptions;
+  readonly onCallEnd?: OnCallEnd | undefined;
+}
+
+/** gRPC over HTTP/2 at one address or several; TransportPort.listen may be called more than once. */
+export interface Http2Port extends TransportPort {
+  /** The grpc-js server, for services to be added. It listens at nothing itself: the port gives it connections. */
+  readonly services: Server;
+}
+
+const MINUTE = 60_000;
+const MB = 1024 ** 2;
+
+/** Makes a gRPC port; it is not open yet. */
+export function createHttp2Port(options: Http2PortOptions): Http2Port {
+  const { limits, listener } = options;
+  const services = new Server({
+    "grpc.max_receive_message_length": limits.message,
+    // Open calls per connection; a client queues the others.
+    "grpc.max_concurrent_streams": 1000,
+    // Mebibytes of a connection's HTTP/2 state, above which nghttp2 refuses new calls; grpc-js has no limit by default.
+    "grpc-node.max_session_memory": 64,
+    "grpc.max_connection_idle_ms": limits.idle,
+    // Detects dead peers. (nghttp2 closes the connections of peers that send too many pings.)
+    "grpc.keepalive_time_ms": MINUTE,
+    "grpc.keepalive_timeout_ms": MINUTE / 3,
+    // Its debugging counters take several microseconds per call.
+    "grpc.enable_channelz": 0,
+  });
+  setMaxHeaderListSize(services, limits.headers);
+  // The listeners below handle TLS.
+  const injector = services.createConnectionInjector(ServerCredentials.createInsecure());
+  const calls = boundCalls(http2ServersOf(services), options);
+  const listeners: net.Server[] = [];
+  const open: ReadonlySet<net.Socket>[] = [];
+  return {
+    services,
+    async listen(address) {
+      // grpc-js would hide the system's error and print it.
+      const server = createListener(listener, limits.request, (socket) => injector.injectConnection(socket));
+      open.push(admit(server, { ...listener, ...limits }));
+      const bound = await listen(server, address);
+      listeners.push(server);
+      return bound;
+    },
+    renewTls: (material) => {
+      for (const server of listeners) if (server instanceof tls.Server) renewTls(server, material);
+    },
+    connections: () => open.reduce((sum, sockets) => sum + sockets.size, 0),
+    close(timeout) {
+      const closed = listeners.map((server) => new Promise<void>((resolve) => void server.close(() => resolve())));
+      closed.push(new Promise((resolve) => void services.tryShutdown(() => resolve())));
+      // Instead of forceShutdown, which waits for peers that may be dead to close their side.
+      const ended = gracefulClose(timeout, calls, () => open.flatMap((sockets) => [...sockets]));
+      return Promise.all(closed).then(ended);
+    },
+  };
+}
+
+/** Listens in plaintext or with TLS. @param take gets each connection that speaks HTTP/2 */
+function createListener(
+  { tls: material, refused = () => {} }: ListenerOptions,
+  handshakeTimeout: number,
+  take: (socket: net.Socket) => void,
+): net.Server {
+  if (material === undefined) return net.createServer({ noDelay: true }, take);
+  const server = tls.createServer({ ...serverOptions(material, "h2", handshakeTimeout), noDelay: true }, (socket) => {
+    // An error below HTTP/2 closes the connection; nothing else is left to do.
+    socket.on("error", () => {});
+    if (socket.alpnProtocol === "h2") {
+      take(socket);
+      return;
+    }
+    refused({ reason: "handshake", address: socket.remoteAddress ?? "", code: "NO_ALPN" });
+    socket.destroy();
+  });
+  refuseFailedHandshakes(server, refused);
+  return server;
+}
+
+/** Limits connections and calls before grpc-js gets the calls. @returns the number of open calls */
+function boundCalls(
+  servers: readonly http2.Http2Server[],
+  { limits, methods, listener: { isProxy = () => false }, onCallEnd }: Http2PortOptions,
+): () => number {
+  const memory = new Quota(callMemory(limits.message), callMemory(limits.message) / 4);
+  const clients = new WeakMap<object, string | undefined>();
+  let calls = 0;
+  for (const server of servers) {
+    server.on("session", (session) => {
+      rememberWorkload(session);
+      clients.set(session, quotaClient(session.socket.remoteAddress ?? "", isProxy));
+      // Clients reconnect, and so spread over the processes and machines that have been added meanwhile.
+      closeAtAge(session, randomConnectionAge());
+      destroyIfIdle(session, limits.idle + limits.request);
+    });
+    const handlers = takeListeners<[http2.ServerHttp2Stream, Headers]>(server, "stream");
+    server.on("stream", (stream, headers) => {
+      const path = headers[":path"] ?? "";
+      const reserve = memory.open(clients.get(stream.session ?? stream));
+      const own = OPEN_CALL + sizeOf(headers);
+      let unbound = (): void => {};
+      calls++;
+      // One listener for all purposes: every call has it.
+      stream.once("close", () => {
+        calls--;
+        reserve(0);
+        unbound();
+        onCallEnd?.(path, statusOf(stream));
+      });
+      if (!reserve(own)) {
+        refuse(stream);
+        return;
+      }
+      if ((headers["grpc-encoding"] ?? "identity") !== "identity") {
+        refuseCompression(stream);
+      } else {
+        // grpc-js would announce gzip and deflate.
+        addResponseHeaders(stream, ACCEPT_ENCODING);
+        for (const handle of handlers) handle.call(server, stream, headers);
+      }
+      unbound = boundCall(stream, path, methods, limits, reserve, own);
+    });
+  }
+  return () => calls;
+}
+
+/** Bytes of memory for calls that are incomplete or stay open; above: reset. One client address may use a quarter. */
+const callMemory = (message: number): number => Math.max(256 * MB, 16 * message);
+
+/** Bytes of memory that an open call counts as, besides its headers. */
+const OPEN_CALL = 16 * 1024;
+
+/** Refused calls of a connection after which it is destroyed. */
+const MAX_REFUSED = 100;
+
+/** The number of refused calls of each connection. */
+const REFUSED = new WeakMap<object, number>();
+
+/** Refuses a call for which there is no memory. A client that makes ever more calls loses its connection. */
+function refuse(stream: http2.ServerHttp2Stream): void {
+  const { session } = stream;
+  stream.on("error", () => {});
+  stream.close(http2.constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  if (session === undefined) return;
+  const count = (REFUSED.get(session) ?? 0) + 1;
+  REFUSED.set(session, count);
+  // Deferred until nghttp2 has processed the bytes that came with this call: Node aborts the process when data arrives for a
+  // call behind it that a destroyed session has not reported to JavaScript.
+  if (count === MAX_REFUSED + 1) setImmediate(() => session.destroy());
+}
+
+const ACCEPT_ENCODING = { "grpc-accept-encoding": "identity" };
+
+/**
+ * Answers UNIMPLEMENTED to a call with compressed messages (gRPC's compression.md): tokens hardly shrink, and a small message
+ * may decompress to megabytes.
+ */
+function refuseCompression(stream: http2.ServerHttp2Stream): void {
+  stream.on("error", () => {});
+  const headers = {
+    ":status": 200,
+    "content-type": "application/grpc+proto",
+    "grpc-status": status.UNIMPLEMENTED,
+    "grpc-message": "Messages are not taken compressed: send them with grpc-encoding identity.",
+    ...ACCEPT_ENCODING,
+  };
+  stream.respond(headers, { endStream: true });
+}
+
+type Headers = http2.IncomingHttpHeaders;
+
+function sizeOf(headers: Headers): number {
+  let bytes = 0;
+  for (const name in headers) bytes += name.length + String(headers[name]).length;
+  return bytes;
+}
+
+/** The status that a call ended with: CANCELLED if its stream was reset before. */
+function statusOf({ sentTrailers, sentHeaders }: http2.ServerHttp2Stream): number {
+  // An answer without a body has its status in the headers.
+  const code = sentTrailers?.["grpc-status"] ?? sentHeaders?.["grpc-status"];
+  return code === undefined ? status.CANCELLED : Number(code);
+}

@@ -1,0 +1,95 @@
+import type { EventEmitter } from "node:events";
+import type { Server as HttpServer } from "node:http";
+import type { Http2Server, Http2Session, ServerHttp2Stream } from "node:http2";
+import type { Socket } from "node:net";
+import type { Readable } from "node:stream";
+import type { TLSSocket } from "node:tls";
+import type { Server as GrpcServer } from "@grpc/grpc-js";
+
+// Every private field and undocumented behaviour of Node and grpc-js that this project relies on has one accessor here, and
+// a test in test/net/internals.test.ts that fails when an upgrade takes it away.
+
+/** Thrown when an installed version of Node or grpc-js lacks something private that this project relies on. */
+export class InternalsChangedError extends Error {
+  override readonly name = "InternalsChangedError";
+
+  /** @param what names the missing field, such as `grpc-js Server.http2Servers` */
+  constructor(what: string) {
+    super(`${what} is missing: this version of Node or grpc-js is not supported`);
+  }
+}
+
+/**
+ * Removes an emitter's listeners for one event and returns them, so that a limit can be put before them. Node's and
+ * grpc-js's servers add these listeners themselves: `connection` and `tlsClientError` of a server, `data` of an HTTP/1 socket,
+ * `stream` of grpc-js's HTTP/2 server.
+ *
+ * @throws {@link InternalsChangedError} if there is none
+ */
+export function takeListeners<Args extends unknown[]>(
+  emitter: EventEmitter,
+  event: string,
+): readonly ((...args: Args) => void)[] {
+  const listeners = emitter.listeners(event) as ((...args: Args) => void)[];
+  if (listeners.length === 0) throw new InternalsChangedError(`${emitter.constructor.name}'s own "${event}" listener`);
+  emitter.removeAllListeners(event);
+  return listeners;
+}
+
+/**
+ * Lets an HTTP/1 server answer all requests of a client that has closed its sending side, and close the connection after the
+ * last answer. By default (`httpAllowHalfOpen` is false) Node closes it at once.
+ */
+export function answerHalfClosed(server: HttpServer): void {
+  (server as { httpAllowHalfOpen?: boolean }).httpAllowHalfOpen = true;
+}
+
+/** The TCP socket below a TLS socket (`_parent`), which still knows its peer after a failed handshake; undefined without one. */
+export function tcpSocketOf(socket: TLSSocket): Socket | undefined {
+  return (socket as unknown as { readonly _parent?: Socket })._parent;
+}
+
+/** The code of why a peer's certificate was refused: a string, although `authorizationError` is typed as an Error. */
+export function certificateErrorOf(socket: TLSSocket): string | undefined {
+  return (socket.authorizationError as unknown as string | null) ?? undefined;
+}
+
+/** The HTTP/2 servers behind a grpc-js server (`http2Servers`), one per port or connection injector. */
+export function http2ServersOf(server: GrpcServer): readonly Http2Server[] {
+  const { http2Servers } = server as unknown as { readonly http2Servers?: ReadonlyMap<Http2Server, unknown> };
+  if (http2Servers === undefined) throw new InternalsChangedError("grpc-js Server.http2Servers");
+  return [...http2Servers.keys()];
+}
+
+/**
+ * Sets SETTINGS_MAX_HEADER_LIST_SIZE (RFC 9113, section 6.5.2) for the HTTP/2 servers that a grpc-js server makes later
+ * (`commonServerOptions`); grpc-js has no option for it.
+ *
+ * @param bytes of a call's header names and values, plus 32 per header
+ */
+export function setMaxHeaderListSize(server: GrpcServer, bytes: number): void {
+  const { commonServerOptions } = server as unknown as { readonly commonServerOptions?: { settings?: object } };
+  if (commonServerOptions === undefined) throw new InternalsChangedError("grpc-js Server.commonServerOptions");
+  commonServerOptions.settings = { ...commonServerOptions.settings, maxHeaderListSize: bytes };
+}
+
+/** Adds headers to the answer of a call. grpc-js sends its headers with the stream's `respond`, which is replaced here. */
+export function addResponseHeaders(stream: ServerHttp2Stream, added: Readonly<Record<string, string>>): void {
+  const respond = stream.respond.bind(stream);
+  stream.respond = (headers, options) => respond({ ...(headers as object), ...added }, options);
+}
+
+/** The HTTP/2 session of a grpc-js server call (`call.stream.session`); undefined once the call is over. */
+export function sessionOfCall(serverCall: object): Http2Session | undefined {
+  const { call } = serverCall as { readonly call?: { readonly stream?: { readonly session?: Http2Session } } };
+  return call?.stream?.session;
+}
+
+/**
+ * Sets how many messages a paused stream of a grpc-js call reads ahead (`_readableState.highWaterMark`, 16 by default, each up
+ * to the message limit); grpc-js has no option for it.
+ */
+export function setReadAhead(stream: Readable, messages: number): void {
+  const { _readableState } = stream as unknown as { readonly _readableState: { highWaterMark: number } };
+  _readableState.highWaterMark = messages;
+}
