@@ -1,5 +1,5 @@
-import { isUnreached } from "../client/channel.js";
-import { type Trouble, tellTrouble } from "../client/trouble.js";
+import { isUnreachable } from "../client/channel.js";
+import { type ConnectionProblem, describeConnectionProblem } from "../client/connection-problem.js";
 import { FAILURES, type FailureReason, type StatusName } from "../contract/failures.js";
 import { rejectionMessage } from "../contract/reasons.js";
 import type { Check, CheckResult, Evidence, Outcome, Principal, Token, Verdict } from "../contract/verifier.js";
@@ -27,13 +27,13 @@ const USAGE_STATUSES: ReadonlySet<StatusName> = new Set([
 export function noVerdict(outcome: Extract<Outcome, { kind: "failure" }>, asked?: string): CommandFailure {
   const { reason } = outcome;
   const { status, message } = FAILURES[reason];
-  if (asked !== undefined && isUnreached(outcome)) {
-    const { trouble, unreached } = outcome;
+  if (asked !== undefined && isUnreachable(outcome)) {
+    const { problem, detail } = outcome;
     return {
       code: reason,
-      message: tellTrouble(asked, trouble, FIXES[trouble]),
+      message: describeConnectionProblem(asked, problem, FIXES[problem]),
       exitCode: EXIT.unavailable,
-      details: { status, cause: unreached },
+      details: { status, cause: detail },
     };
   }
   const exitCode = USAGE_STATUSES.has(status) ? EXIT.usage : EXIT.unavailable;
@@ -47,13 +47,13 @@ export function noVerdict(outcome: Extract<Outcome, { kind: "failure" }>, asked?
 }
 
 /** Fixes for connection problems in terms of the options; by default they name the settings of the Node.js client. */
-const FIXES: Readonly<Partial<Record<Trouble, string>>> = {
+const FIXES: Readonly<Partial<Record<ConnectionProblem, string>>> = {
   closed: "If it does, give --tls, or --ca-file FILE with the authority that signed its certificate",
-  "closed over tls": "Give --cert-file and --key-file of a certificate that it accepts",
-  "no tls there": "Leave out --tls and its file options, or give the address of a port that speaks TLS",
-  "authority unknown": "Give that authority with --ca-file FILE",
-  "certificate of another name": "Give --address with a name that is in the certificate",
-  "own certificate refused": "Give --cert-file and --key-file of a certificate that it accepts",
+  "closed over TLS": "Give --cert-file and --key-file of a certificate that it accepts",
+  "no TLS": "Leave out --tls and its file options, or give the address of a port that speaks TLS",
+  "untrusted authority": "Give that authority with --ca-file FILE",
+  "certificate name mismatch": "Give --address with a name that is in the certificate",
+  "client certificate refused": "Give --cert-file and --key-file of a certificate that it accepts",
 };
 
 /** Failure messages in terms of the options; the catalogue's name fields of the contract. */

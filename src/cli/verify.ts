@@ -4,7 +4,7 @@ import path from "node:path";
 import { text } from "node:stream/consumers";
 import type { Command } from "commander";
 import { pino } from "pino";
-import { channelVerifier } from "../client/channel-verifier.js";
+import { channelVerifier } from "../client/channel.js";
 import type { ConfigIssue } from "../config/issues.js";
 import { loadConfig } from "../config/load.js";
 import { readText } from "../config/read-file.js";

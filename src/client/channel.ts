@@ -8,77 +8,81 @@ import {
   type ServiceError,
   status,
 } from "@grpc/grpc-js";
-import { type Failure, failure } from "../contract/verifier.js";
+import { TokenVerifierService } from "../../gen/tokenverifier/v1/token_verifier.js";
+import { type Failure, failure, type Verifier } from "../contract/verifier.js";
 import { clientContext, type TlsMaterial } from "../net/tls.js";
+import { outcomeFromWire, requestToWire } from "../wire/messages.js";
 import { failureFromStatus } from "../wire/status.js";
-import { type Trouble, troubleIn } from "./trouble.js";
+import { type ConnectionProblem, connectionProblem } from "./connection-problem.js";
 
 /** How to connect. */
 export interface ChannelOptions {
-  /** Connections to open, used in turn (default 1). One connection is served by one process of a server that runs several. */
+  /** Connections to open, used in turn (default 1). Of a service with several worker processes, each connection reaches one. */
   readonly connections?: number;
   /**
-   * Whether a call waits, within its deadline, for a service that cannot be reached at the moment, or fails at once
-   * (default false). A connection that is being opened is waited for either way.
+   * Whether a call waits, until its deadline, for a service that is unreachable, or fails at once (default false). Calls wait
+   * for a connection that is being opened either way.
    */
   readonly waitForReady?: boolean;
-  /** Over TLS, with this certificate and these authorities; in the clear without it. */
+  /** Speaks TLS; plaintext without it. */
   readonly tls?: ChannelTls | undefined;
 }
 
-/** What a channel shows and trusts. */
+/** The TLS settings of a channel. */
 export interface ChannelTls extends TlsMaterial {
-  /** The name that the service's certificate must have, where it is not the address's. */
+  /** Name that the service's certificate must have (default: that of the address). */
   readonly servername?: string | undefined;
 }
 
-/** One call's own options. */
+/** The options of one call. */
 export interface ChannelCall {
-  /** When the answer is of no more use, in milliseconds since 1970; Infinity for never. */
+  /** Milliseconds since 1970; Infinity for none. */
   readonly deadline: number;
-  /** Goes along as `x-request-id`. */
+  /** Sent as `x-request-id`. */
   readonly requestId: string;
-  /** Where the call came from, if it is another's: goes along as `x-forwarded-for`, and is believed of named peers alone. */
+  /** Address of the client that this call is made for, sent as `x-forwarded-for`. The service believes it of trusted proxies. */
   readonly address?: string;
   /** Cancels the call. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A failure of this side alone: no service was reached. */
-export interface Unreached extends Failure {
+/** A failure to reach a service. */
+export interface UnreachableFailure extends Failure {
   readonly reason: "VERIFIER_UNAVAILABLE";
-  /** What the transport says of it, for people: it names the address and the system's error, as far as there is one. */
-  readonly unreached: string;
-  /** What that means. */
-  readonly trouble: Trouble;
+  /** The transport's error text, for people: it usually names the address and the system's error. */
+  readonly detail: string;
+  readonly problem: ConnectionProblem;
 }
 
-/** True for a failure of this side alone. */
-export const isUnreached = (failure: Failure): failure is Unreached => "unreached" in failure;
+/** Tells a failure to reach a service from one that the service answered. */
+export const isUnreachable = (failure: Failure): failure is UnreachableFailure => "problem" in failure;
 
-/** Unary calls to a service, over one or more connections that are opened when first needed and again when lost. */
+/** Tells a channel's failure from an answer. */
+export const isFailure = (answer: object): answer is Failure => "kind" in answer && answer.kind === "failure";
+
+/** Unary calls to a service, over connections that are opened when first needed and reopened when lost. */
 export interface Channel {
-  /** The answer, or why there is none. Rejects with the signal's reason where the signal cancelled it, and only then. */
+  /** Returns the answer or a failure. Rejects only with the signal's reason, if the signal cancelled the call. */
   call<Request, Response>(
     method: MethodDefinition<Request, Response>,
     request: Request,
     call: ChannelCall,
-  ): Promise<Response | Failure | Unreached>;
-  /** Closes the connections. Calls under way finish; later ones fail. */
+  ): Promise<Response | Failure | UnreachableFailure>;
+  /** Closes the connections. Open calls finish; later ones fail. */
   close(): void;
 }
 
 const GRPC_OPTIONS = {
-  // Finds out that the service is gone without a word, while calls wait for it.
+  // Detects a dead service while calls wait for it.
   "grpc.keepalive_time_ms": 30_000,
   "grpc.keepalive_timeout_ms": 5_000,
   "grpc.initial_reconnect_backoff_ms": 100,
   "grpc.max_reconnect_backoff_ms": 5_000,
-  // An answer holds its tokens' payloads and, explained, every check: it may be larger than its request.
+  // An answer has its tokens' payloads and, with `explain`, every check: it may be larger than its request.
   "grpc.max_receive_message_length": 64 * 1024 ** 2,
-  // Tokens and secrets go to the address that was given, never to a proxy that the environment names.
+  // Tokens and secrets go to the given address, never to a proxy named by the environment.
   "grpc.enable_http_proxy": 0,
-  // Each client a connection of its own.
+  // One connection per client.
   "grpc.use_local_subchannel_pool": 1,
   "grpc.enable_channelz": 0,
 };
@@ -87,7 +91,7 @@ const GRPC_OPTIONS = {
  * Opens a channel.
  *
  * @param address `host:port`, `dns:///name:port` or `unix:/path`
- * @throws what OpenSSL says of a certificate, key or authority that is of no use
+ * @throws OpenSSL's error if certificate, key or authority is malformed or does not fit
  */
 export function openChannel(address: string, { connections = 1, waitForReady = false, tls }: ChannelOptions): Channel {
   const secured = tls && credentials.createFromSecureContext(clientContext(tls));
@@ -109,7 +113,7 @@ export function openChannel(address: string, { connections = 1, waitForReady = f
       const { answer, error } = await unary(client, method, request, metadata, deadline, signal);
       if (answer !== undefined) return answer;
       signal?.throwIfAborted();
-      return unreached(client, error, tls !== undefined) ?? failureFromStatus(error);
+      return unreachable(client, error, tls !== undefined) ?? failureFromStatus(error);
     },
     close: () => {
       for (const client of clients) client.close();
@@ -117,20 +121,20 @@ export function openChannel(address: string, { connections = 1, waitForReady = f
   };
 }
 
-/** The failure of a call that found no connection and no way to open one; undefined for any other. */
-function unreached(
+/** The failure of a call for which no connection could be opened; undefined for any other. */
+function unreachable(
   client: Client,
   { code, details = "" }: Partial<ServiceError>,
   overTls: boolean,
-): Unreached | undefined {
+): UnreachableFailure | undefined {
   if (code !== status.UNAVAILABLE && code !== status.DEADLINE_EXCEEDED) return undefined;
   if (client.getChannel().getConnectivityState(false) !== connectivityState.TRANSIENT_FAILURE) return undefined;
   const { retryAfter } = failure("VERIFIER_UNAVAILABLE");
-  const trouble = troubleIn(details, overTls);
-  return { kind: "failure", reason: "VERIFIER_UNAVAILABLE", retryAfter, unreached: details, trouble };
+  const problem = connectionProblem(details, overTls);
+  return { kind: "failure", reason: "VERIFIER_UNAVAILABLE", retryAfter, detail: details, problem };
 }
 
-interface Ended<Response> {
+interface UnaryResult<Response> {
   readonly answer?: Response | undefined;
   readonly error: Partial<ServiceError>;
 }
@@ -142,7 +146,7 @@ function unary<Request, Response>(
   metadata: Metadata,
   deadline: number,
   signal: AbortSignal | undefined,
-): Promise<Ended<Response>> {
+): Promise<UnaryResult<Response>> {
   return new Promise((resolve) => {
     const cancel = (): void => call.cancel();
     const ended = (error: ServiceError | null, answer?: Response): void => {
@@ -161,10 +165,35 @@ function unary<Request, Response>(
         ended,
       );
     } catch {
-      // grpc-js throws where the channel was closed.
+      // grpc-js throws if the channel is closed.
       resolve({ error: { code: status.UNAVAILABLE } });
       return;
     }
     signal?.addEventListener("abort", cancel, { once: true });
   });
+}
+
+/** A verifier that asks a service. */
+export interface ChannelVerifier extends Verifier {
+  /** Closes the connections. Open calls finish; later ones fail. */
+  close(): void;
+}
+
+/**
+ * Makes a {@link Verifier} that asks a service, such as that of a gateway without keys. It passes on the call's request id,
+ * client address and deadline.
+ *
+ * @param address `host:port`, `dns:///name:port` or `unix:/path`
+ * @throws OpenSSL's error if certificate, key or authority is malformed or does not fit
+ */
+export function channelVerifier(address: string, options: ChannelOptions = {}): ChannelVerifier {
+  const channel = openChannel(address, options);
+  return {
+    async verify(request, { requestId, address, deadline }) {
+      const call = { requestId, address, deadline };
+      const answer = await channel.call(TokenVerifierService.verifyToken, requestToWire(request), call);
+      return isFailure(answer) ? answer : outcomeFromWire(answer);
+    },
+    close: () => channel.close(),
+  };
 }

@@ -3,27 +3,26 @@ import { TokenVerifierService } from "../../gen/tokenverifier/v1/token_verifier.
 import type { Failure } from "../contract/verifier.js";
 import type { Clock } from "../util/clock.js";
 import { outcomeFromItem, outcomeFromWire, requestToWire } from "../wire/messages.js";
-import { type ChannelOptions, isUnreached, openChannel } from "./channel.js";
-import { VerificationFailure } from "./failure.js";
+import { type ChannelOptions, isFailure, isUnreachable, openChannel } from "./channel.js";
+import { describeConnectionProblem } from "./connection-problem.js";
 import { type ClientTls, readClientTls } from "./tls.js";
-import { tellTrouble } from "./trouble.js";
-import { fromOutcome, isFailure, toRequest, type Verdict, type VerifyRequest } from "./verdict.js";
+import { fromOutcome, toRequest, type Verdict, VerificationFailure, type VerifyRequest } from "./verdict.js";
 
-/** How to connect, and what holds for every call that does not say otherwise. */
+/** How to connect, and the defaults of each call. */
 export interface ConnectOptions extends Omit<ChannelOptions, "tls"> {
-  /** Over TLS 1.2 or later; `{}` trusts the authorities that Node knows. Default: in the clear. */
+  /** Speaks TLS 1.2 or later; `{}` trusts Node's default authorities. Default: plaintext. */
   readonly tls?: ClientTls;
-  /** Milliseconds that a call may take (default 2000). */
+  /** Deadline of a call, in milliseconds from its start (default 2000). */
   readonly deadlineMs?: number;
-  /** The time, in milliseconds since 1970 (default Date.now). */
+  /** Returns the time in milliseconds since 1970 (default Date.now). */
   readonly clock?: Clock;
 }
 
-/** One call's own options. */
+/** The options of one call. */
 export interface CallOptions {
-  /** Milliseconds that this call may take (default: the client's). */
+  /** Deadline of this call, in milliseconds from its start (default: the client's). */
   readonly deadlineMs?: number;
-  /** What the service's log knows the call by: 1 to 128 printable ASCII characters (default: a new UUID). */
+  /** The call's id in the service's log: 1 to 128 printable ASCII characters (default: a random UUID). */
   readonly requestId?: string;
   /** Cancels the call, which then rejects with the signal's reason. */
   readonly signal?: AbortSignal;
@@ -32,26 +31,25 @@ export interface CallOptions {
 /** A client of one Token Verifier. */
 export interface VerifierClient {
   /**
-   * The verdict on one token.
+   * Returns the verdict on one token.
    *
-   * @throws {@link VerificationFailure} where no verdict was reached; TypeError where the request names two callers
+   * @throws {@link VerificationFailure} if no verdict was reached; TypeError if the request names two callers
    */
   verify(request: VerifyRequest, options?: CallOptions): Promise<Verdict>;
   /**
-   * The verdicts on many tokens (the service admits 1000, of 8 callers, by default), in the order of the requests. A
-   * request without a verdict has its own failure in its place and leaves the others as they are.
+   * Returns the verdicts on many tokens (by default the service accepts 1000, of 8 callers), in the order of the requests. A
+   * request without a verdict gets a failure in its place, which does not affect the others.
    *
-   * @throws {@link VerificationFailure} where the call as a whole failed
+   * @throws {@link VerificationFailure} if the call as a whole failed
    */
   verifyBatch(requests: readonly VerifyRequest[], options?: CallOptions): Promise<(Verdict | VerificationFailure)[]>;
-  /** Closes the connections. Calls under way finish; later ones fail. */
+  /** Closes the connections. Open calls finish; later ones fail. */
   close(): void;
 }
 
 /**
- * Makes a client. Nothing is sent before the first call; lost connections are opened again by themselves. A call that
- * reaches no service fails at once, or with `waitForReady` at its deadline, with VERIFIER_UNAVAILABLE; its message says where it
- * asked, and what is known of the reason.
+ * Makes a client. It connects at the first call, and again whenever a connection is lost. A call that reaches no service fails
+ * with VERIFIER_UNAVAILABLE, at once or, with `waitForReady`, at its deadline; the message names the address and the cause.
  *
  * ```ts
  * const verifier = connect("127.0.0.1:50051");
@@ -60,7 +58,7 @@ export interface VerifierClient {
  * ```
  *
  * @param address `host:port`, `dns:///name:port` or `unix:/path`
- * @throws {@link CaFileError} where `tls.caFile` is of no use; what OpenSSL says where something else in `tls` is
+ * @throws {@link CaFileError} if `tls.caFile` cannot be used; OpenSSL's error for anything else in `tls`
  */
 export function connect(address: string, options: ConnectOptions = {}): VerifierClient {
   const { deadlineMs: usual = 2000, clock = Date.now } = options;
@@ -75,8 +73,8 @@ export function connect(address: string, options: ConnectOptions = {}): Verifier
     new VerificationFailure(
       failure,
       requestId,
-      isUnreached(failure)
-        ? { message: tellTrouble(address, failure.trouble), cause: new Error(failure.unreached) }
+      isUnreachable(failure)
+        ? { message: describeConnectionProblem(address, failure.problem), cause: new Error(failure.detail) }
         : undefined,
     );
   const { verifyToken, batchVerifyTokens } = TokenVerifierService;

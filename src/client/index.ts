@@ -1,10 +1,17 @@
 /**
- * The client of Token Verifier for Node programs.
+ * The Node client of Token Verifier.
  *
- * @module token-verifier
+ * @module token-verifier-client
  */
 export type { Check, Evidence, Principal, Token } from "../contract/verifier.js";
 export { type CallOptions, type ConnectOptions, connect, type VerifierClient } from "./connect.js";
-export { VerificationFailure } from "./failure.js";
 export { CaFileError, type ClientTls } from "./tls.js";
-export type { FailureReason, ReasonName, RejectedToken, Verdict, VerifiedToken, VerifyRequest } from "./verdict.js";
+export {
+  type FailureReason,
+  type ReasonName,
+  type RejectedToken,
+  type Verdict,
+  VerificationFailure,
+  type VerifiedToken,
+  type VerifyRequest,
+} from "./verdict.js";

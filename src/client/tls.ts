@@ -2,37 +2,37 @@ import { readFileSync } from "node:fs";
 import { Secret } from "../util/secret.js";
 import type { ChannelTls } from "./channel.js";
 
-/** TLS as a client speaks it. Texts are PEM. */
+/** The TLS settings of a client. Certificates and keys are PEM. */
 export interface ClientTls {
-  /** Who signs the service's certificate. Default: the authorities that Node knows. */
+  /** Authorities that sign the service's certificate. Default: Node's own list. */
   readonly ca?: string | Buffer;
-  /** A file with the same, read when the client is made. */
+  /** A file of authorities instead, read when the client is made. */
   readonly caFile?: string;
-  /** The certificate that this client shows, with those that lead to one that the service knows. */
+  /** Certificate chain that this client shows, its own certificate first. */
   readonly cert?: string | Buffer;
-  /** The private key of its first one, not encrypted. */
+  /** Private key of the first certificate, not encrypted. */
   readonly key?: string | Buffer;
-  /** The name that the service's certificate must have (default: the address's). */
+  /** Name that the service's certificate must have (default: that of the address). */
   readonly servername?: string;
 }
 
-/** The file that `tls.caFile` names is of no use: it cannot be read, or holds no certificate. */
+/** Thrown when `tls.caFile` cannot be read or contains no certificate. */
 export class CaFileError extends Error {
   override readonly name = "CaFileError";
 
   constructor(
-    /** The file, as it was given. */
+    /** The path, as given. */
     readonly file: string,
-    /** The system's code, such as ENOENT; undefined where the file was read. */
+    /** The system's error code, such as ENOENT; undefined if the file was read. */
     readonly code: string | undefined,
   ) {
     super(
-      `tls.caFile: ${file} ${code === undefined ? "holds no certificate in PEM" : `cannot be read (${code})`}: give the file of whoever signs the service's certificate`,
+      `tls.caFile: ${file} ${code === undefined ? "holds no certificate in PEM" : `cannot be read (${code})`}: give a file of authorities that sign the service's certificate`,
     );
   }
 }
 
-/** Reads what a program gave. @throws TypeError where half of something is missing; {@link CaFileError} */
+/** Reads and checks the settings. @throws TypeError for settings that exclude or lack each other; {@link CaFileError} */
 export function readClientTls({ ca, caFile, cert, key, servername }: ClientTls): ChannelTls {
   if (ca !== undefined && caFile !== undefined) throw new TypeError("tls: give ca or caFile, not both");
   if ((cert === undefined) !== (key === undefined)) throw new TypeError("tls: cert and key go together");
@@ -51,7 +51,7 @@ function readCaFile(file: string): string {
   } catch (error) {
     throw new CaFileError(file, (error as NodeJS.ErrnoException).code ?? "unknown");
   }
-  // OpenSSL would take it, and then trust nobody.
+  // OpenSSL would accept it, and then trust no certificate.
   if (!text.includes("-----BEGIN CERTIFICATE-----")) throw new CaFileError(file, undefined);
   return text;
 }

@@ -1,4 +1,4 @@
-import type { FailureReason } from "../contract/failures.js";
+import { FAILURES, type FailureReason } from "../contract/failures.js";
 import { type ReasonName, rejectionMessage } from "../contract/reasons.js";
 import type {
   Check,
@@ -11,56 +11,90 @@ import type {
   VerificationRequest,
 } from "../contract/verifier.js";
 import { Secret } from "../util/secret.js";
-import { VerificationFailure } from "./failure.js";
+import { statusNumber } from "../wire/catalogue.js";
 
 export type { FailureReason, ReasonName };
 
-/** A question to the service. Name no caller, or one of the two kinds. */
+/** A token to verify. Name at most one caller, of either kind, if the realm requires it. */
 export interface VerifyRequest {
-  /** The realm's name; exact. */
+  /** The realm's name; case matters. */
   readonly realm: string;
   /** The token, without `Bearer`. */
   readonly token: string;
-  /** The secret key of the instance that asks (`sk_live_...`). */
+  /** Secret key of the calling instance (`sk_live_...`). */
   readonly instanceSecretKey?: string;
-  /** The credentials of the client that asks. */
+  /** Credentials of the calling client. */
   readonly clientCredentials?: { readonly clientId: string; readonly clientSecret: string };
-  /** Whether `checks` shall say what each check found (default false; the realm must permit it). */
+  /** Whether `checks` tells the result of each check (default false; the realm must permit it). */
   readonly explain?: boolean;
 }
 
-/** The token is good. */
+/** The verdict on a good token. */
 export interface VerifiedToken {
   readonly kind: "verified";
-  /** What the signed bytes say; `payload` is their JSON text. */
+  /** The signed claims; `payload` is their JSON text. */
   readonly token: Token;
-  /** Whom it speaks for; undefined where nobody can tell. */
+  /** The user or client that the token is for; undefined if the realm looks none up. */
   readonly principal: Principal | undefined;
-  /** What the verdict rests on, and until when it stands if nothing changes. */
+  /** The state that the verdict is based on, and until when it may be cached. */
   readonly evidence: Evidence;
-  /** What each check found; empty unless asked for. */
+  /** The result of each check; empty without `explain`. */
   readonly checks: readonly Check[];
 }
 
-/** The token is not good. */
+/** The verdict on a bad token. */
 export interface RejectedToken {
   readonly kind: "rejected";
-  /** Why; undefined for a reason of a later version: a plain rejection. */
+  /** The reason; undefined for one that only a later version of this package knows. */
   readonly reason: ReasonName | undefined;
-  /** The claim or header parameter concerned; empty where there is none. */
+  /** The claim or header parameter concerned; empty if there is none. */
   readonly claim: string;
   /** The reason in English, for a log. */
   readonly message: string;
-  /** What each check found; empty unless asked for. */
+  /** The result of each check; empty without `explain`. */
   readonly checks: readonly Check[];
 }
 
 /** The service's answer. */
 export type Verdict = VerifiedToken | RejectedToken;
 
-/** A question as the contract has it. @throws TypeError where both kinds of caller are named */
+/**
+ * Thrown when no verdict was reached. Do not treat it as a rejection: the token may be good.
+ *
+ * ```ts
+ * catch (error) {
+ *   if (error instanceof VerificationFailure && error.retryAfterMs !== undefined) …
+ * }
+ * ```
+ */
+export class VerificationFailure extends Error {
+  override readonly name = "VerificationFailure";
+  /** The proto's ErrorReason, without its prefix. */
+  readonly reason: FailureReason;
+  /** The gRPC status code (14: UNAVAILABLE). */
+  readonly code: number;
+  /** Milliseconds to wait before a retry; undefined if retrying does not help. */
+  readonly retryAfterMs: number | undefined;
+  /** The call's id in the service's log. */
+  readonly requestId: string;
+
+  /** @param unreachable the message and cause to report if no service was reached */
+  constructor(
+    { reason, retryAfter }: Failure,
+    requestId: string,
+    unreachable?: { readonly message: string; readonly cause: Error },
+  ) {
+    super(unreachable?.message ?? FAILURES[reason].message, unreachable && { cause: unreachable.cause });
+    this.reason = reason;
+    this.code = statusNumber(FAILURES[reason].status);
+    this.retryAfterMs = retryAfter;
+    this.requestId = requestId;
+  }
+}
+
+/** Converts a request to the contract's. @throws TypeError if both kinds of caller are named, or realm or token is no string */
 export function toRequest({ realm, token, explain = false, ...callers }: VerifyRequest): VerificationRequest {
-  // A program without types that lost its token must not be told that the token is bad.
+  // A JavaScript program that passes undefined must not get a verdict on it.
   if (typeof realm !== "string" || typeof token !== "string") throw new TypeError("realm and token must be strings");
   return { realm, token: new Secret(token), credential: toCredential(callers), explain };
 }
@@ -77,7 +111,7 @@ function toCredential({ instanceSecretKey, clientCredentials }: Callers): Creden
   return { kind: "client", clientId, clientSecret: new Secret(clientSecret) };
 }
 
-/** A verdict, or the error that says why there is none. */
+/** Converts the contract's outcome to a verdict or an error. */
 export function fromOutcome(outcome: Outcome, requestId: string): Verdict | VerificationFailure {
   if (outcome.kind === "failure") return new VerificationFailure(outcome, requestId);
   if (outcome.kind === "verified") {
@@ -87,9 +121,4 @@ export function fromOutcome(outcome: Outcome, requestId: string): Verdict | Veri
   const { reason, claim, checks } = outcome;
   const message = rejectionMessage(outcome);
   return { kind: "rejected", reason, claim, message, checks };
-}
-
-/** True for what a channel gives where there is no answer. */
-export function isFailure(answer: object): answer is Failure {
-  return "kind" in answer && answer.kind === "failure";
 }

@@ -1,6 +1,6 @@
 import type { Logger } from "pino";
 import { CommandError, EXIT } from "../cli/errors.js";
-import { channelVerifier } from "../client/channel-verifier.js";
+import { channelVerifier } from "../client/channel.js";
 import { type Config, type GatewayConfig, loadConfig, loadGatewayConfig } from "../config/load.js";
 import type { CallService } from "../contract/call.js";
 import type { Verifier } from "../contract/verifier.js";

@@ -144,7 +144,7 @@ describe("connect", () => {
     expect(late).to.equal(reason);
   });
 
-  it("says at once, with the address and the cure, that nobody is there", async () => {
+  it("fails at once, with the address and a fix, if nothing listens there", async () => {
     const dead = await closedPort();
     const address = deadAddress(dead);
     const client = open(address);
@@ -152,7 +152,7 @@ describe("connect", () => {
     expect(error).to.be.instanceOf(VerificationFailure);
     expect(error).to.include({ reason: "VERIFIER_UNAVAILABLE", code: 14, retryAfterMs: 1000 });
     expect(error.message).to.equal(
-      `No service can be reached at ${address}: nothing listens there. See that it runs, and that the address is right.`,
+      `No service can be reached at ${address}: nothing listens there. Check that the service is running, and that the address is right.`,
     );
     expect(error.cause.message).to.include("ECONNREFUSED");
     const batch = await thrownBy(client.verifyBatch([{ realm: "r", token: "t" }]));
@@ -160,15 +160,15 @@ describe("connect", () => {
     dead.release();
   });
 
-  it("says so of a socket file and of a name that there are not, too", async () => {
+  it("says that a socket file is missing, or a host name unknown", async () => {
     const places = {
       "unix:/nowhere/at.sock": "there is no such socket file",
-      "nowhere.invalid:50051": "its name cannot be found",
+      "nowhere.invalid:50051": "its name cannot be resolved",
     };
     for (const [address, why] of Object.entries(places)) {
       const error = await thrownBy(open(address).verify({ realm: "r", token: "t" }));
       expect(error, address).to.include({ reason: "VERIFIER_UNAVAILABLE" });
-      expect(error.message).to.include(`${address}: ${why}. See that`);
+      expect(error.message).to.include(`${address}: ${why}. Check `);
     }
   });
 

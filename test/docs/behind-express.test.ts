@@ -31,7 +31,7 @@ for (const name of ["express", "fastify"]) {
       service = await serve(file, undefined, { env: {}, clock: Date.now, log: createMemoryLog().log });
       // The package, as an installation has it; its build is another test's affair.
       const bearer = patient(GUIDE.block("js", "// bearer.mjs"))
-        .replace('"token-verifier"', JSON.stringify(PACKAGE.entry))
+        .replace('"token-verifier-client"', JSON.stringify(PACKAGE.entry))
         .replace("127.0.0.1:50051", service.addresses["grpc"] ?? "");
       mkdirSync(join(folder, "project"));
       linkModules(join(folder, "project"));

@@ -83,7 +83,7 @@ describe("README.md", () => {
   it("the Node program says who it is, why not, or that nobody knows", async () => {
     const [{ code } = { code: "" }] = blocks("js");
     // The package, as an installation has it; its build is another test's affair.
-    const program = patient(code.replace('"token-verifier"', JSON.stringify(PACKAGE.entry)));
+    const program = patient(code.replace('"token-verifier-client"', JSON.stringify(PACKAGE.entry)));
     const runIt = (text: string, argument: string): Promise<Ended> => {
       writeFileSync(join(folder, "program.mjs"), text);
       return new Process(process.execPath, [...PACKAGE.flags, "program.mjs", argument], folder, undefined).ended;

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { channelVerifier } from "../../src/client/channel-verifier.js";
+import { channelVerifier } from "../../src/client/channel.js";
 import { Secret } from "../../src/util/secret.js";
 import { configurationWith, type Deployment, deploy } from "../support/deployment.js";
 import {

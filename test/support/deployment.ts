@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { channelVerifier } from "../../src/client/channel-verifier.js";
+import { channelVerifier } from "../../src/client/channel.js";
 import { type Config, loadConfig } from "../../src/config/load.js";
 import type { Verifier } from "../../src/contract/verifier.js";
 import type { Command } from "../../src/directory/commands.js";

@@ -4,8 +4,8 @@ import type net from "node:net";
 import { join } from "node:path";
 import tls from "node:tls";
 import { expect } from "chai";
+import { connectionProblem } from "../../src/client/connection-problem.js";
 import { CaFileError, type ClientTls, connect, VerificationFailure } from "../../src/client/index.js";
-import { troubleIn } from "../../src/client/trouble.js";
 import { createServer } from "../../src/grpc/server.js";
 import type { TlsMaterial } from "../../src/net/tls.js";
 import { emptyFolder, run } from "../cli/harness.js";
@@ -13,7 +13,7 @@ import { LIMITS } from "../grpc/harness.js";
 import { certify, pki } from "../support/certificates.js";
 import { material } from "../support/tls.js";
 
-// Why no connection comes about: said in words by the client and by the command line, each by the names of its own.
+// Why no connection can be opened, as the client and the command line say it, each in terms of its own options.
 
 const { authority, stranger, server, workload } = pki();
 const DAY = 86_400_000;
@@ -56,9 +56,9 @@ interface Case {
   /** The options that say the same to the command line. */
   readonly options?: readonly string[];
   readonly found: RegExp;
-  readonly cure: RegExp;
+  readonly fix: RegExp;
   /** The command line's, where it is another. */
-  readonly commandCure?: RegExp;
+  readonly commandFix?: RegExp;
 }
 
 const trusting = { ca: authority.cert };
@@ -67,8 +67,8 @@ const CASES: readonly Case[] = [
     name: "a port that speaks TLS, asked in the clear",
     at: () => service(material(server)),
     found: /a port that speaks TLS/,
-    cure: /give `tls`/,
-    commandCure: /give --tls, or --ca-file FILE/,
+    fix: /give `tls`/,
+    commandFix: /give --tls, or --ca-file FILE/,
   },
   {
     name: "a port in the clear, asked over TLS",
@@ -76,26 +76,26 @@ const CASES: readonly Case[] = [
     tls: trusting,
     options: ["--ca-file", "ca.pem"],
     found: /the port speaks no TLS/,
-    cure: /Leave out `tls`/,
-    commandCure: /Leave out --tls/,
+    fix: /Leave out `tls`/,
+    commandFix: /Leave out --tls/,
   },
   {
     name: "a certificate of an authority that is not trusted",
     at: () => service(material(server)),
     tls: { ca: stranger.cert },
     options: ["--ca-file", "stranger.pem"],
-    found: /not signed by an authority that is trusted here/,
-    cure: /`tls.caFile`/,
-    commandCure: /with --ca-file FILE/,
+    found: /not signed by a trusted authority/,
+    fix: /`tls.caFile`/,
+    commandFix: /with --ca-file FILE/,
   },
   {
     name: "such a one, where Node's own authorities are trusted",
     at: () => service(material(server)),
     tls: {},
     options: ["--tls"],
-    found: /not signed by an authority that is trusted here/,
-    cure: /`tls.caFile`/,
-    commandCure: /with --ca-file FILE/,
+    found: /not signed by a trusted authority/,
+    fix: /`tls.caFile`/,
+    commandFix: /with --ca-file FILE/,
   },
   {
     name: "an expired certificate",
@@ -103,7 +103,7 @@ const CASES: readonly Case[] = [
     tls: trusting,
     options: ["--ca-file", "ca.pem"],
     found: /its certificate has expired/,
-    cure: /needs a new one/,
+    fix: /needs a new one/,
   },
   {
     name: "a certificate of tomorrow",
@@ -111,7 +111,7 @@ const CASES: readonly Case[] = [
     tls: trusting,
     options: ["--ca-file", "ca.pem"],
     found: /not valid yet/,
-    cure: /clocks/,
+    fix: /clocks/,
   },
   {
     name: "a certificate of another name",
@@ -119,8 +119,8 @@ const CASES: readonly Case[] = [
     tls: trusting,
     options: ["--ca-file", "ca.pem"],
     found: /for another name/,
-    cure: /`tls.servername`/,
-    commandCure: /Give --address by a name/,
+    fix: /`tls.servername`/,
+    commandFix: /Give --address by a name/,
   },
   {
     name: "a port that wants a certificate and is shown none",
@@ -128,8 +128,8 @@ const CASES: readonly Case[] = [
     tls: trusting,
     options: ["--ca-file", "ca.pem"],
     found: /client certificate/,
-    cure: /`tls.cert` and `tls.key`/,
-    commandCure: /--cert-file and --key-file/,
+    fix: /`tls.cert` and `tls.key`/,
+    commandFix: /--cert-file and --key-file/,
   },
   {
     name: "a port that wants a certificate and is shown a stranger's",
@@ -137,35 +137,35 @@ const CASES: readonly Case[] = [
     tls: { ...trusting, cert: foreign.cert, key: foreign.key },
     options: ["--ca-file", "ca.pem", "--cert-file", "foreign.pem", "--key-file", "foreign.key"],
     found: /client certificate/,
-    cure: /`tls.cert` and `tls.key`/,
-    commandCure: /--cert-file and --key-file/,
+    fix: /`tls.cert` and `tls.key`/,
+    commandFix: /--cert-file and --key-file/,
   },
-  { name: "a port of HTTP/1.1", at: web, found: /speaks no gRPC/, cure: /its gRPC port/ },
+  { name: "a port of HTTP/1.1", at: web, found: /does not speak gRPC/, fix: /gRPC port/ },
   {
     name: "a port of HTTPS without HTTP/2",
     at: () => secureWeb(["http/1.1"]),
     tls: trusting,
     options: ["--ca-file", "ca.pem"],
-    found: /speaks no gRPC/,
-    cure: /its gRPC port/,
+    found: /does not speak gRPC/,
+    fix: /gRPC port/,
   },
   {
     name: "a port of TLS that says h2 and speaks something else",
     at: () => secureWeb(["h2"]),
     tls: trusting,
     options: ["--ca-file", "ca.pem"],
-    found: /speaks no gRPC/,
-    cure: /its gRPC port/,
+    found: /does not speak gRPC/,
+    fix: /gRPC port/,
   },
   {
     name: "a name that there is not",
     at: () => Promise.resolve("nowhere.invalid:50051"),
-    found: /its name cannot be found/,
-    cure: /DNS/,
+    found: /its name cannot be resolved/,
+    fix: /DNS/,
   },
 ];
 
-describe("why no service is reached", () => {
+describe("the message of a client that reaches no service", () => {
   let folder: string;
   before(() => {
     folder = emptyFolder();
@@ -178,7 +178,7 @@ describe("why no service is reached", () => {
     for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
   });
 
-  for (const { name, at, tls: given, options = [], found, cure, commandCure = cure } of CASES) {
+  for (const { name, at, tls: given, options = [], found, fix, commandFix = fix } of CASES) {
     it(`${name}: the client and the command line say so`, async () => {
       const address = await at();
       const client = connect(address, { ...(given && { tls: given }), deadlineMs: 60_000 });
@@ -189,7 +189,7 @@ describe("why no service is reached", () => {
       expect(message)
         .to.match(/^No service can be reached at \S+: [^.].*\.$/)
         .and.include(` ${address}: `);
-      expect(message).to.match(found).and.match(cure);
+      expect(message).to.match(found).and.match(fix);
       expect((cause as Error).message, "the transport's own text").not.to.equal("");
       const asking = ["verify", "--address", address, "--realm", "r", ...options];
       const told = await run([...asking, "t"], folder);
@@ -197,28 +197,28 @@ describe("why no service is reached", () => {
       expect(told.stderr)
         .to.match(/^no verdict: VERIFIER_UNAVAILABLE\nNo service can be reached at /)
         .and.match(found)
-        .and.match(commandCure);
+        .and.match(commandFix);
       const { error: json } = JSON.parse((await run([...asking, "--json", "t"], folder)).stderr) as { error: object };
       expect(json).to.include({ code: "VERIFIER_UNAVAILABLE", status: "UNAVAILABLE" }).and.have.property("cause");
     });
   }
 
-  it("takes what nobody knows for what it is", () => {
-    expect(troubleIn("the moon is full", false)).to.equal("unknown");
-    expect(troubleIn("Failed to connect (2027-01-01T00:00:00.000Z)", false)).to.equal("closed");
-    expect(troubleIn("Error: connect EHOSTUNREACH 192.0.2.1:1", false)).to.equal("no way there");
-    expect(troubleIn("Error: ...:tlsv1 alert protocol version:...", true)).to.equal("tls differs");
+  it("an unknown error text is an unknown problem", () => {
+    expect(connectionProblem("the moon is full", false)).to.equal("unknown");
+    expect(connectionProblem("Failed to connect (2027-01-01T00:00:00.000Z)", false)).to.equal("closed");
+    expect(connectionProblem("Error: connect EHOSTUNREACH 192.0.2.1:1", false)).to.equal("unreachable");
+    expect(connectionProblem("Error: ...:tlsv1 alert protocol version:...", true)).to.equal("TLS mismatch");
   });
 });
 
-describe("connect with a caFile that is of no use", () => {
-  it("names the file that there is not, in an error of its own", () => {
+describe("connect with an unusable caFile", () => {
+  it("a missing file is named in a CaFileError", () => {
     const make = () => connect("127.0.0.1:1", { tls: { caFile: "/nowhere/ca.pem" } });
     expect(make).to.throw(CaFileError, "tls.caFile: /nowhere/ca.pem cannot be read (ENOENT)");
     expect(make).to.throw().that.includes({ name: "CaFileError", file: "/nowhere/ca.pem", code: "ENOENT" });
   });
 
-  it("names the file that holds no certificate", () => {
+  it("a file without a certificate is named in a CaFileError", () => {
     const file = join(emptyFolder(), "ca.pem");
     writeFileSync(file, workload.key);
     expect(() => connect("127.0.0.1:1", { tls: { caFile: file } }))

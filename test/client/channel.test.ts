@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { type ChannelVerifier, channelVerifier } from "../../src/client/channel-verifier.js";
+import { type ChannelVerifier, channelVerifier } from "../../src/client/channel.js";
 import { FAILURE_REASONS } from "../../src/contract/failures.js";
 import { failure, type Outcome } from "../../src/contract/verifier.js";
 import { createServer } from "../../src/grpc/server.js";
