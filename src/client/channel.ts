@@ -10,6 +10,7 @@ import {
 } from "@grpc/grpc-js";
 import { TokenVerifierService } from "../../gen/tokenverifier/v1/token_verifier.js";
 import { type Failure, failure, type Verifier } from "../contract/verifier.js";
+import { omitAddressAsServerName } from "../net/internals.js";
 import { clientContext, type TlsMaterial } from "../net/tls.js";
 import { outcomeFromWire, requestToWire } from "../wire/messages.js";
 import { failureFromStatus } from "../wire/status.js";
@@ -94,7 +95,7 @@ const GRPC_OPTIONS = {
  * @throws OpenSSL's error if certificate, key or authority is malformed or does not fit
  */
 export function openChannel(address: string, { connections = 1, waitForReady = false, tls }: ChannelOptions): Channel {
-  const secured = tls && credentials.createFromSecureContext(clientContext(tls));
+  const secured = tls && omitAddressAsServerName(credentials.createFromSecureContext(clientContext(tls)));
   const servername = tls?.servername;
   const options = { ...GRPC_OPTIONS, ...(servername !== undefined && { "grpc.ssl_target_name_override": servername }) };
   const clients = Array.from(

@@ -1,10 +1,10 @@
 import type { EventEmitter } from "node:events";
 import type { Server as HttpServer } from "node:http";
 import type { Http2Server, Http2Session, ServerHttp2Stream } from "node:http2";
-import type { Socket } from "node:net";
+import { isIP, type Socket } from "node:net";
 import type { Readable } from "node:stream";
 import type { TLSSocket } from "node:tls";
-import type { Server as GrpcServer } from "@grpc/grpc-js";
+import type { ChannelCredentials, Server as GrpcServer } from "@grpc/grpc-js";
 
 // Every private field and undocumented behaviour of Node and grpc-js that this project relies on has one accessor here, and
 // a test in test/net/internals.test.ts that fails when an upgrade takes it away.
@@ -92,4 +92,25 @@ export function sessionOfCall(serverCall: object): Http2Session | undefined {
 export function setReadAhead(stream: Readable, messages: number): void {
   const { _readableState } = stream as unknown as { readonly _readableState: { highWaterMark: number } };
   _readableState.highWaterMark = messages;
+}
+
+/**
+ * Makes TLS credentials of a grpc-js client send no server name for an IP address. grpc-js sends the address
+ * (`_createSecureConnector().connectionOptions.servername`), which RFC 6066, section 3 forbids and Node 26 refuses. The service's
+ * certificate is still checked for the address.
+ */
+export function omitAddressAsServerName(credentials: ChannelCredentials): ChannelCredentials {
+  const own = credentials as unknown as {
+    _createSecureConnector?(...args: unknown[]): { readonly connectionOptions?: { servername?: string } };
+  };
+  const create = own._createSecureConnector?.bind(credentials);
+  if (create === undefined) throw new InternalsChangedError("grpc-js ChannelCredentials._createSecureConnector");
+  own._createSecureConnector = (...args) => {
+    const connector = create(...args);
+    const { connectionOptions } = connector;
+    if (connectionOptions === undefined) throw new InternalsChangedError("grpc-js SecureConnector.connectionOptions");
+    if (isIP(connectionOptions.servername ?? "") !== 0) connectionOptions.servername = "";
+    return connector;
+  };
+  return credentials;
 }

@@ -77,6 +77,8 @@ describe("token-verifier-client, packed and installed", function () {
     );
     expect(other).to.have.members(["LICENSE", "README.md", "package.json"]);
     expect(names.filter((name) => name.startsWith("dist/src/net/"))).to.have.members([
+      "dist/src/net/internals.d.ts",
+      "dist/src/net/internals.js",
       "dist/src/net/tls.d.ts",
       "dist/src/net/tls.js",
     ]);

@@ -60,7 +60,8 @@ describe("README.md", () => {
       scripts: Record<string, string>;
     };
     expect(bin["token-verifier"]).to.equal("dist/src/cli/main.js");
-    for (const [, script = ""] of README.matchAll(/npm run (\w+)/g)) expect(scripts, script).to.have.property(script);
+    for (const [, script = ""] of README.matchAll(/npm run ([\w:]+)/g))
+      expect(scripts, script).to.have.property(script);
   });
 
   for (const { code, after } of blocks("sh").filter((block) => /\bcurl\b/.test(block.code))) {

@@ -22,6 +22,7 @@ import {
   certificateErrorOf,
   http2ServersOf,
   InternalsChangedError,
+  omitAddressAsServerName,
   sessionOfCall,
   setMaxHeaderListSize,
   setReadAhead,
@@ -93,10 +94,12 @@ describe("Node: listeners of its servers can be taken", () => {
     );
     expect(() => http2ServersOf({} as Server)).to.throw(
       InternalsChangedError,
+      omitAddressAsServerName,
       /^grpc-js Server\.http2Servers is missing/,
     );
     expect(() => setMaxHeaderListSize({} as Server, 1)).to.throw(
       InternalsChangedError,
+      omitAddressAsServerName,
       /commonServerOptions is missing/,
     );
   });
@@ -163,6 +166,28 @@ describe("Node: TLSSocket of a failed handshake", () => {
     expect(code)
       .to.be.a("string")
       .that.matches(/^[A-Z_]+$/);
+  });
+});
+
+describe("grpc-js: ChannelCredentials._createSecureConnector", () => {
+  it("can be made to send no server name for an IP address, whose certificate is checked all the same", async () => {
+    const { authority, server: pair } = pki();
+    const server = http2.createSecureServer({ cert: pair.cert, key: pair.key });
+    const names = new Set<string | false | null>();
+    server.on("secureConnection", (socket) => names.add(socket.servername));
+    const port = await listening(server);
+    const isReachedAs = (name: string): Promise<boolean> => {
+      const trusting = credentials.createFromSecureContext(tls.createSecureContext({ ca: authority.cert }));
+      const options = { "grpc.ssl_target_name_override": name, "grpc.use_local_subchannel_pool": 1 };
+      const client = new Client(`127.0.0.1:${port}`, omitAddressAsServerName(trusting), options);
+      closing.push(() => client.close());
+      return new Promise((resolve) => client.waitForReady(Date.now() + 1000, (error) => resolve(error === undefined)));
+    };
+    expect(await isReachedAs("127.0.0.1"), "an address in the certificate").to.equal(true);
+    expect(await isReachedAs("127.0.0.2"), "an address that is not").to.equal(false);
+    expect([...names], "server names sent").to.deep.equal([false]);
+    expect(await isReachedAs("localhost"), "a name in the certificate").to.equal(true);
+    expect([...names]).to.deep.equal([false, "localhost"]);
   });
 });
 
