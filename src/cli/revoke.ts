@@ -1,7 +1,8 @@
 import { text } from "node:stream/consumers";
 import type { Command } from "commander";
 import { type Config, loadConfig } from "../config/load.js";
-import type { Directory, RevokedToken } from "../directory/directory.js";
+import type { Directory } from "../directory/directory.js";
+import type { RevokedToken } from "../directory/model.js";
 
 import { revocationDigest } from "../verifier/stages.js";
 import { addCommand, type CliContext, configOption, jsonOption } from "./command.js";

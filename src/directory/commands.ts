@@ -2,52 +2,64 @@ import { KeyError, loadSecret } from "../keys/load.js";
 import type { Secret } from "../util/secret.js";
 import { DirectoryError } from "./errors.js";
 import type { RevokedToken, User } from "./model.js";
-import { ID_LENGTH, isId, isText, JTI_LENGTH, SECRET_LENGTH, TEXT_LENGTH } from "./texts.js";
 
-/** Puts an instance, replacing the one of its id whole; its users stay. */
+/** The longest id, realm name, digest or actor, in UTF-16 code units. */
+export const ID_LENGTH = 255;
+
+/** The longest `jti` that a revocation may name, in UTF-16 code units. */
+const JTI_LENGTH = 1024;
+
+/** The longest secret key or client secret, in UTF-16 code units. */
+export const SECRET_LENGTH = 1024;
+
+/** The longest email, name, URL or provider of a user, in UTF-16 code units. */
+const TEXT_LENGTH = 2048;
+
+/** Puts an instance in place of the one with its id; its users stay. */
 export interface PutInstance {
   readonly kind: "putInstance";
   readonly id: string;
   readonly appId: string;
-  /** At least one. None may belong to another instance. */
+  /** At least one; none may belong to another instance. */
   readonly secretKeys: readonly Secret[];
 }
 
-/** Puts a user, replacing the one of its id whole. Its instance must exist. */
+/** Puts a user in place of the one with its id. Its instance must exist. */
 export interface PutUser extends User {
   readonly kind: "putUser";
 }
 
-/** Puts a client, replacing the one of its id whole. */
+/** Puts a client in place of the one with its id. */
 export interface PutClient {
   readonly kind: "putClient";
   readonly clientId: string;
   readonly clientSecret: Secret;
 }
 
-/** Something that stays in the directory until it is removed. */
-export type Entry = PutInstance | PutUser | PutClient;
+/** An instance, user or client to put: it stays in the directory until it is removed. */
+export type DirectoryEntry = PutInstance | PutUser | PutClient;
 
 /**
- * A change to the directory. There is no other way to write.
+ * A change to the directory.
  *
- * To remove what is not there is an error (`not-found`): an operator who mistypes an id must learn of it.
+ * Removing an entry that does not exist is an error (`not-found`), so that an operator notices a mistyped id.
  */
 export type Command =
-  | Entry
+  | DirectoryEntry
   /** Removes an instance with its secret keys and users. */
   | { readonly kind: "removeInstance"; readonly id: string }
   | { readonly kind: "removeUser"; readonly instanceId: string; readonly id: string }
   | { readonly kind: "removeClient"; readonly clientId: string }
   /**
-   * Revokes a token. `until`, in whole seconds since 1970, is when it may be forgotten: the token's `exp` plus the
-   * realm's `clockTolerance`, or later; left out, never. A revocation given twice holds until the later time.
+   * Revokes a token. `until`, in whole seconds since 1970, is when the revocation ends: the token's `exp` plus the realm's
+   * `clockTolerance`, or later; default never. A token that is revoked twice stays revoked until the later end.
    */
   | { readonly kind: "revoke"; readonly token: RevokedToken; readonly until?: number }
-  /** Fills a store into which nothing was ever written (`conflict` otherwise); one feed row and one audit row for all. */
-  | { readonly kind: "seed"; readonly entries: readonly Entry[] };
+  /** Fills a store that was never written to (`conflict` otherwise), with one feed row and one audit row in all. */
+  | { readonly kind: "seed"; readonly entries: readonly DirectoryEntry[] };
 
-type CommandOf<Kind extends Command["kind"]> = Extract<Command, { kind: Kind }>;
+/** The command of a kind. */
+export type CommandOf<Kind extends Command["kind"]> = Extract<Command, { kind: Kind }>;
 
 const CHECKS: { readonly [Kind in Command["kind"]]: (command: CommandOf<Kind>) => void } = {
   putInstance({ id, appId, secretKeys }) {
@@ -57,7 +69,7 @@ const CHECKS: { readonly [Kind in Command["kind"]]: (command: CommandOf<Kind>) =
       throw invalid(`The instance ${JSON.stringify(id)} has no secret key. Give at least one.`);
     for (const secretKey of secretKeys) {
       checkSecret(`secret key of the instance ${JSON.stringify(id)}`, secretKey);
-      checkLoads(id, secretKey);
+      checkVerifies(id, secretKey);
     }
   },
   putUser({ instanceId, id, email, name, avatarUrl, provider }) {
@@ -66,7 +78,7 @@ const CHECKS: { readonly [Kind in Command["kind"]]: (command: CommandOf<Kind>) =
     for (const [member, text] of Object.entries({ email, name, avatarUrl, provider })) {
       if (text !== null && !isText(text, TEXT_LENGTH)) {
         throw invalid(
-          `The ${member} of the user ${JSON.stringify(id)} is not a text of at most ${TEXT_LENGTH} characters of valid Unicode without NUL.`,
+          `The ${member} of the user ${JSON.stringify(id)} is not at most ${TEXT_LENGTH} characters of valid Unicode without NUL.`,
         );
       }
     }
@@ -99,12 +111,12 @@ const CHECKS: { readonly [Kind in Command["kind"]]: (command: CommandOf<Kind>) =
   },
 };
 
-/** Refuses what no engine could store and find again. @throws DirectoryError `invalid` */
+/** Refuses a command that no engine could store and find again. @throws DirectoryError `invalid` */
 export function checkCommand(command: Command): void {
   (CHECKS[command.kind] as (command: Command) => void)(command);
 }
 
-/** Refuses an actor that could not stand in the audit. @throws DirectoryError `invalid` */
+/** Refuses an actor that the audit could not store. @throws DirectoryError `invalid` */
 export function checkActor(actor: string): void {
   checkId("actor", actor);
 }
@@ -117,8 +129,8 @@ function checkSecret(what: string, secret: Secret): void {
   if (!isId(secret.reveal(), SECRET_LENGTH)) throw invalid(`A ${what} is not ${rule(SECRET_LENGTH)}. Give another.`);
 }
 
-/** A secret key is going to verify tokens: one that could not be loaded for that must not get into the store. */
-function checkLoads(instanceId: string, secretKey: Secret): void {
+/** Refuses a secret key that could not be loaded later to verify tokens. */
+function checkVerifies(instanceId: string, secretKey: Secret): void {
   try {
     loadSecret(secretKey.reveal(), { algorithm: "HS256", minBytes: 1 });
   } catch (error) {
@@ -133,4 +145,18 @@ function rule(length: number): string {
 
 function invalid(message: string): DirectoryError {
   return new DirectoryError("invalid", message);
+}
+
+// A lone surrogate has no UTF-8 form: every engine would store U+FFFD in its place, and two different ids would collide.
+const UNSTORABLE = /[\p{Surrogate}\0]/u;
+const UNSTORABLE_OR_CONTROL = /[\p{Surrogate}\p{Control}]/u;
+
+/** True for a valid id or secret. No store holds any other, so a look-up of one needs no read. */
+export function isId(text: string, maxLength: number): boolean {
+  return text.length > 0 && text.length <= maxLength && !UNSTORABLE_OR_CONTROL.test(text);
+}
+
+/** True for a valid describing text, which may be empty and span lines. */
+export function isText(text: string, maxLength: number): boolean {
+  return text.length <= maxLength && !UNSTORABLE.test(text);
 }

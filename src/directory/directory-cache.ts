@@ -1,53 +1,40 @@
 import { hash, randomBytes } from "node:crypto";
-import { setImmediate as turn } from "node:timers/promises";
 import type { Clock } from "../util/clock.js";
 import type { Secret } from "../util/secret.js";
-import { clientSecretDigest, sameDigest } from "./digest.js";
-import type {
-  Change,
-  Client,
-  ClientRecord,
-  DirectoryLack,
-  Instance,
-  InstanceRecord,
-  KnownDirectory,
-  Position,
-  Read,
-  User,
-} from "./directory.js";
-import { type Bounds, Entries, pairKey } from "./entry-cache.js";
+import { ID_LENGTH, isId, SECRET_LENGTH } from "./commands.js";
+import type { DirectoryLack, DirectoryReads, KnownDirectory } from "./directory.js";
+import { type CacheBounds, EntryCache, pairKey } from "./entry-cache.js";
 import { DirectoryError } from "./errors.js";
-import { KnownInstances } from "./instance-cache.js";
+import type { Change, Positioned } from "./feed.js";
+import { type FeedEvent, FeedFollower } from "./feed-follower.js";
+import { InstanceCache } from "./instance-cache.js";
 import type { MasterKeys } from "./master-keys.js";
-import type { DirectoryReads } from "./observe-reads.js";
-import { RevokedTokens } from "./revocation-list.js";
-import { Loads } from "./single-flight.js";
-import { ID_LENGTH, isId, SECRET_LENGTH } from "./texts.js";
+import type { Client, ClientRecord, Instance, InstanceRecord, User } from "./model.js";
+import { RevocationList } from "./revocation-list.js";
+import { clientSecretDigest, sameDigest } from "./sealing.js";
+import { SingleFlight } from "./single-flight.js";
 
-/** Feed rows read at a time. */
-const PAGE = 1_000;
+/** The most times an entry is read again because the feed had moved past the position of the read. */
+const MAX_ROUNDS = 4;
 
-/** How often something is read again that turned out to be older than what the feed told since. */
-const ROUNDS = 4;
-
-/** What a {@link Known} directory needs. */
-export interface KnownOptions {
+/** What a {@link DirectoryCache} needs. */
+export interface DirectoryCacheOptions {
   readonly directory: DirectoryReads;
   readonly masterKeys: MasterKeys;
   readonly clock: Clock;
-  /** Milliseconds without a successful {@link Known.follow} after which nothing known may be used. Default 60,000. */
+  /** Milliseconds without a successful {@link DirectoryCache.follow} after which no answer may be used. Default 60,000. */
   readonly staleFor?: number;
-  /** How many entries of each kind to hold in memory. Revocations are held whole. */
-  readonly bounds?: { readonly instances?: Bounds; readonly clients?: Bounds; readonly users?: Bounds };
-  /** How many loads may be under way at once; more are refused as unavailable. Default 10,000. */
+  /** The most entries of each kind in memory; default 10,000 each, and 50,000 users. Revocations are held completely. */
+  readonly bounds?: { readonly instances?: CacheBounds; readonly clients?: CacheBounds; readonly users?: CacheBounds };
+  /** The most loads in flight; further ones are refused as unavailable. Default 10,000. */
   readonly maxLoads?: number;
 }
 
-/** What a {@link Known} directory holds. */
-export interface KnownStats {
+/** Sizes and progress of a {@link DirectoryCache}, for metrics and readiness. */
+export interface DirectoryCacheStats {
   /** Entries in memory, by kind. */
   readonly entries: Readonly<Record<"instance" | "client" | "user" | "revocation", number>>;
-  /** The number of the last change of the feed that was applied. */
+  /** The number of the last change that was applied. */
   readonly feedPosition: number;
   /** When the feed was last read to its end: milliseconds since 1970; -Infinity for never. */
   readonly followedAt: number;
@@ -55,76 +42,59 @@ export interface KnownStats {
 
 type LackOf<Kind extends DirectoryLack["kind"]> = Extract<DirectoryLack, { kind: Kind }>;
 
-/** How a lack is made good. */
-interface Remedy {
-  /** Tells the lack from others of its kind. */
-  readonly name: string;
-  readonly load: () => Promise<void>;
-}
-
-/** Whether what is known of a client is what was read of it. */
-function isSameClient(known: ClientRecord | null | undefined, { keyId, secretDigest }: ClientRecord): boolean {
-  return known?.keyId === keyId && sameDigest(known.secretDigest, secretDigest);
-}
-
-/** What a pair of an id and a secret is remembered by: no id of a client has a control character in it. */
-function guessOf(clientId: string, clientSecret: Secret): string {
-  return `\0${hash("sha256", JSON.stringify([clientId, clientSecret.reveal()]), "base64url")}`;
+/** How a missing entry is loaded. */
+interface EntryLoad {
+  /** Identifies the entry among those of its kind. */
+  readonly key: string;
+  readonly run: () => Promise<void>;
 }
 
 /**
- * The directory in memory: what was asked for is loaded and kept until the feed says that it changed.
+ * The directory in memory. An entry is loaded when it is first needed, and kept until the feed reports a change to it.
  *
- * It knows nothing, and is not fresh, before the first {@link follow}.
+ * The cache is empty and not fresh before the first {@link follow}.
  */
-export class Known implements KnownDirectory {
+export class DirectoryCache implements KnownDirectory {
   readonly #directory: DirectoryReads;
   readonly #masterKeys: MasterKeys;
-  readonly #clock: Clock;
-  readonly #staleFor: number;
-  readonly #instances: KnownInstances;
-  readonly #clients: Entries<ClientRecord>;
-  readonly #users: Entries<User>;
-  #revoked = new RevokedTokens();
-  readonly #loads: Loads;
-  // Compared with where there is no client: no secret has this digest.
-  readonly #noDigest = randomBytes(32);
-  #applied: Position | undefined;
-  #position = "";
-  #followedAt = Number.NEGATIVE_INFINITY;
-  #following: Promise<void> | undefined;
+  readonly #follower: FeedFollower;
+  readonly #instances: InstanceCache;
+  readonly #clients: EntryCache<ClientRecord>;
+  readonly #users: EntryCache<User>;
+  #revocations = new RevocationList();
+  readonly #loads: SingleFlight;
+  // Compared with the digest of a secret for an unknown client; no secret has this digest.
+  readonly #dummyDigest = randomBytes(32);
 
-  constructor({ directory, masterKeys, clock, staleFor = 60_000, bounds = {}, maxLoads = 10_000 }: KnownOptions) {
+  constructor({ directory, masterKeys, clock, staleFor, bounds = {}, maxLoads = 10_000 }: DirectoryCacheOptions) {
     this.#directory = directory;
     this.#masterKeys = masterKeys;
-    this.#clock = clock;
-    this.#staleFor = staleFor;
-    this.#instances = new KnownInstances(masterKeys.current, bounds.instances ?? { known: 10_000, unknown: 10_000 });
-    this.#clients = new Entries(bounds.clients ?? { known: 10_000, unknown: 10_000 });
-    this.#users = new Entries(bounds.users ?? { known: 50_000, unknown: 10_000 });
-    this.#loads = new Loads(clock, maxLoads);
+    this.#follower = new FeedFollower({ directory, clock, staleFor, apply: (event) => this.#apply(event) });
+    this.#instances = new InstanceCache(masterKeys.current, bounds.instances ?? { known: 10_000, unknown: 10_000 });
+    this.#clients = new EntryCache(bounds.clients ?? { known: 10_000, unknown: 10_000 });
+    this.#users = new EntryCache(bounds.users ?? { known: 50_000, unknown: 10_000 });
+    this.#loads = new SingleFlight(clock, maxLoads);
   }
 
   get position(): string {
-    return this.#position;
+    return this.#follower.positionText;
   }
 
   isFresh(now: number): boolean {
-    // A clock that was set back by more than staleFor tells nothing either.
-    return Math.abs(now - this.#followedAt) <= this.#staleFor;
+    return this.#follower.isFresh(now);
   }
 
-  /** What is known, for whoever watches over it. */
-  stats(): KnownStats {
+  /** Sizes and progress at this moment. Takes time in proportion to the realms that have revocations. */
+  stats(): DirectoryCacheStats {
     return {
       entries: {
         instance: this.#instances.size,
         client: this.#clients.size,
         user: this.#users.size,
-        revocation: this.#revoked.size,
+        revocation: this.#revocations.size,
       },
-      feedPosition: this.#applied?.number ?? 0,
-      followedAt: this.#followedAt,
+      feedPosition: this.#follower.positionNumber,
+      followedAt: this.#follower.followedAt,
     };
   }
 
@@ -140,16 +110,16 @@ export class Known implements KnownDirectory {
     const record = this.#clients.get(clientId) ?? null;
     if (this.#isSecretOf(record, clientId, clientSecret)) return record;
     if (!isId(clientId, ID_LENGTH)) return null;
-    // What is refused is remembered by the pair, not by the id: a guess at a client that is in memory is looked up just
-    // like one at a client that there is not, so that the time it takes does not tell them apart.
-    return this.#clients.get(guessOf(clientId, clientSecret)) === null ? null : undefined;
+    // A refusal is cached under the id and the secret: a wrong secret for a cached client costs the same load as one for
+    // an unknown client, so timing does not tell them apart.
+    return this.#clients.get(credentialsKey(clientId, clientSecret)) === null ? null : undefined;
   }
 
-  /** Nobody is compared just like somebody: what it costs must not tell whether a client exists. */
+  /** Compares against a dummy digest for unknown clients, so that timing does not reveal which ids exist. */
   #isSecretOf(record: ClientRecord | null, clientId: string, clientSecret: Secret): boolean {
     const key = this.#masterKeys.byId.get(record?.keyId ?? "") ?? this.#masterKeys.current;
     const digest = clientSecretDigest(key, clientId, clientSecret);
-    return sameDigest(digest, record?.secretDigest ?? this.#noDigest);
+    return sameDigest(digest, record?.secretDigest ?? this.#dummyDigest);
   }
 
   user(instanceId: string, userId: string): User | null | undefined {
@@ -159,140 +129,104 @@ export class Known implements KnownDirectory {
   }
 
   isRevoked(realm: string, jti: string | undefined, digest: () => string): boolean {
-    return this.#revoked.has(realm, jti, digest);
+    return this.#revocations.has(realm, jti, digest);
   }
 
   /**
-   * Loads what a decision lacks, so that asking again gives an answer. Whoever waits for the same thing shares one load.
+   * Reads the feed to its end and drops every entry that it touched. Overlapping calls share one reading.
    *
-   * @param deadline milliseconds since 1970; Infinity for never
-   * @throws DirectoryError `unavailable` or `unusable`
-   */
-  learn(lack: DirectoryLack, deadline: number): Promise<void> {
-    const { name, load } = (this.#remedies[lack.kind] as (lack: DirectoryLack) => Remedy)(lack);
-    return this.#loads.run(`${lack.kind} ${name}`, deadline, load);
-  }
-
-  /**
-   * Reads the feed from where it was left and drops what was touched since. Calls that overlap share one reading.
-   *
-   * @throws DirectoryError; what is known stays as it was, and goes stale in time
+   * @throws DirectoryError from the store; the cache keeps its entries, and goes stale after `staleFor`
    */
   follow(): Promise<void> {
-    this.#following ??= this.#follow().finally(() => {
-      this.#following = undefined;
-    });
-    return this.#following;
+    return this.#follower.follow();
   }
 
-  readonly #remedies: { readonly [Kind in DirectoryLack["kind"]]: (lack: LackOf<Kind>) => Remedy } = {
+  /**
+   * Loads a missing entry, so that the same look-up then has an answer. Callers that need the same entry share one load.
+   *
+   * @param deadline milliseconds since 1970; Infinity for none
+   * @throws DirectoryError `unavailable` or `unusable`
+   */
+  load(lack: DirectoryLack, deadline: number): Promise<void> {
+    const { key, run } = (this.#loaders[lack.kind] as (lack: DirectoryLack) => EntryLoad)(lack);
+    return this.#loads.run(`${lack.kind} ${key}`, deadline, run);
+  }
+
+  readonly #loaders: { readonly [Kind in DirectoryLack["kind"]]: (lack: LackOf<Kind>) => EntryLoad } = {
     instance: ({ secretKey }) => {
       const digest = this.#instances.digest(secretKey);
-      const remember = (record: InstanceRecord | null): void =>
+      const store = (record: InstanceRecord | null): void =>
         record === null ? this.#instances.addUnknown(digest) : this.#instances.add(record);
-      return { name: digest, load: () => this.#load(() => this.#directory.instance(secretKey), remember) };
+      return { key: digest, run: () => this.#read(() => this.#directory.instance(secretKey), store) };
     },
     client: ({ clientId, clientSecret }) => {
-      const guess = guessOf(clientId, clientSecret);
-      const remember = (record: ClientRecord | null): void => {
+      const key = credentialsKey(clientId, clientSecret);
+      const store = (record: ClientRecord | null): void => {
         if (record === null) this.#clients.drop(clientId);
         else if (!isSameClient(this.#clients.get(clientId), record)) this.#clients.set(clientId, record, clientId);
-        if (!this.#isSecretOf(record, clientId, clientSecret)) this.#clients.set(guess, null, clientId);
+        if (!this.#isSecretOf(record, clientId, clientSecret)) this.#clients.set(key, null, clientId);
       };
-      return { name: guess, load: () => this.#load(() => this.#directory.client(clientId), remember) };
+      return { key, run: () => this.#read(() => this.#directory.client(clientId), store) };
     },
     user: ({ instanceId, userId }) => {
-      const name = pairKey(instanceId, userId);
-      const remember = (user: User | null): void => this.#users.set(name, user, instanceId);
-      return { name, load: () => this.#load(() => this.#directory.user(instanceId, userId), remember) };
+      const key = pairKey(instanceId, userId);
+      const store = (user: User | null): void => this.#users.set(key, user, instanceId);
+      return { key, run: () => this.#read(() => this.#directory.user(instanceId, userId), store) };
     },
   };
 
-  async #load<Value>(read: () => Promise<Read<Value>>, remember: (value: Value) => void): Promise<void> {
-    for (let round = 0; round < ROUNDS; round++) {
+  /** Reads an entry, and stores it unless the feed has moved past the position of the read. */
+  async #read<Value>(read: () => Promise<Positioned<Value>>, store: (value: Value) => void): Promise<void> {
+    for (let round = 0; round < MAX_ROUNDS; round++) {
       const { value, position } = await read();
-      // Read at a position not behind what was applied, every later change of it is still to come by the feed. Read
-      // before, the change that drops it may have passed already: it would stay for ever.
-      if (this.#covers(position)) return remember(value);
+      if (this.#follower.covers(position)) return store(value);
       await this.follow();
     }
-    throw new DirectoryError("unavailable", "What the directory gave was overtaken by its own changes. Try again.");
+    throw new DirectoryError("unavailable", "The entry changed each time that it was read. Try again.");
   }
 
-  #covers({ epoch, number }: Position): boolean {
-    return this.#applied !== undefined && epoch === this.#applied.epoch && number >= this.#applied.number;
-  }
-
-  async #follow(): Promise<void> {
-    const startedAt = this.#clock();
-    for (let more = true; more; ) {
-      const page = this.#applied === undefined ? "restart" : await this.#directory.changes(this.#applied, PAGE);
-      if (page === "restart") await this.#restart();
-      else await this.#apply(page);
-      more = page !== "restart" && page.length === PAGE;
-      // However far behind, the calls of the moment are answered in between.
-      if (more) await turn();
+  #apply(event: FeedEvent): void {
+    switch (event.kind) {
+      case "changes":
+        this.#drop(event.changes);
+        break;
+      case "reset":
+        this.#instances.clear();
+        this.#clients.clear();
+        this.#users.clear();
+        this.#revocations = event.revocations;
+        break;
+      case "caughtUp":
+        this.#revocations.sweep(event.now);
+        break;
     }
-    this.#revoked.sweep(startedAt);
-    this.#followedAt = startedAt;
   }
 
-  async #restart(): Promise<void> {
-    const { value, position } = await this.#directory.revocations();
-    const revoked = await RevokedTokens.of(value);
-    this.#dropAll();
-    this.#revoked = revoked;
-    this.#reach(position);
-  }
-
-  async #apply(changes: readonly Change[]): Promise<void> {
-    const last = changes.at(-1);
-    if (last === undefined || this.#applied === undefined) return;
-    const { epoch } = this.#applied;
-    if (changes.some(({ kind }) => kind === "reset")) {
-      // Read after the reset. Should the history have become another in between, the next look at the feed says so.
-      const { value } = await this.#directory.revocations();
-      const revoked = await RevokedTokens.of(value);
-      this.#dropAll();
-      this.#revoked = revoked;
-    }
+  #drop(changes: readonly Change[]): void {
     const instances = new Set<string>();
-    for (const change of changes) this.#drop(change, instances);
-    const clients = new Set(changes.flatMap((change) => (change.kind === "client" ? [change.clientId] : [])));
-    if (clients.size > 0) this.#clients.dropGroups(clients); // the guesses at their secrets too
-    if (instances.size > 0) {
-      this.#instances.clearUnknown(); // whom a digest belongs to is known only of instances that are known
-      this.#users.dropGroups(instances); // a removed instance takes its users with it
-    }
-    this.#reach({ epoch, number: last.number });
-  }
-
-  #drop(change: Change, instances: Set<string>): void {
-    switch (change.kind) {
-      case "instance":
+    const clients = new Set<string>();
+    for (const change of changes) {
+      if (change.kind === "instance") {
         this.#instances.drop(change.instanceId);
         instances.add(change.instanceId);
-        break;
-      case "user":
-        this.#users.drop(pairKey(change.instanceId, change.userId));
-        break;
-      case "revocation":
-        this.#revoked.add(change.revocation);
-        break;
-      case "client":
-      case "reset":
-        break;
+      } else if (change.kind === "user") this.#users.drop(pairKey(change.instanceId, change.userId));
+      else if (change.kind === "client") clients.add(change.clientId);
+      else if (change.kind === "revocation") this.#revocations.add(change.revocation);
+    }
+    if (clients.size > 0) this.#clients.dropGroups(clients); // their refused secrets too
+    if (instances.size > 0) {
+      this.#instances.clearUnknown(); // any unknown secret key may belong to a changed instance now
+      this.#users.dropGroups(instances); // a removed instance takes its users with it
     }
   }
+}
 
-  #dropAll(): void {
-    this.#instances.clear();
-    this.#clients.clear();
-    this.#users.clear();
-  }
+/** True if the cached client is the one that was read. */
+function isSameClient(cached: ClientRecord | null | undefined, { keyId, secretDigest }: ClientRecord): boolean {
+  return cached?.keyId === keyId && sameDigest(cached.secretDigest, secretDigest);
+}
 
-  #reach(position: Position): void {
-    this.#applied = position;
-    this.#position = `${position.epoch}.${position.number}`;
-  }
+/** The cache key of refused credentials. Client ids contain no control characters, so the key differs from every id. */
+function credentialsKey(clientId: string, clientSecret: Secret): string {
+  return `\0${hash("sha256", JSON.stringify([clientId, clientSecret.reveal()]), "base64url")}`;
 }

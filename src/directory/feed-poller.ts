@@ -1,31 +1,31 @@
-/** What a follower needs. */
-export interface FollowerOptions {
-  /** One step; called again and again, never twice at a time. */
+/** What a {@link FeedPoller} needs. */
+export interface FeedPollerOptions {
+  /** Reads the feed once; called again and again, never twice at a time. */
   readonly follow: () => Promise<void>;
-  /** Milliseconds from the end of one step to the start of the next. Default 50. */
+  /** Milliseconds from the end of one reading to the start of the next. Default 50. */
   readonly interval?: number;
-  /** Told of the first failure in a row, and of one about every minute that it lasts. */
+  /** Called for the first consecutive failure, and then about once a minute. */
   readonly onFailure: (error: unknown) => void;
-  /** Told of the first success after failures. @param failures how many there were */
+  /** Called for the first success after failures. @param failures how many there were */
   readonly onRecovery: (failures: number) => void;
 }
 
-/** A loop that runs until it is stopped. */
-export interface Follower {
-  /** Ends the loop. Resolves when a step that is under way has ended: what it reads from may be closed then. */
+/** A running poll of the feed. */
+export interface FeedPoller {
+  /** Stops polling. Resolves once a reading in progress has ended, after which the store may be closed. */
   stop(): Promise<void>;
 }
 
-/** Milliseconds, about, from one word of a lasting failure to the next. */
+/** Milliseconds, about, between reports of a lasting failure. */
 const REMINDER = 60_000;
 
-/** Starts to follow the feed, at once and then at an interval. Its timer keeps no process alive. */
-export function startFollower({ follow, interval = 50, onFailure, onRecovery }: FollowerOptions): Follower {
+/** Polls the feed, at once and then at an interval. Its timer does not keep the process alive. */
+export function startFeedPoller({ follow, interval = 50, onFailure, onRecovery }: FeedPollerOptions): FeedPoller {
   let failures = 0;
   let stopped = false;
   let timer: NodeJS.Timeout | undefined;
 
-  async function step(): Promise<void> {
+  async function poll(): Promise<void> {
     try {
       await follow();
       if (failures > 0) onRecovery(failures);
@@ -36,16 +36,16 @@ export function startFollower({ follow, interval = 50, onFailure, onRecovery }: 
     }
     if (stopped) return;
     timer = setTimeout(() => {
-      underWay = step();
+      polling = poll();
     }, interval).unref();
   }
 
-  let underWay = step();
+  let polling = poll();
   return {
     stop() {
       stopped = true;
       clearTimeout(timer);
-      return underWay;
+      return polling;
     },
   };
 }

@@ -2,25 +2,25 @@ import { LRUCache } from "lru-cache";
 import type { VerificationKey } from "../keys/key.js";
 import { loadSecret } from "../keys/load.js";
 import type { Secret } from "../util/secret.js";
-import { secretKeyDigest } from "./digest.js";
-import type { Instance, InstanceRecord } from "./directory.js";
-import { type Bounds, pairKey } from "./entry-cache.js";
+import { type CacheBounds, pairKey } from "./entry-cache.js";
 import type { MasterKey } from "./master-keys.js";
+import type { Instance, InstanceRecord } from "./model.js";
+import { secretKeyDigest } from "./sealing.js";
 
 /**
- * The instances that were read, found by the digest of any of their secret keys.
+ * Instances by the digest of any of their secret keys, the least recently used evicted first.
  *
- * The digest is always that under the current master key, whichever the store holds: one HMAC finds an instance.
+ * Digests are always made under the current master key, whichever the store uses, so that one HMAC finds an instance.
  */
-export class KnownInstances {
+export class InstanceCache {
   readonly #masterKey: MasterKey;
   readonly #byId: LRUCache<string, { readonly instance: Instance; readonly digests: readonly string[] }>;
   readonly #byDigest = new Map<string, Instance>();
   readonly #unknown: LRUCache<string, true>;
-  // Outlives the instances: one that is read anew has the same key objects, which the cache of facts goes by.
+  // Outlives the instances: an instance that is read again gets the same key objects, and so keeps its cached facts.
   readonly #keys: LRUCache<string, VerificationKey>;
 
-  constructor(masterKey: MasterKey, bounds: Bounds) {
+  constructor(masterKey: MasterKey, bounds: CacheBounds) {
     this.#masterKey = masterKey;
     this.#byId = new LRUCache({
       max: bounds.known,
@@ -32,25 +32,25 @@ export class KnownInstances {
     this.#keys = new LRUCache({ max: bounds.known * 4 });
   }
 
-  /** How many instances are remembered. */
+  /** The number of instances in the cache. */
   get size(): number {
     return this.#byId.size;
   }
 
-  /** What a secret key is found by. */
+  /** The digest by which a secret key is looked up. */
   digest(secretKey: Secret): string {
     return secretKeyDigest(this.#masterKey, secretKey).toString("base64url");
   }
 
-  /** The instance of a digest; null where there is known to be none; undefined where nothing is known. */
+  /** The instance with a digest; null if there is known to be none; undefined if it is not cached. */
   get(digest: string): Instance | null | undefined {
     const instance = this.#byDigest.get(digest);
     if (instance === undefined) return this.#unknown.get(digest) === true ? null : undefined;
-    this.#byId.get(instance.id); // marks it as used
+    this.#byId.get(instance.id); // marks it as recently used
     return instance;
   }
 
-  /** Remembers an instance. */
+  /** Caches an instance, in place of the one with its id. */
   add(record: InstanceRecord): void {
     const { id, appId, secretKeys } = record;
     const digests = secretKeys.map((secretKey) => this.digest(secretKey));
@@ -64,22 +64,22 @@ export class KnownInstances {
     }
   }
 
-  /** Remembers that no instance has this digest. */
+  /** Caches that no instance has a digest. */
   addUnknown(digest: string): void {
     this.#unknown.set(digest, true);
   }
 
-  /** Forgets an instance. */
+  /** Drops an instance. */
   drop(id: string): void {
     this.#byId.delete(id);
   }
 
-  /** Forgets which digests belong to nobody. */
+  /** Drops all digests that no instance has. */
   clearUnknown(): void {
     this.#unknown.clear();
   }
 
-  /** Forgets everything but the key objects. */
+  /** Drops everything but the key objects. */
   clear(): void {
     this.#byId.clear();
     this.#unknown.clear();
@@ -88,7 +88,7 @@ export class KnownInstances {
   #key(name: string, secretKey: Secret): VerificationKey {
     let key = this.#keys.get(name);
     if (key === undefined) {
-      // How long a secret key must be was settled when it was let into the store.
+      // The length of a secret key was checked before it got into the store.
       key = loadSecret(secretKey.reveal(), { algorithm: "HS256", minBytes: 1 });
       this.#keys.set(name, key);
     }

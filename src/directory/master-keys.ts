@@ -1,37 +1,37 @@
 import { createSecretKey, hkdfSync, type KeyObject } from "node:crypto";
 import type { Secret } from "../util/secret.js";
-import { DirectoryError } from "./errors.js";
+import { DirectoryError, SealError } from "./errors.js";
 
 /** Bytes in a master key. */
 const LENGTH = 32;
 
-/** What is derived from one master key. The master key itself is kept nowhere. */
+/** The keys derived from one master key. The master key itself is not kept. */
 export interface MasterKey {
-  /** 16 hex digits, derived from the key: tells keys apart and gives nothing of them away. */
+  /** 16 hex digits derived from the key, which identify it and reveal nothing about it. */
   readonly id: string;
   /** Seals values (AES-256-GCM). */
   readonly sealKey: KeyObject;
-  /** Makes the digests that secrets are found and checked by (HMAC-SHA-256). */
+  /** Makes the digests by which secrets are found and checked (HMAC-SHA-256). */
   readonly lookupKey: KeyObject;
 }
 
-/** The master keys in force. */
+/** The configured master keys. */
 export interface MasterKeys {
-  /** What new values are sealed and digested under. */
+  /** The key that new values are sealed and digested under. */
   readonly current: MasterKey;
-  /** The current one first, then the previous ones, under which old values may still stand. */
+  /** The current key first, then the previous ones, which older values may be under. */
   readonly all: readonly MasterKey[];
-  /** The same, by id. */
+  /** The same keys by id. */
   readonly byId: ReadonlyMap<string, MasterKey>;
 }
 
 /**
- * Reads master keys and derives from each, by HKDF-SHA-256, one key per purpose.
+ * Derives from each master key, by HKDF-SHA-256 (RFC 5869), one key per purpose.
  *
- * @param texts each 32 bytes in padded base64 (`openssl rand -base64 32`); the current one first, then the previous ones
+ * @param texts 32 bytes each in padded base64 (`openssl rand -base64 32`); the current key first, then the previous ones
  * @throws DirectoryError `unusable`, naming the place in the list
  */
-export function readMasterKeys(texts: readonly Secret[]): MasterKeys {
+export function deriveMasterKeys(texts: readonly Secret[]): MasterKeys {
   const all = texts.map((text, index) => derive(decode(text, index)));
   const [current] = all;
   if (current === undefined) {
@@ -39,14 +39,27 @@ export function readMasterKeys(texts: readonly Secret[]): MasterKeys {
   }
   const byId = new Map(all.map((key) => [key.id, key]));
   if (byId.size < all.length) {
-    throw new DirectoryError("unusable", "A master key stands in the list twice. Leave one of the two out.");
+    throw new DirectoryError("unusable", "A master key is in the list twice. Remove one of the two.");
   }
   return { current, all, byId };
 }
 
+/** The configured master key with an id. @throws SealError if there is none */
+export function masterKeyOf(keys: MasterKeys, keyId: string): MasterKey {
+  const key = keys.byId.get(keyId);
+  if (key === undefined) {
+    throw new SealError(
+      keyId,
+      `The store holds values under the master key ${keyId}, which is not configured (configured: ${[...keys.byId.keys()].join(", ")}). ` +
+        "Add that key to masterKeys: after the current one if it is an old key, before it if it is to become the current one.",
+    );
+  }
+  return key;
+}
+
 function decode(text: Secret, index: number): Buffer {
   const bytes = Buffer.from(text.reveal(), "base64");
-  // Node skips what is no base64: only a text that comes out again the same was all of it.
+  // Node skips characters that are not base64; encoding the bytes again shows whether it skipped any.
   if (bytes.length !== LENGTH || bytes.toString("base64") !== text.reveal()) {
     throw new DirectoryError(
       "unusable",

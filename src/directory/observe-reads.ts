@@ -1,13 +1,10 @@
 import type { Clock } from "../util/clock.js";
-import type { Directory } from "./directory.js";
+import type { DirectoryReads } from "./directory.js";
 
-/** What {@link Known} reads of a directory. */
-export type DirectoryReads = Pick<Directory, "instance" | "client" | "user" | "revocations" | "changes">;
-
-/** Is told of a read. @param seconds from the question to the answer @param failed whether there was none */
+/** Called after each read of the store. @param seconds the time that it took @param failed true if it was rejected */
 export type OnRead = (read: keyof DirectoryReads, seconds: number, failed: boolean) => void;
 
-/** The same reads, each told of with how long it took. */
+/** The same reads, each timed and reported. */
 export function observeReads(directory: DirectoryReads, clock: Clock, onRead: OnRead): DirectoryReads {
   async function timed<T>(read: keyof DirectoryReads, answer: () => Promise<T>): Promise<T> {
     const started = clock();

@@ -1,24 +1,34 @@
-import { setImmediate as turn } from "node:timers/promises";
-import type { Revocation, RevokedToken } from "./directory.js";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { Revocation, RevokedToken } from "./model.js";
 
-/** How long, in milliseconds, expired revocations may take up memory before they are looked for again. */
+/** Milliseconds from the start of one sweep for ended revocations to the start of the next. */
 const SWEEP_INTERVAL = 60_000;
 
-/** How many revocations a sweep looks at in a turn: some tenths of a millisecond. */
-const SWEPT = 5_000;
+/** Revocations that one call of {@link RevocationList.sweep} looks at: some tenths of a millisecond. */
+const SWEEP_BATCH = 5_000;
 
-/** How many revocations are taken in at a time, before others have a turn. */
-const SLICE = 5_000;
+/** Revocations that {@link RevocationList.from} adds before it lets the process do other work. */
+const ADD_BATCH = 5_000;
 
-/** All revocations that hold, in memory. Times are in seconds since 1970; Infinity is for good. */
-export class RevokedTokens {
+/** All revocations, in memory. Times are in seconds since 1970; Infinity for a permanent revocation. */
+export class RevocationList {
   readonly #byDigest = new Map<string, number>();
   readonly #byRealm = new Map<string, Map<string, number>>();
   #now = 0;
   #sweptAt = 0;
   #sweeping: Generator<[Map<string, number>, string, number], void> | undefined;
 
-  /** How many revocations are held; some may hold no longer. Takes time in proportion to the realms. */
+  /** Makes a list of any number of revocations, and lets the process do other work in between. */
+  static async from(revocations: readonly Revocation[]): Promise<RevocationList> {
+    const list = new RevocationList();
+    for (let start = 0; start < revocations.length; start += ADD_BATCH) {
+      if (start > 0) await nextTurn();
+      for (const revocation of revocations.slice(start, start + ADD_BATCH)) list.add(revocation);
+    }
+    return list;
+  }
+
+  /** The number of revocations, some possibly ended. Takes time in proportion to the number of realms. */
   get size(): number {
     let sum = this.#byDigest.size;
     for (const byJti of this.#byRealm.values()) sum += byJti.size;
@@ -26,36 +36,26 @@ export class RevokedTokens {
   }
 
   /**
-   * Whether a token was revoked, and its revocation had not ended when {@link sweep} was last called. By the clock itself it
-   * could have ended since a verdict took its own time.
+   * Whether a token was revoked, and the revocation had not ended at the last {@link sweep}. The clock itself may be ahead
+   * of the time that a verdict is made for.
    *
-   * @param digest computed only where any token was revoked by its digest
+   * @param digest called only if some token was revoked by its digest
    */
   has(realm: string, jti: string | undefined, digest: () => string): boolean {
     if (jti !== undefined && !hasEnded(this.#byRealm.get(realm)?.get(jti), this.#now)) return true;
     return this.#byDigest.size > 0 && !hasEnded(this.#byDigest.get(digest()), this.#now);
   }
 
-  /** Adds a revocation; one that is there already holds until the later of the two times. */
+  /** Adds a revocation. A token that is revoked already stays revoked until the later of the two ends. */
   add({ token, until }: Revocation): void {
-    const ends = until ?? Number.POSITIVE_INFINITY;
+    const end = until ?? Number.POSITIVE_INFINITY;
     const [map, key] = this.#slot(token);
-    map.set(key, Math.max(map.get(key) ?? 0, ends));
-  }
-
-  /** Takes in any number, and lets the process do something else in between. */
-  static async of(revocations: readonly Revocation[]): Promise<RevokedTokens> {
-    const revoked = new RevokedTokens();
-    for (let start = 0; start < revocations.length; start += SLICE) {
-      if (start > 0) await turn();
-      for (const revocation of revocations.slice(start, start + SLICE)) revoked.add(revocation);
-    }
-    return revoked;
+    map.set(key, Math.max(map.get(key) ?? 0, end));
   }
 
   /**
-   * From now on what has ended by this time holds no longer. Its memory is freed later: going through all is begun once a
-   * minute at most, and each call does a part of it.
+   * Ends the revocations whose time has come. Their memory is freed in small steps: a pass over the list begins at most
+   * once a minute, and each call does a part of it.
    *
    * @param now milliseconds since 1970
    */
@@ -66,7 +66,7 @@ export class RevokedTokens {
       this.#sweptAt = now;
       this.#sweeping = this.#all();
     }
-    for (let looked = 0; looked < SWEPT; looked++) {
+    for (let looked = 0; looked < SWEEP_BATCH; looked++) {
       const { value, done } = this.#sweeping.next();
       if (done === true) {
         this.#sweeping = undefined;
@@ -77,7 +77,7 @@ export class RevokedTokens {
     }
   }
 
-  /** All that are held, where they are held. A map may change while it is gone through. */
+  /** Every revocation with the map that holds it. A map may change during the iteration. */
   *#all(): Generator<[Map<string, number>, string, number], void> {
     for (const [digest, end] of this.#byDigest) yield [this.#byDigest, digest, end];
     for (const [realm, byJti] of this.#byRealm) {
@@ -97,5 +97,5 @@ export class RevokedTokens {
   }
 }
 
-/** @param end seconds since 1970, or undefined where there is no such revocation @param now milliseconds since 1970 */
+/** @param end seconds since 1970; undefined if there is no such revocation @param now milliseconds since 1970 */
 const hasEnded = (end: number | undefined, now: number): boolean => end === undefined || end <= now / 1000;

@@ -1,17 +1,19 @@
-import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import { Secret } from "../util/secret.js";
 import { SealError } from "./errors.js";
-import type { MasterKey, MasterKeys } from "./master-keys.js";
+import { type MasterKey, type MasterKeys, masterKeyOf } from "./master-keys.js";
+
+// Secrets at rest: values that the service must read again are sealed, secrets that it only looks up are digested.
 
 const VERSION = "v1";
 const CIPHER = "aes-256-gcm";
 const NONCE_LENGTH = 12;
 const TAG_LENGTH = 16;
 
-/** Where in the store a sealed value stands. It opens there and nowhere else. */
+/** The place of a sealed value in the store. The value opens in this place only. */
 export interface Place {
   readonly table: string;
-  /** What identifies the row. */
+  /** The identity of the row. */
   readonly row: readonly string[];
   readonly column: string;
 }
@@ -24,16 +26,17 @@ export interface Place {
 export function seal({ current }: MasterKeys, text: Secret, place: Place): string {
   const nonce = randomBytes(NONCE_LENGTH);
   const cipher = createCipheriv(CIPHER, current.sealKey, nonce, { authTagLength: TAG_LENGTH });
-  cipher.setAAD(boundTo(current, place));
+  cipher.setAAD(additionalData(current, place));
   const ciphertext = Buffer.concat([cipher.update(text.reveal(), "utf8"), cipher.final()]);
   const parts = [nonce, ciphertext, cipher.getAuthTag()].map((part) => part.toString("base64url"));
   return [VERSION, current.id, ...parts].join(".");
 }
 
 /**
- * Opens what was sealed for this very place.
+ * Opens a value that was sealed for this place.
  *
- * @throws SealError for a value sealed under a master key that is not at hand, damaged, or sealed for another place
+ * @throws SealError for a value that is sealed under a master key that is not configured, damaged, or sealed for another
+ * place
  */
 export function unseal(keys: MasterKeys, sealed: string, place: Place): Secret {
   const [version, keyId, ...parts] = sealed.split(".");
@@ -50,38 +53,56 @@ export function unseal(keys: MasterKeys, sealed: string, place: Place): Secret {
   }
   const key = masterKeyOf(keys, keyId);
   const decipher = createDecipheriv(CIPHER, key.sealKey, nonce, { authTagLength: TAG_LENGTH });
-  decipher.setAAD(boundTo(key, place));
+  decipher.setAAD(additionalData(key, place));
   decipher.setAuthTag(tag);
   try {
     return new Secret(Buffer.concat([decipher.update(ciphertext), decipher.final()]).toString("utf8"));
   } catch {
     throw new SealError(
       keyId,
-      `A value in ${place.table}, sealed under the master key ${keyId}, does not open where it stands: it was altered or moved there. ${RESTORE}`,
+      `A value in ${place.table}, sealed under the master key ${keyId}, does not open: it was altered, or moved from another row. ${RESTORE}`,
     );
   }
 }
 
-const RESTORE = "Restore the store from a backup, or put the entry anew.";
+const RESTORE = "Restore the store from a backup, or put the entry again.";
 
-/** Whether a sealed value names the current master key as its own. */
+/** True if a sealed value was sealed under the current master key. */
 export function isCurrent({ current }: MasterKeys, sealed: string): boolean {
   return sealed.startsWith(`${VERSION}.${current.id}.`);
 }
 
-/** The master key of an id. @throws SealError where it is not at hand */
-export function masterKeyOf(keys: MasterKeys, keyId: string): MasterKey {
-  const key = keys.byId.get(keyId);
-  if (key === undefined) {
-    throw new SealError(
-      keyId,
-      `The store holds values under the master key ${keyId}, which is not configured (configured: ${[...keys.byId.keys()].join(", ")}). ` +
-        "Add that key to masterKeys: after the current one if it is an old key, before it if it is to become the current one.",
-    );
-  }
-  return key;
+function additionalData({ id }: MasterKey, { table, row, column }: Place): Buffer {
+  return Buffer.from(JSON.stringify([VERSION, id, table, row, column]));
 }
 
-function boundTo({ id }: MasterKey, { table, row, column }: Place): Buffer {
-  return Buffer.from(JSON.stringify([VERSION, id, table, row, column]));
+// The scope precedes the secret, so that a digest of one kind, or of one client, never equals another's. JSON contains no
+// raw NUL, so no two pairs of scope and secret have the same text.
+const SECRET_KEY_SCOPE = '["secret key"]\0';
+const clientScope = (clientId: string): string => `${JSON.stringify(["client", clientId])}\0`;
+
+/** The digest by which an instance's secret key is found: HMAC-SHA-256 under one master key's look-up key. */
+export function secretKeyDigest(key: MasterKey, secretKey: Secret): Buffer {
+  return digest(key, SECRET_KEY_SCOPE, secretKey);
+}
+
+/** The digests of a secret key under all master keys, the current one first: the store may hold any of them. */
+export function secretKeyDigests(keys: MasterKeys, secretKey: Secret): Buffer[] {
+  return keys.all.map((key) => secretKeyDigest(key, secretKey));
+}
+
+/** The digest by which a client's secret is checked: HMAC-SHA-256 over the id and the secret, different for each client. */
+export function clientSecretDigest(key: MasterKey, clientId: string, clientSecret: Secret): Buffer {
+  return digest(key, clientScope(clientId), clientSecret);
+}
+
+/** Compares digests in constant time. */
+export function sameDigest(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && timingSafeEqual(a, b);
+}
+
+function digest({ lookupKey }: MasterKey, scope: string, secret: Secret): Buffer {
+  return createHmac("sha256", lookupKey)
+    .update(scope + secret.reveal())
+    .digest();
 }

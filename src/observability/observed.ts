@@ -1,4 +1,4 @@
-import type { KnownStats } from "../directory/directory-cache.js";
+import type { DirectoryCacheStats } from "../directory/directory-cache.js";
 import type { HeldStatus } from "../keys/remote/keyring.js";
 import type { RemoteStatus } from "../keys/remote/remote-keys.js";
 import type { FactCache } from "../verifier/facts.js";
@@ -14,7 +14,7 @@ export interface CoreStats {
   /** Whether the service gives verdicts: false once the directory has been unreadable for longer than `store.staleFor`. */
   readonly isFresh: boolean;
   /** State of the directory cache; undefined without a store. */
-  readonly directory: KnownStats | undefined;
+  readonly directory: DirectoryCacheStats | undefined;
   /** Key sets that are fetched, one for each realm and location. */
   readonly keys: readonly HeldStatus[];
   /** How far each realm's issuer's clock is ahead, in seconds, by the realm's name. */

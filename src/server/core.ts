@@ -1,9 +1,9 @@
 import { ConfigError } from "../config/issues.js";
 import type { Config } from "../config/load.js";
 import { failure, type Verifier } from "../contract/verifier.js";
-import type { Known } from "../directory/directory-cache.js";
+import { noDirectory } from "../directory/directory.js";
+import type { DirectoryCache } from "../directory/directory-cache.js";
 import { DirectoryError } from "../directory/errors.js";
-import { noDirectory } from "../directory/none.js";
 import type { VerificationKey } from "../keys/key.js";
 import { Keyring } from "../keys/remote/keyring.js";
 import { keysObserver } from "../observability/keys-observer.js";
@@ -144,11 +144,11 @@ function checkNeedsNoStore({ file, realms }: Config): void {
 }
 
 /** Loads what a decision lacks. A failure to load is logged once for each call that asked. */
-function loader(known: Known | undefined, { clock, log }: Pick<CoreContext, "clock" | "log">): Load {
+function loader(known: DirectoryCache | undefined, { clock, log }: Pick<CoreContext, "clock" | "log">): Load {
   return async (lack, deadline) => {
     try {
       if (lack.kind !== "keys") {
-        await known?.learn(lack, deadline);
+        await known?.load(lack, deadline);
         return undefined;
       }
       const { realm, kid, since } = lack;

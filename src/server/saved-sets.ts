@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import type { ConfiguredRealm } from "../config/realms.js";
-import type { Directory, KeySetName, SavedKeySet } from "../directory/directory.js";
+import type { Directory } from "../directory/directory.js";
+import type { KeySetName, SavedKeySet } from "../directory/model.js";
 import { locationName, type SavedSets, toldLocation } from "../keys/remote/keyring.js";
 import { isToldFailure } from "../observability/in-a-row.js";
 import { tell } from "../observability/lines.js";

@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import { ConfigError } from "../config/issues.js";
 import { type ReadFile, readText, unreadable } from "../config/read-file.js";
-import type { Entry } from "../directory/commands.js";
+import type { DirectoryEntry } from "../directory/commands.js";
 import type { Directory } from "../directory/directory.js";
 import { loadSeed, readSeed, SeedError } from "../directory/transfer/seed.js";
 import { tell } from "../observability/lines.js";
@@ -31,7 +31,7 @@ export async function seed(directory: Directory, file: string | undefined, log: 
  * @param readFile default: reads from disk
  * @throws {ConfigError} with everything that is wrong with it
  */
-export function readSeedFile(file: string, readFile: ReadFile = readText): readonly Entry[] {
+export function readSeedFile(file: string, readFile: ReadFile = readText): readonly DirectoryEntry[] {
   try {
     return readSeed(readFile(file));
   } catch (error) {

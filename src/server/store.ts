@@ -4,10 +4,10 @@ import { join } from "node:path";
 import type { Logger } from "pino";
 import type { Config } from "../config/load.js";
 import type { Directory, KnownDirectory } from "../directory/directory.js";
-import { Known } from "../directory/directory-cache.js";
+import { DirectoryCache } from "../directory/directory-cache.js";
 import { DirectoryError } from "../directory/errors.js";
-import { startFollower } from "../directory/feed-poller.js";
-import { type MasterKeys, readMasterKeys } from "../directory/master-keys.js";
+import { startFeedPoller } from "../directory/feed-poller.js";
+import { deriveMasterKeys, type MasterKeys } from "../directory/master-keys.js";
 import { type OnRead, observeReads } from "../directory/observe-reads.js";
 import { openSqliteDirectory, readSqliteDirectory, type SqliteOptions } from "../directory/sqlite/directory.js";
 import { tell } from "../observability/lines.js";
@@ -36,7 +36,7 @@ export function openDirectory(
   clock: Clock,
   locking: Pick<SqliteOptions, "busyTimeout" | "opening"> = {},
 ): OpenDirectory {
-  const masterKeys = readMasterKeys(config.masterKeys);
+  const masterKeys = deriveMasterKeys(config.masterKeys);
   const path = storePath(config);
   return { directory: openSqliteDirectory({ path, masterKeys, clock, ...locking }), masterKeys };
 }
@@ -48,7 +48,7 @@ export function openDirectory(
  * @throws {DirectoryError} where the store cannot be used
  */
 export function readDirectory(config: Config, clock: Clock): OpenDirectory | undefined {
-  const masterKeys = readMasterKeys(config.masterKeys);
+  const masterKeys = deriveMasterKeys(config.masterKeys);
   const directory = readSqliteDirectory({ path: storePath(config), masterKeys, clock });
   return directory && { directory, masterKeys };
 }
@@ -67,7 +67,7 @@ export interface StoreContext {
 
 /** A store that is open and followed. */
 export interface FollowedStore {
-  readonly known: Known & KnownDirectory;
+  readonly known: DirectoryCache & KnownDirectory;
   readonly directory: Directory;
   /** Why the last read failed, for operators; undefined where it succeeded. */
   readonly trouble: () => string | undefined;
@@ -87,7 +87,7 @@ export async function openStore(config: Config, context: StoreContext): Promise<
   const { directory, masterKeys } =
     readOnlyAt === undefined ? await openSeeded(config, clock, log) : await readOrSeedAside(config, clock, log);
   try {
-    const known = new Known({
+    const known = new DirectoryCache({
       directory: observeReads(directory, clock, onRead),
       masterKeys,
       clock,
@@ -177,13 +177,13 @@ async function seedAside(config: Config, clock: Clock, log: Logger): Promise<Ope
 
 /** Follows the change feed, and logs failures and recoveries. */
 function follow(
-  known: Pick<Known, "follow" | "isFresh">,
+  known: Pick<DirectoryCache, "follow" | "isFresh">,
   { clock, log, onDirectoryFailure = () => {} }: StoreContext,
 ): { readonly trouble: () => string | undefined; readonly stop: () => Promise<void> } {
   let trouble: string | undefined;
   // The end of verdicts is logged at once, and then about once a minute.
   let isLogged = false;
-  const follower = startFollower({
+  const poller = startFeedPoller({
     follow: () =>
       known.follow().then(
         () => {
@@ -207,5 +207,5 @@ function follow(
     },
     onRecovery: (failures) => tell(log, "directory can be read again", { failures }),
   });
-  return { trouble: () => trouble, stop: () => follower.stop() };
+  return { trouble: () => trouble, stop: () => poller.stop() };
 }

@@ -1,6 +1,7 @@
 import type { ReasonName } from "../contract/reasons.js";
 import type { Principal } from "../contract/verifier.js";
-import type { Client, DirectoryLack, Instance, KnownDirectory } from "../directory/directory.js";
+import type { DirectoryLack, KnownDirectory } from "../directory/directory.js";
+import type { Client, Instance } from "../directory/model.js";
 import type { Algorithm } from "../jws/algorithms.js";
 import type { JsonObject } from "../jws/json.js";
 import type { KeySource } from "../keys/source.js";

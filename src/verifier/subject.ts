@@ -1,5 +1,5 @@
 import type { Principal } from "../contract/verifier.js";
-import type { User } from "../directory/directory.js";
+import type { User } from "../directory/model.js";
 import { type JsonObject, member } from "../jws/json.js";
 import { memberText } from "../jws/member-text.js";
 import type { Subject } from "./realm.js";

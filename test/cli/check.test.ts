@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { expect } from "chai";
 import { CHECK_RULES } from "../../src/cli/check/check.js";
-import { readMasterKeys } from "../../src/directory/master-keys.js";
+import { deriveMasterKeys } from "../../src/directory/master-keys.js";
 import { openSqliteDirectory } from "../../src/directory/sqlite/directory.js";
 import { Secret } from "../../src/util/secret.js";
 import { certify } from "../support/certificates.js";
@@ -118,7 +118,7 @@ const PREPARE: Readonly<Record<string, (folder: string, issuer: string) => Promi
     const open = (...keys: readonly string[]) =>
       openSqliteDirectory({
         path: join(folder, "verifier.db"),
-        masterKeys: readMasterKeys(keys.map((text) => new Secret(text))),
+        masterKeys: deriveMasterKeys(keys.map((text) => new Secret(text))),
         clock: Date.now,
       });
     const before = open(earlier);

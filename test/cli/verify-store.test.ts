@@ -4,7 +4,7 @@ import Database from "better-sqlite3";
 import { expect } from "chai";
 import { pino } from "pino";
 import { loadConfig } from "../../src/config/load.js";
-import { readMasterKeys } from "../../src/directory/master-keys.js";
+import { deriveMasterKeys } from "../../src/directory/master-keys.js";
 import { openSqliteDirectory } from "../../src/directory/sqlite/directory.js";
 import { openCore } from "../../src/server/core.js";
 import { Secret } from "../../src/util/secret.js";
@@ -59,7 +59,7 @@ describe("verify offline leaves the store as it is", () => {
     await core.close();
     const db = openSqliteDirectory({
       path: join(folder, "verifier.db"),
-      masterKeys: readMasterKeys([new Secret(MASTER_KEY)]),
+      masterKeys: deriveMasterKeys([new Secret(MASTER_KEY)]),
       clock: Date.now,
     });
     const { sets } = await db.keySets();

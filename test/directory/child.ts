@@ -2,7 +2,7 @@
 import { writeSync } from "node:fs";
 import { DirectoryError } from "../../src/directory/errors.js";
 import { openSqliteDirectory } from "../../src/directory/sqlite/directory.js";
-import type { BulkLine } from "../../src/directory/transfer/import.js";
+import type { ImportLine } from "../../src/directory/transfer/import.js";
 import { masterKeys, NOW, putClient, putInstance, putUser } from "./support.js";
 
 const [task = "", path = "", count = "0"] = process.argv.slice(2);
@@ -18,7 +18,7 @@ const die = (): number => {
   return 0;
 };
 
-async function* bulk(atEnd: () => void = () => {}): AsyncGenerator<BulkLine> {
+async function* bulk(atEnd: () => void = () => {}): AsyncGenerator<ImportLine> {
   say("importing");
   yield* entries.map((entry, at) => ({ line: at + 1, entry }));
   atEnd();

@@ -2,10 +2,9 @@ import { createHmac } from "node:crypto";
 import { expect } from "chai";
 import * as fc from "fast-check";
 import type { Command } from "../../src/directory/commands.js";
-import type { Directory, DirectoryLack } from "../../src/directory/directory.js";
-import { Known, type KnownOptions } from "../../src/directory/directory-cache.js";
+import type { Directory, DirectoryLack, DirectoryReads } from "../../src/directory/directory.js";
+import { DirectoryCache, type DirectoryCacheOptions } from "../../src/directory/directory-cache.js";
 import { DirectoryError } from "../../src/directory/errors.js";
-import type { DirectoryReads } from "../../src/directory/observe-reads.js";
 import { Secret } from "../../src/util/secret.js";
 import { Bench, masterKeys, NOW, putClient, putInstance, putUser, refusal, revoke, revokeDigest } from "./support.js";
 
@@ -54,11 +53,11 @@ describe("the directory in memory", () => {
   let bench: Bench;
   let stage: Stage;
   let now: number;
-  let known: Known;
+  let known: DirectoryCache;
   const apply = (...commands: readonly Command[]) => stage.apply(commands, "tester");
-  const learn = (lack: DirectoryLack) => known.learn(lack, Number.POSITIVE_INFINITY);
-  const remember = (options: Partial<KnownOptions> = {}) =>
-    new Known({ directory: stage, masterKeys: masterKeys(1), clock: () => now, ...options });
+  const learn = (lack: DirectoryLack) => known.load(lack, Number.POSITIVE_INFINITY);
+  const remember = (options: Partial<DirectoryCacheOptions> = {}) =>
+    new DirectoryCache({ directory: stage, masterKeys: masterKeys(1), clock: () => now, ...options });
 
   beforeEach(async () => {
     bench = new Bench();
@@ -436,7 +435,7 @@ describe("the directory in memory", () => {
         await known.follow();
       };
       stage.meanwhile = overtake;
-      await refusal(learn(ofUser("i", "u")), "unavailable", /overtaken/);
+      await refusal(learn(ofUser("i", "u")), "unavailable", /changed each time/);
       expect(known.user("i", "u")).to.equal(undefined);
     });
 

@@ -3,7 +3,7 @@ import { expect } from "chai";
 import type { Directory } from "../../src/directory/directory.js";
 import type { MasterKeys } from "../../src/directory/master-keys.js";
 import { writeBulkLine } from "../../src/directory/transfer/bulk-write.js";
-import type { BulkLine, ImportOptions } from "../../src/directory/transfer/import.js";
+import type { ImportLine, ImportOptions } from "../../src/directory/transfer/import.js";
 import { readBulkLines } from "../../src/directory/transfer/json-lines.js";
 import { Secret } from "../../src/util/secret.js";
 import { Bench, child, masterKeys, putClient, putInstance, putUser, refusal, revoke } from "./support.js";
@@ -14,7 +14,7 @@ const client = (clientId: string, clientSecret: string) => ({ client: { clientId
 const counts = (added: number, replaced = 0, unchanged = 0, removed = 0) => ({ added, replaced, unchanged, removed });
 
 /** Values as the lines of a file, cut into small chunks; texts as they are. */
-function lines(values: readonly unknown[], keys: MasterKeys = masterKeys(1)): AsyncIterable<BulkLine> {
+function lines(values: readonly unknown[], keys: MasterKeys = masterKeys(1)): AsyncIterable<ImportLine> {
   const bytes = Buffer.from(
     values.map((value) => `${typeof value === "string" ? value : JSON.stringify(value)}\n`).join(""),
   );

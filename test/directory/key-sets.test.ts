@@ -1,6 +1,6 @@
 import Database from "better-sqlite3";
 import { expect } from "chai";
-import type { SavedKeySet } from "../../src/directory/directory.js";
+import type { SavedKeySet } from "../../src/directory/model.js";
 import { inspectStore } from "../../src/directory/sqlite/inspect.js";
 import { Bench, masterKeys, NOW, putClient, refusal } from "./support.js";
 

@@ -1,10 +1,10 @@
 import { expect } from "chai";
 import * as fc from "fast-check";
-import { Entries, pairKey } from "../../src/directory/entry-cache.js";
-import { startFollower } from "../../src/directory/feed-poller.js";
-import { RevokedTokens } from "../../src/directory/revocation-list.js";
-import { Loads } from "../../src/directory/single-flight.js";
-import { isId, isText } from "../../src/directory/texts.js";
+import { isId, isText } from "../../src/directory/commands.js";
+import { EntryCache, pairKey } from "../../src/directory/entry-cache.js";
+import { startFeedPoller } from "../../src/directory/feed-poller.js";
+import { RevocationList } from "../../src/directory/revocation-list.js";
+import { SingleFlight } from "../../src/directory/single-flight.js";
 import { refusal } from "./support.js";
 
 describe("a pair's key", () => {
@@ -32,7 +32,7 @@ describe("a pair's key", () => {
 });
 
 describe("entries", () => {
-  const entries = () => new Entries<{ n: number }>({ known: 3, unknown: 2 });
+  const entries = () => new EntryCache<{ n: number }>({ known: 3, unknown: 2 });
 
   it("are values, null for what does not exist, undefined for what is not known", () => {
     const some = entries();
@@ -88,20 +88,20 @@ describe("revoked tokens", () => {
     const token = fc.tuple(part, part);
     fc.assert(
       fc.property(token, token, (revoked, asked) => {
-        const tokens = new RevokedTokens();
+        const tokens = new RevocationList();
         tokens.add({ token: { realm: revoked[0], jti: revoked[1] }, until: null });
         const same = revoked[0] === asked[0] && revoked[1] === asked[1];
         expect(tokens.has(asked[0], asked[1], () => "")).to.equal(same);
       }),
     );
-    const tokens = new RevokedTokens();
+    const tokens = new RevocationList();
     tokens.add({ token: { realm: "__proto__", jti: "constructor" }, until: null });
     expect(tokens.has("__proto__", "toString", () => "")).to.equal(false);
     expect(tokens.has("constructor", "constructor", () => "")).to.equal(false);
   });
 
   it("hold until the sweep at their end, and still do where the clock was set back", () => {
-    const tokens = new RevokedTokens();
+    const tokens = new RevocationList();
     tokens.sweep(9_000);
     tokens.add({ token: { realm: "r", jti: "j" }, until: 10 });
     tokens.add({ token: { digest: "d" }, until: 10 });
@@ -118,7 +118,7 @@ describe("revoked tokens", () => {
   });
 
   it("are dropped in parts, of which none keeps the process long", () => {
-    const tokens = new RevokedTokens();
+    const tokens = new RevocationList();
     const COUNT = 200_000;
     for (let index = 0; index < COUNT; index++) {
       const token = index % 2 === 0 ? { realm: `r${index % 3}`, jti: `j${index}` } : { digest: `d${index}` };
@@ -155,7 +155,7 @@ describe("loads under way", () => {
   it("are started once for all who want the same", async () => {
     const { open, passed } = gate();
     let started = 0;
-    const loads = new Loads(() => 0, 10);
+    const loads = new SingleFlight(() => 0, 10);
     const load = () => {
       started += 1;
       return passed;
@@ -170,13 +170,13 @@ describe("loads under way", () => {
 
   it("are refused beyond their bound, but may be joined", async () => {
     const { open, passed } = gate();
-    const loads = new Loads(() => 0, 1);
+    const loads = new SingleFlight(() => 0, 1);
     const first = loads.run("a", Number.POSITIVE_INFINITY, () => passed);
     const second = loads.run("a", Number.POSITIVE_INFINITY, () => passed);
     await refusal(
       loads.run("b", Number.POSITIVE_INFINITY, () => passed),
       "unavailable",
-      /1 loads .* under way/,
+      /1 loads .* in flight/,
     );
     open();
     await Promise.all([first, second]);
@@ -184,7 +184,7 @@ describe("loads under way", () => {
   });
 
   it("are not begun past the deadline", async () => {
-    const loads = new Loads(() => 100, 1);
+    const loads = new SingleFlight(() => 100, 1);
     let started = false;
     await refusal(
       loads.run("a", 100, async () => {
@@ -198,7 +198,7 @@ describe("loads under way", () => {
 
   it("go on for the others when one's deadline has come", async () => {
     const { open, passed } = gate();
-    const loads = new Loads(() => 0, 1);
+    const loads = new SingleFlight(() => 0, 1);
     const patient = loads.run("a", Number.POSITIVE_INFINITY, () => passed);
     await refusal(
       loads.run("a", 1, () => passed),
@@ -211,7 +211,7 @@ describe("loads under way", () => {
 
   it("that fail after everybody has left harm nobody", async () => {
     let fail: (error: Error) => void = () => {};
-    const loads = new Loads(() => 0, 1);
+    const loads = new SingleFlight(() => 0, 1);
     const load = () => new Promise<void>((_, reject) => (fail = reject));
     await refusal(loads.run("a", 1, load), "unavailable", /in time/);
     fail(new Error("nobody hears this"));
@@ -226,7 +226,7 @@ describe("a follower", () => {
     let running = 0;
     let steps = 0;
     await new Promise<void>((resolve) => {
-      const follower = startFollower({
+      const follower = startFeedPoller({
         interval: 1,
         async follow() {
           running += 1;
@@ -249,7 +249,7 @@ describe("a follower", () => {
   it("that is stopped waits for the step that is under way, and for no other", async () => {
     let finish: () => void = () => {};
     let stopped = false;
-    const follower = startFollower({
+    const follower = startFeedPoller({
       interval: 1,
       follow: () => new Promise((resolve) => (finish = resolve)),
       onFailure: () => {},

@@ -256,14 +256,14 @@ describe("the SQLite store", () => {
       bench.sql(
         "UPDATE secret_keys SET sealed = (SELECT sealed FROM secret_keys WHERE instance_id = 'j') WHERE instance_id = 'i'",
       );
-      await refusal(open().instance(new Secret("k")), "unusable", /does not open where it stands/);
+      await refusal(open().instance(new Secret("k")), "unusable", /does not open: it was altered, or moved/);
       expect((await open().instance(new Secret("l"))).value?.id).to.equal("j");
     });
 
     it("does not open for another instance to which its row was given", async () => {
       await open().apply([putInstance("i", "k"), putInstance("j", "l")], "tester");
       bench.sql("UPDATE secret_keys SET instance_id = 'j', ordinal = 1 WHERE instance_id = 'i'");
-      await refusal(open().instance(new Secret("k")), "unusable", /does not open where it stands/);
+      await refusal(open().instance(new Secret("k")), "unusable", /does not open: it was altered, or moved/);
     });
 
     it("does not open when it was altered", async () => {

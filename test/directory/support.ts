@@ -9,7 +9,7 @@ import { expect } from "chai";
 import type { Command, PutClient, PutInstance, PutUser } from "../../src/directory/commands.js";
 import type { Directory } from "../../src/directory/directory.js";
 import { DirectoryError, type DirectoryErrorCode } from "../../src/directory/errors.js";
-import { type MasterKeys, readMasterKeys } from "../../src/directory/master-keys.js";
+import { deriveMasterKeys, type MasterKeys } from "../../src/directory/master-keys.js";
 import { openSqliteDirectory, type SqliteOptions } from "../../src/directory/sqlite/directory.js";
 import { Secret } from "../../src/util/secret.js";
 
@@ -20,7 +20,7 @@ export const NOW = 1_800_000_000_000;
 export const masterKeyText = (byte: number): Secret => new Secret(Buffer.alloc(32, byte).toString("base64"));
 
 /** Master keys that consist of one byte each, the current one first. */
-export const masterKeys = (...bytes: readonly number[]): MasterKeys => readMasterKeys(bytes.map(masterKeyText));
+export const masterKeys = (...bytes: readonly number[]): MasterKeys => deriveMasterKeys(bytes.map(masterKeyText));
 
 /** Folders and directories of one test, released by {@link release}. */
 export class Bench {

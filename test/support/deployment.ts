@@ -5,7 +5,7 @@ import { channelVerifier } from "../../src/client/channel.js";
 import { type Config, loadConfig } from "../../src/config/load.js";
 import type { Verifier } from "../../src/contract/verifier.js";
 import type { Command } from "../../src/directory/commands.js";
-import { readMasterKeys } from "../../src/directory/master-keys.js";
+import { deriveMasterKeys } from "../../src/directory/master-keys.js";
 import { openSqliteDirectory } from "../../src/directory/sqlite/directory.js";
 import { createServer } from "../../src/grpc/server.js";
 import { createGateway } from "../../src/http/server.js";
@@ -65,7 +65,7 @@ export function makeFolder(configuration: string): Folder {
     path,
     config,
     async apply(commands) {
-      const masterKeys = readMasterKeys([new Secret(MASTER_KEY)]);
+      const masterKeys = deriveMasterKeys([new Secret(MASTER_KEY)]);
       const storePath = config.store.url.replace(/^sqlite:/, "");
       const directory = openSqliteDirectory({ path: storePath, masterKeys, clock: createClock().now });
       try {

@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { VerificationRequest } from "../../src/contract/verifier.js";
-import type { Client, Instance, KnownDirectory, User } from "../../src/directory/directory.js";
+import type { KnownDirectory } from "../../src/directory/directory.js";
+import type { Client, Instance, User } from "../../src/directory/model.js";
 import { readSeed } from "../../src/directory/transfer/seed.js";
 import { loadSecret } from "../../src/keys/load.js";
 import { staticSource } from "../../src/keys/source.js";

@@ -1,7 +1,7 @@
 import { createPublicKey } from "node:crypto";
 import { expect } from "chai";
 import { genericSchema } from "../../src/config/realm-forms.js";
-import { noDirectory } from "../../src/directory/none.js";
+import { noDirectory } from "../../src/directory/directory.js";
 import type { VerificationKey } from "../../src/keys/key.js";
 import { KeySet } from "../../src/keys/key-set.js";
 import type { KeySource } from "../../src/keys/source.js";

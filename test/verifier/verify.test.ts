@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import { type CallContext, failure, type Outcome, type VerificationRequest } from "../../src/contract/verifier.js";
-import type { Instance, KnownDirectory } from "../../src/directory/directory.js";
+import type { KnownDirectory } from "../../src/directory/directory.js";
+import type { Instance } from "../../src/directory/model.js";
 import { Secret } from "../../src/util/secret.js";
 import { FactCache } from "../../src/verifier/facts.js";
 import { createVerifier, type Load } from "../../src/verifier/verify.js";

@@ -1,4 +1,4 @@
-import type { Entry } from "../../directory/commands.js";
+import type { DirectoryEntry } from "../../directory/commands.js";
 import type { CheckRule } from "./findings.js";
 import type { CheckSubject } from "./subject.js";
 
@@ -100,7 +100,7 @@ function secretsOf({ realms, masterKeys, seed }: CheckSubject): KnownSecret[] {
   return [...ofRealms, ...ofStore, ...seedSecrets(seed)];
 }
 
-function seedSecrets(seed: readonly Entry[]): KnownSecret[] {
+function seedSecrets(seed: readonly DirectoryEntry[]): KnownSecret[] {
   return seed.flatMap((entry): KnownSecret[] => {
     if (entry.kind === "putInstance") {
       const place = `the seed's instance ${entry.id}`;

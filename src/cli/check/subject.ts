@@ -1,9 +1,9 @@
 import { statSync } from "node:fs";
 import { type Config, loadConfig } from "../../config/load.js";
 import { readText } from "../../config/read-file.js";
-import type { Entry } from "../../directory/commands.js";
-import type { KeySetName } from "../../directory/directory.js";
-import { readMasterKeys } from "../../directory/master-keys.js";
+import type { DirectoryEntry } from "../../directory/commands.js";
+import { deriveMasterKeys } from "../../directory/master-keys.js";
+import type { KeySetName } from "../../directory/model.js";
 import { inspectStore } from "../../directory/sqlite/inspect.js";
 import { KeyError } from "../../keys/key-error.js";
 import type { LoadedSet } from "../../keys/load-jwks.js";
@@ -21,7 +21,7 @@ export interface CheckSubject extends Config {
   readonly now: number;
   /** The configuration itself, and every file that it names. */
   readonly filesRead: readonly FileRead[];
-  readonly seed: readonly Entry[];
+  readonly seed: readonly DirectoryEntry[];
   /** The key sets that issuers publish, as fetched for the check. */
   readonly fetches: readonly CheckedFetch[];
   /** How many entries of the seed the store, filled earlier, does not hold. */
@@ -94,13 +94,13 @@ function whyFailed(error: unknown): string {
 
 function inspect(
   config: Config,
-  seed: readonly Entry[],
+  seed: readonly DirectoryEntry[],
 ): Pick<CheckSubject, "seedIgnored" | "storeAbsent" | "setsUnopened"> {
   const nothing = { seedIgnored: 0, storeAbsent: undefined, setsUnopened: [] };
   const { masterKeys, store, realms } = config;
   if (masterKeys.length === 0 || !store.url.startsWith("sqlite:")) return nothing;
   const file = storePath(config);
-  const found = inspectStore(file, readMasterKeys(masterKeys), seed);
+  const found = inspectStore(file, deriveMasterKeys(masterKeys), seed);
   if (found === undefined) return { ...nothing, storeAbsent: file };
   return {
     ...nothing,

@@ -3,9 +3,11 @@ import { setImmediate as turn } from "node:timers/promises";
 import type { Database } from "better-sqlite3";
 import type { Clock } from "../../util/clock.js";
 import { checkActor, checkCommand } from "../commands.js";
-import type { Directory, Read, Revocation } from "../directory.js";
+import type { Directory } from "../directory.js";
 import { DirectoryError } from "../errors.js";
+import type { Positioned } from "../feed.js";
 import type { MasterKeys } from "../master-keys.js";
+import type { Revocation } from "../model.js";
 import { directoryError, guarded } from "./errors.js";
 import { exportFrom } from "./export.js";
 import { importInto } from "./import.js";
@@ -98,8 +100,8 @@ const PAGE = 500;
  * position of the first page: what is revoked while the others are read is told by the feed after it.
  */
 async function allRevocations(
-  read: (after: number | undefined) => Read<readonly Revocation[]> & { readonly last: number | undefined },
-): Promise<Read<readonly Revocation[]>> {
+  read: (after: number | undefined) => Positioned<readonly Revocation[]> & { readonly last: number | undefined },
+): Promise<Positioned<readonly Revocation[]>> {
   let page = read(undefined);
   const { position } = page;
   const value: Revocation[] = [];

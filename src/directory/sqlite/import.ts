@@ -1,7 +1,7 @@
 import type { Database } from "better-sqlite3";
 import type { Clock } from "../../util/clock.js";
 import type { MasterKeys } from "../master-keys.js";
-import { type BulkLine, type ImportOptions, type ImportReport, Problems } from "../transfer/import.js";
+import { type ImportLine, type ImportOptions, type ImportReport, Problems } from "../transfer/import.js";
 import { prepareMerge } from "./merge.js";
 import { preparePlan } from "./plan.js";
 import { prepareReads } from "./reads.js";
@@ -27,7 +27,7 @@ interface Tools {
  */
 export async function importInto(
   { db, keys, clock, retention }: Tools,
-  lines: AsyncIterable<BulkLine>,
+  lines: AsyncIterable<ImportLine>,
   { prune = false, dryRun = false }: ImportOptions,
   actor: string,
 ): Promise<ImportReport> {
@@ -53,16 +53,16 @@ export async function importInto(
   return write.immediate();
 }
 
-async function stage(db: Database, keys: MasterKeys, lines: AsyncIterable<BulkLine>): Promise<void> {
+async function stage(db: Database, keys: MasterKeys, lines: AsyncIterable<ImportLine>): Promise<void> {
   const problems = new Problems();
   const add = attachStaging(db, keys);
-  const addAll = db.transaction((batch: readonly BulkLine[]) => {
+  const addAll = db.transaction((batch: readonly ImportLine[]) => {
     for (const { line, entry, problem } of batch) {
       const wrong = problem ?? add(line, entry);
       if (wrong !== undefined) problems.add(line, wrong);
     }
   });
-  let batch: BulkLine[] = [];
+  let batch: ImportLine[] = [];
   for await (const line of lines) {
     batch.push(line);
     if (batch.length < BATCH) continue;

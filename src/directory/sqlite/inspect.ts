@@ -1,10 +1,10 @@
 import { existsSync } from "node:fs";
 import type { Database } from "better-sqlite3";
-import type { Entry } from "../commands.js";
-import { clientSecretDigest, sameDigest, secretKeyDigests } from "../digest.js";
-import type { KeySetName } from "../directory.js";
+import type { DirectoryEntry } from "../commands.js";
 import type { MasterKeys } from "../master-keys.js";
-import { masterKeyOf } from "../sealing.js";
+import { masterKeyOf } from "../master-keys.js";
+import type { KeySetName } from "../model.js";
+import { clientSecretDigest, sameDigest, secretKeyDigests } from "../sealing.js";
 import { guarded } from "./errors.js";
 import { prepareKeySets } from "./key-sets.js";
 import { openToRead } from "./open-to-read.js";
@@ -26,7 +26,11 @@ interface Inspection {
  * @returns undefined where there is no such file
  * @throws DirectoryError as opening it would
  */
-export function inspectStore(path: string, keys: MasterKeys, entries: readonly Entry[]): Inspection | undefined {
+export function inspectStore(
+  path: string,
+  keys: MasterKeys,
+  entries: readonly DirectoryEntry[],
+): Inspection | undefined {
   if (!existsSync(path)) return undefined;
   return guarded(() => {
     const db = openToRead(path, keys);
@@ -46,7 +50,7 @@ export function inspectStore(path: string, keys: MasterKeys, entries: readonly E
 }
 
 /** Tells of an entry whether the store holds it, secrets and all. */
-function holding(db: Database, keys: MasterKeys): (entry: Entry) => boolean {
+function holding(db: Database, keys: MasterKeys): (entry: DirectoryEntry) => boolean {
   const places = keys.all.map(() => "?").join(", ");
   const instance = db.prepare<unknown[], number>(`
     SELECT 1 FROM secret_keys k JOIN instances i ON i.id = k.instance_id

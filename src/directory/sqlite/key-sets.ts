@@ -1,8 +1,8 @@
 import type { Database } from "better-sqlite3";
 import { Secret } from "../../util/secret.js";
-import type { KeySetName, SavedKeySet, SavedKeySets } from "../directory.js";
 import { SealError } from "../errors.js";
 import type { MasterKeys } from "../master-keys.js";
+import type { KeySetName, SavedKeySet, SavedKeySets } from "../model.js";
 import { isCurrent, type Place, seal, unseal } from "../sealing.js";
 
 /** What is sealed of a set. */

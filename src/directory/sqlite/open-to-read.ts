@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import Database from "better-sqlite3";
 import type { MasterKeys } from "../master-keys.js";
-import { masterKeyOf } from "../sealing.js";
+import { masterKeyOf } from "../master-keys.js";
 import { checkFile } from "./open.js";
 
 /** Milliseconds that a lock is waited for; who only reads meets one while another process migrates the store. */

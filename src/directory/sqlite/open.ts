@@ -3,7 +3,7 @@ import { dirname, resolve } from "node:path";
 import Database from "better-sqlite3";
 import { DirectoryError } from "../errors.js";
 import type { MasterKeys } from "../master-keys.js";
-import { masterKeyOf } from "../sealing.js";
+import { masterKeyOf } from "../master-keys.js";
 import { APPLICATION_ID, MIGRATIONS } from "./migrations.js";
 
 /** How opening waits for a lock of another process, such as one that is migrating the same file. It waits synchronously. */

@@ -1,20 +1,12 @@
 import type { Database } from "better-sqlite3";
 import type { Secret } from "../../util/secret.js";
-import { secretKeyDigests } from "../digest.js";
-import type {
-  Change,
-  ClientRecord,
-  InstanceRecord,
-  Position,
-  Read,
-  Revocation,
-  RevokedToken,
-  User,
-} from "../directory.js";
 import { DirectoryError } from "../errors.js";
-import { changeOf } from "../feed.js";
+import type { Change, Position, Positioned } from "../feed.js";
+import { decodeChange } from "../feed.js";
 import type { MasterKeys } from "../master-keys.js";
-import { masterKeyOf, type Place, unseal } from "../sealing.js";
+import { masterKeyOf } from "../master-keys.js";
+import type { ClientRecord, InstanceRecord, Revocation, RevokedToken, User } from "../model.js";
+import { type Place, secretKeyDigests, unseal } from "../sealing.js";
 
 /** Columns that every look-up has: one statement is one snapshot, so the position stands in the very statement. */
 interface Head {
@@ -58,7 +50,7 @@ export function prepareReads(db: Database, keys: MasterKeys) {
     SELECT h.epoch, h.position, r.rowid AS row, r.realm, r.jti, r.digest, r.until
     FROM feed_head h LEFT JOIN revocations r ON r.rowid > ? WHERE h.id = 1 ORDER BY r.rowid LIMIT ?`);
   type FeedRows = Head & Nullable<{ number: number; kind: string; touched: string }>;
-  const feedRows = db.prepare<[number, number], FeedRows>(`
+  const encodeChanges = db.prepare<[number, number], FeedRows>(`
     SELECT h.epoch, h.position, f.position AS number, f.kind, f.touched
     FROM feed_head h LEFT JOIN feed f ON f.position > ? WHERE h.id = 1 ORDER BY f.position LIMIT ?`);
   const head = db.prepare<[], Head>("SELECT epoch, position FROM feed_head WHERE id = 1");
@@ -72,7 +64,7 @@ export function prepareReads(db: Database, keys: MasterKeys) {
   return {
     needAllKeys,
 
-    instance(secretKey: Secret): Read<InstanceRecord | null> {
+    instance(secretKey: Secret): Positioned<InstanceRecord | null> {
       const rows = instanceRows.all(...secretKeyDigests(keys, secretKey));
       const first = theRow(rows[0]);
       const { id, appId } = first;
@@ -87,14 +79,14 @@ export function prepareReads(db: Database, keys: MasterKeys) {
       return { value: { id, appId, secretKeys }, position: positionOf(first) };
     },
 
-    client(id: string): Read<ClientRecord | null> {
+    client(id: string): Positioned<ClientRecord | null> {
       const row = theRow(clientRow.get(id, keys.current.id, id));
       const { found, clientId, keyId, secretDigest } = row;
       masterKeyOf(keys, keyId);
       return { value: found === 1 ? { clientId, keyId, secretDigest } : null, position: positionOf(row) };
     },
 
-    user(ofInstance: string, userId: string): Read<User | null> {
+    user(ofInstance: string, userId: string): Positioned<User | null> {
       const row = theRow(userRow.get(ofInstance, userId));
       const { instanceId, id, email, name, avatarUrl, provider } = row;
       const value = instanceId === null || id === null ? null : { instanceId, id, email, name, avatarUrl, provider };
@@ -102,7 +94,10 @@ export function prepareReads(db: Database, keys: MasterKeys) {
     },
 
     /** A page of the revocations: those after a row, or from the first. `last` is undefined where none came. */
-    revocations(after: number | undefined, limit: number): Read<readonly Revocation[]> & { last: number | undefined } {
+    revocations(
+      after: number | undefined,
+      limit: number,
+    ): Positioned<readonly Revocation[]> & { last: number | undefined } {
       const rows = revocationRows.all(after ?? Number.MIN_SAFE_INTEGER, limit);
       const value = rows
         .filter(({ row }) => row !== null)
@@ -114,14 +109,14 @@ export function prepareReads(db: Database, keys: MasterKeys) {
     },
 
     changes({ epoch, number: after }: Position, limit: number): readonly Change[] | "restart" {
-      const rows = feedRows.all(after, limit);
+      const rows = encodeChanges.all(after, limit);
       const first = theRow(rows[0]);
       if (first.epoch !== epoch || after > first.position) return "restart";
       if (after === first.position) return [];
       // Positions are gapless: where the next one is missing, it is not retained any more.
       if (first.number !== after + 1) return "restart";
       return rows.map(({ number, kind, touched }) =>
-        changeOf(number ?? 0, { kind: kind ?? "", touched: touched ?? "" }),
+        decodeChange(number ?? 0, { kind: kind ?? "", touched: touched ?? "" }),
       );
     },
 

@@ -1,6 +1,6 @@
 import type { Database } from "better-sqlite3";
 import type { Clock } from "../../util/clock.js";
-import { feedRow, type Trace } from "../feed.js";
+import { type ChangeRecord, encodeChange } from "../feed.js";
 
 /**
  * The closing act of every change: the position is raised, and what happened is written to the feed and to the audit.
@@ -12,7 +12,7 @@ export function prepareRecord(
   db: Database,
   clock: Clock,
   retention: number,
-): (trace: Trace, actor: string, command: string) => void {
+): (trace: ChangeRecord, actor: string, command: string) => void {
   const advance = db
     .prepare<[], number>("UPDATE feed_head SET position = position + 1 WHERE id = 1 RETURNING position")
     .pluck();
@@ -21,7 +21,7 @@ export function prepareRecord(
   const addToAudit = db.prepare("INSERT INTO audit (position, at, actor, command, subject) VALUES (?, ?, ?, ?, ?)");
   return ({ touched, subject }, actor, command) => {
     const reached = advance.get() ?? 0;
-    const row = feedRow(touched);
+    const row = encodeChange(touched);
     addToFeed.run(reached, row.kind, row.touched);
     trimFeed.run(reached - retention);
     addToAudit.run(reached, Math.trunc(clock()), actor, command, JSON.stringify(subject));

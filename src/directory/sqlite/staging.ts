@@ -1,9 +1,8 @@
 import type { Database } from "better-sqlite3";
 import type { PutInstance, PutUser } from "../commands.js";
-import { clientSecretDigest, secretKeyDigest, secretKeyDigests } from "../digest.js";
 import type { MasterKeys } from "../master-keys.js";
-import { seal } from "../sealing.js";
-import type { BulkEntry, PutClientDigest } from "../transfer/import.js";
+import { clientSecretDigest, seal, secretKeyDigest, secretKeyDigests } from "../sealing.js";
+import type { ImportEntry, PutClientDigest } from "../transfer/import.js";
 import { sealedAt } from "./reads.js";
 
 // state: 0 is not in the store, 1 replaces what is there, 2 is there already.
@@ -34,7 +33,10 @@ const TABLES = `
  *
  * @returns stages one entry, or says why it cannot be
  */
-export function attachStaging(db: Database, keys: MasterKeys): (line: number, entry: BulkEntry) => string | undefined {
+export function attachStaging(
+  db: Database,
+  keys: MasterKeys,
+): (line: number, entry: ImportEntry) => string | undefined {
   db.exec("ATTACH DATABASE '' AS staging");
   db.pragma("staging.synchronous = OFF");
   db.exec(TABLES);

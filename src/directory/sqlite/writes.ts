@@ -1,11 +1,10 @@
 import type { Database } from "better-sqlite3";
 import type { Clock } from "../../util/clock.js";
-import type { Command, Entry } from "../commands.js";
-import { clientSecretDigest, secretKeyDigest, secretKeyDigests } from "../digest.js";
+import type { Command, DirectoryEntry } from "../commands.js";
 import { DirectoryError } from "../errors.js";
-import { traceOf } from "../feed.js";
+import { changeRecord } from "../feed.js";
 import type { MasterKeys } from "../master-keys.js";
-import { seal } from "../sealing.js";
+import { clientSecretDigest, seal, secretKeyDigest, secretKeyDigests } from "../sealing.js";
 import { sealedAt } from "./reads.js";
 import { prepareRecord } from "./record.js";
 
@@ -41,13 +40,13 @@ export function prepareWrites(
       for (const entry of entries) change(entry);
     },
   };
-  function change(command: Command | Entry): void {
+  function change(command: Command | DirectoryEntry): void {
     (changes[command.kind] as (command: Command) => void)(command);
   }
 
   return (command, actor) => {
     change(command);
-    record(traceOf(command), actor, command.kind);
+    record(changeRecord(command), actor, command.kind);
   };
 }
 

@@ -5,17 +5,16 @@ import { Secret } from "../../util/secret.js";
 import { checkCommand } from "../commands.js";
 import { DirectoryError } from "../errors.js";
 import type { MasterKeys } from "../master-keys.js";
-import { MIN_SECRET_LENGTH } from "../texts.js";
-import { clientMembers, instanceMembers, userMembers } from "../transfer/entry-forms.js";
+import { clientMembers, instanceMembers, MIN_SECRET_LENGTH, userMembers } from "../transfer/entry-forms.js";
 import { isSealed, openClientDigest, openSecretKey } from "./bulk-secrets.js";
-import type { BulkEntry, BulkLine } from "./import.js";
+import type { ImportEntry, ImportLine } from "./import.js";
 
 const instanceLine = z.strictObject({ instance: z.strictObject(instanceMembers) });
 const userLine = z.strictObject({ user: z.strictObject({ instance: z.string(), ...userMembers }) });
 const clientLine = z.strictObject({ client: z.strictObject(clientMembers) });
 
 /** Reads one line of an import. */
-export function readBulkEntry(line: number, content: Buffer, keys: MasterKeys): BulkLine {
+export function readBulkEntry(line: number, content: Buffer, keys: MasterKeys): ImportLine {
   const value = readObject(content)?.value;
   if (value === undefined) {
     return { line, problem: "is not a well-formed JSON object that has each member once. Look at its syntax." };
@@ -32,7 +31,7 @@ export function readBulkEntry(line: number, content: Buffer, keys: MasterKeys): 
 }
 
 /** The entry of a line, or what is wrong with it. */
-function entryOf(value: object, keys: MasterKeys): BulkEntry | string {
+function entryOf(value: object, keys: MasterKeys): ImportEntry | string {
   if ("user" in value) {
     const { success, data, error } = userLine.safeParse(value);
     if (!success) return wrong(error);
@@ -50,7 +49,7 @@ function entryOf(value: object, keys: MasterKeys): BulkEntry | string {
   return "has neither `instance` nor `user` nor `client`. See docs/configuration.md, Changing the directory.";
 }
 
-function instanceOf(given: z.infer<typeof instanceLine>["instance"], keys: MasterKeys): BulkEntry | string {
+function instanceOf(given: z.infer<typeof instanceLine>["instance"], keys: MasterKeys): ImportEntry | string {
   const { id, appId, secretKeys, weak = false } = given;
   const short = secretKeys.findIndex((text) => isShort(text, weak));
   if (short !== -1) return tooShort(`instance.secretKeys[${short}]`);
@@ -58,7 +57,7 @@ function instanceOf(given: z.infer<typeof instanceLine>["instance"], keys: Maste
   return { kind: "putInstance", id, appId, secretKeys: secrets };
 }
 
-function clientOf(given: z.infer<typeof clientLine>["client"], keys: MasterKeys): BulkEntry | string {
+function clientOf(given: z.infer<typeof clientLine>["client"], keys: MasterKeys): ImportEntry | string {
   const { clientId, clientSecret, weak = false } = given;
   if (isShort(clientSecret, weak)) return tooShort("client.clientSecret");
   const secret = new Secret(clientSecret);

@@ -1,5 +1,8 @@
 import { z } from "zod";
 
+/** The shortest secret, in UTF-16 code units, that is accepted without `weak: true`. */
+export const MIN_SECRET_LENGTH = 16;
+
 // What entries look like where people write them: in a seed and in an import.
 
 const description = (what: string) => z.string().nullable().optional().describe(what);

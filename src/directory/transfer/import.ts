@@ -1,4 +1,4 @@
-import type { Entry, PutInstance, PutUser } from "../commands.js";
+import type { DirectoryEntry, PutInstance, PutUser } from "../commands.js";
 import { DirectoryError } from "../errors.js";
 
 /** Puts a client whose secret is known by its digest alone, as an export has it. */
@@ -12,14 +12,14 @@ export interface PutClientDigest {
 }
 
 /** What an import brings. */
-export type BulkEntry = Entry | PutClientDigest;
+export type ImportEntry = DirectoryEntry | PutClientDigest;
 
 /** What an export gives. */
 export type StoredEntry = PutInstance | PutUser | PutClientDigest;
 
 /** A line of an import, counted from 1: an entry, or what is wrong with it. */
-export type BulkLine =
-  | { readonly line: number; readonly entry: BulkEntry; readonly problem?: undefined }
+export type ImportLine =
+  | { readonly line: number; readonly entry: ImportEntry; readonly problem?: undefined }
   | { readonly line: number; readonly problem: string; readonly entry?: undefined };
 
 /** How an import is done. */

@@ -1,6 +1,6 @@
 import type { MasterKeys } from "../master-keys.js";
 import { readBulkEntry } from "./bulk-read.js";
-import type { BulkLine } from "./import.js";
+import type { ImportLine } from "./import.js";
 
 /** The longest line, in bytes: what is longer is no entry, and must not fill the memory. */
 const MAX_LINE = 1_048_576;
@@ -14,7 +14,7 @@ const BLANK = /^[ \t\r]*$/;
  * @param bytes chunks, cut anywhere
  * @param keys what sealed values are opened with
  */
-export async function* readBulkLines(bytes: AsyncIterable<Uint8Array>, keys: MasterKeys): AsyncGenerator<BulkLine> {
+export async function* readBulkLines(bytes: AsyncIterable<Uint8Array>, keys: MasterKeys): AsyncGenerator<ImportLine> {
   let line = 0;
   for await (const content of splitLines(bytes)) {
     line += 1;

@@ -1,11 +1,10 @@
 import { z } from "zod";
 import { redactName } from "../../util/printable.js";
 import { Secret } from "../../util/secret.js";
-import { checkCommand, type Entry } from "../commands.js";
+import { checkCommand, type DirectoryEntry } from "../commands.js";
 import type { Directory } from "../directory.js";
 import { DirectoryError } from "../errors.js";
-import { MIN_SECRET_LENGTH } from "../texts.js";
-import { clientMembers, instanceMembers, userMembers } from "../transfer/entry-forms.js";
+import { clientMembers, instanceMembers, MIN_SECRET_LENGTH, userMembers } from "../transfer/entry-forms.js";
 import { type Problem, readYaml } from "../yaml-text.js";
 import { duplicates } from "./seed-duplicates.js";
 
@@ -40,7 +39,7 @@ type Seed = z.infer<typeof seedSchema>;
  * @returns its entries, in an order in which they can be applied
  * @throws SeedError with everything that is wrong
  */
-export function readSeed(text: string): readonly Entry[] {
+export function readSeed(text: string): readonly DirectoryEntry[] {
   if (Buffer.byteLength(text) > MAX_BYTES) {
     throw new SeedError([
       { place: "", message: "is larger than 1 MiB. Import it as JSON Lines with `token-verifier import`." },
@@ -62,7 +61,11 @@ export function readSeed(text: string): readonly Entry[] {
  * @returns false where the store was written to before and the seed was left aside
  * @throws DirectoryError
  */
-export async function loadSeed(directory: Directory, entries: readonly Entry[], actor: string): Promise<boolean> {
+export async function loadSeed(
+  directory: Directory,
+  entries: readonly DirectoryEntry[],
+  actor: string,
+): Promise<boolean> {
   if (!(await directory.isEmpty())) return false;
   if (entries.length === 0) return true;
   try {
@@ -109,10 +112,10 @@ function placeOf(path: readonly PropertyKey[]): string {
   }, "");
 }
 
-function entriesOf({ instances = [], clients = [] }: Seed): readonly Entry[] {
-  const entries: Entry[] = [];
+function entriesOf({ instances = [], clients = [] }: Seed): readonly DirectoryEntry[] {
+  const entries: DirectoryEntry[] = [];
   const problems: Problem[] = [];
-  const add = (place: string, entry: Entry): void => {
+  const add = (place: string, entry: DirectoryEntry): void => {
     try {
       checkCommand(entry);
       entries.push(entry);

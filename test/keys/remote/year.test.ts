@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { genericSchema } from "../../../src/config/realm-forms.js";
 import type { Outcome } from "../../../src/contract/verifier.js";
 import { failure } from "../../../src/contract/verifier.js";
-import { noDirectory } from "../../../src/directory/none.js";
+import { noDirectory } from "../../../src/directory/directory.js";
 import { FetchError } from "../../../src/keys/remote/fetch-error.js";
 import { RemoteKeys } from "../../../src/keys/remote/remote-keys.js";
 import { networkSource } from "../../../src/keys/remote/source.js";
