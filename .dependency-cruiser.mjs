@@ -91,6 +91,18 @@ export default {
       { path: "^src/", pathNot: folder("client", "util", "contract", "wire", "net") },
     ),
     never(
+      "sqlite-in-one-folder",
+      "Only src/directory/sqlite knows better-sqlite3.",
+      { path: "^(src|gen)/", pathNot: "^src/directory/sqlite/" },
+      { path: npm("better-sqlite3") },
+    ),
+    never(
+      "engine-behind-directory",
+      "A store is known as the Directory interface; src/directory/stores.ts opens it, whichever engine it has.",
+      { path: "^(src|gen)/", pathNot: "^src/directory/(sqlite/|stores\\.ts$)" },
+      { path: "^src/directory/sqlite/" },
+    ),
+    never(
       "express-in-one-file",
       "Only src/http/server.ts knows express.",
       { path: "^src/", pathNot: "^src/http/server\\.ts$" },

@@ -2,7 +2,7 @@ import type { z } from "zod";
 import { keyForms } from "../../src/config/key-forms.js";
 import { facePresetSchema, realmForms } from "../../src/config/realm-forms.js";
 import { coreSchema, gatewaySchema } from "../../src/config/schema.js";
-import { clientMembers, instanceMembers, userMembers } from "../../src/directory/transfer/entry-forms.js";
+import { clientForm, instanceForm, userForm } from "../../src/directory/transfer/entry-forms.js";
 import { seedSchema } from "../../src/directory/transfer/seed.js";
 import { VENDORS } from "../../src/vendors/index.js";
 import { code, page, table } from "./markdown.js";
@@ -112,10 +112,10 @@ export function configurationPage(): string {
       row("clients", seedSchema.shape.clients),
     ]),
     "### instances[]",
-    keysTable(instanceMembers),
+    keysTable(instanceForm.shape),
     "### instances[].users[]",
-    keysTable(userMembers),
+    keysTable(userForm.shape),
     "### clients[]",
-    keysTable(clientMembers),
+    keysTable(clientForm.shape),
   );
 }

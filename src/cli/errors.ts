@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import { ConfigError } from "../config/issues.js";
+import { ConfigError } from "../config/errors.js";
 import { DirectoryError } from "../directory/errors.js";
 import { ImportError } from "../directory/transfer/import.js";
 
@@ -60,7 +60,7 @@ export function failureOf(error: unknown): CommandFailure {
   if (error instanceof DirectoryError) {
     const exitCode = error.code === "unavailable" ? EXIT.unavailable : EXIT.usage;
     const code = `DIRECTORY_${error.code.replace("-", "_").toUpperCase()}`;
-    const details = error instanceof ImportError ? { problems: error.problems, more: error.more } : {};
+    const details = error instanceof ImportError ? { problems: error.issues, more: error.more } : {};
     return { code, message: error.message, exitCode, details };
   }
   return systemFailure(error as SystemError) ?? internalFailure(error);

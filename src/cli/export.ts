@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import type { Command } from "commander";
 import { loadConfig } from "../config/load.js";
-import { writeBulkLine } from "../directory/transfer/bulk-write.js";
+import { writeJsonLine } from "../directory/transfer/json-lines.js";
 import { addCommand, type CliContext, configOption, jsonOption } from "./command.js";
 import { configFile, onDirectory } from "./resolve.js";
 
@@ -17,7 +17,7 @@ export function addExportCommand(root: Command, context: CliContext): void {
       const config = loadConfig(configFile(options.config), context);
       await onDirectory(config, context.clock, "read", async ({ directory, masterKeys }) => {
         for await (const entry of directory.export()) {
-          const hasRoom = process.stdout.write(`${writeBulkLine(entry, masterKeys)}\n`);
+          const hasRoom = process.stdout.write(`${writeJsonLine(entry, masterKeys)}\n`);
           if (!hasRoom) await once(process.stdout, "drain");
         }
       });

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { type Config, loadConfig } from "../config/load.js";
 import { unreadable } from "../config/read-file.js";
 import type { ImportOptions, ImportReport } from "../directory/transfer/import.js";
-import { readBulkLines } from "../directory/transfer/json-lines.js";
+import { readJsonLines } from "../directory/transfer/json-lines.js";
 import { storePath } from "../server/store.js";
 import { addCommand, type CliContext, configOption, jsonOption } from "./command.js";
 import { UsageError } from "./errors.js";
@@ -45,7 +45,7 @@ async function importFile(
   // A service on the same machine has callers waiting; an import can take its time.
   context.lowerPriority?.();
   return onDirectory(config, context.clock, "make", async ({ directory, masterKeys }) => {
-    const lines = readBulkLines(showProgress(buffers(bytes), total, process.stderr), masterKeys);
+    const lines = readJsonLines(showProgress(buffers(bytes), total, process.stderr), masterKeys);
     try {
       return await directory.import(lines, options, actorOfCommand());
     } finally {

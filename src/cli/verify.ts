@@ -5,7 +5,6 @@ import { text } from "node:stream/consumers";
 import type { Command } from "commander";
 import { pino } from "pino";
 import { channelVerifier } from "../client/channel.js";
-import type { ConfigIssue } from "../config/issues.js";
 import { loadConfig } from "../config/load.js";
 import { readText } from "../config/read-file.js";
 import { type ConfiguredTls, readClientTls } from "../config/tls.js";
@@ -13,6 +12,7 @@ import type { Credential, Outcome, VerificationRequest, Verifier } from "../cont
 import { openCore } from "../server/core.js";
 import { storePath } from "../server/store.js";
 import type { Clock } from "../util/clock.js";
+import type { Issue } from "../util/issues.js";
 import { Secret } from "../util/secret.js";
 import { addCommand, type CliContext, jsonOption, realmOption } from "./command.js";
 import { CommandError, EXIT, UsageError } from "./errors.js";
@@ -169,7 +169,7 @@ const TLS_OPTIONS: Readonly<Record<string, string>> = {
 /** The TLS settings of the options, with their files read and checked; undefined for a plain connection. @throws {UsageError} */
 function readTlsOptions({ tls, caFile, certFile, keyFile }: VerifyOptions): ConfiguredTls | undefined {
   if (tls !== true && (caFile ?? certFile ?? keyFile) === undefined) return undefined;
-  const issues: ConfigIssue[] = [];
+  const issues: Issue[] = [];
   const read = readClientTls({ caFile, certFile, keyFile }, [], {
     resolve: (file) => path.resolve(file),
     readFile: readText,

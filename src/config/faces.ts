@@ -1,6 +1,6 @@
 import type { z } from "zod";
+import { formatPath, type Issue } from "../util/issues.js";
 import type { Face } from "../vendors/vendor.js";
-import { type ConfigIssue, formatPath } from "./issues.js";
 import type { FaceSettings, PresetContext } from "./realms.js";
 import type { coreSchema } from "./schema.js";
 
@@ -47,11 +47,7 @@ export function bindFaces(
 }
 
 /** Looks at what is shown of the contract. @param isRealm whether there may be a realm of this name */
-export function checkRpc(
-  { http }: Pick<Shown, "http">,
-  issues: ConfigIssue[],
-  isRealm: (name: string) => boolean,
-): void {
+export function checkRpc({ http }: Pick<Shown, "http">, issues: Issue[], isRealm: (name: string) => boolean): void {
   const { rpc = [], cors } = http ?? {};
   for (const [index, name] of rpc.entries()) {
     if (isRealm(name)) continue;

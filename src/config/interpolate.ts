@@ -1,4 +1,4 @@
-import { type ConfigIssue, formatPath, type Path } from "./issues.js";
+import { formatPath, type Issue, type IssuePath } from "../util/issues.js";
 
 /** Environment variables, by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -12,7 +12,7 @@ const REFERENCE = /\$(\$\{)|\$\{([A-Za-z_][\w.-]{0,127})\}|\$\{/g;
  * @param issues gets one for each variable that is not set, and for a `${` that names none: what follows it there may
  * be a part of a secret, and is not told
  */
-export function interpolate(value: unknown, env: Environment, issues: ConfigIssue[], path: Path = []): unknown {
+export function interpolate(value: unknown, env: Environment, issues: Issue[], path: IssuePath = []): unknown {
   if (typeof value === "string") {
     return value.replace(REFERENCE, (_whole, literal: string | undefined, name: string | undefined) => {
       if (literal !== undefined) return literal;

@@ -6,7 +6,7 @@ import { KeyError, loadJwk, loadJwks, loadPem, loadSecret } from "../keys/load.j
 import { isPublicAddress } from "../keys/remote/addresses.js";
 import type { Location } from "../keys/remote/documents.js";
 import type { RemoteEntry } from "../keys/remote/keyring.js";
-import { type ConfigIssue, formatPath, issuesOf, type Path, TELLING } from "./issues.js";
+import { formatPath, type Issue, type IssuePath, issuesOf, READABLE } from "../util/issues.js";
 import { keyForms } from "./key-forms.js";
 import { type ReadFile, toldFile, unreadable } from "./read-file.js";
 
@@ -27,7 +27,7 @@ interface KeyContext {
   /** Makes a file's name absolute. */
   readonly resolve: (file: string) => string;
   readonly readFile: ReadFile;
-  readonly issues: ConfigIssue[];
+  readonly issues: Issue[];
   readonly setAside: string[];
   readonly files: string[];
   readonly remotes: RemoteEntry[];
@@ -70,7 +70,7 @@ const LOADERS: Loaders = {
 /** Loads the keys of a realm, each for itself, so that all that is wrong is told at once. @param path where the list stands */
 export function loadKeys(
   entries: readonly unknown[],
-  path: Path,
+  path: IssuePath,
   context: Omit<KeyContext, "setAside" | "files" | "remotes">,
 ): LoadedKeys {
   const setAside: string[] = [];
@@ -88,7 +88,7 @@ export function loadKeys(
   return { keys, setAside, files, remotes };
 }
 
-function loadEntry(entry: unknown, path: Path, context: KeyContext): readonly VerificationKey[] {
+function loadEntry(entry: unknown, path: IssuePath, context: KeyContext): readonly VerificationKey[] {
   const members = typeof entry === "object" && entry !== null ? Object.keys(entry) : [];
   const forms = members.filter((name): name is Form => Object.hasOwn(keyForms, name));
   const [form] = forms;
@@ -97,7 +97,7 @@ function loadEntry(entry: unknown, path: Path, context: KeyContext): readonly Ve
     context.issues.push({ place: formatPath(path), message });
     return [];
   }
-  const parsed = keyForms[form].safeParse(entry, TELLING);
+  const parsed = keyForms[form].safeParse(entry, READABLE);
   if (!parsed.success) {
     context.issues.push(...issuesOf(parsed.error, path));
     return [];

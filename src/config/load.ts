@@ -1,13 +1,13 @@
 import path from "node:path";
 import type { z } from "zod";
 import type { Proxies } from "../keys/remote/ways.js";
+import type { Issue } from "../util/issues.js";
 import type { Secret } from "../util/secret.js";
 import { VENDORS } from "../vendors/index.js";
 import type { Vendor } from "../vendors/vendor.js";
 import { areInDirectory } from "../verifier/realm.js";
 import { bindFaces, type ConfiguredFace, checkRpc } from "./faces.js";
 import type { Environment } from "./interpolate.js";
-import type { ConfigIssue } from "./issues.js";
 import { readMasterKeys } from "./master-keys.js";
 import { checkWorkloads, type Loaded, withClientTls, withServerTls } from "./ports-tls.js";
 import { proxiesOf } from "./proxies.js";
@@ -147,7 +147,7 @@ function resolver(file: string): (name: string) => string {
   return (name) => path.resolve(folder, name);
 }
 
-function resolveStore(url: string, resolve: (name: string) => string, issues: ConfigIssue[]): string {
+function resolveStore(url: string, resolve: (name: string) => string, issues: Issue[]): string {
   const [, file] = /^sqlite:(.+)$/.exec(url) ?? [];
   if (file !== undefined) return `sqlite:${resolve(file)}`;
   issues.push({ place: "store", message: "must be sqlite: and the name of a file, such as sqlite:./data/verifier.db" });

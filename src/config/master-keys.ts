@@ -1,6 +1,6 @@
 import type { z } from "zod";
+import { formatPath, type Issue } from "../util/issues.js";
 import { Secret } from "../util/secret.js";
-import { type ConfigIssue, formatPath } from "./issues.js";
 import { type ReadFile, toldFile, unreadable } from "./read-file.js";
 import type { coreSchema } from "./schema.js";
 
@@ -10,7 +10,7 @@ type Settings = Pick<z.output<typeof coreSchema>, "masterKey" | "masterKeyFile" 
 interface MasterKeyContext {
   readonly resolve: (file: string) => string;
   readonly readFile: ReadFile;
-  readonly issues: ConfigIssue[];
+  readonly issues: Issue[];
 }
 
 /** The master keys of a configuration, in base64, the current one first; empty where there is none. */

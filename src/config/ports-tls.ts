@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import { type ConfigIssue, formatPath } from "./issues.js";
+import { formatPath, type Issue } from "../util/issues.js";
 import type { ConfiguredRealm } from "./realms.js";
 import type { coreSchema, gatewaySchema } from "./schema.js";
 import { type ConfiguredTls, readClientTls, readServerTls, type TlsContext } from "./tls.js";
@@ -37,7 +37,7 @@ export function withClientTls<S extends { readonly tls?: ClientFiles | undefined
 }
 
 /** Where no port asks for certificates, a realm that goes by them would answer nobody. */
-export function checkWorkloads({ grpc, http }: Core, realms: readonly ConfiguredRealm[], issues: ConfigIssue[]): void {
+export function checkWorkloads({ grpc, http }: Core, realms: readonly ConfiguredRealm[], issues: Issue[]): void {
   if (grpc === undefined && http === undefined) return;
   if (grpc?.tls?.clientCaFile !== undefined || http?.tls?.clientCaFile !== undefined) return;
   for (const realm of realms) {

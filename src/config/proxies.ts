@@ -1,9 +1,9 @@
 import type { Proxies } from "../keys/remote/ways.js";
+import type { Issue } from "../util/issues.js";
 import type { Environment } from "./interpolate.js";
-import type { ConfigIssue } from "./issues.js";
 
 /** The proxies that the environment names, in capitals or not, as other programs read them. */
-export function proxiesOf(env: Environment, issues: ConfigIssue[]): Proxies {
+export function proxiesOf(env: Environment, issues: Issue[]): Proxies {
   const named = (name: string): string => env[name.toLowerCase()] || env[name] || "";
   const proxy = (name: string): string | undefined => {
     const value = named(name);

@@ -1,8 +1,9 @@
 import type { z } from "zod";
 import type { Algorithm } from "../jws/algorithms.js";
+import { formatPath, type Issue, type IssuePath, issuesOf, READABLE } from "../util/issues.js";
+import { nearestWord, suggestion } from "../util/suggestion.js";
 import type { Vendor } from "../vendors/vendor.js";
 import type { Policy } from "../verifier/realm.js";
-import { type ConfigIssue, formatPath, issuesOf, meant, nearest, type Path, TELLING } from "./issues.js";
 import { type LoadedKeys, loadKeys } from "./keys.js";
 import type { ReadFile } from "./read-file.js";
 import { facePresetSchema, genericSchema, presetSchema } from "./realm-forms.js";
@@ -29,7 +30,7 @@ export interface FaceSettings {
 /** The presets that there are, and where what is wrong is collected. */
 export interface PresetContext {
   readonly vendors: readonly Vendor[];
-  readonly issues: ConfigIssue[];
+  readonly issues: Issue[];
 }
 
 /** The same, and how files are found. */
@@ -40,7 +41,7 @@ export interface RealmContext extends PresetContext {
 
 /** Reads a realm; undefined where something is wrong with it. */
 export function readRealm(name: string, value: unknown, context: RealmContext): ConfiguredRealm | undefined {
-  const path: Path = ["realms", name];
+  const path: IssuePath = ["realms", name];
   const before = context.issues.length;
   const vendor = vendorOf(value, path, context);
   // Another realm than was meant would be found wrong in everything.
@@ -66,7 +67,7 @@ interface ReadRealm extends Omit<ConfiguredRealm, keyof LoadedKeys | "name" | "v
   readonly writtenKeys: readonly unknown[];
 }
 
-function readPreset(vendor: Vendor, value: unknown, path: Path, context: RealmContext): ReadRealm | undefined {
+function readPreset(vendor: Vendor, value: unknown, path: IssuePath, context: RealmContext): ReadRealm | undefined {
   const parsed = parse(presetSchema(vendor), value, path, context.issues);
   if (parsed === undefined) {
     checkKeysAlone(value, vendor.algorithms, path, context);
@@ -88,7 +89,7 @@ function readPreset(vendor: Vendor, value: unknown, path: Path, context: RealmCo
 const askersOf = (explain: Exclude<Policy["explain"], "nobody"> | false): Policy["explain"] =>
   explain === false ? "nobody" : explain;
 
-function readGeneric(value: unknown, path: Path, context: RealmContext): ReadRealm | undefined {
+function readGeneric(value: unknown, path: IssuePath, context: RealmContext): ReadRealm | undefined {
   const parsed = parse(genericSchema, value, path, context.issues);
   if (parsed === undefined) {
     const algorithms = genericSchema.shape.algorithms.safeParse((value as { algorithms?: unknown } | null)?.algorithms);
@@ -109,7 +110,12 @@ function readGeneric(value: unknown, path: Path, context: RealmContext): ReadRea
 }
 
 /** Reports what is wrong with the keys of a realm whose settings are wrong. */
-function checkKeysAlone(value: unknown, algorithms: readonly Algorithm[], path: Path, context: RealmContext): void {
+function checkKeysAlone(
+  value: unknown,
+  algorithms: readonly Algorithm[],
+  path: IssuePath,
+  context: RealmContext,
+): void {
   const { keys } = value as { keys?: unknown };
   if (Array.isArray(keys)) loadKeys(keys, [...path, "keys"], { algorithms, issuers: null, ...context });
 }
@@ -120,7 +126,7 @@ export function readFaceRealm(
   value: unknown,
   context: PresetContext,
 ): { readonly vendor: Vendor; readonly settings: FaceSettings } | undefined {
-  const path: Path = ["realms", name];
+  const path: IssuePath = ["realms", name];
   const { issues } = context;
   const before = issues.length;
   const vendor = vendorOf(value, path, context);
@@ -137,16 +143,16 @@ export function readFaceRealm(
   return { vendor, settings };
 }
 
-/** The vendor of a realm's preset, or the one that was probably meant, with the mistake told: so the rest can be looked at. */
-function vendorOf(value: unknown, path: Path, { vendors, issues }: PresetContext): Vendor | undefined {
+/** The vendor of a realm's preset, or the one that was probably suggestion, with the mistake told: so the rest can be looked at. */
+function vendorOf(value: unknown, path: IssuePath, { vendors, issues }: PresetContext): Vendor | undefined {
   if (typeof value !== "object" || value === null || !Object.hasOwn(value, "preset")) return undefined;
   const { preset } = value as { preset: unknown };
   const vendor = vendors.find(({ name }) => name === preset);
   if (vendor !== undefined) return vendor;
   const names = vendors.map(({ name }) => name);
-  const message = `must be one of ${names.join(", ")}; leave it out for a realm of any other issuer${meant(preset, names)}`;
+  const message = `must be one of ${names.join(", ")}; leave it out for a realm of any other issuer${suggestion(preset, names)}`;
   issues.push({ place: formatPath([...path, "preset"]), message, isCause: true });
-  const near = nearest(preset, names);
+  const near = nearestWord(preset, names);
   return vendors.find(({ name }) => name === near);
 }
 
@@ -154,10 +160,10 @@ function vendorOf(value: unknown, path: Path, { vendors, issues }: PresetContext
 export function parse<S extends z.ZodType>(
   schema: S,
   value: unknown,
-  path: Path,
-  issues: ConfigIssue[],
+  path: IssuePath,
+  issues: Issue[],
 ): z.output<S> | undefined {
-  const parsed = schema.safeParse(value, TELLING);
+  const parsed = schema.safeParse(value, READABLE);
   if (parsed.success) return parsed.data;
   issues.push(...issuesOf(parsed.error, path));
   return undefined;

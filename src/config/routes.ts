@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
+import { formatPath, type Issue, type IssuePath } from "../util/issues.js";
 import { formatCallers } from "../verifier/realm.js";
-import { type ConfigIssue, formatPath, type Path } from "./issues.js";
 import { routeSchema } from "./realm-forms.js";
 import { type ConfiguredRealm, parse, type RealmContext, readRealm } from "./realms.js";
 
@@ -39,9 +39,9 @@ function readRoute(
   value: unknown,
   realms: ReadonlyMap<string, ConfiguredRealm>,
   written: Readonly<Record<string, unknown>>,
-  issues: ConfigIssue[],
+  issues: Issue[],
 ): ConfiguredRealm | undefined {
-  const path: Path = ["realms", name];
+  const path: IssuePath = ["realms", name];
   const before = issues.length;
   const settings = parse(routeSchema, value, path, issues);
   if (settings === undefined) return undefined;

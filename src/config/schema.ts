@@ -70,8 +70,7 @@ const store = z
   .default({ url: "sqlite:./data/verifier.db", staleFor: 60_000 })
   .describe("Where the directory is kept: `sqlite:` and the name of a file, which is made when absent.");
 
-/** The whole configuration but for what is in the realms. */
-export const coreSchema = z.strictObject({
+const core = {
   grpc: listener(50_051, "Where TokenVerifier, health and reflection are served over gRPC. Not served when absent."),
   http,
   admin: listener(
@@ -106,6 +105,14 @@ export const coreSchema = z.strictObject({
     .describe("Memory for what does not change."),
   drain,
   realms,
+};
+
+/** The whole configuration but for what is in the realms. */
+export const coreSchema = z.strictObject(core, {
+  error: (issue) =>
+    issue.code === "unrecognized_keys" && issue.keys.includes("upstream")
+      ? "belongs to a gateway on its own: give --only http with it"
+      : undefined,
 });
 
 /** The configuration of a gateway on its own: no keys, no store. */

@@ -1,7 +1,7 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { clientContext, type TlsMaterial } from "../net/tls.js";
+import { formatPath, type Issue, type IssuePath } from "../util/issues.js";
 import { Secret } from "../util/secret.js";
-import { type ConfigIssue, formatPath, type Path } from "./issues.js";
 import { type ReadFile, toldFile } from "./read-file.js";
 
 /** What the files of a `tls` hold, and when the certificate in them counts. */
@@ -14,13 +14,13 @@ export interface ConfiguredTls extends TlsMaterial {
 export interface TlsContext {
   readonly resolve: (file: string) => string;
   readonly readFile: ReadFile;
-  readonly issues: ConfigIssue[];
+  readonly issues: Issue[];
 }
 
 /** Reads a port's files; undefined where something is wrong with them. @param path where the `tls` stands */
 export function readServerTls(
   files: { readonly certFile: string; readonly keyFile: string; readonly clientCaFile?: string | undefined },
-  path: Path,
+  path: IssuePath,
   context: TlsContext,
 ): ConfiguredTls | undefined {
   return read(new Files(files, path, context), "clientCaFile");
@@ -33,7 +33,7 @@ export function readClientTls(
     readonly certFile?: string | undefined;
     readonly keyFile?: string | undefined;
   },
-  path: Path,
+  path: IssuePath,
   context: TlsContext,
 ): ConfiguredTls | undefined {
   const reading = new Files(files, path, context);
@@ -53,7 +53,7 @@ class Files {
 
   constructor(
     private readonly names: Readonly<Record<string, string | undefined>>,
-    private readonly path: Path,
+    private readonly path: IssuePath,
     private readonly context: TlsContext,
   ) {}
 

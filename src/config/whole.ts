@@ -1,8 +1,9 @@
 import type { z } from "zod";
+import { type Issue, issuesOf, READABLE } from "../util/issues.js";
+import { readYaml } from "../util/yaml.js";
+import { ConfigError } from "./errors.js";
 import { type Environment, interpolate } from "./interpolate.js";
-import { ConfigError, type ConfigIssue, issuesOf, TELLING } from "./issues.js";
-import type { ReadFile } from "./read-file.js";
-import { readYaml } from "./yaml.js";
+import { type ReadFile, unreadable } from "./read-file.js";
 
 /** What is read of the world. */
 interface Reading {
@@ -20,14 +21,14 @@ export function readWhole<S extends z.ZodType, T>(
   file: string,
   { env, readFile }: Reading,
   schema: S,
-  build: (settings: z.output<S>, issues: ConfigIssue[]) => T,
+  build: (settings: z.output<S>, issues: Issue[]) => T,
 ): T {
-  const issues: ConfigIssue[] = [];
-  const raw = interpolate(readYaml(file, readFile), env, issues);
+  const issues: Issue[] = [];
+  const raw = interpolate(readYamlFile(file, readFile), env, issues);
   if (typeof raw !== "object" || raw === null || Array.isArray(raw)) {
     throw new ConfigError(file, [{ place: "", message: "the file must hold a mapping of settings" }]);
   }
-  const parsed = schema.safeParse(raw, TELLING);
+  const parsed = schema.safeParse(raw, READABLE);
   if (!parsed.success) {
     issues.push(...issuesOf(parsed.error));
     throw new ConfigError(file, [...issues, ...issuesOfRest(schema, soundPart(raw, parsed.error), build, issues)]);
@@ -37,16 +38,35 @@ export function readWhole<S extends z.ZodType, T>(
   return built;
 }
 
+/** Reads a YAML file. @throws {ConfigError} if it cannot be read or is not YAML */
+function readYamlFile(file: string, readFile: ReadFile): unknown {
+  let text: string;
+  try {
+    text = readFile(file);
+  } catch (error) {
+    throw new ConfigError(file, [{ place: "", message: `the file ${unreadable(error)}` }]);
+  }
+  const { value, issues } = readYaml(text, { hint: variableHint });
+  if (issues.length > 0) throw new ConfigError(file, issues);
+  return value;
+}
+
+/** The braces of a variable without quotes are YAML's own within { } and [ ]. */
+function variableHint(line: string): string {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: that is how a configuration names its variables
+  return /(?<!["'$])\$\{/.test(line) ? '; put variables in quotes: "${NAME}"' : "";
+}
+
 /** What else is wrong, in the part of a configuration that the schema admits: all is told in the same breath. */
 function issuesOfRest<S extends z.ZodType>(
   schema: S,
   rest: object,
-  build: (settings: z.output<S>, issues: ConfigIssue[]) => unknown,
-  told: readonly ConfigIssue[],
-): ConfigIssue[] {
+  build: (settings: z.output<S>, issues: Issue[]) => unknown,
+  told: readonly Issue[],
+): Issue[] {
   const parsed = schema.safeParse(rest);
   if (!parsed.success) return [];
-  const issues: ConfigIssue[] = [];
+  const issues: Issue[] = [];
   build(parsed.data, issues);
   // What was left out is missing now; that is no news.
   return issues.filter(({ place }) => !told.some((issue) => issue.place.startsWith(place)));

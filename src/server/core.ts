@@ -1,4 +1,4 @@
-import { ConfigError } from "../config/issues.js";
+import { ConfigError } from "../config/errors.js";
 import type { Config } from "../config/load.js";
 import { failure, type Verifier } from "../contract/verifier.js";
 import { noDirectory } from "../directory/directory.js";

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "pino";
-import { ConfigError } from "../config/issues.js";
+import { ConfigError } from "../config/errors.js";
 import type { Config, GatewayConfig } from "../config/load.js";
 import { type FieldsOf, tell } from "../observability/lines.js";
 import type { ReloadObserver } from "../observability/observed.js";

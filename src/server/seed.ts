@@ -1,5 +1,5 @@
 import type { Logger } from "pino";
-import { ConfigError } from "../config/issues.js";
+import { ConfigError } from "../config/errors.js";
 import { type ReadFile, readText, unreadable } from "../config/read-file.js";
 import type { DirectoryEntry } from "../directory/commands.js";
 import type { Directory } from "../directory/directory.js";
@@ -35,7 +35,7 @@ export function readSeedFile(file: string, readFile: ReadFile = readText): reado
   try {
     return readSeed(readFile(file));
   } catch (error) {
-    if (error instanceof SeedError) throw new ConfigError(file, error.problems);
+    if (error instanceof SeedError) throw new ConfigError(file, error.issues);
     const { code } = error as NodeJS.ErrnoException;
     if (code === undefined) throw error;
     throw new ConfigError(file, [{ place: "", message: `the file ${unreadable(error)}` }]);

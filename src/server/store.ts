@@ -9,7 +9,7 @@ import { DirectoryError } from "../directory/errors.js";
 import { startFeedPoller } from "../directory/feed-poller.js";
 import { deriveMasterKeys, type MasterKeys } from "../directory/master-keys.js";
 import { type OnRead, observeReads } from "../directory/observe-reads.js";
-import { openSqliteDirectory, readSqliteDirectory, type SqliteOptions } from "../directory/sqlite/directory.js";
+import { openStoreAt, readStoreAt, type StoreOptions } from "../directory/stores.js";
 import { tell } from "../observability/lines.js";
 import type { Clock } from "../util/clock.js";
 import { seed } from "./seed.js";
@@ -34,11 +34,10 @@ export const storePath = ({ store }: Pick<Config, "store">): string => store.url
 export function openDirectory(
   config: Config,
   clock: Clock,
-  locking: Pick<SqliteOptions, "busyTimeout" | "opening"> = {},
+  locking: Pick<StoreOptions, "busyTimeout" | "opening"> = {},
 ): OpenDirectory {
   const masterKeys = deriveMasterKeys(config.masterKeys);
-  const path = storePath(config);
-  return { directory: openSqliteDirectory({ path, masterKeys, clock, ...locking }), masterKeys };
+  return { directory: openStoreAt({ url: config.store.url, masterKeys, clock, ...locking }), masterKeys };
 }
 
 /**
@@ -49,7 +48,7 @@ export function openDirectory(
  */
 export function readDirectory(config: Config, clock: Clock): OpenDirectory | undefined {
   const masterKeys = deriveMasterKeys(config.masterKeys);
-  const directory = readSqliteDirectory({ path: storePath(config), masterKeys, clock });
+  const directory = readStoreAt({ url: config.store.url, masterKeys, clock });
   return directory && { directory, masterKeys };
 }
 

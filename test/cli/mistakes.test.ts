@@ -53,7 +53,7 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
   "wrong indentation": {
     broken: put("    issuer:", "   issuer:"),
     place: "line \\d+, column \\d+",
-    wrong: /mapping items/,
+    wrong: /indentation does not fit/,
     fix: /must start at the same column/,
     hasMore: true,
   },
@@ -268,8 +268,8 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
     broken: same,
     files: { "directory.yaml": `clients: [{ clientId: a, clientSecrt: ${SECRET} }]\n` },
     place: "clients[0].clientSecrt",
-    wrong: /is no member that a seed has/,
-    fix: /look at its spelling/,
+    wrong: /is not a key that exists here/,
+    fix: /did you mean clientSecret\?/,
     hasMore: true,
   },
   "a short secret in the seed": {

@@ -39,6 +39,6 @@ describe("an import on a terminal", () => {
 
   it("makes room for what is wrong, too", async () => {
     const { said } = await imported([instance, ...users.slice(0, 10), "no entry"]);
-    expect(said).to.match(/^Nothing was imported:\r\nline 12 /);
+    expect(said).to.match(/^Nothing was imported:\r\nline 12[:,] /);
   });
 });

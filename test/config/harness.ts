@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { ConfigError } from "../../src/config/issues.js";
+import { ConfigError } from "../../src/config/errors.js";
 import { type Config, type GatewayConfig, loadConfig, loadGatewayConfig } from "../../src/config/load.js";
 import { afterEachFile } from "../support/after-file.js";
 

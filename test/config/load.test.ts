@@ -522,7 +522,12 @@ describe("what is wrong with a configuration", () => {
       [
         "an alias of nothing",
         "masterKey: *here\n",
-        ": an alias stands for nothing, or there are too many of them: put a text that begins with * in quotes",
+        "line 1, column 12: the alias has no anchor before it: put a text that begins with * in quotes",
+      ],
+      [
+        "a tag that there is not",
+        "masterKey: !here x\n",
+        "line 1, column 12: there is no such tag: put a text that begins with ! in quotes",
       ],
     ] as const) {
       it(what, () => {

@@ -2,9 +2,8 @@ import { once } from "node:events";
 import { expect } from "chai";
 import type { Directory } from "../../src/directory/directory.js";
 import type { MasterKeys } from "../../src/directory/master-keys.js";
-import { writeBulkLine } from "../../src/directory/transfer/bulk-write.js";
 import type { ImportLine, ImportOptions } from "../../src/directory/transfer/import.js";
-import { readBulkLines } from "../../src/directory/transfer/json-lines.js";
+import { readJsonLines, writeJsonLine } from "../../src/directory/transfer/json-lines.js";
 import { Secret } from "../../src/util/secret.js";
 import { Bench, child, masterKeys, putClient, putInstance, putUser, refusal, revoke } from "./support.js";
 
@@ -21,7 +20,7 @@ function lines(values: readonly unknown[], keys: MasterKeys = masterKeys(1)): As
   async function* chunks() {
     for (let at = 0; at < bytes.length; at += 7) yield bytes.subarray(at, at + 7);
   }
-  return readBulkLines(chunks(), keys);
+  return readJsonLines(chunks(), keys);
 }
 
 describe("an import", () => {
@@ -125,87 +124,92 @@ describe("an import", () => {
     code: "invalid" | "conflict";
     message: RegExp;
   }[] = [
-    { name: "no JSON", values: ["{"], code: "invalid", message: /line 1 is not a well-formed JSON object/ },
+    { name: "no JSON", values: ["{"], code: "invalid", message: /line 1: is not a well-formed JSON object/ },
     {
       name: "a member twice",
       values: ['{"client":{"clientId":"a","clientId":"b"}}'],
       code: "invalid",
       message: /line 1/,
     },
-    { name: "no entry", values: [{ thing: {} }], code: "invalid", message: /line 1 has neither `instance` nor/ },
-    { name: "a stray member", values: [user("old", "x", { nmae: "J" })], code: "invalid", message: /line 1 .*nmae/ },
+    { name: "no entry", values: [{ thing: {} }], code: "invalid", message: /line 1: has no `instance`, `user` or/ },
+    {
+      name: "a stray member",
+      values: [user("old", "x", { nmae: "J" })],
+      code: "invalid",
+      message: /line 1, user\.nmae: is not a key .*did you mean name/,
+    },
     {
       name: "a missing member",
       values: ["", { client: { clientId: "x" } }],
       code: "invalid",
-      message: /line 2 lacks client.clientSecret/,
+      message: /line 2, client\.clientSecret: is missing: it must be a text/,
     },
     {
       name: "a short secret",
       values: [{ client: { clientId: "x", clientSecret: "short" } }],
       code: "invalid",
-      message: /line 1 .*fewer than 16 characters.*weak: true/,
+      message: /line 1, client\.clientSecret: has fewer than 16 characters.*weak: true/,
     },
     {
       name: "an instance without keys",
       values: [instance("x")],
       code: "invalid",
-      message: /line 1 is refused: .*no secret key/,
+      message: /line 1, instance: is refused: .*no secret key/,
     },
     {
       name: "an instance twice",
       values: [instance("x", "a"), instance("x", "b")],
       code: "invalid",
-      message: /line 2 puts the instance "x" again, after line 1/,
+      message: /line 2: puts the instance "x" again, after line 1/,
     },
     {
       name: "a user twice",
       values: [user("old", "x"), user("old", "x")],
       code: "invalid",
-      message: /line 2 puts the user "x" of the instance "old" again, after line 1/,
+      message: /line 2: puts the user "x" of the instance "old" again, after line 1/,
     },
     {
       name: "a client twice",
       values: [client("x", "a"), client("x", "b")],
       code: "invalid",
-      message: /line 2 puts the client "x" again/,
+      message: /line 2: puts the client "x" again/,
     },
     {
       name: "a key twice",
       values: [instance("x", "a"), instance("y", "a")],
       code: "invalid",
-      message: /line 2 has in secretKeys\[0\] a key of line 1/,
+      message: /line 2, instance\.secretKeys\[0\]: is a key of line 1/,
     },
     {
       name: "a long line",
       values: ["x".repeat(1_100_000), instance("x")],
       code: "invalid",
-      message: /line 1 is longer than 1 MiB.*\nline 2/,
+      message: /line 1: is longer than 1 MiB.*\nline 2/,
     },
     {
       name: "a taken key",
       values: ["", instance("x", "key of old")],
       code: "conflict",
-      message: /line 2 has in secretKeys\[0\] a key that belongs to the instance "old"/,
+      message: /line 2, instance\.secretKeys\[0\]: belongs to the instance "old"/,
     },
     {
       name: "a user of nobody",
       values: [client("x", "a"), user("x", "u")],
       code: "conflict",
-      message: /line 2 puts a user of the unknown instance "x"/,
+      message: /line 2, user\.instance: is the unknown instance "x"/,
     },
     {
       name: "a user of what is pruned",
       values: [user("old", "u")],
       prune: true,
       code: "conflict",
-      message: /line 1 puts a user of the unknown instance "old"/,
+      message: /line 1, user\.instance: is the unknown instance "old"/,
     },
     {
       name: "a damaged sealed value",
       values: [client("x", "sealed:v1.a.b.c.d")],
       code: "invalid",
-      message: /line 1 is refused: a sealed value does not open/,
+      message: /line 1, client: is refused: a sealed value does not open/,
     },
   ];
   for (const { name, values, prune = false, code, message } of refusals) {
@@ -263,7 +267,7 @@ describe("an import", () => {
   describe("of an export", () => {
     const exported = async (from: Directory, keys: MasterKeys = masterKeys(1)): Promise<string[]> => {
       const written: string[] = [];
-      for await (const entry of from.export()) written.push(writeBulkLine(entry, keys));
+      for await (const entry of from.export()) written.push(writeJsonLine(entry, keys));
       return written;
     };
 
@@ -298,9 +302,13 @@ describe("an import", () => {
       const text = await exported(directory);
       const other = bench.open({ path: `${bench.path}.other`, masterKeys: masterKeys(3) });
       const work = other.import(lines(text, masterKeys(3)), {}, "tester");
-      await refusal(work, "invalid", /line 1 is refused: a value is sealed under the master key [0-9a-f]{16}/);
+      await refusal(
+        work,
+        "invalid",
+        /line 1, instance: is refused: a value is sealed under the master key [0-9a-f]{16}/,
+      );
       const moved = text.map((line) => line.replace('"clientId":"c"', '"clientId":"d"'));
-      await refusal(bring(moved), "invalid", /line 3 is refused: a sealed value does not open there/);
+      await refusal(bring(moved), "invalid", /line 3, client: is refused: a sealed value does not open/);
     });
 
     it("is of one snapshot, whatever is written meanwhile", async () => {

@@ -1,7 +1,7 @@
 import Database from "better-sqlite3";
 import { expect } from "chai";
 import type { SavedKeySet } from "../../src/directory/model.js";
-import { inspectStore } from "../../src/directory/sqlite/inspect.js";
+import { readSqliteDirectory } from "../../src/directory/sqlite/directory.js";
 import { Bench, masterKeys, NOW, putClient, refusal } from "./support.js";
 
 // Key sets that are kept for the next start.
@@ -117,7 +117,10 @@ describe("the key sets of the store", () => {
     db.exec("DROP TABLE key_sets");
     db.pragma("user_version = 1");
     db.close();
-    expect(inspectStore(bench.path, masterKeys(1), [])).to.include({ isEmpty: false });
+    const reading = readSqliteDirectory({ path: bench.path, masterKeys: masterKeys(1), clock: () => NOW });
+    expect(await reading?.isEmpty()).to.equal(false);
+    expect(await reading?.keySets()).to.deep.equal({ sets: [], unopened: [] });
+    await reading?.close();
     const directory = bench.open();
     await directory.saveKeySet(set("a"));
     expect((await directory.keySets()).sets).to.deep.equal([set("a")]);

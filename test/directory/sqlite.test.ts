@@ -182,7 +182,11 @@ describe("the SQLite store", () => {
     it("comes out without SQL", async () => {
       const directory = bench.open();
       bench.sql("DROP TABLE users");
-      const { message } = await refusal(directory.user("i", "u"), "unusable", /^The store gave an error/);
+      const { message } = await refusal(
+        directory.user("i", "u"),
+        "unusable",
+        /^The store returned an unexpected error/,
+      );
       expect(message).not.to.match(/SELECT|users|no such table/);
     });
   });

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { ConfigError } from "../../config/issues.js";
+import { ConfigError } from "../../config/errors.js";
 import { type Config, loadGatewayConfig } from "../../config/load.js";
 import type { VerificationKey } from "../../keys/key.js";
 import { tlsKind } from "../../net/tls.js";

@@ -1,10 +1,9 @@
-import { statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { type Config, loadConfig } from "../../config/load.js";
 import { readText } from "../../config/read-file.js";
 import type { DirectoryEntry } from "../../directory/commands.js";
-import { deriveMasterKeys } from "../../directory/master-keys.js";
 import type { KeySetName } from "../../directory/model.js";
-import { inspectStore } from "../../directory/sqlite/inspect.js";
+import { countMissing } from "../../directory/transfer/seed.js";
 import { KeyError } from "../../keys/key-error.js";
 import type { LoadedSet } from "../../keys/load-jwks.js";
 import { FetchError } from "../../keys/remote/fetch-error.js";
@@ -12,7 +11,8 @@ import { fetchOnce } from "../../keys/remote/fetch-once.js";
 import { toldLocation } from "../../keys/remote/keyring.js";
 import { ofRealms } from "../../server/saved-sets.js";
 import { readSeedFile } from "../../server/seed.js";
-import { storePath } from "../../server/store.js";
+import { readDirectory, storePath } from "../../server/store.js";
+import type { Clock } from "../../util/clock.js";
 import type { CliContext } from "../command.js";
 
 /** What `check` examines: a configuration, and what it refers to. */
@@ -66,7 +66,7 @@ export async function readSubject(file: string, { env, clock }: CliContext): Pro
   const config = loadConfig(file, { env, readFile });
   const seed = config.directory === undefined ? [] : readSeedFile(config.directory, readFile);
   const fetches = await fetchSets(config);
-  return { ...config, now: clock(), filesRead, seed, fetches, ...inspect(config, seed) };
+  return { ...config, now: clock(), filesRead, seed, fetches, ...(await inspect(config, seed, clock)) };
 }
 
 function modeOf(file: string): number | undefined {
@@ -92,19 +92,25 @@ function whyFailed(error: unknown): string {
   throw error;
 }
 
-function inspect(
+async function inspect(
   config: Config,
   seed: readonly DirectoryEntry[],
-): Pick<CheckSubject, "seedIgnored" | "storeAbsent" | "setsUnopened"> {
+  clock: Clock,
+): Promise<Pick<CheckSubject, "seedIgnored" | "storeAbsent" | "setsUnopened">> {
   const nothing = { seedIgnored: 0, storeAbsent: undefined, setsUnopened: [] };
-  const { masterKeys, store, realms } = config;
-  if (masterKeys.length === 0 || !store.url.startsWith("sqlite:")) return nothing;
+  if (config.masterKeys.length === 0) return nothing;
+  const open = readDirectory(config, clock);
   const file = storePath(config);
-  const found = inspectStore(file, deriveMasterKeys(masterKeys), seed);
-  if (found === undefined) return { ...nothing, storeAbsent: file };
-  return {
-    ...nothing,
-    seedIgnored: found.isEmpty ? 0 : found.lacking,
-    setsUnopened: ofRealms(found.unopened, realms),
-  };
+  if (open === undefined) return { ...nothing, storeAbsent: existsSync(file) ? undefined : file };
+  const { directory, masterKeys } = open;
+  try {
+    const { unopened } = await directory.keySets();
+    return {
+      ...nothing,
+      seedIgnored: (await directory.isEmpty()) ? 0 : await countMissing(directory, masterKeys, seed),
+      setsUnopened: ofRealms(unopened, config.realms),
+    };
+  } finally {
+    await directory.close();
+  }
 }

@@ -9,48 +9,45 @@ import type { Positioned } from "../feed.js";
 import type { MasterKeys } from "../master-keys.js";
 import type { Revocation } from "../model.js";
 import { directoryError, guarded } from "./errors.js";
-import { exportFrom } from "./export.js";
 import { importInto } from "./import.js";
 import { prepareKeySets } from "./key-sets.js";
-import { type OpeningPatience, openStore } from "./open.js";
-import { openToRead } from "./open-to-read.js";
-import { prepareReads } from "./reads.js";
+import { type OpeningOptions, openToRead, openToWrite } from "./open.js";
+import { exportFrom, prepareReads } from "./reads.js";
 import { prepareWrites } from "./writes.js";
 
-/** What a SQLite directory needs. */
+/** What opening a SQLite store needs. */
 export interface SqliteOptions {
-  /** The store's file; made, with its folder, where it is absent. */
+  /** The store's file. It is made, with its folder, if it does not exist. */
   readonly path: string;
   readonly masterKeys: MasterKeys;
   readonly clock: Clock;
-  /** Milliseconds to wait for another process's lock. SQLite waits synchronously, so everything waits. Default 250. */
+  /** Milliseconds to wait for another process's lock. SQLite waits synchronously, so the whole process does. Default 250. */
   readonly busyTimeout?: number;
-  /** How long a lock is waited for while the file is opened. */
-  readonly opening?: OpeningPatience;
-  /** How many feed rows to keep: a follower further behind starts anew. Default 100,000. */
+  /** How long opening waits for a lock. */
+  readonly opening?: OpeningOptions;
+  /** How many feed rows to keep; a follower that is further behind starts again with a reset. Default 100,000. */
   readonly feedRetention?: number;
 }
 
 /**
  * Opens the embedded directory: one SQLite file, shared by the processes of one machine.
  *
- * @throws DirectoryError `unusable` for wrong master keys, a later version's store or a foreign file; `unavailable` where
- * the file cannot be reached
+ * @throws DirectoryError `unusable` for wrong master keys, a foreign file or the store of a later version; `unavailable`
+ * if the file cannot be reached
  */
 export function openSqliteDirectory(options: SqliteOptions): Directory {
   return guarded(() => {
     const { path, masterKeys, clock, busyTimeout = 250, opening, feedRetention = 100_000 } = options;
-    const connect = (): Database => openStore(path, masterKeys, busyTimeout, opening);
+    const connect = (): Database => openToWrite(path, masterKeys, busyTimeout, opening);
     const db = connect();
     return directoryOn({ db, connect, checkSame: sameFile(path) }, masterKeys, clock, feedRetention);
   });
 }
 
 /**
- * Opens the embedded directory to read it: nothing is written, and whatever would write rejects. No schema is brought up
- * to date, no master key is let in or dropped.
+ * Opens the embedded directory to read it. Nothing is written, and every method that would write rejects.
  *
- * @returns undefined where there is no such file, or one that was made and not yet filled
+ * @returns undefined if there is no such file, or one that was made and not yet filled
  * @throws DirectoryError as {@link openSqliteDirectory}
  */
 export function readSqliteDirectory({
@@ -71,8 +68,8 @@ export function readSqliteDirectory({
 }
 
 /**
- * Makes a check that the store's file is still the one that was opened. SQLite would go on reading the old file for ever
- * where another was moved into its place, and revocations in the new one would never be heard of.
+ * Makes a check that the store's file is still the one that was opened. If another was moved into its place, SQLite would
+ * go on reading the old file, and revocations in the new one would be missed.
  */
 function sameFile(path: string): () => void {
   const opened = statSync(path);
@@ -83,21 +80,21 @@ function sameFile(path: string): () => void {
   };
 }
 
-// Who only restarts after a loss has the seed back: callers that were removed, and none of the revocations.
+// A restart alone would load the seed again: removed callers would return, and all revocations would be lost.
 const removed = (path: string): string =>
-  `The store ${path} was removed while it was in use. Stop the service, restore the backup, start. ` +
-  "A start without it begins anew from the seed and forgets what was changed since, revocations too.";
+  `The store ${path} was removed while it was in use. Stop the service, restore a backup, and start it. ` +
+  "A start without the backup loads the seed again and forgets all later changes, revocations too.";
 
 const replaced = (path: string): string =>
-  `The store ${path} was replaced while it was in use. See that the file there now is the right one, then restart the ` +
+  `The store ${path} was replaced while it was in use. Check that it is now the right file, then restart the ` +
   "service: what that file lacks is forgotten, revocations too.";
 
-/** How many revocations are read in one turn of the event loop: about a millisecond's worth. */
+/** Revocations read in one turn of the event loop: about a millisecond. */
 const PAGE = 500;
 
 /**
- * Reads all revocations a page at a time, and lets the process do something else in between. They are given with the
- * position of the first page: what is revoked while the others are read is told by the feed after it.
+ * Reads all revocations in pages, and lets the process do other work in between. Their position is that of the first page:
+ * the feed after it has the revocations that were made while the other pages were read.
  */
 async function allRevocations(
   read: (after: number | undefined) => Positioned<readonly Revocation[]> & { readonly last: number | undefined },
@@ -110,33 +107,38 @@ async function allRevocations(
     if (page.last === undefined || page.value.length < PAGE) return { value, position };
     await turn();
     page = read(page.last);
-    // Half of one history and half of another are neither's.
+    // Pages of two histories do not make one list.
     if (page.position.epoch !== position.epoch) return allRevocations(read);
   }
 }
 
-/** A store's file, opened. */
-interface Store {
+/** An open store's file. */
+interface OpenFile {
   readonly db: Database;
-  /** Another connection to it, for what would keep the first one busy. */
+  /** Opens another connection to the file, for work that would keep the first one busy. */
   readonly connect: () => Database;
   readonly checkSame: () => void;
 }
 
-function directoryOn({ db, connect, checkSame }: Store, keys: MasterKeys, clock: Clock, retention: number): Directory {
+function directoryOn(
+  { db, connect, checkSame }: OpenFile,
+  keys: MasterKeys,
+  clock: Clock,
+  retention: number,
+): Directory {
   const reads = prepareReads(db, keys);
   const keySets = prepareKeySets(db, keys);
   const write = prepareWrites(db, keys, clock, retention);
   const applyAll = db.transaction((commands: Parameters<Directory["apply"]>[0], actor: string) => {
-    // Whether a secret key is taken can only be told by one who has every master key of the store.
+    // A secret key may be stored under any master key of the store: without all of them, a taken one could be missed.
     reads.needAllKeys();
     for (const command of commands) write(command, actor);
     return reads.position();
   });
-  /** A connection of its own, to the file that this directory has open. */
+  /** Another connection to the file that this directory has open. */
   const another = (): Database =>
     guarded(() => {
-      reads.position(); // throws where the directory is closed
+      reads.position(); // throws if the directory is closed
       checkSame();
       return connect();
     });

@@ -1,17 +1,17 @@
 import Database from "better-sqlite3";
 import { DirectoryError, type DirectoryErrorCode } from "../errors.js";
 
-/** What SQLite's result codes mean to us, by their prefix; the first that fits. */
+/** The meaning of SQLite's result codes, by prefix; the first match counts. */
 const MEANINGS: readonly (readonly [prefix: string, code: DirectoryErrorCode, message: string])[] = [
   ["SQLITE_BUSY", "unavailable", "is locked by another process. Try again; a writer should not take this long."],
   ["SQLITE_LOCKED", "unavailable", "is locked. Try again."],
   ["SQLITE_FULL", "unavailable", "has no space left on its disk. Free some, then try again."],
-  ["SQLITE_IOERR", "unavailable", "cannot be read or written. Look at its disk, then try again."],
-  ["SQLITE_NOMEM", "unavailable", "found no memory. Give the process more, then try again."],
+  ["SQLITE_IOERR", "unavailable", "cannot be read or written. Check its disk, then try again."],
+  ["SQLITE_NOMEM", "unavailable", "ran out of memory. Give the process more, then try again."],
   ["SQLITE_PROTOCOL", "unavailable", "is contended by too many processes. Try again."],
-  ["SQLITE_CANTOPEN", "unavailable", "cannot be opened. See that the file and its folder may be read and written."],
-  ["SQLITE_READONLY", "unavailable", "cannot be written. See that the file and its folder may be written."],
-  ["SQLITE_PERM", "unavailable", "may not be opened. See that the file and its folder may be read and written."],
+  ["SQLITE_CANTOPEN", "unavailable", "cannot be opened. Check that the file and its folder may be read and written."],
+  ["SQLITE_READONLY", "unavailable", "cannot be written. Check that the file and its folder may be written."],
+  ["SQLITE_PERM", "unavailable", "may not be opened. Check that the file and its folder may be read and written."],
   [
     "SQLITE_NOTADB",
     "unusable",
@@ -20,10 +20,7 @@ const MEANINGS: readonly (readonly [prefix: string, code: DirectoryErrorCode, me
   ["SQLITE_CORRUPT", "unusable", "is damaged. Restore it from a backup."],
 ];
 
-/**
- * Runs a piece of work on the store and lets only a {@link DirectoryError} out of it. SQLite's own text is left behind:
- * it may quote SQL.
- */
+/** Runs work on the store, and turns SQLite's errors into a {@link DirectoryError}. SQLite's own messages may quote SQL. */
 export function guarded<Result>(work: () => Result): Result {
   try {
     return work();
@@ -32,18 +29,18 @@ export function guarded<Result>(work: () => Result): Result {
   }
 }
 
-/** What {@link guarded} throws for an error. */
+/** The DirectoryError of an error from SQLite; any other error as it is. */
 export function directoryError(error: unknown): unknown {
   if (error instanceof DirectoryError) return error;
   if (error instanceof Database.SqliteError) {
     const [, code, message] = MEANINGS.find(([prefix]) => error.code.startsWith(prefix)) ?? [
       "",
       "unusable" as const,
-      "gave an error that it should not. Restore it from a backup, and report this.",
+      "returned an unexpected error. Restore it from a backup, and report this.",
     ];
     return new DirectoryError(code, `The store ${message} (${error.code})`);
   }
-  // better-sqlite3 says so by a TypeError.
+  // better-sqlite3 throws a TypeError.
   if (error instanceof TypeError && error.message.includes("database connection is not open")) {
     return new DirectoryError("unavailable", "The store is closed. Open it again.");
   }

@@ -5,7 +5,7 @@ import type { MasterKeys } from "../master-keys.js";
 import type { KeySetName, SavedKeySet, SavedKeySets } from "../model.js";
 import { isCurrent, type Place, seal, unseal } from "../sealing.js";
 
-/** What is sealed of a set. */
+/** The sealed part of a set. */
 type Sealed = Pick<SavedKeySet, "document" | "fetchedAt" | "trust">;
 
 interface Row {
@@ -15,8 +15,8 @@ interface Row {
 }
 
 /**
- * Key sets at rest. They hold no secret, and are sealed all the same, bound to their realm and location: whoever can
- * write the store must not be able to plant a key, or to move one to another realm.
+ * Key sets at rest. They hold no secrets, but are sealed and bound to their realm and location, so that write access to
+ * the store is not enough to plant a key or to move one to another realm.
  */
 export function prepareKeySets(
   db: Database,
@@ -31,7 +31,7 @@ export function prepareKeySets(
   const upsert = db.prepare(
     "INSERT INTO key_sets (realm, location, sealed) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET sealed = excluded.sealed",
   );
-  // Only as it was read: another process may have saved it anew since.
+  // Only if unchanged since it was read, for another process may have saved a newer set.
   const erase = db.prepare("DELETE FROM key_sets WHERE realm = ? AND location = ? AND sealed = ?");
   const replace = db.prepare("UPDATE key_sets SET sealed = ? WHERE realm = ? AND location = ? AND sealed = ?");
   const sealSet = ({ realm, location, document, fetchedAt, trust }: SavedKeySet): string => {
@@ -63,7 +63,7 @@ export function prepareKeySets(
   };
 }
 
-/** A set that does not open, altered or under a master key that is gone, is as good as none: it is fetched again. */
+/** Opens a set; undefined if it was altered or its master key is gone, for it is then fetched again. */
 function open(keys: MasterKeys, { realm, location, sealed }: Row): SavedKeySet | undefined {
   try {
     const text = unseal(keys, sealed, placeOf(realm, location)).reveal();

@@ -6,39 +6,39 @@ import type { MasterKeys } from "../master-keys.js";
 import { masterKeyOf } from "../master-keys.js";
 import { APPLICATION_ID, MIGRATIONS } from "./migrations.js";
 
-/** How opening waits for a lock of another process, such as one that is migrating the same file. It waits synchronously. */
-export interface OpeningPatience {
+/** How opening waits, synchronously, for the lock of another process, such as one that migrates the same file. */
+export interface OpeningOptions {
   /** Milliseconds after which opening gives up. Default 10,000. */
   readonly timeout?: number;
-  /** Is told, once, that there is a lock and for how many milliseconds it will be waited for. */
+  /** Called once if there is a lock. @param timeout how many milliseconds opening will wait for it */
   readonly onLocked?: (timeout: number) => void;
 }
 
 const OPENING_TIMEOUT = 10_000;
-/** Milliseconds after which a lock is worth a word. */
-const UNREMARKABLE = 250;
+/** Milliseconds of waiting for a lock before it is reported. */
+const QUIET_WAIT = 250;
 
 /**
- * Opens a store's file: makes it and its folder where they are absent, readable to nobody else, brings its schema up to
- * date and makes sure that the master keys are the right ones.
+ * Opens a store's file to write: makes it and its folder if they do not exist, readable by this user alone, migrates its
+ * schema and checks the master keys.
  *
- * @param busyTimeout milliseconds to wait, synchronously, for a lock
+ * @param busyTimeout milliseconds to wait, synchronously, for a lock once the file is open
  * @throws DirectoryError, or SQLite's own errors
  */
-export function openStore(
+export function openToWrite(
   path: string,
   keys: MasterKeys,
   busyTimeout: number,
-  { timeout = OPENING_TIMEOUT, onLocked = () => {} }: OpeningPatience = {},
+  { timeout = OPENING_TIMEOUT, onLocked = () => {} }: OpeningOptions = {},
 ): Database.Database {
   const file = resolve(path);
   makeFile(file);
-  const open = (patience: number) => openFile(file, keys, busyTimeout, patience);
+  const open = (wait: number) => openFile(file, keys, busyTimeout, wait);
   try {
-    return open(Math.min(UNREMARKABLE, timeout));
+    return open(Math.min(QUIET_WAIT, timeout));
   } catch (error) {
     const isLocked = error instanceof Database.SqliteError && error.code.startsWith("SQLITE_BUSY");
-    if (!isLocked || timeout <= UNREMARKABLE) throw error;
+    if (!isLocked || timeout <= QUIET_WAIT) throw error;
     onLocked(timeout);
     return open(timeout);
   }
@@ -49,7 +49,7 @@ function openFile(file: string, keys: MasterKeys, busyTimeout: number, timeout: 
   try {
     checkFile(db, file);
     db.pragma("journal_mode = WAL");
-    // A revocation that was acknowledged must survive power loss: NORMAL would leave the last commits to the disk's cache.
+    // An acknowledged revocation must survive power loss: NORMAL would leave the last commits in the disk's cache.
     db.pragma("synchronous = FULL");
     db.pragma("foreign_keys = ON");
     db.pragma("trusted_schema = OFF");
@@ -66,18 +66,18 @@ function openFile(file: string, keys: MasterKeys, busyTimeout: number, timeout: 
 function makeFile(file: string): void {
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-    // SQLite gives its -wal and -shm files the same mode.
+    // SQLite gives the -wal and -shm files the mode of the database.
     if (!existsSync(file)) closeSync(openSync(file, "a", 0o600));
   } catch (error) {
     const { code = "unknown" } = error as NodeJS.ErrnoException;
-    // Rights do not come back by themselves, as space on a disk may.
+    // Permissions do not return by themselves, as disk space may.
     const kind = code === "EACCES" || code === "EPERM" || code === "EROFS" ? "unusable" : "unavailable";
     throw new DirectoryError(kind, `The store ${file} cannot be made (${code}). See that its folder may be written.`);
   }
 }
 
-/** Before anything is written: the file must be a new one or ours, and of no later version. @throws DirectoryError */
-export function checkFile(db: Database.Database, file: string): void {
+/** Refuses another program's file, and the store of a later version. @throws DirectoryError */
+function checkFile(db: Database.Database, file: string): void {
   const tables = db.prepare<[], number>("SELECT count(*) FROM sqlite_schema").pluck().get() ?? 0;
   if (tables > 0 && db.pragma("application_id", { simple: true }) !== APPLICATION_ID) {
     throw new DirectoryError("unusable", `The file ${file} is another program's database. Name another file as store.`);
@@ -100,7 +100,7 @@ function checkVersion(db: Database.Database, file: string): number {
 function migrate(db: Database.Database, file: string): void {
   if (checkVersion(db, file) === MIGRATIONS.length) return;
   const run = db.transaction(() => {
-    // Read again under the lock: another process may have migrated in between.
+    // Checked again under the lock, for another process may have migrated in between.
     for (const migration of MIGRATIONS.slice(checkVersion(db, file))) db.exec(migration);
     db.pragma(`application_id = ${APPLICATION_ID}`);
     db.pragma(`user_version = ${MIGRATIONS.length}`);
@@ -109,9 +109,9 @@ function migrate(db: Database.Database, file: string): void {
 }
 
 /**
- * Lets the current master key into the store's list and drops from it those that are configured no more and needed no
- * more. One that is still needed, or a store that knows none of the configured ones, is an error: a wrong master key
- * must not turn everybody into a stranger.
+ * Adds the current master key to the store's list, and drops keys from it that are neither configured nor needed. Throws
+ * for a needed key that is not configured, and for a store that knows none of the configured keys: under a wrong master
+ * key no caller would be found, and all would be refused.
  */
 function admitKeys(db: Database.Database, keys: MasterKeys): void {
   const known = db.prepare<[], string>("SELECT id FROM master_keys").pluck();
@@ -122,15 +122,65 @@ function admitKeys(db: Database.Database, keys: MasterKeys): void {
       AND NOT EXISTS (SELECT 1 FROM clients WHERE key_id = m.id)`);
   const run = db.transaction(() => {
     const ids = known.all();
-    const strangers = ids.filter((id) => !keys.byId.has(id));
-    const [stranger] = strangers;
-    if (stranger !== undefined && strangers.length === ids.length) masterKeyOf(keys, stranger);
-    for (const id of strangers) {
+    const unknown = ids.filter((id) => !keys.byId.has(id));
+    const [first] = unknown;
+    if (first !== undefined && unknown.length === ids.length) masterKeyOf(keys, first);
+    for (const id of unknown) {
       if (drop.run(id).changes === 0) masterKeyOf(keys, id);
     }
     add.run(keys.current.id);
   });
   const ids = known.all();
-  // Most openings change nothing, and need no lock for it.
+  // Most openings change nothing, and so take no lock.
   if (!ids.includes(keys.current.id) || ids.some((id) => !keys.byId.has(id))) run.immediate();
+}
+
+/**
+ * Opens a store's file to read it, and checks the master keys. The connection cannot write: it migrates no schema, and
+ * admits and drops no master key. If no other process has the store open, SQLite leaves empty `-wal` and `-shm` files
+ * beside it.
+ *
+ * @returns undefined if there is no such file, or one that was made and not yet filled
+ * @throws DirectoryError as {@link openToWrite}, or SQLite's own errors
+ */
+export function openToRead(path: string, keys: MasterKeys): Database.Database | undefined {
+  if (!existsSync(path)) return undefined;
+  const db = new Database(path, { readonly: true, fileMustExist: true, timeout: OPENING_TIMEOUT });
+  try {
+    checkFile(db, path);
+    if (db.pragma("user_version", { simple: true }) === 0) {
+      db.close();
+      return undefined;
+    }
+    const known = checkKeys(db, keys);
+    // Temporary tables, which hide the store's own, stand for what opening it to write would have changed.
+    db.exec("CREATE TEMP TABLE master_keys (id TEXT PRIMARY KEY)");
+    const add = db.prepare("INSERT INTO temp.master_keys (id) VALUES (?)");
+    for (const id of known) add.run(id);
+    if (!hasKeySets(db)) {
+      db.exec("CREATE TEMP TABLE key_sets (realm TEXT, location TEXT, sealed TEXT, PRIMARY KEY (realm, location))");
+    }
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+/** The ids of the store's configured master keys. @throws DirectoryError if a needed one, or every one, is not configured */
+function checkKeys(db: Database.Database, keys: MasterKeys): readonly string[] {
+  const ids = db.prepare<[], string>("SELECT id FROM master_keys").pluck().all();
+  const needed = db
+    .prepare<[], string>("SELECT key_id FROM secret_keys UNION SELECT key_id FROM clients")
+    .pluck()
+    .all();
+  const isUnknown = (id: string): boolean => !keys.byId.has(id);
+  const unknown = needed.find(isUnknown) ?? (ids.every(isUnknown) ? ids[0] : undefined);
+  if (unknown !== undefined) masterKeyOf(keys, unknown);
+  return ids.filter((id) => !isUnknown(id));
+}
+
+/** False in a store of version 1 that was not opened to write since. */
+function hasKeySets(db: Database.Database): boolean {
+  return db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'key_sets'").get() !== undefined;
 }

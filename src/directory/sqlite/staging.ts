@@ -1,11 +1,12 @@
 import type { Database } from "better-sqlite3";
+import type { Issue } from "../../util/issues.js";
 import type { PutInstance, PutUser } from "../commands.js";
 import type { MasterKeys } from "../master-keys.js";
 import { clientSecretDigest, seal, secretKeyDigest, secretKeyDigests } from "../sealing.js";
 import type { ImportEntry, PutClientDigest } from "../transfer/import.js";
 import { sealedAt } from "./reads.js";
 
-// state: 0 is not in the store, 1 replaces what is there, 2 is there already.
+// state: 0 for a new entry, 1 for one that replaces an entry of the store, 2 for one that the store has already.
 const TABLES = `
   CREATE TABLE staging.instances (
     id TEXT PRIMARY KEY, app_id TEXT NOT NULL, line INTEGER NOT NULL, state INTEGER NOT NULL DEFAULT 0
@@ -14,7 +15,7 @@ const TABLES = `
     instance_id TEXT NOT NULL, ordinal INTEGER NOT NULL, digest BLOB NOT NULL UNIQUE, key_id TEXT NOT NULL,
     sealed TEXT NOT NULL, PRIMARY KEY (instance_id, ordinal)
   ) STRICT, WITHOUT ROWID;
-  -- The digests of the same keys under all master keys: what they may stand under in the store.
+  -- The digests of the same keys under all master keys, for the store may hold any of them.
   CREATE TABLE staging.digests (
     instance_id TEXT NOT NULL, ordinal INTEGER NOT NULL, digest BLOB NOT NULL
   ) STRICT;
@@ -28,15 +29,12 @@ const TABLES = `
   ) STRICT, WITHOUT ROWID;`;
 
 /**
- * Attaches an empty database to a connection, to gather an import in. Its file has no name: nobody else sees it, and it
- * is gone with the process, however that ends. Secrets in it are sealed and digested as in the store.
+ * Attaches an empty database to a connection, in which an import is staged. Its file has no name: no other process sees
+ * it, and it vanishes with this process, however that ends. Secrets are sealed and digested as in the store.
  *
- * @returns stages one entry, or says why it cannot be
+ * @returns stages one entry, or returns the issue with it
  */
-export function attachStaging(
-  db: Database,
-  keys: MasterKeys,
-): (line: number, entry: ImportEntry) => string | undefined {
+export function attachStaging(db: Database, keys: MasterKeys): (line: number, entry: ImportEntry) => Issue | undefined {
   db.exec("ATTACH DATABASE '' AS staging");
   db.pragma("staging.synchronous = OFF");
   db.exec(TABLES);
@@ -60,7 +58,7 @@ export function attachStaging(
   };
 }
 
-function stageInstance(db: Database, keys: MasterKeys): (line: number, entry: PutInstance) => string | undefined {
+function stageInstance(db: Database, keys: MasterKeys): (line: number, entry: PutInstance) => Issue | undefined {
   const lineOf = db.prepare<[string], number>("SELECT line FROM staging.instances WHERE id = ?").pluck();
   const ownerOf = db.prepare<[Buffer], { id: string; line: number }>(`
     SELECT i.id, i.line FROM staging.secret_keys k JOIN staging.instances i ON i.id = k.instance_id WHERE k.digest = ?`);
@@ -77,8 +75,9 @@ function stageInstance(db: Database, keys: MasterKeys): (line: number, entry: Pu
       const digest = secretKeyDigest(keys.current, secretKey);
       const owner = ownerOf.get(digest);
       if (owner !== undefined) {
-        if (owner.id === id) return `has secretKeys[${ordinal}] in its list twice. Leave one of the two out.`;
-        return `has in secretKeys[${ordinal}] a key of line ${owner.line}. Give each instance keys of its own.`;
+        const place = `instance.secretKeys[${ordinal}]`;
+        if (owner.id === id) return { place, message: "is in the list twice: remove one of the two" };
+        return { place, message: `is a key of line ${owner.line} already: give each instance keys of its own` };
       }
       addKey.run(id, ordinal, digest, keys.current.id, seal(keys, secretKey, sealedAt(id, digest)));
       for (const one of secretKeyDigests(keys, secretKey)) addDigest.run(id, ordinal, one);
@@ -87,7 +86,7 @@ function stageInstance(db: Database, keys: MasterKeys): (line: number, entry: Pu
   };
 }
 
-function stageUser(db: Database): (line: number, entry: PutUser) => string | undefined {
+function stageUser(db: Database): (line: number, entry: PutUser) => Issue | undefined {
   const lineOf = db
     .prepare<[string, string], number>("SELECT line FROM staging.users WHERE instance_id = ? AND id = ?")
     .pluck();
@@ -103,7 +102,7 @@ function stageUser(db: Database): (line: number, entry: PutUser) => string | und
   };
 }
 
-function stageClient(db: Database): (line: number, entry: PutClientDigest) => string | undefined {
+function stageClient(db: Database): (line: number, entry: PutClientDigest) => Issue | undefined {
   const lineOf = db.prepare<[string], number>("SELECT line FROM staging.clients WHERE id = ?").pluck();
   const add = db.prepare(
     "INSERT INTO staging.clients (id, key_id, secret_digest, line) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
@@ -114,6 +113,6 @@ function stageClient(db: Database): (line: number, entry: PutClientDigest) => st
   };
 }
 
-function again(what: string, before: number): string {
-  return `puts ${what} again, after line ${before}. Leave one of the two out.`;
+function again(what: string, before: number): Issue {
+  return { place: "", message: `puts ${what} again, after line ${before}: remove one of the two` };
 }

@@ -1,23 +1,22 @@
 import type { Database } from "better-sqlite3";
 import type { Clock } from "../../util/clock.js";
-import type { Command, DirectoryEntry } from "../commands.js";
+import type { Command, CommandOf, DirectoryEntry } from "../commands.js";
 import { DirectoryError } from "../errors.js";
-import { changeRecord } from "../feed.js";
+import { type ChangeRecord, changeRecord, encodeChange } from "../feed.js";
 import type { MasterKeys } from "../master-keys.js";
 import { clientSecretDigest, seal, secretKeyDigest, secretKeyDigests } from "../sealing.js";
 import { sealedAt } from "./reads.js";
-import { prepareRecord } from "./record.js";
 
-/** Seconds that a revocation stays in the store after its end: the clocks of the processes that share it may differ. */
+/** Seconds that a revocation stays in the store after its end, for the clocks of processes that share the store may differ. */
 const REVOCATION_SLACK = 86_400;
 
-type CommandOf<Kind extends Command["kind"]> = Extract<Command, { kind: Kind }>;
-type Changes = { readonly [Kind in Command["kind"]]: (command: CommandOf<Kind>) => void };
+/** Carries out commands, by kind. */
+type Handlers = { readonly [Kind in Command["kind"]]: (command: CommandOf<Kind>) => void };
 
 /**
- * All writing to a SQLite store.
+ * Prepares all commands.
  *
- * @param retention how many feed rows are kept
+ * @param retention how many feed rows to keep
  * @returns carries out one command; to be called in a write transaction, it throws SQLite's own errors
  */
 export function prepareWrites(
@@ -28,29 +27,55 @@ export function prepareWrites(
 ): (command: Command, actor: string) => void {
   const position = db.prepare<[], number>("SELECT position FROM feed_head WHERE id = 1").pluck();
   const record = prepareRecord(db, clock, retention);
-  const changes: Changes = {
-    ...instanceChanges(db, keys),
-    ...userChanges(db),
-    ...clientChanges(db, keys),
-    ...revocationChanges(db, clock),
+  const handlers: Handlers = {
+    ...instanceHandlers(db, keys),
+    ...userHandlers(db),
+    ...clientHandlers(db, keys),
+    ...revocationHandlers(db, clock),
     seed({ entries }) {
       if (position.get() !== 0) {
         throw new DirectoryError("conflict", "The store was written to before. Import into it instead of seeding it.");
       }
-      for (const entry of entries) change(entry);
+      for (const entry of entries) handle(entry);
     },
   };
-  function change(command: Command | DirectoryEntry): void {
-    (changes[command.kind] as (command: Command) => void)(command);
+  function handle(command: Command | DirectoryEntry): void {
+    (handlers[command.kind] as (command: Command) => void)(command);
   }
 
   return (command, actor) => {
-    change(command);
+    handle(command);
     record(changeRecord(command), actor, command.kind);
   };
 }
 
-function instanceChanges(db: Database, keys: MasterKeys): Pick<Changes, "putInstance" | "removeInstance"> {
+/**
+ * Prepares what closes every change: it raises the position, and writes a feed row and an audit row.
+ *
+ * @param retention how many feed rows to keep
+ * @returns to be called in the transaction of the change, after it; the last argument names the command
+ */
+export function prepareRecord(
+  db: Database,
+  clock: Clock,
+  retention: number,
+): (trace: ChangeRecord, actor: string, command: string) => void {
+  const advance = db
+    .prepare<[], number>("UPDATE feed_head SET position = position + 1 WHERE id = 1 RETURNING position")
+    .pluck();
+  const addToFeed = db.prepare("INSERT INTO feed (position, kind, touched) VALUES (?, ?, ?)");
+  const trimFeed = db.prepare("DELETE FROM feed WHERE position <= ?");
+  const addToAudit = db.prepare("INSERT INTO audit (position, at, actor, command, subject) VALUES (?, ?, ?, ?, ?)");
+  return ({ touched, subject }, actor, command) => {
+    const reached = advance.get() ?? 0;
+    const row = encodeChange(touched);
+    addToFeed.run(reached, row.kind, row.touched);
+    trimFeed.run(reached - retention);
+    addToAudit.run(reached, Math.trunc(clock()), actor, command, JSON.stringify(subject));
+  };
+}
+
+function instanceHandlers(db: Database, keys: MasterKeys): Pick<Handlers, "putInstance" | "removeInstance"> {
   const put = db.prepare(
     "INSERT INTO instances (id, app_id) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET app_id = excluded.app_id",
   );
@@ -82,12 +107,12 @@ function instanceChanges(db: Database, keys: MasterKeys): Pick<Changes, "putInst
 function alreadyTaken(id: string, ordinal: number, owner: string): DirectoryError {
   const message =
     owner === id
-      ? "stands in its list twice. Leave one of the two out."
+      ? "is in its list twice. Remove one of the two."
       : `already belongs to the instance ${JSON.stringify(owner)}. Give each instance keys of its own.`;
   return new DirectoryError("conflict", `secretKeys[${ordinal}] of the instance ${JSON.stringify(id)} ${message}`);
 }
 
-function userChanges(db: Database): Pick<Changes, "putUser" | "removeUser"> {
+function userHandlers(db: Database): Pick<Handlers, "putUser" | "removeUser"> {
   const hasInstance = db.prepare<[string], number>("SELECT 1 FROM instances WHERE id = ?").pluck();
   const put = db.prepare(`
     INSERT INTO users (instance_id, id, email, name, avatar_url, provider) VALUES (?, ?, ?, ?, ?, ?)
@@ -105,7 +130,7 @@ function userChanges(db: Database): Pick<Changes, "putUser" | "removeUser"> {
   };
 }
 
-function clientChanges(db: Database, keys: MasterKeys): Pick<Changes, "putClient" | "removeClient"> {
+function clientHandlers(db: Database, keys: MasterKeys): Pick<Handlers, "putClient" | "removeClient"> {
   const put = db.prepare(`
     INSERT INTO clients (id, key_id, secret_digest) VALUES (?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET key_id = excluded.key_id, secret_digest = excluded.secret_digest`);
@@ -120,8 +145,8 @@ function clientChanges(db: Database, keys: MasterKeys): Pick<Changes, "putClient
   };
 }
 
-function revocationChanges(db: Database, clock: Clock): Pick<Changes, "revoke"> {
-  // NULL is for good. A revocation never becomes shorter: that would be taking it back.
+function revocationHandlers(db: Database, clock: Clock): Pick<Handlers, "revoke"> {
+  // NULL is permanent. A revocation never ends earlier than it was to, for that would take it back.
   const longer = `until = CASE WHEN until IS NULL OR excluded.until IS NULL THEN NULL ELSE max(until, excluded.until) END`;
   const byJti = db.prepare(`
     INSERT INTO revocations (realm, jti, until) VALUES (?, ?, ?)
@@ -143,6 +168,6 @@ function absent(what: string, id: string, instanceId?: string): DirectoryError {
   const where = instanceId === undefined ? "" : ` in the instance ${JSON.stringify(instanceId)}`;
   return new DirectoryError(
     "not-found",
-    `There is no ${what} ${JSON.stringify(id)}${where}. Look at the id; it is case-sensitive.`,
+    `There is no ${what} ${JSON.stringify(id)}${where}. Check the id; it is case-sensitive.`,
   );
 }

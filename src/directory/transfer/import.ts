@@ -1,36 +1,37 @@
+import { formatIssue, type Issue } from "../../util/issues.js";
 import type { DirectoryEntry, PutInstance, PutUser } from "../commands.js";
 import { DirectoryError } from "../errors.js";
 
-/** Puts a client whose secret is known by its digest alone, as an export has it. */
+/** Puts a client whose secret is known only by its digest, as in an export. */
 export interface PutClientDigest {
   readonly kind: "putClientDigest";
   readonly clientId: string;
-  /** The master key whose look-up key made the digest. */
+  /** The id of the master key whose look-up key made the digest. */
   readonly keyId: string;
   /** 32 bytes. */
   readonly secretDigest: Uint8Array;
 }
 
-/** What an import brings. */
+/** An entry that an import may have. */
 export type ImportEntry = DirectoryEntry | PutClientDigest;
 
-/** What an export gives. */
+/** An entry of an export. */
 export type StoredEntry = PutInstance | PutUser | PutClientDigest;
 
-/** A line of an import, counted from 1: an entry, or what is wrong with it. */
+/** A line of an import, counted from 1: an entry, or everything that is wrong with it. */
 export type ImportLine =
-  | { readonly line: number; readonly entry: ImportEntry; readonly problem?: undefined }
-  | { readonly line: number; readonly problem: string; readonly entry?: undefined };
+  | { readonly line: number; readonly entry: ImportEntry; readonly issues?: undefined }
+  | { readonly line: number; readonly issues: readonly Issue[]; readonly entry?: undefined };
 
 /** How an import is done. */
 export interface ImportOptions {
-  /** Remove what the import does not bring. Revocations stay in any case. */
+  /** Removes every entry that the import does not have; default false. Revocations always stay. */
   readonly prune?: boolean;
-  /** Find out what it would do, and do nothing. */
+  /** Reports what the import would do, and does nothing; default false. */
   readonly dryRun?: boolean;
 }
 
-/** What became of the entries of one kind. Users that go with an instance are counted among the removed. */
+/** The numbers of entries of one kind. Users that are removed with their instance count as removed. */
 export interface ImportCounts {
   readonly added: number;
   readonly replaced: number;
@@ -45,54 +46,54 @@ export interface ImportReport {
   readonly clients: ImportCounts;
 }
 
-/** How many problems of an import are told one by one. */
-const TOLD = 100;
-/** The longest text of one problem, in characters: it may name members of the line. */
-const PROBLEM_LENGTH = 500;
+/** The most issues of an import that are reported one by one. */
+const MAX_ISSUES = 100;
+/** The longest place or message of an issue, in characters: both may contain names from the line. */
+const MAX_TEXT = 500;
 
-/** A line of an import, counted from 1, and what is wrong with it. */
-export interface LineProblem {
+/** Something wrong with a line of an import, counted from 1. `place` is empty for the line as a whole. */
+export interface LineIssue {
   readonly line: number;
+  readonly place: string;
   readonly message: string;
 }
 
-/** An import was refused; nothing of it was done. */
+/** An import was refused, and nothing of it was done. */
 export class ImportError extends DirectoryError {
   override readonly name = "ImportError";
 
-  /**
-   * @param problems the first of them, in the order in which they were found
-   * @param more how many there are besides
-   */
+  /** @param issues the first 100 in the order in which they were found @param more the number of further issues */
   constructor(
     code: "invalid" | "conflict",
-    readonly problems: readonly LineProblem[],
+    readonly issues: readonly LineIssue[],
     readonly more: number,
   ) {
-    const rest = more === 0 ? [] : [`and ${more} more`];
-    const told = problems.map(({ line, message }) => `line ${line} ${message}`);
-    super(code, ["Nothing was imported:", ...told, ...rest].join("\n"));
+    const lines = issues.map(({ line, place, message }) =>
+      formatIssue({ place: `line ${line}${place && `, ${place}`}`, message }),
+    );
+    super(code, ["Nothing was imported:", ...lines, ...(more === 0 ? [] : [`and ${more} more`])].join("\n"));
   }
 }
 
-/** What is wrong with an import: the first problems word for word, the others counted, for memory is bounded. */
-export class Problems {
-  readonly #told: LineProblem[] = [];
+/** Collects the issues of an import: the first 100 as they are, the others by number, so that memory is bounded. */
+export class ImportIssues {
+  readonly #first: LineIssue[] = [];
   #count = 0;
 
-  add(line: number, message: string): void {
+  /** Adds an issue of a line. */
+  add(line: number, { place, message }: Issue): void {
     this.#count += 1;
-    if (this.#told.length < TOLD) this.#told.push({ line, message: printable(message) });
+    if (this.#first.length < MAX_ISSUES) this.#first.push({ line, place: shorten(place), message: shorten(message) });
   }
 
-  /** @throws ImportError where there are any */
+  /** @throws ImportError if there are any issues */
   check(code: "invalid" | "conflict"): void {
-    if (this.#count > 0) throw new ImportError(code, this.#told, this.#count - this.#told.length);
+    if (this.#count > 0) throw new ImportError(code, this.#first, this.#count - this.#first.length);
   }
 }
 
-/** A terminal shall get no commands from a file, nor a line as long as the file's. */
-function printable(message: string): string {
-  const text = message.replace(/\p{Cc}/gu, "\ufffd");
-  return text.length > PROBLEM_LENGTH ? `${text.slice(0, PROBLEM_LENGTH)}…` : text;
+/** Keeps control characters of a file from the terminal, and long lines of a file out of the message. */
+function shorten(text: string): string {
+  const shown = text.replace(/\p{Cc}/gu, "\ufffd");
+  return shown.length > MAX_TEXT ? `${shown.slice(0, MAX_TEXT)}…` : shown;
 }

@@ -1,36 +1,33 @@
 import { z } from "zod";
-import { redactName } from "../../util/printable.js";
-import { Secret } from "../../util/secret.js";
-import { checkCommand, type DirectoryEntry } from "../commands.js";
+import { formatIssue, type Issue, issuesOf, READABLE } from "../../util/issues.js";
+import { readYaml } from "../../util/yaml.js";
+import type { DirectoryEntry } from "../commands.js";
 import type { Directory } from "../directory.js";
 import { DirectoryError } from "../errors.js";
-import { clientMembers, instanceMembers, MIN_SECRET_LENGTH, userMembers } from "../transfer/entry-forms.js";
-import { type Problem, readYaml } from "../yaml-text.js";
-import { duplicates } from "./seed-duplicates.js";
+import type { MasterKeys } from "../master-keys.js";
+import { clientSecretDigest, sameDigest } from "../sealing.js";
+import { clientForm, clientOf, instanceForm, instanceOf, userForm, userOf } from "./entry-forms.js";
 
-/** The longest seed, in bytes of UTF-8: 1 MiB. Larger ones are imported. */
+/** The longest seed, in bytes of UTF-8: 1 MiB. */
 const MAX_BYTES = 1_048_576;
 
-/** A seed that is not taken: all that is wrong with it, each with its place. */
+/** A seed that cannot be used, with everything that is wrong with it. */
 export class SeedError extends DirectoryError {
   override readonly name = "SeedError";
 
-  constructor(readonly problems: readonly Problem[]) {
-    super("invalid", problems.map(({ place, message }) => `${place || "the seed"} ${message}`).join("\n"));
+  constructor(readonly issues: readonly Issue[]) {
+    super("invalid", issues.map(formatIssue).join("\n"));
   }
 }
 
-const instanceSchema = z.strictObject({
-  ...instanceMembers,
-  users: z.array(z.strictObject(userMembers)).optional().describe("The instance's users."),
-});
-
-/** What a seed is. Ids, secrets and texts are looked at more closely when they are taken in. */
+/** The form of a seed. {@link readSeed} checks ids, secrets and texts more closely. */
 export const seedSchema = z.strictObject({
-  instances: z.array(instanceSchema).optional().describe("Instances, with their secret keys and users."),
-  clients: z.array(z.strictObject(clientMembers)).optional().describe("Clients, with their secrets."),
+  instances: z
+    .array(instanceForm.extend({ users: z.array(userForm).optional().describe("The instance's users.") }))
+    .optional()
+    .describe("Instances, with their secret keys and users."),
+  clients: z.array(clientForm).optional().describe("Clients, with their secrets."),
 });
-type Seed = z.infer<typeof seedSchema>;
 
 /**
  * Reads a directory seed.
@@ -41,24 +38,26 @@ type Seed = z.infer<typeof seedSchema>;
  */
 export function readSeed(text: string): readonly DirectoryEntry[] {
   if (Buffer.byteLength(text) > MAX_BYTES) {
-    throw new SeedError([
-      { place: "", message: "is larger than 1 MiB. Import it as JSON Lines with `token-verifier import`." },
-    ]);
+    const message = "the seed is larger than 1 MiB: import it as JSON Lines with `token-verifier import`";
+    throw new SeedError([{ place: "", message }]);
   }
-  const { value, problems } = readYaml(text);
-  if (problems.length > 0) throw new SeedError(problems);
-  const parsed = seedSchema.safeParse(value ?? {}); // all of it may be commented out
-  const wrong = parsed.success ? [] : parsed.error.issues.flatMap(problemsOf);
-  wrong.push(...duplicates(value));
-  if (!parsed.success || wrong.length > 0) throw new SeedError(wrong);
+  const { value, issues } = readYaml(text, { aliases: false });
+  if (issues.length > 0) throw new SeedError(issues);
+  const seed = value ?? {}; // all of the text may be commented out
+  if (typeof seed !== "object" || Array.isArray(seed)) {
+    throw new SeedError([{ place: "", message: "the seed must be a mapping with instances and clients" }]);
+  }
+  const parsed = seedSchema.safeParse(seed, READABLE);
+  const found = [...(parsed.success ? [] : issuesOf(parsed.error)), ...duplicates(seed)];
+  if (!parsed.success || found.length > 0) throw new SeedError(found);
   return entriesOf(parsed.data);
 }
 
 /**
- * Loads a seed, all of it or nothing, if nothing was ever written to the store.
+ * Loads all of a seed or nothing into a store that was never written to.
  *
  * @param actor who is responsible, for the audit
- * @returns false where the store was written to before and the seed was left aside
+ * @returns false if the store was written to before, and the seed was ignored
  * @throws DirectoryError
  */
 export async function loadSeed(
@@ -72,76 +71,98 @@ export async function loadSeed(
     await directory.apply([{ kind: "seed", entries }], actor);
     return true;
   } catch (error) {
-    // Another process that started at the same time may have been faster.
+    // Another process that started at the same time may have loaded it first.
     if (error instanceof DirectoryError && error.code === "conflict" && !(await directory.isEmpty())) return false;
     throw error;
   }
 }
 
-function problemsOf(issue: z.core.$ZodIssue): Problem[] {
-  const place = placeOf(issue.path);
-  if (issue.code === "unrecognized_keys") {
-    return issue.keys.map((key) => ({
-      place: placeOf([...issue.path, redactName(key)]),
-      message: "is no member that a seed has. Take it out, or look at its spelling.",
-    }));
-  }
-  if (issue.code === "invalid_type") {
-    const cure = issue.expected === "string" ? " Numbers, dates and the like need quotes around them." : "";
-    return [
-      {
-        place,
-        message: `is missing or of the wrong type: it must be ${TYPES[issue.expected] ?? issue.expected}.${cure}`,
-      },
-    ];
-  }
-  return [{ place, message: "is not what a seed has there. See docs/configuration.md, The directory seed." }];
+/**
+ * The number of entries that a store does not hold exactly as given.
+ *
+ * @throws DirectoryError
+ */
+export async function countMissing(
+  directory: Directory,
+  keys: MasterKeys,
+  entries: readonly DirectoryEntry[],
+): Promise<number> {
+  let missing = 0;
+  for (const entry of entries) if (!(await isHeld(directory, keys, entry))) missing += 1;
+  return missing;
 }
 
-const TYPES: Readonly<Record<string, string>> = {
-  string: "a text",
-  array: "a list",
-  object: "a mapping",
-  boolean: "true or false",
-};
-
-function placeOf(path: readonly PropertyKey[]): string {
-  return path.reduce<string>((place, step) => {
-    if (typeof step === "number") return `${place}[${step}]`;
-    return place === "" ? String(step) : `${place}.${String(step)}`;
-  }, "");
-}
-
-function entriesOf({ instances = [], clients = [] }: Seed): readonly DirectoryEntry[] {
-  const entries: DirectoryEntry[] = [];
-  const problems: Problem[] = [];
-  const add = (place: string, entry: DirectoryEntry): void => {
-    try {
-      checkCommand(entry);
-      entries.push(entry);
-    } catch (error) {
-      if (!(error instanceof DirectoryError)) throw error;
-      problems.push({ place, message: `is refused: ${error.message}` });
+async function isHeld(directory: Directory, keys: MasterKeys, entry: DirectoryEntry): Promise<boolean> {
+  if (entry.kind === "putInstance") {
+    for (const secretKey of entry.secretKeys) {
+      const { value } = await directory.instance(secretKey);
+      if (value?.id !== entry.id || value.appId !== entry.appId) return false;
     }
+    return true;
+  }
+  if (entry.kind === "putUser") {
+    const { value } = await directory.user(entry.instanceId, entry.id);
+    return value !== null && USER_TEXTS.every((name) => value[name] === entry[name]);
+  }
+  const { value } = await directory.client(entry.clientId);
+  const key = keys.byId.get(value?.keyId ?? "");
+  if (value === null || key === undefined) return false;
+  return sameDigest(value.secretDigest, clientSecretDigest(key, entry.clientId, entry.clientSecret));
+}
+
+const USER_TEXTS = ["email", "name", "avatarUrl", "provider"] as const;
+
+/**
+ * Ids and secret keys that a seed has twice. Works on the raw value and skips what has another form, so that duplicates
+ * are reported together with everything else that is wrong.
+ */
+function duplicates(seed: object): Issue[] {
+  const issues: Issue[] = [];
+  const note = (seen: Map<string, string>, value: unknown, place: string, what: string): void => {
+    if (typeof value !== "string") return;
+    const first = seen.get(value);
+    if (first === undefined) seen.set(value, place);
+    else issues.push({ place, message: `is the same ${what} as ${first}: give each its own` });
   };
-  const checkLength = (place: string, secret: string, isWeak = false): void => {
-    if (isWeak || secret.length >= MIN_SECRET_LENGTH) return;
-    const message = `has fewer than ${MIN_SECRET_LENGTH} characters. Draw a longer one (\`openssl rand -base64 24\`), or set \`weak: true\` beside it.`;
-    problems.push({ place, message });
-  };
-  for (const [index, { id, appId, secretKeys, users = [], weak: isWeak }] of instances.entries()) {
+  const instanceIds = new Map<string, string>();
+  const secretKeys = new Map<string, string>();
+  for (const [index, instance] of list(seed, "instances")) {
     const place = `instances[${index}]`;
-    for (const [at, secretKey] of secretKeys.entries()) checkLength(`${place}.secretKeys[${at}]`, secretKey, isWeak);
-    add(place, { kind: "putInstance", id, appId, secretKeys: secretKeys.map((text) => new Secret(text)) });
-    for (const [at, { id: userId, email = null, name = null, avatarUrl = null, provider = null }] of users.entries()) {
-      add(`${place}.users[${at}]`, { kind: "putUser", instanceId: id, id: userId, email, name, avatarUrl, provider });
+    note(instanceIds, member(instance, "id"), `${place}.id`, "id");
+    for (const [at, secretKey] of list(instance, "secretKeys")) {
+      note(secretKeys, secretKey, `${place}.secretKeys[${at}]`, "secret key");
+    }
+    const userIds = new Map<string, string>();
+    for (const [at, user] of list(instance, "users")) {
+      note(userIds, member(user, "id"), `${place}.users[${at}].id`, "id");
     }
   }
-  for (const [index, { clientId, clientSecret, weak: isWeak }] of clients.entries()) {
-    const place = `clients[${index}]`;
-    checkLength(`${place}.clientSecret`, clientSecret, isWeak);
-    add(place, { kind: "putClient", clientId, clientSecret: new Secret(clientSecret) });
+  const clientIds = new Map<string, string>();
+  for (const [index, client] of list(seed, "clients")) {
+    note(clientIds, member(client, "clientId"), `clients[${index}].clientId`, "id");
   }
-  if (problems.length > 0) throw new SeedError(problems);
-  return entries;
+  return issues;
+}
+
+function member(value: unknown, name: string): unknown {
+  return typeof value === "object" && value !== null ? (value as Record<string, unknown>)[name] : undefined;
+}
+
+function list(value: unknown, name: string): Iterable<[number, unknown]> {
+  const found = member(value, name);
+  return Array.isArray(found) ? found.entries() : [];
+}
+
+function entriesOf({ instances = [], clients = [] }: z.infer<typeof seedSchema>): readonly DirectoryEntry[] {
+  const issues: Issue[] = [];
+  const entries = [
+    ...instances.flatMap(({ users = [], ...instance }, index) => {
+      const place = `instances[${index}]`;
+      const put = instanceOf(instance, { place, issues });
+      return [put, ...users.map((user, at) => userOf(instance.id, user, { place: `${place}.users[${at}]`, issues }))];
+    }),
+    ...clients.map((client, index) => clientOf(client, { place: `clients[${index}]`, issues })),
+  ];
+  if (issues.length > 0) throw new SeedError(issues);
+  return entries.filter((entry) => entry !== undefined);
 }

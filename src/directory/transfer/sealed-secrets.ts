@@ -4,39 +4,39 @@ import type { MasterKeys } from "../master-keys.js";
 import { type Place, seal, unseal } from "../sealing.js";
 import type { PutClientDigest } from "./import.js";
 
-// An exported secret is sealed anew, for a place of its own: what stands in an export opens in no store's table, nor the
-// other way round, nor in the line of another id.
+// An export seals its secrets for places of their own: a value of an export opens in no table of a store, a value of a
+// store opens in no export, and neither opens in the line of another id.
 
 const PREFIX = "sealed:";
 const DIGEST_LENGTH = 32;
 
-const ofInstance = (id: string): Place => ({ table: "export", row: ["instance", id], column: "secretKeys" });
-const ofClient = (id: string): Place => ({ table: "export", row: ["client", id], column: "clientSecret" });
+const instancePlace = (id: string): Place => ({ table: "export", row: ["instance", id], column: "secretKeys" });
+const clientPlace = (id: string): Place => ({ table: "export", row: ["client", id], column: "clientSecret" });
 
-/** True for a text that is taken for a sealed value, never for a secret. */
+/** True for a text that an import reads as a sealed value, not as a secret. */
 export function isSealed(text: string): boolean {
   return text.startsWith(PREFIX);
 }
 
-/** A secret key as an export has it. */
+/** Seals a secret key of an instance for an export. */
 export function sealSecretKey(keys: MasterKeys, instanceId: string, secretKey: Secret): string {
-  return PREFIX + seal(keys, secretKey, ofInstance(instanceId));
+  return PREFIX + seal(keys, secretKey, instancePlace(instanceId));
 }
 
-/** Opens what {@link sealSecretKey} made for this instance. @throws SealError */
+/** Opens a value of {@link sealSecretKey} for the same instance. @throws SealError */
 export function openSecretKey(keys: MasterKeys, instanceId: string, text: string): Secret {
-  return open(keys, text, ofInstance(instanceId));
+  return open(keys, text, instancePlace(instanceId));
 }
 
-/** A client's digest as an export has it: the store knows no more of its secret. */
+/** Seals the digest of a client's secret for an export; the store does not have the secret itself. */
 export function sealClientDigest(keys: MasterKeys, { clientId, keyId, secretDigest }: PutClientDigest): string {
   const digest = new Secret(`${keyId}.${Buffer.from(secretDigest).toString("base64url")}`);
-  return PREFIX + seal(keys, digest, ofClient(clientId));
+  return PREFIX + seal(keys, digest, clientPlace(clientId));
 }
 
-/** Opens what {@link sealClientDigest} made for this client. @throws SealError */
+/** Opens a value of {@link sealClientDigest} for the same client. @throws SealError */
 export function openClientDigest(keys: MasterKeys, clientId: string, text: string): PutClientDigest {
-  const [keyId = "", digest = ""] = open(keys, text, ofClient(clientId)).reveal().split(".");
+  const [keyId = "", digest = ""] = open(keys, text, clientPlace(clientId)).reveal().split(".");
   const secretDigest = Buffer.from(digest, "base64url");
   if (!keys.byId.has(keyId)) throw new SealError(keyId, unknownKey(keyId));
   if (secretDigest.length !== DIGEST_LENGTH) throw new SealError(keyId, DAMAGED);
@@ -47,7 +47,7 @@ function open(keys: MasterKeys, text: string, place: Place): Secret {
   try {
     return unseal(keys, text.slice(PREFIX.length), place);
   } catch (error) {
-    // Its own words are about a store, and say how to mend one.
+    // The message of unseal is about restoring a store.
     if (!(error instanceof SealError)) throw error;
     const { keyId } = error;
     const isUnknown = keyId !== undefined && !keys.byId.has(keyId);
@@ -56,10 +56,10 @@ function open(keys: MasterKeys, text: string, place: Place): Secret {
 }
 
 const DAMAGED =
-  "a sealed value does not open there: it was altered, or sealed for another id. Export it anew, or give the secret.";
+  "a sealed value does not open: it was altered, or sealed for another id. Export it again, or give the secret";
 
 function unknownKey(keyId: string): string {
-  // What stands there comes from the file: only what looks like an id is repeated.
+  // The id comes from the file, so it is repeated only if it looks like one.
   const name = /^[0-9a-f]{16}$/.test(keyId) ? `the master key ${keyId}` : "a master key";
-  return `a value is sealed under ${name}, which is not configured. Add that key to masterKeys, or give the secret.`;
+  return `a value is sealed under ${name}, which is not configured. Add that key to masterKeys, or give the secret`;
 }
