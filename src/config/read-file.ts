@@ -1,20 +1,30 @@
 import { readFileSync } from "node:fs";
+import { ConfigError } from "./errors.js";
 
-/** Reads a file's text, or throws the system's error. Whoever gives another one learns which files a configuration rests on. */
+/** Reads a file's text, or throws the system's error. Another one than the default can record which files are read. */
 export type ReadFile = (file: string) => string;
 
-/** Reads, and tells nobody. */
+/** The default: reads a file as UTF-8. */
 export const readText: ReadFile = (file) => readFileSync(file, "utf8");
 
+/** Reads a configuration or seed. @throws {ConfigError} if the file cannot be read */
+export function readFileText(file: string, readFile: ReadFile): string {
+  try {
+    return readFile(file);
+  } catch (error) {
+    throw new ConfigError(file, [{ place: "", message: `the file ${unreadable(error)}` }]);
+  }
+}
+
 /**
- * The name of a file of keys, for a message: where it does not look like one (a path from `/` or `.`, or a name with an ending),
- * it may be the secret itself, which belongs in the file.
+ * The name of a key file, for a message. Only a name that looks like a file's is shown (a path from `/` or `.`, or a name
+ * with an extension), for any other may be the secret that belongs in the file.
  */
 export function toldFile(name: string): string {
   return /^[/.]|\.[A-Za-z]{1,8}$/.test(name) ? name : "The file that is named here";
 }
 
-/** Why files cannot be read, by the system's codes. */
+/** Reasons why a file cannot be read, by the system's error codes. */
 const WHY: Readonly<Record<string, string>> = {
   ENOENT: "there is no such file",
   ENOTDIR: "there is no such folder",
@@ -23,7 +33,7 @@ const WHY: Readonly<Record<string, string>> = {
   EPERM: "this user may not read it",
 };
 
-/** That a file cannot be read, and why, for an operator: `cannot be read (ENOENT: there is no such file)`. */
+/** A read error for operators, without its subject: `cannot be read (ENOENT: there is no such file)`. */
 export function unreadable(error: unknown): string {
   const { code = "error" } = error as NodeJS.ErrnoException;
   return `cannot be read (${[code, ...(WHY[code] === undefined ? [] : [WHY[code]])].join(": ")})`;

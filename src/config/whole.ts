@@ -3,9 +3,9 @@ import { type Issue, issuesOf, READABLE } from "../util/issues.js";
 import { readYaml } from "../util/yaml.js";
 import { ConfigError } from "./errors.js";
 import { type Environment, interpolate } from "./interpolate.js";
-import { type ReadFile, unreadable } from "./read-file.js";
+import { type ReadFile, readFileText } from "./read-file.js";
 
-/** What is read of the world. */
+/** What a configuration is read with. */
 interface Reading {
   readonly env: Environment;
   readonly readFile: ReadFile;
@@ -40,13 +40,7 @@ export function readWhole<S extends z.ZodType, T>(
 
 /** Reads a YAML file. @throws {ConfigError} if it cannot be read or is not YAML */
 function readYamlFile(file: string, readFile: ReadFile): unknown {
-  let text: string;
-  try {
-    text = readFile(file);
-  } catch (error) {
-    throw new ConfigError(file, [{ place: "", message: `the file ${unreadable(error)}` }]);
-  }
-  const { value, issues } = readYaml(text, { hint: variableHint });
+  const { value, issues } = readYaml(readFileText(file, readFile), { hint: variableHint });
   if (issues.length > 0) throw new ConfigError(file, issues);
   return value;
 }
@@ -57,19 +51,19 @@ function variableHint(line: string): string {
   return /(?<!["'$])\$\{/.test(line) ? '; put variables in quotes: "${NAME}"' : "";
 }
 
-/** What else is wrong, in the part of a configuration that the schema admits: all is told in the same breath. */
+/** The issues in the part of a configuration that the schema admits, so that everything is reported at once. */
 function issuesOfRest<S extends z.ZodType>(
   schema: S,
   rest: object,
   build: (settings: z.output<S>, issues: Issue[]) => unknown,
-  told: readonly Issue[],
+  found: readonly Issue[],
 ): Issue[] {
   const parsed = schema.safeParse(rest);
   if (!parsed.success) return [];
   const issues: Issue[] = [];
   build(parsed.data, issues);
-  // What was left out is missing now; that is no news.
-  return issues.filter(({ place }) => !told.some((issue) => issue.place.startsWith(place)));
+  // Refused members were left out, and so are reported as missing; they have an issue already.
+  return issues.filter(({ place }) => !found.some((issue) => issue.place.startsWith(place)));
 }
 
 /** A configuration without the keys that the schema refuses; of the realms only those that have no good name. */

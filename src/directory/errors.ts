@@ -1,4 +1,4 @@
-/** What kind of trouble a directory is in, and whether trying again may help. */
+/** The codes of {@link DirectoryError}: what is wrong, and whether trying again may help. */
 export const DIRECTORY_TROUBLES = {
   unavailable: "The store cannot be reached, is locked by another process or out of space; trying again may help.",
   unusable: "The store and this configuration or program do not fit together; an operator must act.",
@@ -7,12 +7,12 @@ export const DIRECTORY_TROUBLES = {
   "not-found": "A command is about something that the store does not hold.",
 } as const;
 
-/** The name of a kind of trouble, of {@link DIRECTORY_TROUBLES}. */
+/** A code of {@link DIRECTORY_TROUBLES}. */
 export type DirectoryErrorCode = keyof typeof DIRECTORY_TROUBLES;
 
 /**
- * All that a directory ever throws. The message is for operators: what is wrong and what to do next. It may name ids
- * and the store's file, and never holds a secret, a key or SQL.
+ * The one error that a directory throws. The message is for operators: what is wrong and what to do next. It may name ids
+ * and the store's file, and never contains a secret, a key or SQL.
  */
 export class DirectoryError extends Error {
   override readonly name: string = "DirectoryError";
@@ -26,11 +26,11 @@ export class DirectoryError extends Error {
   }
 }
 
-/** A sealed value or digest cannot be used with the master keys at hand. */
+/** A sealed value or digest cannot be used with the configured master keys. */
 export class SealError extends DirectoryError {
   override readonly name: string = "SealError";
 
-  /** @param keyId the master key concerned; undefined where the value does not even name one */
+  /** @param keyId the id of the master key concerned; undefined if the value names none */
   constructor(
     readonly keyId: string | undefined,
     message: string,

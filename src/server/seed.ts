@@ -1,6 +1,6 @@
 import type { Logger } from "pino";
 import { ConfigError } from "../config/errors.js";
-import { type ReadFile, readText, unreadable } from "../config/read-file.js";
+import { type ReadFile, readFileText, readText } from "../config/read-file.js";
 import type { DirectoryEntry } from "../directory/commands.js";
 import type { Directory } from "../directory/directory.js";
 import { loadSeed, readSeed, SeedError } from "../directory/transfer/seed.js";
@@ -32,12 +32,11 @@ export async function seed(directory: Directory, file: string | undefined, log: 
  * @throws {ConfigError} with everything that is wrong with it
  */
 export function readSeedFile(file: string, readFile: ReadFile = readText): readonly DirectoryEntry[] {
+  const text = readFileText(file, readFile);
   try {
-    return readSeed(readFile(file));
+    return readSeed(text);
   } catch (error) {
     if (error instanceof SeedError) throw new ConfigError(file, error.issues);
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === undefined) throw error;
-    throw new ConfigError(file, [{ place: "", message: `the file ${unreadable(error)}` }]);
+    throw error;
   }
 }

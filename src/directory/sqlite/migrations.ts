@@ -1,9 +1,9 @@
-/** Marks a file as ours (`PRAGMA application_id`): "TkVf". */
+/** The `PRAGMA application_id` of a store: "TkVf". */
 export const APPLICATION_ID = 0x546b5666;
 
 /**
- * The migrations, in order; `PRAGMA user_version` counts those that a file has seen. One that was ever released is
- * never changed: another is added after it.
+ * The migrations, in order; `PRAGMA user_version` is the number applied to a file. A released migration is never changed:
+ * a new one follows it.
  */
 export const MIGRATIONS: readonly string[] = [
   `
