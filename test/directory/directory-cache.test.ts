@@ -49,7 +49,7 @@ class Stage implements DirectoryReads {
   changes: Directory["changes"] = (after, limit) => this.#run("changes", () => this.under.changes(after, limit));
 }
 
-describe("the directory in memory", () => {
+describe("the directory cache", () => {
   let bench: Bench;
   let stage: Stage;
   let now: number;

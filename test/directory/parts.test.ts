@@ -31,19 +31,19 @@ describe("a pair's key", () => {
   });
 });
 
-describe("entries", () => {
-  const entries = () => new EntryCache<{ n: number }>({ known: 3, unknown: 2 });
+describe("the entry cache", () => {
+  const makeCache = () => new EntryCache<{ n: number }>({ known: 3, unknown: 2 });
 
-  it("are values, null for what does not exist, undefined for what is not known", () => {
-    const some = entries();
+  it("answers with a value, null for what does not exist, undefined for what is not cached", () => {
+    const some = makeCache();
     const value = { n: 1 };
     some.set("a", value, "g");
     some.set("b", null, "g");
     expect([some.get("a"), some.get("b"), some.get("c")]).to.deep.equal([value, null, undefined]);
   });
 
-  it("are one or the other, the last that was said", () => {
-    const some = entries();
+  it("answers with the last that was set for a key, a value or its absence", () => {
+    const some = makeCache();
     some.set("a", null, "g");
     some.set("a", { n: 1 }, "g");
     some.drop("a");
@@ -53,8 +53,8 @@ describe("entries", () => {
     expect(some.get("a")).to.equal(null);
   });
 
-  it("are dropped by group, existing or not", () => {
-    const some = entries();
+  it("drops entries by group, existing or not", () => {
+    const some = makeCache();
     some.set("a", { n: 1 }, "g");
     some.set("b", null, "g");
     some.set("c", { n: 1 }, "h");
@@ -64,7 +64,7 @@ describe("entries", () => {
   });
 });
 
-describe("what an id may be", () => {
+describe("a valid id", () => {
   it("is 1 to so many UTF-16 code units without control characters or lone surrogates", () => {
     for (const good of ["a", " ", "é", "\u{1F600}", "\u2028", "x".repeat(10)])
       expect(isId(good, 10), good).to.equal(true);
@@ -82,8 +82,8 @@ describe("what an id may be", () => {
   });
 });
 
-describe("revoked tokens", () => {
-  it("of no realm share an entry, whatever characters are in it", () => {
+describe("the revocation list", () => {
+  it("confuses no two tokens, whatever characters their realms and jtis have", () => {
     const part = fc.string({ unit: fc.constantFrom("a", ":", "\0", "_", ","), maxLength: 4 });
     const token = fc.tuple(part, part);
     fc.assert(
@@ -100,7 +100,7 @@ describe("revoked tokens", () => {
     expect(tokens.has("constructor", "constructor", () => "")).to.equal(false);
   });
 
-  it("hold until the sweep at their end, and still do where the clock was set back", () => {
+  it("holds revocations until the sweep at their end, and again after the clock was set back", () => {
     const tokens = new RevocationList();
     tokens.sweep(9_000);
     tokens.add({ token: { realm: "r", jti: "j" }, until: 10 });
@@ -117,7 +117,7 @@ describe("revoked tokens", () => {
     }
   });
 
-  it("are dropped in parts, of which none keeps the process long", () => {
+  it("frees ended revocations in small steps", () => {
     const tokens = new RevocationList();
     const COUNT = 200_000;
     for (let index = 0; index < COUNT; index++) {
@@ -143,7 +143,7 @@ describe("revoked tokens", () => {
   });
 });
 
-describe("loads under way", () => {
+describe("single flight", () => {
   const gate = () => {
     let open: () => void = () => {};
     const passed = new Promise<void>((resolve) => {
@@ -152,7 +152,7 @@ describe("loads under way", () => {
     return { open, passed };
   };
 
-  it("are started once for all who want the same", async () => {
+  it("starts a load once for all callers with its key", async () => {
     const { open, passed } = gate();
     let started = 0;
     const loads = new SingleFlight(() => 0, 10);
@@ -168,7 +168,7 @@ describe("loads under way", () => {
     expect(started).to.equal(2);
   });
 
-  it("are refused beyond their bound, but may be joined", async () => {
+  it("refuses loads above its maximum, but lets callers join one", async () => {
     const { open, passed } = gate();
     const loads = new SingleFlight(() => 0, 1);
     const first = loads.run("a", Number.POSITIVE_INFINITY, () => passed);
@@ -183,7 +183,7 @@ describe("loads under way", () => {
     await loads.run("b", Number.POSITIVE_INFINITY, () => passed);
   });
 
-  it("are not begun past the deadline", async () => {
+  it("starts no load past the deadline", async () => {
     const loads = new SingleFlight(() => 100, 1);
     let started = false;
     await refusal(
@@ -196,7 +196,7 @@ describe("loads under way", () => {
     expect(started).to.equal(false);
   });
 
-  it("go on for the others when one's deadline has come", async () => {
+  it("goes on with a load for other callers when one caller's deadline has passed", async () => {
     const { open, passed } = gate();
     const loads = new SingleFlight(() => 0, 1);
     const patient = loads.run("a", Number.POSITIVE_INFINITY, () => passed);
@@ -209,7 +209,7 @@ describe("loads under way", () => {
     await patient;
   });
 
-  it("that fail after everybody has left harm nobody", async () => {
+  it("swallows the failure of a load that every caller has given up", async () => {
     let fail: (error: Error) => void = () => {};
     const loads = new SingleFlight(() => 0, 1);
     const load = () => new Promise<void>((_, reject) => (fail = reject));
@@ -219,14 +219,14 @@ describe("loads under way", () => {
   });
 });
 
-describe("a follower", () => {
-  it("steps at once and then at its interval, tells of the first failure and of the recovery, and stops", async () => {
+describe("the feed poller", () => {
+  it("polls at once and then at its interval, reports the first failure and the recovery, and stops", async () => {
     const outcomes = ["ok", "fail", "fail", "fail", "ok", "ok"];
     const told: string[] = [];
     let running = 0;
     let steps = 0;
     await new Promise<void>((resolve) => {
-      const follower = startFeedPoller({
+      const poller = startFeedPoller({
         interval: 1,
         async follow() {
           running += 1;
@@ -234,7 +234,7 @@ describe("a follower", () => {
           await Promise.resolve();
           running -= 1;
           const outcome = outcomes[steps++];
-          if (steps === outcomes.length) void follower.stop().then(resolve);
+          if (steps === outcomes.length) void poller.stop().then(resolve);
           if (outcome === "fail") throw new Error(`failure ${steps}`);
         },
         onFailure: (error) => told.push(String(error)),
@@ -246,16 +246,16 @@ describe("a follower", () => {
     expect(steps).to.equal(outcomes.length);
   });
 
-  it("that is stopped waits for the step that is under way, and for no other", async () => {
+  it("waits for the reading in progress when it is stopped, and for no other", async () => {
     let finish: () => void = () => {};
     let stopped = false;
-    const follower = startFeedPoller({
+    const poller = startFeedPoller({
       interval: 1,
       follow: () => new Promise((resolve) => (finish = resolve)),
       onFailure: () => {},
       onRecovery: () => {},
     });
-    const stopping = follower.stop().then(() => (stopped = true));
+    const stopping = poller.stop().then(() => (stopped = true));
     await new Promise((resolve) => setImmediate(resolve));
     expect(stopped).to.equal(false);
     finish();

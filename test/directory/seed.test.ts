@@ -1,9 +1,9 @@
 import { inspect } from "node:util";
 import { expect } from "chai";
 import type { Directory } from "../../src/directory/directory.js";
-import { loadSeed, readSeed, SeedError } from "../../src/directory/transfer/seed.js";
+import { countMissing, loadSeed, readSeed, SeedError } from "../../src/directory/transfer/seed.js";
 import { Secret } from "../../src/util/secret.js";
-import { Bench, putClient, putInstance, refusal } from "./support.js";
+import { Bench, masterKeys, putClient, putInstance, refusal } from "./support.js";
 
 /** The example of the documentation, to the letter. */
 const EXAMPLE = `
@@ -319,6 +319,22 @@ describe("loading a seed", () => {
     };
     expect(await loadSeed(late, readSeed(EXAMPLE), "seed")).to.equal(false);
     expect((await directory.client("vision-api-user")).value).to.equal(null);
+  });
+
+  it("has none missing in the store that it filled, and counts the entries that differ", async () => {
+    const missing = (text: string) => countMissing(directory, masterKeys(1), readSeed(text));
+    expect(await missing(EXAMPLE)).to.equal(3);
+    await loadSeed(directory, readSeed(EXAMPLE), "seed");
+    expect(await missing(EXAMPLE)).to.equal(0);
+    for (const [from, to] of [
+      ["app_xyz789", "app_other"],
+      ["sk_live_0123456789abcdef", "sk_live_another_secret"],
+      ["jane@example.com", "j@example.com"],
+      ["abcdefghizklmnopponommnshfghzxxs", "another secret of the client"],
+      ["vision-api-user", "unknown-client"],
+    ] as const) {
+      expect(await missing(EXAMPLE.replace(from, to)), from).to.equal(1);
+    }
   });
 
   it("passes on what else goes wrong, and leaves the store empty", async () => {
