@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { expect } from "chai";
-import { mint } from "../../src/cli/token/mint.js";
+import { mint } from "../../src/cli/mint.js";
 import { loadConfig } from "../../src/config/load.js";
 import { prepareDevelopment } from "../../src/server/development/folder.js";
 import { type Running, serve } from "../../src/server/serve.js";
