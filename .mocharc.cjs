@@ -1,6 +1,6 @@
 const { availableParallelism } = require("node:os");
 
-// `npm test` runs every test; `npm test -- test/jws/reader.test.ts` only the files named (mocha would add them to all).
+// `npm test` runs every test; `npm test -- test/jws/compact.test.ts` only the files named (mocha would add them to all).
 const named = process.argv.some((argument) => argument.endsWith(".test.ts"));
 
 // Where Node can require() ES modules mocha does so, and tsx then makes CommonJS of ours: not the code that is shipped,

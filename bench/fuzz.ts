@@ -28,10 +28,11 @@ async function work(seed: number, seconds: number): Promise<void> {
   process.disconnect?.();
 }
 
-function add(sum: Tally, { mutants, verified, asked, stricter, refused, faults }: Tally): void {
+function add(sum: Tally, { mutants, verified, asked, misread, stricter, refused, faults }: Tally): void {
   sum.mutants += mutants;
   sum.verified += verified;
   sum.asked += asked;
+  sum.misread += misread;
   for (const [name, count] of Object.entries(stricter)) sum.stricter[name] = (sum.stricter[name] ?? 0) + count;
   for (const [name, count] of Object.entries(refused)) sum.refused[name] = (sum.refused[name] ?? 0) + count;
   sum.faults.push(...faults);

@@ -2,6 +2,7 @@ import { createPrivateKey, type KeyObject } from "node:crypto";
 import { type Command, Option } from "commander";
 import { type Config, loadConfig } from "../config/load.js";
 import type { ConfiguredRealm } from "../config/realms.js";
+import { readJson } from "../jws/json.js";
 import {
   defaultLife,
   matchingKey,
@@ -96,11 +97,8 @@ function parseClaim(text: string): [string, unknown] {
   const at = text.indexOf("=");
   if (at < 1) throw new UsageError(`--claim ${text}: write name=value.`);
   const value = text.slice(at + 1);
-  try {
-    return [text.slice(0, at), JSON.parse(value) as unknown];
-  } catch {
-    return [text.slice(0, at), value];
-  }
+  const json = readJson(Buffer.from(value));
+  return [text.slice(0, at), json === undefined ? value : json];
 }
 
 /** Checks that a token has every claim that the realm requires. @throws {UsageError} which lists the missing ones */

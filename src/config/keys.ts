@@ -1,6 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import type { Algorithm } from "../jws/algorithms.js";
+import { readJson } from "../jws/json.js";
 import type { VerificationKey } from "../keys/key.js";
 import { KeyError, loadJwk, loadJwks, loadPem, loadSecret } from "../keys/load.js";
 import { isPublicAddress } from "../keys/remote/addresses.js";
@@ -207,11 +208,9 @@ function readPublic(file: string, context: KeyContext): string {
 }
 
 function json(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    throw new KeyError("the file is not JSON");
-  }
+  const value = readJson(Buffer.from(text));
+  if (value === undefined) throw new KeyError("the file is not JSON");
+  return value;
 }
 
 function base64(text: string): Buffer {

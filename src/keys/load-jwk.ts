@@ -1,6 +1,6 @@
 import { createPublicKey, createSecretKey, type JsonWebKey, type KeyObject } from "node:crypto";
 import { isAlgorithm } from "../jws/algorithms.js";
-import { decodeBase64url } from "../jws/base64url.js";
+import { decodeBase64url } from "../jws/compact.js";
 import { type JsonObject, member } from "../jws/json.js";
 import { askedAlgorithm, chooseAlgorithm, type LoadOptions } from "./choose-algorithm.js";
 import type { VerificationKey } from "./key.js";

@@ -1,6 +1,6 @@
 import { hash, type JsonWebKey, type KeyObject } from "node:crypto";
 import type { Algorithm } from "../jws/algorithms.js";
-import { decodeBase64url } from "../jws/base64url.js";
+import { decodeBase64url } from "../jws/compact.js";
 import { chooseAlgorithm, type LoadOptions } from "./choose-algorithm.js";
 import { costOf } from "./cost.js";
 import { ed25519Fault } from "./ed25519.js";

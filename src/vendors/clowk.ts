@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { ReasonName } from "../contract/reasons.js";
 import type { Outcome } from "../contract/verifier.js";
-import { member } from "../jws/json.js";
+import { isObject, member, readJson } from "../jws/json.js";
 import { Secret } from "../util/secret.js";
 import type { Rule } from "../verifier/realm.js";
 import { isString, issuer, isTime, notBefore, notExpired, required, typed } from "../verifier/rules.js";
@@ -14,10 +14,8 @@ import {
   type FaceRequest,
   type FailureKind,
   failureKind,
-  isObject,
   json,
   mediaType,
-  parseBody,
   type Question,
   retryAfter,
   withoutSpace,
@@ -104,7 +102,7 @@ function read(request: FaceRequest): Question | BodyReader | Answer {
     readBody: (body) => {
       if (body === undefined) return fault(TOO_LARGE);
       if (body.length === 0) return fault(MISSING_TOKEN);
-      const value = parseBody(body);
+      const value = readJson(body);
       if (!isObject(value)) return fault(MALFORMED_BODY);
       const token = Object.hasOwn(value, "token") ? value["token"] : undefined;
       return isString(token) && token !== "" ? { token, credential } : fault(MISSING_TOKEN);

@@ -1,4 +1,5 @@
 import type { Outcome } from "../contract/verifier.js";
+import { isObject, readJson } from "../jws/json.js";
 import { Secret } from "../util/secret.js";
 import { isString, isTime, notExpired, required, typed } from "../verifier/rules.js";
 import { stringClaim } from "../verifier/subject.js";
@@ -9,10 +10,8 @@ import {
   type FaceRequest,
   type FailureKind,
   failureKind,
-  isObject,
   json,
   mediaType,
-  parseBody,
   type Question,
   retryAfter,
 } from "./vendor.js";
@@ -156,7 +155,7 @@ function read(request: FaceRequest, maxTokenLength: number): BodyReader | Answer
 function readBody(body: Buffer | undefined, request: FaceRequest, maxTokenLength: number): Question | Answer {
   if (body === undefined) return fail("tooLarge", request);
   if (body.length === 0) return fail("empty", request);
-  const value = parseBody(body);
+  const value = readJson(body);
   if (value === undefined) return fail("notReadable", request);
   if (!isObject(value)) return fail("notValid", request);
 

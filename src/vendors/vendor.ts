@@ -157,19 +157,3 @@ export function mediaType(request: FaceRequest): string | undefined {
   const value = withoutSpace(request.headers["content-type"]?.[0] ?? "");
   return value === "" ? undefined : withoutSpace(value.split(";", 1)[0] ?? "").toLowerCase();
 }
-
-const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
-/** The JSON value of a request's body; undefined where it is not JSON in UTF-8. */
-export function parseBody(body: Buffer): unknown {
-  try {
-    return JSON.parse(UTF8.decode(body)) as unknown;
-  } catch {
-    return undefined;
-  }
-}
-
-/** True for a JSON object. */
-export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { LRUCache } from "lru-cache";
-import { unverifiedIssuer } from "../jws/unverified.js";
+import { unverifiedIssuer } from "../jws/compact.js";
 import { staticSource } from "../keys/source.js";
 import { printableList } from "../util/printable.js";
 import type { Secret } from "../util/secret.js";

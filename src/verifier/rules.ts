@@ -1,6 +1,5 @@
 import { type JsonObject, member } from "../jws/json.js";
-import { memberText } from "../jws/member-text.js";
-import { isSameNumber } from "../jws/number-text.js";
+import { isSameNumber, memberText } from "../jws/raw-text.js";
 import { printableJson, printableList, truncate } from "../util/printable.js";
 import { formatDuration, formatSpan } from "../util/units.js";
 import type { Rule, RuleContext } from "./realm.js";

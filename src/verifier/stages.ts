@@ -1,8 +1,8 @@
 import { hash } from "node:crypto";
 import { failure } from "../contract/verifier.js";
 import { type Algorithm, verifySignature } from "../jws/algorithms.js";
+import { readJwt } from "../jws/compact.js";
 import { member } from "../jws/json.js";
-import { readJwt } from "../jws/reader.js";
 import { tries } from "../keys/cost.js";
 import type { VerificationKey } from "../keys/key.js";
 import type { KeySet } from "../keys/key-set.js";

@@ -1,7 +1,7 @@
 import type { Principal } from "../contract/verifier.js";
 import type { User } from "../directory/model.js";
 import { type JsonObject, member } from "../jws/json.js";
-import { memberText } from "../jws/member-text.js";
+import { memberText } from "../jws/raw-text.js";
 import type { Subject } from "./realm.js";
 import { isString } from "./rules.js";
 

@@ -247,8 +247,13 @@ export async function expectGrpc({ client }: Attacked, target: Target, token: st
   });
 }
 
-/** The same at the vendor's face, its answer to the byte. */
-async function expectFace({ deployment }: Attacked, target: Target, token: string, outcome: string): Promise<void> {
+/** The same at the vendor's face, its answer to the byte; nothing for a target without a face. */
+export async function expectFace(
+  { deployment }: Attacked,
+  target: Target,
+  token: string,
+  outcome: string,
+): Promise<void> {
   const { face } = target;
   // What no header can carry is no token there: test/cases/integuru.yaml has such headers.
   if (face === undefined || (face === "integuru" && !/^[\x21-\x7e]+$/.test(token))) return;

@@ -68,6 +68,24 @@ export function write(node: Tree, style: Style): string {
   return `{${members.join(",") || space()}}`;
 }
 
+/** The value that a tree spells; of members of one name, the last counts. It does not ask JSON.parse. */
+export function treeValue(node: Tree): unknown {
+  if (node.kind === "string") return node.value;
+  if (node.kind === "array") return node.elements.map(treeValue);
+  // fromEntries defines members, `__proto__` too.
+  if (node.kind === "object") return Object.fromEntries(node.members.map(([name, value]) => [name, treeValue(value)]));
+  const words: Readonly<Record<string, unknown>> = { true: true, false: false, null: null };
+  return Object.hasOwn(words, node.text) ? words[node.text] : Number(node.text);
+}
+
+/** The tree that JSON.stringify would write of a value that it can write. */
+export function treeOf(value: unknown): Tree {
+  if (typeof value === "string") return { kind: "string", value };
+  if (Array.isArray(value)) return { kind: "array", elements: value.map(treeOf) };
+  if (typeof value !== "object" || value === null) return { kind: "bare", text: JSON.stringify(value) };
+  return { kind: "object", members: Object.entries(value).map(([name, one]) => [name, treeOf(one)] as const) };
+}
+
 /** Whether some object in it holds a name twice. */
 export function hasDouble(node: Tree): boolean {
   if (node.kind === "array") return node.elements.some(hasDouble);

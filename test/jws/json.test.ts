@@ -1,13 +1,18 @@
+import { runInNewContext } from "node:vm";
 import { expect } from "chai";
 import * as fc from "fast-check";
-import { MAX_DEPTH, MAX_ITEMS, member, readObject } from "../../src/jws/json.js";
-import { anyObject, anyTree, COMPACT, hasDouble, whimsical, write } from "./json-tree.js";
+import { isObject, MAX_DEPTH, MAX_ITEMS, member, readJson, readObject } from "../../src/jws/json.js";
+import { anyObject, anyTree, COMPACT, hasDouble, treeOf, treeValue, whimsical, write } from "./json-tree.js";
+import { hasDuplicate, some } from "./oracle.js";
 
 const read = (text: string | Buffer) => readObject(Buffer.from(text as string));
 
 /** An object of so many levels, itself being the first. */
 const nested = (levels: number, open: string, inner: string, close: string): string =>
   `{"a":${open.repeat(levels - 1)}${inner}${close.repeat(levels - 1)}}`;
+
+/** Pieces of which JSON is made, and some that are none. */
+const NOISE = ["{", "}", "[", "]", ":", ",", '"', "\\", "\\u", "d800", "a", "1", "e9", "-", ".0", " ", "é", "\0"];
 
 const TAKEN: Record<string, string> = {
   "an empty object": "{}",
@@ -121,7 +126,7 @@ describe("readObject", () => {
     expect(user).to.be.below(200_000); // µs for a hundred; it stops at the 33rd level
   });
 
-  it("agrees with JSON.parse on every object without doubles, and refuses every object with one", () => {
+  it("reads the value of every object without duplicates, and refuses every object with one", () => {
     let doubles = 0;
     fc.assert(
       fc.property(anyObject, fc.infiniteStream(fc.boolean()), (tree, whims) => {
@@ -134,7 +139,7 @@ describe("readObject", () => {
           doubles++;
           expect(document).to.equal(undefined);
         } else {
-          expect(document).to.deep.equal({ text, value: JSON.parse(text) as unknown });
+          expect(document).to.deep.equal({ text, value: treeValue(tree) });
         }
       }),
       { numRuns: 2_000 },
@@ -157,24 +162,7 @@ describe("readObject", () => {
   });
 
   it("takes nothing that JSON.parse would not, or would read otherwise", () => {
-    const noise = fc.constantFrom(
-      "{",
-      "}",
-      "[",
-      "]",
-      ":",
-      ",",
-      '"',
-      "\\",
-      "\\u",
-      "d800",
-      "a",
-      "1",
-      "e9",
-      " ",
-      "é",
-      "\0",
-    );
+    const noise = fc.constantFrom(...NOISE);
     fc.assert(
       fc.property(fc.array(noise, { maxLength: 12 }), (parts) => {
         const text = `{"a":${parts.join("")}}`;
@@ -185,8 +173,131 @@ describe("readObject", () => {
     );
   });
 
+  it("reads every value with every name, however it is spelt and spaced", () => {
+    const name = fc.string({ unit: "binary" });
+    const value = fc.jsonValue({ stringUnit: "binary", depthSize: "small" });
+    fc.assert(
+      fc.property(fc.dictionary(name, value), fc.infiniteStream(fc.boolean()), (object, whims) => {
+        const style = whimsical(() => whims.next().value as boolean);
+        const text = write(treeOf(object), style);
+        const read = readObject(Buffer.from(text));
+        expect(read?.text).to.equal(text);
+        expect(JSON.stringify(read?.value)).to.equal(JSON.stringify(object));
+        expect(read?.value).to.deep.equal(treeValue(treeOf(object)));
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it("reads every number as Number does, exactly", () => {
+    const digits = fc.string({
+      unit: fc.constantFrom(...Array.from({ length: 10 }, (_, digit) => String(digit))),
+      minLength: 1,
+      maxLength: 25,
+    });
+    const number = fc
+      .tuple(fc.constantFrom("", "-"), digits, fc.option(digits), fc.option(fc.integer({ min: -400, max: 280 })))
+      .map(([sign, whole, fraction, exponent]) => {
+        const integer = whole.replace(/^0+(?=\d)/, "");
+        return `${sign}${integer}${fraction === null ? "" : `.${fraction}`}${exponent === null ? "" : `e${exponent}`}`;
+      });
+    fc.assert(
+      fc.property(number, (text) => {
+        expect(read(`{"a":[${text}]}`)?.value).to.deep.equal({ a: [Number(text)] });
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
   it("never throws, whatever the bytes", () => {
     fc.assert(fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => void readObject(Buffer.from(bytes))));
+  });
+});
+
+describe("readJson", () => {
+  for (const text of [
+    "null",
+    "true",
+    '"a\\u0062"',
+    " -0 ",
+    "1e999",
+    "[1,[2,{}],[]]",
+    '"\\ud800"',
+    '{"a":1,"b":2,"\\u0061":{"c":3}}',
+    '{"__proto__":1,"__proto__":{"x":2}}',
+    '{"2":1,"1":2,"2":3}',
+    `[${Array(3_000).fill("[]").join()}]`,
+  ]) {
+    it(`reads ${text.slice(0, 40)} as JSON.parse does`, () => {
+      expect(readJson(Buffer.from(text))).to.deep.equal(JSON.parse(text));
+    });
+  }
+
+  it("keeps the place of the first of duplicate members, and the value of the last", () => {
+    const value = readJson(Buffer.from('{"b":1,"a":2,"b":3}'));
+    expect(JSON.stringify(value)).to.equal('{"b":3,"a":2}');
+  });
+
+  it("reads 200,000 levels without a stack for them", () => {
+    let value = readJson(Buffer.from("[".repeat(200_000) + "]".repeat(200_000)));
+    let levels = 0;
+    for (; Array.isArray(value); levels++) value = value[0];
+    expect(levels).to.equal(200_000);
+  });
+
+  for (const [what, bytes] of [
+    ["a byte order mark", Buffer.from("\ufeff{}")],
+    ["bytes that are not UTF-8", Buffer.from([0x22, 0xff, 0x22])],
+    ["nothing", Buffer.alloc(0)],
+  ] as const) {
+    it(`refuses ${what}`, () => expect(readJson(bytes)).to.equal(undefined));
+  }
+
+  it("accepts of mutated texts what a fresh JSON.parse accepts, with the same value, and readObject what is strict", () => {
+    // A context of its own has a parser that no text has poisoned; texts that would poison it are left out.
+    const parse = runInNewContext("JSON.parse") as (text: string) => unknown;
+    const spot = fc.record({ at: fc.nat(), skip: fc.nat(2), put: fc.constantFrom("", ...NOISE) });
+    let [accepted, refused, strict] = [0, 0, 0];
+    fc.assert(
+      fc.property(
+        anyObject,
+        fc.infiniteStream(fc.boolean()),
+        fc.array(spot, { maxLength: 2 }),
+        (tree, whims, spots) => {
+          let text = write(
+            tree,
+            whimsical(() => whims.next().value as boolean),
+          );
+          for (const { at, skip, put } of spots) {
+            const place = at % (text.length + 1);
+            text = text.slice(0, place) + put + text.slice(place + skip);
+          }
+          // A buffer has no lone surrogates: what reaches the reader is what the oracle must read.
+          text = Buffer.from(text).toString();
+          if (/(\\\\|\\u005c)"/i.test(text)) return;
+          let expected: unknown;
+          try {
+            expected = parse(text);
+          } catch {
+            expected = undefined;
+          }
+          const value = readJson(Buffer.from(text));
+          expect(JSON.stringify(value), text).to.equal(JSON.stringify(expected));
+          expect(value === undefined, text).to.equal(expected === undefined);
+          const isStrict =
+            isObject(expected) &&
+            !hasDuplicate(text) &&
+            !some(expected, (one) => one === Infinity || one === -Infinity) &&
+            !some(expected, (one) => typeof one === "string" && /\p{Surrogate}/u.test(one));
+          expect(readObject(Buffer.from(text)) !== undefined, text).to.equal(isStrict);
+          if (isStrict) strict++;
+          else if (expected === undefined) refused++;
+          else accepted++;
+        },
+      ),
+      { numRuns: 5_000 },
+    );
+    expect(Math.min(accepted, refused, strict), `${accepted}, ${refused}, ${strict}`).to.be.above(100);
   });
 });
 

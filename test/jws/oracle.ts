@@ -1,8 +1,8 @@
 import { createPublicKey, createSecretKey, type KeyObject } from "node:crypto";
 import { compactVerify, importJWK, type JWK } from "jose";
 import { type Algorithm, verifySignature } from "../../src/jws/algorithms.js";
-import { MAX_DEPTH, MAX_ITEMS, member } from "../../src/jws/json.js";
-import { readJwt } from "../../src/jws/reader.js";
+import { readJwt } from "../../src/jws/compact.js";
+import { MAX_DEPTH, MAX_ITEMS, member, readJson } from "../../src/jws/json.js";
 import type { VerificationKey } from "../../src/keys/key.js";
 import { KeyError, loadJwk } from "../../src/keys/load.js";
 import { JWKS, type Mutant, mutantOf } from "./mutants.js";
@@ -71,21 +71,31 @@ function loosely(token: string): Loose {
   const segments = token.split(".");
   const bytes = segments.map((segment) => Buffer.from(segment, "base64url"));
   const texts = bytes.slice(0, 2).map((one) => one.toString().replace(/^\ufeff/, ""));
-  return { segments, bytes, texts, values: texts.map(parsed) };
+  return { segments, bytes, texts, values: texts.map((text) => readJson(Buffer.from(text))) };
 }
 
-function parsed(text: string): unknown {
+/**
+ * Whether JSON.parse, which jose relies on, misreads the header of a token right now. V8 12.8 and later do for escaped
+ * member names, once some text had a member name that ends in a backslash.
+ */
+export function isMisread(token: string): boolean {
+  const header = Buffer.from(token.split(".", 1)[0] ?? "", "base64url").toString();
+  const unescaped = header.replace(/\\(?:u00([2-7][0-9a-f])|.)/gis, (spelling: string, hex: string | undefined) => {
+    const char = String.fromCharCode(Number.parseInt(hex ?? "22", 16));
+    return char === '"' || char === "\\" ? spelling : char;
+  });
   try {
-    return JSON.parse(text) as unknown;
+    return JSON.stringify(JSON.parse(header)) !== JSON.stringify(JSON.parse(unescaped));
   } catch {
-    return undefined;
+    return false;
   }
 }
 
 const isObject = (value: unknown): value is object =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-const some = (value: unknown, test: (value: unknown) => boolean): boolean =>
+/** Whether a test holds for a value, or for a name or a value in it. */
+export const some = (value: unknown, test: (value: unknown) => boolean): boolean =>
   test(value) ||
   (typeof value === "object" &&
     value !== null &&
@@ -98,8 +108,8 @@ const items = (value: unknown): number =>
     ? Object.values(value).reduce((sum: number, one) => sum + 1 + items(one), 0)
     : 0;
 
-/** Whether an object in a JSON text has a name twice: by its tokens, where the reader goes by what JSON.parse leaves. */
-function hasDouble(text: string): boolean {
+/** Whether an object in a JSON text has a duplicate member: found by its tokens, without our reader. */
+export function hasDuplicate(text: string): boolean {
   const open: (Set<string> | undefined)[] = [];
   for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"\s*:?|[{}[\]]/gs)) {
     if (token === "{") open.push(new Set());
@@ -120,7 +130,7 @@ const STRICTER: Readonly<Record<string, (loose: Loose) => boolean>> = {
   "utf-8": ({ bytes }) =>
     bytes.slice(0, 2).some((one) => !Buffer.from(one.toString()).equals(one) || one.toString().startsWith("\ufeff")),
   payload: ({ values }) => !isObject(values[1]),
-  duplicates: ({ texts }) => texts.some(hasDouble),
+  duplicates: ({ texts }) => texts.some(hasDuplicate),
   numbers: ({ values }) =>
     values.some((value) => some(value, (one) => typeof one === "number" && !Number.isFinite(one))),
   surrogates: ({ values }) =>
@@ -175,6 +185,8 @@ export interface Tally {
   asked: number;
   /** How many of these it verifies, by name. */
   readonly stricter: Record<string, number>;
+  /** How many jose judged otherwise because JSON.parse misread the header. */
+  misread: number;
   /** How many we refuse, by where they end. */
   readonly refused: Record<string, number>;
   /** What must not be: a mutant and what is wrong, as JSON. */
@@ -182,7 +194,15 @@ export interface Tally {
 }
 
 /** An empty tally. */
-export const newTally = (): Tally => ({ mutants: 0, verified: 0, asked: 0, stricter: {}, refused: {}, faults: [] });
+export const newTally = (): Tally => ({
+  mutants: 0,
+  verified: 0,
+  asked: 0,
+  misread: 0,
+  stricter: {},
+  refused: {},
+  faults: [],
+});
 
 const add = (counts: Record<string, number>, name: string): void => {
   counts[name] = (counts[name] ?? 0) + 1;
@@ -199,12 +219,15 @@ export async function tryMutants(seed: number, count: number, sample: number, ta
     const mutant = mutantOf(random);
     const ours = askUs(mutant);
     tally.mutants++;
-    const fault = (what: string): void => void tally.faults.push(JSON.stringify({ what, ours, ...mutant }));
+    const fault = (what: string): void => {
+      if (isMisread(mutant.token)) tally.misread++;
+      else tally.faults.push(JSON.stringify({ what, ours, ...mutant }));
+    };
     if ("payload" in ours) {
       tally.verified++;
       const payload = await askJose(mutant);
       if (payload === undefined) fault("jose refuses what we verify");
-      else if (payload.toString("hex") !== Buffer.from(ours.payload).toString("hex")) fault("another payload");
+      else if (!payload.equals(Buffer.from(ours.payload))) fault("another payload");
       continue;
     }
     add(tally.refused, ours.refused);

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { unverifiedIssuer } from "../../src/jws/unverified.js";
+import { unverifiedIssuer } from "../../src/jws/compact.js";
 
 const token = (payload: string): string => `e30.${Buffer.from(payload).toString("base64url")}.`;
 

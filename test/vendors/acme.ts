@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Credential, Outcome, Verified } from "../../src/contract/verifier.js";
-import { memberText } from "../../src/jws/member-text.js";
+import { memberText } from "../../src/jws/raw-text.js";
 import { Secret } from "../../src/util/secret.js";
 import {
   type Answer,

@@ -1,5 +1,5 @@
 import type { Algorithm } from "../../jws/algorithms.js";
-import { decodeBase64url } from "../../jws/base64url.js";
+import { decodeBase64url } from "../../jws/compact.js";
 import { type JsonObject, member } from "../../jws/json.js";
 import { KeyError } from "../key-error.js";
 import { type LoadedSet, loadJwks, MAX_KEYS } from "../load-jwks.js";

@@ -1,4 +1,5 @@
 import type { Algorithm } from "../../jws/algorithms.js";
+import { readJson } from "../../jws/json.js";
 import type { Clock } from "../../util/clock.js";
 import type { After } from "../../util/timeouts.js";
 import { keptKey } from "../kept.js";
@@ -354,7 +355,7 @@ export class RemoteKeys {
 
   #restore({ document, fetchedAt }: SavedSet): void {
     try {
-      this.#replace(JSON.parse(document), undefined);
+      this.#replace(readJson(Buffer.from(document)), undefined);
       this.#changes = NO_CHANGES;
       // Before every question of this run, whatever became of the clock meanwhile.
       const now = this.#context.clock();
@@ -363,7 +364,7 @@ export class RemoteKeys {
       if (fetchedAt > now) this.#context.save({ document, fetchedAt: this.#fetchedAt });
     } catch (error) {
       // Saved by a version, or for algorithms, that admitted other keys: as if nothing had been saved.
-      if (!(error instanceof KeyError || error instanceof SyntaxError)) throw error;
+      if (!(error instanceof KeyError)) throw error;
     }
   }
 

@@ -1,29 +1,28 @@
-import { decodeBase64url } from "./base64url.js";
-import { type JsonDocument, type JsonObject, readObject } from "./json.js";
+import { isObject, type JsonDocument, type JsonObject, member, readJson, readObject } from "./json.js";
 
-/** How a realm wants its tokens read. */
+/** How a realm reads its tokens. */
 export interface ReadOptions {
-  /** Names of header parameters that are read as if they were not there. */
+  /** Names of header parameters that the reader leaves out. */
   readonly ignoreHeaders: ReadonlySet<string>;
 }
 
-/** Why a token cannot be read. */
+/** Why a token was refused unread. */
 export interface Refusal {
   readonly ok: false;
   readonly reason: "TOKEN_MALFORMED" | "HEADER_REFUSED";
-  /** The header parameter concerned; empty where the fault lies in no single one. */
+  /** The header parameter concerned; empty if there is no single one. */
   readonly claim: string;
 }
 
 /** A JWS in the compact serialization (RFC 7515 section 7.1), read and not yet verified. */
 export interface CompactJws {
   readonly ok: true;
-  /** Without the parameters that are ignored. `alg` is there or not, and of any type: whoever verifies judges it. */
+  /** Without the ignored parameters. `alg` may be missing or of any type: the verifier compares it. */
   readonly header: JsonObject;
   /** The token up to its second dot; ASCII. */
   readonly signingInput: string;
   readonly payload: Buffer;
-  /** May be of any length, 0 included. */
+  /** Any length, including 0. */
   readonly signature: Buffer;
 }
 
@@ -35,26 +34,38 @@ export interface Jwt extends CompactJws {
 }
 
 /**
- * Header parameters that change what is signed, or offer keys of the sender's choosing (RFC 7515 section 4.1, RFC 7516,
- * RFC 7797). Their mere presence is refused, and nothing that they name is ever fetched.
+ * Header parameters that change what is signed, or name keys of the sender's choosing (RFC 7515 section 4.1, RFC 7516,
+ * RFC 7797). A token that has one is refused, and what it names is never fetched.
  */
 const REFUSED = ["crit", "b64", "zip", "enc", "jwk", "jku", "x5u", "x5c"] as const;
 
-/** Header parameters that are strings where they are present. */
+/** Header parameters that must be strings. */
 const STRINGS = ["kid", "typ", "cty"] as const;
 
 const MALFORMED: Refusal = { ok: false, reason: "TOKEN_MALFORMED", claim: "" };
 
 /**
- * Reads a JWS strictly: exactly two dots, three canonical base64url segments of which the third alone may be empty, and
- * a strict JSON object for a header. Verifies nothing.
+ * Decodes base64url without padding (RFC 7515 section 2). Every sequence of bytes has one accepted spelling.
  *
- * @param token any text; its length was limited before
+ * @returns the bytes, none for an empty text; undefined for padding, `+` and `/`, white space, other characters, an
+ *   impossible length, and spare bits other than zero
+ */
+export function decodeBase64url(text: string): Buffer | undefined {
+  const bytes = Buffer.from(text, "base64url");
+  // Node's decoder skips what it does not know; its encoder writes the one accepted spelling.
+  return bytes.toString("base64url") === text ? bytes : undefined;
+}
+
+/**
+ * Reads a JWS strictly: exactly two dots, three canonical base64url segments of which only the third may be empty, and
+ * a header that is a strict JSON object. Verifies nothing.
+ *
+ * @param token any text; the caller limits its length
  */
 export function readCompact(token: string, options: ReadOptions): CompactJws | Refusal {
   const first = token.indexOf(".");
   const second = token.indexOf(".", first + 1);
-  // Of a third dot the signature's decoding makes an end.
+  // The decoder refuses a third dot in the signature.
   if (first < 1 || second < first + 2) return MALFORMED;
   const headerBytes = decodeBase64url(token.slice(0, first));
   const payload = decodeBase64url(token.slice(first + 1, second));
@@ -66,7 +77,7 @@ export function readCompact(token: string, options: ReadOptions): CompactJws | R
   return refusalOf(header) ?? { ok: true, header, signingInput: token.slice(0, second), payload, signature };
 }
 
-/** Reads a JWT: {@link readCompact}, and a payload that is a strict JSON object. */
+/** Reads a JWT: as {@link readCompact}, and the payload must be a strict JSON object too. */
 export function readJwt(token: string, options: ReadOptions): Jwt | Refusal {
   const jws = readCompact(token, options);
   if (!jws.ok) return jws;
@@ -76,9 +87,25 @@ export function readJwt(token: string, options: ReadOptions): Jwt | Refusal {
   return { ok: true, header, signingInput, payload, signature, claims: document.value, payloadText: document.text };
 }
 
+/**
+ * The issuer that an unverified token names, for choosing the realm that verifies it. It proves nothing: that realm
+ * reads the token strictly and checks the issuer again.
+ *
+ * @param token any text; the caller limits its length
+ * @returns the claim `iss`; undefined if the payload is not a JSON object with a string `iss`
+ */
+export function unverifiedIssuer(token: string): string | undefined {
+  const start = token.indexOf(".") + 1;
+  const end = token.indexOf(".", start);
+  if (start === 0 || end === -1) return undefined;
+  const claims = readJson(Buffer.from(token.slice(start, end), "base64url"));
+  const issuer = isObject(claims) ? member(claims, "iss") : undefined;
+  return typeof issuer === "string" ? issuer : undefined;
+}
+
 function without({ value }: JsonDocument, names: ReadonlySet<string>): JsonObject {
   if (names.size === 0) return value;
-  // fromEntries defines members instead of assigning them, so that `__proto__` stays an ordinary one.
+  // fromEntries defines members instead of assigning them, so `__proto__` stays an ordinary one.
   return Object.fromEntries(Object.entries(value).filter(([name]) => !names.has(name)));
 }
 

@@ -1,0 +1,319 @@
+import { isAscii, isUtf8 } from "node:buffer";
+
+/** Deepest nesting of a strictly read text; the outermost object or array is the first level. */
+export const MAX_DEPTH = 128;
+
+/** Most members and array elements of a strictly read text, at all levels together. */
+export const MAX_ITEMS = 2_000;
+
+/** How much of JSON is accepted: `tolerant` accepts what JSON.parse accepts, `strict` is explained at `readObject`. */
+export type Rules = "strict" | "tolerant";
+
+type Members = Record<string, unknown>;
+
+const QUOTE = 0x22;
+const COMMA = 0x2c;
+const DOT = 0x2e;
+const ZERO = 0x30;
+const NINE = 0x39;
+const COLON = 0x3a;
+const UPPER_E = 0x45;
+const OPEN_BRACKET = 0x5b;
+const BACKSLASH = 0x5c;
+const CLOSE_BRACKET = 0x5d;
+const LOWER_E = 0x65;
+const LOWER_F = 0x66;
+const LOWER_N = 0x6e;
+const LOWER_T = 0x74;
+const LOWER_U = 0x75;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
+
+/** First byte that is not ASCII. */
+const NON_ASCII = 0x80;
+
+/** What is read behind the last byte. */
+const END = -1;
+
+const NO_BYTES = Buffer.alloc(0);
+
+/** Most digits of an integer that is exact in a double whatever they are. */
+const EXACT_DIGITS = 15;
+
+/** A number (RFC 8259 section 6). */
+const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
+
+/** What the letter behind a backslash stands for (RFC 8259 section 7). */
+const ESCAPES: ReadonlyMap<number, string> = new Map(
+  Object.entries({ '"': '"', "\\": "\\", "/": "/", b: "\b", f: "\f", n: "\n", r: "\r", t: "\t" }).map(
+    ([letter, meaning]) => [letter.charCodeAt(0), meaning],
+  ),
+);
+
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
+/**
+ * Reads one JSON text (RFC 8259) in a single pass, in time proportional to its length and without recursion.
+ *
+ * JSON.parse must not see untrusted text: in V8 12.8 and later it misreads escaped member names once any text had a
+ * member name that ends in a backslash (https://github.com/nodejs/node/issues/63785).
+ */
+export class JsonScanner {
+  /** The decoded text; undefined if the bytes are not UTF-8. */
+  readonly text: string | undefined;
+  /** The member name for which the text was refused as a duplicate. */
+  duplicate: string | undefined;
+  readonly #text: string;
+  /** Scanned instead of the text: bytes are read faster than characters of a string. */
+  readonly #bytes: Buffer;
+  readonly #strict: boolean;
+  /** The byte to read next. */
+  #at = 0;
+  /** How many bytes more than characters of the text come before it: `#at - #surplus` is its place in the text. */
+  #surplus = 0;
+  #items = 0;
+
+  /** @param bytes UTF-8 */
+  constructor(bytes: Buffer, rules: Rules) {
+    this.#strict = rules === "strict";
+    this.text = textOf(bytes);
+    this.#text = this.text ?? "";
+    this.#bytes = this.text === undefined ? NO_BYTES : bytes;
+  }
+
+  /** Reads the whole text. Call it once. @returns undefined if the text is refused */
+  read(): unknown {
+    // The objects and arrays around the innermost open one, and the members that they are the values of.
+    const outer: (Members | unknown[] | undefined)[] = [];
+    const outerNames: string[] = [];
+    let inner: Members | unknown[] | undefined;
+    let name = "";
+    for (;;) {
+      const first = this.#skipSpace();
+      let value: unknown;
+      if (first === QUOTE) value = this.#string();
+      else if (first === OPEN_BRACE || first === OPEN_BRACKET) {
+        if (this.#strict && outer.length === MAX_DEPTH) return undefined;
+        this.#at++;
+        const fresh = first === OPEN_BRACE ? {} : [];
+        if (this.#skipSpace() === (first === OPEN_BRACE ? CLOSE_BRACE : CLOSE_BRACKET)) {
+          this.#at++;
+          value = fresh;
+        } else {
+          outer.push(inner);
+          outerNames.push(name);
+          inner = fresh;
+          const next = this.#nextItem(first === OPEN_BRACE);
+          if (next === undefined) return undefined;
+          name = next;
+          continue;
+        }
+      } else value = this.#bare(first);
+      if (value === undefined) return undefined;
+      // Adds the value to what it is in, and closes everything that ends there.
+      for (;;) {
+        if (inner === undefined) return this.#skipSpace() === END ? value : undefined;
+        const inObject = !Array.isArray(inner);
+        if (!inObject) (inner as unknown[]).push(value);
+        else if (!this.#define(inner as Members, name, value)) return undefined;
+        const next = this.#skipSpace();
+        this.#at++;
+        if (next === COMMA) {
+          const nextName = this.#nextItem(inObject);
+          if (nextName === undefined) return undefined;
+          name = nextName;
+          break;
+        }
+        if (next !== (inObject ? CLOSE_BRACE : CLOSE_BRACKET)) return undefined;
+        // The copy is as long as the array: push() reserves room for 16 elements more.
+        value = inObject ? inner : (inner as unknown[]).slice();
+        inner = outer.pop();
+        name = outerNames.pop() as string;
+      }
+    }
+  }
+
+  /** Counts an element or a member, and reads the member's name and colon; the name of an element is empty. */
+  #nextItem(inObject: boolean): string | undefined {
+    if (++this.#items > MAX_ITEMS && this.#strict) return undefined;
+    if (!inObject) return "";
+    if (this.#skipSpace() !== QUOTE) return undefined;
+    const name = this.#string();
+    if (this.#skipSpace() !== COLON) return undefined;
+    this.#at++;
+    return name;
+  }
+
+  /** Adds a member; false if it is a refused duplicate. */
+  #define(object: Members, name: string, value: unknown): boolean {
+    // No JSON value is undefined: a name that has a value is a duplicate, or a prototype has it.
+    if (object[name] === undefined) {
+      object[name] = value;
+      return true;
+    }
+    if (this.#strict && Object.hasOwn(object, name)) {
+      this.duplicate = name;
+      return false;
+    }
+    // Assigning to `__proto__` would set the prototype.
+    Object.defineProperty(object, name, { value, writable: true, enumerable: true, configurable: true });
+    return true;
+  }
+
+  /** Moves to the next byte that is not white space, and returns it. */
+  #skipSpace(): number {
+    const bytes = this.#bytes;
+    const end = bytes.length;
+    let at = this.#at;
+    while (at < end) {
+      const byte = bytes[at] as number;
+      if (byte > 0x20 || (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09)) {
+        this.#at = at;
+        return byte;
+      }
+      at++;
+    }
+    this.#at = at;
+    return END;
+  }
+
+  #string(): string | undefined {
+    const bytes = this.#bytes;
+    const end = bytes.length;
+    let at = this.#at + 1;
+    let surplus = this.#surplus;
+    const start = at - surplus;
+    while (at < end) {
+      const byte = bytes[at] as number;
+      if (byte === QUOTE) {
+        this.#at = at + 1;
+        this.#surplus = surplus;
+        return this.#text.slice(start, at - surplus);
+      }
+      if (byte === BACKSLASH) {
+        this.#at = at;
+        this.#surplus = surplus;
+        return this.#escapedString(start);
+      }
+      if (byte < 0x20) return undefined;
+      if (byte >= NON_ASCII) surplus += surplusOf(byte);
+      at++;
+    }
+    return undefined;
+  }
+
+  /** A string from its first backslash on. @param start where its characters begin in the text */
+  #escapedString(start: number): string | undefined {
+    const bytes = this.#bytes;
+    const text = this.#text;
+    const end = bytes.length;
+    let at = this.#at;
+    let surplus = this.#surplus;
+    let value = "";
+    /** Where the characters begin in the text that stand for themselves and are not in the value yet. */
+    let plain = start;
+    while (at < end) {
+      const byte = bytes[at] as number;
+      if (byte !== BACKSLASH && byte !== QUOTE) {
+        if (byte < 0x20) return undefined;
+        if (byte >= NON_ASCII) surplus += surplusOf(byte);
+        at++;
+        continue;
+      }
+      if (at - surplus > plain) value += text.slice(plain, at - surplus);
+      if (byte === QUOTE) {
+        this.#at = at + 1;
+        this.#surplus = surplus;
+        // UTF-8 has no surrogates, so only escapes can spell one. The test also turns the parts into one flat string.
+        return this.#strict && LONE_SURROGATE.test(value) ? undefined : value;
+      }
+      const letter = bytes[at + 1] ?? END;
+      if (letter === LOWER_U) {
+        const code = this.#hex(at + 2);
+        if (code < 0) return undefined;
+        value += String.fromCharCode(code);
+        at += 6;
+      } else {
+        const meaning = ESCAPES.get(letter);
+        if (meaning === undefined) return undefined;
+        value += meaning;
+        at += 2;
+      }
+      plain = at - surplus;
+    }
+    return undefined;
+  }
+
+  /** The number that four hexadecimal digits spell; negative if they are not digits. */
+  #hex(at: number): number {
+    const bytes = this.#bytes;
+    return (
+      (hexDigit(bytes[at]) << 12) |
+      (hexDigit(bytes[at + 1]) << 8) |
+      (hexDigit(bytes[at + 2]) << 4) |
+      hexDigit(bytes[at + 3])
+    );
+  }
+
+  /** A value that is neither a string, an object nor an array. */
+  #bare(first: number): unknown {
+    if (first === LOWER_T) return this.#word("true", true);
+    if (first === LOWER_F) return this.#word("false", false);
+    if (first === LOWER_N) return this.#word("null", null);
+    return this.#number();
+  }
+
+  #word<T>(word: string, value: T): T | undefined {
+    if (!this.#text.startsWith(word, this.#at - this.#surplus)) return undefined;
+    this.#at += word.length;
+    return value;
+  }
+
+  #number(): number | undefined {
+    const bytes = this.#bytes;
+    const end = bytes.length;
+    const start = this.#at;
+    let at = start;
+    let byte = END;
+    let integer = 0;
+    for (; at < end; at++) {
+      byte = bytes[at] as number;
+      if (byte < ZERO || byte > NINE) break;
+      integer = integer * 10 + byte - ZERO;
+    }
+    const digits = at - start;
+    const isExact = digits === 1 || (digits > 1 && digits <= EXACT_DIGITS && bytes[start] !== ZERO);
+    if (isExact && byte !== DOT && byte !== LOWER_E && byte !== UPPER_E) {
+      this.#at = at;
+      return integer;
+    }
+    NUMBER.lastIndex = start - this.#surplus;
+    const text = NUMBER.exec(this.#text)?.[0];
+    if (text === undefined) return undefined;
+    this.#at += text.length;
+    const value = Number(text);
+    return this.#strict && !Number.isFinite(value) ? undefined : value;
+  }
+}
+
+/** The text of UTF-8; undefined for other bytes. */
+function textOf(bytes: Buffer): string | undefined {
+  if (isAscii(bytes)) return bytes.toString("latin1");
+  return isUtf8(bytes) ? bytes.toString("utf8") : undefined;
+}
+
+/**
+ * What one byte of a character beyond ASCII adds to the surplus: of a character's bytes, the first counts as one
+ * character of the text, and as two (a surrogate pair) if there are four bytes.
+ */
+function surplusOf(byte: number): number {
+  if (byte < 0xc0) return 1;
+  return byte < 0xf0 ? 0 : -1;
+}
+
+/** The value of a hexadecimal digit; negative for anything else. */
+function hexDigit(byte = END): number {
+  if (byte >= ZERO && byte <= NINE) return byte - ZERO;
+  const lower = byte | 0x20;
+  return lower > 0x60 && lower < 0x67 ? lower - 0x57 : -1;
+}
