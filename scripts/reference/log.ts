@@ -16,17 +16,17 @@ export function logPage(): string {
   return page(
     "src/observability/lines.ts",
     "# Log",
-    `Standard output, a line for each event. As JSON (\`log.format: json\`) a line has \`level\` (a name), \`time\` (RFC 3339, UTC)
-and \`msg\`, which is one of the messages here, word for word; values stand in fields. No line ever holds a token or a secret.
-[\`log\`](configuration.md#log) in the configuration says which lines are written.`,
+    `The service logs to standard output, one line for each event. As JSON (\`log.format: json\`), a line has \`level\` (a name), \`time\`
+(RFC 3339, UTC) and \`msg\`, which is exactly one of the messages below; values are in fields. No line ever contains a token or a secret.
+[\`log\`](configuration.md#log) in the configuration selects which lines are written.`,
     "## Lines",
-    table(["`msg`", "`level`", "fields", "some have", "meaning"], lines),
+    table(["`msg`", "`level`", "fields", "optional fields", "meaning"], lines),
     "## Fields",
     table(
-      ["field", "what it says"],
+      ["field", "meaning"],
       Object.entries(FIELDS).map(([name, says]) => [code(name), says]),
     ),
-    `Where standard output is full, closed or not read lines are lost, and the service goes on; standard error says so once, or \`log lines lost\` where it is read again. What keeps a
-service from starting is told on standard error, in words, and by the [exit code](exit-codes.md).`,
+    `If standard output is full, closed or not read, lines are lost and the service goes on. Standard error says so once; the line
+\`log lines lost\` follows if the reader resumes. If the service cannot start, standard error says why, and so does the [exit code](exit-codes.md).`,
   );
 }

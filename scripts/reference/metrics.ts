@@ -3,23 +3,23 @@ import { code, page, table } from "./markdown.js";
 
 /** The members of the body of `/readyz`. */
 const READINESS: readonly (readonly [member: string, meaning: string])[] = [
-  ["ready", "Whether the process wants calls: false before everything is loaded, and while it drains."],
+  ["ready", "Whether the process accepts calls: false until everything is loaded, and while it drains."],
   [
     "realms",
-    "By name: `fresh`; `stale` (its keys could not be fetched, and the last good set verifies); `cold` (no keys were fetched yet); `failing` (it gives no verdicts). A realm is as the worst of its key sets, one that hands tokens on as the worst of the realms that it names.",
+    "The state of each realm, by name: `fresh`; `stale` (its keys cannot be fetched, and the last good set verifies); `cold` (no keys were fetched yet); `failing` (no verdicts). A realm has the worst state of its key sets, a routing realm the worst state of its targets.",
   ],
-  ["why", "By the realm's name, why it is not `fresh`; of those alone of which that is known."],
+  ["why", "The cause for each realm that is not `fresh`, by name, if known."],
   [
     "directory",
-    "With a store: its `state` is `fresh`, `stale` (it cannot be read now, and verdicts are given from what is known, for `store.staleFor`) or `failing` (no verdicts are given); `why` says what is wrong.",
+    "With a store: its `state`, which is `fresh`, `stale` (the store cannot be read, and the service answers from memory for `store.staleFor`) or `failing` (no verdicts); `why` is the cause.",
   ],
   [
     "keys",
-    "Of each key set that is fetched: `realm`, `location`, `state`, `why`, `ageSeconds` (null where it never was), `nextFetchSeconds`, how many `keys` it has, and how many are `refused`.",
+    "For each key set that is fetched: `realm`, `location`, `state`, `why`, `ageSeconds` (null if it was never fetched), `nextFetchSeconds`, `leftSeconds` (until the last good set expires), and the numbers of its `keys` and of those `refused`.",
   ],
   [
     "routes",
-    "Of each realm that hands tokens on: `realm`, `state`, `why`, `serving` (whether one of its `targets` is of use), and `targets`, each with `realm`, `state` and `why`.",
+    "For each routing realm: `realm`, `state`, `why`, `serving` (whether at least one target gives verdicts), and its `targets`, each with `realm`, `state` and `why`.",
   ],
 ];
 
@@ -35,14 +35,14 @@ export function metricsPage(): string {
     "src/observability/metric-table.ts",
     "# Metrics",
     `With \`metrics: 127.0.0.1:9464\` in the configuration, that port serves \`/metrics\` (Prometheus), \`/healthz\` (200 while the
-process lives) and \`/readyz\` (200 while it wants calls; 503 before everything is loaded and while it drains; its body is
-told below). Restarting helps where \`/healthz\` fails; take the process out of the balancer where \`/readyz\` does.`,
+process is alive) and \`/readyz\` (200 while it accepts calls; 503 until everything is loaded and while it drains; see its body
+below). If \`/healthz\` fails, restart the process; if \`/readyz\` fails, take it out of the load balancer.`,
     table(["name", "type", "labels", "meaning"], rows),
-    `Besides these come prom-client's own of the process and of Node (\`process_…\`, \`nodejs_…\`; \`nodejs_eventloop_lag_seconds\` is the
-first to look at under load). A realm that is not configured is counted as \`unknown\`: no caller can make labels up.`,
-    "## What `/readyz` says",
+    `prom-client adds metrics of the process and of Node.js (\`process_…\`, \`nodejs_…\`); under load, look at \`nodejs_eventloop_lag_seconds\`
+first. Calls to a realm that is not configured count as \`unknown\`, so that callers cannot create labels.`,
+    "## The body of `/readyz`",
     table(
-      ["member", "what it says"],
+      ["member", "meaning"],
       READINESS.map(([member, meaning]) => [code(member), meaning]),
     ),
   );

@@ -1,7 +1,7 @@
 import path from "node:path";
 import type { Command } from "commander";
 import { loadConfig } from "../config/load.js";
-import { logWarnings } from "../observability/process-warnings.js";
+import { logWarnings } from "../observability/logger.js";
 import { DEVELOPMENT_FOLDER, prepareDevelopment } from "../server/development/folder.js";
 import { exampleRequests } from "../server/development/requests.js";
 import { type Only, type Running, serve } from "../server/serve.js";

@@ -10,12 +10,12 @@ export interface Readiness extends Standing {
   readonly ready: boolean;
 }
 
-/** The port's own limits: a probe is small, and nobody may lock the others out. */
+/** Limits of the port: probes are small, and one client must not lock out the others. Times in milliseconds. */
 const BOUNDS: HttpBounds = { headers: 16 * 1024, request: 10_000, idle: 10_000, connections: 1000, perAddress: 100 };
 
 /**
- * The operators' HTTP port: `/metrics`, `/healthz` (the process lives), `/readyz` (it wants calls), `/keys` (the keys in use).
- * It opens nothing yet.
+ * Makes the metrics port: `/metrics`, `/healthz` (the process is alive), `/readyz` (it accepts calls) and `/keys` (the keys
+ * in use). It does not listen yet.
  */
 export function createMetricsServer(
   metrics: Metrics,
@@ -27,7 +27,7 @@ export function createMetricsServer(
     res.writeHead(code, { "Content-Type": "application/json", "Cache-Control": "no-store" });
     res.end(JSON.stringify(body));
   };
-  /** What is being written for whoever asks meanwhile: many scrapes at once cost one. */
+  /** The scrape in progress, shared by concurrent requests. */
   let rendering: Promise<string> | undefined;
   const routes: Readonly<Record<string, (res: http.ServerResponse) => void | Promise<void>>> = {
     "/healthz": (res) => json(res, 200, { status: "ok" }),

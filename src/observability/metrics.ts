@@ -2,56 +2,63 @@ import { status } from "@grpc/grpc-js";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Outcome } from "../contract/verifier.js";
 import type { OnRead } from "../directory/observe-reads.js";
+import { type HeldStatus, isUsable } from "../keys/remote/keyring.js";
 import type { ConnectionRefusalReason } from "../net/admission.js";
-import { registerReadings, type Sources } from "./gauges.js";
+import type { Clock } from "../util/clock.js";
+import { kindOf } from "./call-log.js";
 import { METRICS, type MetricEntry } from "./metric-table.js";
-import type { FetchObserver, ReloadObserver } from "./observed.js";
-import { kindOf } from "./outcome-kind.js";
+import type { CoreStats, FetchObserver, PortStatus, ReloadObserver } from "./observed.js";
 
-// What the service counts of itself, for Prometheus.
+// The metrics of a service, for Prometheus: counters that events raise, and gauges that are read at each scrape.
 
-/** Seconds: from a token seen before (some µs) to the longest call that is admitted. */
+/** Upper bounds in seconds: from a cached token (some microseconds) to the longest call that is admitted. */
 const BUCKETS = [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10];
 
-/** The counters of one process. */
+/** The metrics of one process. */
 export interface Metrics {
-  /** The text that Prometheus scrapes, and its content type. */
+  /** Renders the text that Prometheus scrapes. */
   text(): Promise<string>;
   readonly contentType: string;
-  /** A verification, or a request over HTTP, has ended. @param via the gRPC method, the face's name, or `http/` and the method */
+  /** Counts a verification or an HTTP request that has ended. @param via the gRPC method, the face's name, or `http/` and the method */
   call(via: string, realm: string, outcome: Outcome | undefined, millis: number, items: number): void;
-  /** A gRPC call has ended: any, also one that nobody could read or that no method is for. */
+  /** Counts a gRPC call that has ended, also one that could not be decoded or that names an unknown method. */
   grpcCall(path: string, code: number): void;
-  /** An answer over HTTP. */
+  /** Counts an HTTP answer. */
   httpAnswer(face: string, code: number): void;
-  /** A connection was refused, or came to nothing. */
+  /** Counts a connection that was refused or failed its TLS handshake. */
   refusal(port: string, reason: ConnectionRefusalReason): void;
-  /** The feed of the directory's changes could not be read. */
+  /** Counts a failure to read the change feed. */
   directoryFailure(): void;
-  /** The configuration was read again, or could not be. */
+  /** Records the result of a reload. */
   readonly reload: ReloadObserver;
-  /** An issuer's keys were fetched, or not. */
+  /** Counts a fetch of an issuer's keys. */
   readonly keyFetch: FetchObserver;
-  /** The store was read. */
+  /** Records the time of a read of the store. */
   readonly storeRead: OnRead;
 }
 
-/** What a service says of itself, with constant labels. */
-export interface Build {
-  readonly version: string;
+/** What gauges are read from at each scrape. */
+interface Sources {
+  readonly clock: Clock;
+  /** The ports that callers connect to. */
+  readonly ports: () => readonly PortStatus[];
+  /** Expiry of each certificate in milliseconds since 1970, by port; `upstream` for a gateway's own. */
+  readonly expiries: () => Readonly<Record<string, number>>;
+  /** Figures of the core; undefined in a gateway on its own, and before the core is open. */
+  readonly core: () => CoreStats | undefined;
 }
 
 /**
- * Makes the counters.
+ * Makes the metrics.
  *
- * @param realms the names that may be labels, looked at anew for each call; any other is counted as `unknown`, so that nobody can make labels up
- * @param methods the paths of the gRPC methods that may be labels
+ * @param realms names that may be labels, read at each call; other names count as `unknown`, so that callers cannot create labels
+ * @param methods paths of gRPC methods that may be labels
  */
 export function createMetrics(
   realms: ReadonlySet<string>,
   methods: ReadonlySet<string>,
   sources: Sources,
-  { version }: Build,
+  version: string,
 ): Metrics {
   const register = new Registry();
   const of = settingsIn(register);
@@ -68,9 +75,9 @@ export function createMetrics(
   const restartNeeded = new Gauge(of(METRICS.restartNeeded));
   const keyFetches = new Counter(of(METRICS.keyFetches));
   const reads = new Histogram({ ...of(METRICS.storeRead), buckets: BUCKETS });
-  registerReadings(register, sources);
+  registerGauges(register, sources);
 
-  // A child is looked up by a text of its own: cheaper than to hash its labels on every call.
+  // Looked up by one string, which is cheaper than hashing the labels on every call.
   const children = new Map<string, Counter.Internal>();
   const timers = new Map<string, Histogram.Internal<"via">>();
   return {
@@ -104,7 +111,7 @@ export function createMetrics(
     directoryFailure: () => failures.inc(),
     reload: (taken, restart) => {
       refused.set(taken ? 0 : 1);
-      // What could not be taken says nothing of what waits for a restart.
+      // A refused configuration does not tell whether a restart is needed.
       if (taken) restartNeeded.set(restart ? 1 : 0);
     },
     keyFetch: (realm, result) => keyFetches.inc({ realm, result }),
@@ -117,7 +124,7 @@ function reasonOf(outcome: Outcome | undefined): string {
   return outcome.reason ?? "UNKNOWN";
 }
 
-/** Makes what prom-client takes of an entry of the table. */
+/** The settings of a metric for prom-client, from the table. */
 const settingsIn =
   (register: Registry) =>
   <Label extends string>({ name, help, labels }: MetricEntry<Label>) => ({
@@ -126,3 +133,69 @@ const settingsIn =
     labelNames: labels,
     registers: [register],
   });
+
+/** Reads a value, or values by the metric's one label; undefined leaves the metric out. */
+type ReadGauge = (sources: Sources) => number | Readonly<Record<string, number>> | undefined;
+
+const byPort = (what: "connections" | "streams") => (sources: Sources) =>
+  Object.fromEntries(sources.ports().map((port) => [port.name, port[what]()]));
+
+const GAUGES: { readonly [Name in keyof typeof METRICS]?: ReadGauge } = {
+  connections: byPort("connections"),
+  streams: byPort("streams"),
+  factCacheBytes: ({ core }) => core()?.factBytes,
+  factCacheLookups: ({ core }) => core()?.factLookups,
+  directoryFresh: ({ core }) => (core()?.isFresh === false ? 0 : 1),
+  directoryEntries: ({ core }) => core()?.directory?.entries,
+  feedPosition: ({ core }) => core()?.directory?.feedPosition,
+  feedAge: ({ core, clock }) => {
+    const followedAt = core()?.directory?.followedAt;
+    return followedAt === undefined ? undefined : Math.max(0, clock() - followedAt) / 1000;
+  },
+  certificateExpiry: ({ expiries }) =>
+    Object.fromEntries(Object.entries(expiries()).map(([name, at]) => [name, at / 1000])),
+  keysUsable: ({ core }) => byRealm(core(), (sets) => (sets.every(isUsable) ? 1 : 0)),
+  keySetAge: ({ core }) =>
+    byRealm(core(), (sets) => {
+      const ages = sets.flatMap(({ age }) => age ?? []);
+      return ages.length === sets.length ? Math.max(...ages) / 1000 : undefined;
+    }),
+  keysRefused: ({ core }) => byRealm(core(), (sets) => sets.reduce((sum, { refused }) => sum + refused, 0)),
+  issuerClockAhead: ({ core }) => core()?.skew,
+};
+
+/** A value for each realm that fetches keys. */
+function byRealm(
+  core: CoreStats | undefined,
+  read: (sets: readonly HeldStatus[]) => number | undefined,
+): Readonly<Record<string, number>> | undefined {
+  if (core === undefined) return undefined;
+  const realms = new Set(core.keys.map(({ realm }) => realm));
+  return Object.fromEntries(
+    [...realms].flatMap((name) => {
+      const value = read(core.keys.filter(({ realm }) => realm === name));
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
+}
+
+/** Registers metrics that are read at each scrape. */
+function registerGauges(register: Registry, sources: Sources): void {
+  for (const [key, read] of Object.entries(GAUGES)) {
+    const { name, help, type, labels } = METRICS[key as keyof typeof METRICS];
+    const [label = ""] = labels;
+    const values = (): readonly (readonly [Record<string, string>, number])[] => {
+      const now = read(sources);
+      if (now === undefined) return [];
+      if (typeof now === "number") return [[{}, now]];
+      return Object.entries(now).map(([value, number]) => [{ [label]: value }, number]);
+    };
+    const settings = { name, help, labelNames: labels, registers: [], collect: () => take() };
+    const metric: Counter | Gauge = type === "counter" ? new Counter(settings) : new Gauge(settings);
+    const take = (): void => {
+      metric.reset();
+      for (const [of, value] of values()) metric.inc(of, value);
+    };
+    register.registerMetric(metric);
+  }
+}

@@ -6,38 +6,38 @@ import type { OnRead } from "../directory/observe-reads.js";
 import type { ConnectionRefusal } from "../net/admission.js";
 import type { Port } from "../net/port.js";
 import type { Clock } from "../util/clock.js";
-import { type CallLogger, callLogger } from "./log.js";
+import { type CallLogger, callLogger } from "./call-log.js";
+import { refusalLogger } from "./logger.js";
 import { createMetrics } from "./metrics.js";
 import { createMetricsServer } from "./metrics-server.js";
 import type { FetchObserver, Observed, PortStatus, ReloadObserver } from "./observed.js";
-import { refusalLogger } from "./refusals.js";
 import { version } from "./version.js";
 
-/** What the service says of itself: log lines for calls, and metrics where a port for them is configured. */
+/** What observers of a service report to: the log, and metrics if a metrics port is configured. */
 export interface Telemetry {
-  /** A call has ended. */
+  /** Logs and counts a call that has ended. */
   readonly call: CallLogger;
-  /** A gRPC call has ended. */
+  /** Counts a gRPC call that has ended. */
   readonly grpcCall: (path: string, code: number) => void;
-  /** A connection to this port was refused. */
+  /** Logs and counts a refused connection. @param port by its name in the configuration */
   readonly refused: (port: string, refusal: ConnectionRefusal) => void;
   readonly directoryFailure: () => void;
   readonly storeRead: OnRead;
   readonly reload: ReloadObserver;
   readonly keyFetch: FetchObserver;
-  /** From now on metrics tell of this core too. */
+  /** Includes a core in metrics and readiness. */
   observe(core: Observed): void;
-  /** From now on these are the realms that may stand in metrics, and that readiness tells of. */
+  /** Sets the realms that may be labels of metrics, and that readiness lists. */
   setRealms(realms: readonly string[]): void;
-  /** From now on these are the service's certificates, by where they are shown. */
+  /** Sets the certificates of ports, by the port's name. */
   setCertificates(certificates: Readonly<Record<string, Pick<ConfiguredTls, "validity">>>): void;
-  /** The port of the metrics, which tells of the connections of the others; none where none is configured. */
+  /** The metrics port, which reports the connections of the other ports; empty if none is configured. */
   port(others: readonly PortStatus[]): readonly Port[];
 }
 
 const METHODS: ReadonlySet<string> = new Set(Object.values(TokenVerifierService).map(({ path }) => path));
 
-/** @param realms the names that may stand in metrics */
+/** Makes the telemetry of a service. @param realms names that may be labels of metrics */
 export function createTelemetry(
   config: Config | GatewayConfig,
   realms: readonly string[],
@@ -80,7 +80,7 @@ export function createTelemetry(
       expiries: () => expiries,
       core: () => core?.stats(),
     },
-    { version: version() },
+    version(),
   );
   const server = createMetricsServer(
     metrics,
@@ -121,7 +121,7 @@ export function createTelemetry(
       return [
         {
           name: "metrics",
-          // The last of the ports: when it opens, the others have.
+          // Opens last, when the other ports are open.
           open: async () => {
             ready = true;
             return server.listen(address);
@@ -134,7 +134,7 @@ export function createTelemetry(
           },
           close: async () => {
             await server.close(0);
-            return 0; // nobody counts on a probe that is under way
+            return 0; // A probe in progress does not count as a call that was cut off.
           },
         },
       ];

@@ -3,8 +3,8 @@ import type { ConfiguredRealm } from "../config/realms.js";
 import type { Directory } from "../directory/directory.js";
 import type { KeySetName, SavedKeySet } from "../directory/model.js";
 import { locationName, type SavedSets, toldLocation } from "../keys/remote/keyring.js";
-import { isToldFailure } from "../observability/in-a-row.js";
 import { tell } from "../observability/lines.js";
+import { isLoggedFailure } from "../observability/logger.js";
 
 // The key sets of issuers that the store keeps for the next start.
 
@@ -24,7 +24,7 @@ export async function openSavedSets(
   log: Logger,
 ): Promise<SavedSets> {
   const saved = await load(directory, realms, log);
-  await directory?.resealKeySets().catch((err: unknown) => tell(log, "key sets not sealed anew", { err }));
+  await directory?.resealKeySets().catch((err: unknown) => tell(log, "key sets not resealed", { err }));
   const save = saver(directory, log);
   return {
     get: (realm, location) => saved.get(nameOf({ realm, location })),
@@ -119,7 +119,7 @@ function saver(directory: Pick<Directory, "saveKeySet"> | undefined, log: Logger
       failures = 0;
     } catch (err) {
       failures += 1;
-      if (!isToldFailure(failures)) return;
+      if (!isLoggedFailure(failures)) return;
       const { realm, location } = set;
       tell(log, "key set not saved", { err, realm, location: toldLocation(location), failures });
     }

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
-import { createLogger } from "../../src/observability/log-output.js";
+import { createLogger } from "../../src/observability/logger.js";
 import { type Running, serve } from "../../src/server/serve.js";
 import { CLIENT_SECRET, configuration, end, folderOf, MASTER_KEY, ROOT, run, serving, start } from "../cli/harness.js";
 import { readCases } from "../support/cases.js";

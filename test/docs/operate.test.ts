@@ -106,7 +106,7 @@ describe("docs/guides/operate.md", function () {
       "store made",
       "key set not saved",
       "key sets can be saved again",
-      "key sets not sealed anew",
+      "key sets not resealed",
       "saved key set does not open",
       "unexpected fault",
     ]) {

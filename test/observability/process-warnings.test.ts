@@ -1,7 +1,7 @@
 import { EventEmitter } from "node:events";
 import { expect } from "chai";
 import type { Logger } from "pino";
-import { logWarnings } from "../../src/observability/process-warnings.js";
+import { logWarnings } from "../../src/observability/logger.js";
 import { COMMAND, configuration, end, folderOf, Process } from "../cli/harness.js";
 import { NOW } from "../support/clock.js";
 import { createMemoryLog } from "../support/log.js";

@@ -59,7 +59,7 @@ describe("key sets over a restart", () => {
     const saved = await openSavedSets(directory, realms, log);
     other.close();
     expect(saved.get("a", LOCATION)).to.include(SET);
-    expect(linesOf(text()).map(({ msg }) => msg)).to.deep.equal(["key sets not sealed anew"]);
+    expect(linesOf(text()).map(({ msg }) => msg)).to.deep.equal(["key sets not resealed"]);
   });
 
   it("that cannot be saved are told of now and then; that it works again, once", async () => {

@@ -9,7 +9,7 @@ import { deriveMasterKeys } from "../../src/directory/master-keys.js";
 import { openSqliteDirectory } from "../../src/directory/sqlite/directory.js";
 import { createServer } from "../../src/grpc/server.js";
 import { createGateway } from "../../src/http/server.js";
-import { callLogger, callObserver } from "../../src/observability/log.js";
+import { callLogger, callObserver } from "../../src/observability/call-log.js";
 import { type Core, openCore } from "../../src/server/core.js";
 import { addressReader } from "../../src/util/client-address.js";
 import { Secret } from "../../src/util/secret.js";
