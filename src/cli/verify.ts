@@ -115,18 +115,18 @@ async function verify(token: string, options: VerifyOptions, context: CliContext
     explain: options.explain ?? false,
   };
   const clock = clockAt(options.at, context);
-  const { verifier, close } =
+  const opened =
     options.config === undefined
       ? connect(options.address ?? DEFAULT_ADDRESS, tls)
       : await openOffline(options.config, clock, context, options.json ?? false);
   try {
-    return await verifier.verify(request, {
+    return await opened.verifier.verify(request, {
       requestId: `cli-${randomUUID()}`,
       address: "",
       deadline: clock() + TIMEOUT,
     });
   } finally {
-    await close();
+    await opened.close();
   }
 }
 
