@@ -120,7 +120,7 @@ const CASES: readonly Case[] = [
     options: ["--ca-file", "ca.pem"],
     found: /for another name/,
     fix: /`tls.servername`/,
-    commandFix: /Give --address by a name/,
+    commandFix: /Give --address with a name/,
   },
   {
     name: "a port that wants a certificate and is shown none",
