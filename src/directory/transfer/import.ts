@@ -1,4 +1,5 @@
 import { formatIssue, type Issue } from "../../util/issues.js";
+import { printable, truncate } from "../../util/printable.js";
 import type { DirectoryEntry, PutInstance, PutUser } from "../commands.js";
 import { DirectoryError } from "../errors.js";
 
@@ -93,7 +94,4 @@ export class ImportIssues {
 }
 
 /** Keeps control characters of a file from the terminal, and long lines of a file out of the message. */
-function shorten(text: string): string {
-  const shown = text.replace(/\p{Cc}/gu, "\ufffd");
-  return shown.length > MAX_TEXT ? `${shown.slice(0, MAX_TEXT)}…` : shown;
-}
+const shorten = (text: string): string => truncate(printable(text), MAX_TEXT);
