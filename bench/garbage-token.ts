@@ -1,14 +1,14 @@
 import { generateKeyPairSync, type JsonWebKey, randomBytes } from "node:crypto";
 import { pino } from "pino";
 import { loadConfig } from "../src/config/load.js";
-import { MAX_KEYS } from "../src/keys/load-jwks.js";
-import { rsaFault } from "../src/keys/rsa.js";
+import { MAX_KEYS } from "../src/keys/jwks.js";
+import { rsaFault } from "../src/keys/weak-keys.js";
 import { openCore } from "../src/server/core.js";
 import { deploy } from "./deployment.js";
 import { LENGTHS, tellCost } from "./largest-token.js";
 
 // The most that a token can cost that anybody can make: one without a `kid` and with a signature of the right form, which
-// is tried against as many keys as any token is (src/keys/cost.ts), of each kind; where a realm has all that a set may hold.
+// is tried against as many keys as any token is (src/keys/key-set.ts), of each kind, in a realm with as many keys as a set may hold.
 
 /** A modulus that nothing is wrong with at first sight: nobody has to know its factors for this. */
 function rsaModulus(): string {

@@ -2,14 +2,11 @@ import type { Command } from "commander";
 import { type Config, loadConfig } from "../config/load.js";
 import { toldFile } from "../config/read-file.js";
 import type { ConfiguredRealm } from "../config/realms.js";
-import type { VerificationKey } from "../keys/key.js";
-import { KeyError } from "../keys/key-error.js";
-import type { LoadedSet } from "../keys/load-jwks.js";
-import { readDocument } from "../keys/remote/fetch.js";
-import { FetchError } from "../keys/remote/fetch-error.js";
-import { fetchOnce } from "../keys/remote/fetch-once.js";
-import { locationName, type RemoteEntry, toldLocation } from "../keys/remote/keyring.js";
-import { loadPublished } from "../keys/remote/published.js";
+import { type LoadedSet, loadPublishedKeys } from "../keys/jwks.js";
+import { KeyError, type VerificationKey } from "../keys/key.js";
+import { fetchOnce } from "../keys/remote/documents.js";
+import { FetchError, readDocument } from "../keys/remote/fetch.js";
+import { locationName, printableLocation, type RemoteEntry } from "../keys/remote/keyring.js";
 import type { KeysInUse } from "../observability/observed.js";
 import { addCommand, type CliContext, configOption, jsonOption, realmOption } from "./command.js";
 import { CommandError, EXIT, UsageError } from "./errors.js";
@@ -107,7 +104,7 @@ async function keysDiff(config: Config, options: KeysDiffOptions): Promise<KeysD
  * @param location as in the configuration, or as messages print it
  */
 function sourceOf({ name, remotes }: ConfiguredRealm, location: string | undefined): RemoteEntry | undefined {
-  const places = remotes.map((remote) => toldLocation(remote.location)).join(", ");
+  const places = remotes.map((remote) => printableLocation(remote.location)).join(", ");
   if (location === undefined) {
     if (remotes.length < 2) return remotes[0];
     throw new UsageError(
@@ -115,11 +112,12 @@ function sourceOf({ name, remotes }: ConfiguredRealm, location: string | undefin
     );
   }
   const exact = remotes.filter((remote) => locationName(remote.location) === location);
-  const matches = exact.length > 0 ? exact : remotes.filter((remote) => toldLocation(remote.location) === location);
+  const matches =
+    exact.length > 0 ? exact : remotes.filter((remote) => printableLocation(remote.location) === location);
   if (matches.length === 1) return matches[0];
   const why = matches.length === 0 ? "matches none of" : "matches more than one of";
   throw new UsageError(
-    `--location ${toldLocation(location)} ${why} the key sets that the realm ${name} fetches: ${places || "it has none"}.`,
+    `--location ${printableLocation(location)} ${why} the key sets that the realm ${name} fetches: ${places || "it has none"}.`,
   );
 }
 
@@ -150,12 +148,12 @@ async function readCandidate(
 ): Promise<LoadedSet> {
   const isUrl = /^https?:\/\//.test(candidate);
   try {
-    if (!isUrl) return loadPublished(readDocument(readNamedFile(candidate)), algorithms);
+    if (!isUrl) return loadPublishedKeys(readDocument(readNamedFile(candidate)), algorithms);
     const { timeout = TIMEOUT, insecure = false, ca } = source ?? {};
     return await fetchOnce({ jwksUri: candidate }, { timeout, insecure, ca, proxies }, algorithms);
   } catch (error) {
     if (!(error instanceof FetchError || error instanceof KeyError)) throw error;
-    const name = isUrl ? toldLocation(candidate) : toldFile(candidate);
+    const name = isUrl ? printableLocation(candidate) : toldFile(candidate);
     const effect =
       source === undefined ? "" : " The service would treat it as a failed fetch, and keep the keys that it has.";
     const message = `${name}: ${error.message}.${effect}`;
@@ -174,7 +172,7 @@ async function fetchKeys(
       return (await fetchOnce(entry.location, { ...entry, proxies }, algorithms)).keys;
     } catch (error) {
       if (!(error instanceof FetchError || error instanceof KeyError)) throw error;
-      throw new CommandError(`${toldLocation(entry.location)}: ${error.message}.`, EXIT.unavailable);
+      throw new CommandError(`${printableLocation(entry.location)}: ${error.message}.`, EXIT.unavailable);
     }
   });
   return (await Promise.all(sets)).flat();

@@ -1,6 +1,6 @@
 import path from "node:path";
 import type { z } from "zod";
-import type { Proxies } from "../keys/remote/ways.js";
+import type { Proxies } from "../keys/remote/proxies.js";
 import type { Issue } from "../util/issues.js";
 import type { Secret } from "../util/secret.js";
 import { VENDORS } from "../vendors/index.js";

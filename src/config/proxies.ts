@@ -1,4 +1,4 @@
-import type { Proxies } from "../keys/remote/ways.js";
+import type { Proxies } from "../keys/remote/proxies.js";
 import type { Issue } from "../util/issues.js";
 import type { Environment } from "./interpolate.js";
 

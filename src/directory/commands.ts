@@ -1,4 +1,5 @@
-import { KeyError, loadSecret } from "../keys/load.js";
+import { KeyError } from "../keys/key.js";
+import { loadSecret } from "../keys/secret.js";
 import type { Secret } from "../util/secret.js";
 import { DirectoryError } from "./errors.js";
 import type { RevokedToken, User } from "./model.js";

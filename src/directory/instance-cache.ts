@@ -1,6 +1,6 @@
 import { LRUCache } from "lru-cache";
 import type { VerificationKey } from "../keys/key.js";
-import { loadSecret } from "../keys/load.js";
+import { loadSecret } from "../keys/secret.js";
 import type { Secret } from "../util/secret.js";
 import { type CacheBounds, pairKey } from "./entry-cache.js";
 import type { MasterKey } from "./master-keys.js";

@@ -3,10 +3,10 @@ import type { VerifyTokenRequest } from "../../gen/tokenverifier/v1/token_verifi
 import { ask } from "../contract/call.js";
 import type { FailureReason } from "../contract/failures.js";
 import { failure, knownCaller, type Outcome, type VerificationRequest } from "../contract/verifier.js";
-import { MAX_CALLERS, type ServiceLimits } from "./limits.js";
 import type { WorkloadNames } from "../util/workload-names.js";
 import { requestFromWire } from "../wire/messages.js";
 import type { GrpcCall, GrpcService } from "./call.js";
+import { MAX_CALLERS, type ServiceLimits } from "./limits.js";
 
 /** How many requests of a batch are verified before other calls get their turn. */
 const CHUNK = 50;

@@ -2,7 +2,6 @@ import type { handleBidiStreamingCall, ServerDuplexStream } from "@grpc/grpc-js"
 import type { StreamVerifyTokensRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
 import type { FailureReason } from "../contract/failures.js";
 import { failure } from "../contract/verifier.js";
-import { MAX_ID_BYTES, MAX_UNDER_WAY, streamShare } from "./limits.js";
 import { Quota, quotaClient } from "../net/http2/quota.js";
 import { setReadAhead } from "../net/internals.js";
 import { InactivityTimer } from "../util/timeouts.js";
@@ -10,6 +9,7 @@ import { encodeStreamMessage } from "../wire/messages.js";
 import { batchRefusal, observeRefusal, verifyBatch } from "./batch.js";
 import { GrpcCall, type GrpcService, peerHost } from "./call.js";
 import type { Sized } from "./definition.js";
+import { MAX_ID_BYTES, MAX_UNDER_WAY, streamShare } from "./limits.js";
 import type { OpenCalls } from "./open-calls.js";
 
 type StreamMessage = Sized<StreamVerifyTokensRequest>;

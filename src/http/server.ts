@@ -1,7 +1,7 @@
 import express from "express";
 import { type CallService, harmless } from "../contract/call.js";
-import { createHttpPort, type HttpBounds, type HttpPort } from "../net/http1/http-port.js";
 import type { ListenerOptions } from "../net/admission.js";
+import { createHttpPort, type HttpBounds, type HttpPort } from "../net/http1/http-port.js";
 import { type HttpService, httpHandler, type Responder } from "./exchange.js";
 import { faceResponder, type ServedFace } from "./face.js";
 import { rpcResponders, type ServedRpc } from "./rpc.js";

@@ -1,11 +1,11 @@
 import type { Algorithm } from "../jws/algorithms.js";
 import type { VerificationKey } from "./key.js";
 
-/** The keys of one algorithm, as tokens find them. */
-interface Shelf {
+/** The keys of one algorithm, indexed by how tokens look for them. */
+interface KeysOfAlgorithm {
   /** For tokens without a `kid`. */
   readonly all: readonly VerificationKey[];
-  /** For tokens with a `kid` that no key has: the keys without one. */
+  /** For tokens whose `kid` no key has: the keys without a `kid`. */
   readonly unnamed: readonly VerificationKey[];
   /** For tokens with the `kid` of a key. */
   readonly named: ReadonlyMap<string, readonly VerificationKey[]>;
@@ -13,41 +13,41 @@ interface Shelf {
 
 const NONE: readonly VerificationKey[] = [];
 
-/** Keys that a realm or an instance trusts. Never changes: other keys are another set. */
+/** An immutable set of keys that a realm trusts. Different keys make a different set. */
 export class KeySet {
-  /** All of them, in the order given, each once. */
+  /** Every key once, in the order given. */
   readonly keys: readonly VerificationKey[];
   readonly #trusted: ReadonlySet<VerificationKey>;
   readonly #kids: ReadonlySet<string>;
-  readonly #shelves: ReadonlyMap<Algorithm, Shelf>;
+  readonly #byAlgorithm: ReadonlyMap<Algorithm, KeysOfAlgorithm>;
 
-  /** @param keys the order is that in which they are tried */
+  /** @param keys in the order in which they are tried */
   constructor(keys: Iterable<VerificationKey>) {
     this.#trusted = new Set(keys);
     this.keys = Object.freeze([...this.#trusted]);
     this.#kids = new Set(this.keys.flatMap(({ kid }) => kid ?? []));
     const algorithms = new Set(this.keys.map(({ algorithm }) => algorithm));
-    this.#shelves = new Map(
-      [...algorithms].map((name) => [name, shelve(this.keys.filter(({ algorithm }) => algorithm === name))]),
+    this.#byAlgorithm = new Map(
+      [...algorithms].map((name) => [name, indexKeys(this.keys.filter(({ algorithm }) => algorithm === name))]),
     );
   }
 
-  /** How many keys there are. */
+  /** Number of keys. */
   get size(): number {
     return this.keys.length;
   }
 
   /**
-   * The keys that may have signed a token, in the order in which they are tried: those of its `kid`, then those without a
-   * `kid`; for a token without one, every key of the algorithm. Makes nothing: the same list for the same question.
+   * The keys that may have signed a token, in the order in which they are tried: those with its `kid`, then those without
+   * a `kid`; for a token without a `kid`, every key of the algorithm. Allocates nothing: equal questions get the same list.
    */
   select(kid: string | undefined, algorithm: Algorithm): readonly VerificationKey[] {
-    const shelf = this.#shelves.get(algorithm);
-    if (shelf === undefined) return NONE;
-    return kid === undefined ? shelf.all : (shelf.named.get(kid) ?? shelf.unnamed);
+    const keys = this.#byAlgorithm.get(algorithm);
+    if (keys === undefined) return NONE;
+    return kid === undefined ? keys.all : (keys.named.get(kid) ?? keys.unnamed);
   }
 
-  /** Whether a key has this `kid`, whatever its algorithm. */
+  /** Whether a key of any algorithm has this `kid`. */
   hasKid(kid: string): boolean {
     return this.#kids.has(kid);
   }
@@ -58,8 +58,8 @@ export class KeySet {
   }
 }
 
-/** @param keys a list of its own */
-function shelve(keys: readonly VerificationKey[]): Shelf {
+/** @param keys a list that is frozen by this */
+function indexKeys(keys: readonly VerificationKey[]): KeysOfAlgorithm {
   const unnamed = keys.filter(({ kid }) => kid === undefined);
   const named = new Map<string, VerificationKey[]>();
   for (const key of keys) {
@@ -72,5 +72,53 @@ function shelve(keys: readonly VerificationKey[]): Shelf {
     all: Object.freeze(keys),
     unnamed: Object.freeze(unnamed),
     named: new Map([...named].map(([kid, list]) => [kid, Object.freeze([...list, ...unnamed])])),
+  };
+}
+
+/** Most keys that one token is tried against. A signature on these curves takes ten times as long to check as any other. */
+const MOST_TRIED: Readonly<Partial<Record<Algorithm, number>>> = { ES384: 4, ES512: 4 };
+
+/**
+ * Most keys of an algorithm that one token is tried against, from the first: 16, and 4 of P-384 and P-521. Anyone can send
+ * a token with a made-up signature, so its cost must not grow with the number of keys.
+ */
+export function mostTried(algorithm: Algorithm): number {
+  return MOST_TRIED[algorithm] ?? 16;
+}
+
+/** Where a realm's keys come from, and how fresh they are. All times are milliseconds since 1970. */
+export interface KeySource {
+  /** The keys trusted now; undefined if none are usable yet or any longer. The same object while nothing changes. */
+  current(now: number): KeySet | undefined;
+  /**
+   * Whether {@link current} settles a question that none of its keys fits: it has the `kid`, or was fetched after the
+   * question, so that no key published by then can be missing. Always true for configured keys.
+   *
+   * @param kid the `kid` sought; undefined for any key
+   * @param since when the question came
+   */
+  answers(kid: string | undefined, since: number, now: number): boolean;
+  /**
+   * Fetches the keys if that may help: none are usable, or {@link answers} is false. Never rejects.
+   *
+   * @param deadline when to stop waiting
+   * @returns undefined if {@link current} is worth another look; otherwise the milliseconds until another fetch may have an answer
+   */
+  load(kid: string | undefined, since: number, deadline: number): Promise<number | undefined>;
+  /** Milliseconds since the last fetch, of the oldest keys if there are several; undefined for configured keys. */
+  age(now: number): number | undefined;
+  /** Whether keys are used past their refresh time because they cannot be fetched at the moment. */
+  isStale(): boolean;
+}
+
+/** A source of configured keys, which never change. */
+export function staticSource(keys: Iterable<VerificationKey>): KeySource {
+  const set = new KeySet(keys);
+  return {
+    current: () => set,
+    answers: () => true,
+    load: () => Promise.resolve(undefined),
+    age: () => undefined,
+    isStale: () => false,
   };
 }

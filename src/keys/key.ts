@@ -1,25 +1,105 @@
 import type { KeyObject } from "node:crypto";
 import type { Algorithm } from "../jws/algorithms.js";
-import type { Uses } from "./uses.js";
 
 /**
- * A key that was checked and is ready to verify: bound to one algorithm, and to one realm or instance. Its identity as
- * an object is what the fact cache goes by: whoever trusts the same key twice must hand out the same object.
+ * A checked key, bound to one algorithm and to one realm or instance. The fact cache compares keys by object identity, so
+ * an unchanged key must stay the same object (see {@link keptKey}).
  */
 export interface VerificationKey {
-  /** The one algorithm that it verifies. */
+  /** The one algorithm it verifies. */
   readonly algorithm: Algorithm;
-  /** The `kid` that tokens name it by; undefined: it fits any token. */
+  /** The `kid` that tokens name it by; undefined: it fits tokens of any `kid`. */
   readonly kid: string | undefined;
   /** The prepared key. */
   readonly key: KeyObject;
   /**
-   * What logs and `check` call it: the RFC 7638 thumbprint of a public key; for a secret one its length alone, for a
-   * digest of a guessable secret would give it away.
+   * Its name in logs and in `check`: the RFC 7638 thumbprint of a public key. Of a secret only the length, because a
+   * digest would let a guessable secret be found.
    */
   readonly label: string;
-  /** What it costs to try it on a short token: microseconds of CPU, about. */
-  readonly cost: number;
-  /** Counts the verifications that it served, of a realm's keys. */
-  readonly uses: Uses;
+  /** Counts the tokens it verified; counted for the keys of realms, not for those of instances. */
+  readonly uses: KeyUses;
+}
+
+/** A key that is refused. The message says what is wrong and how to put it right, and contains no key material. */
+export class KeyError extends Error {
+  override readonly name = "KeyError";
+
+  /**
+   * True if the key itself is sound but meant for another algorithm or use. A key set skips such a key; a single key is
+   * refused like any other.
+   */
+  readonly foreign: boolean;
+
+  constructor(message: string, { foreign = false }: { readonly foreign?: boolean } = {}) {
+    super(message);
+    this.foreign = foreign;
+  }
+}
+
+/**
+ * Whether two key objects hold the same key.
+ *
+ * Compares the kinds first: `KeyObject.equals` on two kinds leaves an error in OpenSSL's queue, and the next private key
+ * that Node reads is refused because of it (Node 22, 24 and 26).
+ */
+export function isSameKey(one: KeyObject, other: KeyObject): boolean {
+  return (
+    one.type === other.type &&
+    one.asymmetricKeyType === other.asymmetricKeyType &&
+    one.asymmetricKeyDetails?.namedCurve === other.asymmetricKeyDetails?.namedCurve &&
+    one.equals(other)
+  );
+}
+
+/**
+ * Returns the object of an earlier list that holds the same key, or else the given one. Cached facts refer to the object,
+ * so a key that did not change has to remain the same object.
+ *
+ * @param index the key's position in its list; the earlier key at this position is preferred, since one key may be listed twice
+ */
+export function keptKey(before: readonly VerificationKey[], index: number, key: VerificationKey): VerificationKey {
+  const isSame = (one: VerificationKey | undefined): boolean =>
+    one?.algorithm === key.algorithm &&
+    one.kid === key.kid &&
+    // Comparing labels is cheaper than comparing keys.
+    one.label === key.label &&
+    isSameKey(one.key, key.key);
+  const samePlace = before[index];
+  return (isSame(samePlace) ? samePlace : before.find(isSame)) ?? key;
+}
+
+const MINUTE = 60_000;
+const MINUTES = 60;
+
+/** Counts the tokens that a key verified in the last hour, in one slot a minute. */
+export class KeyUses {
+  /** Allocated by the first use: a directory holds many keys. */
+  #counts: Uint32Array | undefined;
+  #minute = 0;
+
+  /** Counts one verification. @param now milliseconds since 1970 */
+  note(now: number): void {
+    this.#advance(now);
+    this.#counts ??= new Uint32Array(MINUTES);
+    const slot = this.#minute % MINUTES;
+    this.#counts[slot] = (this.#counts[slot] ?? 0) + 1;
+  }
+
+  /** Verifications in the current minute and the 59 before it. @param now milliseconds since 1970 */
+  lastHour(now: number): number {
+    this.#advance(now);
+    return this.#counts?.reduce((sum, count) => sum + count, 0) ?? 0;
+  }
+
+  /** Clears the slots of minutes that are more than an hour old. */
+  #advance(now: number): void {
+    const minute = Math.floor(now / MINUTE);
+    if (minute === this.#minute) return;
+    const first = Math.max(this.#minute + 1, minute - MINUTES + 1);
+    // After the clock was set back the slots may hold minutes that are still to come.
+    if (minute < this.#minute) this.#counts?.fill(0);
+    for (let past = first; past <= minute; past++) this.#counts?.fill(0, past % MINUTES, (past % MINUTES) + 1);
+    this.#minute = minute;
+  }
 }

@@ -10,12 +10,12 @@ import { keysObserver } from "../observability/keys-observer.js";
 import { tell } from "../observability/lines.js";
 import type { FetchObserver, KeyInUse, Observed } from "../observability/observed.js";
 import type { Secret } from "../util/secret.js";
+import { limitCredentials } from "../verifier/credential-rate-limit.js";
+import type { View } from "../verifier/decision-state.js";
 import { FactCache } from "../verifier/facts.js";
-import { limitFailures } from "../verifier/limited.js";
 import { areInDirectory } from "../verifier/realm.js";
 import { isRoute, targetsOf } from "../verifier/route.js";
-import { createVerifier, type Load } from "../verifier/verify.js";
-import type { View } from "../verifier/view.js";
+import { createVerifier, type Load, loadKeys } from "../verifier/verify.js";
 import { type BuiltRealms, buildRealms, type RunningRealm } from "./realms.js";
 import { openSavedSets, readSavedSets, removeOldSets } from "./saved-sets.js";
 import { type Observations, standingOf, unservedRealms } from "./standing.js";
@@ -88,7 +88,7 @@ export async function openCore(config: Config, context: CoreContext): Promise<Co
     trouble: store?.trouble(),
   });
   return {
-    verifier: limitFailures(
+    verifier: limitCredentials(
       createVerifier(() => view, clock, loader(store?.known, context)),
       config.failures,
       clock,
@@ -143,29 +143,19 @@ function checkNeedsNoStore({ file, realms }: Config): void {
   throw new ConfigError(file, [{ place: "masterKey", message }]);
 }
 
-/** Loads what a decision lacks. A failure to load is logged once for each call that asked. */
+/** Loads what a decision needs. A failure to load is logged once for each call that asked. */
 function loader(known: DirectoryCache | undefined, { clock, log }: Pick<CoreContext, "clock" | "log">): Load {
-  return async (lack, deadline) => {
+  return async (need, deadline) => {
     try {
-      if (lack.kind !== "keys") {
-        await known?.load(lack, deadline);
-        return undefined;
-      }
-      const { realm, kid, since } = lack;
-      const wait = await realm.keys.load(kid, since, deadline);
-      if (wait === undefined) return undefined;
-      const isFresh = realm.keys.current(clock()) !== undefined && !realm.keys.isStale();
-      return {
-        ...failure("KEYS_UNAVAILABLE", wait),
-        ...(isFresh && { cause: "cooldown" }),
-        ...(kid !== undefined && { kid }),
-      };
+      if (need.kind === "keys") return await loadKeys(need, deadline, clock);
+      await known?.load(need, deadline);
+      return undefined;
     } catch (error) {
-      if (lack.kind !== "keys" && error instanceof DirectoryError) {
-        tell(log, "directory entry cannot be loaded", { err: error, lack: lack.kind });
+      if (need.kind !== "keys" && error instanceof DirectoryError) {
+        tell(log, "directory entry cannot be loaded", { err: error, lack: need.kind });
         return failure("DIRECTORY_UNAVAILABLE");
       }
-      tell(log, "unexpected fault while loading", { err: error, lack: lack.kind });
+      tell(log, "unexpected fault while loading", { err: error, lack: need.kind });
       return failure("INTERNAL");
     }
   };

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { ConfiguredRealm } from "../config/realms.js";
-import { keptKey } from "../keys/kept.js";
+import { keptKey } from "../keys/key.js";
 import type { Keyring, KeyringRequest } from "../keys/remote/keyring.js";
 import { type GenericSettings, genericPolicy } from "../verifier/generic.js";
 import { createRealm, type Policy, type Realm } from "../verifier/realm.js";

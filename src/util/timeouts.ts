@@ -12,18 +12,25 @@ export const runAfter: After = (millis, run) => {
   return () => clearTimeout(timer);
 };
 
+/** {@link After} on Node's timers, keeping the process alive. */
+const keepAliveAfter: After = (millis, run) => {
+  const timer = setTimeout(run, clamp(millis));
+  return () => clearTimeout(timer);
+};
+
 /**
  * Waits for work, but not longer than so many milliseconds.
  *
  * @param work may reject, which also ends the wait
  * @param millis Infinity for no limit
+ * @param after default: Node's timers, which keep the process alive
  * @returns whether the work has settled
  */
-export function until(work: Promise<unknown>, millis: number): Promise<boolean> {
+export function until(work: Promise<unknown>, millis: number, after = keepAliveAfter): Promise<boolean> {
   return new Promise((resolve) => {
-    const timer = Number.isFinite(millis) ? setTimeout(resolve, clamp(millis), false) : undefined;
+    const cancel = Number.isFinite(millis) ? after(millis, () => resolve(false)) : undefined;
     const settled = (): void => {
-      clearTimeout(timer);
+      cancel?.();
       resolve(true);
     };
     void work.then(settled, settled);

@@ -3,9 +3,9 @@ import type { ReasonName } from "../contract/reasons.js";
 import type { Outcome } from "../contract/verifier.js";
 import { isObject, member, readJson } from "../jws/json.js";
 import { Secret } from "../util/secret.js";
+import { principalOf, stringClaim, userOfInstance } from "../verifier/claims.js";
 import type { Rule } from "../verifier/realm.js";
 import { isString, issuer, isTime, notBefore, notExpired, required, typed } from "../verifier/rules.js";
-import { principalOf, stringClaim, userOfInstance } from "../verifier/subject.js";
 import {
   type Answer,
   type BodyReader,

@@ -1,8 +1,8 @@
 import type { Outcome } from "../contract/verifier.js";
 import { isObject, readJson } from "../jws/json.js";
 import { Secret } from "../util/secret.js";
+import { stringClaim } from "../verifier/claims.js";
 import { isString, isTime, notExpired, required, typed } from "../verifier/rules.js";
-import { stringClaim } from "../verifier/subject.js";
 import {
   type Answer,
   type BodyReader,

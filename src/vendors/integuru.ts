@@ -2,8 +2,8 @@ import { z } from "zod";
 import type { ReasonName } from "../contract/reasons.js";
 import type { Outcome, Rejected, Verified } from "../contract/verifier.js";
 import { memberText } from "../jws/raw-text.js";
+import { namingText, principalOf, stringClaim } from "../verifier/claims.js";
 import { equalsOneOf, issuedInPast, isTime, notBefore, notExpired, required, typed } from "../verifier/rules.js";
-import { namingText, principalOf, stringClaim } from "../verifier/subject.js";
 import { type Answer, defineVendor, type FaceRequest, failureKind, json, type Question, retryAfter } from "./vendor.js";
 
 // Integuru, POST /api/verify-token: the answers of Django REST framework with SimpleJWT before 5.5.

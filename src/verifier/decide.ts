@@ -6,62 +6,68 @@ import {
   type VerificationRequest,
   type Verified,
 } from "../contract/verifier.js";
+import type { DecisionState, Need, View } from "./decision-state.js";
 import { explain } from "./explain.js";
 import type { Fact } from "./facts.js";
 import type { Caller } from "./realm.js";
-import { rememberWay, type Way, wayOf } from "./route.js";
-import { stepsOf } from "./steps.js";
-import type { Case, Lack, View } from "./view.js";
+import { type RoutedToken, rememberRoute, routeToken } from "./route.js";
+import { stepsOf } from "./stages.js";
 
-/** What is lacking for an outcome. */
-export interface Lacking extends Pick<Outcome, "target"> {
-  readonly kind: "lacks";
-  readonly lack: Lack;
+/** What must be loaded for an outcome. */
+export interface Needs extends Pick<Outcome, "target"> {
+  readonly kind: "needs";
+  readonly need: Need;
 }
 
-/** An outcome, or what is lacking for one. */
-export type Decision = Outcome | Lacking;
+/** An outcome, or what must be loaded for one. */
+export type Decision = Outcome | Needs;
 
 /**
- * Decides on a token: one look at an immutable view, nothing awaited, nothing changed (but memories of what cannot change). The
- * same request, view and time give the same decision.
+ * Decides on a token from an immutable view. Awaits nothing and changes nothing but caches of facts that cannot change, so
+ * the same request, view and time give the same decision.
  *
  * @param now milliseconds since 1970
- * @param since when the question came; before `now` where something was loaded for it
+ * @param since when the question came; before `now` if something was loaded for it
  */
 export function decide(request: VerificationRequest, view: View, now: number, since = now): Decision {
   const asked = view.realms.get(request.realm);
   if (asked === undefined) return failure("REALM_UNKNOWN");
   if (!view.directory.isFresh(now)) return failure("DIRECTORY_UNAVAILABLE");
-  const way = wayOf(asked, request.token);
-  const decision = judge(open(request, way, view, now, since));
-  if (way.realm === asked) return decision;
-  const target = way.realm.name;
+  const routed = routeToken(asked, request.token);
+  const decision = runSteps(initialState(request, routed, view, now, since));
+  if (routed.realm === asked) return decision;
+  const target = routed.realm.name;
   if (decision.kind !== "verified") return { ...decision, target };
-  rememberWay(asked, way);
-  // Member by member: spread would take a third of the time of a token seen before.
+  rememberRoute(asked, routed);
+  // Member by member: a spread would take a third of the time of a cached token.
   const { kind, token, principal, evidence, checks } = decision;
   return { kind, token, principal, evidence, checks, target };
 }
 
-function judge(c: Case): Decision {
-  const steps = stepsOf(c.realm);
-  if (c.request.explain) {
-    const { stop, checks } = explain(c, steps);
-    if (stop === undefined) return verified(c, checks);
-    return stop.kind === "rejected" ? { ...stop, checks } : stop;
+function runSteps(state: DecisionState): Decision {
+  const steps = stepsOf(state.realm);
+  if (state.request.explain) {
+    const { end, checks } = explain(state, steps);
+    if (end === undefined) return verified(state, checks);
+    return end.kind === "rejected" ? { ...end, checks } : end;
   }
   for (const step of steps) {
-    const stop = step.run(c);
-    if (stop !== undefined) return stop;
+    const end = step.run(state);
+    if (end !== undefined) return end;
   }
-  return verified(c, []);
+  return verified(state, []);
 }
 
 const ANYONE: Caller = { kind: "anyone" };
 const NOTHING = Object.freeze({});
 
-function open(request: VerificationRequest, { realm, digest }: Way, view: View, now: number, since: number): Case {
+function initialState(
+  request: VerificationRequest,
+  { realm, digest }: RoutedToken,
+  view: View,
+  now: number,
+  since: number,
+): DecisionState {
   return {
     request,
     realm,
@@ -82,21 +88,21 @@ function open(request: VerificationRequest, { realm, digest }: Way, view: View, 
   };
 }
 
-function verified(c: Case, checks: readonly Check[]): Outcome {
-  const { fact } = c;
-  if (fact === undefined) return failure("INTERNAL"); // a way without a signature stage: never
-  if (c.realm.policy.keysOf === "realm") fact.key.uses.note(c.now);
+function verified(state: DecisionState, checks: readonly Check[]): Outcome {
+  const { fact } = state;
+  if (fact === undefined) return failure("INTERNAL"); // Unreachable: every realm has the stage `signature`.
+  if (state.realm.policy.keysOf === "realm") fact.key.uses.note(state.now);
   const verdict: Verified = {
     kind: "verified",
     token: fact.token,
-    principal: c.principal ?? fact.principal,
-    evidence: evidence(c, fact),
+    principal: state.principal ?? fact.principal,
+    evidence: evidence(state, fact),
     checks,
   };
   return verdict;
 }
 
-function evidence({ realm, view, now }: Case, fact: Fact): Evidence {
+function evidence({ realm, view, now }: DecisionState, fact: Fact): Evidence {
   const { position } = view.directory;
   const age = realm.keys.age(now);
   const keySetAge = age === undefined ? undefined : Math.trunc(age / 1000) * 1000;

@@ -1,14 +1,13 @@
 import { reasonMessage } from "../contract/reasons.js";
 import type { Check, CheckResult, Rejected } from "../contract/verifier.js";
+import type { DecisionState, EarlyEnd } from "./decision-state.js";
 import type { Realm } from "./realm.js";
-import { SIGNATURE, type Step } from "./steps.js";
-import type { Case, Stop } from "./view.js";
+import { SIGNATURE, type Step } from "./stages.js";
 
-/** The way of a token, told. */
-export interface Explained {
-  /** Where it ended first; undefined for a good token. */
-  readonly stop: Stop | undefined;
-  /** What each check found. */
+/** A decision with the result of each check. */
+export interface Explanation {
+  /** The first early end; undefined for a good token. */
+  readonly end: EarlyEnd | undefined;
   readonly checks: readonly Check[];
 }
 
@@ -16,50 +15,50 @@ const EARLIER = "An earlier check failed.";
 const NOT_AT_HAND = "An earlier check failed, and what this one looks at is not at hand.";
 
 /**
- * The way of a token, told step by step. It goes on after a rule has failed, so that all that is wrong is told at once; but
- * after a failure up to the signature nothing more is said, for nobody signed what the rest would speak of.
+ * Runs all steps of a decision and reports each. It goes on after a rule has failed, so that everything that is wrong is
+ * reported at once. After a failure up to the signature it skips the rest, whose claims are not signed.
  *
- * It never changes the verdict: once the token is known to be bad, a check that would need something loaded is skipped.
+ * The verdict is that of a plain decision: once the token is rejected, a check that needs something loaded is skipped.
  */
-export function explain(c: Case, steps: readonly Step[]): Explained {
-  const checks: Check[] = c.realm.name === c.request.realm ? [] : [handedOn(c.realm)];
-  const unsigned = steps.indexOf(SIGNATURE);
+export function explain(state: DecisionState, steps: readonly Step[]): Explanation {
+  const checks: Check[] = state.realm.name === state.request.realm ? [] : [routedTo(state.realm)];
+  const lastUnsigned = steps.indexOf(SIGNATURE);
   let first: Rejected | undefined;
-  let isSilent = false;
+  let skipsRest = false;
   for (const [index, step] of steps.entries()) {
-    if (isSilent) {
+    if (skipsRest) {
       checks.push(entry(step, "skipped", EARLIER));
       continue;
     }
-    const stop: Stop | undefined = step.run(c);
-    if (stop === undefined || stop.kind === "rejected") {
-      first ??= stop;
-      isSilent = stop !== undefined && index <= unsigned;
-      checks.push(found(step, stop, detailOf(step, c, stop !== undefined, index > unsigned)));
+    const end: EarlyEnd | undefined = step.run(state);
+    if (end === undefined || end.kind === "rejected") {
+      first ??= end;
+      skipsRest = end !== undefined && index <= lastUnsigned;
+      checks.push(found(step, end, detailOf(step, state, end !== undefined, index > lastUnsigned)));
     } else if (first === undefined) {
-      return { stop, checks };
+      return { end, checks };
     } else {
       checks.push(entry(step, "skipped", NOT_AT_HAND));
     }
   }
-  return { stop: first, checks };
+  return { end: first, checks };
 }
 
-function found(step: Step, stop: Rejected | undefined, detail: string): Check {
-  if (stop?.reason === undefined) return entry(step, "passed", detail);
-  const { reason, claim } = stop;
+function found(step: Step, end: Rejected | undefined, detail: string): Check {
+  if (end?.reason === undefined) return entry(step, "passed", detail);
+  const { reason, claim } = end;
   const message = `${reasonMessage(reason, claim)} ${detail}`.trim();
   return { ...entry(step, "failed", message), reason, claim };
 }
 
-/** What a step saw. Before the signature has verified that is told of a failure alone: it speaks of what nobody signed. */
-function detailOf({ detail, rule }: Step, c: Case, hasFailed: boolean, isSigned: boolean): string {
-  if (hasFailed && detail !== undefined) return detail(c);
-  return hasFailed || isSigned ? (rule?.detail?.(c.claims, c) ?? "") : "";
+/** The detail of a step. Up to the signature only a failure has one, because nothing the token says is signed yet. */
+function detailOf({ detail, rule }: Step, state: DecisionState, hasFailed: boolean, isSigned: boolean): string {
+  if (hasFailed && detail !== undefined) return detail(state);
+  return hasFailed || isSigned ? (rule?.detail?.(state.claims, state) ?? "") : "";
 }
 
-/** Says which realm verifies, where it is another than the one that was asked for. */
-function handedOn({ name }: Realm): Check {
+/** Names the realm that verifies the token instead of the one asked for. */
+function routedTo({ name }: Realm): Check {
   return entry({ check: "realm", claim: "" }, "passed", `Handed to the realm ${name}.`);
 }
 

@@ -6,45 +6,45 @@ import type { VerificationKey } from "../keys/key.js";
 import type { Realm } from "./realm.js";
 
 /**
- * That the bytes of a token verify under a key: a mathematical fact, which nothing can unmake. It counts only as long
- * as that very key object is trusted; what may change (time, rules, revocation, users) is looked at on every call.
+ * States that the bytes of a token verify under a key, which can never change. It counts only while that very key object is
+ * trusted. Time, rules, revocation and users may change and are checked on every call.
  */
 export interface Fact {
   readonly key: VerificationKey;
   readonly header: JsonObject;
   readonly claims: JsonObject;
   readonly token: Token;
-  /** What it counts for in the cache: {@link factSize}. */
+  /** Its size in the cache, as {@link factSize} estimates it. */
   readonly size: number;
-  /** Whom the claims name, where the realm's subject is read from the claims. */
+  /** The principal, if the realm reads it from the claims. */
   readonly principal: Principal | undefined;
-  /** The time at which the token expires for its realm, if it does. */
+  /** When the token expires for its realm; undefined if it does not. */
   readonly cacheableUntil: Instant | undefined;
-  /** The evidence of the last call: the same object is given again as long as it says the same. */
+  /** The evidence of the last call, reused while its content is the same. */
   evidence: Evidence | undefined;
 }
 
-/** What an entry costs besides the token itself: the map's entry and the objects around it, in bytes. */
+/** Size of an entry without the token, in bytes: the map's entry and the objects around it. */
 const ENTRY_OVERHEAD = 1200;
 
 /**
- * An estimate of the memory that a fact holds, in bytes, from above: the payload's text, its encoded copy and the strings
- * parsed from it grow with the token's length; the objects, with how many members and elements there are, for `[{},{}]`
- * takes far more than its text.
+ * An upper estimate of the memory that a fact occupies, in bytes. The payload's text, its encoded copy and the parsed strings
+ * grow with the token's length. Parsed objects grow with the number of members and elements: `[{},{}]` takes far more
+ * memory than its text.
  */
 export function factSize(length: number, header: JsonObject, payload: string): number {
   const items = (JSON.stringify(header) + payload).match(/[,:[{]/g)?.length ?? 0;
   return ENTRY_OVERHEAD + length * 6 + items * 40;
 }
 
-/** The digest under which a token's fact is kept: SHA-256 over its exact bytes. A token that is no ASCII has none: it never verifies. */
+/** The digest that a token's fact is cached under: SHA-256 over its exact bytes. A token that is not ASCII never verifies. */
 export function tokenDigest(token: string): string {
   return hash("sha256", token, "binary");
 }
 
 /**
- * Remembers facts, each realm's apart. The least recently used go first where the bound is reached; no realm holds
- * more than half of it, so that a flood of tokens in one leaves the others theirs.
+ * Caches facts for each realm separately. At the bound it evicts the least recently used facts of the largest realm. No realm
+ * holds more than half of the bound, so that a flood of tokens in one realm does not evict those of all others.
  */
 export class FactCache {
   readonly #bound: number;
@@ -52,12 +52,12 @@ export class FactCache {
   #hits = 0;
   #misses = 0;
 
-  /** @param bound bytes, estimated; 0 keeps nothing */
+  /** @param bound estimated bytes; 0 caches nothing */
   constructor(bound: number) {
     this.#bound = bound;
   }
 
-  /** The fact of a digest, if it is known in this realm. */
+  /** The fact cached for a digest in this realm. */
   get(realm: Realm, digest: string): Fact | undefined {
     const fact = this.#realms.get(realm)?.get(digest);
     if (fact === undefined) this.#misses++;
@@ -65,7 +65,7 @@ export class FactCache {
     return fact;
   }
 
-  /** Remembers a fact. */
+  /** Caches a fact. */
   set(realm: Realm, digest: string, fact: Fact): void {
     const share = Math.floor(this.#bound / 2);
     const { size } = fact;
@@ -79,18 +79,18 @@ export class FactCache {
     while (this.bytes > this.#bound) this.#largest().pop();
   }
 
-  /** Forgets the realms that are not among these: after a reload, those that changed or went. */
+  /** Drops the facts of all other realms; called after a reload. */
   keepOnly(realms: Iterable<Realm>): void {
     const kept = new Set(realms);
     for (const realm of this.#realms.keys()) if (!kept.has(realm)) this.#realms.delete(realm);
   }
 
-  /** How often a fact was looked for, by whether there was one. */
+  /** Number of lookups that found a fact, and that found none. */
   get lookups(): { readonly hit: number; readonly miss: number } {
     return { hit: this.#hits, miss: this.#misses };
   }
 
-  /** The estimated bytes held. */
+  /** Estimated size of all facts in bytes. */
   get bytes(): number {
     let sum = 0;
     for (const facts of this.#realms.values()) sum += facts.calculatedSize;

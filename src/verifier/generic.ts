@@ -1,4 +1,5 @@
 import type { Algorithm } from "../jws/algorithms.js";
+import { subjectOfClaims } from "./claims.js";
 import type { Callers, Policy, Rule } from "./realm.js";
 import {
   audience,
@@ -16,9 +17,8 @@ import {
   required,
   typed,
 } from "./rules.js";
-import { subjectOfClaims } from "./subject.js";
 
-/** What a claim is required to be: a value, one of several, or to have a member. */
+/** What a claim must be: a value, one of several values, or a list that includes a value. */
 export type ClaimRule = ClaimValue | readonly ClaimValue[] | { readonly includes: string };
 
 /** The settings of a realm without a preset; docs/reference/configuration.md explains each. Durations are in milliseconds. */
@@ -46,8 +46,8 @@ const TYPES: readonly Rule[] = [
 ];
 
 /**
- * The policy of a realm without a preset. A claim that a rule speaks of is required; the registered claims must have
- * their types, whether or not a rule speaks of them.
+ * Makes the policy of a realm without a preset. Every claim that a setting refers to is required; the registered claims must
+ * always have their types.
  */
 export function genericPolicy(settings: GenericSettings): Policy {
   const tolerance = settings.clockTolerance / 1000;
@@ -87,5 +87,5 @@ function claimRule(claim: string, rule: ClaimRule): Rule {
   return isList(rule) ? equalsOneOf(claim, rule) : includes(claim, rule.includes);
 }
 
-// Array.isArray does not tell a readonly list from another object.
+// Array.isArray does not narrow to a readonly list.
 const isList = (rule: object): rule is readonly ClaimValue[] => Array.isArray(rule);

@@ -4,22 +4,21 @@ import type { DirectoryLack, KnownDirectory } from "../directory/directory.js";
 import type { Client, Instance } from "../directory/model.js";
 import type { Algorithm } from "../jws/algorithms.js";
 import type { JsonObject } from "../jws/json.js";
-import type { KeySource } from "../keys/source.js";
+import type { KeySource } from "../keys/key-set.js";
 import type { WorkloadNames } from "../util/workload-names.js";
-import { Skew } from "./skew.js";
 
 /**
- * Who may ask: anyone, without a credential; instances, by a secret key; clients, by their credentials; workloads, by a
- * certificate with one of these names.
+ * Who may ask: anyone, without a credential; instances, with a secret key; clients, with an id and a secret; workloads, with a
+ * certificate that has one of these names.
  */
 export type Callers = "anyone" | "instances" | "clients" | { readonly san: ReadonlySet<string> };
 
-/** Callers as people read of them. */
+/** Callers as text, for messages. */
 export function formatCallers(callers: Callers | "nobody"): string {
   return typeof callers === "string" ? callers : `san: ${[...callers.san].join(", ")}`;
 }
 
-/** Whether callers of this kind are found in the directory, which needs a store. */
+/** Whether callers of this kind are looked up in the directory, which needs a store. */
 export const areInDirectory = (callers: Callers): boolean => callers === "instances" || callers === "clients";
 
 /** Whether a workload has one of the names. */
@@ -34,46 +33,52 @@ export type Caller =
   | { readonly kind: "instance"; readonly instance: Instance }
   | { readonly kind: "client"; readonly client: Client };
 
-/** What a rule may look at besides the claims. */
+/** What a rule may use besides the claims. */
 export interface RuleContext {
   /** The time of the call, in seconds since 1970, fractions included. */
   readonly seconds: number;
   readonly header: JsonObject;
-  /** The claims' JSON text as it was signed: numbers have more digits there than JavaScript's have. */
+  /** The claims' JSON text as signed; its numbers may have more digits than a JavaScript number. */
   readonly payload: string;
   readonly caller: Caller;
 }
 
 /** One condition that a token must meet. */
 export interface Rule {
-  /** Its name in explanations. */
+  /** Name in explanations. */
   readonly check: string;
-  /** The reason that it rejects with. */
+  /** The reason of its rejections. */
   readonly reason: ReasonName;
-  /** The claim or header parameter concerned; empty where there is none. */
+  /** The claim or header parameter concerned; empty if there is none. */
   readonly claim: string;
-  /** Stands ahead of the signature. Such a rule looks at what nobody signed yet: it can only reject. */
+  /** Runs before the signature is checked. Its input may be forged, so it can only reject. */
   readonly ahead?: true;
-  /** True where the token meets it. Pure. A rule about a claim's value passes where the claim is absent or mistyped, unless that is what it is about: rules of their own say so, in the order that the realm's policy gives them. */
+  /**
+   * Whether the token meets the condition. Pure. A rule about a claim's value passes if the claim is absent or mistyped,
+   * because separate rules check that.
+   */
   readonly test: (claims: JsonObject, context: RuleContext) => boolean;
-  /** What the test saw, as a sentence for a developer; asked for only after the signature verified, or where a rule ahead of it failed: that one's must tell no claim's value. */
+  /**
+   * What the test found, as a sentence for developers. Used after the signature verified, or if a rule that runs before it
+   * failed; such a rule must not quote claims.
+   */
   readonly detail?: (claims: JsonObject, context: RuleContext) => string;
-  /** What a rejection's message says besides its reason; asked for only after the signature verified. Empty for nothing. */
+  /** A sentence added to a rejection's message, only after the signature verified; empty for none. */
   readonly hint?: (claims: JsonObject, context: RuleContext) => string;
 }
 
-/** How a realm finds whom a token speaks for. */
-export type Subject =
+/** How a realm finds the principal of a token. */
+export type PrincipalSource =
   | {
       readonly from: "claims";
-      /** Pure: looked at once for each token. Undefined where the claims do not tell. */
+      /** Pure; called once for a cached token. Undefined if the claims name no principal. */
       readonly read: (claims: JsonObject, context: Pick<RuleContext, "caller" | "payload">) => Principal | undefined;
     }
   | {
       readonly from: "directory";
-      /** The claim that must name one; a rejection is `USER_UNKNOWN` about it. */
+      /** The claim that must name a user; the rejection is `USER_UNKNOWN` about this claim. */
       readonly claim: string;
-      /** Null where the directory has nobody of that name; a lack where it is not known yet. */
+      /** Null if the directory has no such user; what to load if that is not known yet. */
       readonly find: (
         claims: JsonObject,
         caller: Caller,
@@ -81,39 +86,39 @@ export type Subject =
       ) => Principal | DirectoryLack | null;
     };
 
-/** What makes a token good: a vendor's preset, or what the configuration of a realm says. */
+/** What a token must meet, from a vendor's preset or the configuration of a realm. */
 export interface Policy {
-  /** The algorithms that its keys may have; at least one. */
+  /** Algorithms of the realm's keys; at least one. */
   readonly algorithms: readonly Algorithm[];
-  /** The longest token it reads, in characters. */
+  /** Longest token accepted, in characters. */
   readonly maxTokenLength: number;
-  /** Header parameters that are read as if they were absent. */
+  /** Header parameters that are treated as absent. */
   readonly ignoreHeaders: readonly string[];
   readonly callers: Callers;
-  /** Who may ask for explanations. */
+  /** Who may get explanations. */
   readonly explain: Callers | "nobody";
-  /** Whose keys verify: those of the realm, or those of the instance that asks. */
+  /** Whether the keys are the realm's or the calling instance's. */
   readonly keysOf: "realm" | "instance";
-  /** In the order in which they are checked; those that stand ahead of the signature first. */
+  /** In the order in which they run; those before the signature first. */
   readonly rules: readonly Rule[];
-  readonly subject: Subject;
-  /** Seconds for which a token lives on past its `exp`; 0 for none. */
+  readonly subject: PrincipalSource;
+  /** Seconds for which a token is accepted after its `exp`. */
   readonly clockTolerance: number;
 }
 
-/** A named body of tokens that one policy verifies. Immutable; its identity as an object bounds what the fact cache shares. */
+/** A named set of tokens that one policy verifies. Immutable; facts are cached for each realm object separately. */
 export interface Realm {
   readonly name: string;
   readonly policy: Policy;
-  /** Where its keys come from; an empty static source where the keys are the instances'. */
+  /** Where its keys come from; an empty static source if the keys are the instances'. */
   readonly keys: KeySource;
   readonly algorithms: ReadonlySet<string>;
   readonly ignoreHeaders: ReadonlySet<string>;
-  /** What its tokens tell of the issuer's clock. */
-  readonly skew: Skew;
+  /** How far the issuer's clock is ahead, as its tokens show. */
+  readonly skew: ClockSkew;
 }
 
-/** Makes a realm of a policy and its keys. */
+/** Makes a realm from a policy and its keys. */
 export function createRealm(name: string, policy: Policy, keys: KeySource): Realm {
   return {
     name,
@@ -121,6 +126,39 @@ export function createRealm(name: string, policy: Policy, keys: KeySource): Real
     keys,
     algorithms: new Set(policy.algorithms),
     ignoreHeaders: new Set(policy.ignoreHeaders),
-    skew: new Skew(),
+    skew: new ClockSkew(),
   };
+}
+
+/** Length of an observation window in milliseconds. */
+const SKEW_WINDOW = 10 * 60_000;
+
+/**
+ * How far an issuer's clock is ahead of ours: the largest lead of the `iat` or `nbf` of a verified token over our time. A
+ * clock that is behind is not measured, since its tokens look like old ones.
+ */
+export class ClockSkew {
+  #ahead = 0;
+  #seenAt = 0;
+  #before = 0;
+
+  /** Notes a token's time. @param ahead seconds by which it is ahead of now, at least 0 @param now milliseconds since 1970 */
+  note(ahead: number, now: number): void {
+    this.#advance(now);
+    if (ahead > this.#ahead) this.#ahead = ahead;
+  }
+
+  /** The largest lead of the last 10 to 20 minutes, in seconds; 0 if there was none. @param now milliseconds since 1970 */
+  ahead(now: number): number {
+    this.#advance(now);
+    return Math.max(this.#ahead, this.#before);
+  }
+
+  #advance(now: number): void {
+    const age = now - this.#seenAt;
+    if (age >= 0 && age < SKEW_WINDOW) return;
+    this.#before = age >= 0 && age < 2 * SKEW_WINDOW ? this.#ahead : 0;
+    this.#ahead = 0;
+    this.#seenAt = now;
+  }
 }

@@ -1,21 +1,21 @@
 import { isDeepStrictEqual } from "node:util";
 import { LRUCache } from "lru-cache";
 import { unverifiedIssuer } from "../jws/compact.js";
-import { staticSource } from "../keys/source.js";
+import { staticSource } from "../keys/key-set.js";
 import { printableList } from "../util/printable.js";
 import type { Secret } from "../util/secret.js";
 import { tokenDigest } from "./facts.js";
 import { createRealm, type Realm, type Rule } from "./realm.js";
 import { isString, issuer, required, typed } from "./rules.js";
 
-/** A realm that hands each token to the one realm whose issuer its `iss` names. */
+/** A realm that hands each token to the realm of the issuer in its `iss`. */
 export interface RoutingRealm extends Realm {
-  /** By issuer, exact; one realm may have several. All of them take the same callers. */
+  /** The realms by their issuers' exact names; a realm may have several issuers. All of them take the same callers. */
   readonly byIssuer: ReadonlyMap<string, Realm>;
 }
 
-/** Reached only by a token that no realm was found for. Its detail does not tell the issuer: nobody signed it. */
-const nobody = (issuers: readonly string[]): Rule => ({
+/** Rejects every token; only tokens of unknown issuers reach it. Its detail does not quote the issuer, which is not signed. */
+const unknownIssuer = (issuers: readonly string[]): Rule => ({
   ...issuer(issuers),
   ahead: true,
   test: () => false,
@@ -23,10 +23,10 @@ const nobody = (issuers: readonly string[]): Rule => ({
 });
 
 /**
- * Makes a realm that routes. Of itself it verifies nothing: a token whose issuer is nobody's goes its own way, where
- * the caller is judged and the token read like everywhere else, and is rejected before any key is looked for.
+ * Makes a realm that routes tokens. It verifies none itself: for a token of an unknown issuer it checks the caller, reads the
+ * token like any other realm, and rejects it before it looks for a key.
  *
- * @param byIssuer at least one; all of them take the same callers
+ * @param byIssuer at least one realm; all of them take the same callers
  */
 export function createRoute(name: string, byIssuer: ReadonlyMap<string, Realm>): RoutingRealm {
   const policies = [...byIssuer.values()].map(({ policy }) => policy);
@@ -39,12 +39,12 @@ export function createRoute(name: string, byIssuer: ReadonlyMap<string, Realm>):
       maxTokenLength: Math.max(...policies.map(({ maxTokenLength }) => maxTokenLength)),
       ignoreHeaders: [],
       callers,
-      // What is nobody's token may be explained where every realm explains its own to the same askers.
+      // A token of an unknown issuer may be explained if all realms explain their tokens to the same callers.
       explain: policies.every((policy) => isDeepStrictEqual(policy.explain, explain)) ? explain : "nobody",
       keysOf: "realm",
       rules: [
         ...[required("iss"), typed("iss", isString)].map((rule) => ({ ...rule, ahead: true as const })),
-        nobody([...byIssuer.keys()]),
+        unknownIssuer([...byIssuer.keys()]),
       ],
       subject: { from: "claims", read: () => undefined },
       clockTolerance: 0,
@@ -54,54 +54,56 @@ export function createRoute(name: string, byIssuer: ReadonlyMap<string, Realm>):
   return { ...realm, byIssuer };
 }
 
-/** The names of the realms that it hands tokens to, each once. */
+/** The names of the realms that a route hands tokens to, each once. */
 export const targetsOf = ({ byIssuer }: RoutingRealm): readonly string[] => [
   ...new Set([...byIssuer.values()].map(({ name }) => name)),
 ];
 
-/** Whether a realm routes. */
+/** Whether a realm routes tokens. */
 export const isRoute = (realm: Realm): realm is RoutingRealm => "byIssuer" in realm;
 
-/** Where a token goes. */
-export interface Way {
-  /** The realm that verifies it. */
+/** The realm that a token is handed to. */
+export interface RoutedToken {
+  /** The realm that verifies the token. */
   readonly realm: Realm;
-  /** The token's digest, where it had to be computed; empty otherwise. */
+  /** The token's digest, if routing computed it; otherwise empty. */
   readonly digest: string;
-  /** True where the token was read for this, and not found in memory. */
-  readonly isRead: boolean;
+  /** Whether the token was parsed for this, instead of being found in the route's memory. */
+  readonly isParsed: boolean;
 }
 
-/** What is remembered of a route's tokens, in bytes; the some 5,000 that verified last are found by their digest alone. */
-const BOUND = 1024 ** 2;
+/** Size of a route's memory in bytes: about the 5,000 tokens that verified last. */
+const MEMORY_SIZE = 1024 ** 2;
 
-/** What an entry holds, in bytes: a digest, and its places in the map and the lists. */
+/** Size of an entry in bytes: a digest, and its places in the map and the lists. */
 const ENTRY_SIZE = 200;
 
-/** Which realm a token goes to cannot change while its route is the same object; a reload makes others. */
-const TAKEN = new WeakMap<RoutingRealm, LRUCache<string, Realm>>();
+/** The realms of verified tokens by digest. A token's realm cannot change while the route is the same object; a reload makes another. */
+const MEMORIES = new WeakMap<RoutingRealm, LRUCache<string, Realm>>();
 
 /**
- * The realm that verifies a token: the one that is asked for, or the one that this hands it to. That realm verifies
- * everything, the issuer too: what is read here decides nothing.
+ * Finds the realm that verifies a token: the realm asked for, or the one that it routes the token to. That realm checks
+ * everything, the issuer included, so the unverified `iss` read here decides nothing.
  */
-export function wayOf(asked: Realm, token: Secret): Way {
-  if (!isRoute(asked) || token.length > asked.policy.maxTokenLength) return { realm: asked, digest: "", isRead: false };
+export function routeToken(asked: Realm, token: Secret): RoutedToken {
+  if (!isRoute(asked) || token.length > asked.policy.maxTokenLength) {
+    return { realm: asked, digest: "", isParsed: false };
+  }
   const text = token.reveal();
   const digest = tokenDigest(text);
-  const known = TAKEN.get(asked)?.get(digest);
-  if (known !== undefined) return { realm: known, digest, isRead: false };
+  const known = MEMORIES.get(asked)?.get(digest);
+  if (known !== undefined) return { realm: known, digest, isParsed: false };
   const named = unverifiedIssuer(text);
-  return { realm: (named === undefined ? undefined : asked.byIssuer.get(named)) ?? asked, digest, isRead: true };
+  return { realm: (named === undefined ? undefined : asked.byIssuer.get(named)) ?? asked, digest, isParsed: true };
 }
 
-/** Remembers the way of a token that verified; of no other, for of those anybody can make as many as would drive out the rest. */
-export function rememberWay(asked: Realm, { realm, digest, isRead }: Way): void {
-  if (!isRead || !isRoute(asked)) return;
-  let taken = TAKEN.get(asked);
-  if (taken === undefined) {
-    taken = new LRUCache({ maxSize: BOUND });
-    TAKEN.set(asked, taken);
+/** Remembers the realm of a verified token. Others are not remembered, since anyone can make enough of them to evict these. */
+export function rememberRoute(asked: Realm, { realm, digest, isParsed }: RoutedToken): void {
+  if (!isParsed || !isRoute(asked)) return;
+  let memory = MEMORIES.get(asked);
+  if (memory === undefined) {
+    memory = new LRUCache({ maxSize: MEMORY_SIZE });
+    MEMORIES.set(asked, memory);
   }
-  taken.set(digest, realm, { size: ENTRY_SIZE });
+  memory.set(digest, realm, { size: ENTRY_SIZE });
 }

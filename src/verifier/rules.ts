@@ -4,23 +4,23 @@ import { printableJson, printableList, truncate } from "../util/printable.js";
 import { formatDuration, formatSpan } from "../util/units.js";
 import type { Rule, RuleContext } from "./realm.js";
 
-/** The largest time that a claim may give: the last second of the year 9999. */
+/** Largest time accepted in a claim: the last second of the year 9999. */
 export const LAST_SECOND = 253_402_300_799;
 
-/** True for what counts as a time (RFC 7519 NumericDate): a number from 0 to the end of the year 9999, fractions kept. */
+/** Whether a value is a time (RFC 7519 NumericDate): a number from 0 to the end of the year 9999, fractions included. */
 export function isTime(value: unknown): value is number {
   return typeof value === "number" && value >= 0 && value <= LAST_SECOND;
 }
 
-/** True for a string. */
+/** Whether a value is a string. */
 export const isString = (value: unknown): value is string => typeof value === "string";
 
-/** True for what RFC 7519, section 4.1.3 admits as an audience: a string, or a list of strings that is not empty. */
+/** Whether a value is an audience (RFC 7519, section 4.1.3): a string, or a non-empty list of strings. */
 export function isAudience(value: unknown): value is string | string[] {
   return isString(value) || (Array.isArray(value) && value.length > 0 && value.every(isString));
 }
 
-/** The claim must be there, whatever its value: null counts as present. */
+/** The claim must be present with any value, null included. */
 export function required(claim: string): Rule {
   return {
     check: `${claim} present`,
@@ -30,7 +30,7 @@ export function required(claim: string): Rule {
   };
 }
 
-/** The claim, where it is there, must be of a type. */
+/** The claim, if present, must have a type. */
 export function typed(claim: string, is: (value: unknown) => boolean): Rule {
   return {
     check: `${claim} type`,
@@ -42,7 +42,7 @@ export function typed(claim: string, is: (value: unknown) => boolean): Rule {
 
 const at = (seconds: number): string => new Date(seconds * 1000).toISOString();
 
-/** Says how far a time lies from now. */
+/** Makes the detail of a time claim: how far it is from now. */
 function distance(claim: string) {
   return (claims: JsonObject, { seconds }: RuleContext): string => {
     const time = member(claims, claim);
@@ -53,25 +53,25 @@ function distance(claim: string) {
 }
 
 /**
- * How far the times that a token was issued and begins at lie ahead of now, in seconds; the further of the two, 0 where
- * neither does. An issuer puts no time there that lies ahead of its own clock, as a rule.
+ * By how many seconds `iat` or `nbf`, the later of the two, is ahead of now; 0 if neither is. Issuers usually write no time
+ * ahead of their own clock.
  */
 export function secondsAhead(claims: JsonObject, seconds: number): number {
   const times = [member(claims, "iat"), member(claims, "nbf")].filter(isTime);
   return Math.max(0, ...times.map((time) => time - seconds));
 }
 
-/** The most seconds that a clock is taken to be off: what lies further ahead is meant so. */
-const MOST_SKEW = 600;
+/** Largest error of a clock in seconds; a time further ahead is taken as intended. */
+const MAX_SKEW = 600;
 
-/** Says so where an issuer's clock is ahead: its token says that it was issued at a time that has not come. */
+/** Makes the hint that the issuer's clock is ahead, if the token's `iat` is in the future. */
 function clockAhead(claims: JsonObject, { seconds }: RuleContext): string {
   const iat = member(claims, "iat");
   const ahead = isTime(iat) ? Math.round(iat - seconds) : 0;
-  return ahead >= 1 && ahead <= MOST_SKEW ? `This issuer's clock is ${formatSpan(ahead)} ahead of ours.` : "";
+  return ahead >= 1 && ahead <= MAX_SKEW ? `This issuer's clock is ${formatSpan(ahead)} ahead of ours.` : "";
 }
 
-/** `exp` must lie after now (RFC 7519, section 4.1.4). @param tolerance seconds that the token lives on */
+/** `exp` must be after now (RFC 7519, section 4.1.4). @param tolerance seconds for which it may have passed */
 export function notExpired(tolerance = 0): Rule {
   return {
     check: "expiry",
@@ -85,7 +85,7 @@ export function notExpired(tolerance = 0): Rule {
   };
 }
 
-/** `nbf` must not lie after now (RFC 7519, section 4.1.5). @param tolerance seconds that it may */
+/** `nbf` must not be after now (RFC 7519, section 4.1.5). @param tolerance seconds by which it may be */
 export function notBefore(tolerance = 0): Rule {
   return {
     check: "not before",
@@ -100,7 +100,7 @@ export function notBefore(tolerance = 0): Rule {
   };
 }
 
-/** `iat` must not lie after now. */
+/** `iat` must not be after now. */
 export function issuedInPast(): Rule {
   return {
     check: "issued in the past",
@@ -116,8 +116,8 @@ export function issuedInPast(): Rule {
 }
 
 /**
- * From `iat` to `exp` no more than so many seconds may lie. An `iat` in the future counts as far ahead as a clock may be off: or
- * else it would let a token live for as long as it says.
+ * `exp` must be at most so many seconds after `iat`. An `iat` in the future counts as at most {@link MAX_SKEW} ahead; otherwise
+ * it could extend the lifetime without limit.
  */
 export function lifetime(max: number): Rule {
   return {
@@ -127,13 +127,13 @@ export function lifetime(max: number): Rule {
     test: (claims, { seconds }) => {
       const iat = member(claims, "iat");
       const exp = member(claims, "exp");
-      return !isTime(iat) || !isTime(exp) || exp - Math.min(iat, seconds + MOST_SKEW) <= max;
+      return !isTime(iat) || !isTime(exp) || exp - Math.min(iat, seconds + MAX_SKEW) <= max;
     },
     detail: () => `At most ${formatDuration(max * 1000)} is admitted.`,
   };
 }
 
-/** `iss` must be one of these, exactly. Absent or of another type is a mismatch too. */
+/** `iss` must equal one of these exactly; an absent or mistyped one is a mismatch. */
 export function issuer(allowed: readonly string[]): Rule {
   const set: ReadonlySet<unknown> = new Set(allowed);
   return {
@@ -145,7 +145,7 @@ export function issuer(allowed: readonly string[]): Rule {
   };
 }
 
-/** One of these must be in `aud`, exactly. */
+/** `aud` must equal or include one of these exactly. */
 export function audience(allowed: readonly string[]): Rule {
   const set: ReadonlySet<unknown> = new Set(allowed);
   return {
@@ -160,10 +160,10 @@ export function audience(allowed: readonly string[]): Rule {
   };
 }
 
-/** A value that a claim may be required to have. */
+/** A value that a claim can be compared with. */
 export type ClaimValue = string | number | boolean;
 
-/** The claim, where it is there, must equal one of these. @param allowed numbers from -(2^53 - 1) to 2^53 - 1 */
+/** The claim, if present, must equal one of these. @param allowed numbers from -(2^53 - 1) to 2^53 - 1 */
 export function equalsOneOf(claim: string, allowed: readonly ClaimValue[]): Rule {
   const set: ReadonlySet<unknown> = new Set(allowed);
   return {
@@ -174,7 +174,7 @@ export function equalsOneOf(claim: string, allowed: readonly ClaimValue[]): Rule
       if (!Object.hasOwn(claims, claim)) return true;
       const value = claims[claim];
       if (!set.has(value)) return false;
-      // Two numbers may be one to JavaScript.
+      // JavaScript may read two different numbers as one.
       return typeof value !== "number" || isSameNumber(memberText(payload, claim) ?? "", String(value));
     },
     detail: (_claims, { payload }) =>
@@ -182,7 +182,7 @@ export function equalsOneOf(claim: string, allowed: readonly ClaimValue[]): Rule
   };
 }
 
-/** The claim, where it is there, must be a list or a space-separated string (as `scope` is, RFC 8693, section 4.2) that has this member. */
+/** The claim, if present, must be a list, or a space-separated string like `scope` (RFC 8693, section 4.2), that includes a value. */
 export function includes(claim: string, wanted: string): Rule {
   return {
     check: `${claim} includes`,
@@ -199,13 +199,14 @@ export function includes(claim: string, wanted: string): Rule {
 }
 
 /**
- * The header's `typ` must be one of these: any case, a leading `application/` dropped (RFC 7515, section 4.1.9).
+ * The header's `typ` must be one of these, compared without case and without a leading `application/` (RFC 7515, section
+ * 4.1.9).
  *
- * @param allowed undefined: any
- * @param present whether it must be there at all
+ * @param allowed undefined for any
+ * @param present whether it must be present
  */
 export function headerType(allowed: readonly string[] | undefined, present: boolean): Rule {
-  // ASCII alone has a case here: other letters would turn into it (the sign for kelvin into k).
+  // Lower-cases ASCII only: other characters would turn into ASCII letters (the Kelvin sign into k).
   const plain = (typ: string): string =>
     typ.replace(/[A-Z]+/g, (letters) => letters.toLowerCase()).replace(/^application\//, "");
   const set = allowed && new Set(allowed.map(plain));

@@ -3,49 +3,49 @@ import { failure } from "../contract/verifier.js";
 import { type Algorithm, verifySignature } from "../jws/algorithms.js";
 import { readJwt } from "../jws/compact.js";
 import { member } from "../jws/json.js";
-import { tries } from "../keys/cost.js";
 import type { VerificationKey } from "../keys/key.js";
-import type { KeySet } from "../keys/key-set.js";
+import { type KeySet, mostTried } from "../keys/key-set.js";
 import { printableJson, printableList } from "../util/printable.js";
+import { instant, namingText, tokenOf } from "./claims.js";
+import { type DecisionState, type EarlyEnd, needs, reject, type Stage } from "./decision-state.js";
 import { type Fact, factSize, tokenDigest } from "./facts.js";
-import { type Caller, type Callers, isListed } from "./realm.js";
+import { type Caller, type Callers, isListed, type Realm, type Rule } from "./realm.js";
 import { LAST_SECOND, secondsAhead } from "./rules.js";
-import { namingText } from "./subject.js";
-import { instant, tokenOf } from "./token.js";
-import { type Case, lacks, reject, type Stop } from "./view.js";
 
-/** Who asks: the credential must be of the kind that the realm takes, and belong to somebody who may ask what it asks. */
-export function caller(c: Case): Stop | undefined {
-  return identified(c) ?? explainable(c);
+// The stages of a decision, and the steps that a realm makes of them and its rules.
+
+/** Checks the caller: the credential must be of the kind that the realm takes, known, and allowed to ask this. */
+function caller(state: DecisionState): EarlyEnd | undefined {
+  return identified(state) ?? explainable(state);
 }
 
-function identified(c: Case): Stop | undefined {
-  const { credential, workload } = c.request;
-  const { callers } = c.realm.policy;
+function identified(state: DecisionState): EarlyEnd | undefined {
+  const { credential, workload } = state.request;
+  const { callers } = state.realm.policy;
   if (typeof callers === "object") {
     if (credential !== undefined) return failure("CREDENTIAL_REFUSED");
     if (workload === undefined) return failure("CALLER_MISSING");
     if (!isListed(callers, workload)) return failure("CALLER_DENIED");
-    c.caller = WORKLOAD;
+    state.caller = WORKLOAD;
     return undefined;
   }
   if (callers === "anyone") return credential === undefined ? undefined : failure("CREDENTIAL_REFUSED");
   if (credential === undefined) return failure("CALLER_MISSING");
   if (credential.kind === "instance" && callers === "instances") {
     if (credential.secretKey.isEmpty) return failure("CALLER_MISSING");
-    const instance = c.view.directory.instance(credential.secretKey);
-    if (instance === undefined) return lacks({ kind: "instance", secretKey: credential.secretKey });
+    const instance = state.view.directory.instance(credential.secretKey);
+    if (instance === undefined) return needs({ kind: "instance", secretKey: credential.secretKey });
     if (instance === null) return failure("CALLER_UNKNOWN");
-    c.caller = { kind: "instance", instance };
+    state.caller = { kind: "instance", instance };
     return undefined;
   }
   if (credential.kind === "client" && callers === "clients") {
     if (credential.clientId === "" || credential.clientSecret.isEmpty) return failure("CALLER_MISSING");
     const { clientId, clientSecret } = credential;
-    const client = c.view.directory.client(clientId, clientSecret);
-    if (client === undefined) return lacks({ kind: "client", clientId, clientSecret });
+    const client = state.view.directory.client(clientId, clientSecret);
+    if (client === undefined) return needs({ kind: "client", clientId, clientSecret });
     if (client === null) return failure("CALLER_UNKNOWN");
-    c.caller = { kind: "client", client };
+    state.caller = { kind: "client", client };
     return undefined;
   }
   return failure("CREDENTIAL_REFUSED");
@@ -57,156 +57,209 @@ const CALLER_KINDS = { anyone: "anyone", instances: "instance", clients: "client
 >;
 const WORKLOAD: Caller = { kind: "workload" };
 
-/** Whether this caller may have an explanation, where it asks for one. */
-function explainable(c: Case): Stop | undefined {
-  const { explain } = c.realm.policy;
-  if (!c.request.explain || explain === "anyone") return undefined;
-  return mayHaveExplained(explain, c) ? undefined : failure("EXPLAIN_DENIED");
+/** Checks that the caller may get an explanation if it asks for one. */
+function explainable(state: DecisionState): EarlyEnd | undefined {
+  const { explain } = state.realm.policy;
+  if (!state.request.explain || explain === "anyone") return undefined;
+  return mayHaveExplained(explain, state) ? undefined : failure("EXPLAIN_DENIED");
 }
 
-function mayHaveExplained(explain: Callers | "nobody", { request: { workload }, caller }: Case): boolean {
-  // A certificate comes with the connection, whatever else the realm asks of its callers.
+function mayHaveExplained(explain: Callers | "nobody", { request: { workload }, caller }: DecisionState): boolean {
+  // A certificate belongs to the connection, so it may come with any kind of caller.
   if (typeof explain === "object") return workload !== undefined && isListed(explain, workload);
   return explain !== "nobody" && CALLER_KINDS[explain] === caller.kind;
 }
 
-/** The token is read strictly, unless it is known already that these bytes verify under a key that is trusted now. */
-export function shape(c: Case): Stop | undefined {
-  const { token } = c.request;
+/** Reads the token strictly, unless a fact says that these bytes verify under a key that is still trusted. */
+function shape(state: DecisionState): EarlyEnd | undefined {
+  const { token } = state.request;
   if (token.isEmpty) return failure("TOKEN_EMPTY");
-  if (token.length > c.realm.policy.maxTokenLength) return reject("TOKEN_TOO_LARGE");
-  c.text = token.reveal();
-  if (c.digest === "") c.digest = tokenDigest(c.text);
-  const fact = c.view.facts.get(c.realm, c.digest);
-  if (fact !== undefined && isTrusted(c, fact.key)) {
-    c.fact = fact;
-    c.header = fact.header;
-    c.claims = fact.claims;
-    c.payload = fact.token.payload;
+  if (token.length > state.realm.policy.maxTokenLength) return reject("TOKEN_TOO_LARGE");
+  state.text = token.reveal();
+  if (state.digest === "") state.digest = tokenDigest(state.text);
+  const fact = state.view.facts.get(state.realm, state.digest);
+  if (fact !== undefined && isTrusted(state, fact.key)) {
+    state.fact = fact;
+    state.header = fact.header;
+    state.claims = fact.claims;
+    state.payload = fact.token.payload;
     return undefined;
   }
-  const jwt = readJwt(c.text, c.realm);
+  const jwt = readJwt(state.text, state.realm);
   if (!jwt.ok) return reject(jwt.reason, jwt.claim);
-  c.header = jwt.header;
-  c.claims = jwt.claims;
-  c.payload = jwt.payloadText;
-  c.unproven = jwt;
+  state.header = jwt.header;
+  state.claims = jwt.claims;
+  state.payload = jwt.payloadText;
+  state.unproven = jwt;
   return undefined;
 }
 
-function isTrusted({ caller, realm, now }: Case, key: VerificationKey): boolean {
+function isTrusted({ caller, realm, now }: DecisionState, key: VerificationKey): boolean {
   if (realm.policy.keysOf === "realm") return realm.keys.current(now)?.trusts(key) ?? false;
   return caller.kind === "instance" && caller.instance.keys.includes(key);
 }
 
-/** Which keys fit: the header's `alg` must be theirs, and its `kid`, where there is one, must name them. It chooses nothing. */
-export function key(c: Case): Stop | undefined {
-  if (c.fact !== undefined) return undefined;
-  const alg = member(c.header, "alg");
-  if (typeof alg !== "string" || !c.realm.algorithms.has(alg)) return reject("ALGORITHM_MISMATCH", "alg");
-  if (c.realm.policy.keysOf === "instance") {
-    const keys = c.caller.kind === "instance" ? c.caller.instance.keys : [];
-    c.candidates = keys.filter((one) => one.algorithm === alg);
-    return c.candidates.length > 0 ? undefined : reject("ALGORITHM_MISMATCH", "alg");
+/** Finds the keys that fit: of the header's `alg`, and of its `kid` if it has one. The header chooses no algorithm: it must match. */
+function key(state: DecisionState): EarlyEnd | undefined {
+  if (state.fact !== undefined) return undefined;
+  const alg = member(state.header, "alg");
+  if (typeof alg !== "string" || !state.realm.algorithms.has(alg)) return reject("ALGORITHM_MISMATCH", "alg");
+  if (state.realm.policy.keysOf === "instance") {
+    const keys = state.caller.kind === "instance" ? state.caller.instance.keys : [];
+    state.candidates = keys.filter((one) => one.algorithm === alg);
+    return state.candidates.length > 0 ? undefined : reject("ALGORITHM_MISMATCH", "alg");
   }
-  const kid = member(c.header, "kid") as string | undefined; // the strict reader refuses any other type
-  const keys = c.realm.keys.current(c.now);
-  if (keys === undefined) return lacks({ kind: "keys", realm: c.realm, kid, since: c.since });
-  c.candidates = keys.select(kid, alg as Algorithm);
-  if (c.candidates.length > 0) return undefined;
-  return unfetched(c) ?? unfitting(kid, keys);
+  const kid = member(state.header, "kid") as string | undefined; // the strict reader refuses any other type
+  const keys = state.realm.keys.current(state.now);
+  if (keys === undefined) return needs({ kind: "keys", realm: state.realm, kid, since: state.since });
+  state.candidates = keys.select(kid, alg as Algorithm);
+  if (state.candidates.length > 0) return undefined;
+  return unfetched(state) ?? unfitting(kid, keys);
 }
 
-/** The most `kid`s that an explanation names. */
-const MOST_KIDS = 16;
+/** Most `kid`s that an explanation lists. */
+const MAX_KIDS = 16;
 
-/** What an explanation says of a token whose `kid` is unknown: that, and those that there are. Empty for any other. */
-export function knownKids({ realm, header, now, candidates, fact }: Case): string {
+/** The detail for a token with an unknown `kid`: it, and the known ones. Empty for any other token. */
+function knownKids({ realm, header, now, candidates, fact }: DecisionState): string {
   const kid = member(header, "kid");
   const keys = realm.policy.keysOf === "realm" ? realm.keys.current(now) : undefined;
   if (fact !== undefined || candidates.length > 0 || typeof kid !== "string") return "";
   if (keys === undefined || keys.hasKid(kid)) return "";
   const kids = [...new Set(keys.keys.flatMap((one) => one.kid ?? []))];
-  const known = kids.length === 0 ? "no key has one" : `known: ${printableList(kids, MOST_KIDS)}`;
+  const known = kids.length === 0 ? "no key has one" : `known: ${printableList(kids, MAX_KIDS)}`;
   return `'kid' is ${printableJson(kid)}; ${known}.`;
 }
 
-/** No key fits. Without a `kid` none was named that could be unknown: it is as if all had been tried. */
-function unfitting(kid: string | undefined, keys: KeySet): Stop {
+/** The rejection if no key fits. A token without a `kid` names no key that could be unknown, so its signature is invalid. */
+function unfitting(kid: string | undefined, keys: KeySet): EarlyEnd {
   if (kid === undefined) return reject("SIGNATURE_INVALID");
   return keys.hasKid(kid) ? reject("ALGORITHM_MISMATCH", "alg") : { ...reject("KEY_UNKNOWN", "kid"), kid };
 }
 
-/**
- * Stops for want of keys where the token's own may have been published since the realm's were fetched: nobody can say
- * then that it has none.
- */
-function unfetched({ realm, header, since, now }: Case): Stop | undefined {
+/** Asks for keys if the token's key may have been published after the realm's keys were fetched. */
+function unfetched({ realm, header, since, now }: DecisionState): EarlyEnd | undefined {
   if (realm.policy.keysOf === "instance") return undefined;
   const kid = member(header, "kid") as string | undefined;
-  return realm.keys.answers(kid, since, now) ? undefined : lacks({ kind: "keys", realm, kid, since });
+  return realm.keys.answers(kid, since, now) ? undefined : needs({ kind: "keys", realm, kid, since });
 }
 
-/** The signature must verify under one of the keys that fit; that it does is remembered. */
-export function signature(c: Case): Stop | undefined {
-  if (c.fact !== undefined || c.unproven === undefined) return undefined;
-  const { signingInput, signature: bytes } = c.unproven;
-  const tried = tries(c.candidates, signingInput.length);
-  const signer = c.candidates.find(
-    (one, index) => index < tried && verifySignature(one.algorithm, one.key, signingInput, bytes),
+/** Checks the signature with the keys that fit, at most {@link mostTried}; caches the fact that it verifies. */
+function signature(state: DecisionState): EarlyEnd | undefined {
+  if (state.fact !== undefined || state.unproven === undefined) return undefined;
+  const { signingInput, signature: bytes } = state.unproven;
+  const [first] = state.candidates;
+  const most = first === undefined ? 0 : mostTried(first.algorithm);
+  const signer = state.candidates.find(
+    (one, index) => index < most && verifySignature(one.algorithm, one.key, signingInput, bytes),
   );
   if (signer === undefined) {
-    // One of the others may have signed it.
-    return tried < c.candidates.length ? failure("TOO_MANY_KEYS") : (unfetched(c) ?? reject("SIGNATURE_INVALID"));
+    // A key that was not tried may have signed it.
+    return most < state.candidates.length
+      ? failure("TOO_MANY_KEYS")
+      : (unfetched(state) ?? reject("SIGNATURE_INVALID"));
   }
-  const { subject, clockTolerance } = c.realm.policy;
-  const exp = member(c.claims, "exp");
+  const { subject, clockTolerance } = state.realm.policy;
+  const exp = member(state.claims, "exp");
   const fact: Fact = {
     key: signer,
-    header: c.header,
-    claims: c.claims,
-    token: tokenOf(c.header, c.claims, c.payload),
-    size: factSize(c.text.length, c.header, c.payload),
-    principal: subject.from === "claims" ? subject.read(c.claims, c) : undefined,
+    header: state.header,
+    claims: state.claims,
+    token: tokenOf(state.header, state.claims, state.payload),
+    size: factSize(state.text.length, state.header, state.payload),
+    principal: subject.from === "claims" ? subject.read(state.claims, state) : undefined,
     cacheableUntil: typeof exp === "number" ? instant(Math.min(exp + clockTolerance, LAST_SECOND)) : undefined,
     evidence: undefined,
   };
-  c.realm.skew.note(secondsAhead(c.claims, c.seconds), c.now);
-  c.view.facts.set(c.realm, c.digest, fact);
-  c.fact = fact;
+  state.realm.skew.note(secondsAhead(state.claims, state.seconds), state.now);
+  state.view.facts.set(state.realm, state.digest, fact);
+  state.fact = fact;
   return undefined;
 }
 
-/** The token must not have been revoked: by its `jti`, or by the digest of its header and payload (its signature may have other spellings). */
-export function revocation(c: Case): Stop | undefined {
-  const jti = namingText(c.claims, "jti", c.payload);
-  const digest = (): string => revocationDigest(c.text);
-  const revoked = c.view.directory.isRevoked(issuerOf(c), jti, digest);
+/** Rejects a revoked token: by its `jti`, or by the digest of its header and payload, since one signature may have several encodings. */
+function revocation(state: DecisionState): EarlyEnd | undefined {
+  const jti = namingText(state.claims, "jti", state.payload);
+  const digest = (): string => revocationDigest(state.text);
+  const revoked = state.view.directory.isRevoked(issuerOf(state), jti, digest);
   return revoked ? reject("TOKEN_REVOKED", jti === undefined ? "" : "jti") : undefined;
 }
 
 /**
- * Within what a `jti` is unique: the realm's name; where instances sign their own tokens, each draws its own, so the
- * instance's id stands behind it (no realm's name has a `/`).
+ * The scope in which a `jti` is unique: the realm's name, followed by the instance's id if instances sign their own tokens
+ * (a realm's name contains no `/`).
  */
-function issuerOf({ realm, caller }: Case): string {
+function issuerOf({ realm, caller }: DecisionState): string {
   return caller.kind === "instance" && realm.policy.keysOf === "instance"
     ? `${realm.name}/${caller.instance.id}`
     : realm.name;
 }
 
-/** What a token is revoked by where its `jti` will not do: the SHA-256, in base64url, of its first two segments and the dot between them. */
+/** Identifies a token without a usable `jti` for revocation: SHA-256, in base64url, of its first two segments with the dot between them. */
 export function revocationDigest(token: string): string {
   return hash("sha256", token.slice(0, token.lastIndexOf(".")), "base64url");
 }
 
-/** Whom the token speaks for must exist, where the realm's users are the directory's. */
-export function subject(c: Case): Stop | undefined {
-  const { subject } = c.realm.policy;
+/** Finds the principal in the directory, if the realm's users are kept there; rejects the token if there is none. */
+function subject(state: DecisionState): EarlyEnd | undefined {
+  const { subject } = state.realm.policy;
   if (subject.from === "claims") return undefined;
-  const found = subject.find(c.claims, c.caller, c.view.directory);
+  const found = subject.find(state.claims, state.caller, state.view.directory);
   if (found === null) return reject("USER_UNKNOWN", subject.claim);
-  if ("kind" in found) return lacks(found);
-  c.principal = found;
+  if ("kind" in found) return needs(found);
+  state.principal = found;
   return undefined;
+}
+
+/** One step of a decision: a stage or a rule. */
+export interface Step {
+  /** Name in explanations. */
+  readonly check: string;
+  /** The claim or header parameter concerned; empty if there is none. */
+  readonly claim: string;
+  readonly run: Stage;
+  /** What an explanation adds if the step failed. */
+  readonly detail?: (state: DecisionState) => string;
+  /** The rule, if the step is one, for its details. */
+  readonly rule?: Rule;
+}
+
+const stage = (check: string, run: Stage): Step => ({ check, claim: "", run });
+
+function ruleStep(rule: Rule): Step {
+  const { check, reason, claim, test, hint } = rule;
+  const rejection = reject(reason, claim);
+  const run: Stage =
+    hint === undefined || rule.ahead
+      ? (state) => (test(state.claims, state) ? undefined : rejection)
+      : (state) => {
+          if (test(state.claims, state)) return undefined;
+          const text = hint(state.claims, state);
+          return text === "" ? rejection : { ...rejection, hint: text };
+        };
+  return { check, claim, run, rule };
+}
+
+/** The step after which the token's claims are known to be signed. */
+export const SIGNATURE = stage("signature", signature);
+const STEPS = new WeakMap<Realm, readonly Step[]>();
+
+/** The steps of a realm's decisions, in order. */
+export function stepsOf(realm: Realm): readonly Step[] {
+  let steps = STEPS.get(realm);
+  if (steps === undefined) {
+    const { rules } = realm.policy;
+    steps = [
+      stage("caller", caller),
+      stage("shape", shape),
+      ...rules.filter((rule) => rule.ahead).map(ruleStep),
+      { ...stage("key", key), detail: knownKids },
+      SIGNATURE,
+      ...rules.filter((rule) => !rule.ahead).map(ruleStep),
+      stage("revocation", revocation),
+      stage("subject", subject),
+    ];
+    STEPS.set(realm, steps);
+  }
+  return steps;
 }

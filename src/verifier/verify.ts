@@ -1,38 +1,39 @@
 import type { CallContext, Failure, Outcome, VerificationRequest, Verifier } from "../contract/verifier.js";
 import { failure } from "../contract/verifier.js";
 import type { Clock } from "../util/clock.js";
-import { decide, type Lacking } from "./decide.js";
-import type { Lack, View } from "./view.js";
+import { decide, type Needs } from "./decide.js";
+import type { KeysNeed, Need, View } from "./decision-state.js";
 
-/** How often a decision is sought again after something was loaded for it. */
-const ROUNDS = 4;
+/** Most decisions made after the first one, each after something was loaded. */
+const MAX_ROUNDS = 4;
 
-/** Loads what a decision lacks. Resolves with undefined once it is known, with the failure where it cannot be had; never rejects. */
-export type Load = (lack: Lack, deadline: number) => Promise<Failure | undefined>;
+/** Loads what a decision needs. Resolves with undefined once it is loaded, or with the failure to answer; never rejects. */
+export type Load = (need: Need, deadline: number) => Promise<Failure | undefined>;
 
 /**
- * The core, as a {@link Verifier}: decides, and where something is lacking loads it and decides again from the start.
+ * The core as a {@link Verifier}: makes a decision, and if it needs something, loads that and decides again from the start.
+ * Answers NO_VERDICT if four loads were not enough.
  *
- * @param view the view of the moment; another one after a reload
+ * @param view returns the current view; a reload replaces it
  */
 export function createVerifier(view: () => View, clock: Clock, load: Load): Verifier {
-  async function settle(
+  async function loadAndDecide(
     request: VerificationRequest,
     { deadline }: CallContext,
-    first: Lacking,
+    first: Needs,
     since: number,
   ): Promise<Outcome> {
-    let lacking = first;
+    let needs = first;
     const fail = (failed: Failure): Failure =>
-      lacking.target === undefined ? failed : { ...failed, target: lacking.target };
-    for (let round = 0; round < ROUNDS; round++) {
-      const failed = await load(lacking.lack, deadline);
+      needs.target === undefined ? failed : { ...failed, target: needs.target };
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      const failed = await load(needs.need, deadline);
       if (failed !== undefined) return fail(failed);
       const now = clock();
       if (now >= deadline) return fail(failure("TIMED_OUT"));
       const decision = decide(request, view(), now, since);
-      if (decision.kind !== "lacks") return decision;
-      lacking = decision;
+      if (decision.kind !== "needs") return decision;
+      needs = decision;
     }
     return fail(failure("NO_VERDICT"));
   }
@@ -40,7 +41,26 @@ export function createVerifier(view: () => View, clock: Clock, load: Load): Veri
     verify(request, context) {
       const now = clock();
       const decision = decide(request, view(), now);
-      return decision.kind === "lacks" ? settle(request, context, decision, now) : decision;
+      return decision.kind === "needs" ? loadAndDecide(request, context, decision, now) : decision;
     },
+  };
+}
+
+/**
+ * Loads the keys that a decision needs. If they cannot be loaded, the failure's cause is `cooldown` when the realm's keys are
+ * fresh and only the token's is unknown: anyone can bring that about with a made-up `kid`, so it is no fault of the service.
+ */
+export async function loadKeys(
+  { realm: { keys }, kid, since }: KeysNeed,
+  deadline: number,
+  clock: Clock,
+): Promise<Failure | undefined> {
+  const retryAfter = await keys.load(kid, since, deadline);
+  if (retryAfter === undefined) return undefined;
+  const isFresh = keys.current(clock()) !== undefined && !keys.isStale();
+  return {
+    ...failure("KEYS_UNAVAILABLE", retryAfter),
+    ...(isFresh && { cause: "cooldown" }),
+    ...(kid !== undefined && { kid }),
   };
 }

@@ -5,7 +5,7 @@ import { exchange } from "../support/http.js";
 import { secretOf } from "../support/keys.js";
 import { attacked, CLOWK, claimsWith, expectGrpc, FISERV, faceRequest, makeToken, type Target } from "./harness.js";
 
-// security.md, "Callers". Held elsewhere: limits of failures (test/verifier/limited.test.ts), of callers in a batch
+// security.md, "Callers". Held elsewhere: limits of failures (test/verifier/credential-rate-limit.test.ts), of callers in a batch
 // (test/e2e/calls.test.ts), whose word counts for an address (test/util/client-address.test.ts), and the time that a refusal
 // takes (npm run timing; test/directory/directory-cache.test.ts).
 

@@ -5,7 +5,7 @@ import { expect } from "chai";
 import { KEY_RULES } from "../../src/cli/check/key-rules.js";
 import { fetchSets } from "../../src/cli/check/subject.js";
 import { loadConfig } from "../../src/config/load.js";
-import { loadPublished } from "../../src/keys/remote/published.js";
+import { loadPublishedKeys } from "../../src/keys/jwks.js";
 import { folderOf } from "./harness.js";
 
 // What `check` says of keys that issuers publish.
@@ -22,7 +22,7 @@ describe("check, for a set without a usable key", () => {
         `grpc: 127.0.0.1:0\nrealms:\n  r: { algorithms: [RS256], issuer: null, audience: null, keys: [{ jwksUri: "${jwksUri}", insecure: true }] }\n`,
       );
       const [fetched] = await fetchSets(loadConfig(`${folder}/verifier.yaml`, { env: {} }));
-      expect(() => loadPublished({ keys: [weak] }, ["RS256"])).to.throw(fetched?.set as string);
+      expect(() => loadPublishedKeys({ keys: [weak] }, ["RS256"])).to.throw(fetched?.set as string);
       expect(fetched?.set).to.include("1024 bits");
     } finally {
       server.close();

@@ -74,10 +74,7 @@ const MADE: Readonly<Record<string, readonly [place: string, text: string, files
     generic(undefined, { keys: '[{ jwksUri: "ISSUER/nothing", insecure: true }]' }),
   ],
   "key-refused": ["realms.partner.keys", generic(undefined, { keys: '[{ jwksUri: "ISSUER/keys", insecure: true }]' })],
-  "keys-many": [
-    "realms.partner.keys",
-    generic(undefined, { algorithms: "[HS256]", maxTokenLength: "1MiB", keys: secrets(24) }),
-  ],
+  "keys-many": ["realms.partner.keys", generic(undefined, { algorithms: "[HS256]", keys: secrets(17) })],
   "keys-insecure": [
     "realms.partner.keys",
     generic(undefined, { keys: '[{ jwksUri: "ISSUER/keys", insecure: true }]' }),

@@ -1,8 +1,8 @@
 import { expect } from "chai";
 import type { Algorithm } from "../../src/jws/algorithms.js";
-import type { VerificationKey } from "../../src/keys/key.js";
-import { KeySet } from "../../src/keys/key-set.js";
-import { Uses } from "../../src/keys/uses.js";
+import { KeyUses, type VerificationKey } from "../../src/keys/key.js";
+import { KeySet, mostTried, staticSource } from "../../src/keys/key-set.js";
+import { loadSecret } from "../../src/keys/secret.js";
 import { NAMES, pairOf } from "../jws/signing.js";
 
 const keyOf = (algorithm: Algorithm, kid?: string): VerificationKey => ({
@@ -10,8 +10,7 @@ const keyOf = (algorithm: Algorithm, kid?: string): VerificationKey => ({
   kid,
   key: pairOf(algorithm).publicKey,
   label: `${algorithm} ${kid}`,
-  cost: 1,
-  uses: new Uses(),
+  uses: new KeyUses(),
 });
 const labels = (keys: readonly VerificationKey[]): string[] => keys.map(({ label }) => label);
 
@@ -119,5 +118,37 @@ describe("KeySet", () => {
     expect(none.size).to.equal(0);
     expect(none.select(undefined, "ES256")).to.deep.equal([]);
     expect(none.hasKid("a")).to.equal(false);
+  });
+});
+
+describe("mostTried", () => {
+  it("bounds the keys that one token is tried against to 16, and to 4 of P-384 and P-521", () => {
+    const slow = new Set<Algorithm>(["ES384", "ES512"]);
+    for (const algorithm of NAMES) expect(mostTried(algorithm), algorithm).to.equal(slow.has(algorithm) ? 4 : 16);
+  });
+});
+
+describe("staticSource", () => {
+  const key = loadSecret("x".repeat(32), { algorithm: "HS256" });
+  const source = staticSource([key]);
+
+  it("has one set of keys at all times, the same object", () => {
+    const set = source.current(0);
+    expect(set?.keys).to.deep.equal([key]);
+    expect(set?.trusts(key)).to.equal(true);
+    expect(source.current(Number.MAX_SAFE_INTEGER)).to.equal(set);
+  });
+
+  it("has nothing to load, and keeps nobody waiting", async () => {
+    const set = source.current(0);
+    expect(await source.load("unknown", 0, 0)).to.equal(undefined);
+    expect(await source.load(undefined, 0, Number.POSITIVE_INFINITY)).to.equal(undefined);
+    expect(source.current(1)).to.equal(set);
+  });
+
+  it("is of no age", () => expect(source.age(1_700_000_000_000)).to.equal(undefined));
+
+  it("may have no key, as where the keys are each instance's own", () => {
+    expect(staticSource([]).current(0)?.size).to.equal(0);
   });
 });

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { KeyError } from "../../src/keys/load.js";
+import { KeyError } from "../../src/keys/key.js";
 
 /** The error of a key that is refused; fails where it is taken, or where something else is thrown. */
 export function refusal(load: () => unknown): KeyError {

@@ -15,8 +15,8 @@ import {
   type Question,
   retryAfter,
 } from "../../src/vendors/vendor.js";
+import { subjectOfClaims } from "../../src/verifier/claims.js";
 import { equalsOneOf, isString, isTime, notBefore, notExpired, required, typed } from "../../src/verifier/rules.js";
-import { subjectOfClaims } from "../../src/verifier/subject.js";
 
 // Acme, POST /oauth2/introspect. There is no such vendor: it is the worked example of docs/guides/add-a-vendor.md.
 // Its endpoint speaks like token introspection (RFC 7662): a form, Basic credentials, and `active`.

@@ -2,12 +2,12 @@ import { createPublicKey } from "node:crypto";
 import { expect } from "chai";
 import { compactVerify } from "jose";
 import type { Check } from "../../src/contract/verifier.js";
-import { staticSource } from "../../src/keys/source.js";
+import { staticSource } from "../../src/keys/key-set.js";
 import { Secret } from "../../src/util/secret.js";
 import { type Decision, decide } from "../../src/verifier/decide.js";
+import type { View } from "../../src/verifier/decision-state.js";
 import { FactCache } from "../../src/verifier/facts.js";
 import { createRealm, type Realm } from "../../src/verifier/realm.js";
-import type { View } from "../../src/verifier/view.js";
 import { type Case, readCases } from "../support/cases.js";
 import { NOW } from "../support/clock.js";
 import { answerOf, expectOutcome } from "../support/expect.js";
@@ -30,7 +30,7 @@ describe("decide", () => {
       const bench = benchOf(one);
       const request = requestOf(one);
       const first = decide(request, bench.view(new FactCache(0)), NOW);
-      if (first.kind === "lacks") throw new Error("lacks something");
+      if (first.kind === "needs") throw new Error("needs something");
       expectOutcome(answerOf(first), one.grpc!.outcome, one);
       for (const view of [bench.view(new FactCache(0)), bench.view(), crowded.get(one.configuration)!]) {
         for (let times = 0; times < 2; times++) expect(decide(request, view, NOW)).to.deep.equal(first);
@@ -145,16 +145,16 @@ describe("decide, where something is not known yet", () => {
       NOW,
     );
 
-  it("lacks the instance before it looks at the token at all", () => {
-    const lacking = { kind: "lacks", lack: { kind: "instance", secretKey } };
-    for (const token of ["", "x", good]) expect(ask(token, { instance: () => undefined })).to.deep.equal(lacking);
+  it("needs the instance before it looks at the token at all", () => {
+    const needed = { kind: "needs", need: { kind: "instance", secretKey } };
+    for (const token of ["", "x", good]) expect(ask(token, { instance: () => undefined })).to.deep.equal(needed);
   });
 
-  it("lacks the user only of a token that is good so far", () => {
+  it("needs the user only of a token that is good so far", () => {
     const unknown = { user: () => undefined };
     expect(ask(good, unknown)).to.deep.equal({
-      kind: "lacks",
-      lack: { kind: "user", instanceId: "inst_abc123", userId: "u" },
+      kind: "needs",
+      need: { kind: "user", instanceId: "inst_abc123", userId: "u" },
     });
     expect(ask("x", unknown)).to.include({ kind: "rejected" });
     expect(ask(good, { ...unknown, isRevoked: () => true })).to.include({ kind: "rejected", reason: "TOKEN_REVOKED" });
@@ -169,7 +169,7 @@ describe("decide, where something is not known yet", () => {
       const view: View = { ...bench.view(), directory, realms: new Map([["r", realm]]) };
       const request = { realm: "r", token: new Secret(token), credential: { kind: "instance" as const, secretKey } };
       const decision = decide({ ...request, explain }, view, NOW);
-      return "reason" in decision ? String(decision.reason) : decision.kind === "lacks" ? decision.lack.kind : "";
+      return "reason" in decision ? String(decision.reason) : decision.kind === "needs" ? decision.need.kind : "";
     };
     const token = makeToken({ key: "p256", header: { alg: "ES256" }, claims: {} });
     const ways = [
@@ -184,7 +184,7 @@ describe("decide, where something is not known yet", () => {
     }
   });
 
-  it("lacks the keys, by the token's kid", () => {
+  it("needs the keys, by the token's kid", () => {
     const realm: Realm = {
       ...bench.realms.get("es256")!,
       keys: { ...staticSource([]), current: () => undefined },
@@ -192,7 +192,7 @@ describe("decide, where something is not known yet", () => {
     const view: View = { ...bench.view(), realms: new Map([["r", realm]]) };
     const token = makeToken({ key: "p256", header: { alg: "ES256", kid: "k" }, claims: {} });
     const decision = decide({ realm: "r", token: new Secret(token), credential: undefined, explain: false }, view, NOW);
-    expect(decision).to.deep.equal({ kind: "lacks", lack: { kind: "keys", realm, kid: "k", since: NOW } });
+    expect(decision).to.deep.equal({ kind: "needs", need: { kind: "keys", realm, kid: "k", since: NOW } });
   });
 
   it("uses nothing of a directory that is not fresh, in any realm", () => {
@@ -226,7 +226,7 @@ describe("an explanation", () => {
         const request = { ...requestOf(one), explain: false };
         const short = decide(request, view, NOW);
         const long = decide({ ...request, explain: true }, view, NOW);
-        if (short.kind === "failure" || short.kind === "lacks" || long.kind === "failure" || long.kind === "lacks") {
+        if (short.kind === "failure" || short.kind === "needs" || long.kind === "failure" || long.kind === "needs") {
           expect(long, one.name).to.deep.equal(short);
           continue;
         }

@@ -2,10 +2,8 @@ import { createPublicKey } from "node:crypto";
 import { expect } from "chai";
 import { genericSchema } from "../../src/config/realm-forms.js";
 import { noDirectory } from "../../src/directory/directory.js";
-import type { VerificationKey } from "../../src/keys/key.js";
-import { KeySet } from "../../src/keys/key-set.js";
-import type { KeySource } from "../../src/keys/source.js";
-import { Uses } from "../../src/keys/uses.js";
+import { KeyUses, type VerificationKey } from "../../src/keys/key.js";
+import { KeySet, type KeySource } from "../../src/keys/key-set.js";
 import { Secret } from "../../src/util/secret.js";
 import { decide } from "../../src/verifier/decide.js";
 import { FactCache } from "../../src/verifier/facts.js";
@@ -25,8 +23,7 @@ const key = (name: string, kid?: string): VerificationKey => ({
   kid,
   key: createPublicKey(keyOf(name).publicPem ?? ""),
   label: name,
-  cost: 1,
-  uses: new Uses(),
+  uses: new KeyUses(),
 });
 
 /** A source of these keys. @param answers whether no more are to be had */
@@ -44,7 +41,7 @@ function ask(keys: KeySource, header: Readonly<Record<string, unknown>>, signer 
   const token = new Secret(makeToken({ key: signer, header, claims: { sub: "jane" } }));
   const decision = decide({ realm: "r", token, credential: undefined, explain: false }, view, NOW);
   if (decision.kind === "rejected") return `${decision.reason} ${decision.claim}`.trim();
-  return decision.kind === "lacks" ? `lacks ${decision.lack.kind}` : decision.kind;
+  return decision.kind === "needs" ? `needs ${decision.need.kind}` : decision.kind;
 }
 
 describe("decide, with keys that are fetched", () => {
@@ -70,7 +67,7 @@ describe("decide, with keys that are fetched", () => {
   ] as const) {
     it(`${what}: ${certain} only where no more keys are to be had`, () => {
       expect(ask(source(true, known), header, signer)).to.equal(certain);
-      expect(ask(source(false, known), header, signer)).to.equal("lacks keys");
+      expect(ask(source(false, known), header, signer)).to.equal("needs keys");
     });
   }
 

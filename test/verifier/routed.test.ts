@@ -1,14 +1,14 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import { failure } from "../../src/contract/verifier.js";
-import { staticSource } from "../../src/keys/source.js";
+import { staticSource } from "../../src/keys/key-set.js";
 import { Secret } from "../../src/util/secret.js";
 import { decide } from "../../src/verifier/decide.js";
+import type { View } from "../../src/verifier/decision-state.js";
 import { FactCache } from "../../src/verifier/facts.js";
 import { createRealm, type Realm } from "../../src/verifier/realm.js";
 import { createRoute } from "../../src/verifier/route.js";
 import { createVerifier } from "../../src/verifier/verify.js";
-import type { View } from "../../src/verifier/view.js";
 import { NOW } from "../support/clock.js";
 import { makeToken } from "../support/token.js";
 import { makeBench } from "../support/view.js";

@@ -3,9 +3,9 @@ import { type CallContext, failure, type Outcome, type VerificationRequest } fro
 import type { KnownDirectory } from "../../src/directory/directory.js";
 import type { Instance } from "../../src/directory/model.js";
 import { Secret } from "../../src/util/secret.js";
+import type { Need, View } from "../../src/verifier/decision-state.js";
 import { FactCache } from "../../src/verifier/facts.js";
 import { createVerifier, type Load } from "../../src/verifier/verify.js";
-import type { Lack, View } from "../../src/verifier/view.js";
 import { createClock, NOW } from "../support/clock.js";
 import { makeToken } from "../support/token.js";
 import { makeBench } from "../support/view.js";
@@ -27,60 +27,60 @@ function verifierThat({
   load,
 }: {
   knowsAfter: number;
-  load?: (round: number, lack: Lack) => ReturnType<Load>;
+  load?: (round: number, need: Need) => ReturnType<Load>;
 }) {
   const instance: Instance = { id: "i", appId: "a", keys: [] };
   const clock = createClock();
-  const lacks: Lack[] = [];
+  const needs: Need[] = [];
   const deadlines: number[] = [];
   const directory: KnownDirectory = {
     ...bench.directory,
-    instance: () => (lacks.length >= knowsAfter ? instance : undefined),
+    instance: () => (needs.length >= knowsAfter ? instance : undefined),
   };
   const view: View = { realms: bench.realms, directory, facts: new FactCache(0) };
   const verifier = createVerifier(
     () => view,
     clock.now,
-    (lack, deadline) => {
-      lacks.push(lack);
+    (need, deadline) => {
+      needs.push(need);
       deadlines.push(deadline);
-      return load?.(lacks.length, lack) ?? Promise.resolve(undefined);
+      return load?.(needs.length, need) ?? Promise.resolve(undefined);
     },
   );
-  return { verifier, clock, lacks, deadlines };
+  return { verifier, clock, needs, deadlines };
 }
 
 const kindOf = (outcome: Outcome): string => (outcome.kind === "failure" ? outcome.reason : outcome.kind);
 
 describe("verify", () => {
-  it("answers at once, without a promise, where nothing is lacking", () => {
-    const { verifier, lacks } = verifierThat({ knowsAfter: 0 });
+  it("answers at once, without a promise, if nothing is needed", () => {
+    const { verifier, needs } = verifierThat({ knowsAfter: 0 });
     const outcome = verifier.verify(ASKED, CONTEXT);
     expect(outcome).not.to.be.an.instanceOf(Promise);
     expect(outcome).to.have.property("kind", "verified");
-    expect(lacks).to.deep.equal([]);
+    expect(needs).to.deep.equal([]);
   });
 
   for (const rounds of [1, 2, 3, 4]) {
-    it(`loads what is lacking and decides again: ${rounds} times`, async () => {
-      const { verifier, lacks, deadlines } = verifierThat({ knowsAfter: rounds });
+    it(`loads what is needed and decides again: ${rounds} times`, async () => {
+      const { verifier, needs, deadlines } = verifierThat({ knowsAfter: rounds });
       expect(kindOf(await verifier.verify(ASKED, { ...CONTEXT, deadline: NOW + 1000 }))).to.equal("verified");
-      expect(lacks).to.deep.equal(Array.from({ length: rounds }, () => ({ kind: "instance", secretKey })));
+      expect(needs).to.deep.equal(Array.from({ length: rounds }, () => ({ kind: "instance", secretKey })));
       expect(new Set(deadlines)).to.deep.equal(new Set([NOW + 1000]));
     });
   }
 
   it("gives up after four rounds", async () => {
-    const { verifier, lacks } = verifierThat({ knowsAfter: 5 });
+    const { verifier, needs } = verifierThat({ knowsAfter: 5 });
     expect(await verifier.verify(ASKED, CONTEXT)).to.deep.equal(failure("NO_VERDICT"));
-    expect(lacks).to.have.length(4);
+    expect(needs).to.have.length(4);
   });
 
   it("gives the failure of a load, and loads no more", async () => {
     const load = (round: number) => Promise.resolve(round === 2 ? failure("DIRECTORY_UNAVAILABLE", 5000) : undefined);
-    const { verifier, lacks } = verifierThat({ knowsAfter: 4, load });
+    const { verifier, needs } = verifierThat({ knowsAfter: 4, load });
     expect(await verifier.verify(ASKED, CONTEXT)).to.deep.equal(failure("DIRECTORY_UNAVAILABLE", 5000));
-    expect(lacks).to.have.length(2);
+    expect(needs).to.have.length(2);
   });
 
   it("is too late at the deadline, even with everything at hand", async () => {

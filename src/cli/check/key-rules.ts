@@ -1,6 +1,7 @@
-import { tries } from "../../keys/cost.js";
+import type { Algorithm } from "../../jws/algorithms.js";
 import type { VerificationKey } from "../../keys/key.js";
-import { toldLocation } from "../../keys/remote/keyring.js";
+import { mostTried } from "../../keys/key-set.js";
+import { printableLocation } from "../../keys/remote/keyring.js";
 import type { CheckRule } from "./findings.js";
 import type { CheckSubject } from "./subject.js";
 
@@ -42,7 +43,7 @@ export const KEY_RULES: readonly CheckRule<WithKeys>[] = [
     find: (subject) =>
       crowded(subject).map(({ name, algorithm, keys, tried }) => ({
         place: `realms.${name}.keys`,
-        message: `${keys.length} keys for ${algorithm}: a token of maximum length without a kid is tried against the first ${tried} only, and gets no verdict if none of them fits`,
+        message: `${keys.length} keys for ${algorithm}: a token without a kid is tried against the first ${tried} only, and gets no verdict if none of them fits`,
       })),
     fix: "Ask the issuer to put a kid into its tokens, or remove keys that are no longer used.",
   },
@@ -64,22 +65,22 @@ export const KEY_RULES: readonly CheckRule<WithKeys>[] = [
     find: ({ setsUnopened }) =>
       setsUnopened.map(({ realm, location }) => ({
         place: `realms.${realm}.keys`,
-        message: `${toldLocation(location)}: no key in masterKeys decrypts the saved set, so a start ignores it`,
+        message: `${printableLocation(location)}: no key in masterKeys decrypts the saved set, so a start ignores it`,
       })),
     fix: "If the issuer answers, do nothing: the next fetch replaces the set. If it does not, add the earlier master key after the current one.",
   },
 ];
 
-/** Realms with more keys of an algorithm than the service tries for a token of maximum length without a `kid`. */
+/** Realms with more keys of an algorithm than the service tries for a token without a `kid`. */
 function crowded({ fetches, realms }: WithKeys) {
-  return realms.flatMap(({ name, maxTokenLength, keys: configured }) => {
+  return realms.flatMap(({ name, keys: configured }) => {
     const sets = fetches.flatMap(({ realm, set }) => (realm === name && typeof set !== "string" ? [set] : []));
-    const lists = new Map<string, VerificationKey[]>();
+    const lists = new Map<Algorithm, VerificationKey[]>();
     for (const key of [...configured, ...sets.flatMap(({ keys }) => keys)]) {
       lists.set(key.algorithm, [...(lists.get(key.algorithm) ?? []), key]);
     }
     return [...lists]
-      .map(([algorithm, keys]) => ({ name, algorithm, keys, tried: tries(keys, maxTokenLength) }))
+      .map(([algorithm, keys]) => ({ name, algorithm, keys, tried: mostTried(algorithm) }))
       .filter(({ keys, tried }) => tried < keys.length);
   });
 }

@@ -1,6 +1,6 @@
 import type { Config } from "../../config/load.js";
 import type { ConfiguredRealm } from "../../config/realms.js";
-import { isSameKey } from "../../keys/same-key.js";
+import { isSameKey } from "../../keys/key.js";
 import { formatDuration } from "../../util/units.js";
 import type { CheckRule, Fault } from "./findings.js";
 

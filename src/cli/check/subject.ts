@@ -4,11 +4,11 @@ import { readText } from "../../config/read-file.js";
 import type { DirectoryEntry } from "../../directory/commands.js";
 import type { KeySetName } from "../../directory/model.js";
 import { countMissing } from "../../directory/transfer/seed.js";
-import { KeyError } from "../../keys/key-error.js";
-import type { LoadedSet } from "../../keys/load-jwks.js";
-import { FetchError } from "../../keys/remote/fetch-error.js";
-import { fetchOnce } from "../../keys/remote/fetch-once.js";
-import { toldLocation } from "../../keys/remote/keyring.js";
+import type { LoadedSet } from "../../keys/jwks.js";
+import { KeyError } from "../../keys/key.js";
+import { fetchOnce } from "../../keys/remote/documents.js";
+import { FetchError } from "../../keys/remote/fetch.js";
+import { printableLocation } from "../../keys/remote/keyring.js";
 import { ofRealms } from "../../server/saved-sets.js";
 import { readSeedFile } from "../../server/seed.js";
 import { readDirectory, storePath } from "../../server/store.js";
@@ -79,7 +79,7 @@ export function fetchSets({ realms, proxies }: Pick<Config, "realms" | "proxies"
     realms.flatMap(({ name, algorithms, remotes }) =>
       remotes.map(async (entry) => ({
         realm: name,
-        location: toldLocation(entry.location),
+        location: printableLocation(entry.location),
         insecure: entry.insecure,
         set: await fetchOnce(entry.location, { ...entry, proxies }, algorithms).catch(whyFailed),
       })),

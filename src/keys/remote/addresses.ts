@@ -2,8 +2,8 @@ import { type LookupAddress, type LookupOptions, lookup } from "node:dns";
 import net from "node:net";
 
 /**
- * Networks that are nobody's on the open internet (IANA's special-purpose registries, RFC 6890): loopback, private,
- * link-local (cloud metadata among them), shared, multicast, reserved.
+ * Networks that are not public (IANA's special-purpose registries, RFC 6890): loopback, private, link-local (which includes
+ * cloud metadata services), shared, multicast, reserved.
  */
 const NETWORKS = [
   "0.0.0.0/8",
@@ -42,17 +42,17 @@ for (const network of NETWORKS) {
   SPECIAL.addSubnet(address, Number(bits), net.isIPv6(address) ? "ipv6" : "ipv4");
 }
 
-/** Networks of IPv6 whose last 32 bits are an address of IPv4: mapped (RFC 4291), translated (RFC 2765, RFC 6052). */
-const CARRIERS = ["0:0:0:0:0:ffff", "0:0:0:0:ffff:0", "64:ff9b:0:0:0:0"];
+/** IPv6 prefixes whose last 32 bits are an IPv4 address: mapped (RFC 4291), translated (RFC 2765, RFC 6052). */
+const IPV4_PREFIXES = ["0:0:0:0:0:ffff", "0:0:0:0:ffff:0", "64:ff9b:0:0:0:0"];
 
-/** Whether an IP address is one that the open internet leads to. False for what is no address. */
+/** Whether an IP address is reachable on the public internet. False for text that is not an address. */
 export function isPublicAddress(address: string): boolean {
   const family = net.isIP(address);
   if (family === 0) return false;
   if (family === 4) return !SPECIAL.check(address, "ipv4");
   const groups = groupsOf(address);
   if (
-    !CARRIERS.includes(
+    !IPV4_PREFIXES.includes(
       groups
         .slice(0, 6)
         .map((group) => group.toString(16))
@@ -65,9 +65,9 @@ export function isPublicAddress(address: string): boolean {
   return isPublicAddress([high >> 8, high & 255, low >> 8, low & 255].join("."));
 }
 
-/** The eight groups of an IPv6 address, in any of its spellings. */
+/** The eight groups of an IPv6 address in any spelling. */
 function groupsOf(address: string): readonly number[] {
-  // As a URL gives it: lower case, the longest run of zeros as "::", no dots.
+  // A URL writes it in lower case, the longest run of zeros as "::", without dots.
   const [front = "", back] = new URL(`http://[${address.replace(/%.*/, "")}]`).hostname.slice(1, -1).split("::");
   const read = (text: string): number[] =>
     text === "" ? [] : text.split(":").map((group) => Number.parseInt(group, 16));
@@ -78,11 +78,10 @@ function groupsOf(address: string): readonly number[] {
 type LookupCallback = (error: NodeJS.ErrnoException | null, found: LookupAddress[] | string, family?: number) => void;
 
 /**
- * Looks a host up like `dns.lookup`, and gives none but public addresses: a name that leads into the own network is
- * answered like one that leads nowhere. The check stands where the connection is made, so that no second answer of
- * the name server can come in between.
+ * Resolves a host like `dns.lookup`, but yields public addresses only; a name that leads to the private network fails with
+ * the code EPRIVATE. The connection uses the very address that was checked, so the name server cannot give another one later.
  *
- * @param resolve what asks the name server
+ * @param resolve default: `dns.lookup`
  */
 export function lookupPublic(
   hostname: string,
@@ -97,7 +96,7 @@ export function lookupPublic(
     if (first === undefined) {
       callback(Object.assign(new Error(`${hostname} has no public address`), { code: "EPRIVATE" }), []);
     } else if (options.all) callback(null, addresses);
-    // As Node asks where it is told not to try several.
+    // Node asks for one address when it does not try several in turn.
     else callback(null, first.address, first.family);
   });
 }

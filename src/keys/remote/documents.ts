@@ -1,24 +1,25 @@
+import type { Algorithm } from "../../jws/algorithms.js";
 import { printableAscii, quote } from "../../util/printable.js";
-import type { Fetched, Get, Validators } from "./fetch.js";
-import { FetchError } from "./fetch-error.js";
+import { type LoadedSet, loadPublishedKeys } from "../jwks.js";
+import { createFetcher, FetchError, type Fetched, type FetchOptions, type Get, type Validators } from "./fetch.js";
 
 /** Where an issuer publishes its keys. */
 export type Location =
   | { readonly jwksUri: string }
   | {
-      /** The issuer, whose metadata say where the keys are (OpenID Connect Discovery 1.0; RFC 8414). */
+      /** The issuer whose metadata contain the key set's URL (OpenID Connect Discovery 1.0; RFC 8414). */
       readonly discovery: string;
-      /** What the metadata may say that the issuer is: exact. */
+      /** The values of `issuer` that the metadata may have, exactly. */
       readonly issuers: readonly string[];
     };
 
-/** What is remembered of a good answer, for asking whether it is still the same. */
+/** What a conditional request for an issuer's keys needs from the last good answer. */
 export interface Memory {
   readonly jwksUri: string;
   readonly validators: Validators;
 }
 
-/** A key set as it was published, unchecked, or the word that it did not change. */
+/** An unchecked key set as published, or the answer that it did not change. `lifetime` in seconds. */
 export type FetchedSet =
   | { readonly kind: "document"; readonly value: unknown; readonly memory: Memory; readonly lifetime?: number }
   | { readonly kind: "unchanged"; readonly lifetime?: number };
@@ -26,7 +27,7 @@ export type FetchedSet =
 /**
  * Fetches the key set of an issuer.
  *
- * @param last what was remembered of the last answer that was good
+ * @param last from the last good answer
  * @throws {FetchError}
  */
 export async function fetchKeySet(location: Location, get: Get, last: Memory | undefined): Promise<FetchedSet> {
@@ -37,24 +38,28 @@ export async function fetchKeySet(location: Location, get: Get, last: Memory | u
   return { ...document, memory: { jwksUri, validators } };
 }
 
-/** Asks the issuer's metadata where its keys are. They are asked each time: they are what ties the keys to the issuer. */
+/** Reads the key set's URL from the issuer's metadata, on every fetch: the metadata tie the keys to the issuer. */
 async function discover({ discovery, issuers }: Extract<Location, { discovery: string }>, get: Get): Promise<string> {
   const [first, second] = metadataUrls(discovery);
   let fetched: Fetched;
   try {
     fetched = await get(first, undefined);
   } catch (error) {
-    // An issuer that knows OAuth alone has nothing at the first.
+    // An issuer that implements OAuth only has no document at the first URL.
     const { status } = error as FetchError;
     if (status === undefined || status < 400 || status > 499) throw error;
     fetched = await get(second, undefined);
   }
   const metadata = fetched.kind === "document" ? fetched.value : undefined;
-  if (typeof metadata !== "object" || metadata === null) throw new FetchError("the issuer's metadata are no object");
+  if (typeof metadata !== "object" || metadata === null)
+    throw new FetchError("the issuer's metadata are not an object");
   const { issuer, jwks_uri: jwksUri } = metadata as { issuer?: unknown; jwks_uri?: unknown };
   if (typeof issuer !== "string" || !issuers.includes(issuer)) {
-    const configured = issuers.slice(0, TOLD).map(told).join(" or ") + (issuers.length > TOLD ? " or another" : "");
-    throw new FetchError(`the metadata are another issuer's: their \`issuer\` is ${told(issuer)}, not ${configured}`);
+    const more = issuers.length > MAX_ISSUERS ? " or another" : "";
+    const configured = issuers.slice(0, MAX_ISSUERS).map(quoteIssuer).join(" or ") + more;
+    throw new FetchError(
+      `the metadata are another issuer's: their \`issuer\` is ${quoteIssuer(issuer)}, not ${configured}`,
+    );
   }
   if (typeof jwksUri !== "string" || !URL.canParse(jwksUri)) {
     throw new FetchError("the issuer's metadata have no `jwks_uri` that is a URL");
@@ -62,19 +67,19 @@ async function discover({ discovery, issuers }: Extract<Location, { discovery: s
   return jwksUri;
 }
 
-/** How many of the configured issuers are told. */
-const TOLD = 3;
+/** Most configured issuers that a message names. */
+const MAX_ISSUERS = 3;
 
-/** The longest of an issuer that is told, in characters: where two of them differ is at the end, as a rule. */
-const LONGEST = 200;
+/** Longest issuer that a message quotes, in characters: two issuers usually differ near their ends. */
+const MAX_ISSUER_LENGTH = 200;
 
-/** What stands for an issuer in metadata, as a message may hold it: cut, in ASCII that moves no terminal's cursor. */
-function told(issuer: unknown): string {
+/** Quotes the `issuer` of metadata: truncated, in printable ASCII. */
+function quoteIssuer(issuer: unknown): string {
   if (typeof issuer !== "string") return issuer === undefined ? "absent" : "no text";
-  return printableAscii(quote(issuer, LONGEST));
+  return printableAscii(quote(issuer, MAX_ISSUER_LENGTH));
 }
 
-/** Where an issuer's metadata stand: by OpenID Connect Discovery 1.0, section 4, then by RFC 8414, section 3. */
+/** The URLs of an issuer's metadata: by OpenID Connect Discovery 1.0, section 4, then by RFC 8414, section 3. */
 export function metadataUrls(issuer: string): readonly [string, string] {
   const { origin, pathname } = new URL(issuer);
   const path = pathname.replace(/\/$/, "");
@@ -82,4 +87,26 @@ export function metadataUrls(issuer: string): readonly [string, string] {
     `${origin}${path}/.well-known/openid-configuration`,
     `${origin}/.well-known/oauth-authorization-server${path}`,
   ];
+}
+
+/**
+ * Fetches and loads an issuer's key set once, as a running service would, and keeps nothing.
+ *
+ * @param algorithms those of the realm that the keys are for
+ * @throws {FetchError} if the set cannot be fetched
+ * @throws {KeyError} if it has no usable key
+ */
+export async function fetchOnce(
+  location: Location,
+  options: FetchOptions,
+  algorithms: readonly Algorithm[],
+): Promise<LoadedSet> {
+  const fetcher = createFetcher(options);
+  try {
+    const fetched = await fetcher.within((get) => fetchKeySet(location, get, undefined));
+    // Without validators the answer cannot be "unchanged".
+    return loadPublishedKeys(fetched.kind === "document" ? fetched.value : undefined, algorithms);
+  } finally {
+    await fetcher.close();
+  }
 }

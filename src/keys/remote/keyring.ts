@@ -3,9 +3,10 @@ import type { Algorithm } from "../../jws/algorithms.js";
 import type { Clock } from "../../util/clock.js";
 import { type After, runAfter } from "../../util/timeouts.js";
 import type { VerificationKey } from "../key.js";
-import { type KeySource, staticSource } from "../source.js";
+import { KeySet, type KeySource, staticSource } from "../key-set.js";
 import { fetchKeySet, type Location } from "./documents.js";
 import { createFetcher, type Fetcher, type FetchOptions } from "./fetch.js";
+import type { Proxies } from "./proxies.js";
 import {
   RemoteKeys,
   type RemoteObserver,
@@ -13,58 +14,56 @@ import {
   type RemoteStatus,
   type SavedSet,
 } from "./remote-keys.js";
-import { networkSource } from "./source.js";
-import type { Proxies } from "./ways.js";
 
-/** An entry of a realm's `keys` that stands for what an issuer publishes. */
+/** An entry of a realm's `keys` that stands for the keys an issuer publishes. */
 export interface RemoteEntry extends RemoteSettings, Pick<FetchOptions, "insecure" | "ca"> {
   readonly location: Location;
 }
 
-/** Where an entry's keys are fetched from, whole, as the store names it. */
+/** The full URL that an entry's keys are fetched from; the store saves key sets under it. */
 export function locationName(location: Location): string {
   return "jwksUri" in location ? location.jwksUri : location.discovery;
 }
 
-/** The same as logs and answers tell it: without credentials, and without a query, in which some issuers want an access key. */
-export function toldLocation(location: Location | string): string {
+/** The same URL for logs and answers: without credentials, and without the query, which may hold an access key. */
+export function printableLocation(location: Location | string): string {
   const whole = typeof location === "string" ? location : locationName(location);
   return whole.replace(/^(\w+:\/\/)[^/?#]*@/, "$1…@").replace(/\?.+$/s, "?…");
 }
 
-/** A saved set, and what vouched for it. */
+/** A saved set, and what it was trusted for. */
 export interface VouchedSet extends SavedSet {
-  /** A digest of what the entry trusted when it was fetched; where the entry trusts otherwise now, the set counts no more. */
+  /** A digest of the entry's trust settings when the set was fetched. The set is ignored once they differ. */
   readonly trust: string;
 }
 
-/** Keeps sets over a restart. */
+/** Stores key sets across restarts. */
 export interface SavedSets {
-  /** The set that was saved last for a realm and a location. */
+  /** The set last saved for a realm and a location. */
   get(realm: string, location: string): VouchedSet | undefined;
   set(realm: string, location: string, saved: VouchedSet): void;
 }
 
-/** What a keyring needs of the world. */
+/** What a keyring needs from outside. */
 export interface KeyringContext {
   readonly clock: Clock;
   readonly proxies: Proxies;
   readonly saved: SavedSets;
-  /** Who is told of a realm's keys from a location. */
+  /** Makes the observer of a realm's keys from one location. */
   readonly observe: (realm: string, location: string) => RemoteObserver;
-  /** Default: the process's timers, which keep no process alive. */
+  /** Default {@link runAfter}. */
   readonly after?: After;
   /** Default Math.random. */
   readonly random?: () => number;
 }
 
-/** What a realm's keys are to be. */
+/** The keys that a realm asks for. */
 export interface KeyringRequest {
   readonly realm: string;
   readonly algorithms: readonly Algorithm[];
-  /** Those of the configuration. */
+  /** Keys from the configuration. */
   readonly configured: readonly VerificationKey[];
-  /** Those that issuers publish. */
+  /** Keys that issuers publish. */
   readonly entries: readonly RemoteEntry[];
 }
 
@@ -75,19 +74,20 @@ interface Held {
   readonly fetcher: Fetcher;
 }
 
-/** How a realm's keys from one location stand. */
+/** The state of a realm's keys from one location. */
 export interface HeldStatus extends RemoteStatus {
   readonly realm: string;
+  /** As {@link printableLocation} gives it. */
   readonly location: string;
   readonly keys: readonly VerificationKey[];
-  /** How many keys of the set are refused. */
+  /** Number of keys in the set that are refused. */
   readonly refused: number;
 }
 
-/** Whether keys of a location count at the moment. */
+/** Whether the keys of a location can verify tokens at the moment. */
 export const isUsable = ({ state }: Pick<RemoteStatus, "state">): boolean => state === "fresh" || state === "stale";
 
-/** All keys that this process fetches. What a realm asks for again after a reload is what it had. */
+/** All keys that this process fetches. After a reload a realm gets the keys it already has for an unchanged entry. */
 export class Keyring {
   readonly #context: KeyringContext;
   #held = new Map<string, Held>();
@@ -96,7 +96,7 @@ export class Keyring {
     this.#context = context;
   }
 
-  /** The source of a realm's keys; it begins to fetch at once. */
+  /** The source of a realm's keys; fetching starts at once. */
   source({ realm, algorithms, configured, entries }: KeyringRequest): KeySource {
     if (entries.length === 0) return staticSource(configured);
     return networkSource(
@@ -105,7 +105,7 @@ export class Keyring {
     );
   }
 
-  /** Ends the fetching of what these realms do not ask for. */
+  /** Stops fetching keys that none of these requests contains. */
   keepOnly(requests: readonly KeyringRequest[]): void {
     const kept = new Set(
       requests.flatMap(({ realm, algorithms, entries }) => entries.map((entry) => nameOf(realm, algorithms, entry))),
@@ -117,7 +117,7 @@ export class Keyring {
     }
   }
 
-  /** How everything that is fetched stands. */
+  /** The state of all fetched keys, in the order in which they were first asked for. */
   status(): readonly HeldStatus[] {
     const now = this.#context.clock();
     return [...this.#held.values()].map(({ realm, location, remote }) => ({
@@ -129,7 +129,7 @@ export class Keyring {
     }));
   }
 
-  /** Ends all fetching. */
+  /** Stops all fetching. */
   async close(): Promise<void> {
     const held = [...this.#held.values()];
     this.#held = new Map();
@@ -145,9 +145,10 @@ export class Keyring {
 
   #open(realm: string, algorithms: readonly Algorithm[], entry: RemoteEntry): Held {
     const { clock, proxies, saved, observe, after = runAfter, random = Math.random } = this.#context;
-    const location = locationName(entry.location);
+    const name = locationName(entry.location);
+    const location = printableLocation(name);
     const trust = trustOf(entry);
-    const last = saved.get(realm, location);
+    const last = saved.get(realm, name);
     const fetcher = createFetcher({ ...entry, proxies, after });
     const remote = new RemoteKeys(
       entry,
@@ -156,13 +157,13 @@ export class Keyring {
         clock,
         after,
         random,
-        fetch: (last) => fetcher.within((get) => fetchKeySet(entry.location, get, last)),
-        save: (set) => saved.set(realm, location, { ...set, trust }),
-        observer: observe(realm, toldLocation(location)),
+        fetch: (memory) => fetcher.within((get) => fetchKeySet(entry.location, get, memory)),
+        save: (set) => saved.set(realm, name, { ...set, trust }),
+        observer: observe(realm, location),
       },
       last?.trust === trust ? last : undefined,
     );
-    return { realm, location: toldLocation(location), remote, fetcher };
+    return { realm, location, remote, fetcher };
   }
 }
 
@@ -171,10 +172,68 @@ function close({ remote, fetcher }: Held): Promise<void> {
   return fetcher.close();
 }
 
-/** By what a fetched set is believed: who may say where it is, whether its way may be in the clear, and whose certificates count. */
+/** A digest of what makes fetched keys trustworthy: the location, whether it may be plain http, and the certificates trusted. */
 const trustOf = ({ location, insecure, ca }: RemoteEntry): string =>
   hash("sha256", JSON.stringify([location, insecure, ca ?? null]), "base64url");
 
-/** What tells one from another: nothing that has changed may go on as it was. */
+/** Identifies keys by all of their settings, so that changed settings start over. */
 const nameOf = (realm: string, algorithms: readonly Algorithm[], entry: RemoteEntry): string =>
   JSON.stringify([realm, algorithms, entry]);
+
+/**
+ * A source of configured keys and those that issuers publish, tried in this order. While one issuer's keys are unavailable
+ * the others still verify, but a token that none of them fits gets no verdict.
+ *
+ * @param remotes at least one
+ */
+export function networkSource(configured: readonly VerificationKey[], remotes: readonly RemoteKeys[]): KeySource {
+  const fixed = configured.length === 0 ? [] : [new KeySet(configured)];
+  let parts: readonly KeySet[] = [];
+  let union: KeySet | undefined;
+
+  /** Joins several sets; builds a new one only if one of them changed. */
+  function unite(sets: readonly KeySet[]): KeySet | undefined {
+    if (sets.length < 2) return sets[0];
+    if (sets.length !== parts.length || sets.some((set, index) => set !== parts[index])) {
+      parts = sets;
+      union = new KeySet(sets.flatMap(({ keys }) => keys));
+    }
+    return union;
+  }
+
+  const isKnown = (kid: string): boolean =>
+    [...fixed, ...remotes.flatMap(({ set }) => set ?? [])].some((set) => set.hasKid(kid));
+
+  const [first] = remotes;
+  const only = fixed.length === 0 && remotes.length === 1 ? first : undefined;
+  return {
+    current: (now) =>
+      only === undefined ? unite([...fixed, ...remotes.flatMap((one) => one.current(now) ?? [])]) : only.current(now),
+    answers: (kid, since, now) =>
+      // A known `kid` needs no further fetch, but a set that is unavailable may have a key of the same `kid`.
+      kid !== undefined && isKnown(kid)
+        ? remotes.every((one) => one.current(now) !== undefined)
+        : remotes.every((one) => one.answers(kid, since, now)),
+    load: (kid, since, deadline) =>
+      new Promise((resolve) => {
+        const before = remotes.map(({ set }) => set);
+        const hasNews = ({ set }: RemoteKeys, index: number): boolean =>
+          set !== undefined && set !== before[index] && (kid === undefined || set.hasKid(kid));
+        const waits = remotes.map(async (one, index) => {
+          const wait = await one.load(kid, since, deadline);
+          // Its new keys may suffice, so do not wait for the others.
+          if (hasNews(one, index)) resolve(undefined);
+          return wait;
+        });
+        void Promise.all(waits).then((all) => {
+          const refused = all.filter((wait) => wait !== undefined);
+          resolve(refused.length === 0 ? undefined : Math.max(...refused));
+        });
+      }),
+    age: (now) => {
+      const oldest = Math.min(...remotes.map(({ fetchedAt }) => fetchedAt));
+      return oldest === Number.NEGATIVE_INFINITY ? undefined : Math.max(0, now - oldest);
+    },
+    isStale: () => remotes.some(({ isStale }) => isStale),
+  };
+}

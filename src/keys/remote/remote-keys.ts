@@ -1,128 +1,116 @@
 import type { Algorithm } from "../../jws/algorithms.js";
-import { readJson } from "../../jws/json.js";
 import type { Clock } from "../../util/clock.js";
-import type { After } from "../../util/timeouts.js";
-import { keptKey } from "../kept.js";
-import type { VerificationKey } from "../key.js";
-import { KeyError, shortened } from "../key-error.js";
-import { KeySet } from "../key-set.js";
-import type { LeftOut } from "../load-jwks.js";
-import { pauseAfter } from "./backoff.js";
+import { type After, until } from "../../util/timeouts.js";
+import type { LeftOut } from "../jwks.js";
+import { KeyError } from "../key.js";
+import type { KeySet } from "../key-set.js";
 import type { FetchedSet, Memory } from "./documents.js";
-import { FetchError } from "./fetch-error.js";
-import { examinePublished, loadPublished } from "./published.js";
+import { FetchError } from "./fetch.js";
+import { NO_CHANGES, PublishedSet, type SetChanges } from "./published-set.js";
 
-/** When keys are fetched and how long they count: milliseconds all. */
+/** When keys are fetched and for how long they are used; all in milliseconds. */
 export interface RemoteSettings {
-  /** The shortest time from one fetch to the next where all is well. */
+  /** Shortest time between two scheduled fetches that succeed. */
   readonly refreshMin: number;
-  /** The longest; also of a pause after a failure. */
+  /** Longest time between two scheduled fetches, and longest pause after a failure. */
   readonly refreshMax: number;
-  /** How long the last good set verifies while no other can be had, from its last successful fetch. */
+  /** How long the last good set is used after its last successful fetch while no other can be fetched. */
   readonly staleIfError: number;
-  /** From one fetch for an unknown `kid` to the next. */
+  /** Shortest time between two fetches for unknown `kid`s. */
   readonly cooldown: number;
-  /** The longest that a fetch takes. */
+  /** Longest duration of a fetch. */
   readonly timeout: number;
 }
 
-/** A set as it is kept over a restart. */
+/** A key set saved for the next start. */
 export interface SavedSet {
   /** The document, as JSON. */
   readonly document: string;
-  /** When it was last fetched, or confirmed: milliseconds since 1970. */
+  /** When it was last fetched or confirmed: milliseconds since 1970. */
   readonly fetchedAt: number;
 }
 
-/** What remote keys need of the world. */
+/** What remote keys need from outside. */
 export interface RemoteContext {
   readonly clock: Clock;
   readonly after: After;
-  /** From 0 to 1. */
+  /** A random number from 0 to 1. */
   readonly random: () => number;
   readonly fetch: (last: Memory | undefined) => Promise<FetchedSet>;
-  /** Keeps a good set for the next start. What it throws is for it to tell. */
+  /** Saves a good set for the next start; handles its own errors. */
   readonly save: (saved: SavedSet) => void;
   readonly observer: RemoteObserver;
 }
 
-/** Is told what becomes of remote keys. */
+/** Receives what happens to remote keys. */
 export interface RemoteObserver {
   /**
-   * A fetch was good.
+   * Called after a successful fetch.
    *
-   * @param changes what is different now; empty where nothing is
-   * @param failures in a row before it
-   * @param wasOut whether {@link out} was told since the last good fetch
+   * @param changes the differences from the set before; empty if there are none
+   * @param failures number of consecutive failures before it
+   * @param wasOut whether {@link out} was called since the last successful fetch
    */
   fetched(changes: SetChanges, failures: number, wasOut: boolean): void;
-  /** A fetch failed. @param failures in a row, this one included @param left as {@link RemoteStatus} has it */
+  /** Called after a failed fetch. @param failures consecutive failures including this one @param left as in {@link RemoteStatus} */
   failed(why: string, failures: number, left: number): void;
-  /** No set counts any more, or fetches fail and none ever did. Told once, until a fetch is good. */
+  /** Called once when no set is usable any longer, or the first fetch fails; again only after a successful fetch. */
   out(why: string, failures: number): void;
 }
 
-/** What a set has that the one before it had not, and the other way round. */
-export interface SetChanges {
-  /** Names of keys: the first 64 characters of their `kid`, or their label where they have none. */
-  readonly added: readonly string[];
-  readonly removed: readonly string[];
-  /** The keys that are left out, where these are others than before; empty otherwise. */
-  readonly leftOut: readonly LeftOut[];
-}
-
-/** How remote keys stand. */
+/** The state of an issuer's keys. */
 export interface RemoteStatus {
   /**
-   * `fresh`; `stale`: the set counts, but the last fetch failed, or it is of an earlier run and none has ended yet;
-   * `failing`: no set that counts, and fetches fail; `cold`: none yet.
+   * `fresh`: confirmed by the last fetch. `stale`: usable, but the last fetch failed, or the set was saved by an earlier
+   * run and not confirmed yet. `failing`: no usable set, and fetches fail. `cold`: no set yet.
    */
   readonly state: "fresh" | "stale" | "failing" | "cold";
-  /** Why the last fetch failed; empty where it did not. */
+  /** Why the last fetch failed; empty if it succeeded. */
   readonly why: string;
-  /** Milliseconds since the last successful fetch; undefined for never. */
+  /** Milliseconds since the last successful fetch; undefined before the first. */
   readonly age: number | undefined;
   /** Milliseconds until the next scheduled fetch. */
   readonly next: number;
-  /** Milliseconds for which the set counts on if no other can be had; 0 where none counts. */
+  /** Milliseconds until the set may no longer be used if no fetch succeeds; 0 if none is usable. */
   readonly left: number;
 }
 
-/** How often one question waits for a fetch: for the one under way, and for its own. */
-const WAITS = 2;
+/** Most fetches that one question waits for: the one in progress, and one of its own. */
+const MAX_WAITS = 2;
 
-/** The shortest time after which anybody is told to ask again, in milliseconds. */
-const SHORTEST_RETRY = 1000;
+/** Shortest retry interval given to a caller, in milliseconds. */
+const MIN_RETRY = 1000;
 
 /**
- * The keys that an issuer publishes, fetched in the background: refreshed before they are old, kept through an outage
- * for a bounded time, and fetched anew for a `kid` that nobody knows.
+ * The keys that an issuer publishes. They are fetched in the background: refreshed before they are too old, kept through
+ * an outage for a bounded time, and fetched again for an unknown `kid`, at most once a cooldown.
  */
 export class RemoteKeys {
   readonly #settings: RemoteSettings;
-  readonly #algorithms: readonly Algorithm[];
   readonly #context: RemoteContext;
-  #set: KeySet | undefined;
-  #memory: Memory | undefined;
-  #document = "";
-  #leftOut: readonly LeftOut[] = [];
+  readonly #published: PublishedSet;
+  /** Start of the last successful fetch. */
   #fetchedAt = Number.NEGATIVE_INFINITY;
+  /** Start of the last fetch that a question began. */
   #soughtAt = Number.NEGATIVE_INFINITY;
+  /** Time of the next scheduled fetch. */
   #due: number;
+  /** Whether a fetch of this run succeeded. */
   #isConfirmed = false;
+  /** Consecutive failures. */
   #failures = 0;
-  /** Failures that the schedule counts: not those of fetches that questions began, or many questions could slow it down. */
-  #steps = 0;
+  /** Consecutive failures of scheduled fetches. Others do not count, or a flood of questions could slow the schedule down. */
+  #scheduledFailures = 0;
   #why = "";
-  /** The fetch under way: when it began, and what settles once it has ended. */
+  /** The fetch in progress: its start, and what settles when it ends. */
   #flight: { readonly started: number; readonly done: Promise<void> } | undefined;
-  #cancel: () => void = () => {};
-  /** Whether the observer was told that no set counts. */
+  /** Whether the observer knows that no set is usable. */
   #isOut = false;
-  #cancelEnd: () => void = () => {};
   #closed = false;
+  #cancelFetch: () => void = () => {};
+  #cancelExpiry: () => void = () => {};
 
-  /** Begins to fetch at once. @param saved the set of an earlier run */
+  /** Starts the first fetch. @param saved the set of an earlier run */
   constructor(
     settings: RemoteSettings,
     algorithms: readonly Algorithm[],
@@ -130,39 +118,40 @@ export class RemoteKeys {
     saved: SavedSet | undefined,
   ) {
     this.#settings = settings;
-    this.#algorithms = algorithms;
     this.#context = context;
+    this.#published = new PublishedSet(algorithms);
     this.#due = context.clock();
     if (saved !== undefined) this.#restore(saved);
-    this.#watchEnd();
+    this.#watchExpiry();
     this.#begin(false);
   }
 
-  /** The keys that count now: the same object as long as nothing changed. Undefined where none do. */
+  /** The keys usable at a time; undefined if none are. The same object while no key changes. */
   current(now: number): KeySet | undefined {
-    return now - this.#fetchedAt <= this.#settings.staleIfError ? this.#set : undefined;
+    return now - this.#fetchedAt <= this.#settings.staleIfError ? this.#published.set : undefined;
   }
 
-  /** The keys that count at this moment. */
+  /** The keys usable now. */
   get set(): KeySet | undefined {
     return this.current(this.#context.clock());
   }
 
-  /** When the set was last fetched, or confirmed: the start of that fetch, in milliseconds since 1970; -Infinity for never. */
+  /** When the fetch that last confirmed the set started: milliseconds since 1970; -Infinity before the first. */
   get fetchedAt(): number {
     return this.#fetchedAt;
   }
 
-  /** True where the last fetch failed, or the set is of an earlier run and has not been confirmed since. */
+  /** Whether the last fetch failed, or no fetch has confirmed the set of an earlier run yet. */
   get isStale(): boolean {
     return this.#failures > 0 || !this.#isConfirmed;
   }
 
   /** The keys of the last set that are not used. */
   get leftOut(): readonly LeftOut[] {
-    return this.#leftOut;
+    return this.#published.leftOut;
   }
 
+  /** The state of the keys. */
   status(now: number): RemoteStatus {
     const usable = this.current(now) !== undefined;
     return {
@@ -179,168 +168,133 @@ export class RemoteKeys {
   }
 
   /**
-   * Waits for a fetch that may help a token that no known key fits: the first one where no set counts, otherwise one
-   * that starts after the question. All who wait share it. Never rejects.
+   * Waits for a fetch that may help a token that no known key fits: any fetch if no set is usable, otherwise one that
+   * starts after the question. All who wait share it. Never rejects.
    *
-   * @param kid the key id sought; undefined for any
-   * @param since when the question came: a set that was fetched after that answers it, whatever is in it
-   * @param deadline when waiting is of no more use
-   * @returns undefined where asking again gives an answer; else the milliseconds after which it may: a second at least
+   * @param kid the `kid` sought; undefined for any key
+   * @param since when the question came; a set fetched after that answers it, whatever it contains
+   * @param deadline when to stop waiting
+   * @returns undefined if {@link answers} is true now; otherwise milliseconds until it is worth asking again, at least 1000
    */
   async load(kid: string | undefined, since: number, deadline: number): Promise<number | undefined> {
     for (let waits = 0; ; waits++) {
       const now = this.#context.clock();
       if (this.answers(kid, since, now)) return undefined;
       if (this.#flight === undefined) {
-        if (this.#waitFor(now) > 0 || waits === WAITS || this.#closed) return this.#retryAfter(now);
-        const sought = this.current(now) !== undefined || now < this.#due;
-        if (sought) this.#soughtAt = now;
-        this.#begin(sought);
-      } else if (waits === WAITS) return this.#retryAfter(now);
+        if (this.#untilAllowed(now) > 0 || waits === MAX_WAITS || this.#closed) return this.#retryAfter(now);
+        const isSought = this.current(now) !== undefined || now < this.#due;
+        if (isSought) this.#soughtAt = now;
+        this.#begin(isSought);
+      } else if (waits === MAX_WAITS) return this.#retryAfter(now);
       if (now >= deadline || this.#flight === undefined) return this.#retryAfter(now);
-      await this.#until(this.#flight.done, deadline - now);
+      await until(this.#flight.done, deadline - now, this.#context.after);
     }
   }
 
   /**
-   * Whether what is known answers a question that came at a time: it has the key, or was fetched after the question. A
-   * token without a `kid` asks for any key: for it a set that is no older than the cooldown counts as fetched after.
+   * Whether the known set answers a question: it contains the `kid`, or was fetched after the question came. A token
+   * without a `kid` asks for any key; for it, a set no older than the cooldown counts as fetched after the question.
    */
   answers(kid: string | undefined, since: number, now: number): boolean {
     const set = this.current(now);
     if (set === undefined) return false;
     if (kid !== undefined && set.hasKid(kid)) return true;
-    // The clock was set back since: nobody can say what came first.
+    // The clock was set back, so the order of fetch and question is unknown.
     if (this.#fetchedAt > now) return false;
-    if (kid === undefined) return this.#fetchedAt >= since - this.#settings.cooldown;
-    return this.#fetchedAt >= since;
+    return this.#fetchedAt >= (kid === undefined ? since - this.#settings.cooldown : since);
   }
 
-  /** Ends the fetching. */
+  /** Stops fetching. */
   close(): void {
     this.#closed = true;
-    this.#cancel();
-    this.#cancelEnd();
+    this.#cancelFetch();
+    this.#cancelExpiry();
   }
 
-  /** Milliseconds until a question may start a fetch: once a cooldown, and where no set counts, whenever one is due. */
-  #waitFor(now: number): number {
-    // A clock that was set back since must not make the cooldown longer.
+  /** Milliseconds until a question may start a fetch: once a cooldown, or whenever a fetch is due if no set is usable. */
+  #untilAllowed(now: number): number {
+    // A clock that was set back must not lengthen the cooldown.
     const sought = Math.min(this.#soughtAt, now) + this.#settings.cooldown;
     const at = this.current(now) === undefined ? Math.min(sought, this.#due) : sought;
     return Math.max(0, at - now);
   }
 
-  /**
-   * Milliseconds after which it is of use to ask again: when the fetch under way has ended, at the latest; where there is
-   * none, when a question may start one.
-   */
+  /** Milliseconds until the fetch in progress must have ended, or else until a question may start one. */
   #retryAfter(now: number): number {
     const { timeout } = this.#settings;
-    const wait = this.#flight === undefined ? this.#waitFor(now) : timeout - Math.max(0, now - this.#flight.started);
-    return Math.max(wait, SHORTEST_RETRY);
+    const wait =
+      this.#flight === undefined ? this.#untilAllowed(now) : timeout - Math.max(0, now - this.#flight.started);
+    return Math.max(wait, MIN_RETRY);
   }
 
-  /** @param sought whether a question began it, out of turn */
-  #begin(sought: boolean): void {
+  /** @param isSought whether a question started this fetch, off schedule */
+  #begin(isSought: boolean): void {
     if (this.#flight !== undefined || this.#closed) return;
-    this.#cancel();
+    this.#cancelFetch();
     const started = this.#context.clock();
-    const done = this.#fetch(started, sought).finally(() => {
+    const done = this.#fetch(started, isSought).finally(() => {
       this.#flight = undefined;
       this.#schedule();
     });
     this.#flight = { started, done };
   }
 
-  async #fetch(started: number, sought: boolean): Promise<void> {
+  async #fetch(started: number, isSought: boolean): Promise<void> {
     try {
-      const fetched = await this.#context.fetch(this.#memory);
-      if (fetched.kind === "document") await examinePublished(fetched.value);
+      const fetched = await this.#context.fetch(this.#published.memory);
       if (this.#closed) return;
-      if (fetched.kind === "document") this.#replace(fetched.value, fetched.memory);
-      else if (this.#set === undefined) throw new FetchError("it says that a set did not change that was never given");
-      this.#succeed(started, fetched.lifetime);
+      if (fetched.kind === "unchanged" && this.#published.set === undefined) {
+        throw new FetchError("it answered that the keys did not change, but it never gave any");
+      }
+      const isNew = fetched.kind === "document";
+      const changes = isNew ? this.#published.replace(fetched.value, fetched.memory) : NO_CHANGES;
+      this.#succeed(started, fetched.lifetime, changes);
     } catch (error) {
-      const isKnown = error instanceof FetchError || error instanceof KeyError;
-      this.#fail(isKnown ? error.message : "the fetch itself is at fault", sought);
+      const isExpected = error instanceof FetchError || error instanceof KeyError;
+      this.#fail(isExpected ? error.message : "internal error while fetching", isSought);
     }
   }
 
-  #changes: SetChanges = NO_CHANGES;
-
-  /**
-   * Puts a set in the place of the last one. Whatever it throws, the last one stays, whole.
-   *
-   * @throws {KeyError} for one without a usable key
-   */
-  #replace(value: unknown, memory: Memory | undefined): void {
-    const document = JSON.stringify(value);
-    // Nothing else than before: there is nothing to load.
-    if (this.#set !== undefined && document === this.#document) {
-      this.#memory = memory;
-      return;
-    }
-    const loaded = loadPublished(value, this.#algorithms);
-    const before = this.#set?.keys ?? [];
-    const keys = loaded.keys.map((key, index) => keptKey(before, index, key));
-    const isSame = keys.length === before.length && keys.every((key, index) => key === before[index]);
-    const sameLeftOut = JSON.stringify(loaded.leftOut) === JSON.stringify(this.#leftOut);
-    const changes = {
-      added: keys.filter((key) => !before.includes(key)).map(nameOf),
-      removed: before.filter((key) => !keys.includes(key)).map(nameOf),
-      leftOut: sameLeftOut ? [] : loaded.leftOut,
-    };
-    const set = isSame && this.#set !== undefined ? this.#set : new KeySet(keys);
-    // From here on nothing can fail.
-    this.#set = set;
-    this.#changes = changes;
-    this.#leftOut = loaded.leftOut;
-    this.#memory = memory;
-    this.#document = document;
-  }
-
-  #succeed(started: number, lifetime: number | undefined): void {
+  #succeed(started: number, lifetime: number | undefined, changes: SetChanges): void {
     const { refreshMin, refreshMax } = this.#settings;
-    const failures = this.#failures;
+    const [failures, wasOut] = [this.#failures, this.#isOut];
     this.#failures = 0;
-    this.#steps = 0;
+    this.#scheduledFailures = 0;
     this.#why = "";
     this.#isConfirmed = true;
     this.#fetchedAt = started;
     this.#due = started + Math.min(refreshMax, Math.max(refreshMin, (lifetime ?? 0) * 1000));
-    this.#context.save({ document: this.#document, fetchedAt: started });
-    this.#context.observer.fetched(this.#changes, failures, this.#isOut);
-    this.#changes = NO_CHANGES;
+    this.#context.save({ document: this.#published.document, fetchedAt: started });
+    this.#context.observer.fetched(changes, failures, wasOut);
     this.#isOut = false;
-    this.#watchEnd();
+    this.#watchExpiry();
   }
 
-  #fail(why: string, sought: boolean): void {
+  #fail(why: string, isSought: boolean): void {
     if (this.#closed) return;
     this.#failures++;
     this.#why = why;
-    if (!sought || this.#steps === 0) {
-      this.#steps++;
-      this.#due = this.#context.clock() + pauseAfter(this.#steps, this.#settings.refreshMax, this.#context.random());
-    }
     const now = this.#context.clock();
+    if (!isSought || this.#scheduledFailures === 0) {
+      this.#scheduledFailures++;
+      this.#due = now + pauseAfter(this.#scheduledFailures, this.#settings.refreshMax, this.#context.random());
+    }
     this.#context.observer.failed(why, this.#failures, this.#left(now));
-    if (this.current(now) === undefined) this.#tellOut();
+    if (this.current(now) === undefined) this.#reportOut();
   }
 
-  /** Sees to it that the end of the set's time is told when it comes, and not with the next failure. */
-  #watchEnd(): void {
-    this.#cancelEnd();
+  /** Reports the end of the set's time when it comes, not with the next failure. */
+  #watchExpiry(): void {
+    this.#cancelExpiry();
     const now = this.#context.clock();
     if (this.#closed || this.current(now) === undefined) return;
-    // A timer may fire before its time, and a clock be set back.
-    this.#cancelEnd = this.#context.after(this.#left(now) + 1, () =>
-      this.current(this.#context.clock()) === undefined ? this.#tellOut() : this.#watchEnd(),
+    // Checks again when the timer fires, since it may fire early, or the clock may have been set back.
+    this.#cancelExpiry = this.#context.after(this.#left(now) + 1, () =>
+      this.current(this.#context.clock()) === undefined ? this.#reportOut() : this.#watchExpiry(),
     );
   }
 
-  #tellOut(): void {
+  #reportOut(): void {
     if (this.#isOut || this.#closed) return;
     this.#isOut = true;
     this.#context.observer.out(this.#why || "no fetch has ended since", this.#failures);
@@ -348,39 +302,33 @@ export class RemoteKeys {
 
   #schedule(): void {
     if (this.#closed) return;
-    this.#cancel();
+    this.#cancelFetch();
     const wait = Math.max(0, this.#due - this.#context.clock());
-    this.#cancel = this.#context.after(wait, () => this.#begin(false));
+    this.#cancelFetch = this.#context.after(wait, () => this.#begin(false));
   }
 
   #restore({ document, fetchedAt }: SavedSet): void {
-    try {
-      this.#replace(readJson(Buffer.from(document)), undefined);
-      this.#changes = NO_CHANGES;
-      // Before every question of this run, whatever became of the clock meanwhile.
-      const now = this.#context.clock();
-      this.#fetchedAt = Math.min(fetchedAt, now - 1);
-      // Fetched while the clock was wrong: it counts from now, and not anew from every start before that time.
-      if (fetchedAt > now) this.#context.save({ document, fetchedAt: this.#fetchedAt });
-    } catch (error) {
-      // Saved by a version, or for algorithms, that admitted other keys: as if nothing had been saved.
-      if (!(error instanceof KeyError)) throw error;
-    }
-  }
-
-  /** Waits for a fetch, but no longer than so many milliseconds. */
-  #until(done: Promise<void>, millis: number): Promise<void> {
-    if (millis === Number.POSITIVE_INFINITY) return done;
-    return new Promise((resolve) => {
-      const cancel = this.#context.after(millis, resolve);
-      void done.then(() => {
-        cancel();
-        resolve();
-      });
-    });
+    if (!this.#published.restore(document)) return;
+    // It must not answer any question of this run, even after the clock was set back.
+    const now = this.#context.clock();
+    this.#fetchedAt = Math.min(fetchedAt, now - 1);
+    // Saved under a clock that was ahead: its time starts once, now, and not again at every start until then.
+    if (fetchedAt > now) this.#context.save({ document, fetchedAt: this.#fetchedAt });
   }
 }
 
-const NO_CHANGES: SetChanges = { added: [], removed: [], leftOut: [] };
+/** The pause after a first failure, in milliseconds. */
+const FIRST_PAUSE = 1000;
 
-const nameOf = ({ kid, label }: VerificationKey): string => shortened(kid ?? label);
+/**
+ * The pause after consecutive failures, in milliseconds: 1 s, doubled by each further failure up to the longest, then
+ * shortened by a random part of up to a half, so that processes that failed together do not retry together.
+ *
+ * @param failures at least 1
+ * @param longest in milliseconds
+ * @param random from 0 to 1
+ */
+export function pauseAfter(failures: number, longest: number, random: number): number {
+  const full = Math.min(longest, FIRST_PAUSE * 2 ** Math.min(failures - 1, 30));
+  return full * (1 - random / 2);
+}

@@ -2,7 +2,7 @@ import { createPrivateKey, createPublicKey, createSecretKey, type KeyObject, ran
 import { existsSync, readFileSync } from "node:fs";
 import { CompactSign } from "jose";
 import type { ConfiguredRealm } from "../../config/realms.js";
-import { isSameKey } from "../../keys/same-key.js";
+import { isSameKey } from "../../keys/key.js";
 import type { ExampleValues } from "../../vendors/vendor.js";
 import type { ClaimRule, GenericSettings } from "../../verifier/generic.js";
 

@@ -1,7 +1,6 @@
 import { expect } from "chai";
 import { fetchKeySet, type Location, metadataUrls } from "../../../src/keys/remote/documents.js";
-import type { Fetched, Get, Validators } from "../../../src/keys/remote/fetch.js";
-import { FetchError } from "../../../src/keys/remote/fetch-error.js";
+import { FetchError, type Fetched, type Get, type Validators } from "../../../src/keys/remote/fetch.js";
 
 const ISSUER = "https://issuer.example/tenant";
 const OPENID = `${ISSUER}/.well-known/openid-configuration`;

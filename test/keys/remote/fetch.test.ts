@@ -3,8 +3,7 @@ import { syncBuiltinESMExports } from "node:module";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect } from "chai";
-import { createFetcher, type Fetcher, type FetchOptions } from "../../../src/keys/remote/fetch.js";
-import { FetchError } from "../../../src/keys/remote/fetch-error.js";
+import { createFetcher, FetchError, type Fetcher, type FetchOptions } from "../../../src/keys/remote/fetch.js";
 import { certify, pki } from "../../support/certificates.js";
 import { closedPort } from "../../support/closed-port.js";
 import { type ConnectProxy, startProxy } from "../../support/connect-proxy.js";
@@ -481,7 +480,9 @@ describe("fetching", () => {
           const refusing = await startProxy(() => 0, status);
           try {
             const why = await asking(`http://${secret}127.0.0.1:${refusing.port}`);
-            expect(why).to.equal(`the way was refused with ${status}, through the proxy 127.0.0.1:${refusing.port}`);
+            expect(why).to.equal(
+              `the proxy refused the connection with ${status}, through the proxy 127.0.0.1:${refusing.port}`,
+            );
           } finally {
             refusing.close();
           }

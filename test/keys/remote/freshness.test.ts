@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { pauseAfter } from "../../../src/keys/remote/backoff.js";
-import { lifetimeOf } from "../../../src/keys/remote/freshness.js";
+import { lifetimeOf } from "../../../src/keys/remote/fetch.js";
+import { pauseAfter } from "../../../src/keys/remote/remote-keys.js";
 
 const DATE = "Fri, 15 Jan 2027 08:00:00 GMT";
 

@@ -134,11 +134,9 @@ describe("RemoteKeys: an outage", () => {
     const rig = new Rig();
     await rig.last.give(documentOf("a"), 300, '"1"');
     const set = rig.keys.current(rig.now);
-    let nested: unknown[] = [];
-    for (let level = 0; level < 100_000; level++) nested = [nested];
     await rig.time.pass(5 * MINUTE);
-    await rig.last.give({ ...documentOf("b"), x: nested, keys: [...documentOf("b").keys, {}] }, 300, '"2"');
-    expect(rig.failures).to.deep.equal([["the fetch itself is at fault", 1]]);
+    await rig.last.give({ ...documentOf("b"), x: 1n, keys: [...documentOf("b").keys, {}] }, 300, '"2"');
+    expect(rig.failures).to.deep.equal([["internal error while fetching", 1]]);
     expect(rig.keys.current(rig.now)).to.equal(set);
     expect(rig.keys.leftOut).to.deep.equal([]);
     await rig.time.pass(SECOND);
@@ -168,7 +166,7 @@ describe("RemoteKeys: an outage", () => {
   it("a fault of ours is a failed fetch too, and says nothing of itself", async () => {
     const rig = new Rig();
     await rig.last.break();
-    expect(rig.failures).to.deep.equal([["the fetch itself is at fault", 1]]);
+    expect(rig.failures).to.deep.equal([["internal error while fetching", 1]]);
   });
 
   it("pauses twice as long each time, up to refreshMax, and begins anew once it is over", async () => {

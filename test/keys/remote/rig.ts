@@ -1,13 +1,8 @@
 import type { KeySet } from "../../../src/keys/key-set.js";
 import type { FetchedSet, Memory } from "../../../src/keys/remote/documents.js";
-import { FetchError } from "../../../src/keys/remote/fetch-error.js";
-import { examinePublished } from "../../../src/keys/remote/published.js";
-import {
-  RemoteKeys,
-  type RemoteSettings,
-  type SavedSet,
-  type SetChanges,
-} from "../../../src/keys/remote/remote-keys.js";
+import { FetchError } from "../../../src/keys/remote/fetch.js";
+import type { SetChanges } from "../../../src/keys/remote/published-set.js";
+import { RemoteKeys, type RemoteSettings, type SavedSet } from "../../../src/keys/remote/remote-keys.js";
 import { jwkOf } from "../../support/keys.js";
 import { VirtualTime } from "./virtual-time.js";
 
@@ -120,8 +115,6 @@ export class Rig {
         at: this.now,
         last,
         give: async (value, lifetime, etag = "") => {
-          // What is found out about a set beside the event loop takes real time: here it is known before.
-          await examinePublished(value);
           await end(() =>
             resolve({
               kind: "document",

@@ -3,14 +3,14 @@ import { genericSchema } from "../../../src/config/realm-forms.js";
 import type { Outcome } from "../../../src/contract/verifier.js";
 import { failure } from "../../../src/contract/verifier.js";
 import { noDirectory } from "../../../src/directory/directory.js";
-import { FetchError } from "../../../src/keys/remote/fetch-error.js";
+import { FetchError } from "../../../src/keys/remote/fetch.js";
+import { networkSource } from "../../../src/keys/remote/keyring.js";
 import { RemoteKeys } from "../../../src/keys/remote/remote-keys.js";
-import { networkSource } from "../../../src/keys/remote/source.js";
 import { Secret } from "../../../src/util/secret.js";
 import { FactCache } from "../../../src/verifier/facts.js";
 import { genericPolicy } from "../../../src/verifier/generic.js";
 import { createRealm } from "../../../src/verifier/realm.js";
-import { createVerifier } from "../../../src/verifier/verify.js";
+import { createVerifier, loadKeys } from "../../../src/verifier/verify.js";
 import { IssuerKey } from "../../support/issuer-key.js";
 import { HOUR, MINUTE, SECOND, SETTINGS } from "./rig.js";
 import { VirtualTime } from "./virtual-time.js";
@@ -73,11 +73,7 @@ describe("a year of rotations, and an outage in the middle of one", function () 
     const verifier = createVerifier(
       () => view,
       time.clock,
-      async (lack, deadline) => {
-        if (lack.kind !== "keys") return failure("INTERNAL");
-        const wait = await lack.realm.keys.load(lack.kid, lack.since, deadline);
-        return wait === undefined ? undefined : failure("KEYS_UNAVAILABLE", wait);
-      },
+      async (need, deadline) => (need.kind === "keys" ? loadKeys(need, deadline, time.clock) : failure("INTERNAL")),
     );
     const counts: Record<string, number> = {};
     const ask = async (what: string, token: string): Promise<void> => {

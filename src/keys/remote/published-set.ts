@@ -1,0 +1,102 @@
+import type { Algorithm } from "../../jws/algorithms.js";
+import { readObject } from "../../jws/json.js";
+import { truncate } from "../../util/printable.js";
+import { type LeftOut, loadPublishedKeys } from "../jwks.js";
+import { KeyError, keptKey, type VerificationKey } from "../key.js";
+import { KeySet } from "../key-set.js";
+import type { Memory } from "./documents.js";
+
+/** The differences between a key set and the one before it. */
+export interface SetChanges {
+  /** Names of the new keys: the first 64 characters of the `kid`, or the label of a key without one. */
+  readonly added: readonly string[];
+  /** Names of the keys that are gone. */
+  readonly removed: readonly string[];
+  /** The unusable keys, if they differ from those before; otherwise empty. */
+  readonly leftOut: readonly LeftOut[];
+}
+
+/** No differences. */
+export const NO_CHANGES: SetChanges = { added: [], removed: [], leftOut: [] };
+
+/** The last good key set of an issuer, in the forms in which it is used, compared and saved. */
+export class PublishedSet {
+  readonly #algorithms: readonly Algorithm[];
+  #set: KeySet | undefined;
+  #leftOut: readonly LeftOut[] = [];
+  #document = "";
+  #memory: Memory | undefined;
+
+  /** @param algorithms those of the realm; at least one */
+  constructor(algorithms: readonly Algorithm[]) {
+    this.#algorithms = algorithms;
+  }
+
+  /** The usable keys; undefined before the first good set. The same object while no key changes. */
+  get set(): KeySet | undefined {
+    return this.#set;
+  }
+
+  /** The keys of the set that are not used. */
+  get leftOut(): readonly LeftOut[] {
+    return this.#leftOut;
+  }
+
+  /** The document as JSON; empty before the first good set. */
+  get document(): string {
+    return this.#document;
+  }
+
+  /** What a conditional request needs; undefined before the first fetch of this run. */
+  get memory(): Memory | undefined {
+    return this.#memory;
+  }
+
+  /**
+   * Replaces the set. If this throws, the set before it remains as it was.
+   *
+   * @param value a parsed JSON value of any kind
+   * @throws {KeyError} if it is not a key set, or has no usable key
+   */
+  replace(value: unknown, memory: Memory): SetChanges {
+    const document = JSON.stringify(value);
+    const changes = document === this.#document ? NO_CHANGES : this.#load(value, document);
+    this.#memory = memory;
+    return changes;
+  }
+
+  /**
+   * Loads a document that an earlier run saved. Returns false for one that this version, or the realm's algorithms, no
+   * longer accept; it is then as if none had been saved.
+   */
+  restore(document: string): boolean {
+    const read = readObject(Buffer.from(document));
+    if (read === undefined) return false;
+    try {
+      this.#load(read.value, document);
+      return true;
+    } catch (error) {
+      if (error instanceof KeyError) return false;
+      throw error;
+    }
+  }
+
+  #load(value: unknown, document: string): SetChanges {
+    const loaded = loadPublishedKeys(value, this.#algorithms);
+    const before = this.#set?.keys ?? [];
+    const keys = loaded.keys.map((key, index) => keptKey(before, index, key));
+    const isSame = keys.length === before.length && keys.every((key, index) => key === before[index]);
+    const changes = {
+      added: keys.filter((key) => !before.includes(key)).map(nameOf),
+      removed: before.filter((key) => !keys.includes(key)).map(nameOf),
+      leftOut: JSON.stringify(loaded.leftOut) === JSON.stringify(this.#leftOut) ? [] : loaded.leftOut,
+    };
+    // Nothing below can throw.
+    if (!isSame || this.#set === undefined) this.#set = new KeySet(keys);
+    this.#leftOut = loaded.leftOut;
+    this.#document = document;
+    return changes;
+  }
+}
+
+const nameOf = ({ kid, label }: VerificationKey): string => truncate(kid ?? label, 64);

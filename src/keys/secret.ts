@@ -1,0 +1,73 @@
+import { createPublicKey, createSecretKey } from "node:crypto";
+import { ALGORITHMS, type Algorithm, type AlgorithmRow } from "../jws/algorithms.js";
+import { checkKid } from "./binding.js";
+import { KeyError, KeyUses, type VerificationKey } from "./key.js";
+
+/** How a secret is used. */
+export interface SecretOptions {
+  /** HS256, HS384 or HS512. */
+  readonly algorithm: Algorithm;
+  /** The `kid` that tokens name it by; undefined: it fits tokens of any `kid`. */
+  readonly kid?: string | undefined;
+  /** Minimum length in bytes, at least 1. Default: the length of the hash (RFC 7518, section 3.2). */
+  readonly minBytes?: number | undefined;
+}
+
+/**
+ * Loads the secret of an HMAC algorithm.
+ *
+ * @param secret its bytes, or a text that stands for its UTF-8 bytes
+ * @throws KeyError if it is too short, or is a key in PEM, JWK or DER, plain or in base64 or hex: with a public key as the
+ *   secret anyone could sign
+ */
+export function loadSecret(secret: string | Buffer, { algorithm, kid, minBytes }: SecretOptions): VerificationKey {
+  const { minSecretBytes }: AlgorithmRow = ALGORITHMS[algorithm];
+  if (minSecretBytes === undefined) {
+    throw new KeyError(`${algorithm} takes a public key, not a secret: give "pem" or "jwk", or set "alg" to HS256`);
+  }
+  checkKid(kid);
+  const bytes = Buffer.from(secret);
+  refusePublicText(bytes);
+  const least = Math.max(1, minBytes ?? minSecretBytes);
+  if (bytes.length < least) {
+    throw new KeyError(
+      `the secret has ${bytes.length} bytes, ${algorithm} needs at least ${least}: try openssl rand -base64 ${least}`,
+    );
+  }
+  const key = createSecretKey(bytes);
+  return { algorithm, kid, key, label: `secret of ${bytes.length} bytes`, uses: new KeyUses() };
+}
+
+/** Refuses the text of a key that is, or may be, public. */
+function refusePublicText(secret: Buffer): void {
+  for (const bytes of [secret, ...decoded(secret.toString("latin1"))]) {
+    if (bytes.includes("-----BEGIN")) {
+      throw new KeyError('the secret is the text of a PEM file: give a public key as "pem" or "pemFile"');
+    }
+    if (/^[\s\ufeff[]*\{.*"kty"/s.test(bytes.toString("utf8"))) {
+      throw new KeyError('the secret is the text of a JWK: give it as "jwk"');
+    }
+    if (isDer(bytes)) throw new KeyError('the secret is a public key in DER: give it as "pem", with its algorithm');
+  }
+}
+
+/** The bytes that a text encodes, in hex and in base64 where it may be either. */
+function decoded(text: string): Buffer[] {
+  const bare = text.replace(/\s+/g, "");
+  return [
+    ...(/^([0-9a-f]{2})+$/i.test(bare) ? [Buffer.from(bare, "hex")] : []),
+    ...(/^[\w+/-]+={0,2}$/.test(bare) ? [Buffer.from(bare, "base64")] : []),
+  ];
+}
+
+function isDer(bytes: Buffer): boolean {
+  // Every public key in DER starts with a SEQUENCE; this spares nearly all secrets a run of OpenSSL's parser.
+  if (bytes[0] !== 0x30) return false;
+  return (["spki", "pkcs1"] as const).some((type) => {
+    try {
+      return createPublicKey({ key: bytes, format: "der", type }).type === "public";
+    } catch {
+      return false;
+    }
+  });
+}

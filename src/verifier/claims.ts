@@ -1,0 +1,102 @@
+import type { Instant, Principal, Token } from "../contract/verifier.js";
+import type { User } from "../directory/model.js";
+import { type JsonObject, member } from "../jws/json.js";
+import { memberText } from "../jws/raw-text.js";
+import type { PrincipalSource } from "./realm.js";
+import { isString, isTime } from "./rules.js";
+
+// Reads claims into the contract's Token and Principal.
+
+/** A claim that is a string; undefined for anything else. */
+export function stringClaim(claims: JsonObject, name: string): string | undefined {
+  const value = member(claims, name);
+  return isString(value) ? value : undefined;
+}
+
+/** A claim that identifies something: a string, or a number exactly as written, not rounded; undefined for anything else. */
+export function namingText(claims: JsonObject, name: string, payload: string): string | undefined {
+  const value = member(claims, name);
+  return typeof value === "number" ? memberText(payload, name) : stringClaim(claims, name);
+}
+
+/** The content of a token, as the contract has it. */
+export function tokenOf(header: JsonObject, claims: JsonObject, payload: string): Token {
+  const aud = member(claims, "aud");
+  return {
+    subject: stringClaim(claims, "sub") ?? "",
+    issuer: stringClaim(claims, "iss") ?? "",
+    audience: isString(aud) ? [aud] : Array.isArray(aud) ? aud.filter(isString) : [],
+    expiresAt: instant(member(claims, "exp")),
+    notBefore: instant(member(claims, "nbf")),
+    issuedAt: instant(member(claims, "iat")),
+    id: stringClaim(claims, "jti") ?? "",
+    keyId: stringClaim(header, "kid") ?? "",
+    algorithm: stringClaim(header, "alg") ?? "",
+    payload,
+  };
+}
+
+/**
+ * A time claim, rounded down to the microsecond: a double is no more precise for times of this century, and an expiry
+ * must not seem later than it is. Undefined for a value that is not a time.
+ */
+export function instant(value: unknown): Instant | undefined {
+  if (!isTime(value)) return undefined;
+  const time = value + 0; // -0 becomes 0
+  const seconds = Math.floor(time);
+  return { seconds, nanos: Math.floor((time - seconds) * 1e6) * 1000 };
+}
+
+/** Takes the user from the `sub` claim (RFC 7519, section 4.1.2); no principal if that is not a string. */
+export const subjectOfClaims: PrincipalSource = {
+  from: "claims",
+  read: (claims) => {
+    const sub = stringClaim(claims, "sub");
+    return sub === undefined ? undefined : principalOf({ id: sub });
+  },
+};
+
+/** Looks the user in the `sub` claim up among the calling instance's users; rejects the token if there is no such user. */
+export const userOfInstance: PrincipalSource = {
+  from: "directory",
+  claim: "sub",
+  find: (claims, caller, directory) => {
+    const sub = stringClaim(claims, "sub");
+    if (caller.kind !== "instance" || sub === undefined) return null;
+    const user = directory.user(caller.instance.id, sub);
+    if (user === undefined) return { kind: "user", instanceId: caller.instance.id, userId: sub };
+    return user && principalOfUser(user);
+  },
+};
+
+/** A principal that is a user, with what is known about them. */
+export function principalOf(user: {
+  id: string;
+  email?: string | undefined;
+  name?: string | undefined;
+  avatarUrl?: string | undefined;
+  provider?: string | undefined;
+  instanceId?: string;
+}): Principal {
+  const { id, email, name, avatarUrl, provider, instanceId = "" } = user;
+  return { user: { id, email, name, avatarUrl, provider, instanceId }, client: undefined };
+}
+
+/** One principal for each user record: records are immutable, and a verified call should not allocate it again. */
+const PRINCIPALS = new WeakMap<User, Principal>();
+
+function principalOfUser(user: User): Principal {
+  let principal = PRINCIPALS.get(user);
+  if (principal === undefined) {
+    principal = principalOf({
+      id: user.id,
+      email: user.email ?? undefined,
+      name: user.name ?? undefined,
+      avatarUrl: user.avatarUrl ?? undefined,
+      provider: user.provider ?? undefined,
+      instanceId: user.instanceId,
+    });
+    PRINCIPALS.set(user, principal);
+  }
+  return principal;
+}

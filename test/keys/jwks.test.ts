@@ -1,0 +1,263 @@
+import type { JsonWebKey } from "node:crypto";
+import { expect } from "chai";
+import type { Algorithm } from "../../src/jws/algorithms.js";
+import { loadJwks, loadPublishedKeys, MAX_KEYS } from "../../src/keys/jwks.js";
+import { rsaFault } from "../../src/keys/weak-keys.js";
+import { NAMES, newPair, pairOf, toBytes } from "../jws/signing.js";
+import { refusal } from "./refusal.js";
+
+const jwkOf = (algorithm: Algorithm, more: object = {}): JsonWebKey => ({
+  ...pairOf(algorithm).publicKey.export({ format: "jwk" }),
+  ...more,
+});
+const OCT = { kty: "oct", k: Buffer.alloc(64, 1).toString("base64url"), alg: "HS256", kid: "o" };
+const ALGORITHMS: Algorithm[] = ["RS256", "ES256"];
+const load = (...keys: unknown[]) => loadJwks({ keys }, { algorithms: ALGORITHMS, several: "first" });
+const kids = (set: ReturnType<typeof load>) => set.keys.map(({ kid }) => kid);
+
+describe("loadJwks", () => {
+  for (const doc of [
+    undefined,
+    null,
+    "",
+    "{}",
+    [],
+    [jwkOf("RS256")],
+    {},
+    { keys: {} },
+    { keys: "x" },
+    { keys: null },
+  ]) {
+    it(`refuses ${JSON.stringify(doc)?.slice(0, 30)}, which is no key set`, () => {
+      expect(refusal(() => loadJwks(doc, { algorithms: ALGORITHMS })).message).to.equal(
+        'this is not a JWK Set: give an object as {"keys": [...]}',
+      );
+    });
+  }
+
+  it("takes keys of its own alone", () => {
+    const doc: unknown = Object.create({ keys: [jwkOf("RS256")] });
+    expect(refusal(() => loadJwks(doc, { algorithms: ALGORITHMS })).message).to.include("not a JWK Set");
+  });
+
+  it("takes an empty set for what it is", () => expect(load()).to.deep.equal({ keys: [], leftOut: [] }));
+
+  it("loads its keys in their order, with or without a kid, whatever else stands in the set", () => {
+    const set = loadJwks(
+      { keys: [jwkOf("ES256", { kid: "b" }), jwkOf("RS256"), jwkOf("RS256", { kid: "a" })], issuer: "x", next: null },
+      { algorithms: ALGORITHMS },
+    );
+    expect(kids(set)).to.deep.equal(["b", undefined, "a"]);
+    expect(set.keys.map(({ algorithm }) => algorithm)).to.deep.equal(["ES256", "RS256", "RS256"]);
+    expect(set.leftOut).to.deep.equal([]);
+  });
+
+  it("sets aside keys that are for something else, which is no fault of theirs", () => {
+    const set = load(
+      jwkOf("RS256", { kid: "enc", use: "enc" }),
+      jwkOf("RS256", { kid: "oaep", alg: "RSA-OAEP" }),
+      jwkOf("ES384", { kid: "384" }),
+      jwkOf("RS256", { kid: "ps", alg: "PS256" }),
+      jwkOf("EdDSA", { kid: "ed" }),
+      { kty: "EC", crv: "secp256k1", x: "AA", y: "AA", kid: "k256" },
+      { kty: "new", kid: "new" },
+      jwkOf("ES256", { kid: "good" }),
+    );
+    expect(kids(set)).to.deep.equal(["good"]);
+    expect(set.leftOut.map(({ index, kid, refused }) => [index, kid, refused])).to.deep.equal([
+      [0, "enc", false],
+      [1, "oaep", false],
+      [2, "384", false],
+      [3, "ps", false],
+      [4, "ed", false],
+      [5, "k256", false],
+      [6, "new", false],
+    ]);
+    expect(set.leftOut[0]?.why).to.include(`"use" is "enc", not "sig"`);
+    expect(set.leftOut[3]?.why).to.include('the key is for "PS256"');
+  });
+
+  const FAULTS: Record<string, [jwk: unknown, why: string]> = {
+    "a symmetric key": [OCT, 'a symmetric key (kty "oct") in a set of public keys'],
+    "a symmetric key for something else": [{ ...OCT, alg: "A128GCM", use: "enc" }, "a symmetric key"],
+    "a private key": [pairOf("ES256").privateKey.export({ format: "jwk" }), 'the private member "d"'],
+    "a private key for something else": [
+      { ...pairOf("RS256").privateKey.export({ format: "jwk" }), use: "enc" },
+      'the private member "d"',
+    ],
+    "a weak key": [jwkOf("RS256", { e: "AQ" }), "exponent"],
+    "a key that contradicts itself": [jwkOf("RS256", { alg: "ES256" }), "ES256 does not take"],
+    "a key off its curve": [jwkOf("ES256", { x: "A".repeat(43) }), "not on its curve"],
+    "an empty kid": [jwkOf("ES256", { kid: "" }), '"kid" is empty'],
+    "a kid that is no text": [jwkOf("ES256", { kid: {} }), '"kid" is not a string'],
+    "no object": ["x", "the JWK is not an object"],
+    null: [null, "the JWK is not an object"],
+  };
+  for (const [name, [jwk, why]] of Object.entries(FAULTS)) {
+    it(`refuses ${name}, and that key alone`, () => {
+      const set = load(jwkOf("ES256", { kid: "a" }), jwk, jwkOf("RS256", { kid: "b" }));
+      expect(kids(set)).to.deep.equal(["a", "b"]);
+      expect(set.leftOut).to.have.length(1);
+      expect(set.leftOut[0]).to.include({ index: 1, refused: true });
+      expect(set.leftOut[0]?.why).to.include(why);
+    });
+  }
+
+  it("gives no kid for a key that has none", () => {
+    expect(load({ kty: "new" }, { kty: "new", kid: 1 }).leftOut.map((one) => "kid" in one)).to.deep.equal([
+      false,
+      false,
+    ]);
+  });
+
+  it("says nothing of key material", () => {
+    const set = load(OCT, pairOf("RS256").privateKey.export({ format: "jwk" }));
+    expect(JSON.stringify(set.leftOut)).to.not.include(OCT.k.slice(0, 10));
+    expect(JSON.stringify(set.leftOut)).to.have.length.below(600);
+  });
+
+  it("takes the first of several algorithms, or refuses that key", () => {
+    const doc = { keys: [jwkOf("RS256", { kid: "a" })] };
+    const algorithms: Algorithm[] = ["PS512", "RS256"];
+    expect(loadJwks(doc, { algorithms, several: "first" }).keys[0]?.algorithm).to.equal("PS512");
+    for (const several of ["error", undefined] as const) {
+      const { keys, leftOut } = loadJwks(doc, { algorithms, several });
+      expect(keys).to.deep.equal([]);
+      expect(leftOut[0]).to.include({ index: 0, kid: "a", refused: true });
+      expect(leftOut[0]?.why).to.include('set "alg" to one of PS512, RS256');
+    }
+  });
+
+  describe("one kid", () => {
+    const other = newPair("ES256").publicKey.export({ format: "jwk" });
+
+    it("of different keys: all of them are refused, and the others stay", () => {
+      const set = load(
+        jwkOf("ES256", { kid: "x" }),
+        jwkOf("RS256", { kid: "good" }),
+        { ...other, kid: "x" },
+        jwkOf("RS256"),
+      );
+      expect(kids(set)).to.deep.equal(["good", undefined]);
+      expect(set.leftOut.map(({ index, kid, refused }) => [index, kid, refused])).to.deep.equal([
+        [0, "x", true],
+        [2, "x", true],
+      ]);
+      expect(set.leftOut[0]?.why).to.equal(
+        'different keys have the "kid" "x" (numbers 0, 2): give each a "kid" of its own',
+      );
+    });
+
+    it("of keys of different types is refused as well", () => {
+      const set = load(jwkOf("ES256", { kid: "x" }), jwkOf("RS256", { kid: "x" }));
+      expect(set.keys).to.deep.equal([]);
+      expect(set.leftOut.map(({ refused }) => refused)).to.deep.equal([true, true]);
+    });
+
+    it("of one key that stands there twice: the first is used", () => {
+      const set = load(jwkOf("ES256", { kid: "x" }), jwkOf("ES256", { kid: "x", use: "sig" }));
+      expect(kids(set)).to.deep.equal(["x"]);
+      expect(set.leftOut).to.deep.equal([
+        { index: 1, kid: "x", why: "the same key as number 0, which is used", refused: false },
+      ]);
+    });
+
+    it("of a key and of one that is set aside or refused: the key is used", () => {
+      const set = load(jwkOf("RS256", { kid: "x", use: "enc" }), { ...OCT, kid: "x" }, jwkOf("ES256", { kid: "x" }));
+      expect(kids(set)).to.deep.equal(["x"]);
+      expect(set.leftOut.map(({ refused }) => refused)).to.deep.equal([false, true]);
+    });
+
+    it("that prototypes have is a kid like any other", () => {
+      expect(kids(load(jwkOf("ES256", { kid: "__proto__" }), jwkOf("RS256", { kid: "constructor" })))).to.deep.equal([
+        "__proto__",
+        "constructor",
+      ]);
+    });
+  });
+
+  it("takes 100 entries; of more none is looked at", () => {
+    const keys = Array.from({ length: MAX_KEYS }, (_, n) => jwkOf("ES256", { kid: `k${n}` }));
+    expect(load(...keys).keys).to.have.length(100);
+    for (const more of [jwkOf("RS256"), {}, null]) {
+      expect(refusal(() => load(...keys, more)).message).to.equal(
+        "the set has 101 keys, more than 100: take out those that are not in use",
+      );
+    }
+    const trap = new Proxy({}, { get: () => expect.fail("looked at"), ownKeys: () => expect.fail("looked at") });
+    expect(refusal(() => load(...Array.from({ length: 101 }, () => trap))).message).to.include("101 keys");
+    const empty = { keys: Array.from({ length: 170_000 }, () => ({})) };
+    expect(refusal(() => loadJwks(empty, { algorithms: ALGORITHMS })).message).to.include("170000 keys");
+  });
+
+  it("does not have OpenSSL look at numbers of a million bytes", () => {
+    const long = Buffer.alloc(750_000, 255).toString("base64url");
+    const set = load({ kty: "RSA", n: long, e: "AQAB" }, { ...jwkOf("RS256"), e: long });
+    expect(set.leftOut.map(({ why }) => why)).to.deep.equal(
+      ["n", "e"].map((name) => `the JWK's member "${name}" has 750000 bytes, more than 4096: make a new key`),
+    );
+  });
+
+  it("names five of the places that have one kid, and says how many more there are", () => {
+    const keys = Array.from({ length: 100 }, (_, n) => jwkOf(n % 2 === 0 ? "ES256" : "RS256", { kid: "x" }));
+    const set = load(...keys);
+    expect(set.keys).to.deep.equal([]);
+    expect(set.leftOut).to.have.length(100);
+    expect(set.leftOut[99]?.why).to.include("(numbers 0, 1, 2, 3, 4 and 95 more)");
+  });
+
+  it("tells no more than the first 64 characters of a kid", () => {
+    const kid = "x".repeat(100_000);
+    const set = load(jwkOf("ES256", { kid }), jwkOf("RS256", { kid }), { kty: "oct", kid });
+    expect(set.leftOut).to.have.length(3);
+    expect(JSON.stringify(set.leftOut)).to.have.length.below(1_000);
+    expect(set.leftOut[2]?.kid).to.equal(`${"x".repeat(64)}…`);
+  });
+
+  const LARGE = { kty: "RSA", e: "_____w", n: encoded(largeModulus()) };
+  for (const [what, jwk] of [
+    ["RSA of 8192 bits", LARGE],
+    ["P-384", newPair("ES384").publicKey.export({ format: "jwk" })],
+    ["P-521", newPair("ES512").publicKey.export({ format: "jwk" })],
+    ["Ed25519", newPair("EdDSA").publicKey.export({ format: "jwk" })],
+  ] as const) {
+    it(`takes no long time over 100 keys: ${what}`, () => {
+      const keys = Array.from({ length: 100 }, (_, n) => ({ ...jwk, kid: `k${n}` }));
+      const millis = Array.from({ length: 3 }, () => {
+        const start = process.cpuUsage().user;
+        expect(loadJwks({ keys }, { algorithms: NAMES, several: "first" }).keys).to.have.length(100);
+        return (process.cpuUsage().user - start) / 1000;
+      });
+      // Some 20 to 110 on the machine that this was written on; at first more, for what a compiler costs.
+      expect(Math.min(...millis), "milliseconds of CPU").to.be.below(400);
+    });
+  }
+});
+
+/** A modulus that nothing is wrong with at first sight, as long as any that is taken. */
+function largeModulus(): bigint {
+  let n = 2n ** 8192n - 3n;
+  while (rsaFault(n, 65537n) !== undefined) n -= 2n;
+  return n;
+}
+
+function encoded(number: bigint): string {
+  return toBytes(number, 1024).toString("base64url");
+}
+
+describe("loadPublishedKeys", () => {
+  const weak = jwkOf("RS256", { e: "AQ" });
+
+  it("gives the usable keys", () => {
+    expect(loadPublishedKeys({ keys: [jwkOf("ES256"), weak] }, ["ES256"]).keys).to.have.length(1);
+  });
+
+  it("refuses a set without a usable key, and names the first key at fault", () => {
+    expect(refusal(() => loadPublishedKeys({ keys: [] }, ["RS256"])).message).to.equal(
+      "the set has no usable key for RS256 (it is empty)",
+    );
+    expect(refusal(() => loadPublishedKeys({ keys: [jwkOf("ES256"), weak] }, ["RS256"])).message).to.match(
+      /^the set has no usable key for RS256 \(number 1: .*exponent/,
+    );
+  });
+});

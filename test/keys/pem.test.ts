@@ -1,0 +1,223 @@
+import { createPublicKey, generateKeyPairSync, type JsonWebKey, sign } from "node:crypto";
+import { expect } from "chai";
+import { calculateJwkThumbprint } from "jose";
+import { ALGORITHMS, type Algorithm, verifySignature } from "../../src/jws/algorithms.js";
+import { loadPem } from "../../src/keys/pem.js";
+import { NAMES, pairOf, parts, signedByJose } from "../jws/signing.js";
+import { refusal } from "./refusal.js";
+
+const PUBLIC = NAMES.filter((name) => !name.startsWith("HS"));
+const pemOf = (algorithm: Algorithm): string =>
+  pairOf(algorithm).publicKey.export({ type: "spki", format: "pem" }).toString();
+const wrap = (der: Buffer, label = "PUBLIC KEY"): string =>
+  `-----BEGIN ${label}-----\n${der.toString("base64")}\n-----END ${label}-----\n`;
+
+const CERTIFICATE = wrap(Buffer.alloc(300, 0x30), "CERTIFICATE");
+
+describe("loadPem", () => {
+  for (const algorithm of PUBLIC) {
+    it(`loads a key for ${algorithm}, which verifies what jose signed`, async () => {
+      const key = loadPem(pemOf(algorithm), { algorithms: [algorithm] });
+      const { input, signature } = parts(await signedByJose(algorithm, "{}"));
+      expect(verifySignature(key.algorithm, key.key, input, signature)).to.equal(true);
+      expect(key.algorithm).to.equal(algorithm);
+      expect(key.kid).to.equal(undefined);
+    });
+
+    it(`labels a key for ${algorithm} by its thumbprint (RFC 7638)`, async () => {
+      const jwk = pairOf(algorithm).publicKey.export({ format: "jwk" });
+      expect(loadPem(pemOf(algorithm), { algorithms: [algorithm] }).label).to.equal(await calculateJwkThumbprint(jwk));
+    });
+  }
+
+  it("takes lines of any length and end, and text around the block", () => {
+    const pem = pemOf("ES256");
+    for (const text of [
+      pem.trim(),
+      pem.replaceAll("\n", "\r\n"),
+      `made by me\n${pem}\nthe end\n`,
+      wrap(derOf("ES256")),
+    ]) {
+      expect(loadPem(text, { algorithms: ["ES256"] }).label).to.equal(loadPem(pem, { algorithms: ["ES256"] }).label);
+    }
+  });
+
+  it("takes a compressed point for what it is", () => {
+    const point = Buffer.from(pairOf("ES256").publicKey.export({ format: "jwk" }).x ?? "", "base64url");
+    const y = Buffer.from(pairOf("ES256").publicKey.export({ format: "jwk" }).y ?? "", "base64url");
+    const der = Buffer.concat([
+      Buffer.from("3039301306072a8648ce3d020106082a8648ce3d030107032200", "hex"),
+      Buffer.from([2 + (y.readUInt8(31) & 1)]),
+      point,
+    ]);
+    const key = loadPem(wrap(der), { algorithms: ["ES256"] });
+    expect(key.label).to.equal(loadPem(pemOf("ES256"), { algorithms: ["ES256"] }).label);
+    expect(verifySignature("ES256", key.key, "a.b", signedBy("ES256"))).to.equal(true);
+  });
+
+  const derOf = (algorithm: Algorithm): Buffer => pairOf(algorithm).publicKey.export({ type: "spki", format: "der" });
+  const signedBy = (algorithm: Algorithm): Buffer =>
+    sign(ALGORITHMS[algorithm].hash, Buffer.from("a.b"), {
+      key: pairOf(algorithm).privateKey,
+      dsaEncoding: "ieee-p1363",
+    });
+
+  const rsa = pairOf("RS256");
+  const ec = pairOf("ES256");
+  const explicit = generateKeyPairSync("ec", { namedCurve: "P-256", paramEncoding: "explicit" });
+  const offCurve = Buffer.from(derOf("ES256"));
+  offCurve.writeUInt8(offCurve.readUInt8(offCurve.length - 1) ^ 1, offCurve.length - 1);
+
+  const REFUSED: Record<string, [pem: string, message: string]> = {
+    "the empty text": ["", "this is not a PEM text: give the whole text, from -----BEGIN PUBLIC KEY----- on"],
+    "base64 alone": [derOf("RS256").toString("base64"), "not a PEM text"],
+    "a JWK": [JSON.stringify(ec.publicKey.export({ format: "jwk" })), "not a PEM text"],
+    "a path": ["./key.pem", "not a PEM text"],
+    "a private key (PKCS#8)": [
+      rsa.privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
+      "this is a private key: give the public key: openssl pkey -in KEY -pubout",
+    ],
+    "a private key (PKCS#1)": [rsa.privateKey.export({ type: "pkcs1", format: "pem" }).toString(), "-pubout"],
+    "a private key (SEC 1)": [ec.privateKey.export({ type: "sec1", format: "pem" }).toString(), "-pubout"],
+    "an encrypted private key": [
+      ec.privateKey.export({ type: "pkcs8", format: "pem", cipher: "aes-128-cbc", passphrase: "x" }).toString(),
+      "-pubout",
+    ],
+    "a private key behind a public one": [
+      pemOf("ES256") + ec.privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
+      "this is a private key",
+    ],
+    "a certificate": [CERTIFICATE, "this is a certificate: give its public key: openssl x509 -in CERT -noout -pubkey"],
+    "a trusted certificate": [CERTIFICATE.replaceAll("CERTIFICATE", "TRUSTED CERTIFICATE"), "openssl x509"],
+    "a public key in PKCS#1": [
+      rsa.publicKey.export({ type: "pkcs1", format: "pem" }).toString(),
+      "give the SPKI form: openssl rsa -RSAPublicKey_in -in KEY -pubout",
+    ],
+    "a certificate request": [wrap(Buffer.alloc(9), "CERTIFICATE REQUEST"), "holds no public key"],
+    "an SSH key": ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA me@host", "not a PEM text"],
+    "two public keys": [pemOf("ES256") + pemOf("ES256"), "holds 2 blocks: give one public key for each entry"],
+    "no end": [pemOf("ES256").split("-----END")[0] ?? "", "cannot be read as a public key"],
+    "another end": [pemOf("ES256").replace("END PUBLIC", "END PRIVATE"), "cannot be read as a public key"],
+    "an empty block": ["-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----\n", "cannot be read as a public key"],
+    "other characters": [pemOf("ES256").replace(/\n(.)/, "\n*"), "cannot be read as a public key"],
+    "headers in the block": [pemOf("ES256").replace("\n", "\nProc-Type: 4,ENCRYPTED\n\n"), "cannot be read"],
+    "bytes that are no key": [wrap(Buffer.alloc(91, 0x30)), "cannot be read as a public key"],
+    "a key cut short": [wrap(derOf("ES256").subarray(0, 90)), "cannot be read as a public key"],
+    "a point off its curve": [wrap(offCurve), "a point not on its curve"],
+    "the point at infinity": [
+      wrap(Buffer.from("3019301306072a8648ce3d020106082a8648ce3d03010703020000", "hex")),
+      "not a point on P-256, P-384 or P-521, given by name",
+    ],
+    "a curve whose parameters are spelt out": [
+      explicit.publicKey.export({ type: "spki", format: "pem" }).toString(),
+      "not a point on P-256, P-384 or P-521, given by name",
+    ],
+    secp256k1: [
+      generateKeyPairSync("ec", { namedCurve: "secp256k1" })
+        .publicKey.export({ type: "spki", format: "pem" })
+        .toString(),
+      "not a point on P-256, P-384 or P-521, given by name",
+    ],
+  };
+  for (const [name, [pem, message]] of Object.entries(REFUSED)) {
+    it(`refuses ${name}, and says what would be right`, () => {
+      const error = refusal(() => loadPem(pem, { algorithms: PUBLIC, several: "first" }));
+      expect(error.message).to.include(message);
+      expect(error.foreign).to.equal(false);
+      const line = pem.split("\n").find((each) => each.length > 40 && !each.includes("-----"));
+      if (line !== undefined) expect(error.message).to.not.include(line.slice(0, 20));
+    });
+  }
+
+  it("refuses an RSA-PSS-typed key, with or without parameters", () => {
+    const parameters = { hashAlgorithm: "sha256", mgf1HashAlgorithm: "sha256" };
+    const pairs = [
+      generateKeyPairSync("rsa-pss", { modulusLength: 2048 }),
+      generateKeyPairSync("rsa-pss", { modulusLength: 2048, ...parameters }),
+    ];
+    for (const { publicKey } of pairs) {
+      const pem = publicKey.export({ type: "spki", format: "pem" }).toString();
+      expect(refusal(() => loadPem(pem, { algorithms: ["PS256"] })).message).to.include("give it as a plain RSA key");
+    }
+  });
+
+  it("refuses RSA under 2048 bits", () => {
+    const { publicKey } = generateKeyPairSync("rsa", { modulusLength: 1024 });
+    const pem = publicKey.export({ type: "spki", format: "pem" }).toString();
+    expect(refusal(() => loadPem(pem, { algorithms: ["RS256"] })).message).to.equal(
+      "the RSA key has 1024 bits: make one of at least 2048",
+    );
+  });
+
+  it("refuses RSA with the exponent 1", () => {
+    const jwk: JsonWebKey = { ...rsa.publicKey.export({ format: "jwk" }), e: "AQ" };
+    const pem = createPublicKey({ key: jwk, format: "jwk" }).export({ type: "spki", format: "pem" }).toString();
+    expect(refusal(() => loadPem(pem, { algorithms: ["RS256"] })).message).to.include(
+      "exponent is even or less than 3",
+    );
+  });
+
+  it("refuses Ed25519 points of small order, which OpenSSL would take", () => {
+    const der = Buffer.concat([Buffer.from("302a300506032b6570032100", "hex"), Buffer.alloc(32)]);
+    expect(refusal(() => loadPem(wrap(der), { algorithms: ["EdDSA"] })).message).to.include("a point of small order");
+  });
+
+  describe("chooses the algorithm", () => {
+    const rsaPem = pemOf("RS256");
+
+    it("the only one that fits the type and the curve", () => {
+      for (const [algorithm, curve] of [
+        ["ES256", "ES256"],
+        ["ES384", "ES384"],
+        ["EdDSA", "EdDSA"],
+      ] as const) {
+        expect(loadPem(pemOf(curve), { algorithms: ["HS256", "RS256", "ES256", "ES384", "EdDSA"] }).algorithm).to.equal(
+          algorithm,
+        );
+      }
+    });
+
+    it("refuses a key that none fits, naming those there are", () => {
+      const error = refusal(() => loadPem(pemOf("ES384"), { algorithms: ["RS256", "ES256"] }));
+      expect(error.message).to.equal(
+        "a key of type ec on the curve secp384r1 fits none of the realm's algorithms: RS256, ES256",
+      );
+      expect(error.foreign).to.equal(true);
+      expect(refusal(() => loadPem(rsaPem, { algorithms: ["HS256"] })).message).to.include("fits none");
+    });
+
+    it("refuses a key that several fit, or takes the first where it is told to", () => {
+      const algorithms: Algorithm[] = ["ES256", "PS256", "RS256"];
+      expect(refusal(() => loadPem(rsaPem, { algorithms })).message).to.equal(
+        'a key of type rsa fits several of the realm\'s algorithms: set "alg" to one of PS256, RS256',
+      );
+      expect(refusal(() => loadPem(rsaPem, { algorithms, several: "error" })).message).to.include("fits several");
+      expect(loadPem(rsaPem, { algorithms, several: "first" }).algorithm).to.equal("PS256");
+    });
+
+    it("takes the one that is configured, where it is the realm's and fits", () => {
+      expect(loadPem(rsaPem, { algorithms: ["PS256", "RS256"], alg: "RS256" }).algorithm).to.equal("RS256");
+      const foreign = refusal(() => loadPem(rsaPem, { algorithms: ["PS256", "RS256"], alg: "RS512" }));
+      expect(foreign.message).to.equal(
+        'the key is for "RS512", which is not among the realm\'s algorithms: PS256, RS256',
+      );
+      expect(refusal(() => loadPem(rsaPem, { algorithms: ["ES256"], alg: "ES256" })).message).to.equal(
+        'ES256 does not take a key of type rsa: correct "alg", or give a key of its kind',
+      );
+      expect(refusal(() => loadPem(pemOf("ES384"), { algorithms: ["ES256"], alg: "ES256" })).message).to.include(
+        "on the curve secp384r1",
+      );
+    });
+
+    it("never lets a public key be the secret of an HMAC", () => {
+      expect(refusal(() => loadPem(rsaPem, { algorithms: ["HS256"], alg: "HS256" })).message).to.include(
+        "HS256 does not take a key of type rsa",
+      );
+    });
+  });
+
+  it("takes its kid, and refuses an empty one", () => {
+    expect(loadPem(pemOf("ES256"), { algorithms: ["ES256"], kid: "a" }).kid).to.equal("a");
+    expect(refusal(() => loadPem(pemOf("ES256"), { algorithms: ["ES256"], kid: "" })).message).to.include("empty");
+  });
+});

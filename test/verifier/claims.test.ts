@@ -1,0 +1,94 @@
+import { expect } from "chai";
+import fc from "fast-check";
+import { VerifyTokenResponse } from "../../gen/tokenverifier/v1/token_verifier.js";
+import { instant, tokenOf } from "../../src/verifier/claims.js";
+import { encodeVerdict, outcomeFromWire } from "../../src/wire/messages.js";
+
+const LAST = 253_402_300_799;
+
+describe("the times of a token", () => {
+  it("are to the microsecond, rounded down", () => {
+    fc.assert(
+      fc.property(fc.double({ min: 0, max: LAST, noNaN: true }), (value) => {
+        const { seconds = 0, nanos = 0 } = instant(value) ?? {};
+        expect(seconds).to.equal(Math.floor(value));
+        expect(nanos % 1000).to.equal(0);
+        expect(nanos).to.be.within(0, 999_999_000);
+        const left = (value - Math.floor(value)) * 1e6 - nanos / 1000;
+        expect(left).to.be.at.least(0);
+        expect(left).to.be.below(1);
+      }),
+    );
+  });
+
+  it("are exact for whole seconds", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: LAST }), (value) => {
+        expect(instant(value)).to.deep.equal({ seconds: value, nanos: 0 });
+      }),
+    );
+    expect(instant(-0)).to.deep.equal({ seconds: 0, nanos: 0 });
+    expect(instant(1.5)).to.deep.equal({ seconds: 1, nanos: 500_000_000 });
+    expect(instant(0.999_999_9)).to.deep.equal({ seconds: 0, nanos: 999_999_000 });
+  });
+
+  it("are absent for what is no time", () => {
+    for (const value of [undefined, null, "1", -1, LAST + 1, Number.NaN, [], true])
+      expect(instant(value)).to.equal(undefined);
+  });
+});
+
+describe("the content of a token", () => {
+  it("says what the signed bytes say", () => {
+    const claims = { sub: "s", iss: "i", aud: ["a", "b"], exp: 3.5, nbf: 1, iat: 2, jti: "j", other: 7 };
+    expect(tokenOf({ alg: "ES256", kid: "k" }, claims, "{}")).to.deep.equal({
+      subject: "s",
+      issuer: "i",
+      audience: ["a", "b"],
+      expiresAt: { seconds: 3, nanos: 500_000_000 },
+      notBefore: { seconds: 1, nanos: 0 },
+      issuedAt: { seconds: 2, nanos: 0 },
+      id: "j",
+      keyId: "k",
+      algorithm: "ES256",
+      payload: "{}",
+    });
+  });
+
+  it("leaves out what is absent or of another type", () => {
+    const nothing = {
+      subject: "",
+      issuer: "",
+      audience: [],
+      expiresAt: undefined,
+      notBefore: undefined,
+      issuedAt: undefined,
+      id: "",
+      keyId: "",
+      algorithm: "",
+      payload: "{}",
+    };
+    expect(tokenOf({}, {}, "{}")).to.deep.equal(nothing);
+    const wrong = { sub: 1, iss: null, aud: 7, exp: "1", nbf: [], iat: {}, jti: true };
+    expect(tokenOf({ kid: 1, alg: [] }, wrong, "{}")).to.deep.equal(nothing);
+    const inherited = Object.create({ sub: "s", aud: "a", exp: 1 }) as Record<string, unknown>;
+    expect(tokenOf({}, inherited, "{}")).to.deep.equal(nothing);
+    expect(tokenOf({}, { aud: ["a", 7, null] }, "{}").audience).to.deep.equal(["a"]);
+    expect(tokenOf({}, { aud: "a" }, "{}").audience).to.deep.equal(["a"]);
+  });
+
+  it("is encoded so that it reads back the same, whatever the claims", () => {
+    fc.assert(
+      fc.property(
+        fc.dictionary(fc.constantFrom("sub", "iss", "aud", "exp", "nbf", "iat", "jti"), fc.jsonValue()),
+        (claims) => {
+          const token = tokenOf({ alg: "HS256" }, claims, JSON.stringify(claims));
+          const evidence = { keySetAge: undefined, keySetStale: false, feedPosition: "", cacheableUntil: undefined };
+          const verdict = { kind: "verified", token, principal: undefined, evidence, checks: [] } as const;
+          const read = outcomeFromWire(VerifyTokenResponse.decode(encodeVerdict(verdict)));
+          expect(read).to.deep.equal(verdict);
+        },
+      ),
+    );
+  });
+});
