@@ -7,27 +7,31 @@ import type { ReloadObserver } from "../observability/observed.js";
 import { fixedTls } from "./certificates.js";
 import type { FileWatch } from "./file-watch.js";
 
-/** What became of the parts of a configuration, for its line in the log. */
+/** What a reload changed, for its line in the log. */
 export type Changes = Omit<FieldsOf<"configuration reloaded">, "file">;
 
-/** A configuration that can be read again while it is in use. */
-export interface Reloading<C extends Config | GatewayConfig> {
-  /** That which the service was started with. */
-  readonly config: C;
-  /** Knows the files that it was read from. */
+/** A configuration that can be read again. */
+export interface ConfigSource<C extends Config | GatewayConfig> {
+  /** Watches the files that the configuration was read from. */
   readonly files: FileWatch;
-  /** Reads and checks it whole, through {@link files}. @throws {ConfigError} with everything that is wrong */
+  /** Reads and checks the configuration, through {@link files}. @throws {ConfigError} with everything that is wrong */
   readonly load: () => C;
-  /** Puts it to use, or throws and leaves everything as it was. @returns what changed, for the log */
+}
+
+/** A configuration that is reloaded while the service runs. */
+export interface Reloading<C extends Config | GatewayConfig> extends ConfigSource<C> {
+  /** The configuration at the start. */
+  readonly config: C;
+  /** Puts a configuration to use, or throws and changes nothing. @returns what changed, for the log */
   readonly apply: (config: C) => Changes;
-  /** Called as often as the files are looked at, for what else changes by itself. */
+  /** Called each time the files are looked at, for state that changes by itself. */
   readonly look?: () => void;
   readonly log: Logger;
-  /** Is told how each reload ended. */
+  /** Called at the end of each reload. */
   readonly onReload?: ReloadObserver;
 }
 
-/** Reads the configuration again, all or nothing: one that is bad leaves the running one as it was. Never throws. */
+/** Reads the configuration again. A bad one leaves the running one in use. Never throws. */
 export function reload<C extends Config | GatewayConfig>({
   config,
   files,
@@ -52,7 +56,7 @@ export function reload<C extends Config | GatewayConfig>({
   }
 }
 
-/** The keys in which a configuration differs from that of the start, and which take effect at a start only. */
+/** Top-level keys whose values changed since the start and take effect at a start only. */
 function fixedKeys(started: Config | GatewayConfig, next: Config | GatewayConfig): string[] {
   const [before, after] = [fixedPart(started), fixedPart(next)];
   return [...new Set([...Object.keys(before), ...Object.keys(after)])]
@@ -60,9 +64,7 @@ function fixedKeys(started: Config | GatewayConfig, next: Config | GatewayConfig
     .map((key) => (key === "masterKeys" ? "masterKey" : key));
 }
 
-/**
- * All but what is put to use while the service runs: realms, the faces that are shown, and what is in the files of a `tls`.
- */
+/** Everything that takes effect at a start only: not the realms, the faces, or the contents of TLS files. */
 function fixedPart(config: Config | GatewayConfig): Readonly<Record<string, unknown>> {
   const { file: _file, realms: _realms, faces: _faces, grpc, http, admin, metrics, ...fixed } = config as Config;
   const { upstream } = config as Partial<GatewayConfig>;
@@ -71,7 +73,7 @@ function fixedPart(config: Config | GatewayConfig): Readonly<Record<string, unkn
     name,
     place && [place.address, fixedTls(name, place.tls)],
   ]);
-  // Two secrets are equal to whoever compares objects: what they hold cannot be seen.
+  // Secrets hide their text, so that any two are deeply equal.
   const masterKeys = (config as Partial<Config>).masterKeys?.map((key) => key.reveal());
   return { ...fixed, masterKeys, ...Object.fromEntries(fixedPlaces) };
 }

@@ -336,7 +336,7 @@ describe("serve", () => {
     const { code, stderr } = await run(["serve", "--config", "verifier.yaml"], folderOf(text));
     expect({ code, stderr }).to.deep.equal({
       code: 2,
-      stderr: "verifier.yaml gives nothing an address to listen at: set grpc or http.\n",
+      stderr: "verifier.yaml cannot be used:\n  grpc: is missing: give grpc or http an address to listen at\n",
     });
     const only = await run(
       ["serve", "--config", "verifier.yaml", "--only", "grpc"],
@@ -344,7 +344,7 @@ describe("serve", () => {
     );
     expect({ code: only.code, stderr: only.stderr }).to.deep.equal({
       code: 2,
-      stderr: "verifier.yaml gives nothing an address to listen at: set grpc.\n",
+      stderr: "verifier.yaml cannot be used:\n  grpc: is missing: give grpc an address to listen at\n",
     });
   });
 

@@ -395,7 +395,9 @@ describe("certificates that change on disk", () => {
     const folder = folderFor(CONFIG);
     write(folder, { "server.pem": old.cert, "server.key": old.key });
     const { log } = await startAt(folder);
-    expect(log.text()).to.match(/"warning":"grpc\.tls: the certificate expired: peers refuse it since \d{4}-[^"]*"/);
+    expect(log.text()).to.match(
+      /"warning":"grpc\.tls: the certificate expired: peers have refused it since \d{4}-[^"]*"/,
+    );
   });
 });
 

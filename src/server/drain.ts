@@ -1,0 +1,33 @@
+import type { Logger } from "pino";
+import type { Config } from "../config/load.js";
+import type { Port } from "../net/port.js";
+import { tell } from "../observability/lines.js";
+
+/**
+ * Ends a service. Health reports NOT_SERVING while the ports accept calls for `delay`, so that load balancers turn away;
+ * then the ports close, and calls in flight have `timeout` to finish.
+ */
+export async function drain(
+  ports: readonly Port[],
+  { delay, timeout }: Config["drain"],
+  release: () => Promise<void>,
+  log: Logger,
+): Promise<void> {
+  tell(log, "draining", { delay, timeout });
+  for (const port of ports) port.retire();
+  await new Promise((resolve) => setTimeout(resolve, delay));
+  const cut = await closeAll(ports, timeout, release);
+  tell(log, "stopped", { cut }, cut === 0 ? "info" : "warn");
+}
+
+/**
+ * Closes all ports at once, and then what they stand on.
+ *
+ * @param timeout milliseconds that calls in flight may take
+ * @returns how many calls were cut
+ */
+export async function closeAll(ports: readonly Port[], timeout: number, release: () => Promise<void>): Promise<number> {
+  const cut = await Promise.all(ports.map((port) => port.close(timeout)));
+  await release();
+  return cut.reduce((sum, one) => sum + one, 0);
+}
