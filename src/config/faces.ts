@@ -1,10 +1,9 @@
-import type { z } from "zod";
 import { formatPath, type Issue } from "../util/issues.js";
 import type { Face } from "../vendors/vendor.js";
 import type { FaceSettings, PresetContext } from "./realms.js";
-import type { coreSchema } from "./schema.js";
+import type { CoreSettings } from "./schema.js";
 
-type Shown = Pick<z.output<typeof coreSchema>, "http" | "realms">;
+type Shown = Pick<CoreSettings, "http" | "realms">;
 
 /** A face and the realm that it asks. */
 export interface ConfiguredFace {

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { ALGORITHMS } from "../jws/algorithms.js";
-import { duration, readLater } from "./values.js";
+import { duration, LONGEST_TIMER, readLater } from "./values.js";
 
 // How the configuration gives a key.
 
@@ -21,9 +21,6 @@ const alg = {
 };
 const jsonObject = (what: string) => z.record(z.string(), z.unknown()).describe(what);
 const file = (what: string) => z.string().min(1).describe(`A file that holds ${what}.`);
-
-/** Node's timers hold no more than 2^31 - 1 ms, and fire at once where they are given more. */
-const LONGEST_TIMER = 24 * 86_400_000;
 
 /** How the keys of an issuer are fetched. */
 const fetching = {

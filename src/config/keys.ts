@@ -39,9 +39,9 @@ interface KeyContext {
   readonly issuers: readonly string[] | null;
 }
 
-type Form = keyof typeof keyForms;
-type Entry<F extends Form> = ReturnType<(typeof keyForms)[F]["parse"]>;
-type Loaders = { readonly [F in Form]: (entry: Entry<F>, context: KeyContext) => readonly VerificationKey[] };
+type KeyForm = keyof typeof keyForms;
+type KeyEntry<F extends KeyForm> = ReturnType<(typeof keyForms)[F]["parse"]>;
+type Loaders = { readonly [F in KeyForm]: (entry: KeyEntry<F>, context: KeyContext) => readonly VerificationKey[] };
 
 const options = (
   { alg, kid }: { alg?: Algorithm | undefined; kid?: string | undefined },
@@ -94,7 +94,7 @@ export function loadKeys(
 
 function loadEntry(entry: unknown, path: IssuePath, context: KeyContext): readonly VerificationKey[] {
   const members = typeof entry === "object" && entry !== null ? Object.keys(entry) : [];
-  const forms = members.filter((name): name is Form => Object.hasOwn(keyForms, name));
+  const forms = members.filter((name): name is KeyForm => Object.hasOwn(keyForms, name));
   const [form] = forms;
   if (form === undefined || forms.length > 1) {
     const message = `must have exactly one of ${Object.keys(keyForms).join(", ")}`;
@@ -144,7 +144,7 @@ function keySet(document: unknown, { algorithms, setAside }: KeyContext): readon
   return keys;
 }
 
-type Fetching = Entry<"jwksUri"> | Entry<"discovery">;
+type Fetching = KeyEntry<"jwksUri"> | KeyEntry<"discovery">;
 
 /** Notes keys that are to be fetched; there are none of them yet. */
 function remote(location: Location, entry: Fetching, context: KeyContext): readonly [] {

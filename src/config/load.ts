@@ -1,53 +1,38 @@
 import path from "node:path";
-import type { z } from "zod";
 import type { Proxies } from "../keys/remote/proxies.js";
-import type { Issue } from "../util/issues.js";
-import type { Secret } from "../util/secret.js";
 import { VENDORS } from "../vendors/index.js";
 import type { Vendor } from "../vendors/vendor.js";
-import { areInDirectory } from "../verifier/realm.js";
+import { type Environment, proxiesOf } from "./environment.js";
 import { bindFaces, type ConfiguredFace, checkRpc } from "./faces.js";
-import type { Environment } from "./interpolate.js";
-import { readMasterKeys } from "./master-keys.js";
-import { checkWorkloads, type Loaded, withClientTls, withServerTls } from "./ports-tls.js";
-import { proxiesOf } from "./proxies.js";
 import { type ReadFile, readText } from "./read-file.js";
 import { type ConfiguredRealm, readFaceRealm } from "./realms.js";
 import { readRealms } from "./routes.js";
-import { coreSchema, gatewaySchema } from "./schema.js";
-import type { TlsContext } from "./tls.js";
+import { type CoreSettings, coreSchema, type GatewaySettings, gatewaySchema } from "./schema.js";
+import { type ConfiguredStore, readStore } from "./store.js";
+import { checkWorkloads, type Loaded, type TlsContext, withClientTls, withServerTls } from "./tls.js";
 import { readWhole } from "./whole.js";
-
-type Core = z.output<typeof coreSchema>;
-type GatewayOnly = z.output<typeof gatewaySchema>;
-
-/** The ports of a configuration. */
-type Ports = "grpc" | "http" | "admin" | "metrics";
 
 /** The configuration of a service with the core in it, checked whole. */
 export interface Config
-  extends Omit<Core, Ports | "realms" | "masterKey" | "masterKeyFile" | "masterKeys" | "directory"> {
-  readonly grpc: Loaded<Core["grpc"]>;
-  readonly http: Loaded<Core["http"]>;
-  readonly admin: Loaded<Core["admin"]>;
-  readonly metrics: Loaded<Core["metrics"]>;
+  extends Pick<CoreSettings, "log" | "limits" | "failures" | "trustedProxies" | "cache" | "drain">,
+    ConfiguredStore {
+  readonly grpc: Loaded<CoreSettings["grpc"]>;
+  readonly http: Loaded<CoreSettings["http"]>;
+  readonly admin: Loaded<CoreSettings["admin"]>;
+  readonly metrics: Loaded<CoreSettings["metrics"]>;
   readonly file: string;
   readonly realms: readonly ConfiguredRealm[];
   readonly faces: readonly ConfiguredFace[];
   /** Those of the environment, for fetching keys. */
   readonly proxies: Proxies;
-  /** In base64, the current one first; empty where none is configured. */
-  readonly masterKeys: readonly Secret[];
-  /** The seed's file, absolute. */
-  readonly directory: string | undefined;
 }
 
 /** The configuration of a gateway on its own, checked whole. */
-export interface GatewayConfig extends Omit<GatewayOnly, "realms" | "http" | "metrics" | "upstream"> {
+export interface GatewayConfig extends Omit<GatewaySettings, "realms" | "http" | "metrics" | "upstream"> {
   readonly file: string;
-  readonly http: Loaded<NonNullable<GatewayOnly["http"]>>;
-  readonly metrics: Loaded<GatewayOnly["metrics"]>;
-  readonly upstream: Loaded<NonNullable<GatewayOnly["upstream"]>>;
+  readonly http: Loaded<NonNullable<GatewaySettings["http"]>>;
+  readonly metrics: Loaded<GatewaySettings["metrics"]>;
+  readonly upstream: Loaded<NonNullable<GatewaySettings["upstream"]>>;
   readonly faces: readonly ConfiguredFace[];
 }
 
@@ -72,7 +57,6 @@ export function loadConfig(file: string, { env, readFile = readText, vendors = V
     const realms = readRealms(settings.realms, context);
     const faces = bindFaces(new Map(realms.map((one) => [one.name, one])), settings, { vendors, issues });
     checkRpc(settings, issues, (name) => Object.hasOwn(settings.realms, name));
-    const { masterKey, masterKeyFile, masterKeys, directory, ...others } = settings;
     const ports = {
       grpc: withServerTls(settings.grpc, "grpc", context),
       http: withServerTls(settings.http, "http", context),
@@ -80,26 +64,16 @@ export function loadConfig(file: string, { env, readFile = readText, vendors = V
       metrics: withServerTls(settings.metrics, "metrics", context),
     };
     checkWorkloads(settings, realms, issues);
-    const keys = readMasterKeys({ masterKey, masterKeyFile, masterKeys }, context);
-    const needing = realms.find(({ callers }) => areInDirectory(callers));
-    const isGiven = [masterKey, masterKeyFile, masterKeys].some((given) => given !== undefined);
-    if (keys.length === 0 && !isGiven && (needing !== undefined || directory !== undefined)) {
-      const who = needing === undefined ? "the directory seed" : `the callers of the realm ${needing.name}`;
-      const message = `is missing: the secrets of ${who} are sealed with it; make one with: openssl rand -base64 32`;
-      issues.push({ place: "masterKey", message });
-    }
-    const store = { ...settings.store, url: resolveStore(settings.store.url, resolve, issues) };
+    const { log, limits, failures, trustedProxies, cache, drain } = settings;
     return {
-      ...others,
-      ...ports,
       file,
-      store,
+      ...ports,
+      ...readStore(settings, realms, context),
+      ...{ log, limits, failures, trustedProxies, cache, drain },
       realms,
       faces,
-      masterKeys: keys,
-      // Where nothing is fetched, it is nobody's affair whether they are good.
+      // A bad proxy is an issue only where keys are fetched.
       proxies: proxiesOf(env, realms.some(({ remotes }) => remotes.length > 0) ? issues : []),
-      directory: directory === undefined ? undefined : resolve(directory),
     };
   });
 }
@@ -145,11 +119,4 @@ export function loadGatewayConfig(
 function resolver(file: string): (name: string) => string {
   const folder = path.dirname(path.resolve(file));
   return (name) => path.resolve(folder, name);
-}
-
-function resolveStore(url: string, resolve: (name: string) => string, issues: Issue[]): string {
-  const [, file] = /^sqlite:(.+)$/.exec(url) ?? [];
-  if (file !== undefined) return `sqlite:${resolve(file)}`;
-  issues.push({ place: "store", message: "must be sqlite: and the name of a file, such as sqlite:./data/verifier.db" });
-  return url;
 }

@@ -52,7 +52,7 @@ function readRoute(
     const place = formatPath([...path, "byIssuer", index]);
     const complain = (message: string): unknown => issues.push({ place, message });
     const one = realms.get(target);
-    if (settings.byIssuer.indexOf(target) < index) complain("stands in the list twice: leave one out");
+    if (settings.byIssuer.indexOf(target) < index) complain("is in the list twice: leave one out");
     else if (!Object.hasOwn(written, target)) complain(`there is no realm ${target}`);
     else if (isRouteEntry(written[target])) complain("is a realm by issuer itself: name the realms that it names");
     else if (one !== undefined && first !== undefined) addIssuers(byIssuer, one, first, complain);

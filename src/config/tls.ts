@@ -3,30 +3,32 @@ import { clientContext, type TlsMaterial } from "../net/tls.js";
 import { formatPath, type Issue, type IssuePath } from "../util/issues.js";
 import { Secret } from "../util/secret.js";
 import { type ReadFile, toldFile } from "./read-file.js";
+import type { ConfiguredRealm } from "./realms.js";
+import type { CoreSettings, GatewaySettings } from "./schema.js";
 
-/** What the files of a `tls` hold, and when the certificate in them counts. */
+/** Contents of the files of a `tls`. */
 export interface ConfiguredTls extends TlsMaterial {
-  /** The first certificate's times, in milliseconds since 1970; undefined where there is none. */
+  /** Validity of the first certificate, in milliseconds since 1970; undefined without one. */
   readonly validity: { readonly from: number; readonly to: number } | undefined;
 }
 
-/** Where what is wrong is collected, and how files are found. */
+/** How files are found and read, and where issues are collected. */
 export interface TlsContext {
   readonly resolve: (file: string) => string;
   readonly readFile: ReadFile;
   readonly issues: Issue[];
 }
 
-/** Reads a port's files; undefined where something is wrong with them. @param path where the `tls` stands */
+/** Reads the files of a port's `tls`; undefined where one has an issue. @param path of the `tls` */
 export function readServerTls(
   files: { readonly certFile: string; readonly keyFile: string; readonly clientCaFile?: string | undefined },
   path: IssuePath,
   context: TlsContext,
 ): ConfiguredTls | undefined {
-  return read(new Files(files, path, context), "clientCaFile");
+  return read(new TlsFiles(files, path, context), "clientCaFile");
 }
 
-/** Reads what a client shows and trusts; undefined where something is wrong with it. @param path where the `tls` stands */
+/** Reads a client's certificate and authorities; undefined where one has an issue. @param path of the `tls` */
 export function readClientTls(
   files: {
     readonly caFile?: string | undefined;
@@ -36,7 +38,7 @@ export function readClientTls(
   path: IssuePath,
   context: TlsContext,
 ): ConfiguredTls | undefined {
-  const reading = new Files(files, path, context);
+  const reading = new TlsFiles(files, path, context);
   if ((files.certFile === undefined) !== (files.keyFile === undefined)) {
     const [missing, given] = files.certFile === undefined ? ["certFile", "keyFile"] : ["keyFile", "certFile"];
     reading.complain(missing, `is missing: ${given} goes with it`);
@@ -46,9 +48,9 @@ export function readClientTls(
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
 
-/** The files of one `tls`, by the keys that name them. */
-class Files {
-  /** Whether something is wrong. */
+/** Reads the files of one `tls`, and reports issues by the keys that name them. */
+class TlsFiles {
+  /** Whether a file has an issue. */
   failed = false;
 
   constructor(
@@ -63,7 +65,7 @@ class Files {
     return undefined;
   }
 
-  /** A file's text; undefined where it is not named, or cannot be read. */
+  /** Text of a file; undefined where none is named, or it cannot be read. */
   text(key: string): string | undefined {
     const name = this.names[key];
     if (name === undefined) return undefined;
@@ -75,7 +77,7 @@ class Files {
     }
   }
 
-  /** The certificates in a file; undefined where something is wrong with one, or it is not named. */
+  /** Certificates in a file; undefined where no file is named, or one is damaged. */
   certificates(key: string): readonly X509Certificate[] | undefined {
     const text = this.text(key);
     if (text === undefined) return undefined;
@@ -97,7 +99,7 @@ class Files {
     return read;
   }
 
-  /** The private key in a file, and its text. */
+  /** Private key in a file, with its text. */
   privateKey(key: string): { readonly key: KeyObject; readonly text: Secret } | undefined {
     const text = this.text(key);
     if (text === undefined) return undefined;
@@ -115,7 +117,7 @@ class Files {
   }
 }
 
-function read(files: Files, caKey: string): ConfiguredTls | undefined {
+function read(files: TlsFiles, caKey: string): ConfiguredTls | undefined {
   const chain = files.certificates("certFile");
   const key = files.privateKey("keyFile");
   const authorities = files.certificates(caKey);
@@ -142,3 +144,50 @@ function read(files: Files, caKey: string): ConfiguredTls | undefined {
 
 const pem = (certificates: readonly X509Certificate[] | undefined): string | undefined =>
   certificates?.map((one) => one.toString()).join("");
+
+/** A setting whose TLS files were read. */
+export type Loaded<Setting> = Setting extends object
+  ? Omit<Setting, "tls"> & { readonly tls: ConfiguredTls | undefined }
+  : Setting;
+
+type ServerFiles = NonNullable<NonNullable<CoreSettings["grpc"]>["tls"]>;
+type ClientFiles = NonNullable<NonNullable<GatewaySettings["upstream"]>["tls"]>;
+
+/** Reads the TLS files of a port. @param name of the setting */
+export function withServerTls<S extends { readonly tls?: ServerFiles | undefined } | undefined>(
+  setting: S,
+  name: string,
+  context: TlsContext,
+): Loaded<S> {
+  if (setting === undefined) return undefined as Loaded<S>;
+  const tls = setting.tls && readServerTls(setting.tls, [name, "tls"], context);
+  return { ...setting, tls } as unknown as Loaded<S>;
+}
+
+/** Reads the TLS files of `upstream`. @param name of the setting */
+export function withClientTls<S extends { readonly tls?: ClientFiles | undefined }>(
+  setting: S,
+  name: string,
+  context: TlsContext,
+): Loaded<S> {
+  const tls = setting.tls && readClientTls(setting.tls, [name, "tls"], context);
+  return { ...setting, tls } as unknown as Loaded<S>;
+}
+
+/** Reports realms whose callers are known by their certificates where no port asks for one. */
+export function checkWorkloads(
+  { grpc, http }: CoreSettings,
+  realms: readonly ConfiguredRealm[],
+  issues: Issue[],
+): void {
+  if (grpc === undefined && http === undefined) return;
+  if (grpc?.tls?.clientCaFile !== undefined || http?.tls?.clientCaFile !== undefined) return;
+  for (const realm of realms) {
+    if (realm.byIssuer !== undefined) continue;
+    for (const key of ["callers", "explain"] as const) {
+      if (typeof realm[key] !== "object") continue;
+      const message = "no port asks its clients for certificates: give grpc a tls with a clientCaFile";
+      issues.push({ place: formatPath(["realms", realm.name, key, "san"]), message });
+    }
+  }
+}

@@ -3,6 +3,9 @@ import { readAddress } from "../net/port.js";
 import { formatDuration, formatSize, parseDuration, parseSize } from "../util/units.js";
 import { readWorkloadName } from "../util/workload-names.js";
 
+/** Longest duration of a timer: 24 days in milliseconds, because Node fires at once beyond 2^31 - 1. */
+export const LONGEST_TIMER = 24 * 86_400_000;
+
 /** How a value is written that is read from a text: what the reference and editors cannot see in its reader. */
 export interface Form {
   /** What it is, such as `duration`. */

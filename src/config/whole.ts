@@ -1,8 +1,8 @@
 import type { z } from "zod";
 import { type Issue, issuesOf, READABLE } from "../util/issues.js";
 import { readYaml } from "../util/yaml.js";
+import { type Environment, interpolate } from "./environment.js";
 import { ConfigError } from "./errors.js";
-import { type Environment, interpolate } from "./interpolate.js";
 import { type ReadFile, readFileText } from "./read-file.js";
 
 /** What a configuration is read with. */

@@ -5,7 +5,7 @@ import { isSameTls } from "../net/tls.js";
 import { tell } from "../observability/lines.js";
 import { createTelemetry } from "../observability/telemetry.js";
 import { callService, gatewayOf, httpPort, servedRpc } from "./ports.js";
-import type { Changes, ConfigSource } from "./reload.js";
+import type { ConfigSource, ReloadChanges } from "./reload.js";
 import { openLog, type Running, run, type ServeContext } from "./run.js";
 
 /** Starts a gateway on its own, which asks a gRPC service over a channel. */
@@ -26,7 +26,7 @@ export async function serveGateway(source: ConfigSource<GatewayConfig>, context:
   const gateway = gatewayOf(config, calls, telemetry);
   const ports = [httpPort(config.http.address, gateway)];
 
-  const apply = (next: GatewayConfig): Changes => {
+  const apply = (next: GatewayConfig): ReloadChanges => {
     telemetry.setRealms(realmNames(next));
     gateway.show(next.faces, servedRpc(next));
     // A change between plain and TLS takes effect at a start only.

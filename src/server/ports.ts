@@ -5,7 +5,6 @@ import type { Verifier } from "../contract/verifier.js";
 import type { ServiceServer } from "../grpc/server.js";
 import type { ServedRpc } from "../http/rpc.js";
 import { createGateway, type Gateway } from "../http/server.js";
-import type { Port } from "../net/port.js";
 import type { ListenerOptions } from "../net/admission.js";
 import type { Port } from "../net/port.js";
 import { callObserver, type InstanceOf } from "../observability/call-log.js";

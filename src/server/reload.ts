@@ -8,7 +8,7 @@ import { fixedTls } from "./certificates.js";
 import type { FileWatch } from "./file-watch.js";
 
 /** What a reload changed, for its line in the log. */
-export type Changes = Omit<FieldsOf<"configuration reloaded">, "file">;
+export type ReloadChanges = Omit<FieldsOf<"configuration reloaded">, "file">;
 
 /** A configuration that can be read again. */
 export interface ConfigSource<C extends Config | GatewayConfig> {
@@ -23,7 +23,7 @@ export interface Reloading<C extends Config | GatewayConfig> extends ConfigSourc
   /** The configuration at the start. */
   readonly config: C;
   /** Puts a configuration to use, or throws and changes nothing. @returns what changed, for the log */
-  readonly apply: (config: C) => Changes;
+  readonly apply: (config: C) => ReloadChanges;
   /** Called each time the files are looked at, for state that changes by itself. */
   readonly look?: () => void;
   readonly log: Logger;

@@ -6,7 +6,7 @@ import { openCore } from "./core.js";
 import { FileWatch } from "./file-watch.js";
 import { serveGateway } from "./gateway.js";
 import { callService, gatewayOf, grpcPort, httpPort, listenerOptions, servedRpc } from "./ports.js";
-import type { Changes, ConfigSource } from "./reload.js";
+import type { ConfigSource, ReloadChanges } from "./reload.js";
 import { openLog, type Running, run, type ServeContext } from "./run.js";
 
 export type { Running, ServeContext } from "./run.js";
@@ -83,7 +83,7 @@ async function serveCore(
     for (const server of [service, operators]) server?.setRealms(realms, unserved);
   };
   look();
-  const apply = (next: Config): Changes => {
+  const apply = (next: Config): ReloadChanges => {
     const { added, removed, changed } = core.reload(next);
     // Nothing throws from here on.
     realms = realmNames(next);

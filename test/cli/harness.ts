@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import Database from "better-sqlite3";
 import { pino } from "pino";
 import { run as runCommand } from "../../src/cli/run.js";
-import type { Environment } from "../../src/config/interpolate.js";
+import type { Environment } from "../../src/config/environment.js";
 import { loadConfig } from "../../src/config/load.js";
 import { openCore } from "../../src/server/core.js";
 import { afterEachFile } from "../support/after-file.js";

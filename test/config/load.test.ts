@@ -337,7 +337,7 @@ describe("what is wrong with a configuration", () => {
     },
     "one master key twice": {
       text: top(`masterKeys: [${MASTER}, ${OTHER_MASTER}, ${MASTER}]`),
-      is: ["masterKeys[2]: stands in the list twice: leave one out"],
+      is: ["masterKeys[2]: is in the list twice: leave one out"],
     },
     "no master keys in the list": { text: top("masterKeys: []"), is: ["masterKeys: must not be empty"] },
     "masterKey and masterKeyFile": {
@@ -377,7 +377,7 @@ describe("what is wrong with a configuration", () => {
         "realms.any.byIssuer[1]: is a realm by issuer itself: name the realms that it names",
         "realms.any.byIssuer[2]: is a realm by issuer itself: name the realms that it names",
         "realms.any.byIssuer[3]: mine checks no issuer, so no token can be routed to it: give it an issuer, or leave it out here",
-        "realms.any.byIssuer[5]: stands in the list twice: leave one out",
+        "realms.any.byIssuer[5]: is in the list twice: leave one out",
       ],
     },
     "a route to a realm that checks no issuer": {
