@@ -5,7 +5,7 @@ import type { CoreSettings } from "./schema.js";
 
 type Shown = Pick<CoreSettings, "http" | "realms">;
 
-/** A face and the realm that it asks. */
+/** A face, its path, and the realm that it asks. */
 export interface ConfiguredFace {
   readonly name: string;
   readonly path: string;
@@ -13,7 +13,7 @@ export interface ConfiguredFace {
   readonly face: Face;
 }
 
-/** The faces that are shown: of each vendor, where the realm that it asks is configured. @param realms those that are good, by name */
+/** The faces that are served: each vendor's, where its realm is configured. @param realms those without issues, by name */
 export function bindFaces(
   realms: ReadonlyMap<
     string,
@@ -25,14 +25,14 @@ export function bindFaces(
   const faces = new Map(Object.entries<string>(http?.faces ?? {}));
   for (const name of faces.keys()) {
     if (vendors.some((vendor) => vendor.name === name)) continue;
-    const message = `is no vendor's face: there are ${vendors.map((vendor) => vendor.name).join(", ")}`;
+    const message = `is not a vendor's face: there are ${vendors.map((vendor) => vendor.name).join(", ")}`;
     issues.push({ place: formatPath(["http", "faces", name]), message });
   }
   return vendors.flatMap((vendor) => {
     const bound = faces.get(vendor.name);
     const realm = realms.get(bound ?? vendor.name);
     if (realm?.vendor?.name !== vendor.name) {
-      // A realm with this preset that is not among the good ones was complained of already.
+      // A realm with this preset but with issues was reported already.
       const { preset } = (bound === undefined ? {} : (raw[bound] ?? {})) as { preset?: unknown };
       if (bound !== undefined && preset !== vendor.name) {
         const message = `must name a realm with the preset ${vendor.name}`;
@@ -45,7 +45,7 @@ export function bindFaces(
   });
 }
 
-/** Looks at what is shown of the contract. @param isRealm whether there may be a realm of this name */
+/** Checks `http.rpc` and `http.cors`. @param isRealm whether a realm of this name may exist */
 export function checkRpc({ http }: Pick<Shown, "http">, issues: Issue[], isRealm: (name: string) => boolean): void {
   const { rpc = [], cors } = http ?? {};
   for (const [index, name] of rpc.entries()) {
@@ -56,7 +56,7 @@ export function checkRpc({ http }: Pick<Shown, "http">, issues: Issue[], isRealm
     });
   }
   if (cors !== undefined && rpc.length === 0) {
-    const message = "is of no use without http.rpc: name the realms there that pages may ask for, or leave it out";
+    const message = "has no effect without http.rpc: list the realms there that pages may ask for, or leave it out";
     issues.push({ place: "http.cors", message });
   }
 }

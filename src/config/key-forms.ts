@@ -2,65 +2,73 @@ import { z } from "zod";
 import { ALGORITHMS } from "../jws/algorithms.js";
 import { duration, LONGEST_TIMER, readLater } from "./values.js";
 
-// How the configuration gives a key.
+// The forms of an entry of `keys`.
 
 const secret = (what: string) => z.string().min(1).describe(what);
-/** The name of a signature algorithm. */
+/** Name of a signature algorithm. */
 export const algorithm = z.enum(Object.keys(ALGORITHMS) as [keyof typeof ALGORITHMS, ...(keyof typeof ALGORITHMS)[]]);
 const kid = {
   kid: z
     .string()
     .min(1)
     .optional()
-    .describe("The key's id. Tokens with a `kid` are tried against keys of that `kid` and keys without one."),
+    .describe("Id of the key. A token with a `kid` is tried against keys with that `kid` and keys without one."),
 };
 const alg = {
   alg: algorithm
     .optional()
-    .describe("The algorithm that it verifies. Absent: the only one of the realm's that fits its type and curve."),
+    .describe(
+      "Algorithm that the key verifies. Default: the only algorithm of the realm that fits the key's type and curve.",
+    ),
 };
 const jsonObject = (what: string) => z.record(z.string(), z.unknown()).describe(what);
-const file = (what: string) => z.string().min(1).describe(`A file that holds ${what}.`);
+const file = (what: string) => z.string().min(1).describe(`File that holds ${what}.`);
 
-/** How the keys of an issuer are fetched. */
+/** Settings of keys that are fetched from an issuer. */
 const fetching = {
   refreshMin: duration(1000, LONGEST_TIMER)
     .default(300_000)
-    .describe("The shortest time from one fetch to the next; what the issuer's Cache-Control says counts in between."),
+    .describe(
+      "Shortest time between two fetches. Between `refreshMin` and `refreshMax` the issuer's Cache-Control decides.",
+    ),
   refreshMax: duration(1000, LONGEST_TIMER)
     .default(3_600_000)
-    .describe("The longest time from one fetch to the next, and of a pause after a failure."),
+    .describe("Longest time between two fetches, and longest pause after a failure."),
   staleIfError: duration(1000)
     .default(86_400_000)
-    .describe("How long the last good set verifies while no other can be fetched; then the realm gives no verdicts."),
-  cooldown: duration(1000, LONGEST_TIMER).default(30_000).describe("From one fetch for an unknown `kid` to the next."),
+    .describe(
+      "How long the last good set is used while no other can be fetched. After that the realm gives no verdicts.",
+    ),
+  cooldown: duration(1000, LONGEST_TIMER)
+    .default(30_000)
+    .describe("Shortest time between two fetches for an unknown `kid`."),
   timeout: duration(1000, LONGEST_TIMER)
     .default(5000)
-    .describe("For a fetch, all of it: metadata, keys and redirections together."),
+    .describe("Time limit of a whole fetch: metadata, keys and redirects together."),
   insecure: z
     .boolean()
     .default(false)
     .describe(
-      "Admits plain http and addresses that are not public, on purpose. What was asked over https leads to no plain http all the same.",
+      "Allows plain http and addresses that are not public. A redirect from https to plain http is refused all the same.",
     ),
-  caFile: file("certificates, in PEM, that are trusted in the place of the system's").optional(),
+  caFile: file("certificates in PEM that are trusted instead of the system's").optional(),
 };
 
-/** The forms of a key, by the member that tells them apart. */
+/** Forms of a key, each by the member that only it has. */
 export const keyForms = {
   secret: z.strictObject({
-    secret: secret("An HMAC secret, as text; at least as long as its hash (HS256: 32 bytes)."),
+    secret: secret("HMAC secret as text, at least as long as the hash (HS256: 32 bytes)."),
     ...alg,
     ...kid,
   }),
-  secretBase64: z.strictObject({ secretBase64: secret("An HMAC secret, in base64."), ...alg, ...kid }),
+  secretBase64: z.strictObject({ secretBase64: secret("HMAC secret in base64."), ...alg, ...kid }),
   secretFile: z.strictObject({
-    secretFile: file("an HMAC secret as text; its last line end is dropped"),
+    secretFile: file("an HMAC secret as text; a line end at its end is dropped"),
     ...alg,
     ...kid,
   }),
   pem: z.strictObject({
-    pem: z.string().describe("A public key in PEM (`-----BEGIN PUBLIC KEY-----`)."),
+    pem: z.string().describe("Public key in PEM (`-----BEGIN PUBLIC KEY-----`)."),
     ...alg,
     ...kid,
   }),
@@ -69,26 +77,26 @@ export const keyForms = {
   jwkFile: z.strictObject({ jwkFile: file("one JSON Web Key"), ...alg, ...kid }),
   jwks: z.strictObject({
     jwks: jsonObject(
-      "A set of public keys (RFC 7517, section 5); those for algorithms outside the realm's list are set aside.",
+      "Set of public keys (RFC 7517, section 5). Keys for algorithms outside the realm's list are set aside.",
     ),
   }),
   jwksFile: z.strictObject({ jwksFile: file("a set of public keys") }),
   jwksUri: z.strictObject({
-    jwksUri: z.string().describe("The URL of an issuer's key set, fetched again and again."),
+    jwksUri: z.string().describe("URL of an issuer's key set, which is fetched and refreshed."),
     ...fetching,
   }),
   discovery: z.strictObject({
     discovery: z
       .string()
       .describe(
-        "The URL of an issuer whose metadata say where its keys are (OpenID Connect Discovery, then RFC 8414). Their `issuer` must be the realm's.",
+        "URL of an issuer whose metadata name its key set (OpenID Connect Discovery, then RFC 8414). The metadata's `issuer` must be the realm's.",
       ),
     ...fetching,
   }),
 } as const;
 
-/** The keys of a realm. Each is read later, by the form that its members tell. */
+/** Keys of a realm. Each entry is read later, by the form that its members show. */
 export const keys = z
   .array(readLater("key", () => z.union(Object.values(keyForms))))
   .min(1)
-  .describe("The keys that verify the realm's tokens.");
+  .describe("Keys that verify the realm's tokens.");

@@ -14,28 +14,28 @@ import { formatPath, type Issue, type IssuePath, issuesOf, READABLE } from "../u
 import { keyForms } from "./key-forms.js";
 import { type ReadFile, toldFile, unreadable } from "./read-file.js";
 
-/** What became of a realm's configured keys. */
+/** Keys of a realm, loaded and checked. */
 export interface LoadedKeys {
   readonly keys: readonly VerificationKey[];
-  /** Keys of sets that are for other algorithms, each in a sentence: set aside, no error. */
+  /** Keys of sets that are for algorithms outside the realm's list, one sentence each. No error. */
   readonly setAside: readonly string[];
-  /** The files, absolute, that public keys were read from: beside a development key lies its private half. */
+  /** Absolute names of the files of public keys; a development key has its private half beside it. */
   readonly files: readonly string[];
-  /** Those that issuers publish, to be fetched. */
+  /** Keys that issuers publish; the server fetches them. */
   readonly remotes: readonly RemoteEntry[];
 }
 
-/** What key loading needs to know. */
+/** What loading keys needs: the realm's settings, files, and where results and issues are collected. */
 interface KeyContext {
   readonly algorithms: readonly Algorithm[];
-  /** Makes a file's name absolute. */
+  /** Makes a file name absolute. */
   readonly resolve: (file: string) => string;
   readonly readFile: ReadFile;
   readonly issues: Issue[];
   readonly setAside: string[];
   readonly files: string[];
   readonly remotes: RemoteEntry[];
-  /** The realm's issuers; null where none is checked, or where there are none to be configured. */
+  /** Issuers of the realm; null where none is checked. */
   readonly issuers: readonly string[] | null;
 }
 
@@ -53,7 +53,7 @@ const options = (
   ...(kid !== undefined && { kid }),
 });
 
-/** How each form of a key is loaded. Each throws a {@link KeyError} that says what is wrong and what would be right. */
+/** Loads each form of a key. @throws {KeyError} that names the fault and what is right */
 const LOADERS: Loaders = {
   secret: (entry, context) => [secretKey(entry.secret, entry, context)],
   secretBase64: (entry, context) => [secretKey(base64(entry.secretBase64), entry, context)],
@@ -71,7 +71,7 @@ const LOADERS: Loaders = {
   },
 };
 
-/** Loads the keys of a realm, each for itself, so that all that is wrong is told at once. @param path where the list stands */
+/** Loads the keys of a realm, each on its own, so that all issues are reported at once. @param path of the list */
 export function loadKeys(
   entries: readonly unknown[],
   path: IssuePath,
@@ -146,7 +146,7 @@ function keySet(document: unknown, { algorithms, setAside }: KeyContext): readon
 
 type Fetching = KeyEntry<"jwksUri"> | KeyEntry<"discovery">;
 
-/** Notes keys that are to be fetched; there are none of them yet. */
+/** Adds an entry of keys that the server fetches; there is no key yet. */
 function remote(location: Location, entry: Fetching, context: KeyContext): readonly [] {
   const { refreshMin, refreshMax, staleIfError, cooldown, timeout, insecure, caFile } = entry;
   if (context.algorithms.every((name) => name.startsWith("HS"))) {
@@ -176,22 +176,24 @@ function isCertificates(pem: string): boolean {
   }
 }
 
-/** A URL that keys may be fetched from, as it is written. */
+/** Checks that keys may be fetched from a URL. @returns the URL as written */
 function publicUrl(text: string, { insecure }: Fetching): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !["https:", "http:"].includes(url.protocol)) {
     throw new KeyError("must be a URL such as https://issuer.example/jwks.json");
   }
   if (url.username !== "" || url.password !== "" || url.hash !== "") {
-    throw new KeyError("must be a URL without credentials and without #: whoever holds the URL sees them");
+    throw new KeyError("must be a URL without credentials and without #, because logs and messages show the URL");
   }
   if (insecure) return text;
   if (url.protocol === "http:") {
-    throw new KeyError("must be https: anybody on the way could put in keys; insecure: true says that it is meant so");
+    throw new KeyError(
+      "must be https, because anyone on the network could replace keys sent over http; insecure: true allows it",
+    );
   }
   const host = url.hostname.replace(/^\[(.*)\]$/, "$1");
   if ((isIP(host) !== 0 && !isPublicAddress(host)) || /(^|\.)localhost$/.test(host)) {
-    throw new KeyError("leads to an address that is not public; insecure: true says that it is meant so");
+    throw new KeyError("leads to an address that is not public; insecure: true allows it");
   }
   return text;
 }
@@ -204,7 +206,7 @@ function read(file: string, { resolve, readFile }: KeyContext): string {
   }
 }
 
-/** The text of a file with public keys, whose name is remembered. */
+/** Text of a file of public keys; adds its name to `files`. */
 function readPublic(file: string, context: KeyContext): string {
   context.files.push(context.resolve(file));
   return read(file, context);
@@ -219,5 +221,5 @@ function json(text: string): unknown {
 function base64(text: string): Buffer {
   const bytes = Buffer.from(text, "base64");
   if (bytes.toString("base64").replace(/=+$/, "") === text.replace(/=+$/, "")) return bytes;
-  throw new KeyError("this is not base64: openssl rand -base64 32 makes a fitting one");
+  throw new KeyError("is not base64: openssl rand -base64 32 makes a good one");
 }

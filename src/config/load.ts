@@ -12,7 +12,7 @@ import { type ConfiguredStore, readStore } from "./store.js";
 import { checkWorkloads, type Loaded, type TlsContext, withClientTls, withServerTls } from "./tls.js";
 import { readWhole } from "./whole.js";
 
-/** The configuration of a service with the core in it, checked whole. */
+/** Configuration of a service, read and checked as a whole. */
 export interface Config
   extends Pick<CoreSettings, "log" | "limits" | "failures" | "trustedProxies" | "cache" | "drain">,
     ConfiguredStore {
@@ -23,11 +23,11 @@ export interface Config
   readonly file: string;
   readonly realms: readonly ConfiguredRealm[];
   readonly faces: readonly ConfiguredFace[];
-  /** Those of the environment, for fetching keys. */
+  /** Proxies of the environment, for fetching keys. */
   readonly proxies: Proxies;
 }
 
-/** The configuration of a gateway on its own, checked whole. */
+/** Configuration of a gateway on its own, read and checked as a whole. */
 export interface GatewayConfig extends Omit<GatewaySettings, "realms" | "http" | "metrics" | "upstream"> {
   readonly file: string;
   readonly http: Loaded<NonNullable<GatewaySettings["http"]>>;
@@ -39,14 +39,14 @@ export interface GatewayConfig extends Omit<GatewaySettings, "realms" | "http" |
 /** What is read of the world. */
 export interface LoadContext {
   readonly env: Environment;
-  /** Reads the configuration and every file that it names, but for the seed. */
+  /** Reads the configuration and each file that it names, except the seed. Default: reads from disk. */
   readonly readFile?: ReadFile;
-  /** The vendors whose presets and faces there are; all of src/vendors where it is left out. */
+  /** Vendors whose presets and faces are known. Default: all of src/vendors. */
   readonly vendors?: readonly Vendor[];
 }
 
 /**
- * Reads a configuration and checks it whole: names, types, limits, keys.
+ * Reads a configuration and checks all of it: names, types, limits, keys.
  *
  * @throws {ConfigError} with everything that is wrong
  */
@@ -81,7 +81,7 @@ export function loadConfig(file: string, { env, readFile = readText, vendors = V
 /**
  * Reads the configuration of a gateway on its own.
  *
- * @throws {ConfigError} with everything that is wrong; a key in it is wrong too
+ * @throws {ConfigError} with everything that is wrong, entries of `keys` included
  */
 export function loadGatewayConfig(
   file: string,
@@ -101,9 +101,9 @@ export function loadGatewayConfig(
     if (upstream === undefined)
       issues.push({ place: "upstream", message: "is missing: give the gRPC service's address" });
     const faces = bindFaces(realms, settings, { vendors, issues });
-    // Which realms there are, the service knows that is asked.
+    // Only the service that the gateway asks knows its realms.
     checkRpc(settings, issues, () => true);
-    // What is missing of the two was told just now.
+    // Missing ones were reported above.
     const nowhere = { address: "", faces: {}, rpc: [], cors: undefined, tls: undefined };
     return {
       ...others,

@@ -2,31 +2,37 @@ import { z } from "zod";
 import { isOrigin } from "../http/cors.js";
 import { address, duration, wrongAddress } from "./values.js";
 
-// The ports that are opened, and the one that a gateway asks: addresses and TLS, and what is shown over HTTP.
+// Ports: addresses, TLS and what the HTTP port serves; and the service that a gateway asks.
 
-const described = (port: number) => address(port).describe("The address, in the long form.");
+const described = (port: number) => address(port).describe("Address, in the long form.");
 
 const file = (what: string) => z.string().min(1).describe(what);
 
 const serverTls = z
   .strictObject({
-    certFile: file("The certificate that the port shows, then those that lead to one that clients know, in PEM."),
-    keyFile: file("The private key of the first certificate, in PEM, not encrypted."),
-    clientCaFile: file("Who signs clients' certificates, in PEM. With it no client connects without one.").optional(),
+    certFile: file("Certificate of the port in PEM, followed by its intermediate certificates."),
+    keyFile: file("Private key of the first certificate in PEM, not encrypted."),
+    clientCaFile: file(
+      "Authorities that sign clients' certificates, in PEM. With it, clients must show a certificate.",
+    ).optional(),
   })
   .optional()
-  .describe("TLS 1.2 or later at this port; without it the port is in the clear. Reloaded when the files change.");
+  .describe("TLS 1.2 or later at this port. Without it the port is not encrypted. Reloaded when the files change.");
 
 const upstreamTls = z
   .strictObject({
-    caFile: file("Who signs the service's certificate, in PEM. Default: the authorities that Node knows.").optional(),
-    certFile: file("The certificate that the gateway shows, in PEM; keyFile goes with it.").optional(),
-    keyFile: file("Its private key, in PEM, not encrypted.").optional(),
+    caFile: file(
+      "Authorities that sign the service's certificate, in PEM. Default: those that Node trusts.",
+    ).optional(),
+    certFile: file("Certificate of the gateway in PEM; needs keyFile.").optional(),
+    keyFile: file("Private key of that certificate in PEM, not encrypted.").optional(),
   })
   .optional()
-  .describe("Ask over TLS 1.2 or later; without it in the clear. Reloaded when the files change.");
+  .describe(
+    "TLS 1.2 or later to the service. Without it the connection is not encrypted. Reloaded when the files change.",
+  );
 
-/** A port that may be opened: its address, or that and its TLS. @param port the one that is suggested where the address is none */
+/** A port: its address, or an object with its address and TLS. @param port for the example in messages */
 export const listener = (port: number, what: string) =>
   z
     .union(
@@ -45,26 +51,24 @@ export const listener = (port: number, what: string) =>
     .optional()
     .describe(what);
 
-/** The operators' port. */
+/** The port of metrics and probes. */
 export const metrics = listener(
   9464,
-  "Where Prometheus and probes find `/metrics`, `/healthz` and `/readyz`, and operators the keys in use (`/keys`). Not served when absent.",
+  "Address of `/metrics` for Prometheus, `/healthz` and `/readyz` for probes, and `/keys`, the keys in use. Not served when absent.",
 );
 
-/** Which names there are is the vendors' affair: the reader checks them. */
+/** The reader checks the names against the vendors. */
 const faces = z
   .record(z.string(), z.string())
   .default({})
   .describe(
-    "Realms of other names for the vendors' faces, by the vendor's name. Otherwise a face is served where a realm has both the vendor's name and its preset.",
+    "Realm that a vendor's face asks, by the vendor's name. Default: the realm with the vendor's name and preset; without one the face is not served.",
   );
 
 const rpc = z
   .array(z.string())
   .default([])
-  .describe(
-    "Realms that may be asked for at this port by VerifyToken itself, as JSON or protobuf over HTTP (Connect).",
-  );
+  .describe("Realms that VerifyToken serves at this port, as JSON or protobuf over HTTP (Connect).");
 
 const cors = z
   .strictObject({
@@ -75,15 +79,15 @@ const cors = z
         }),
       )
       .min(1)
-      .describe('Origins whose pages may ask, each exact; or "*": every page may.'),
+      .describe('Origins whose pages may call, each exact; or "*" for every page.'),
     maxAge: duration(0, 86_400_000)
       .default(600_000)
-      .describe("How long a browser may remember the answer to its preflight."),
+      .describe("How long a browser may cache the answer to a preflight request."),
   })
   .optional()
-  .describe("Which web pages of other origins may call what `rpc` shows; the faces are as they are.");
+  .describe("Web pages of other origins that may call the realms in `rpc`. Faces are not affected.");
 
-/** The port of the gateway. */
+/** The HTTP port. */
 export const http = z
   .union(
     [
@@ -105,9 +109,9 @@ export const http = z
     },
   )
   .optional()
-  .describe("Where the vendors' REST faces are served, and the contract to browsers. Not served when absent.");
+  .describe("Address of the vendors' REST faces, and of VerifyToken over HTTP. Not served when absent.");
 
-/** The gRPC service that a gateway on its own asks. */
+/** The service that a gateway on its own asks. */
 export const upstream = z
   .union(
     [
@@ -123,4 +127,4 @@ export const upstream = z
     },
   )
   .optional()
-  .describe("The gRPC service that verifies. Name this gateway under its `trustedProxies`. Required.");
+  .describe("The gRPC service that verifies. List this gateway in that service's `trustedProxies`. Required.");

@@ -3,7 +3,7 @@ import type { Vendor } from "../vendors/vendor.js";
 import { algorithm, keys } from "./key-forms.js";
 import { characters, duration, oneOrMoreOrNull, workloadName } from "./values.js";
 
-// What a realm may be: any issuer's, a vendor's, or one that hands tokens on.
+// Forms of a realm: any issuer's, a vendor's preset, or a routing realm.
 
 const CALLER_FORMS =
   "must be anyone, instances, clients or {san: [...]} with names such as URI:spiffe://internal.example/web or DNS:web.internal.example";
@@ -13,38 +13,38 @@ const san = z
   .min(1)
   .transform((names) => new Set(names))
   .describe(
-    "Workloads, by a name in their certificates: `URI:spiffe://...` exactly, or `DNS:name` in any case. A port must have a `tls` with a `clientCaFile`.",
+    "Workloads, by a name in their certificates: `URI:spiffe://...` exactly, or `DNS:name` in any case. A port needs a `tls` with a `clientCaFile`.",
   );
 const callers = z.union([z.enum(["anyone", "instances", "clients"]), z.strictObject({ san })], { error: CALLER_FORMS });
 const explain = z
   .union([z.literal(false), callers], { error: `must be false, ${CALLER_FORMS.slice(8)}` })
   .default(false)
-  .describe("Who may ask what each check found; `false`: nobody.");
+  .describe("Who may ask what each check found; `false` for no one.");
 
 const maxTokenLength = (length: number) =>
-  characters().default(length).describe("The longest token: a bare number is characters.");
+  characters().default(length).describe("Longest token, in characters, or as a size such as `16KiB`.");
 
-const member = z.string().regex(/^\S+$/).describe("The member, a text without white space.");
+const member = z.string().regex(/^\S+$/).describe("Member that the list or text must have, without white space.");
 
-/** Larger numbers were rounded when they were read: nobody could say what was meant. */
+/** Larger numbers lose digits when they are parsed. */
 const exactNumber = z.number().min(Number.MIN_SAFE_INTEGER).max(Number.MAX_SAFE_INTEGER);
 const claimValue = z.union([z.string(), exactNumber, z.boolean()]);
 
-/** A realm that names no preset: any issuer's tokens. */
+/** A realm without a preset: tokens of any issuer. */
 export const genericSchema = z.strictObject({
-  algorithms: z.array(algorithm).min(1).describe("The algorithms that its keys may have."),
-  issuer: oneOrMoreOrNull().describe("What `iss` must equal; exact. `null`: not checked, said on purpose."),
+  algorithms: z.array(algorithm).min(1).describe("Algorithms that the realm's keys may have."),
+  issuer: oneOrMoreOrNull().describe("Accepted values of `iss`, exact. `null` turns the check off."),
   audience: oneOrMoreOrNull().describe(
-    "What `aud` must hold, at least one of them; exact. `null`: not checked, said on purpose.",
+    "Accepted values of `aud`, exact; a token needs at least one. `null` turns the check off.",
   ),
   typ: z
     .array(z.string().min(1))
     .min(1)
     .optional()
     .describe(
-      "What the header's `typ` may be: any case, `application/` dropped. An absent one is accepted unless `typRequired`. Unchecked when absent.",
+      "Accepted values of the header's `typ`, in any case and without `application/`. A token without `typ` is accepted unless `typRequired`. Not checked when absent.",
     ),
-  typRequired: z.boolean().default(false).describe("Whether a token without `typ` is rejected."),
+  typRequired: z.boolean().default(false).describe("Rejects tokens without `typ`."),
   requiredClaims: z.array(z.string().min(1)).default(["exp"]).describe("Claims that a token must have."),
   claims: z
     .record(
@@ -55,38 +55,40 @@ export const genericSchema = z.strictObject({
     )
     .default({})
     .describe(
-      "What claims must be, by name: equal to a value, one of a list, or `{includes: member}` for a member of a list or of a text with spaces.",
+      "Conditions on claims, by name: a value that the claim equals, a list of such values, or `{includes: member}` for a member of a list or a word of a text.",
     ),
-  clockTolerance: duration().default(0).describe("How far `exp` and `nbf` may be off."),
+  clockTolerance: duration().default(0).describe("Tolerance for `exp` and `nbf`."),
   maxTokenLength: maxTokenLength(16 * 1024),
   maxLifetime: duration(1000)
     .optional()
     .describe(
-      "The longest time from `iat` to `exp`; both are required then. An `iat` more than ten minutes ahead counts as ten. Unchecked when absent.",
+      "Longest time from `iat` to `exp`; makes both required. An `iat` more than ten minutes ahead counts as ten minutes ahead. Not checked when absent.",
     ),
   ignoreHeaders: z
     .array(z.enum(["b64", "zip", "enc", "jwk", "jku", "x5u", "x5c", "crit", "typ", "cty"]))
     .default([])
-    .describe("Header parameters that are read as if they were absent."),
+    .describe("Header parameters to ignore: tokens that carry them are read as if they did not."),
   callers: callers
     .default("anyone")
     .describe(
-      "Who may ask: anyone, instances by a secret key, clients by their credentials, or workloads by their certificates.",
+      "Callers that may ask: anyone, instances by a secret key, clients by their credentials, or workloads by their certificates.",
     ),
   explain,
   keys,
 });
 
-/** A realm that hands each token to the one realm whose issuer its `iss` names. */
+/** A routing realm: each token goes to the realm whose issuer its `iss` names. */
 export const routeSchema = z.strictObject({
   byIssuer: z
     .array(z.string())
     .min(1)
-    .describe("Realms without a preset, each with issuers of its own: a token goes to the one that its `iss` names."),
+    .describe(
+      "Realms without a preset, each with issuers of its own. A token goes to the realm whose issuer its `iss` names.",
+    ),
 });
 
 const preset = <Name extends string>(name: Name) =>
-  z.literal(name).describe("The vendor whose tokens these are: its algorithms, rules and face.");
+  z.literal(name).describe("Vendor of the tokens: sets the algorithms, the rules and the face.");
 
 /** A realm of a vendor's preset. */
 export const presetSchema = (vendor: Vendor) =>
@@ -99,7 +101,7 @@ export const presetSchema = (vendor: Vendor) =>
     ...vendor.faceSettings,
   });
 
-/** The same in a gateway on its own: the face's settings alone. */
+/** A preset in a gateway on its own: the face's settings only. */
 export const facePresetSchema = (vendor: Vendor) =>
   z.strictObject({
     preset: preset(vendor.name),
@@ -108,8 +110,8 @@ export const facePresetSchema = (vendor: Vendor) =>
   });
 
 /**
- * All that a realm may be, for the reference and for editors. The loader takes the one schema that the realm's own
- * `preset` names, and tells what is wrong by that alone.
+ * All forms of a realm, for the reference and for editors. The loader uses only the schema that the realm's `preset`
+ * names, so that issues are about that form.
  */
 export const realmForms = (
   vendors: readonly Vendor[],
@@ -122,7 +124,7 @@ export const realmForms = (
   { title: "By issuer", schema: routeSchema },
 ];
 
-/** The loader says of keys that are missing or too many what to do; whoever only looks at the schema has to see it there. */
+/** Makes `keys` required or absent. The loader reports this with better messages; readers of the schema see it here. */
 function withKeysOf(keysOf: "realm" | "instance", schema: z.ZodObject): z.ZodObject {
   return keysOf === "realm" ? schema.extend({ keys }) : schema.omit({ keys: true });
 }

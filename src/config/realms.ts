@@ -27,24 +27,24 @@ export interface FaceSettings {
   readonly [name: string]: unknown;
 }
 
-/** The presets that there are, and where what is wrong is collected. */
+/** The known presets, and where issues are collected. */
 export interface PresetContext {
   readonly vendors: readonly Vendor[];
   readonly issues: Issue[];
 }
 
-/** The same, and how files are found. */
+/** What reading a realm needs: presets, issues, and how files are found and read. */
 export interface RealmContext extends PresetContext {
   readonly resolve: (file: string) => string;
   readonly readFile: ReadFile;
 }
 
-/** Reads a realm; undefined where something is wrong with it. */
+/** Reads a realm; undefined where it has an issue. */
 export function readRealm(name: string, value: unknown, context: RealmContext): ConfiguredRealm | undefined {
   const path: IssuePath = ["realms", name];
   const before = context.issues.length;
   const vendor = vendorOf(value, path, context);
-  // Another realm than was meant would be found wrong in everything.
+  // Without its preset, every setting of the realm would be reported.
   if (vendor === undefined && context.issues.length > before) return undefined;
   const read = vendor === undefined ? readGeneric(value, path, context) : readPreset(vendor, value, path, context);
   if (read === undefined) return undefined;
@@ -120,7 +120,7 @@ function checkKeysAlone(
   if (Array.isArray(keys)) loadKeys(keys, [...path, "keys"], { algorithms, issuers: null, ...context });
 }
 
-/** Reads what a gateway on its own knows of a realm; undefined where something is wrong with it. */
+/** Reads a realm of a gateway on its own; undefined where it has an issue. */
 export function readFaceRealm(
   name: string,
   value: unknown,
@@ -134,7 +134,7 @@ export function readFaceRealm(
     if (issues.length > before) return undefined;
     issues.push({
       place: formatPath([...path, "preset"]),
-      message: "is missing: a gateway on its own serves presets' faces alone",
+      message: "is missing: a gateway on its own serves only the faces of presets",
     });
     return undefined;
   }
@@ -143,7 +143,7 @@ export function readFaceRealm(
   return { vendor, settings };
 }
 
-/** The vendor of a realm's preset, or the one that was probably suggestion, with the mistake told: so the rest can be looked at. */
+/** Vendor of a realm's preset; for a misspelt one reports it and returns the likely vendor, so that the rest is checked. */
 function vendorOf(value: unknown, path: IssuePath, { vendors, issues }: PresetContext): Vendor | undefined {
   if (typeof value !== "object" || value === null || !Object.hasOwn(value, "preset")) return undefined;
   const { preset } = value as { preset: unknown };
@@ -156,7 +156,7 @@ function vendorOf(value: unknown, path: IssuePath, { vendors, issues }: PresetCo
   return vendors.find(({ name }) => name === near);
 }
 
-/** What a schema makes of a part of the configuration; undefined, with what is wrong told, where it refuses it. */
+/** Parses a part of the configuration by its schema; undefined where it has issues, which are reported. */
 export function parse<S extends z.ZodType>(
   schema: S,
   value: unknown,

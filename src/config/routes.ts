@@ -4,11 +4,11 @@ import { formatCallers } from "../verifier/realm.js";
 import { routeSchema } from "./realm-forms.js";
 import { type ConfiguredRealm, parse, type RealmContext, readRealm } from "./realms.js";
 
-/** Whether a realm, as it is written, hands its tokens on. */
+/** Whether an entry of `realms` is a routing realm. */
 const isRouteEntry = (value: unknown): boolean =>
   typeof value === "object" && value !== null && Object.hasOwn(value, "byIssuer");
 
-/** The realms in the order of the file; those that hand tokens on are read last, for they lead to others. */
+/** Reads all realms, in the order of the file. Routing realms are read last, because they lead to others. */
 export function readRealms(
   written: Readonly<Record<string, unknown>>,
   context: RealmContext,
@@ -29,10 +29,10 @@ export function readRealms(
 }
 
 /**
- * Reads a realm that hands each token to another; undefined where something is wrong with it.
+ * Reads a routing realm; undefined where it has an issue.
  *
- * @param realms the good ones that hand nothing on, by name
- * @param written all realms as they are written: of one that is not good enough was told already
+ * @param realms the possible targets without issues, by name
+ * @param written all realms as written; issues of a target were reported already
  */
 function readRoute(
   name: string,

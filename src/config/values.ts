@@ -6,45 +6,45 @@ import { readWorkloadName } from "../util/workload-names.js";
 /** Longest duration of a timer: 24 days in milliseconds, because Node fires at once beyond 2^31 - 1. */
 export const LONGEST_TIMER = 24 * 86_400_000;
 
-/** How a value is written that is read from a text: what the reference and editors cannot see in its reader. */
+/** How a value is written as text, for the reference and for editors. */
 export interface Form {
-  /** What it is, such as `duration`. */
+  /** Name of the form, such as `duration`. */
   readonly name: string;
-  /** What the text matches: a regular expression of ECMA-262. The reader looks closer. */
+  /** Pattern that the text matches (ECMA-262). The reader is stricter. */
   readonly pattern: string;
-  /** The limits, for people; empty where there are none. */
+  /** Limits in words; empty where there are none. */
   readonly limits: string;
-  /** Writes a value as a configuration has it, for defaults. */
+  /** Writes a default as a configuration has it. */
   readonly write: (value: unknown) => string | number;
 }
 
-/** The forms of values, by their schemas. */
+/** Forms of values, by schema. */
 export const forms: z.core.$ZodRegistry<Form> = z.registry();
 
-/** What stands in a place that is read later. */
+/** A part of the configuration that is read later. */
 export interface Later {
-  /** What one of it is called, such as `key`. */
+  /** Name of one such part, such as `key`. */
   readonly name: string;
-  /** The schema that all of it has together. */
+  /** Schema of the part. */
   readonly schema: () => z.ZodType;
 }
 
 const LATER = new WeakMap<z.core.$ZodType, Later>();
 
-/** Anything: what stands there is read later, each part for itself, so that all that is wrong can be told at once. */
+/** Accepts anything: the part is read later on its own, so that all issues can be reported at once. */
 export function readLater(name: string, schema: () => z.ZodType): z.ZodUnknown {
   const anything = z.unknown();
   LATER.set(anything, { name, schema });
   return anything;
 }
 
-/** What is read later in a place, for the reference and for editors; undefined where it is read at once. */
+/** The part that is read later, for the reference and for editors; undefined where a schema is read at once. */
 export const laterOf = (schema: z.core.$ZodType): Later | undefined => LATER.get(schema);
 
 const DURATION = "^\\d{1,12}(ms|s|m|h|d)$";
 const SIZE = "^\\d{1,12}(B|KiB|MiB|GiB)$";
 
-/** A text that a reader turns into a value; anything else is an issue that says what is right. */
+/** Parses a text into a value; reports anything else with what is right. */
 function read<T>(parse: (text: string) => T | undefined, right: string, wrong: (text: string) => string = () => right) {
   return z.string({ error: right }).transform((text, ctx): T => {
     const value = parse(text);
@@ -54,14 +54,14 @@ function read<T>(parse: (text: string) => T | undefined, right: string, wrong: (
   });
 }
 
-/** What is wrong with an address. @param right what is said where its port is not what is wrong */
+/** Message about a bad address. @param right the message where the port is not the fault */
 export function wrongAddress(input: unknown, right: string): string {
   const [, port] = (typeof input === "string" && /^[^/]+:(\d+)$/.exec(input)) || [];
   if (port === undefined || Number(port) <= 65_535) return right;
-  return `has a port that there is not: they are from 1 to 65535, or 0 for any that is free`;
+  return `has a port out of range: give 1 to 65535, or 0 for any free port`;
 }
 
-/** An address, as text. @param port the one that is suggested where it is none */
+/** An address, as text. @param port for the example in messages */
 export function address(port: number): z.ZodType<string, string> {
   const right = `must be an address such as 127.0.0.1:${port}, "[::1]:${port}" or unix:/run/verifier.sock`;
   return read(
@@ -79,8 +79,8 @@ export function address(port: number): z.ZodType<string, string> {
 /**
  * A duration, in milliseconds.
  *
- * @param least the shortest that is admitted, milliseconds
- * @param most the longest, milliseconds; a multiple of a day
+ * @param least shortest accepted duration in milliseconds
+ * @param most longest accepted duration in milliseconds; a multiple of a day
  */
 export function duration(least = 0, most = Number.MAX_SAFE_INTEGER): z.ZodType<number, string> {
   const bound =
@@ -117,7 +117,7 @@ function limitsOf(format: (value: number) => string, least: number, most: number
   return `${format(least)} to ${format(most)}`;
 }
 
-/** A name in a workload's certificate, with its kind before it. */
+/** A name in a workload's certificate, prefixed by its kind: `URI:` or `DNS:`. */
 export const workloadName = (): z.ZodType<string, string> =>
   read(
     readWorkloadName,
@@ -129,7 +129,7 @@ export const workloadName = (): z.ZodType<string, string> =>
     write: String,
   });
 
-/** So many within so long: the window in milliseconds. */
+/** A count within a window of time, such as `20/1m`; the window in milliseconds. */
 export function rate(): z.ZodType<{ count: number; window: number }, string> {
   return read((text) => {
     const [, count, span] = /^([1-9]\d{0,8})\/(\S+)$/.exec(text) ?? [];
@@ -146,7 +146,7 @@ export function rate(): z.ZodType<{ count: number; window: number }, string> {
   });
 }
 
-/** The most characters that a token may have: a bare number, or a size. */
+/** Length of a token in characters: a number, or a size. */
 export function characters(): z.ZodType<number> {
   const right = "must be a number of characters from 16 to 1048576, such as 600, or a size such as 16KiB";
   const number = z
@@ -161,10 +161,10 @@ export function characters(): z.ZodType<number> {
   });
 }
 
-/** One text or a list of them, as a list that is not empty; or null, which must be said on purpose. */
+/** One text or a list of texts, as a list that is not empty; or an explicit null. */
 export function oneOrMoreOrNull(): z.ZodType<string[] | null, string | string[] | null> {
   const text = z.string().min(1);
-  const right = "a text or a list of texts, or null, which says that it is not checked";
+  const right = "a text or a list of texts, or null to turn the check off";
   return z
     .union([text.transform((one) => [one]), z.array(text).min(1)], {
       error: ({ input }) => (input === undefined ? `is missing: give ${right}` : `must be ${right}`),

@@ -12,9 +12,9 @@ interface Reading {
 }
 
 /**
- * Reads a configuration's file, checks it by a schema and builds what it means.
+ * Reads the file of a configuration, checks it by its schema, and builds the result.
  *
- * @param build adds to `issues` what the schema cannot see
+ * @param build adds issues that the schema cannot find
  * @throws {ConfigError} with everything that is wrong, also in the part that the schema admits
  */
 export function readWhole<S extends z.ZodType, T>(
@@ -66,7 +66,7 @@ function issuesOfRest<S extends z.ZodType>(
   return issues.filter(({ place }) => !found.some((issue) => issue.place.startsWith(place)));
 }
 
-/** A configuration without the keys that the schema refuses; of the realms only those that have no good name. */
+/** A configuration without the keys that the schema refuses; of the realms, only those with bad names are left out. */
 function soundPart(raw: object, { issues }: z.ZodError): object {
   const refused = new Set(
     issues.flatMap(({ path: [first], ...issue }) => {

@@ -113,17 +113,17 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
     wrong: /must be an address/,
     fix: /such as 127\.0\.0\.1:50051/,
   },
-  "a port that there is not": {
+  "a port out of range": {
     broken: put("http: 127.0.0.1:0", "http: 127.0.0.1:80800"),
     place: "http",
-    wrong: /has a port that there is not/,
-    fix: /from 1 to 65535, or 0 for any that is free/,
+    wrong: /has a port out of range/,
+    fix: /give 1 to 65535, or 0 for any free port/,
   },
-  "a port that there is not, in the long form": {
+  "a port out of range, in the long form": {
     broken: put("grpc: 127.0.0.1:0", "grpc: { address: 127.0.0.1:99999 }"),
     place: "grpc.address",
-    wrong: /has a port that there is not/,
-    fix: /from 1 to 65535/,
+    wrong: /has a port out of range/,
+    fix: /give 1 to 65535/,
   },
   "a typing error in the long form of a port": {
     broken: put(
@@ -202,7 +202,7 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
     broken: put(/ {4}audience: .*\n/, ""),
     place: "realms.partner.audience",
     wrong: /is missing/,
-    fix: /or null, which says that it is not checked/,
+    fix: /or null to turn the check off/,
   },
   "an unknown preset": {
     broken: put("preset: integuru", "preset: integru"),

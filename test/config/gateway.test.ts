@@ -29,7 +29,7 @@ describe("the configuration of a gateway on its own", () => {
     [
       "http.cors without http.rpc",
       (text: string) => text.replace(/http: (\S+)/, 'http: { address: $1, cors: { origins: ["*"] } }'),
-      /^http\.cors: is of no use without http\.rpc/,
+      /^http\.cors: has no effect without http\.rpc/,
     ],
     [
       "a key",
@@ -40,7 +40,7 @@ describe("the configuration of a gateway on its own", () => {
     [
       "a realm of no preset",
       (text: string) => `${text}  other: { issuer: x }\n`,
-      /^realms\.other\.preset: is missing: a gateway on its own serves presets' faces alone$/,
+      /^realms\.other\.preset: is missing: a gateway on its own serves only the faces of presets$/,
     ],
     [
       "no upstream",

@@ -39,7 +39,7 @@ describe("what is wrong with a configuration", () => {
     "an unknown key of a realm": {
       text: withKey("{ pemFile: ./p256.pem }").replace("issuer", "isuer"),
       is: [
-        /^realms\.partner\.issuer: is missing: give a text or a list of texts, or null, which says that it is not checked$/,
+        /^realms\.partner\.issuer: is missing: give a text or a list of texts, or null to turn the check off$/,
         /^realms\.partner\.isuer: is not a key that exists here; there are algorithms, issuer, /,
       ],
     },
@@ -112,7 +112,7 @@ describe("what is wrong with a configuration", () => {
     },
     "an address with a port that does not exist": {
       text: top("http: 127.0.0.1:65536"),
-      is: ["http: has a port that there is not: they are from 1 to 65535, or 0 for any that is free"],
+      is: ["http: has a port out of range: give 1 to 65535, or 0 for any free port"],
     },
     "a v6 address without brackets": {
       text: top('http: "::1:8080"'),
@@ -234,7 +234,7 @@ describe("what is wrong with a configuration", () => {
     },
     "a secret that is not base64": {
       text: withKey('{ secretBase64: "not base64!" }', "HS256"),
-      is: [/^realms\.partner\.keys\[0\]\.secretBase64: this is not base64: openssl rand/],
+      is: [/^realms\.partner\.keys\[0\]\.secretBase64: is not base64: openssl rand/],
     },
     "a file that is not there": {
       text: withKey("{ pemFile: ./none.pem }"),
@@ -366,7 +366,7 @@ describe("what is wrong with a configuration", () => {
     },
     "a face that does not exist": {
       text: top("http: { address: 127.0.0.1:0, faces: { okta: partner } }"),
-      is: [`http.faces.okta: is no vendor's face: there are ${PRESETS}`],
+      is: [`http.faces.okta: is not a vendor's face: there are ${PRESETS}`],
     },
     "a route to nowhere, to itself, to a route, to a preset, and twice": {
       text:
@@ -426,7 +426,7 @@ describe("what is wrong with a configuration", () => {
     },
     "http.cors without http.rpc": {
       text: top("http: { address: 127.0.0.1:0, cors: { origins: [https://app.example] } }"),
-      is: [/^http\.cors: is of no use without http\.rpc: /],
+      is: [/^http\.cors: has no effect without http\.rpc: /],
     },
     "http.cors without origins": {
       text: top("http: { address: 127.0.0.1:0, rpc: [partner], cors: { maxAge: 1m } }"),

@@ -183,7 +183,7 @@ describe("a configuration with one vendor more", () => {
     const { faces } = loadGatewayConfig(gateway, { env: {}, vendors: TEST_VENDORS });
     expect(faces.map(({ name, realm }) => [name, realm])).to.deep.equal([["acme", "other"]]);
     expect(wrongs(() => loadGatewayConfig(gateway, { env: {} }))).to.include(
-      `http.faces.acme: is no vendor's face: there are ${VENDORS.map(({ name }) => name).join(", ")}`,
+      `http.faces.acme: is not a vendor's face: there are ${VENDORS.map(({ name }) => name).join(", ")}`,
     );
   });
 });
