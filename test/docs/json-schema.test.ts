@@ -106,7 +106,7 @@ describe("docs/reference/configuration.schema.json", () => {
   it("tells an editor what a key means and what stands for it where it is absent", () => {
     const { else: core } = validate.schema as { else: { properties: Record<string, Record<string, any>> } };
     expect(core.properties["limits"]?.["properties"].idle).to.deep.include({
-      description: "How long a connection may be without a call, and a stream without a message.",
+      description: "How long a connection may have no call, and a stream no message.",
       default: "5m",
     });
     expect(core.properties["store"]?.["default"]).to.deep.equal({ url: "sqlite:./data/verifier.db", staleFor: "1m" });
