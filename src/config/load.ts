@@ -69,7 +69,12 @@ export function loadConfig(file: string, { env, readFile = readText, vendors = V
       file,
       ...ports,
       ...readStore(settings, realms, context),
-      ...{ log, limits, failures, trustedProxies, cache, drain },
+      log,
+      limits,
+      failures,
+      trustedProxies,
+      cache,
+      drain,
       realms,
       faces,
       // A bad proxy is an issue only where keys are fetched.

@@ -20,7 +20,7 @@ export interface TlsContext {
 }
 
 /** Reads the files of a port's `tls`; undefined where one has an issue. @param path of the `tls` */
-export function readServerTls(
+function readServerTls(
   files: { readonly certFile: string; readonly keyFile: string; readonly clientCaFile?: string | undefined },
   path: IssuePath,
   context: TlsContext,

@@ -12,7 +12,7 @@ type TlsPlaces = Pick<Config, "http" | "metrics"> &
   Partial<Pick<Config, "grpc" | "admin"> & Pick<GatewayConfig, "upstream">>;
 
 /** TLS material of a configuration, by the setting that names it, such as `grpc` or `upstream`. */
-export function certificatesOf(config: TlsPlaces): Readonly<Record<string, ConfiguredTls>> {
+function certificatesOf(config: TlsPlaces): Readonly<Record<string, ConfiguredTls>> {
   const { grpc, http, admin, metrics, upstream } = config;
   const places = Object.entries({ grpc, http, admin, metrics, upstream });
   return Object.fromEntries(places.flatMap(([name, place]) => (place?.tls === undefined ? [] : [[name, place.tls]])));

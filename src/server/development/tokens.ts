@@ -88,7 +88,7 @@ export function signingKey(realm: ConfiguredRealm, secretKey: string): SigningKe
 
 /** A private key as the realm's signing key; undefined where the realm has no public key that it belongs to. */
 export function matchingKey({ keys }: ConfiguredRealm, key: KeyObject): SigningKey | undefined {
-  const publicKey = createPublicKey(key as never);
+  const publicKey = createPublicKey(key);
   const found = keys.find((one) => isSameKey(one.key, publicKey));
   return found && { key, algorithm: found.algorithm, kid: found.kid };
 }
