@@ -47,7 +47,7 @@ export function admit(
 ): ReadonlySet<Socket> {
   const open = new Set<Socket>();
   const counts = new Map<string, number>();
-  const listeners = takeListeners<[Socket]>(server, "connection");
+  const listeners = takeListeners(server, "connection");
   server.maxConnections = connections;
   server.on("drop", (data) => {
     refused({ reason: "connections", address: plainAddress(data?.remoteAddress ?? "", undefined), code: "" });

@@ -26,11 +26,8 @@ export class InternalsChangedError extends Error {
  *
  * @throws {@link InternalsChangedError} if there is none
  */
-export function takeListeners<Args extends unknown[]>(
-  emitter: EventEmitter,
-  event: string,
-): readonly ((...args: Args) => void)[] {
-  const listeners = emitter.listeners(event) as ((...args: Args) => void)[];
+export function takeListeners(emitter: EventEmitter, event: string): readonly ((...args: unknown[]) => void)[] {
+  const listeners = emitter.listeners(event) as ((...args: unknown[]) => void)[];
   if (listeners.length === 0) throw new InternalsChangedError(`${emitter.constructor.name}'s own "${event}" listener`);
   emitter.removeAllListeners(event);
   return listeners;

@@ -79,7 +79,7 @@ describe("Node: listeners of its servers can be taken", () => {
     const handled = once(server, "connection") as Promise<[net.Socket]>;
     const client = await connected(await listening(server));
     const [socket] = await handled;
-    const parsers = takeListeners<[Buffer]>(socket, "data");
+    const parsers = takeListeners(socket, "data");
     expect(parsers).to.have.length(1);
     socket.on("data", () => parsers[0]?.call(socket, Buffer.from("GET /by-hand HTTP/1.1\r\nHost: a\r\n\r\n")));
     client.write("anything");
@@ -237,7 +237,7 @@ describe("grpc-js: Server, its calls and its HTTP/2 servers", () => {
   it('handles its calls in the only "stream" listener of each HTTP/2 server (http2Servers)', async () => {
     let taken = 0;
     const { client } = await serve({}, (server) => {
-      const handlers = takeListeners<[http2.ServerHttp2Stream, http2.IncomingHttpHeaders]>(server, "stream");
+      const handlers = takeListeners(server, "stream");
       expect(handlers).to.have.length(1);
       server.on("stream", (stream, headers) => {
         taken++;

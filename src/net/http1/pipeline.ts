@@ -89,7 +89,7 @@ export class Pipelines {
   }
 
   #parseInSlices(socket: Socket): void {
-    const parsers = takeListeners<[Buffer]>(socket, "data");
+    const parsers = takeListeners(socket, "data");
     socket.on("data", (data: Buffer) => {
       let rest = data;
       // Node itself pauses a connection that does not read its answers, and resumes it: its parser must get nothing meanwhile.

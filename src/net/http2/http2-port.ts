@@ -77,7 +77,7 @@ export function createHttp2Port(options: Http2PortOptions): Http2Port {
     connections: () => open.reduce((sum, sockets) => sum + sockets.size, 0),
     close(timeout) {
       const closed = listeners.map((server) => new Promise<void>((resolve) => void server.close(() => resolve())));
-      closed.push(new Promise((resolve) => void services.tryShutdown(() => resolve())));
+      closed.push(new Promise((resolve) => services.tryShutdown(() => resolve())));
       // Instead of forceShutdown, which waits for peers that may be dead to close their side.
       const ended = gracefulClose(timeout, calls, () => open.flatMap((sockets) => [...sockets]));
       return Promise.all(closed).then(ended);
@@ -122,7 +122,7 @@ function boundCalls(
       closeAtAge(session, randomConnectionAge());
       destroyIfIdle(session, limits.idle + limits.request);
     });
-    const handlers = takeListeners<[http2.ServerHttp2Stream, Headers]>(server, "stream");
+    const handlers = takeListeners(server, "stream");
     server.on("stream", (stream, headers) => {
       const path = headers[":path"] ?? "";
       const reserve = memory.open(clients.get(stream.session ?? stream));
