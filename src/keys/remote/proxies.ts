@@ -34,7 +34,10 @@ export function selectProxies(
   requestTls: { readonly ca?: string },
 ): ProxySelector {
   const through = (uri: string | undefined): Hop | undefined =>
-    uri ? { dispatcher: new ProxyAgent({ ...options, uri, requestTls }), proxy: hostAndPort(uri) } : undefined;
+    uri
+      ? // Plain http too goes through a CONNECT tunnel, so that the proxy relays bytes and rewrites no request.
+        { dispatcher: new ProxyAgent({ ...options, uri, requestTls, proxyTunnel: true }), proxy: hostAndPort(uri) }
+      : undefined;
   const direct: Hop = { dispatcher: new Agent(options) };
   const http = through(proxies.http);
   const https = through(proxies.https) ?? http;
