@@ -1,11 +1,13 @@
+import { randomUUID } from "node:crypto";
 import type { AddressReader } from "../util/client-address.js";
 import type { Clock } from "../util/clock.js";
 import { until } from "../util/timeouts.js";
 import type { WorkloadNames } from "../util/workload-names.js";
+import type { FailureReason } from "./failures.js";
 import {
   type CallContext,
+  type Credential,
   failure,
-  type KnownCaller,
   type Outcome,
   type VerificationRequest,
   type Verifier,
@@ -23,8 +25,61 @@ export interface Call extends CallContext {
   readonly cancelled: boolean;
 }
 
+/** 1 to 128 printable ASCII characters without spaces at the ends. */
+const REQUEST_ID = /^[!-~](?:[ -~]{0,126}[!-~])?$/;
+
+/** The request id that a caller sent if it has 1 to 128 printable ASCII characters; otherwise a random UUID. */
+export function acceptRequestId(sent: unknown): string {
+  return typeof sent === "string" && REQUEST_ID.test(sent) ? sent : randomUUID();
+}
+
 /** What came of a call; undefined where it was answered without the verifier, `preflight` for a browser's CORS preflight. */
 export type CallOutcome = Outcome | "preflight" | undefined;
+
+/** The authenticated caller of a call. */
+export interface KnownCaller {
+  /** The credential; undefined if there was none, or if the outcome does not show that it is good. */
+  readonly credential: Credential | undefined;
+  /** The names in the client certificate of the connection; undefined without one. */
+  readonly workload: WorkloadNames | undefined;
+}
+
+/** The authenticated caller of a request, judged by its outcome. */
+export function knownCaller({ credential, workload }: Asking, outcome: Outcome): KnownCaller {
+  return { credential: isGoodCaller(outcome) ? credential : undefined, workload };
+}
+
+type Asking = Pick<VerificationRequest, "credential" | "workload">;
+
+/** Whether an outcome shows that the credential is good: a verdict, or a failure that only a known caller gets. */
+export function isGoodCaller(outcome: Outcome): boolean {
+  return outcome.kind !== "failure" || NEEDS_GOOD_CALLER[outcome.reason];
+}
+
+/** The failures that only an authenticated caller gets. */
+const NEEDS_GOOD_CALLER: Readonly<Record<FailureReason, boolean>> = {
+  TOKEN_EMPTY: true,
+  EXPLAIN_DENIED: true,
+  KEYS_UNAVAILABLE: true,
+  TOO_MANY_KEYS: true,
+  REALM_UNKNOWN: false,
+  CREDENTIAL_REFUSED: false,
+  CALLER_MISSING: false,
+  CALLER_UNKNOWN: false,
+  CALLER_DENIED: false,
+  RATE_LIMITED: false,
+  BATCH_TOO_LARGE: false,
+  TOO_MANY_CALLERS: false,
+  ID_TOO_LONG: false,
+  TOO_MANY_STREAMS: false,
+  // These may concern the caller's own entry in the directory.
+  DIRECTORY_UNAVAILABLE: false,
+  NO_VERDICT: false,
+  TIMED_OUT: false,
+  SHUTTING_DOWN: false,
+  VERIFIER_UNAVAILABLE: false,
+  INTERNAL: false,
+};
 
 /** A call that has ended; of a batch, one of its distinct requests. */
 export interface FinishedCall {

@@ -91,51 +91,6 @@ export type Verdict = Verified | Rejected;
 /** The result of a call. */
 export type Outcome = Verdict | Failure;
 
-/** The authenticated caller of a call. */
-export interface KnownCaller {
-  /** The credential; undefined if there was none, or if the outcome does not show that it is good. */
-  readonly credential: Credential | undefined;
-  /** The names in the client certificate of the connection; undefined without one. */
-  readonly workload: WorkloadNames | undefined;
-}
-
-/** The authenticated caller of a request, judged by its outcome. */
-export function knownCaller({ credential, workload }: Asking, outcome: Outcome): KnownCaller {
-  return { credential: isGoodCaller(outcome) ? credential : undefined, workload };
-}
-
-type Asking = Pick<VerificationRequest, "credential" | "workload">;
-
-/** Whether an outcome shows that the credential is good: a verdict, or a failure that only a known caller gets. */
-export function isGoodCaller(outcome: Outcome): boolean {
-  return outcome.kind !== "failure" || NEEDS_GOOD_CALLER[outcome.reason];
-}
-
-/** The failures that only an authenticated caller gets. */
-const NEEDS_GOOD_CALLER: Readonly<Record<FailureReason, boolean>> = {
-  TOKEN_EMPTY: true,
-  EXPLAIN_DENIED: true,
-  KEYS_UNAVAILABLE: true,
-  TOO_MANY_KEYS: true,
-  REALM_UNKNOWN: false,
-  CREDENTIAL_REFUSED: false,
-  CALLER_MISSING: false,
-  CALLER_UNKNOWN: false,
-  CALLER_DENIED: false,
-  RATE_LIMITED: false,
-  BATCH_TOO_LARGE: false,
-  TOO_MANY_CALLERS: false,
-  ID_TOO_LONG: false,
-  TOO_MANY_STREAMS: false,
-  // These may concern the caller's own entry in the directory.
-  DIRECTORY_UNAVAILABLE: false,
-  NO_VERDICT: false,
-  TIMED_OUT: false,
-  SHUTTING_DOWN: false,
-  VERIFIER_UNAVAILABLE: false,
-  INTERNAL: false,
-};
-
 /** Makes a {@link Failure}. @param retryAfter milliseconds (default: the catalogue's) */
 export function failure(reason: FailureReason, retryAfter = FAILURES[reason].retryAfter): Failure {
   return { kind: "failure", reason, retryAfter };

@@ -1,8 +1,8 @@
 import { setImmediate } from "node:timers/promises";
 import type { VerifyTokenRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
-import { ask } from "../contract/call.js";
+import { ask, knownCaller } from "../contract/call.js";
 import type { FailureReason } from "../contract/failures.js";
-import { failure, knownCaller, type Outcome, type VerificationRequest } from "../contract/verifier.js";
+import { failure, type Outcome, type VerificationRequest } from "../contract/verifier.js";
 import type { WorkloadNames } from "../util/workload-names.js";
 import { requestFromWire } from "../wire/messages.js";
 import type { GrpcCall, GrpcService } from "./call.js";

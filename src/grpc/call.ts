@@ -1,9 +1,9 @@
 import { Metadata, type ServerUnaryCall } from "@grpc/grpc-js";
 import type { Call, CallService } from "../contract/call.js";
+import { acceptRequestId } from "../contract/call.js";
 import { type Failure, failure } from "../contract/verifier.js";
 import { workloadOf } from "../net/http2/connections.js";
 import type { AddressReader } from "../util/client-address.js";
-import { acceptRequestId } from "../util/request-id.js";
 import type { WorkloadNames } from "../util/workload-names.js";
 import { type FailureStatus, failureToStatus } from "../wire/status.js";
 import type { ServiceLimits } from "./limits.js";

@@ -1,7 +1,7 @@
 import type { handleUnaryCall, sendUnaryData } from "@grpc/grpc-js";
 import type { BatchVerifyTokensRequest, VerifyTokenRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
-import { ask } from "../contract/call.js";
-import { type Failure, failure, knownCaller, type Outcome, type VerificationRequest } from "../contract/verifier.js";
+import { ask, knownCaller } from "../contract/call.js";
+import { type Failure, failure, type Outcome, type VerificationRequest } from "../contract/verifier.js";
 import { encodeBatch, encodeVerdict, requestFromWire } from "../wire/messages.js";
 import { batchRefusal, observeRefusal, verifyBatch } from "./batch.js";
 import { GrpcCall, type GrpcService } from "./call.js";

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { Call, CallService, FinishedCall } from "../contract/call.js";
-import { acceptRequestId } from "../util/request-id.js";
+import { acceptRequestId } from "../contract/call.js";
 import { type WorkloadNames, workloadAt } from "../util/workload-names.js";
 import type { Answer } from "../vendors/vendor.js";
 import { ClientGone } from "./body.js";

@@ -1,5 +1,5 @@
-import { ask } from "../contract/call.js";
-import { failure, type KnownCaller, knownCaller, type Outcome } from "../contract/verifier.js";
+import { ask, type KnownCaller, knownCaller } from "../contract/call.js";
+import { failure, type Outcome } from "../contract/verifier.js";
 import { Secret } from "../util/secret.js";
 import type { Face, FaceRequest, Question } from "../vendors/vendor.js";
 import { awaitsContinue, readBody } from "./body.js";

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { TokenVerifierService, type VerifyTokenRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
-import { ask } from "../contract/call.js";
-import { type Failure, failure, knownCaller } from "../contract/verifier.js";
+import { ask, knownCaller } from "../contract/call.js";
+import { type Failure, failure } from "../contract/verifier.js";
 import { UnreadableMessage } from "../wire/json.js";
 import { requestFromWire } from "../wire/messages.js";
 import { readBody } from "./body.js";

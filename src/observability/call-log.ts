@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
-import type { CallObserver, CallOutcome, FinishedCall } from "../contract/call.js";
+import type { CallObserver, CallOutcome, FinishedCall, KnownCaller } from "../contract/call.js";
 import { FAILURES, type StatusName } from "../contract/failures.js";
-import type { Failure, KnownCaller } from "../contract/verifier.js";
+import type { Failure } from "../contract/verifier.js";
 import type { Clock } from "../util/clock.js";
 import { printableAscii } from "../util/printable.js";
 import type { Secret } from "../util/secret.js";

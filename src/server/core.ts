@@ -73,7 +73,7 @@ export async function openCore(config: Config, context: CoreContext): Promise<Co
     directory,
     facts,
   });
-  let view = viewOf(realms);
+  const current = { view: viewOf(realms) };
   const removeUnused = async (): Promise<void> => {
     const configured = realms.map((one) => one.configured);
     if (readOnlyAt === undefined) await removeOldSets(store?.directory, configured, clock(), log);
@@ -88,11 +88,7 @@ export async function openCore(config: Config, context: CoreContext): Promise<Co
     trouble: store?.trouble(),
   });
   return {
-    verifier: limitCredentials(
-      createVerifier(() => view, clock, loader(store?.known, context)),
-      config.failures,
-      clock,
-    ),
+    verifier: limitCredentials(createVerifier(current, clock, loader(store?.known, context)), config.failures, clock),
     stats: () => ({
       factBytes: facts.bytes,
       factLookups: facts.lookups,
@@ -116,8 +112,8 @@ export async function openCore(config: Config, context: CoreContext): Promise<Co
       if (store === undefined) checkNeedsNoStore(next);
       const built = buildRealms(next.realms, keyring, realms);
       ({ realms } = built);
-      view = viewOf(realms);
-      facts.keepOnly(view.realms.values());
+      current.view = viewOf(realms);
+      facts.keepOnly(current.view.realms.values());
       void removeUnused();
       return built;
     },

@@ -1,10 +1,10 @@
 import { hash } from "node:crypto";
 import { LRUCache } from "lru-cache";
+import { isGoodCaller } from "../contract/call.js";
 import {
   type CallContext,
   type Credential,
   failure,
-  isGoodCaller,
   type Outcome,
   type VerificationRequest,
   type Verifier,

@@ -14,6 +14,8 @@ export interface Fact {
   readonly header: JsonObject;
   readonly claims: JsonObject;
   readonly token: Token;
+  /** The `jti` as text, for revocation; undefined if it is neither a string nor a number. */
+  readonly jti: string | undefined;
   /** Its size in the cache, as {@link factSize} estimates it. */
   readonly size: number;
   /** The principal, if the realm reads it from the claims. */

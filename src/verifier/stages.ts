@@ -166,6 +166,7 @@ function signature(state: DecisionState): EarlyEnd | undefined {
     header: state.header,
     claims: state.claims,
     token: tokenOf(state.header, state.claims, state.payload),
+    jti: namingText(state.claims, "jti", state.payload),
     size: factSize(state.text.length, state.header, state.payload),
     principal: subject.from === "claims" ? subject.read(state.claims, state) : undefined,
     cacheableUntil: typeof exp === "number" ? instant(Math.min(exp + clockTolerance, LAST_SECOND)) : undefined,
@@ -179,7 +180,7 @@ function signature(state: DecisionState): EarlyEnd | undefined {
 
 /** Rejects a revoked token: by its `jti`, or by the digest of its header and payload, since one signature may have several encodings. */
 function revocation(state: DecisionState): EarlyEnd | undefined {
-  const jti = namingText(state.claims, "jti", state.payload);
+  const jti = state.fact?.jti;
   const digest = (): string => revocationDigest(state.text);
   const revoked = state.view.directory.isRevoked(issuerOf(state), jti, digest);
   return revoked ? reject("TOKEN_REVOKED", jti === undefined ? "" : "jti") : undefined;

@@ -14,9 +14,9 @@ export type Load = (need: Need, deadline: number) => Promise<Failure | undefined
  * The core as a {@link Verifier}: makes a decision, and if it needs something, loads that and decides again from the start.
  * Answers NO_VERDICT if four loads were not enough.
  *
- * @param view returns the current view; a reload replaces it
+ * @param current holds the current view, which a reload replaces
  */
-export function createVerifier(view: () => View, clock: Clock, load: Load): Verifier {
+export function createVerifier(current: { readonly view: View }, clock: Clock, load: Load): Verifier {
   async function loadAndDecide(
     request: VerificationRequest,
     { deadline }: CallContext,
@@ -31,7 +31,7 @@ export function createVerifier(view: () => View, clock: Clock, load: Load): Veri
       if (failed !== undefined) return fail(failed);
       const now = clock();
       if (now >= deadline) return fail(failure("TIMED_OUT"));
-      const decision = decide(request, view(), now, since);
+      const decision = decide(request, current.view, now, since);
       if (decision.kind !== "needs") return decision;
       needs = decision;
     }
@@ -40,7 +40,7 @@ export function createVerifier(view: () => View, clock: Clock, load: Load): Veri
   return {
     verify(request, context) {
       const now = clock();
-      const decision = decide(request, view(), now);
+      const decision = decide(request, current.view, now);
       return decision.kind === "needs" ? loadAndDecide(request, context, decision, now) : decision;
     },
   };

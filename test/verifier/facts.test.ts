@@ -27,6 +27,7 @@ function fact(payload: string, by: VerificationKey): Fact {
     header: {},
     claims: {},
     token,
+    jti: undefined,
     size: factSize(payload.length, {}, payload),
     principal: undefined,
     cacheableUntil: undefined,

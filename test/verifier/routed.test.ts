@@ -59,11 +59,10 @@ describe("a decision of a realm that hands tokens on", () => {
     const realms = new Map([["any", createRoute("any", new Map([["https://one.example", cold]]))]]);
     const context = { requestId: "r", address: "", deadline: Number.POSITIVE_INFINITY };
     const ask = (load: () => Promise<ReturnType<typeof failure> | undefined>, deadline = context.deadline) =>
-      createVerifier(
-        () => ({ ...view, realms }),
-        () => NOW,
-        load,
-      ).verify(asking("any", good, false), { ...context, deadline });
+      createVerifier({ view: { ...view, realms } }, () => NOW, load).verify(asking("any", good, false), {
+        ...context,
+        deadline,
+      });
     for (const [outcome, reason] of [
       [ask(async () => failure("KEYS_UNAVAILABLE")), "KEYS_UNAVAILABLE"],
       [ask(async () => undefined, NOW), "TIMED_OUT"],

@@ -38,15 +38,11 @@ function verifierThat({
     instance: () => (needs.length >= knowsAfter ? instance : undefined),
   };
   const view: View = { realms: bench.realms, directory, facts: new FactCache(0) };
-  const verifier = createVerifier(
-    () => view,
-    clock.now,
-    (need, deadline) => {
-      needs.push(need);
-      deadlines.push(deadline);
-      return load?.(needs.length, need) ?? Promise.resolve(undefined);
-    },
-  );
+  const verifier = createVerifier({ view }, clock.now, (need, deadline) => {
+    needs.push(need);
+    deadlines.push(deadline);
+    return load?.(needs.length, need) ?? Promise.resolve(undefined);
+  });
   return { verifier, clock, needs, deadlines };
 }
 
@@ -108,12 +104,14 @@ describe("verify", () => {
 
   it("takes the view of the moment: one that changed while it waited", async () => {
     const first = bench.view();
-    let view: View = { ...first, directory: { ...first.directory, instance: () => undefined } };
+    const current: { view: View } = {
+      view: { ...first, directory: { ...first.directory, instance: () => undefined } },
+    };
     const verifier = createVerifier(
-      () => view,
+      current,
       () => NOW,
       async () => {
-        view = { ...first, realms: new Map() };
+        current.view = { ...first, realms: new Map() };
         return undefined;
       },
     );

@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream";
-import { acceptRequestId } from "../../util/request-id.js";
+import { acceptRequestId } from "../../contract/call.js";
 import type { Pipelines } from "./pipeline.js";
 
 /** Node's code for a request that did not arrive in time. */

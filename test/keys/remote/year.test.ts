@@ -70,10 +70,8 @@ describe("a year of rotations, and an outage in the middle of one", function () 
     const settings = { algorithms: ["ES256"], issuer: null, audience: null, keys: [{}] };
     const realm = createRealm("r", genericPolicy(genericSchema.parse(settings)), networkSource([], [remote]));
     const view = { realms: new Map([["r", realm]]), directory: noDirectory, facts: new FactCache(1024 ** 2) };
-    const verifier = createVerifier(
-      () => view,
-      time.clock,
-      async (need, deadline) => (need.kind === "keys" ? loadKeys(need, deadline, time.clock) : failure("INTERNAL")),
+    const verifier = createVerifier({ view }, time.clock, async (need, deadline) =>
+      need.kind === "keys" ? loadKeys(need, deadline, time.clock) : failure("INTERNAL"),
     );
     const counts: Record<string, number> = {};
     const ask = async (what: string, token: string): Promise<void> => {

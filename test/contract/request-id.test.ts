@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { acceptRequestId } from "../../src/util/request-id.js";
+import { acceptRequestId } from "../../src/contract/call.js";
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
