@@ -1,0 +1,92 @@
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect } from "chai";
+import { type Running, serve } from "../../src/server/serve.js";
+import { folderOf, ROOT } from "../cli/harness.js";
+import { executedFiles } from "../support/executed-files.js";
+import { createClient, type GrpcClient } from "../support/grpc.js";
+import { createMemoryLog } from "../support/log.js";
+import { makeToken } from "../support/token.js";
+
+const PAGE = readFileSync(join(ROOT, "docs/architecture.md"), "utf8");
+
+/** A service without a store, so that nothing but the measured work runs. */
+const CONFIGURATION = `grpc: 127.0.0.1:0
+drain: { delay: 0s, timeout: 1s }
+realms:
+  partner: { algorithms: [ES256], issuer: null, audience: null, keys: [{ pemFile: ./partner.pem }] }
+`;
+
+/** The files of src that a section of the page names. */
+function filesIn(heading: string): readonly string[] {
+  const [, section = ""] = PAGE.split(`\n## ${heading}\n`);
+  const [text = ""] = section.split("\n## ");
+  return [...new Set(Array.from(text.matchAll(/`(src\/[\w./-]+\.ts)`/g), ([, file = ""]) => file))];
+}
+
+describe("docs/architecture.md", () => {
+  let folder: string;
+  let service: Running;
+  let client: GrpcClient;
+  before(async () => {
+    folder = folderOf(CONFIGURATION);
+    service = await serve(join(folder, "verifier.yaml"), undefined, {
+      env: {},
+      clock: Date.now,
+      log: createMemoryLog().log,
+      watch: () => () => {},
+    });
+    client = createClient(service.addresses["grpc"] ?? "");
+  });
+  after(async () => {
+    client.close();
+    await service.stop();
+  });
+
+  /** A good token; an ES256 signature differs each time. */
+  const newToken = (): string =>
+    makeToken({ key: "p256", header: { alg: "ES256" }, claims: { exp: Math.trunc(Date.now() / 1000) + 3600 } });
+
+  const verify = async (token: string): Promise<void> => {
+    const answer = await client.verify({ realm: "partner", token });
+    expect(answer).to.have.nested.property("verdict.verified");
+  };
+
+  /** Files that a section names although the work does not run through them. */
+  async function notExecuted(heading: string, work: () => Promise<unknown>): Promise<readonly string[]> {
+    const named = filesIn(heading);
+    expect(named).to.have.length.above(5);
+    const executed = await executedFiles(work);
+    return named.filter((file) => !executed.includes(file));
+  }
+
+  it("names only files and folders that exist", () => {
+    const named = Array.from(
+      PAGE.matchAll(/(?<![\w/])((?:src|test|bench|docs|proto|gen)\/[\w./-]*)/g),
+      ([, name = ""]) => name,
+    );
+    expect(named).to.include.members(["src/jws/", "src/grpc/unary.ts"]);
+    expect(named.filter((name) => !existsSync(join(ROOT, name)))).to.deep.equal([]);
+  });
+
+  it("follows a call for a token seen before through files that the call executes", async () => {
+    const token = newToken();
+    await verify(token);
+    expect(await notExecuted("A unary hit", () => verify(token))).to.deep.equal([]);
+  });
+
+  it("follows a call for a new token through files that the call executes", async () => {
+    await verify(newToken());
+    expect(await notExecuted("A miss", () => verify(newToken()))).to.deep.equal([]);
+  });
+
+  it("follows a reload through files that a reload executes", async () => {
+    writeFileSync(join(folder, "verifier.yaml"), CONFIGURATION.replace("partner:", "corp:"));
+    const reload = async (): Promise<void> => service.reload();
+    expect(await notExecuted("A reload", reload)).to.deep.equal([]);
+  });
+
+  it("follows a drain through files that a drain executes", async () => {
+    expect(await notExecuted("A drain", () => service.stop())).to.deep.equal([]);
+  });
+});
