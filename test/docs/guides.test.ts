@@ -4,8 +4,6 @@ import { expect } from "chai";
 import { ROOT } from "../cli/harness.js";
 import { brokenLinks } from "./guide.js";
 
-const GUIDES = readdirSync(join(ROOT, "docs/guides")).map((file) => file.replace(/\.md$/, ""));
-
 const PAGES = [
   ...readdirSync(ROOT).filter((file) => file.endsWith(".md")),
   ...readdirSync(join(ROOT, "docs"), { recursive: true, encoding: "utf8" })
@@ -31,12 +29,28 @@ describe("SECURITY.md", () => {
   });
 });
 
-describe("docs/guides", () => {
-  it("are all in the README", () => {
-    const readme = readFileSync(join(ROOT, "README.md"), "utf8");
-    for (const name of GUIDES) expect(readme).to.include(`docs/guides/${name}.md`);
+describe("docs/README.md", () => {
+  it("links every page under docs, the decisions through their own index", () => {
+    const linksOf = (index: string): string[] =>
+      Array.from(readFileSync(join(ROOT, index), "utf8").matchAll(/\]\(([^)#]+)/g), ([, target = ""]) =>
+        join(index, "..", target),
+      );
+    const linked = ["docs/README.md", "docs/decisions/README.md"].flatMap(linksOf);
+    expect(
+      PAGES.filter((page) => page !== "docs/README.md" && page.startsWith("docs/") && !linked.includes(page)),
+    ).to.deep.equal([]);
   });
 
+  it("is what the README ends with", () => {
+    expect(
+      readFileSync(join(ROOT, "README.md"), "utf8")
+        .match(/\]\([^)]+\)/g)
+        ?.at(-1),
+    ).to.equal("](docs/README.md)");
+  });
+});
+
+describe("brokenLinks", () => {
   it("a link that leads nowhere is found", () => {
     const file = join(ROOT, "docs/guides/a.md");
     const text =
