@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# npm run test:node -- 22 [FILE...]: the tests under the newest release of another Node.js line (22, 24 or 26).
+# npm run test:node -- 22 [FILE...]: the tests, quick and slow, under the newest release of another Node.js line (22, 24
+# or 26).
 #
 # The release comes from npm and stays in .nodes/, which git ignores; node_modules serves every line.
 set -euo pipefail
@@ -21,4 +22,5 @@ export PATH="$bin:$PATH"
 [[ $(node -p process.versions.node) == "$line".* ]] || { echo "npm gave Node.js $(node -v), not $line" >&2; exit 1; }
 
 echo "Node.js $(node -v)"
+export TESTS=${TESTS:-all}
 exec node node_modules/mocha/bin/mocha.js "$@"

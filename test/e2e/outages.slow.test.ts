@@ -1,0 +1,45 @@
+import { expect } from "chai";
+import { type Drill, type Seen, startDrill } from "./outage-drill.js";
+
+describe("a service whose issuers are in every kind of trouble for five seconds", function () {
+  this.timeout(120_000);
+  let drill: Drill;
+  let seen: ReadonlyMap<string, Seen>;
+  before(async () => {
+    drill = await startDrill();
+    seen = await drill.trouble(5);
+  });
+  after(() => drill.close());
+
+  /** The answers to tokens of one kind, issuer by issuer. */
+  const answersTo = (kind: string): readonly (readonly [string, readonly string[]])[] =>
+    [...seen].map(([name, { counts }]) => {
+      const answers = Object.keys(counts).filter((key) => key.startsWith(`${kind}: `));
+      return [name, answers.map((key) => key.slice(kind.length + 2))];
+    });
+
+  it("verifies every good token whose key it knows", () => {
+    for (const [name, answers] of answersTo("good")) expect(answers, name).to.deep.equal(["verified"]);
+  });
+
+  it("rejects no good token that has no kid", () => {
+    for (const [name, answers] of answersTo("without kid")) expect(answers.join(), name).not.to.include("rejected");
+  });
+
+  it("verifies no bad token", () => {
+    for (const [name, answers] of answersTo("bad")) {
+      expect(answers, name).not.to.have.length(0);
+      expect(answers, name).not.to.include("verified");
+    }
+  });
+
+  it("asks every issuer, and none more often than its pauses allow", () => {
+    for (const [name, { fetches, allowed }] of seen) expect(fetches, name).to.be.within(1, allowed);
+  });
+
+  it("afterwards verifies by a new key, and no longer by the key that was withdrawn", async () => {
+    await drill.recover();
+    expect(await drill.stale()).to.deep.equal([]);
+    await drill.forget();
+  });
+});
