@@ -22,14 +22,17 @@ export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 /** Whether what runs in processes of its own is compiled, as it is shipped (scripts/mocha-setup.mjs). */
 const COMPILED = process.env["NODE_V8_COVERAGE"] === undefined;
 
+/** Where it is compiled to: what the tests compile, or `dist` for a benchmark. */
+const BUILD = process.env["BUILD"] ?? ".test-build";
+
 /** How Node starts the command: compiled; for coverage the sources themselves. */
 export const MAIN: readonly string[] = COMPILED
-  ? [join(ROOT, ".test-build/src/cli/main.js")]
+  ? [join(ROOT, BUILD, "src/cli/main.js")]
   : ["--import", import.meta.resolve("tsx"), join(ROOT, "src/cli/main.ts")];
 
 /** What a program that imports the package gets in its place, and how Node is started for that: compiled, or the sources, too. */
 export const PACKAGE = {
-  entry: join(ROOT, COMPILED ? ".test-build/src/client/index.js" : "src/client/index.ts"),
+  entry: join(ROOT, COMPILED ? `${BUILD}/src/client/index.js` : "src/client/index.ts"),
   flags: COMPILED ? [] : ["--import", import.meta.resolve("tsx")],
 };
 
