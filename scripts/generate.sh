@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# npm run generate: makes gen/ anew from proto/, and docs/reference from proto/ and src/. Commit what comes out; a second run changes nothing.
+# npm run generate: writes gen/ from proto/, and docs/reference/ from proto/ and src/. Commit the result; a second run changes nothing.
 #
 #   gen/tokenverifier, gen/google   TypeScript of the messages, by buf and ts-proto (buf.gen.yaml)
 #   gen/descriptors.ts              the compiler's own descriptors, which reflection serves

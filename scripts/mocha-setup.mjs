@@ -22,8 +22,7 @@ export function mochaGlobalSetup() {
 /** In each worker, after each file. */
 export const mochaHooks = { afterAll: endFile };
 
-// Mocha 12 hears of promises that were rejected and that nobody awaited, and says nothing. Here they fail the test that
-// runs, or the run. (Mocha passes them on to this listener; what it throws is an uncaught exception.)
+// Mocha 12 swallows unhandled rejections. This listener throws them again, which fails the running test or the run.
 process.on("unhandledRejection", (reason) => {
   throw reason;
 });

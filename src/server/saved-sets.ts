@@ -6,17 +6,17 @@ import { locationName, printableLocation, type SavedSets } from "../keys/remote/
 import { tell } from "../observability/lines.js";
 import { isLoggedFailure } from "../observability/logger.js";
 
-// The key sets of issuers that the store keeps for the next start.
+// Issuers' key sets in the store, which let the next start verify before its first fetch.
 
 /** The part of a directory that keeps key sets. */
 type SetStore = Pick<Directory, "keySets" | "saveKeySet" | "resealKeySets">;
 
 /**
- * Loads the key sets that were saved. Those under an earlier master key are sealed anew, so that a start without it has
- * them still; of the realms' own, those that do not open are told of.
+ * Loads the saved key sets. Reseals those under an earlier master key, so that a later start without that key still opens them.
+ * Logs each set of these realms that does not open.
  *
- * @param directory nothing is kept over a restart where there is none
- * @throws {DirectoryError} where it cannot be read
+ * @param directory undefined keeps nothing across a restart
+ * @throws {DirectoryError} if the store cannot be read
  */
 export async function openSavedSets(
   directory: SetStore | undefined,
@@ -37,10 +37,10 @@ export async function openSavedSets(
 }
 
 /**
- * The same for who only reads: nothing is sealed anew, and nothing is saved.
+ * {@link openSavedSets} for a process that only reads the store: reseals and saves nothing.
  *
- * @param ahead milliseconds that a pretended clock is ahead of the real one, by which the sets were fetched: their age
- * stays what it really is
+ * @param ahead milliseconds by which a pretended clock is ahead of the real one; added to each `fetchedAt`, so that a set's age
+ * stays its real age
  */
 export async function readSavedSets(
   directory: Pick<SetStore, "keySets"> | undefined,
@@ -58,7 +58,7 @@ export async function readSavedSets(
   };
 }
 
-/** Those that open, by their names. */
+/** The sets that open, by name. */
 async function load(
   directory: Pick<SetStore, "keySets"> | undefined,
   realms: readonly ConfiguredRealm[],
@@ -72,21 +72,20 @@ async function load(
   return new Map(sets.map((set) => [nameOf(set), set]));
 }
 
-/** Those key sets that these realms ask for. */
+/** The key sets among these that the realms use. */
 export function ofRealms(names: readonly KeySetName[], realms: readonly ConfiguredRealm[]): readonly KeySetName[] {
   const asked = new Set(askedBy(realms).map(nameOf));
   return names.filter((name) => asked.has(nameOf(name)));
 }
 
-/** How long a set is kept that no realm of this process asks for, in milliseconds: 30 days. */
-const KEPT = 30 * 86_400_000;
+/** How long an unused set is kept after its last fetch, in milliseconds: 30 days. */
+const UNUSED_FOR = 30 * 86_400_000;
 
 /**
- * Removes key sets from the store that nobody asks for any more: those of no realm of this configuration that were
- * fetched last more than 30 days ago. Another process on the same store may have another configuration. As long as its
- * issuer answers it saves its sets anew after at most 24 days (the longest `refreshMax`), so that what is older is of a
- * realm that nobody has, or of an issuer that has been silent for longer than almost any `staleIfError`; that process
- * has the set in memory then, and would miss it at a restart alone. Never rejects.
+ * Removes key sets that no realm of this configuration uses and that were last fetched more than 30 days ago. Never rejects.
+ *
+ * Another process on the same store may use them under another configuration: it saves each set again at least every 24 days
+ * (the longest `refreshMax`) while the issuer answers, and keeps it in memory when the issuer does not.
  */
 export async function removeOldSets(
   directory: Pick<Directory, "removeKeySets"> | undefined,
@@ -95,7 +94,7 @@ export async function removeOldSets(
   log: Logger,
 ): Promise<void> {
   try {
-    await directory?.removeKeySets(now - KEPT, askedBy(realms));
+    await directory?.removeKeySets(now - UNUSED_FOR, askedBy(realms));
   } catch (err) {
     tell(log, "old key sets not removed", { err });
   }
@@ -108,9 +107,9 @@ const askedBy = (realms: readonly ConfiguredRealm[]): readonly KeySetName[] =>
 
 const nameOf = ({ realm, location }: KeySetName): string => JSON.stringify([realm, location]);
 
-/** Saves sets. Without one the next start has to fetch before it can verify: worth a word now and then, not a failure. */
+/** Saves sets, and logs failures with exponential back-off: a set that is not saved only costs the next start a fetch. */
 function saver(directory: Pick<Directory, "saveKeySet"> | undefined, log: Logger): (set: SavedKeySet) => Promise<void> {
-  // Of all sets together: what keeps one from being saved, a full disk or a lock, keeps the others too.
+  // Counts the failures of all sets together, because a full disk or a lock affects them all.
   let failures = 0;
   return async (set) => {
     try {
