@@ -37,7 +37,7 @@ describe("docs/guides/add-a-vendor.md", () => {
     // NAME stands for the new vendor's.
     for (const file of named) if (!file.includes("NAME")) expect(existsSync(join(ROOT, file)), file).to.equal(true);
     expect(read("src/vendors/clowk.ts")).to.include("const ownInstance: Rule").and.to.include("const REJECTIONS");
-    expect(read("src/verifier/subject.ts")).to.include("export const userOfInstance");
+    expect(read("src/verifier/claims.ts")).to.include("export const userOfInstance");
     expect(read("src/config/load.ts")).to.include("readonly vendors?:");
   });
 });
