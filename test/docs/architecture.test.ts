@@ -75,6 +75,12 @@ describe("docs/architecture.md", () => {
     expect(await notExecuted("A unary hit", () => verify(token))).to.deep.equal([]);
   });
 
+  it("a call for a token seen before executes fewer than 28 files of src", async () => {
+    const token = newToken();
+    await verify(token);
+    expect(await executedFiles(() => verify(token))).to.have.length.below(28);
+  });
+
   it("follows a call for a new token through files that the call executes", async () => {
     await verify(newToken());
     expect(await notExecuted("A miss", () => verify(newToken()))).to.deep.equal([]);
