@@ -217,6 +217,6 @@ function formatKeysDiff({ realm, removed, added, kept, refused, notAsked }: Keys
     ...alignColumns([["", "kid", "algorithm", "label", "verifications in the last hour"], ...rows]),
     ...refused.map((why) => `refused: ${why}`),
     ...(notAsked === null ? [] : [`No running service was asked: ${notAsked}.`]),
-    ...(used === 0 ? [] : [`${used} of the keys that disappear are in use: their tokens will be rejected.`]),
+    ...(used === 0 ? [] : [`Keys in use among those that disappear: ${used}. Their tokens will be rejected.`]),
   ].join("\n");
 }

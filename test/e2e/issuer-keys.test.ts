@@ -393,7 +393,7 @@ describe("keys that issuers publish", () => {
       .to.match(/^disappears +one +ES256 +\S+ +5$/m)
       .and.match(/^new +three/m)
       .and.match(/^stays +two/m);
-    expect(shown.stdout).to.include("1 that disappear are in use");
+    expect(shown.stdout).to.include("Keys in use among those that disappear: 1.");
     const json = JSON.parse((await diff(issuer.at("/next"), ...asking, "--json")).stdout);
     expect(json.removed).to.have.length(1);
     expect(json.removed[0]).to.include({ kid: "one", verificationsLastHour: 5 });
