@@ -146,17 +146,21 @@ export class JsonScanner {
 
   /** Adds a member; false if it is a refused duplicate. */
   #define(object: Members, name: string, value: unknown): boolean {
+    const first = name.charCodeAt(0);
+    const writable = !(first >= ZERO && first <= NINE);
     // No JSON value is undefined: a name that has a value is a duplicate, or a prototype has it.
-    if (object[name] === undefined) {
+    const isNew = object[name] === undefined;
+    if (isNew && writable) {
       object[name] = value;
       return true;
     }
-    if (this.#strict && Object.hasOwn(object, name)) {
+    if (!isNew && this.#strict && Object.hasOwn(object, name)) {
       this.duplicate = name;
       return false;
     }
-    // Assigning to `__proto__` would set the prototype.
-    Object.defineProperty(object, name, { value, writable: true, enumerable: true, configurable: true });
+    // Assigning to `__proto__` would set the prototype. Assigning to an array index reserves room for all indices below
+    // and for half as many above: 12 KB for {"1000":0}. V8 reserves none for a member that is not writable.
+    Object.defineProperty(object, name, { value, writable, enumerable: true, configurable: true });
     return true;
   }
 
