@@ -1,5 +1,8 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { expect } from "chai";
 import fc from "fast-check";
+import { readObject } from "../../src/jws/json.js";
 import type { VerificationKey } from "../../src/keys/key.js";
 import { staticSource } from "../../src/keys/key-set.js";
 import { loadPem } from "../../src/keys/pem.js";
@@ -98,6 +101,43 @@ describe("the memory of facts", () => {
     expect(factSize(100, {}, objects)).to.be.above(factSize(100, {}, text) + 1000 * 56);
     expect(factSize(100, JSON.parse(objects) as object as Record<string, unknown>, "{}")).to.be.above(1000 * 56);
   });
+
+  const SHAPES: Record<string, (id: string) => string> = {
+    "empty objects": () => "{}",
+    "empty arrays": () => "[]",
+    "an array index for a name": () => '{"9":1}',
+    "a large array index for a name": () => '{"1000":1}',
+    "a name of its own": (id) => `{"${id}":1}`,
+    "two names of its own": (id) => `{"${id}":0.5,"${id}b":{}}`,
+    "nested names of its own": (id) => `{"${id}":{"${id}":{}}}`,
+  };
+  for (const [name, objectOf] of Object.entries(SHAPES)) {
+    it(`counts a token of 16 KiB for no less than it occupies: ${name}`, () => {
+      setFlagsFromString("--expose-gc");
+      const collect = runInNewContext("gc") as () => void;
+      const payloadOf = (index: number): string => {
+        let list = objectOf(`${index.toString(36)}_`);
+        for (let part = 1; part < 660 && list.length < 12_000; part++) {
+          list += `,${objectOf(`${index.toString(36)}_${part.toString(36)}`)}`;
+        }
+        return `{"a":[${list}]}`;
+      };
+      const kept: unknown[] = [];
+      const keep = (index: number): number => {
+        const read = readObject(Buffer.from(payloadOf(index)));
+        if (read === undefined) throw new Error(`Payload ${index} is refused.`);
+        kept.push(read, tokenOf({}, read.value, read.text));
+        return factSize(Math.ceil((read.text.length * 4) / 3), {}, read.text);
+      };
+      keep(0);
+      collect();
+      const before = process.memoryUsage().heapUsed;
+      const estimate = Array.from({ length: 50 }, (_, index) => keep(index + 1)).reduce((sum, size) => sum + size, 0);
+      collect();
+      expect(process.memoryUsage().heapUsed - before).to.be.below(estimate);
+      expect(kept).to.have.length(102);
+    });
+  }
 
   it("goes by the exact bytes", () => {
     const texts = fc.array(fc.string(), { minLength: 2, maxLength: 30 });
