@@ -42,7 +42,10 @@ function normal(text: string): string | undefined {
   if (parts === null) return undefined;
   const [, sign = "", whole = "", fraction = "", exponent = "0"] = parts;
   const digits = `${whole}${fraction}`.replace(/^0+/, "");
-  const significant = digits.replace(/0+$/, "");
+  let end = digits.length;
+  // The pattern /0+$/ would take quadratic time for zeros between other digits.
+  while (digits[end - 1] === "0") end--;
+  const significant = digits.slice(0, end);
   if (significant === "") return "0";
   return `${sign}${significant}e${Number(exponent) - fraction.length + digits.length - significant.length}`;
 }
