@@ -49,6 +49,7 @@ const SHAPES: Readonly<Record<string, (bytes: number) => string>> = {
   "as many members as fit": (bytes) => filled(bytes, (n) => `"${n}":0`, Number.POSITIVE_INFINITY),
   "members of one name": (bytes) => filled(bytes, () => '"a":0'),
   "deep nesting": (bytes) => `"a":[${filled(bytes - 6, () => nested(MAX_DEPTH - 2), MAX_ITEMS / MAX_DEPTH - 1)}]`,
+  "nesting that never ends": (bytes) => `"a":${"[".repeat(bytes - 5)}`,
   "nesting too deep": (bytes) => `"a":${nested((bytes - 4) / 2)}`,
   "many escapes": (bytes) => `"a":"${"\\u00e9".repeat((bytes - 6) / 6)}"`,
   "many surrogate pairs": (bytes) => `"a":"${"\\ud83d\\ude00".repeat((bytes - 6) / 12)}"`,
@@ -102,6 +103,12 @@ export async function largestToken(): Promise<void> {
       console.log(`the largest admitted token (${about}): CPU of one, median and most`);
       for (const [name, shape] of Object.entries(SHAPES)) {
         await tellCost(core.verifier, realm, name, (round) => largest(length, shape, round));
+      }
+      for (const [name, character] of [
+        ["no token: one letter", "x"],
+        ["no token: dots", "."],
+      ] as const) {
+        await tellCost(core.verifier, realm, name, () => character.repeat(length));
       }
     }
   } finally {

@@ -1,19 +1,25 @@
 import { parseArgs } from "node:util";
 import type { Plan } from "./compare.js";
+import { costlyInput } from "./costly-input.js";
 import { directory } from "./directory.js";
+import { floods } from "./floods.js";
 import { floor } from "./floor.js";
 import { garbageToken } from "./garbage-token.js";
+import { heldMemory } from "./held-memory.js";
 import { importBeside } from "./import.js";
 import { kill } from "./kill.js";
 import { largestToken } from "./largest-token.js";
+import { outages } from "./outages.js";
 import { soak } from "./soak.js";
 import { strictJson } from "./strict-json.js";
 import { tls } from "./tls.js";
+import { waits } from "./waits.js";
 
 // npm run bench runs the quick benchmarks; npm run bench -- NAME ... those that are named. CONTRIBUTING.md tells of them.
 
 interface Options extends Plan {
-  readonly seconds: number;
+  /** How long a benchmark lasts that goes by time (default: its own). */
+  readonly seconds: number | undefined;
   /** Whether what is kept from run to run is made anew. */
   readonly fresh: boolean;
 }
@@ -33,6 +39,9 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
     about: "CPU of the largest tokens that are admitted, and of garbage",
     run: () => largestToken().then(garbageToken),
   },
+  costly: { quick: true, about: "CPU of input that is made to cost much", run: costlyInput },
+  held: { quick: true, about: "heap that addresses and failing clients take", run: heldMemory },
+  waits: { quick: true, about: "how long a slow or silent peer is waited for", run: waits },
   directory: {
     quick: false,
     about: "CPU per look-up among a million users, beside a thousand",
@@ -41,16 +50,22 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   import: { quick: false, about: "time and memory of an import, and what calls wait beside it", run: importBeside },
   tls: { quick: false, about: "CPU per call over TLS and mutual TLS, beside one in the clear", run: tls },
   kill: { quick: false, about: "what twenty imports leave that are killed", run: () => kill(20) },
-  soak: { quick: false, about: "memory under ten minutes of everything", run: ({ seconds }) => soak(seconds) },
+  floods: { quick: false, about: "memory under floods, and afterwards", run: floods },
+  outages: {
+    quick: false,
+    about: "calls while issuers are in trouble, and until new keys verify",
+    run: ({ seconds }) => outages(seconds ?? 60),
+  },
+  soak: { quick: false, about: "memory under ten minutes of everything", run: ({ seconds }) => soak(seconds ?? 600) },
 };
 
-const usual = { rounds: "9", requests: "5000", seconds: "600", fresh: false };
+const usual = { rounds: "9", requests: "5000", fresh: false };
 const { values, positionals } = parsed();
 const given = { ...usual, ...values };
 const options = {
   rounds: Number(given.rounds),
   requests: Number(given.requests),
-  seconds: Number(given.seconds),
+  seconds: given.seconds === undefined ? undefined : Number(given.seconds),
   fresh: given.fresh,
 };
 

@@ -258,15 +258,14 @@ describe("gateway: closing", () => {
     await idle.answer();
     const wire = new Wire(server.port).send(good(INTEGURU));
     await asked;
-    const started = performance.now();
-    const closed = server.gateway.close(15_000);
+    // Longer than any test may take.
+    const closed = server.gateway.close(600_000);
     await idle.closed;
     release({ kind: "rejected", reason: "TOKEN_EXPIRED", claim: "exp", checks: [] });
     const answer = await wire.answer();
     expect(answer.status).to.equal(401);
     expect(valuesOf(answer, "Connection")).to.deep.equal(["close"]);
     await closed;
-    expect(performance.now() - started).to.be.below(5000);
     await wire.closed;
   });
 

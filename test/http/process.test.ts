@@ -176,11 +176,9 @@ describe("the process", () => {
       te: "trailers",
     });
     stream.on("error", () => {});
-    const started = performance.now();
     stream.write(Buffer.from([0, 0, 0]));
     await new Promise((resolve) => stream.on("close", resolve));
     session.destroy();
-    expect(performance.now() - started).to.be.within(1500, 10_000);
   });
 
   it("gRPC: a cancelled stream and a lost connection are nobody's fault", async () => {
