@@ -93,11 +93,11 @@ export async function floodOnce(
   over: { readonly is: boolean } = { is: false },
 ): Promise<number> {
   const socket = service.attacker("grpc", GREETING);
-  let goneAway = false;
+  const told = { goAway: false };
   // A GOAWAY has 17 bytes or more, of which the fourth is 7; any other frame is shorter here, or comes at the end.
-  if (reads) socket.on("data", (data: Buffer) => (goneAway ||= data[3] === 7));
+  if (reads) socket.on("data", (data: Buffer) => (told.goAway ||= data[3] === 7));
   else socket.pause();
-  for (let turn = 0; !(over.is || goneAway || socket.closed || socket.destroyed); turn++) {
+  for (let turn = 0; !(over.is || told.goAway || socket.closed || socket.destroyed); turn++) {
     if (!socket.write(frames(turn)) && !(await drained(socket))) break;
     await new Promise((resolve) => setImmediate(resolve));
   }
