@@ -13,7 +13,7 @@ export interface ConfiguredFace {
   readonly face: Face;
 }
 
-/** The faces that are served: each vendor's, where its realm is configured. @param realms those without issues, by name */
+/** The faces that are served: each vendor's, if its realm is configured. @param realms those without issues, by name */
 export function bindFaces(
   realms: ReadonlyMap<
     string,

@@ -35,7 +35,7 @@ interface KeyContext {
   readonly setAside: string[];
   readonly files: string[];
   readonly remotes: RemoteEntry[];
-  /** Issuers of the realm; null where none is checked. */
+  /** Issuers of the realm; null if none is checked. */
   readonly issuers: readonly string[] | null;
 }
 

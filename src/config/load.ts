@@ -77,7 +77,7 @@ export function loadConfig(file: string, { env, readFile = readText, vendors = V
       drain,
       realms,
       faces,
-      // A bad proxy is an issue only where keys are fetched.
+      // A bad proxy is an issue only if keys are fetched.
       proxies: proxiesOf(env, realms.some(({ remotes }) => remotes.length > 0) ? issues : []),
     };
   });

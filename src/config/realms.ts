@@ -39,7 +39,7 @@ export interface RealmContext extends PresetContext {
   readonly readFile: ReadFile;
 }
 
-/** Reads a realm; undefined where it has an issue. */
+/** Reads a realm; undefined if it has an issue. */
 export function readRealm(name: string, value: unknown, context: RealmContext): ConfiguredRealm | undefined {
   const path: IssuePath = ["realms", name];
   const before = context.issues.length;
@@ -120,7 +120,7 @@ function checkKeysAlone(
   if (Array.isArray(keys)) loadKeys(keys, [...path, "keys"], { algorithms, issuers: null, ...context });
 }
 
-/** Reads a realm of a gateway on its own; undefined where it has an issue. */
+/** Reads a realm of a gateway on its own; undefined if it has an issue. */
 export function readFaceRealm(
   name: string,
   value: unknown,
@@ -156,7 +156,7 @@ function vendorOf(value: unknown, path: IssuePath, { vendors, issues }: PresetCo
   return vendors.find(({ name }) => name === near);
 }
 
-/** Parses a part of the configuration by its schema; undefined where it has issues, which are reported. */
+/** Parses a part of the configuration by its schema; undefined if it has issues, which are reported. */
 export function parse<S extends z.ZodType>(
   schema: S,
   value: unknown,

@@ -29,7 +29,7 @@ export function readRealms(
 }
 
 /**
- * Reads a routing realm; undefined where it has an issue.
+ * Reads a routing realm; undefined if it has an issue.
  *
  * @param realms the possible targets without issues, by name
  * @param written all realms as written; issues of a target were reported already

@@ -17,7 +17,7 @@ interface StoreFiles {
 /** Settings of the store, with absolute paths. */
 export interface ConfiguredStore {
   readonly store: CoreSettings["store"];
-  /** In base64, the current key first; empty where none is configured. */
+  /** In base64, the current key first; empty if none is configured. */
   readonly masterKeys: readonly Secret[];
   /** File of the seed; undefined without one. */
   readonly directory: string | undefined;
@@ -52,7 +52,7 @@ function resolveStore(url: string, { resolve, issues }: StoreFiles): string {
   return url;
 }
 
-/** Reads the master keys; empty where there is none. */
+/** Reads the master keys; empty if there is none. */
 function readMasterKeys(
   { masterKey, masterKeyFile, masterKeys }: CoreSettings,
   { resolve, readFile, issues }: StoreFiles,

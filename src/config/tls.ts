@@ -19,7 +19,7 @@ export interface TlsContext {
   readonly issues: Issue[];
 }
 
-/** Reads the files of a port's `tls`; undefined where one has an issue. @param path of the `tls` */
+/** Reads the files of a port's `tls`; undefined if one has an issue. @param path of the `tls` */
 function readServerTls(
   files: { readonly certFile: string; readonly keyFile: string; readonly clientCaFile?: string | undefined },
   path: IssuePath,
@@ -28,7 +28,7 @@ function readServerTls(
   return read(new TlsFiles(files, path, context), "clientCaFile");
 }
 
-/** Reads a client's certificate and authorities; undefined where one has an issue. @param path of the `tls` */
+/** Reads a client's certificate and authorities; undefined if one has an issue. @param path of the `tls` */
 export function readClientTls(
   files: {
     readonly caFile?: string | undefined;
@@ -65,7 +65,7 @@ class TlsFiles {
     return undefined;
   }
 
-  /** Text of a file; undefined where none is named, or it cannot be read. */
+  /** Text of a file; undefined if none is named, or it cannot be read. */
   text(key: string): string | undefined {
     const name = this.names[key];
     if (name === undefined) return undefined;
@@ -77,7 +77,7 @@ class TlsFiles {
     }
   }
 
-  /** Certificates in a file; undefined where no file is named, or one is damaged. */
+  /** Certificates in a file; undefined if no file is named, or one is damaged. */
   certificates(key: string): readonly X509Certificate[] | undefined {
     const text = this.text(key);
     if (text === undefined) return undefined;
@@ -174,7 +174,7 @@ export function withClientTls<S extends { readonly tls?: ClientFiles | undefined
   return { ...setting, tls } as unknown as Loaded<S>;
 }
 
-/** Reports realms whose callers are known by their certificates where no port asks for one. */
+/** Reports realms whose callers are known by their certificates if no port asks for one. */
 export function checkWorkloads(
   { grpc, http }: CoreSettings,
   realms: readonly ConfiguredRealm[],

@@ -12,7 +12,7 @@ export interface Form {
   readonly name: string;
   /** Pattern that the text matches (ECMA-262). The reader is stricter. */
   readonly pattern: string;
-  /** Limits in words; empty where there are none. */
+  /** Limits in words; empty if there are none. */
   readonly limits: string;
   /** Writes a default as a configuration has it. */
   readonly write: (value: unknown) => string | number;
@@ -38,7 +38,7 @@ export function readLater(name: string, schema: () => z.ZodType): z.ZodUnknown {
   return anything;
 }
 
-/** The part that is read later, for the reference and for editors; undefined where a schema is read at once. */
+/** The part that is read later, for the reference and for editors; undefined if a schema is read at once. */
 export const laterOf = (schema: z.core.$ZodType): Later | undefined => LATER.get(schema);
 
 const DURATION = "^\\d{1,12}(ms|s|m|h|d)$";
@@ -54,7 +54,7 @@ function read<T>(parse: (text: string) => T | undefined, right: string, wrong: (
   });
 }
 
-/** Message about a bad address. @param right the message where the port is not the fault */
+/** Message about a bad address. @param right the message if the fault is not in the port */
 export function wrongAddress(input: unknown, right: string): string {
   const [, port] = (typeof input === "string" && /^[^/]+:(\d+)$/.exec(input)) || [];
   if (port === undefined || Number(port) <= 65_535) return right;

@@ -19,7 +19,7 @@ export interface Call extends CallContext {
   readonly via: string;
   /** When it arrived, in milliseconds since 1970. */
   readonly started: number;
-  /** The names in the certificate that the caller's connection showed; undefined where it showed none. */
+  /** The names in the certificate that the caller's connection showed; undefined if it showed none. */
   readonly workload: WorkloadNames | undefined;
   /** True once the caller has gone and takes no answer. */
   readonly cancelled: boolean;
@@ -33,7 +33,7 @@ export function acceptRequestId(sent: unknown): string {
   return typeof sent === "string" && REQUEST_ID.test(sent) ? sent : randomUUID();
 }
 
-/** What came of a call; undefined where it was answered without the verifier, `preflight` for a browser's CORS preflight. */
+/** The result of a call; undefined if it was answered without the verifier, `preflight` for a browser's CORS preflight. */
 export type CallOutcome = Outcome | "preflight" | undefined;
 
 /** The authenticated caller of a call. */
@@ -84,10 +84,10 @@ const NEEDS_GOOD_CALLER: Readonly<Record<FailureReason, boolean>> = {
 /** A call that has ended; of a batch, one of its distinct requests. */
 export interface FinishedCall {
   readonly call: Call;
-  /** The realm as the caller named it, which may not exist; empty where none was asked. */
+  /** The realm as the caller named it, which may not exist; empty if none was asked. */
   readonly realm: string;
   readonly outcome: CallOutcome;
-  /** Who asked; undefined where the verifier was not asked. */
+  /** Who asked; undefined if the verifier was not asked. */
   readonly caller: KnownCaller | undefined;
   /** How many identical requests of a batch were answered; 1 outside batches. */
   readonly items: number;
@@ -143,7 +143,7 @@ const TIMED_OUT = failure("TIMED_OUT");
  * Asks the verifier, and waits for it until the call's deadline at most: TIMED_OUT then. An error that the verifier
  * throws against its contract goes to the observer and becomes INTERNAL.
  *
- * Returns the outcome itself, not a promise, where the verifier does.
+ * Returns the outcome itself, not a promise, if the verifier does.
  */
 export function ask(service: Asked, request: VerificationRequest, call: Call): Outcome | Promise<Outcome> {
   try {

@@ -79,7 +79,7 @@ function distinctRequests(
  * an outcome at the call's deadline is TIMED_OUT. Once the call is cancelled no further request is begun or observed:
  * any caller may cancel, and the service is not at fault.
  *
- * @returns undefined where requests were left out
+ * @returns undefined if requests were left out
  */
 export async function verifyBatch(
   service: GrpcService,

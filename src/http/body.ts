@@ -18,7 +18,7 @@ export function awaitsContinue(req: IncomingMessage): boolean {
  * left unread; the server drops it after the answer, within the request's time.
  *
  * @param limit bytes
- * @returns undefined where the body is longer than the limit
+ * @returns undefined if the body is longer than the limit
  * @throws {ClientGone}
  */
 export function readBody(req: IncomingMessage, res: ServerResponse, limit: number): Promise<Buffer | undefined> {

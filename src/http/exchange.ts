@@ -54,7 +54,7 @@ export class HttpCall implements Call {
 /** Workloads by connection, kept for as long as the connection. */
 const WORKLOADS = new WeakMap<Socket, WorkloadNames>();
 
-/** The names of the workload at the other end of a connection; undefined where it showed no certificate. */
+/** The names of the workload at the other end of a connection; undefined if it showed no certificate. */
 function workloadOf(socket: Socket): WorkloadNames | undefined {
   const known = WORKLOADS.get(socket);
   if (known !== undefined) return known;
@@ -78,7 +78,7 @@ export interface Responder {
   readonly via: string;
   /** Answers a request. Errors, {@link ClientGone} included, may be thrown. */
   respond(req: IncomingMessage, res: ServerResponse, call: HttpCall): Promise<Exchange> | Exchange;
-  /** The answer where `respond` threw anything but {@link ClientGone}. */
+  /** The answer if `respond` threw anything but {@link ClientGone}. */
   failed(req: IncomingMessage): Exchange;
 }
 

@@ -51,7 +51,7 @@ function refusePublicText(secret: Buffer): void {
   }
 }
 
-/** The bytes that a text encodes, in hex and in base64 where it may be either. */
+/** The bytes that a text encodes, in hex and in base64 if it may be either. */
 function decoded(text: string): Buffer[] {
   const bare = text.replace(/\s+/g, "");
   return [

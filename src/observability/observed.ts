@@ -46,13 +46,13 @@ export type DirectoryState = Extract<RealmState, "fresh" | "stale" | "failing">;
 export interface Standing {
   /** State of each realm, by name. */
   readonly realms: Readonly<Record<string, RealmState>>;
-  /** Cause for each realm that is not fresh, by name; absent where all are fresh. */
+  /** Cause for each realm that is not fresh, by name; absent if all are fresh. */
   readonly why?: Readonly<Record<string, string>>;
-  /** State of the directory, with the cause where it is not fresh; absent without a store. */
+  /** State of the directory, with the cause if it is not fresh; absent without a store. */
   readonly directory?: { readonly state: DirectoryState; readonly why?: string };
-  /** State of each key set that is fetched; absent where there is none. */
+  /** State of each key set that is fetched; absent if there is none. */
   readonly keys?: readonly object[];
-  /** State of each realm that routes by issuer, with its targets; absent where there is none. */
+  /** State of each realm that routes by issuer, with its targets; absent if there is none. */
   readonly routes?: readonly object[];
 }
 

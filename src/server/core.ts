@@ -26,13 +26,13 @@ export interface Core extends Observed {
   readonly verifier: Verifier;
   /** Names of the realms without usable keys. */
   readonly unserved: () => ReadonlySet<string>;
-  /** Id of the instance that owns a secret key; undefined where it is not in memory. */
+  /** Id of the instance that owns a secret key; undefined if it is not in memory. */
   readonly instanceOf: (secretKey: Secret) => string | undefined;
   /**
    * Replaces all realms at once by those of another configuration; nothing else of it takes effect. Realms and keys that
    * did not change keep their cached facts.
    *
-   * @throws {ConfigError} where they need a store and there is none; then nothing has changed
+   * @throws {ConfigError} if they need a store and there is none; then nothing has changed
    */
   reload(config: Config): BuiltRealms;
   /** Stops fetching keys and following the directory, and closes the store. */
@@ -53,7 +53,7 @@ export interface CoreContext extends StoreContext {
 /**
  * Opens the core of a configuration: store, key sets, realms and verifier, in this order.
  *
- * @throws {ConfigError} where the seed cannot be used, {DirectoryError} where the store cannot
+ * @throws {ConfigError} if the seed cannot be used, {DirectoryError} if the store cannot
  */
 export async function openCore(config: Config, context: CoreContext): Promise<Core> {
   const { clock, log, readOnlyAt, onFetch = () => {} } = context;

@@ -42,7 +42,7 @@ export function openLog(settings: LogSettings, { log, logFormat = settings.forma
  * Opens the ports, and runs until {@link Running.stop}. Where a port cannot be opened, closes everything again.
  *
  * @param release closes what the ports stand on
- * @throws the system's error where a port cannot be opened
+ * @throws the system's error if a port cannot be opened
  */
 export async function run<C extends Config | GatewayConfig>(
   callers: readonly Port[],

@@ -19,7 +19,7 @@ export type Only = "grpc" | "http";
  * the configuration are checked. Keys that issuers publish are not waited for.
  *
  * @param only undefined for the whole service
- * @throws {ConfigError}, {DirectoryError}, or the system's error where a port cannot be opened
+ * @throws {ConfigError}, {DirectoryError}, or the system's error if a port cannot be opened
  */
 export async function serve(file: string, only: Only | undefined, context: ServeContext): Promise<Running> {
   // Node keeps the timing of its last 250 fetches, as a browser does; the service does not read it.

@@ -7,7 +7,7 @@ export interface Observations extends Pick<CoreStats, "keys" | "isFresh">, Parti
   readonly realms: readonly string[];
   /** For each realm that routes by issuer, the names of its targets. */
   readonly routes: Readonly<Record<string, readonly string[]>>;
-  /** Why the directory cannot be read; absent where it can. */
+  /** Why the directory cannot be read; absent if it can. */
   readonly trouble?: string | undefined;
 }
 

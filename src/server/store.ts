@@ -26,10 +26,10 @@ export interface OpenDirectory {
 export const storePath = ({ store }: Pick<Config, "store">): string => store.url.replace(/^sqlite:/, "");
 
 /**
- * Opens the directory of a configuration that has a master key, and makes the store where there is none.
+ * Opens the directory of a configuration that has a master key, and makes the store if there is none.
  *
  * @param locking how long to wait for another process's lock; default: the engine's
- * @throws {DirectoryError} where the store cannot be used
+ * @throws {DirectoryError} if the store cannot be used
  */
 export function openDirectory(
   config: Config,
@@ -43,8 +43,8 @@ export function openDirectory(
 /**
  * Opens the directory of a configuration for reading; writes nothing.
  *
- * @returns undefined where there is no store yet
- * @throws {DirectoryError} where the store cannot be used
+ * @returns undefined if there is no store yet
+ * @throws {DirectoryError} if the store cannot be used
  */
 export function readDirectory(config: Config, clock: Clock): OpenDirectory | undefined {
   const masterKeys = deriveMasterKeys(config.masterKeys);
@@ -68,17 +68,17 @@ export interface StoreContext {
 export interface FollowedStore {
   readonly known: DirectoryCache & KnownDirectory;
   readonly directory: Directory;
-  /** Why the last read failed, for operators; undefined where it succeeded. */
+  /** Why the last read failed, for operators; undefined if it succeeded. */
   readonly trouble: () => string | undefined;
   /** Stops following, and closes the store. */
   close(): Promise<void>;
 }
 
 /**
- * Opens the store of a configuration, loads the seed where it is new, and follows the change feed.
+ * Opens the store of a configuration, loads the seed if the store is new, and follows the change feed.
  *
  * @returns undefined without a master key: without one there is no store
- * @throws {ConfigError} where the seed cannot be used, {DirectoryError} where the store cannot
+ * @throws {ConfigError} if the seed cannot be used, {DirectoryError} if the store cannot
  */
 export async function openStore(config: Config, context: StoreContext): Promise<FollowedStore | undefined> {
   if (config.masterKeys.length === 0) return undefined;
@@ -105,7 +105,7 @@ export async function openStore(config: Config, context: StoreContext): Promise<
   }
 }
 
-/** Opens the store for reading and writing, and loads the seed where it is new. */
+/** Opens the store for reading and writing, and loads the seed if the store is new. */
 async function openSeeded(config: Config, clock: Clock, log: Logger): Promise<OpenDirectory> {
   const file = storePath(config);
   const [isNew, isLost] = [!existsSync(file), existsSync(`${file}-wal`)];
@@ -128,7 +128,7 @@ async function openSeeded(config: Config, clock: Clock, log: Logger): Promise<Op
  * store beside it, which is removed on close: a command that only reads must not make the real one, because the next
  * start would take it for new and hide that an earlier store was lost.
  *
- * @throws {ConfigError} where the seed cannot be used, {DirectoryError}
+ * @throws {ConfigError} if the seed cannot be used, {DirectoryError}
  */
 async function readOrSeedAside(config: Config, clock: Clock, log: Logger): Promise<OpenDirectory> {
   const stored = readDirectory(config, clock);

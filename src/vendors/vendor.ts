@@ -152,7 +152,7 @@ export function withoutSpace(value: string): string {
 
 const isSpace = (text: string, at: number): boolean => text[at] === " " || text[at] === "\t";
 
-/** The media type of a request's body, in lower case and without parameters; undefined where there is no content type. */
+/** The media type of a request's body, in lower case and without parameters; undefined if there is no content type. */
 export function mediaType(request: FaceRequest): string | undefined {
   const value = withoutSpace(request.headers["content-type"]?.[0] ?? "");
   return value === "" ? undefined : withoutSpace(value.split(";", 1)[0] ?? "").toLowerCase();

@@ -28,7 +28,7 @@ function rsaPair(): KeyPairKeyObjectResult {
   return generateKeyPairSync("rsa", { modulusLength: 2048 });
 }
 
-/** The `keys` entry of a vendor's realm and the files that it names; undefined where instances sign. */
+/** The `keys` entry of a vendor's realm and the files that it names; undefined if instances sign. */
 function developmentKeys({
   name,
   keysOf,

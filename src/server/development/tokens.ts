@@ -22,7 +22,7 @@ const LIFE = 3_600_000;
 /** Settings of a realm without a preset; a preset has none of these. */
 const genericSettings = ({ settings }: ConfiguredRealm): Partial<GenericSettings> => settings;
 
-/** Life of a realm's development token in milliseconds: 1 hour, or the realm's `maxLifetime` where that is shorter. */
+/** Life of a realm's development token in milliseconds: 1 hour, or the realm's `maxLifetime` if that is shorter. */
 export const defaultLife = (realm: ConfiguredRealm): number =>
   Math.min(LIFE, genericSettings(realm).maxLifetime ?? LIFE);
 
@@ -66,8 +66,8 @@ export function missingClaims(realm: ConfiguredRealm, claims: Readonly<Record<st
  * The key that signs a realm's development tokens: the instance's secret key, the realm's secret, or the private key
  * that lies beside a public one, `name.private.pem` for `name.pem`.
  *
- * @param secretKey the instance's, where instances sign; empty for none
- * @returns undefined where there is no such key
+ * @param secretKey the instance's, if instances sign; empty for none
+ * @returns undefined if there is no such key
  */
 export function signingKey(realm: ConfiguredRealm, secretKey: string): SigningKey | undefined {
   const { keys, keysOf, algorithms, files } = realm;
@@ -86,14 +86,14 @@ export function signingKey(realm: ConfiguredRealm, secretKey: string): SigningKe
   return undefined;
 }
 
-/** A private key as the realm's signing key; undefined where the realm has no public key that it belongs to. */
+/** A private key as the realm's signing key; undefined if the realm has no public key that it belongs to. */
 export function matchingKey({ keys }: ConfiguredRealm, key: KeyObject): SigningKey | undefined {
   const publicKey = createPublicKey(key);
   const found = keys.find((one) => isSameKey(one.key, publicKey));
   return found && { key, algorithm: found.algorithm, kid: found.kid };
 }
 
-/** Signs claims as a compact JWS (RFC 7515, section 7.1), with a `typ` where the realm requires one. */
+/** Signs claims as a compact JWS (RFC 7515, section 7.1), with a `typ` if the realm requires one. */
 export async function signToken(
   realm: ConfiguredRealm,
   claims: Readonly<Record<string, unknown>>,

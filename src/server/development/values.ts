@@ -10,7 +10,7 @@ import { readDirectory } from "../store.js";
 /** Ids and secrets that a development token speaks of. */
 export type TokenValues = Omit<ExampleValues, "now">;
 
-/** Values where neither the seed nor the store gives any. */
+/** Values if neither the seed nor the store has any. */
 export const PLACEHOLDERS: TokenValues = {
   instanceId: "inst_example",
   appId: "app_example",
@@ -24,8 +24,8 @@ export const PLACEHOLDERS: TokenValues = {
  * Ids and secrets of a seed's first instance, its first user and the first client; placeholders for what it lacks.
  *
  * @param secretKey picks the instance that has this key instead of the first
- * @returns undefined where there is no seed, or no instance has the key
- * @throws {ConfigError} where the seed cannot be used
+ * @returns undefined if there is no seed, or no instance has the key
+ * @throws {ConfigError} if the seed cannot be used
  */
 export function seedValues(file: string | undefined, secretKey?: Secret): TokenValues | undefined {
   if (file === undefined || !existsSync(file)) return undefined;
@@ -52,7 +52,7 @@ export function seedValues(file: string | undefined, secretKey?: Secret): TokenV
 }
 
 /**
- * The same for one instance, from the seed or else from the store, which is only read; placeholders where no instance
+ * The same for one instance, from the seed or else from the store, which is only read; placeholders if no instance
  * has the key.
  *
  * @param secretKey undefined for the seed's first instance
