@@ -30,12 +30,12 @@ const policySettings = {
     .describe("Where the user of a good token comes from: the directory, or the token's own claims."),
 };
 
-/** A token that names another instance is refused before its signature is looked at: no other instance's key is ever tried. */
+/** The token must name the calling instance. Checked before the signature, so that no other instance's key is ever tried. */
 const ownInstance: Rule = {
   check: "instance",
   reason: "INSTANCE_MISMATCH",
   claim: "instance_id",
-  ahead: true,
+  beforeSignature: true,
   test: (claims, { caller }) => {
     const id = member(claims, "instance_id");
     return !isString(id) || (caller.kind === "instance" && caller.instance.id === id);

@@ -52,7 +52,7 @@ export interface Rule {
   /** The claim or header parameter concerned; empty if there is none. */
   readonly claim: string;
   /** Runs before the signature is checked. Its input may be forged, so it can only reject. */
-  readonly ahead?: true;
+  readonly beforeSignature?: true;
   /**
    * Whether the token meets the condition. Pure. A rule about a claim's value passes if the claim is absent or mistyped,
    * because separate rules check that.

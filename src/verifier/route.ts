@@ -17,7 +17,7 @@ export interface RoutingRealm extends Realm {
 /** Rejects every token; only tokens of unknown issuers reach it. Its detail does not quote the issuer, which is not signed. */
 const unknownIssuer = (issuers: readonly string[]): Rule => ({
   ...issuer(issuers),
-  ahead: true,
+  beforeSignature: true,
   test: () => false,
   detail: () => `Admitted: ${printableList(issuers)}.`,
 });
@@ -43,7 +43,7 @@ export function createRoute(name: string, byIssuer: ReadonlyMap<string, Realm>):
       explain: policies.every((policy) => isDeepStrictEqual(policy.explain, explain)) ? explain : "nobody",
       keysOf: "realm",
       rules: [
-        ...[required("iss"), typed("iss", isString)].map((rule) => ({ ...rule, ahead: true as const })),
+        ...[required("iss"), typed("iss", isString)].map((rule) => ({ ...rule, beforeSignature: true as const })),
         unknownIssuer([...byIssuer.keys()]),
       ],
       subject: { from: "claims", read: () => undefined },

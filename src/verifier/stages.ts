@@ -231,7 +231,7 @@ function ruleStep(rule: Rule): Step {
   const { check, reason, claim, test, hint } = rule;
   const rejection = reject(reason, claim);
   const run: Stage =
-    hint === undefined || rule.ahead
+    hint === undefined || rule.beforeSignature
       ? (state) => (test(state.claims, state) ? undefined : rejection)
       : (state) => {
           if (test(state.claims, state)) return undefined;
@@ -253,10 +253,10 @@ export function stepsOf(realm: Realm): readonly Step[] {
     steps = [
       stage("caller", caller),
       stage("shape", shape),
-      ...rules.filter((rule) => rule.ahead).map(ruleStep),
+      ...rules.filter((rule) => rule.beforeSignature).map(ruleStep),
       { ...stage("key", key), detail: knownKids },
       SIGNATURE,
-      ...rules.filter((rule) => !rule.ahead).map(ruleStep),
+      ...rules.filter((rule) => !rule.beforeSignature).map(ruleStep),
       stage("revocation", revocation),
       stage("subject", subject),
     ];
