@@ -8,16 +8,15 @@ import type { Rule } from "../verifier/realm.js";
 import { isString, issuer, isTime, notBefore, notExpired, required, typed } from "../verifier/rules.js";
 import {
   type Answer,
+  answerFailure,
   type BodyReader,
   callerFirst,
   defineVendor,
   type FaceRequest,
   type FailureKind,
-  failureKind,
   json,
   mediaType,
   type Question,
-  retryAfter,
   withoutSpace,
 } from "./vendor.js";
 
@@ -129,7 +128,7 @@ function write(outcome: Outcome): Answer {
     case "rejected":
       return outcome.reason === undefined ? INVALID_CLAIMS : REJECTIONS[outcome.reason];
     case "failure":
-      return { ...FAILURES[failureKind(outcome)], headers: retryAfter(outcome) };
+      return answerFailure(FAILURES, outcome);
   }
 }
 

@@ -87,7 +87,7 @@ const FAILURES: Readonly<Record<FailureKind, keyof typeof ERRORS>> = {
   unexpected: "unexpected",
 };
 
-/** Headers of the caller's own, which come back unchanged on every answer, and the most characters that each may have. */
+/** The caller's headers that every answer echoes unchanged, and the maximum length of each in characters. */
 const CLIENT_HEADERS = {
   "x-client-correlation-id": 40,
   "x-client-trace-id": 256,
@@ -122,7 +122,9 @@ function fail(
   return json(status, [body], { ...echo(request), ...headers });
 }
 
-/** Everything in a request that breaks a constraint, in the vendor's order. */
+type BodyFields = Readonly<Record<string, unknown>>;
+
+/** The constraints that a request violates, in the vendor's order. */
 function violations(fields: BodyFields, request: FaceRequest, maxTokenLength: number): string[] {
   const found: string[] = [];
   const tooLong = (name: string, most: number): number =>
@@ -140,9 +142,7 @@ function violations(fields: BodyFields, request: FaceRequest, maxTokenLength: nu
   return found;
 }
 
-type BodyFields = Readonly<Record<string, unknown>>;
-
-const NAMES = ["token", "client_id", "client_secret"] as const;
+const FIELDS = ["token", "client_id", "client_secret"] as const;
 
 function read(request: FaceRequest, maxTokenLength: number): BodyReader | Answer {
   if (request.method !== "POST") return fail("methodNotAllowed", request, { headers: { Allow: "POST" } });
@@ -159,9 +159,9 @@ function readBody(body: Buffer | undefined, request: FaceRequest, maxTokenLength
   if (value === undefined) return fail("notReadable", request);
   if (!isObject(value)) return fail("notValid", request);
 
-  // Own members alone: a body cannot bring in what the prototype has.
+  // Own members only: a missing field must not be read from the prototype.
   const fields: BodyFields = Object.fromEntries(
-    NAMES.map((name) => [name, Object.hasOwn(value, name) ? value[name] : undefined]),
+    FIELDS.map((name) => [name, Object.hasOwn(value, name) ? value[name] : undefined]),
   );
   const { token } = fields;
   if (token === undefined || token === null || token === "") return fail("required", request);

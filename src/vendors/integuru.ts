@@ -2,9 +2,17 @@ import { z } from "zod";
 import type { ReasonName } from "../contract/reasons.js";
 import type { Outcome, Rejected, Verified } from "../contract/verifier.js";
 import { memberText } from "../jws/raw-text.js";
-import { namingText, principalOf, stringClaim } from "../verifier/claims.js";
+import { identifierClaim, principalOf, stringClaim } from "../verifier/claims.js";
 import { equalsOneOf, issuedInPast, isTime, notBefore, notExpired, required, typed } from "../verifier/rules.js";
-import { type Answer, defineVendor, type FaceRequest, failureKind, json, type Question, retryAfter } from "./vendor.js";
+import {
+  type Answer,
+  answerFailure,
+  defineVendor,
+  type FaceRequest,
+  type FailureKind,
+  json,
+  type Question,
+} from "./vendor.js";
 
 // Integuru, POST /api/verify-token: the answers of Django REST framework with SimpleJWT before 5.5.
 
@@ -62,7 +70,7 @@ const invalid = (message: string): Answer =>
   });
 const INVALID = invalid("Token is invalid or expired");
 
-/** Answers to a rejection, by reason and claim; any other one is {@link INVALID}. */
+/** Answers to rejections, by reason and claim; any other rejection is {@link INVALID}. */
 const REJECTIONS: Partial<Record<`${ReasonName} ${string}`, Answer>> = {
   "CLAIM_MISSING exp": invalid("Token has no 'exp' claim"),
   "CLAIM_MISSING jti": invalid("Token has no id"),
@@ -70,7 +78,7 @@ const REJECTIONS: Partial<Record<`${ReasonName} ${string}`, Answer>> = {
   "CLAIM_MISMATCH token_type": invalid("Token has wrong type"),
 };
 
-/** What SimpleJWT requires of every token; a claim that it misses beyond these is the user claim. */
+/** The claims that SimpleJWT requires of every token. Any other missing claim is the user claim. */
 const OWN_CLAIMS: ReadonlySet<string> = new Set(["exp", "jti", "token_type"]);
 
 function rejected({ reason, claim }: Rejected): Answer {
@@ -78,7 +86,7 @@ function rejected({ reason, claim }: Rejected): Answer {
   return REJECTIONS[`${reason ?? "TOKEN_MALFORMED"} ${claim}`] ?? INVALID;
 }
 
-/** Whether one of the ranges of `Accept` admits JSON. Parameters, `q` too, are ignored, as the framework ignores them. */
+/** Whether a range of `Accept` admits JSON. Parameters, `q` included, are ignored, because the framework ignores them. */
 function acceptsJson(accept: readonly string[] | undefined): boolean {
   if (accept === undefined) return true;
   return accept
@@ -86,7 +94,7 @@ function acceptsJson(accept: readonly string[] | undefined): boolean {
     .split(",")
     .some((range) => ADMITTING.has((range.split(";", 1)[0] ?? "").trim().toLowerCase()));
 }
-// The framework compares type and subtype apart, so `*/json` admits JSON too (tried against it).
+// The framework compares type and subtype separately, so `*/json` admits JSON too.
 const ADMITTING: ReadonlySet<string> = new Set(["application/json", "application/*", "*/*", "*/json"]);
 
 function read(request: FaceRequest): Question | Answer {
@@ -100,6 +108,7 @@ function read(request: FaceRequest): Question | Answer {
   return words.length === 2 && token !== undefined ? { token } : BAD_HEADER;
 }
 
+/** The answer to a good token: the framework authenticates before it looks at the method. */
 function good(verdict: Verified, request: FaceRequest, members: readonly (readonly [string, string])[]): Answer {
   switch (request.method) {
     case "POST":
@@ -117,13 +126,18 @@ function good(verdict: Verified, request: FaceRequest, members: readonly (readon
   }
 }
 
-const FAILURES = {
-  throttled: { status: 429, detail: "Request was throttled." },
-  unavailable: { status: 503, detail: "Token verification is temporarily unavailable." },
-  unexpected: { status: 500, detail: "A server error occurred." },
+const UNEXPECTED = json(500, { detail: "A server error occurred." }, ALLOW);
+
+const FAILURES: Readonly<Record<FailureKind, Answer>> = {
+  // Anyone may ask, so no call can fail because of its caller.
+  "caller missing": UNEXPECTED,
+  "caller unknown": UNEXPECTED,
+  throttled: json(429, { detail: "Request was throttled." }, ALLOW),
+  unavailable: json(503, { detail: "Token verification is temporarily unavailable." }, ALLOW),
+  unexpected: UNEXPECTED,
 };
 
-/** Integuru: a bearer token, HS256, in the words of SimpleJWT. */
+/** Integuru: HS256 bearer tokens, with SimpleJWT's answers. */
 export const integuru = defineVendor({
   name: "integuru",
   path: "/api/verify-token",
@@ -134,7 +148,7 @@ export const integuru = defineVendor({
   policySettings,
   faceSettings,
   policy: ({ userClaim }) => ({
-    // The vendor's stack does not look at it.
+    // SimpleJWT does not check `typ`.
     ignoreHeaders: ["typ"],
     clockTolerance: 0,
     rules: [
@@ -153,7 +167,7 @@ export const integuru = defineVendor({
     subject: {
       from: "claims",
       read: (claims, { payload }) => {
-        const id = namingText(claims, userClaim, payload);
+        const id = identifierClaim(claims, userClaim, payload);
         const clientId = stringClaim(claims, "client_app_id");
         const { user } = id === undefined ? {} : principalOf({ id });
         return { user, client: clientId === undefined ? undefined : { clientId } };
@@ -166,11 +180,7 @@ export const integuru = defineVendor({
       read,
       write: (outcome: Outcome, request) => {
         if (outcome.kind === "verified") return good(outcome, request, members);
-        if (outcome.kind === "rejected") return rejected(outcome);
-        const kind = failureKind(outcome);
-        const known = kind === "throttled" || kind === "unavailable" ? kind : "unexpected";
-        const { status, detail } = FAILURES[known];
-        return json(status, { detail }, { ...ALLOW, ...retryAfter(outcome) });
+        return outcome.kind === "rejected" ? rejected(outcome) : answerFailure(FAILURES, outcome);
       },
     };
   },

@@ -11,9 +11,13 @@ export interface FaceRequest {
   readonly headers: Readonly<Partial<Record<string, readonly string[]>>>;
 }
 
-/** An answer, to the byte. The gateway adds what all answers carry: the content type, `Cache-Control`, `X-Content-Type-Options`. */
+/** An answer, to the byte. */
 export interface Answer {
   readonly status: number;
+  /**
+   * Headers besides those that every answer has: `Content-Type: application/json`, `Content-Length`, `Cache-Control`,
+   * `X-Content-Type-Options` and `X-Request-Id`. One of the same name, spelled the same, replaces it.
+   */
   readonly headers?: Readonly<Record<string, string | readonly string[]>>;
   /** Compact JSON. */
   readonly body: string;
@@ -24,24 +28,24 @@ export interface Question {
   /** Empty to ask about the caller alone: see {@link callerFirst}. */
   readonly token: string;
   readonly credential?: Credential;
-  /** The answer to a known caller whose request is at fault, in place of an outcome. */
+  /** The answer to a known caller whose request is faulty; the face's `write` answers any other caller. */
   readonly otherwise?: Answer;
 }
 
-/** Asks about the caller alone: a stranger gets the vendor's answer to that, a known caller this one. */
+/** Asks about the caller alone: a known caller gets the answer `otherwise`, any other caller what the face's `write` says. */
 export function callerFirst(credential: Credential, otherwise: Answer): Question {
   return { token: "", credential, otherwise };
 }
 
-/** What a face needs of a request's body. */
+/** Asks for a request's body. */
 export interface BodyReader {
-  /** The caller, where the head says who that is. A client that waits for `100 Continue` gets it once this caller is known. */
+  /** The caller, if the head says who that is. A client that waits for `100 Continue` gets it once this caller is known. */
   readonly credential?: Credential;
-  /** Reads on in the body; undefined for one that is longer than `limits.body`. */
+  /** Makes the question from the body. @param body all of it; undefined if it is longer than `limits.body` */
   readonly readBody: (body: Buffer | undefined) => Question | Answer;
 }
 
-/** A vendor's endpoint: reads requests of the vendor's form, writes answers in the vendor's words. Neither waits for anything. */
+/** A vendor's endpoint: reads the vendor's requests and writes the vendor's answers. Neither function waits for anything. */
 export interface Face {
   /** Finds the question in a request's head, asks for the body, or answers at once. */
   readonly read: (request: FaceRequest) => Question | BodyReader | Answer;
@@ -49,7 +53,7 @@ export interface Face {
   readonly write: (outcome: Outcome, request: FaceRequest) => Answer;
 }
 
-/** Ids and secrets for a token and a request that work, on a development machine. */
+/** Ids and secrets of the development directory, for an example that works. */
 export interface ExampleValues {
   /** Seconds since 1970. */
   readonly now: number;
@@ -82,7 +86,7 @@ export interface Vendor<
   policy(settings: z.infer<z.ZodObject<PolicyShape>>): VendorPolicy;
   /** The face. @param maxTokenLength characters */
   face(settings: z.infer<z.ZodObject<FaceShape>>, maxTokenLength: number): Face;
-  /** For `mint` and for the requests that a newcomer is given. */
+  /** A token and a `POST` to the endpoint that is answered with 200: `mint` signs the token, `serve` prints the request. */
   readonly example: {
     claims(values: ExampleValues, settings: z.infer<z.ZodObject<PolicyShape>>): Record<string, unknown>;
     request(
@@ -95,12 +99,12 @@ export interface Vendor<
 /** The part of a policy that depends on a vendor's settings. */
 export type VendorPolicy = Pick<Policy, "ignoreHeaders" | "clockTolerance" | "rules" | "subject">;
 
-/** Declares a vendor, with the types of its settings inferred. A user of the plain {@link Vendor} parses settings by its schemas first. */
+/** Declares a vendor, and infers the types of its settings. Its schemas must parse the settings before `policy` or `face` get them. */
 export function defineVendor<P extends z.ZodRawShape, F extends z.ZodRawShape>(vendor: Vendor<P, F>): Vendor {
   return vendor;
 }
 
-/** What a failure means to a face, whose vendor has one answer for each kind. */
+/** Kinds of failures, each with one answer of the vendor. */
 export type FailureKind = "caller missing" | "caller unknown" | "throttled" | "unavailable" | "unexpected";
 
 const FAILURE_KINDS: Readonly<Record<FailureReason, FailureKind>> = {
@@ -129,6 +133,12 @@ const FAILURE_KINDS: Readonly<Record<FailureReason, FailureKind>> = {
 /** The kind of a failure. */
 export function failureKind({ reason }: Failure): FailureKind {
   return FAILURE_KINDS[reason];
+}
+
+/** The vendor's answer to a failure, with {@link retryAfter}. */
+export function answerFailure(answers: Readonly<Record<FailureKind, Answer>>, failure: Failure): Answer {
+  const answer = answers[failureKind(failure)];
+  return { ...answer, headers: { ...answer.headers, ...retryAfter(failure) } };
 }
 
 /** The `Retry-After` of a failure (RFC 9110, section 10.2.3), in whole seconds, at least 1; no header if a retry does not help. */

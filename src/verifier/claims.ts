@@ -14,7 +14,7 @@ export function stringClaim(claims: JsonObject, name: string): string | undefine
 }
 
 /** A claim that identifies something: a string, or a number exactly as written, not rounded; undefined for anything else. */
-export function namingText(claims: JsonObject, name: string, payload: string): string | undefined {
+export function identifierClaim(claims: JsonObject, name: string, payload: string): string | undefined {
   const value = member(claims, name);
   return typeof value === "number" ? memberText(payload, name) : stringClaim(claims, name);
 }

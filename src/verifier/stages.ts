@@ -6,7 +6,7 @@ import { member } from "../jws/json.js";
 import type { VerificationKey } from "../keys/key.js";
 import { type KeySet, mostTried } from "../keys/key-set.js";
 import { printableJson, printableList } from "../util/printable.js";
-import { instant, namingText, tokenOf } from "./claims.js";
+import { identifierClaim, instant, tokenOf } from "./claims.js";
 import { type DecisionState, type EarlyEnd, needs, reject, type Stage } from "./decision-state.js";
 import { type Fact, factSize, tokenDigest } from "./facts.js";
 import { type Caller, type Callers, isListed, type Realm, type Rule } from "./realm.js";
@@ -166,7 +166,7 @@ function signature(state: DecisionState): EarlyEnd | undefined {
     header: state.header,
     claims: state.claims,
     token: tokenOf(state.header, state.claims, state.payload),
-    jti: namingText(state.claims, "jti", state.payload),
+    jti: identifierClaim(state.claims, "jti", state.payload),
     size: factSize(state.text.length, state.header, state.payload),
     principal: subject.from === "claims" ? subject.read(state.claims, state) : undefined,
     cacheableUntil: typeof exp === "number" ? instant(Math.min(exp + clockTolerance, LAST_SECOND)) : undefined,

@@ -1,19 +1,18 @@
 import { z } from "zod";
-import type { Credential, Outcome, Verified } from "../../src/contract/verifier.js";
+import type { Credential, Verified } from "../../src/contract/verifier.js";
 import { memberText } from "../../src/jws/raw-text.js";
 import { Secret } from "../../src/util/secret.js";
 import {
   type Answer,
+  answerFailure,
   type BodyReader,
   callerFirst,
   defineVendor,
   type FaceRequest,
   type FailureKind,
-  failureKind,
   json,
   mediaType,
   type Question,
-  retryAfter,
 } from "../../src/vendors/vendor.js";
 import { subjectOfClaims } from "../../src/verifier/claims.js";
 import { equalsOneOf, isString, isTime, notBefore, notExpired, required, typed } from "../../src/verifier/rules.js";
@@ -32,7 +31,7 @@ const faceSettings = {
   show: z
     .array(z.string().min(1))
     .default(["sub", "client_id", "scope", "exp"])
-    .describe("The claims that a good answer shows, in this order; one that the token lacks is left out."),
+    .describe("The claims that a good answer shows, in this order; absent ones are left out."),
 };
 
 const error = (status: number, code: string, headers: Answer["headers"] = {}): Answer =>
@@ -52,7 +51,7 @@ const FAILURES: Readonly<Record<FailureKind, Answer>> = {
   unexpected: error(500, "server_error"),
 };
 
-/** A part of Basic credentials, which is form-encoded within them (RFC 6749, section 2.3.1); empty where it is not. */
+/** Decodes a part of Basic credentials, which is form-encoded (RFC 6749, section 2.3.1); empty if it is malformed. */
 function decoded(part: string): string {
   try {
     return decodeURIComponent(part.replaceAll("+", " "));
@@ -61,7 +60,7 @@ function decoded(part: string): string {
   }
 }
 
-/** The Basic credentials of a request (RFC 7617); empty ones where it has none. */
+/** The Basic credentials of a request (RFC 7617); empty ones if it has none. */
 function credentialOf({ headers }: FaceRequest): Credential {
   const [, encoded = ""] = /^basic +([A-Za-z0-9+/]+=*)$/i.exec(headers["authorization"]?.[0] ?? "") ?? [];
   const text = Buffer.from(encoded, "base64").toString("utf8");
@@ -82,16 +81,11 @@ function read(request: FaceRequest): Question | BodyReader | Answer {
     credential,
     readBody: (body) => {
       if (body === undefined) return fault(TOO_LARGE);
-      // A parameter that comes twice is an error (RFC 6749, section 3.2), and so is an empty one.
+      // A repeated parameter is an error (RFC 6749, section 3.2), and so is an empty one.
       const [token = "", ...more] = new URLSearchParams(body.toString("utf8")).getAll("token");
       return token !== "" && more.length === 0 ? { token, credential } : fault(INVALID_REQUEST);
     },
   };
-}
-
-function failed(outcome: Extract<Outcome, { kind: "failure" }>): Answer {
-  const answer = FAILURES[failureKind(outcome)];
-  return { ...answer, headers: { ...answer.headers, ...retryAfter(outcome) } };
 }
 
 function active({ token }: Verified, show: readonly string[]): Answer {
@@ -131,7 +125,7 @@ export const acme = defineVendor({
   face: ({ show }) => ({
     read,
     write: (outcome) => {
-      if (outcome.kind === "failure") return failed(outcome);
+      if (outcome.kind === "failure") return answerFailure(FAILURES, outcome);
       return outcome.kind === "verified" ? active(outcome, show) : INACTIVE;
     },
   }),
