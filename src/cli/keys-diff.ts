@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { type Config, loadConfig } from "../config/load.js";
-import { toldFile } from "../config/read-file.js";
+import { redactFileName } from "../config/read-file.js";
 import type { ConfiguredRealm } from "../config/realms.js";
 import { type LoadedSet, loadPublishedKeys } from "../keys/jwks.js";
 import { KeyError, type VerificationKey } from "../keys/key.js";
@@ -153,7 +153,7 @@ async function readCandidate(
     return await fetchOnce({ jwksUri: candidate }, { timeout, insecure, ca, proxies }, algorithms);
   } catch (error) {
     if (!(error instanceof FetchError || error instanceof KeyError)) throw error;
-    const name = isUrl ? printableLocation(candidate) : toldFile(candidate);
+    const name = isUrl ? printableLocation(candidate) : redactFileName(candidate);
     const effect =
       source === undefined ? "" : " The service would treat it as a failed fetch, and keep the keys that it has.";
     const message = `${name}: ${error.message}.${effect}`;

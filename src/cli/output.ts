@@ -8,7 +8,7 @@ export const printLine = (line: string): void => void process.stdout.write(`${li
 /** Prints a line about an error to standard error. */
 export const printError = (line: string): void => void process.stderr.write(`${line}\n`);
 
-/** Aligns cells in columns, two spaces apart; the last column is as wide as it likes. */
+/** Aligns cells in columns, two spaces apart; the last column is not padded. */
 export function alignColumns(rows: readonly (readonly string[])[]): string[] {
   const widths: number[] = [];
   for (const row of rows) {

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { userInfo } from "node:os";
 import path from "node:path";
 import type { Config } from "../config/load.js";
-import { toldFile, unreadable } from "../config/read-file.js";
+import { redactFileName, unreadable } from "../config/read-file.js";
 import type { ConfiguredRealm } from "../config/realms.js";
 import { DEVELOPMENT_FILE, DEVELOPMENT_FOLDER } from "../server/development/folder.js";
 import { type OpenDirectory, openDirectory, readDirectory, storePath } from "../server/store.js";
@@ -42,7 +42,7 @@ export function readNamedFile(file: string): Buffer {
   try {
     return readFileSync(file);
   } catch (error) {
-    throw new UsageError(`${toldFile(file)} ${unreadable(error)}.`);
+    throw new UsageError(`${redactFileName(file)} ${unreadable(error)}.`);
   }
 }
 

@@ -66,7 +66,7 @@ const MESSAGES: Readonly<Partial<Record<FailureReason, string>>> = {
 };
 
 /** A verdict as `--json` prints it: the contract's members, with times and durations in the JSON mapping of proto3. */
-export function verdictToJson(verdict: Verdict): unknown {
+export function verdictOutput(verdict: Verdict): unknown {
   const checks = verdict.checks.map(({ name, result, claim, message }) => ({
     name,
     result: result && checkResultName(result),

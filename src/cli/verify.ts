@@ -18,7 +18,7 @@ import { addCommand, type CliContext, jsonOption, realmOption } from "./command.
 import { CommandError, EXIT, UsageError } from "./errors.js";
 import { printError, printLine } from "./output.js";
 import { readSecretFile, readTime } from "./resolve.js";
-import { formatVerdict, noVerdict, verdictToJson } from "./verify-outcome.js";
+import { formatVerdict, noVerdict, verdictOutput } from "./verify-outcome.js";
 
 const EXAMPLES = [
   "token-verifier mint --realm integuru | token-verifier verify --realm integuru -",
@@ -74,7 +74,7 @@ export function addVerifyCommand(root: Command, context: CliContext): void {
       const outcome = await verify(token, options, context);
       if (outcome.kind === "failure") throw failureError(outcome, options, context);
       const at = options.at === undefined ? undefined : readTime("--at", options.at);
-      printLine(options.json ? JSON.stringify(verdictToJson(outcome)) : formatVerdict(outcome, at));
+      printLine(options.json ? JSON.stringify(verdictOutput(outcome)) : formatVerdict(outcome, at));
       process.exitCode = outcome.kind === "verified" ? EXIT.done : EXIT.negative;
     });
 }

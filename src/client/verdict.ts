@@ -99,9 +99,9 @@ export function toRequest({ realm, token, explain = false, ...callers }: VerifyR
   return { realm, token: new Secret(token), credential: toCredential(callers), explain };
 }
 
-type Callers = Pick<VerifyRequest, "instanceSecretKey" | "clientCredentials">;
+type CallerFields = Pick<VerifyRequest, "instanceSecretKey" | "clientCredentials">;
 
-function toCredential({ instanceSecretKey, clientCredentials }: Callers): Credential | undefined {
+function toCredential({ instanceSecretKey, clientCredentials }: CallerFields): Credential | undefined {
   if (instanceSecretKey !== undefined && clientCredentials !== undefined) {
     throw new TypeError("name one caller: instanceSecretKey or clientCredentials, not both");
   }

@@ -12,7 +12,7 @@ import type { RemoteEntry } from "../keys/remote/keyring.js";
 import { loadSecret } from "../keys/secret.js";
 import { formatPath, type Issue, type IssuePath, issuesOf, READABLE } from "../util/issues.js";
 import { keyForms } from "./key-forms.js";
-import { type ReadFile, toldFile, unreadable } from "./read-file.js";
+import { type ReadFile, redactFileName, unreadable } from "./read-file.js";
 
 /** Keys of a realm, loaded and checked. */
 export interface LoadedKeys {
@@ -202,7 +202,7 @@ function read(file: string, { resolve, readFile }: KeyContext): string {
   try {
     return readFile(resolve(file));
   } catch (error) {
-    throw new KeyError(`${toldFile(file)} ${unreadable(error)}`);
+    throw new KeyError(`${redactFileName(file)} ${unreadable(error)}`);
   }
 }
 

@@ -36,7 +36,7 @@ export interface GatewayConfig extends Omit<GatewaySettings, "realms" | "http" |
   readonly faces: readonly ConfiguredFace[];
 }
 
-/** What is read of the world. */
+/** What a configuration is read with. */
 export interface LoadContext {
   readonly env: Environment;
   /** Reads the configuration and each file that it names, except the seed. Default: reads from disk. */

@@ -20,7 +20,7 @@ export function readFileText(file: string, readFile: ReadFile): string {
  * The name of a key file, for a message. Only a name that looks like a file's is shown (a path from `/` or `.`, or a name
  * with an extension), for any other may be the secret that belongs in the file.
  */
-export function toldFile(name: string): string {
+export function redactFileName(name: string): string {
   return /^[/.]|\.[A-Za-z]{1,8}$/.test(name) ? name : "The file that is named here";
 }
 

@@ -1,7 +1,7 @@
 import { formatPath, type Issue } from "../util/issues.js";
 import { Secret } from "../util/secret.js";
 import { areInDirectory } from "../verifier/realm.js";
-import { type ReadFile, toldFile, unreadable } from "./read-file.js";
+import { type ReadFile, redactFileName, unreadable } from "./read-file.js";
 import type { ConfiguredRealm } from "./realms.js";
 import type { CoreSettings } from "./schema.js";
 
@@ -67,7 +67,7 @@ function readMasterKeys(
     try {
       keys = [readFile(resolve(masterKeyFile)).trim()];
     } catch (error) {
-      issues.push({ place: "masterKeyFile", message: `${toldFile(masterKeyFile)} ${unreadable(error)}` });
+      issues.push({ place: "masterKeyFile", message: `${redactFileName(masterKeyFile)} ${unreadable(error)}` });
     }
   }
   for (const [index, key] of keys.entries()) {

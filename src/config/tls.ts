@@ -2,7 +2,7 @@ import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { clientContext, type TlsMaterial } from "../net/tls.js";
 import { formatPath, type Issue, type IssuePath } from "../util/issues.js";
 import { Secret } from "../util/secret.js";
-import { type ReadFile, toldFile } from "./read-file.js";
+import { type ReadFile, redactFileName } from "./read-file.js";
 import type { ConfiguredRealm } from "./realms.js";
 import type { CoreSettings, GatewaySettings } from "./schema.js";
 
@@ -73,7 +73,10 @@ class TlsFiles {
       return this.context.readFile(this.context.resolve(name));
     } catch (error) {
       const { code = "error" } = error as NodeJS.ErrnoException;
-      return this.complain(key, `${toldFile(name)} cannot be read (${code}): give a file that this user may read`);
+      return this.complain(
+        key,
+        `${redactFileName(name)} cannot be read (${code}): give a file that this user may read`,
+      );
     }
   }
 

@@ -13,13 +13,13 @@ import {
   type Verifier,
 } from "./verifier.js";
 
-/** One call, whatever it came by: a gRPC method, a message of a stream, a vendor's face, Connect JSON. */
+/** One call of any transport: a gRPC method, a message of a stream, a vendor's face, Connect JSON. */
 export interface Call extends CallContext {
   /** The gRPC method, the vendor's face, or `http/` and the method; `unknown` for a path that serves nothing. */
   readonly via: string;
   /** When it arrived, in milliseconds since 1970. */
   readonly started: number;
-  /** The names in the certificate that the caller's connection showed; undefined if it showed none. */
+  /** The names in the client certificate of the caller's connection; undefined without one. */
   readonly workload: WorkloadNames | undefined;
   /** True once the caller has gone and takes no answer. */
   readonly cancelled: boolean;
@@ -97,9 +97,9 @@ export interface FinishedCall {
   readonly status?: number;
 }
 
-/** Observes calls; logs and metrics are observers. What a method throws is dropped by {@link harmless}. */
+/** Observes calls; logs and metrics are observers. {@link harmless} drops what a method throws. */
 export interface CallObserver {
-  /** A call has ended, well or not. */
+  /** A call has ended. */
   ended(finished: FinishedCall): void;
   /** Something threw against its contract, and the caller got INTERNAL. */
   fault(call: Call, error: unknown): void;
@@ -112,7 +112,7 @@ export function harmless(observer: CallObserver): CallObserver {
       try {
         observer.ended(finished);
       } catch {
-        // A log that cannot be written is no reason to fail a call, and leaves nowhere to say so.
+        // The log itself may be what fails, so there is nothing to report this to.
       }
     },
     fault: (call, error) => {
@@ -140,8 +140,8 @@ const INTERNAL = failure("INTERNAL");
 const TIMED_OUT = failure("TIMED_OUT");
 
 /**
- * Asks the verifier, and waits for it until the call's deadline at most: TIMED_OUT then. An error that the verifier
- * throws against its contract goes to the observer and becomes INTERNAL.
+ * Asks the verifier, and waits for it until the call's deadline; the outcome is then TIMED_OUT. An error that the
+ * verifier throws against its contract goes to the observer and becomes INTERNAL.
  *
  * Returns the outcome itself, not a promise, if the verifier does.
  */

@@ -2,7 +2,7 @@ import { Metadata, type ServerUnaryCall } from "@grpc/grpc-js";
 import type { Call, CallService } from "../contract/call.js";
 import { acceptRequestId } from "../contract/call.js";
 import { type Failure, failure } from "../contract/verifier.js";
-import { workloadOf } from "../net/http2/connections.js";
+import { workloadOfCall } from "../net/http2/connections.js";
 import type { AddressReader } from "../util/client-address.js";
 import type { WorkloadNames } from "../util/workload-names.js";
 import { type FailureStatus, failureToStatus } from "../wire/status.js";
@@ -50,7 +50,7 @@ export class GrpcCall implements Call {
     this.requestId = part ? from.requestId : acceptRequestId(call.metadata.get(REQUEST_ID)[0]);
     // Read now: grpc-js forgets the peer of a call that is over, and the log may ask later.
     this.address = part ? from.address : from(peerHost(call.getPeer()), forwardedBy(call));
-    this.workload = part ? from.workload : workloadOf(call);
+    this.workload = part ? from.workload : workloadOfCall(call);
     this.started = started;
     // grpc-js gives the caller's deadline by the machine's own clock.
     this.deadline = started + Math.min(Number(call.getDeadline()) - Date.now(), timeout);

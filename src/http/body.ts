@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 
-/** The client closed the connection before its request was whole: no answer can reach it. */
+/** The client closed the connection before its request was complete, so no answer can reach it. */
 export class ClientGone extends Error {
   constructor() {
     super("The client closed the connection before its request was complete.");
@@ -14,8 +14,8 @@ export function awaitsContinue(req: IncomingMessage): boolean {
 }
 
 /**
- * Reads a request's body, whole; sends `100 Continue` first to a client that waits for it. What is over the limit is
- * left unread; the server drops it after the answer, within the request's time.
+ * Reads all of a request's body; sends `100 Continue` first to a client that waits for it. A body over the limit is not
+ * kept; the server discards the rest of it after the answer, within the request's time.
  *
  * @param limit bytes
  * @returns undefined if the body is longer than the limit

@@ -7,7 +7,7 @@ import { type WorkloadNames, workloadAt } from "../util/workload-names.js";
 import type { Answer } from "../vendors/vendor.js";
 import { ClientGone } from "./body.js";
 
-/** What the handlers of a gateway work with. */
+/** What the handlers of a gateway need. */
 export interface HttpService extends CallService {
   readonly limits: {
     /** Bytes of a request's body. */
@@ -32,7 +32,7 @@ export class HttpCall implements Call {
     this.requestId = acceptRequestId(req.headers["x-request-id"]);
     this.address = addressOf(req.socket.remoteAddress ?? "", req.headersDistinct["x-forwarded-for"]?.join(","));
     this.started = clock();
-    this.workload = workloadOf(req.socket);
+    this.workload = workloadOfSocket(req.socket);
     this.#res = res;
     this.#deadline = this.started + limits.request;
   }
@@ -51,11 +51,11 @@ export class HttpCall implements Call {
   }
 }
 
-/** Workloads by connection, kept for as long as the connection. */
+/** The names of each connection's workload. */
 const WORKLOADS = new WeakMap<Socket, WorkloadNames>();
 
 /** The names of the workload at the other end of a connection; undefined if it showed no certificate. */
-function workloadOf(socket: Socket): WorkloadNames | undefined {
+function workloadOfSocket(socket: Socket): WorkloadNames | undefined {
   const known = WORKLOADS.get(socket);
   if (known !== undefined) return known;
   const names = workloadAt(socket as TLSSocket);
@@ -66,7 +66,7 @@ function workloadOf(socket: Socket): WorkloadNames | undefined {
 /** An answer whose body may be bytes. */
 export type HttpAnswer = Omit<Answer, "body"> & { readonly body: string | Uint8Array };
 
-/** An answer to a request, and what the observer gets about it. */
+/** An answer to a request, and what the observer learns about it. */
 export interface Exchange extends Pick<FinishedCall, "realm" | "outcome"> {
   readonly answer: HttpAnswer;
   readonly caller?: FinishedCall["caller"];
@@ -85,7 +85,7 @@ export interface Responder {
 /** A plain node:http handler. */
 export type HttpHandler = (req: IncomingMessage, res: ServerResponse) => void;
 
-/** Serves requests: makes the call, has it answered, sends the answer and observes it. A client that has gone gets nothing. */
+/** Serves requests: makes the call, gets its answer from the responder, sends it, and observes the call. A client that has gone gets nothing. */
 export function httpHandler(responder: Responder, service: HttpService): HttpHandler {
   const { clock, observer } = service;
 

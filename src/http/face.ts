@@ -16,12 +16,13 @@ export interface ServedFace {
 }
 
 /**
- * Answers requests to a face: reads the vendor's request, asks the verifier once, writes the vendor's answer. A client
- * that waits before it sends its body (`Expect: 100-continue`) is asked for it once its caller is known, where the
- * vendor's headers say who that is: the verifier is asked twice then.
+ * Answers requests to a face: reads the vendor's request, asks the verifier once, and writes the vendor's answer.
+ *
+ * If the head names the caller and the client waits before it sends its body (`Expect: 100-continue`), the verifier is
+ * asked twice: about the caller alone, and after the body about the token.
  */
 export function faceResponder({ name, realm, face }: ServedFace, service: HttpService): Responder {
-  async function put(
+  async function askAbout(
     { token, credential }: Pick<Question, "token" | "credential">,
     call: HttpCall,
   ): Promise<{ readonly outcome: Outcome; readonly caller: KnownCaller }> {
@@ -32,8 +33,8 @@ export function faceResponder({ name, realm, face }: ServedFace, service: HttpSe
   }
 
   async function answer(question: Question, request: FaceRequest, call: HttpCall): Promise<Exchange> {
-    const { outcome, caller } = await put(question, call);
-    // The caller is known, and the request is at fault: it has no outcome.
+    const { outcome, caller } = await askAbout(question, call);
+    // The request of a known caller is faulty, so the call has no outcome.
     if (question.otherwise !== undefined && isCallerKnown(outcome))
       return { answer: question.otherwise, realm, outcome: undefined, caller };
     return { answer: face.write(outcome, request), realm, outcome, caller };
@@ -47,7 +48,7 @@ export function faceResponder({ name, realm, face }: ServedFace, service: HttpSe
       if ("readBody" in reading) {
         const { credential } = reading;
         if (credential !== undefined && awaitsContinue(req)) {
-          const { outcome, caller } = await put({ token: "", credential }, call);
+          const { outcome, caller } = await askAbout({ token: "", credential }, call);
           if (!isCallerKnown(outcome)) return { answer: face.write(outcome, request), realm, outcome, caller };
         }
         reading = reading.readBody(await readBody(req, res, service.limits.body));
@@ -62,5 +63,5 @@ export function faceResponder({ name, realm, face }: ServedFace, service: HttpSe
   };
 }
 
-/** Whether the outcome of an empty token says that the caller is known: there was nothing else to judge. */
+/** Whether the outcome of a question without a token says that the caller is known. */
 const isCallerKnown = (outcome: Outcome): boolean => outcome.kind !== "failure" || outcome.reason === "TOKEN_EMPTY";

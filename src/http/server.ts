@@ -6,12 +6,12 @@ import { type HttpService, httpHandler, type Responder } from "./exchange.js";
 import { faceResponder, type ServedFace } from "./face.js";
 import { rpcResponders, type ServedRpc } from "./rpc.js";
 
-/** What the gateway admits: the configuration's `limits`. `request` is also the time from a request's arrival to its answer. */
+/** The limits of a gateway: the configuration's `limits`. `request` also bounds the time from a request's arrival to its answer. */
 export type GatewayLimits = HttpBounds & HttpService["limits"];
 
-/** A gateway that serves. */
+/** The HTTP port with its faces. */
 export interface Gateway extends HttpPort {
-  /** Shows these faces and methods from now on, and nothing else; requests under way are answered by the ones they came to. */
+  /** Replaces the faces and methods that are served; a request in flight is still answered by the one that it reached. */
   show(faces: readonly ServedFace[], rpc?: ServedRpc): void;
 }
 

@@ -32,7 +32,7 @@ const CLOSE_BRACE = 0x7d;
 /** First byte that is not ASCII. */
 const NON_ASCII = 0x80;
 
-/** What is read behind the last byte. */
+/** What reading past the last byte yields. */
 const END = -1;
 
 const NO_BYTES = Buffer.alloc(0);

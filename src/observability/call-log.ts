@@ -43,7 +43,7 @@ export type CallLogger = (finished: FinishedCall, instanceOf: InstanceOf) => voi
 /** Most lines per second about rejected and refused calls; the rest are counted. */
 const LINES_PER_SECOND = 100;
 
-/** Outcomes that any client can cause as often as it likes. */
+/** Outcomes that any client can cause at any rate. */
 const LIMITED: ReadonlySet<OutcomeKind> = new Set(["rejected", "refused", "waiting", "failed"]);
 
 const UNREMARKABLE: ReadonlySet<OutcomeKind> = new Set(["verified", "probe", "preflight"]);

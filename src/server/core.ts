@@ -15,7 +15,7 @@ import type { View } from "../verifier/decision-state.js";
 import { FactCache } from "../verifier/facts.js";
 import { areInDirectory } from "../verifier/realm.js";
 import { isRoute, targetsOf } from "../verifier/route.js";
-import { createVerifier, type Load, loadKeys } from "../verifier/verify.js";
+import { createVerifier, type Load, loadNeededKeys } from "../verifier/verify.js";
 import { type BuiltRealms, buildRealms, type RunningRealm } from "./realms.js";
 import { openSavedSets, readSavedSets, removeOldSets } from "./saved-sets.js";
 import { type Observations, standingOf, unservedRealms } from "./standing.js";
@@ -143,7 +143,7 @@ function checkNeedsNoStore({ file, realms }: Config): void {
 function loader(known: DirectoryCache | undefined, { clock, log }: Pick<CoreContext, "clock" | "log">): Load {
   return async (need, deadline) => {
     try {
-      if (need.kind === "keys") return await loadKeys(need, deadline, clock);
+      if (need.kind === "keys") return await loadNeededKeys(need, deadline, clock);
       await known?.load(need, deadline);
       return undefined;
     } catch (error) {

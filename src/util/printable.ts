@@ -1,6 +1,6 @@
-// What others wrote, as a log or a message may repeat it.
+// Text of others, made fit to be repeated in a log or a message.
 
-/** The first so many characters (UTF-16 code units) of a text, and `…` for the rest. Splits no surrogate pair. */
+/** The beginning of a text, and `…` for the rest. Splits no surrogate pair. @param most UTF-16 code units */
 export function truncate(text: string, most: number): string {
   return text.length > most ? `${text.slice(0, most).replace(/[\ud800-\udbff]$/, "")}…` : text;
 }

@@ -3,7 +3,7 @@ const LONGEST = 2 ** 31 - 1;
 
 const clamp = (millis: number): number => Math.min(Math.max(0, millis), LONGEST);
 
-/** Runs something after so many milliseconds. @returns cancels it */
+/** Runs something after a delay in milliseconds. @returns cancels it */
 export type After = (millis: number, run: () => void) => () => void;
 
 /** {@link After} on Node's timers: at most 24.8 days, and without keeping the process alive. */
@@ -19,7 +19,7 @@ const keepAliveAfter: After = (millis, run) => {
 };
 
 /**
- * Waits for work, but not longer than so many milliseconds.
+ * Waits for work, but not longer than a number of milliseconds.
  *
  * @param work may reject, which also ends the wait
  * @param millis Infinity for no limit

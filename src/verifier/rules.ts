@@ -116,7 +116,7 @@ export function issuedInPast(): Rule {
 }
 
 /**
- * `exp` must be at most so many seconds after `iat`. An `iat` in the future counts as at most {@link MAX_SKEW} ahead; otherwise
+ * `exp` must be at most `max` seconds after `iat`. An `iat` in the future counts as at most {@link MAX_SKEW} ahead; otherwise
  * it could extend the lifetime without limit.
  */
 export function lifetime(max: number): Rule {

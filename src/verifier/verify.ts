@@ -50,7 +50,7 @@ export function createVerifier(current: { readonly view: View }, clock: Clock, l
  * Loads the keys that a decision needs. If they cannot be loaded, the failure's cause is `cooldown` when the realm's keys are
  * fresh and only the token's is unknown: anyone can bring that about with a made-up `kid`, so it is no fault of the service.
  */
-export async function loadKeys(
+export async function loadNeededKeys(
   { realm: { keys }, kid, since }: KeysNeed,
   deadline: number,
   clock: Clock,

@@ -81,7 +81,7 @@ function writeFields(buffer: Buffer, start: number, fields: readonly Field[]): n
   return at;
 }
 
-/** A `google.protobuf.Duration` of so many milliseconds. */
+/** A `google.protobuf.Duration` of a number of milliseconds. */
 export function durationFromMillis(millis: number): Duration {
   const seconds = Math.trunc(millis / 1000);
   return { seconds: BigInt(seconds), nanos: Math.min(999_999_999, Math.round((millis - seconds * 1000) * 1e6)) };

@@ -224,7 +224,7 @@ function rootOf(error: unknown): { readonly code?: unknown; readonly message: st
   return cause instanceof Error ? rootOf(cause) : (error as Error);
 }
 
-/** Adds the proxy to a failure's message: it may be the proxy that is at fault, and not the issuer. */
+/** Adds the proxy to a failure's message: the proxy may be the cause, not the issuer. */
 function throughProxy(error: FetchError, proxy: string | undefined): FetchError {
   return proxy === undefined ? error : new FetchError(`${error.message}, through the proxy ${proxy}`, error.status);
 }

@@ -14,7 +14,7 @@ export function rememberWorkload(session: ServerHttp2Session): void {
 }
 
 /** The names in the client certificate of a grpc-js server call's connection; undefined if it showed none. */
-export function workloadOf(serverCall: object): WorkloadNames | undefined {
+export function workloadOfCall(serverCall: object): WorkloadNames | undefined {
   const session = sessionOfCall(serverCall);
   return session && WORKLOADS.get(session);
 }

@@ -10,7 +10,7 @@ import { Secret } from "../../../src/util/secret.js";
 import { FactCache } from "../../../src/verifier/facts.js";
 import { genericPolicy } from "../../../src/verifier/generic.js";
 import { createRealm } from "../../../src/verifier/realm.js";
-import { createVerifier, loadKeys } from "../../../src/verifier/verify.js";
+import { createVerifier, loadNeededKeys } from "../../../src/verifier/verify.js";
 import { IssuerKey } from "../../support/issuer-key.js";
 import { HOUR, MINUTE, SECOND, SETTINGS } from "./rig.js";
 import { VirtualTime } from "./virtual-time.js";
@@ -71,7 +71,7 @@ describe("a year of rotations, and an outage in the middle of one", function () 
     const realm = createRealm("r", genericPolicy(genericSchema.parse(settings)), networkSource([], [remote]));
     const view = { realms: new Map([["r", realm]]), directory: noDirectory, facts: new FactCache(1024 ** 2) };
     const verifier = createVerifier({ view }, time.clock, async (need, deadline) =>
-      need.kind === "keys" ? loadKeys(need, deadline, time.clock) : failure("INTERNAL"),
+      need.kind === "keys" ? loadNeededKeys(need, deadline, time.clock) : failure("INTERNAL"),
     );
     const counts: Record<string, number> = {};
     const ask = async (what: string, token: string): Promise<void> => {
