@@ -309,14 +309,14 @@ describe("readiness of a service whose store is lost", () => {
       const stale = await once("stale");
       expect(stale.directory.why)
         .to.match(/^The store \S+verifier\.db was removed while it was in use\. /)
-        .and.include("Stop the service, restore the backup, start.")
+        .and.include("Stop the service, restore a backup, and start it.")
         .and.include("revocations too");
       expect(stale.realms["clowk"]).to.equal("fresh");
       ahead = 3_600_000;
       const failing = await once("failing");
       expect(failing.realms["clowk"]).to.equal("failing");
       expect(failing.why).to.include({ clowk: "the directory cannot be read" });
-      expect(text()).to.include("restore the backup");
+      expect(text()).to.include("restore a backup");
     } finally {
       await running.stop();
     }
