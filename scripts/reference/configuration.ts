@@ -22,8 +22,8 @@ function inline(value: unknown): string {
 
 function row(key: string, schema: z.core.$ZodType): readonly string[] {
   const value = defaultOf(schema);
-  const standing = value === undefined ? (isRequired(schema) ? "required" : "") : code(inline(value));
-  return [code(key), formOf(schema), standing, limitsOf(schema), meaningOf(schema)];
+  const fallback = value === undefined ? (isRequired(schema) ? "required" : "") : code(inline(value));
+  return [code(key), formOf(schema), fallback, limitsOf(schema), meaningOf(schema)];
 }
 
 /** The rows of members, each followed by those of its own long form. */

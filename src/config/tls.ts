@@ -177,7 +177,7 @@ export function withClientTls<S extends { readonly tls?: ClientFiles | undefined
   return { ...setting, tls } as unknown as Loaded<S>;
 }
 
-/** Reports realms whose callers are known by their certificates if no port asks for one. */
+/** Reports realms whose callers are known by their client certificates, if no port asks for one. */
 export function checkWorkloads(
   { grpc, http }: CoreSettings,
   realms: readonly ConfiguredRealm[],

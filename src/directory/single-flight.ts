@@ -1,8 +1,6 @@
 import type { Clock } from "../util/clock.js";
+import { until } from "../util/timeouts.js";
 import { DirectoryError } from "./errors.js";
-
-/** The longest time, in milliseconds, that `setTimeout` accepts. */
-const MAX_TIMER = 2 ** 31 - 1;
 
 /** Loads in flight, at most one for each key and never more than a maximum. */
 export class SingleFlight {
@@ -23,8 +21,11 @@ export class SingleFlight {
    * @throws DirectoryError `unavailable` at the deadline or above the maximum; whatever the load rejects with
    */
   async run(key: string, deadline: number, load: () => Promise<void>): Promise<void> {
-    if (this.#clock() >= deadline) throw tooLate();
-    await this.#until(deadline, this.#inFlight.get(key) ?? this.#start(key, load));
+    const wait = deadline - this.#clock();
+    if (wait <= 0) throw tooLate();
+    const loading = this.#inFlight.get(key) ?? this.#start(key, load);
+    if (!(await until(loading, wait))) throw tooLate();
+    await loading;
   }
 
   #start(key: string, load: () => Promise<void>): Promise<void> {
@@ -38,19 +39,6 @@ export class SingleFlight {
     this.#inFlight.set(key, loading);
     loading.catch(() => {}); // every caller may have given up before it fails
     return loading;
-  }
-
-  async #until(deadline: number, loading: Promise<void>): Promise<void> {
-    if (deadline === Number.POSITIVE_INFINITY) return loading;
-    let timer: NodeJS.Timeout | undefined;
-    const expired = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(tooLate()), Math.min(deadline - this.#clock(), MAX_TIMER));
-    });
-    try {
-      await Promise.race([loading, expired]);
-    } finally {
-      clearTimeout(timer);
-    }
   }
 }
 

@@ -28,12 +28,12 @@ export function observeRefusal({ clock, observer }: GrpcService, call: GrpcCall,
   observer.ended({ call, realm: "", outcome: failure(reason), caller: undefined, items: 1, millis });
 }
 
-/** Identifies everything of a request but its token: equal for equal requests alone. */
+/** A key for a request without its token: two requests have the same key only if they are equal. */
 function restKey({ realm, explain, caller }: VerifyTokenRequest): string {
   return `${explain ? "e" : ""}${realm.length}:${realm}${callerKey(caller)}`;
 }
 
-/** Identifies a credential: equal for equal credentials alone. */
+/** A key for a credential: two credentials have the same key only if they are equal. */
 function callerKey(caller: VerifyTokenRequest["caller"]): string {
   if (caller === undefined) return "";
   if (caller.$case === "instanceSecretKey") return `i${caller.value}`;
@@ -77,7 +77,7 @@ function distinctRequests(
 /**
  * Verifies a batch: the outcomes, in the order of the requests. Identical requests are verified once. A request without
  * an outcome at the call's deadline is TIMED_OUT. Once the call is cancelled no further request is begun or observed:
- * any caller may cancel, and the service is not at fault.
+ * any caller may cancel, which is no failure of the service.
  *
  * @returns undefined if requests were left out
  */

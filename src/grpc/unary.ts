@@ -6,7 +6,7 @@ import { encodeBatch, encodeVerdict, requestFromWire } from "../wire/messages.js
 import { batchRefusal, observeRefusal, verifyBatch } from "./batch.js";
 import { GrpcCall, type GrpcService } from "./call.js";
 
-/** Handles VerifyToken. Where the verifier answers at once, so does this: no promise, timer or closure is made then. */
+/** Handles VerifyToken. If the verifier answers at once, so does this, without a promise, timer or closure. */
 export function verifyTokenHandler(service: GrpcService): handleUnaryCall<VerifyTokenRequest, Buffer> {
   const { clock, limits, observer, addressOf } = service;
 

@@ -20,7 +20,7 @@ export function jsonProblem(bytes: Buffer): string {
   if (!isObject(value)) return "The body is not a JSON object.";
   const scanner = new JsonScanner(bytes, "strict");
   scanner.read();
-  if (scanner.duplicate !== undefined) return `The member ${quoteName(scanner.duplicate)} stands twice in one object.`;
+  if (scanner.duplicate !== undefined) return `The member ${quoteName(scanner.duplicate)} appears twice in one object.`;
   return (
     `The body has more than ${MAX_DEPTH} levels, more than ${MAX_ITEMS} members and elements, ` +
     "a number that is too large, or half of a surrogate pair."

@@ -2,10 +2,10 @@ import type http from "node:http";
 import type { ListenerOptions } from "../net/admission.js";
 import { createHttpPort, type HttpBounds, type HttpPort } from "../net/http1/http-port.js";
 import type { Metrics } from "./metrics.js";
-import type { KeysInUse, Standing } from "./observed.js";
+import type { KeysInUse, ServiceState } from "./observed.js";
 
 /** Body of `/readyz`: whether the service accepts calls, and the state of each realm. */
-export interface Readiness extends Standing {
+export interface Readiness extends ServiceState {
   /** False until everything is loaded, and while draining. */
   readonly ready: boolean;
 }

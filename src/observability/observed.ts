@@ -43,7 +43,7 @@ export type RealmState = RemoteStatus["state"];
 export type DirectoryState = Extract<RealmState, "fresh" | "stale" | "failing">;
 
 /** State of realms and directory; with `ready` before it, the body of `/readyz`. */
-export interface Standing {
+export interface ServiceState {
   /** State of each realm, by name. */
   readonly realms: Readonly<Record<string, RealmState>>;
   /** Cause for each realm that is not fresh, by name; absent if all are fresh. */
@@ -59,7 +59,7 @@ export interface Standing {
 /** A running core, as metrics and probes read it. */
 export interface Observed {
   readonly stats: () => CoreStats;
-  readonly standing: () => Standing;
+  readonly serviceState: () => ServiceState;
   readonly keysInUse: () => KeysInUse["realms"];
 }
 

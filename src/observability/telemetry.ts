@@ -87,7 +87,7 @@ export function createTelemetry(
     // A gateway on its own has no keys: its realms are always fresh.
     () => ({
       ready,
-      ...(core?.standing() ?? { realms: Object.fromEntries([...known].map((name) => [name, "fresh"])) }),
+      ...(core?.serviceState() ?? { realms: Object.fromEntries([...known].map((name) => [name, "fresh"])) }),
     }),
     () => ({ realms: core?.keysInUse() ?? {} }),
     { tls, refused: (refusal) => refused("metrics", refusal) },

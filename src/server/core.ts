@@ -18,7 +18,7 @@ import { isRoute, targetsOf } from "../verifier/route.js";
 import { createVerifier, type Load, loadNeededKeys } from "../verifier/verify.js";
 import { type BuiltRealms, buildRealms, type RunningRealm } from "./realms.js";
 import { openSavedSets, readSavedSets, removeOldSets } from "./saved-sets.js";
-import { type Observations, standingOf, unservedRealms } from "./standing.js";
+import { type Observations, serviceStateOf, unservedRealms } from "./service-state.js";
 import { openStore, type StoreContext } from "./store.js";
 
 /** The verifier of a configuration with everything under it: store, keys, realms. */
@@ -97,7 +97,7 @@ export async function openCore(config: Config, context: CoreContext): Promise<Co
       keys: keyring.status(),
       skew: Object.fromEntries(realms.map(({ realm }) => [realm.name, realm.skew.ahead(clock())])),
     }),
-    standing: () => standingOf(observations()),
+    serviceState: () => serviceStateOf(observations()),
     unserved: () => unservedRealms(observations()),
     instanceOf: (secretKey) => store?.known.instance(secretKey)?.id,
     keysInUse: () => {

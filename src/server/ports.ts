@@ -35,7 +35,7 @@ export interface CallsContext {
   readonly instanceOf: InstanceOf;
 }
 
-/** Answers calls by a verifier; each call is logged and counted. */
+/** Makes the service that answers calls with a verifier; each call is logged and counted. */
 export function callService(
   { trustedProxies }: Pick<Config, "trustedProxies">,
   verifier: Verifier,

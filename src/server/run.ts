@@ -10,7 +10,7 @@ import { renewCertificates } from "./certificates.js";
 import { closeAll, drain } from "./drain.js";
 import { type Reloading, reload } from "./reload.js";
 
-/** What `serve` takes from the process. */
+/** What `serve` uses of its process. */
 export interface ServeContext {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
@@ -22,12 +22,12 @@ export interface ServeContext {
   readonly watch?: (look: () => void) => () => void;
 }
 
-/** A service that runs. */
+/** A running service. */
 export interface Running {
   /** Bound addresses, by the configuration's names. */
   readonly addresses: Readonly<Record<string, string>>;
   readonly log: Logger;
-  /** Reads the configuration again; the log tells the result. */
+  /** Reads the configuration again; the log has the result. */
   reload(): void;
   /** Drains and closes everything; later calls wait for the first. */
   stop(): Promise<void>;
@@ -39,9 +39,9 @@ export function openLog(settings: LogSettings, { log, logFormat = settings.forma
 }
 
 /**
- * Opens the ports, and runs until {@link Running.stop}. Where a port cannot be opened, closes everything again.
+ * Opens the ports, and runs until {@link Running.stop}. If a port cannot be opened, closes everything again.
  *
- * @param release closes what the ports stand on
+ * @param release closes what the ports use, after them
  * @throws the system's error if a port cannot be opened
  */
 export async function run<C extends Config | GatewayConfig>(

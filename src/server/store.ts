@@ -14,7 +14,7 @@ import { tell } from "../observability/lines.js";
 import type { Clock } from "../util/clock.js";
 import { seed } from "./seed.js";
 
-// The store of a configuration: opened, seeded when it is new, and followed.
+// The store of a configuration: opens it, seeds a new one, and follows its change feed.
 
 /** An open directory and the master keys that seal its secrets. */
 export interface OpenDirectory {

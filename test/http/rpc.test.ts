@@ -202,14 +202,14 @@ describe("gateway: VerifyToken over HTTP", () => {
     "as many levels as the body admits": [deep(32_000), /more than 128 levels/],
     "many levels, not closed": ["[".repeat(65_000), "The body is not JSON."],
     "2001 members": [`{${Array.from({ length: 2001 }, (_, i) => `"${i}":1`).join()}}`, /more than 2000 members/],
-    "a member twice": ['{"realm":"shown","token":"a","token":"b"}', 'The member "token" stands twice in one object.'],
+    "a member twice": ['{"realm":"shown","token":"a","token":"b"}', 'The member "token" appears twice in one object.'],
     "a member twice, once escaped": [
       '{"realm":"shown","token":"a","t\\u006fken":"b"}',
-      'The member "token" stands twice in one object.',
+      'The member "token" appears twice in one object.',
     ],
     "a member twice within": [
       '{"clientCredentials":{"clientId":"a","clientSecret":"{\\"clientId\\":1}","clientId":"b"}}',
-      'The member "clientId" stands twice in one object.',
+      'The member "clientId" appears twice in one object.',
     ],
     "a member by both its names": [
       '{"clientCredentials":{"clientId":"a","client_id":"b"}}',

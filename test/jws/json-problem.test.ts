@@ -5,7 +5,7 @@ import { jsonProblem, quoteName } from "../../src/jws/json-problem.js";
 
 // Why a strict reader takes no object from some bytes; test/http/rpc.test.ts has every sentence.
 
-const twice = (name: string): string => `The member ${quoteName(name)} stands twice in one object.`;
+const twice = (name: string): string => `The member ${quoteName(name)} appears twice in one object.`;
 
 describe("jsonProblem", () => {
   for (const [json, name] of [
@@ -17,7 +17,7 @@ describe("jsonProblem", () => {
     ['{"a":"b","b":"a","c\\"":1,"c\\u0022":2}', 'c"'],
     ['{"__proto__":1,"__proto__":2}', "__proto__"],
   ] as const) {
-    it(`names what stands twice in ${json}`, () => {
+    it(`names what appears twice in ${json}`, () => {
       expect(readObject(Buffer.from(json))).to.equal(undefined);
       expect(jsonProblem(Buffer.from(json))).to.equal(twice(name));
     });

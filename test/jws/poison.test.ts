@@ -33,7 +33,7 @@ const READERS: Readonly<Record<string, readonly [read: () => unknown, expected: 
   "readObject, of a duplicate": [() => readObject(Buffer.from('{"iss":"x","exp":2,"ex\\u0070":1}')), undefined],
   jsonProblem: [
     () => jsonProblem(Buffer.from('{"iss":"x","exp":2,"ex\\u0070":1}')),
-    'The member "exp" stands twice in one object.',
+    'The member "exp" appears twice in one object.',
   ],
   "readCompact, of a header": [
     () => {

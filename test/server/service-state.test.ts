@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import type { HeldStatus } from "../../src/keys/remote/keyring.js";
-import { type Observations, standingOf, unservedRealms } from "../../src/server/standing.js";
+import { type Observations, serviceStateOf, unservedRealms } from "../../src/server/service-state.js";
 
 // What readiness and health say of realms, by how their key sets stand.
 
@@ -17,7 +17,7 @@ const set = (realm: string, state: HeldStatus["state"], more: Partial<HeldStatus
   ...more,
 });
 
-const standing = (realms: readonly string[], keys: readonly HeldStatus[] = [], more: Partial<Observations> = {}) => ({
+const observed = (realms: readonly string[], keys: readonly HeldStatus[] = [], more: Partial<Observations> = {}) => ({
   realms,
   keys,
   routes: {},
@@ -27,12 +27,12 @@ const standing = (realms: readonly string[], keys: readonly HeldStatus[] = [], m
 
 describe("how realms stand", () => {
   it("is fresh without keys to be fetched, and says nothing of key sets then", () => {
-    expect(standingOf(standing(["a", "b"]))).to.deep.equal({ realms: { a: "fresh", b: "fresh" } });
+    expect(serviceStateOf(observed(["a", "b"]))).to.deep.equal({ realms: { a: "fresh", b: "fresh" } });
   });
 
   it("is that of the worst of a realm's key sets", () => {
     const sets = [set("a", "fresh"), set("a", "stale"), set("b", "cold"), set("b", "failing"), set("c", "fresh")];
-    expect(standingOf(standing(["a", "b", "c", "d"], sets)).realms).to.deep.equal({
+    expect(serviceStateOf(observed(["a", "b", "c", "d"], sets)).realms).to.deep.equal({
       a: "stale",
       b: "failing",
       c: "fresh",
@@ -41,7 +41,7 @@ describe("how realms stand", () => {
   });
 
   it("is failing everywhere while the directory gives no verdicts", () => {
-    expect(standingOf(standing(["a", "b"], [set("a", "fresh")], { isFresh: false })).realms).to.deep.equal({
+    expect(serviceStateOf(observed(["a", "b"], [set("a", "fresh")], { isFresh: false })).realms).to.deep.equal({
       a: "failing",
       b: "failing",
     });
@@ -49,7 +49,7 @@ describe("how realms stand", () => {
 
   it("says of each key set why, how old it is and when it is fetched next, in seconds", () => {
     const failing = set("a", "failing", { why: "it answered 500", age: undefined, left: 0, refused: 2 });
-    expect(standingOf(standing(["a"], [failing, set("a", "fresh")])).keys).to.deep.equal([
+    expect(serviceStateOf(observed(["a"], [failing, set("a", "fresh")])).keys).to.deep.equal([
       {
         realm: "a",
         location: "https://a.example/jwks.json",
@@ -81,7 +81,7 @@ describe("how realms stand", () => {
       set("b", "cold"),
     ];
     const routes = { any: ["c", "a"], well: ["c"], waiting: ["b"] };
-    expect(standingOf(standing(["a", "b", "c", "any", "well", "waiting"], sets, { routes })).why).to.deep.equal({
+    expect(serviceStateOf(observed(["a", "b", "c", "any", "well", "waiting"], sets, { routes })).why).to.deep.equal({
       a: "it answered 500",
       any: "a: it answered 500",
       waiting: "b",
@@ -103,17 +103,17 @@ describe("how realms stand", () => {
       ],
     ] as const) {
       it(`${what}: ${want.state}`, () => {
-        expect(standingOf(standing(["a"], [], { directory, ...more })).directory).to.deep.equal(want);
+        expect(serviceStateOf(observed(["a"], [], { directory, ...more })).directory).to.deep.equal(want);
       });
     }
 
     it("realms fail for its sake once no verdicts are given, and not before", () => {
       const sets = [set("a", "stale", { why: "it answered 500" })];
-      const during = standingOf(standing(["a", "b"], sets, { directory, trouble }));
+      const during = serviceStateOf(observed(["a", "b"], sets, { directory, trouble }));
       expect(during).to.deep.include({ realms: { a: "stale", b: "fresh" }, why: { a: "it answered 500" } });
       const why = "the directory cannot be read";
-      const after = standingOf(
-        standing(["a", "b", "any"], sets, { directory, trouble, isFresh: false, routes: { any: ["a", "b"] } }),
+      const after = serviceStateOf(
+        observed(["a", "b", "any"], sets, { directory, trouble, isFresh: false, routes: { any: ["a", "b"] } }),
       );
       expect(after.why).to.deep.equal({ a: why, b: why, any: why });
       expect(after.routes).to.have.nested.property("[0].why", why);
@@ -137,14 +137,14 @@ describe("how realms stand", () => {
       ["cold", "failing", "failing"],
     ] as const) {
       it(`is that of the worst that it hands them to: ${a} and ${b}`, () => {
-        const { realms: states } = standingOf(standing(realms, [set("a", a), set("b", b)], { routes }));
+        const { realms: states } = serviceStateOf(observed(realms, [set("a", a), set("b", b)], { routes }));
         expect(states).to.deep.equal({ a, b, fixed: "fresh", any: want });
       });
     }
 
     it("names each, and why it is not fresh", () => {
       const sets = [set("a", "failing", { why: "it answered 500" }), set("a", "fresh"), set("b", "fresh")];
-      expect(standingOf(standing(realms, sets, { routes })).routes).to.deep.equal([
+      expect(serviceStateOf(observed(realms, sets, { routes })).routes).to.deep.equal([
         {
           realm: "any",
           state: "failing",
@@ -163,7 +163,7 @@ describe("how realms stand", () => {
       const serves = (a: HeldStatus["state"], b: HeldStatus["state"], targets = ["a", "b"]): boolean => {
         const keys = [set("a", a), set("b", b)];
         const unserved = unservedRealms({ keys, routes: { any: targets } }).has("any");
-        const said = standingOf(standing(realms, keys, { routes: { any: targets } })).routes;
+        const said = serviceStateOf(observed(realms, keys, { routes: { any: targets } })).routes;
         expect(said).to.have.nested.property("[0].serving", !unserved);
         return !unserved;
       };
@@ -174,7 +174,7 @@ describe("how realms stand", () => {
     });
 
     it("it serves nothing while the directory gives no verdicts", () => {
-      const { routes: said } = standingOf(standing(realms, [set("a", "fresh")], { routes, isFresh: false }));
+      const { routes: said } = serviceStateOf(observed(realms, [set("a", "fresh")], { routes, isFresh: false }));
       expect(said).to.have.nested.property("[0].serving", false);
       expect(said).to.have.nested.property("[0].state", "failing");
     });

@@ -1,7 +1,7 @@
 import { type HeldStatus, isUsable } from "../keys/remote/keyring.js";
-import type { CoreStats, RealmState, Standing } from "../observability/observed.js";
+import type { CoreStats, RealmState, ServiceState } from "../observability/observed.js";
 
-/** What the state of realms and directory is decided from. */
+/** What the state of a service is decided from. */
 export interface Observations extends Pick<CoreStats, "keys" | "isFresh">, Partial<Pick<CoreStats, "directory">> {
   /** Names of all realms. */
   readonly realms: readonly string[];
@@ -22,7 +22,7 @@ const worst = (states: readonly RealmState[]): RealmState => STATES.find((state)
  * Keys of the configuration are always fresh. A routing realm follows its targets. All realms are `failing` once the
  * directory has been unreadable for too long, because the service gives no verdicts then.
  */
-export function standingOf(observations: Observations): Standing {
+export function serviceStateOf(observations: Observations): ServiceState {
   const { realms, keys, routes, isFresh } = observations;
   const unserved = unservedRealms(observations);
   const setsOf = (name: string): readonly HeldStatus[] => keys.filter(({ realm }) => realm === name);
@@ -54,7 +54,7 @@ export function standingOf(observations: Observations): Standing {
 
 const because = (why: string): { readonly why?: string } => (why === "" ? {} : { why });
 
-function directoryRow({ isFresh, trouble }: Observations): NonNullable<Standing["directory"]> {
+function directoryRow({ isFresh, trouble }: Observations): NonNullable<ServiceState["directory"]> {
   // A clock that jumped, or a process that was suspended, leaves no error behind.
   if (!isFresh) return { state: "failing", why: trouble ?? "it was not read for longer than store.staleFor" };
   return trouble === undefined ? { state: "fresh" } : { state: "stale", why: trouble };
