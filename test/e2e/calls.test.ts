@@ -204,7 +204,7 @@ describe("a server that shuts down", () => {
         deadline: Number.POSITIVE_INFINITY,
       });
       expect(outcome).to.include({ kind: "failure", reason: "VERIFIER_UNAVAILABLE", retryAfter: 1000 });
-      expect(outcome).to.have.property("cause").that.includes("ECONNREFUSED");
+      expect(outcome).to.have.property("detail").that.includes("ECONNREFUSED");
     } finally {
       channel.close();
       await deployment.close();
