@@ -11,11 +11,27 @@ const PAGES = [
     .map((file) => join("docs", file)),
 ];
 
+const FILES = ["src", "test", "bench", "scripts", "gen"].flatMap((folder) =>
+  readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" }).map((file) => join(folder, file)),
+);
+
+/** Whether a name in a text is a file's: its path, or the end of one. */
+const isOurs = (name: string): boolean => FILES.some((file) => file === name || file.endsWith(`/${name}`));
+
 describe("every page", () => {
   for (const page of PAGES) {
     it(`${page} has no link that leads nowhere`, () => {
       const file = join(ROOT, page);
       expect(brokenLinks({ file, text: readFileSync(file, "utf8") })).to.deep.equal([]);
+    });
+
+    it(`${page} names no file of ours that does not exist`, () => {
+      // NAME stands for a new vendor's.
+      const named = Array.from(
+        readFileSync(join(ROOT, page), "utf8").matchAll(/`([\w./-]+\.ts)`/g),
+        ([, name = ""]) => name,
+      );
+      expect(named.filter((name) => !name.includes("NAME") && !isOurs(name))).to.deep.equal([]);
     });
   }
 });

@@ -25,7 +25,7 @@ const observed = (realms: readonly string[], keys: readonly HeldStatus[] = [], m
   ...more,
 });
 
-describe("how realms stand", () => {
+describe("the state of a service", () => {
   it("is fresh without keys to be fetched, and says nothing of key sets then", () => {
     expect(serviceStateOf(observed(["a", "b"]))).to.deep.equal({ realms: { a: "fresh", b: "fresh" } });
   });

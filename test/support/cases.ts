@@ -4,13 +4,13 @@ import { z } from "zod";
 import { makeToken, type Tampering, type TokenSpec } from "./token.js";
 import { TEST_VENDORS } from "./vendors.js";
 
-// The form of test/cases/*.yaml; test/cases/README.md tells how to write one.
+// The form of test/cases/*.yaml; test/cases/README.md explains how to write one.
 
 const text = z.union([z.string(), z.strictObject({ repeat: z.string(), times: z.int() })]);
 const object = z.record(z.string(), z.unknown());
 
 const token = z.strictObject({
-  /** A token of the file's `tokens`, or of another token there, that this one is made from. */
+  /** The name in the file's `tokens` of the token that this one is based on. */
   of: z.string().optional(),
   key: z.string().optional(),
   alg: z.string().optional(),
@@ -22,11 +22,11 @@ const token = z.strictObject({
   payload: z.string().optional(),
   payloadHex: z.string().optional(),
   tamper: z.array(z.string()).optional(),
-  /** The very token, in place of everything else. */
+  /** The whole token, instead of everything else. */
   text: text.optional(),
-  /** Makes the payload longer, so that the token has exactly so many characters. */
+  /** Makes the payload longer, so that the token has exactly this number of characters. */
   length: z.int().optional(),
-  /** What the token must look like. */
+  /** What the token must turn out to be. */
   compact: z.string().optional(),
 });
 
@@ -35,11 +35,11 @@ const header = z.union([text, z.array(text), z.null()]);
 const rest = z.strictObject({
   method: z.string().optional(),
   target: z.string().optional(),
-  /** Over the face's own; null takes one away, a list sends several. */
+  /** Added to the file's own; null removes a header, a list sends several. */
   headers: z.record(z.string(), header).optional(),
   body: text.optional(),
   bodyHex: z.string().optional(),
-  /** The body as JSON, in place of `body`. */
+  /** The body as JSON, instead of `body`. */
   json: z.unknown().optional(),
   chunked: z.boolean().optional(),
 });
@@ -47,7 +47,7 @@ const rest = z.strictObject({
 const answer = z.strictObject({
   status: z.int(),
   body: z.string(),
-  /** Over those that every answer carries; null: must be absent. */
+  /** Besides those that every answer has; null: must be absent. */
   headers: z.record(z.string(), z.string().nullable()).optional(),
 });
 
@@ -129,7 +129,7 @@ export interface Case {
   readonly name: string;
   readonly covers: readonly string[];
   readonly condition: string | undefined;
-  /** The compact token; empty where the case has none. */
+  /** The compact token; empty if the case has none. */
   readonly token: string;
   /** The payload as signed, where the token was made here. */
   readonly payload: string | undefined;
@@ -171,7 +171,7 @@ function readFile(name: string): Case[] {
     const fail = (what: string): never => {
       throw new Error(`test/cases/${name}: ${one.name}: ${what}`);
     };
-    if (seen.has(one.name)) fail("the name stands there twice");
+    if (seen.has(one.name)) fail("the name is not unique");
     seen.add(one.name);
     const made =
       one.token === undefined ? { token: "", payload: undefined, compact: undefined } : build(one.token, tokens);
@@ -202,7 +202,7 @@ function readOutcome(short: string): ExpectedOutcome {
   if (kind === "verified" && reason === "") return { verified: {} };
   if (kind === "rejected") return { rejected: reason, claim: rest };
   if (kind === "error") return { error: reason, ...(rest !== "" && { retryAfter: Number(rest) }) };
-  throw new Error(`what is meant by the outcome "${short}"?`);
+  throw new Error(`no form of an outcome: "${short}"`);
 }
 
 const plain = (value: z.output<typeof text>): string =>

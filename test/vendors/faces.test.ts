@@ -7,8 +7,8 @@ import type { Answer, FaceRequest, Vendor } from "../../src/vendors/vendor.js";
 import { type Case, readCases } from "../support/cases.js";
 import { TEST_VENDORS } from "../support/vendors.js";
 
-// What no case brings about: that each face has an answer to every outcome there is, and that it is one of those, to the
-// byte, that its cases know.
+// What cases alone cannot show: each face answers every possible outcome, with one of the answers that its cases have, byte
+// by byte.
 
 const REQUEST: FaceRequest = { method: "POST", headers: {} };
 
@@ -55,7 +55,7 @@ for (const vendor of TEST_VENDORS) {
 
     for (const reason of FAILURE_REASONS) {
       it(`answers the failure ${reason}`, () => {
-        // Where anyone may ask, no caller is unknown: the gateway itself is at fault then, or set up wrongly.
+        // If anyone may ask, no caller is unknown: such a failure is the gateway's own, or its configuration's.
         const expected = vendor.callers === "anyone" && STATUSES[reason] === 401 ? 500 : STATUSES[reason];
         const { status, body } = write(failure(reason));
         expect(status).to.equal(expected);
@@ -64,7 +64,7 @@ for (const vendor of TEST_VENDORS) {
       });
     }
 
-    it("says when to try again, in whole seconds and at least one, where that is of use", () => {
+    it("says when to try again, in whole seconds and at least one, if a retry can help", () => {
       const waits = (retryAfter: number | undefined): unknown =>
         write({ kind: "failure", reason: "DIRECTORY_UNAVAILABLE", retryAfter }).headers?.["Retry-After"];
       expect([1, 999, 1000, 1001, 60_000].map(waits)).to.deep.equal(["1", "1", "1", "2", "60"]);

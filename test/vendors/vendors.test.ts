@@ -19,11 +19,11 @@ import { exchange } from "../support/http.js";
 import { KEYS, keyOf, secretOf } from "../support/keys.js";
 import { exampleRequest, TEST_VENDORS } from "../support/vendors.js";
 
-// What every vendor must bring, whoever it is; and that one more takes its file alone.
+// What every vendor must have, and that a new one needs only its own file.
 
 const duplicates = <T>(items: readonly T[]): T[] => items.filter((item, index) => items.indexOf(item) !== index);
 
-/** The settings that every preset has, whoever the vendor is. */
+/** The settings that every preset has. */
 const COMMON = ["preset", "maxTokenLength", "explain", "keys"];
 
 /** A test key's name for an algorithm. */
@@ -44,7 +44,7 @@ function presetAlone({ name, keysOf, algorithms: [algorithm = "HS256"] }: Vendor
 const fileOf = (text: string): string => join(folderWith({ "verifier.yaml": text }), "verifier.yaml");
 
 describe("vendors", () => {
-  it("have names of their own, which can stand in a configuration", () => {
+  it("have unique names that a configuration can use", () => {
     const names = TEST_VENDORS.map(({ name }) => name);
     expect(duplicates(names)).to.deep.equal([]);
     for (const name of names) expect(name).to.match(/^[a-z][a-z0-9-]*$/);
@@ -52,12 +52,12 @@ describe("vendors", () => {
     expect(names).not.to.include("everything");
   });
 
-  it("have paths of their own, which match to the letter", () => {
+  it("have unique paths of plain characters", () => {
     expect(duplicates(TEST_VENDORS.map(({ path }) => path.toLowerCase()))).to.deep.equal([]);
     for (const { path } of TEST_VENDORS) expect(path).to.match(/^(\/[A-Za-z0-9._-]+)+$/);
   });
 
-  it("are a file each, of their name, and a name in the list", () => {
+  it("have a file each, named like the vendor, and an entry in the list", () => {
     const files = readdirSync(new URL("../../src/vendors/", import.meta.url));
     const others = ["index.ts", "vendor.ts"];
     expect(files.filter((file) => !others.includes(file))).to.have.members(VENDORS.map(({ name }) => `${name}.ts`));
@@ -66,7 +66,7 @@ describe("vendors", () => {
   for (const vendor of TEST_VENDORS) {
     const { name, policySettings, faceSettings, keysOf, callers } = vendor;
     describe(name, () => {
-      it("has settings whose names are taken by nothing else", () => {
+      it("has settings with names that no other setting has", () => {
         const own = [...Object.keys(policySettings), ...Object.keys(faceSettings)];
         expect(duplicates([...own, ...COMMON])).to.deep.equal([]);
         expect(own.filter((key) => key in genericSchema.shape)).to.deep.equal([]);
@@ -169,7 +169,7 @@ describe("a configuration with one vendor more", () => {
 
   const acme = "realms:\n  acme: { preset: acme }\n";
 
-  it("is refused where nobody brings the vendor, and says which there are", () => {
+  it("is refused if there is no such vendor, and says which there are", () => {
     const there = VENDORS.map(({ name }) => name).join(", ");
     const is = `realms.acme.preset: must be one of ${there}; leave it out for a realm of any other issuer`;
     expect(wrongs(() => loadConfig(fileOf(acme), { env: {} }))).to.deep.equal([is]);
