@@ -2,7 +2,7 @@ import type { Logger } from "pino";
 
 // The catalogue of all log lines; docs/reference/log.md is generated from it. All of src writes to the log through tell().
 
-/** The fields of lines, besides `level`, `time` and `msg`. No field ever contains a token or a secret. */
+/** The fields of lines by name, besides `level`, `time` and `msg`. No field ever contains a token or a secret. */
 export const FIELDS = {
   added: "Realms, or keys of a realm (by `kid`, or by thumbprint), that are new.",
   address: "The caller's address; absent for a connection without one.",
@@ -30,11 +30,11 @@ export const FIELDS = {
   kid: "The `kid` of the verified token, or of the key; absent if it has none. For `KEY_UNKNOWN` and `KEYS_UNAVAILABLE` it is unverified text from the token: at most 128 characters, with anything but printable ASCII as `\\uXXXX`.",
   lack: "What was to be loaded: `keys`, `instance`, `client` or `user`.",
   left: "Seconds until the last good set of keys expires; 0 if there is none.",
+  lines: "Number of lines lost.",
   location: "Where keys are fetched from: the URL without its query, or the issuer for discovery.",
   metrics: "The address of the metrics port.",
   millis: "Milliseconds from the request's arrival to its outcome.",
   name: "The kind of a warning, such as `DeprecationWarning`.",
-  lines: "Number of lines lost.",
   omitted: "Number of lines left out.",
   outcome:
     "`verified`, `rejected`, `failed` (no verdict), `refused` (a face answered without asking the verifier) or `preflight` (of a browser).",
@@ -52,11 +52,11 @@ export const FIELDS = {
   timeout: "Milliseconds for calls in flight to finish.",
   upstream: "The gRPC service that a gateway asks.",
   version: "The version of the service.",
-  workload: "The names in the client certificate of the caller's connection, at most 4.",
-  why: "The cause, in words.",
   via: "The gRPC method, the vendor's face, or `http/` and the method.",
   wait: "Milliseconds to wait at most.",
   warning: "Where a certificate is configured, what is wrong with it, and since or until when.",
+  why: "The cause, in words.",
+  workload: "The names in the client certificate of the caller's connection, at most 4.",
 } as const;
 
 type FieldName = keyof typeof FIELDS;

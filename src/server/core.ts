@@ -131,7 +131,7 @@ const keyInUse = ({ kid, algorithm, label, uses }: VerificationKey, now: number)
   verificationsLastHour: uses.lastHour(now),
 });
 
-/** Without a store a core knows no caller, and would reject all of them. */
+/** Refuses realms that look callers up if there is no store: every caller would be unknown. */
 function checkNeedsNoStore({ file, realms }: Config): void {
   const needing = realms.find(({ callers }) => areInDirectory(callers));
   if (needing === undefined) return;

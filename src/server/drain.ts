@@ -4,7 +4,7 @@ import type { Port } from "../net/port.js";
 import { tell } from "../observability/lines.js";
 
 /**
- * Ends a service. Health reports NOT_SERVING while the ports accept calls for `delay`, so that load balancers turn away;
+ * Ends a service. Health reports NOT_SERVING while the ports accept calls for `delay`, so that load balancers stop sending calls;
  * then the ports close, and calls in flight have `timeout` to finish.
  */
 export async function drain(
@@ -21,7 +21,7 @@ export async function drain(
 }
 
 /**
- * Closes all ports at once, and then what they stand on.
+ * Closes all ports at the same time, and then what they use.
  *
  * @param timeout milliseconds that calls in flight may take
  * @returns how many calls were cut

@@ -2,27 +2,27 @@ import { statSync } from "node:fs";
 import { type ReadFile, readText } from "../config/read-file.js";
 
 /**
- * Notices that files which were read are no longer what they were. It goes by looking at them, not by the system's
- * events: those name a link or a folder where a mounted volume puts a new file in place, and are lost on network disks.
+ * Detects changes of the files that were read. It polls them instead of using the system's events, which name a link or a
+ * folder if a mounted volume replaces a file, and which are lost on network disks.
  */
 export class FileWatch {
   #read = new Map<string, string>();
   #seen = "";
 
-  /** Reads a file, whose state it remembers from before. */
+  /** Reads a file, and remembers the state that the file had before. */
   readonly readFile: ReadFile = (file) => {
     if (!this.#read.has(file)) this.#read.set(file, stateOf(file));
     return readText(file);
   };
 
-  /** Forgets the files: those that are read from now on count. */
+  /** Forgets the files, and watches those that are read from now on. */
   begin(): void {
     this.#read = new Map();
     this.#seen = "";
   }
 
   /**
-   * Whether files changed since they were read and are at rest now: a change counts when two looks on end find it, so
+   * Whether files changed since they were read, and no longer change: two polls in a row must find the same state, so
    * that no half-written file is read, and files that belong together are read together.
    */
   isChanged(): boolean {
@@ -34,7 +34,7 @@ export class FileWatch {
   }
 }
 
-/** What tells one state of a file from another; a file that cannot be seen has a state too. */
+/** The state of a file, as text; a file that cannot be read has a state too. */
 function stateOf(file: string): string {
   try {
     const { mtimeNs, ctimeNs, size, dev, ino } = statSync(file, { bigint: true });
