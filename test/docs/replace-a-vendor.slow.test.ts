@@ -50,7 +50,7 @@ describe("docs/guides/replace-a-vendor.md", function () {
     const tokens: [string, string][] = [];
     for (const { name, keysOf } of VENDORS) {
       const signed = keysOf === "instance" ? ["--secret-key-file", "instance.key", ...claims] : [];
-      tokens.push([`${name.toUpperCase()}_TOKEN`, await mint(name, ...signed)]);
+      tokens.push([`${name.toUpperCase().replaceAll("-", "_")}_TOKEN`, await mint(name, ...signed)]);
     }
     const { service, http: ours } = await serving(folder);
     const variables = {
