@@ -6,7 +6,7 @@ const READINESS: readonly (readonly [member: string, meaning: string])[] = [
   ["ready", "Whether the process accepts calls: false until everything is loaded, and while it drains."],
   [
     "realms",
-    "The state of each realm, by name: `fresh`; `stale` (its keys cannot be fetched, and the last good set verifies); `cold` (no keys were fetched yet); `failing` (no verdicts). A realm has the worst state of its key sets, a routing realm the worst state of its targets.",
+    "The state of each realm, by name: `fresh`; `stale` (its keys cannot be fetched, and the last good set verifies); `cold` (no keys were fetched yet); `failing` (no verdicts: a fetch failed and no set is left, or the directory cannot be read). A gateway on its own always says `fresh`: it does not watch its upstream. A realm has the worst state of its key sets, a routing realm the worst state of its targets.",
   ],
   ["why", "The cause for each realm that is not `fresh`, by name, if known."],
   [

@@ -88,6 +88,9 @@ export function connectionProblem(text: string, overTls: boolean): ConnectionPro
   return "unknown";
 }
 
+/** The cause of a problem, without the address and the fix. */
+export const connectionCause = (problem: ConnectionProblem): string => CAUSES[problem];
+
 /** Describes a problem in two sentences. @param fix replaces the second, for a caller whose options have other names */
 export function describeConnectionProblem(address: string, problem: ConnectionProblem, fix = FIXES[problem]): string {
   return `No service can be reached at ${address}: ${CAUSES[problem]}. ${fix}.`;

@@ -1,4 +1,6 @@
 import type { Logger } from "pino";
+import { isUnreachable } from "../client/channel.js";
+import { connectionCause } from "../client/connection-problem.js";
 import type { CallObserver, CallOutcome, FinishedCall, KnownCaller } from "../contract/call.js";
 import { FAILURES, type StatusName } from "../contract/failures.js";
 import type { Failure } from "../contract/verifier.js";
@@ -119,9 +121,11 @@ function outcomeFields(outcome: CallOutcome): OutcomeFields {
 const COOLDOWN = "the keys are fresh and none fits; the issuer is asked again after the cooldown";
 const UNFETCHED = "keys cannot be fetched";
 
-function failureFields({ reason, cause, kid }: Failure): Pick<OutcomeFields, "why" | "kid"> {
+function failureFields(failure: Failure): Pick<OutcomeFields, "why" | "kid"> {
+  const { reason, cause, kid } = failure;
   return {
     ...(reason === "KEYS_UNAVAILABLE" && { why: cause === "cooldown" ? COOLDOWN : UNFETCHED }),
+    ...(isUnreachable(failure) && { why: `no connection to the upstream: ${connectionCause(failure.problem)}` }),
     ...(kid !== undefined && { kid: unverifiedText(kid) }),
   };
 }

@@ -116,7 +116,7 @@ export const LINES = {
       "status",
     ],
     meaning:
-      "A verification or a request to a face ended; `log.calls` selects which are logged (a browser's `preflight` with `all`). `warn` if the service, not the caller, is the reason that there is no verdict. `KEYS_UNAVAILABLE` has a `why`; waiting for the cooldown is `info`, because any client can cause it with a made-up `kid`.",
+      "A verification or a request to a face ended; `log.calls` selects which are logged (a browser's `preflight` with `all`). `warn` if the service, not the caller, is the reason that there is no verdict. `KEYS_UNAVAILABLE` has a `why`, and so has `VERIFIER_UNAVAILABLE` if a gateway could not connect; waiting for the cooldown is `info`, because any client can cause it with a made-up `kid`.",
   },
   "calls not logged": {
     levels: ["warn"],

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { expect } from "chai";
 import { mint } from "../../src/cli/mint.js";
+import type { UnreachableFailure } from "../../src/client/channel.js";
 import { loadConfig } from "../../src/config/load.js";
 import type { Call, CallOutcome, FinishedCall } from "../../src/contract/call.js";
 import { knownCaller } from "../../src/contract/call.js";
@@ -198,6 +199,23 @@ describe("the lines of calls", () => {
       { ...same, realm: "r", address: "192.0.2.1", outcome: "refused", status: 405 },
       { ...same, level: "warn", realm: "r", address: "192.0.2.1", outcome: "failed", reason: "DIRECTORY_UNAVAILABLE" },
     ]);
+  });
+
+  it("say why a gateway got no connection to its upstream", () => {
+    const { log, lines } = capture();
+    const outcome: UnreachableFailure = {
+      kind: "failure",
+      reason: "VERIFIER_UNAVAILABLE",
+      retryAfter: 1000,
+      detail: "connect ECONNREFUSED 127.0.0.1:50051",
+      problem: "refused",
+    };
+    logging(log, "none", createClock().now)(line(outcome));
+    expect(lines()[0]).to.include({
+      level: "warn",
+      reason: "VERIFIER_UNAVAILABLE",
+      why: "no connection to the upstream: nothing listens there",
+    });
   });
 
   it("of rejected and refused calls are 100 a second; the rest is counted, and told with the next one", () => {
