@@ -118,9 +118,15 @@ function keyToSign(realm: ConfiguredRealm, secretKey: string, { keyFile }: MintO
   throw new UsageError(
     keyFile === undefined
       ? `There is no private key for the realm ${realm.name}. Give one with --key-file FILE.`
-      : `The key in ${keyFile} belongs to no key of the realm ${realm.name}. Give the private key of one of them.`,
+      : `The key in ${keyFile} belongs to no key of the realm ${realm.name}${hint(realm)}.`,
   );
 }
+
+/** What to give instead: `mint` knows only the keys in the configuration, and fetches none. */
+const hint = ({ keys, remotes }: ConfiguredRealm): string =>
+  remotes.length > 0 && keys.length === 0
+    ? ": its keys are fetched from the issuer, and mint fetches none. Sign with the issuer, or add the public key to the realm's keys"
+    : ". Give the private key of one of them";
 
 function readPrivateKey(file: string): KeyObject {
   const pem = readNamedFile(file);

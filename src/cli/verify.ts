@@ -8,8 +8,9 @@ import { channelVerifier } from "../client/channel.js";
 import { loadConfig } from "../config/load.js";
 import { readText } from "../config/read-file.js";
 import { type ConfiguredTls, readClientTls } from "../config/tls.js";
+import type { FailureReason } from "../contract/failures.js";
 import type { Credential, Outcome, VerificationRequest, Verifier } from "../contract/verifier.js";
-import { openCore } from "../server/core.js";
+import { type Core, openCore } from "../server/core.js";
 import { storePath } from "../server/store.js";
 import type { Clock } from "../util/clock.js";
 import type { Issue } from "../util/issues.js";
@@ -28,6 +29,9 @@ const EXAMPLES = [
 
 /** The address of the running service to ask by default. */
 const DEFAULT_ADDRESS = "127.0.0.1:50051";
+
+/** Failures for which the state of the realm says why. */
+const OUTAGES: ReadonlySet<FailureReason> = new Set(["KEYS_UNAVAILABLE", "DIRECTORY_UNAVAILABLE", "TIMED_OUT"]);
 
 /** Milliseconds that a running service has to answer. */
 const TIMEOUT = 10_000;
@@ -71,8 +75,8 @@ export function addVerifyCommand(root: Command, context: CliContext): void {
     .addOption(jsonOption())
     .action(async (given: string, options: VerifyOptions) => {
       const token = given === "-" ? (await text(context.stdin)).trim() : given;
-      const outcome = await verify(token, options, context);
-      if (outcome.kind === "failure") throw failureError(outcome, options, context);
+      const { outcome, why } = await verify(token, options, context);
+      if (outcome.kind === "failure") throw failureError(outcome, why, options, context);
       const at = options.at === undefined ? undefined : readTime("--at", options.at);
       printLine(options.json ? JSON.stringify(verdictOutput(outcome)) : formatVerdict(outcome, at));
       process.exitCode = outcome.kind === "verified" ? EXIT.done : EXIT.negative;
@@ -81,11 +85,13 @@ export function addVerifyCommand(root: Command, context: CliContext): void {
 
 function failureError(
   outcome: Extract<Outcome, { kind: "failure" }>,
+  why: string | undefined,
   { config, address = DEFAULT_ADDRESS, json }: VerifyOptions,
   context: CliContext,
 ): CommandError {
   const { code, message, exitCode, details } = noVerdict(outcome, config === undefined ? address : undefined);
-  const full = outcome.reason === "REALM_UNKNOWN" ? message + listRealms(config, context) : message;
+  const realms = outcome.reason === "REALM_UNKNOWN" ? listRealms(config, context) : "";
+  const full = message + realms + (why === undefined ? "" : ` The cause: ${why}.`);
   return new CommandError(json ? full : `no verdict: ${code}\n${full}`, exitCode, code, details);
 }
 
@@ -96,8 +102,14 @@ function listRealms(config: string | undefined, context: CliContext): string {
   return ` ${config} has: ${names.join(", ") || "none"}.`;
 }
 
+interface Answer {
+  readonly outcome: Outcome;
+  /** Offline, why the realm gives no verdicts; undefined if it does, and for a running service, which does not disclose it. */
+  readonly why?: string | undefined;
+}
+
 /** Asks a running service, or a verifier of our own with the configuration. @throws {UsageError} for conflicting options */
-async function verify(token: string, options: VerifyOptions, context: CliContext): Promise<Outcome> {
+async function verify(token: string, options: VerifyOptions, context: CliContext): Promise<Answer> {
   if (options.address !== undefined && options.config !== undefined) {
     throw new UsageError("Give either --address (a running service) or --config (offline), not both.");
   }
@@ -120,11 +132,13 @@ async function verify(token: string, options: VerifyOptions, context: CliContext
       ? connect(options.address ?? DEFAULT_ADDRESS, tls)
       : await openOffline(options.config, clock, context, options.json ?? false);
   try {
-    return await opened.verifier.verify(request, {
+    const outcome = await opened.verifier.verify(request, {
       requestId: `cli-${randomUUID()}`,
       address: "",
       deadline: clock() + TIMEOUT,
     });
+    const isOutage = outcome.kind === "failure" && OUTAGES.has(outcome.reason);
+    return { outcome, why: isOutage ? opened.serviceState?.().why?.[options.realm] : undefined };
   } finally {
     await opened.close();
   }
@@ -132,6 +146,8 @@ async function verify(token: string, options: VerifyOptions, context: CliContext
 
 interface OpenVerifier {
   readonly verifier: Verifier;
+  /** Absent for a running service. */
+  readonly serviceState?: Core["serviceState"];
   close(): Promise<void> | void;
 }
 

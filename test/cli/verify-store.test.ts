@@ -10,6 +10,7 @@ import { openCore } from "../../src/server/core.js";
 import { Secret } from "../../src/util/secret.js";
 import { Issuer } from "../keys/remote/misbehaving.js";
 import { IssuerKey } from "../support/issuer-key.js";
+import { keyOf } from "../support/keys.js";
 import { contentOf, type Ended, folderOf, MASTER_KEY, run } from "./harness.js";
 
 // Offline `verify` asks the store of a running service, at any time that one likes: it must change nothing there.
@@ -97,8 +98,19 @@ describe("verify offline leaves the store as it is", () => {
     await savedSets(Date.now() - 25 * HOUR);
     await issuer.be("503");
     for (const at of [[], ["--at", "2099-01-01T00:00:00Z"], ["--at", "2001-01-01T00:00:00Z"]]) {
-      expect((await verify(known.token(CLAIMS), ...at)).stderr).to.include('"code":"KEYS_UNAVAILABLE"');
+      const { stderr } = await verify(known.token(CLAIMS), ...at);
+      expect(stderr).to.include('"code":"KEYS_UNAVAILABLE"');
+      expect(stderr, "the cause is there").to.include("at the moment. Retry. The cause: it answered 503.");
     }
+  });
+
+  it("mint says that it fetches no keys, for a key that the configuration does not have", async () => {
+    writeFileSync(join(folder, "own.pem"), keyOf("p256").signer.export({ type: "pkcs8", format: "pem" }));
+    const { code, stderr } = await run(["mint", "--realm", "partner", ...CONFIG, "--key-file", "own.pem"], folder);
+    expect(code).to.equal(2);
+    expect(stderr).to.equal(
+      "The key in own.pem belongs to no key of the realm partner: its keys are fetched from the issuer, and mint fetches none. Sign with the issuer, or add the public key to the realm's keys.\n",
+    );
   });
 
   it("master keys that were exchanged since are neither let in nor dropped, and nothing is sealed anew", async () => {
