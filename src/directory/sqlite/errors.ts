@@ -3,7 +3,11 @@ import { DirectoryError, type DirectoryErrorCode } from "../errors.js";
 
 /** The meaning of SQLite's result codes, by prefix; the first match counts. */
 const MEANINGS: readonly (readonly [prefix: string, code: DirectoryErrorCode, message: string])[] = [
-  ["SQLITE_BUSY", "unavailable", "is locked by another process. Try again; a writer should not take this long."],
+  [
+    "SQLITE_BUSY",
+    "unavailable",
+    "is locked by another process. Look for a second service, an import or a backup that uses its file, and try again.",
+  ],
   ["SQLITE_LOCKED", "unavailable", "is locked. Try again."],
   ["SQLITE_FULL", "unavailable", "has no space left on its disk. Free some, then try again."],
   ["SQLITE_IOERR", "unavailable", "cannot be read or written. Check its disk, then try again."],
