@@ -85,7 +85,7 @@ export const CONDITIONS: Readonly<Record<string, Condition>> = {
   },
   /** A face whose realm takes no credential has nothing to count: what it would answer is said in the core's place. */
   "said to be rate limited": saying("RATE_LIMITED"),
-  /** These configurations fetch no keys: test/e2e/issuer-keys.test.ts has those that do. */
+  /** These configurations fetch no keys: test/e2e/issuer-keys.slow.test.ts has those that do. */
   "keys unavailable": saying("KEYS_UNAVAILABLE"),
   "no verdict": saying("NO_VERDICT"),
   "timed out": saying("TIMED_OUT"),
