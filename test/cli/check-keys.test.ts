@@ -8,12 +8,12 @@ import { loadConfig } from "../../src/config/load.js";
 import { loadPublishedKeys } from "../../src/keys/jwks.js";
 import { folderOf } from "./harness.js";
 
-// What `check` says of keys that issuers publish.
+// The messages of `check` about keys that issuers publish.
 
 const weak = generateKeyPairSync("rsa", { modulusLength: 1024 }).publicKey.export({ format: "jwk" });
 
-describe("check, for a set without a usable key", () => {
-  it("gives the same reason as the log", async () => {
+describe("check of a set without a usable key", () => {
+  it("check gives the same reason as the log for a set without a usable key", async () => {
     const server = createServer((_req, res) => res.end(JSON.stringify({ keys: [weak] })));
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     try {
@@ -36,11 +36,11 @@ describe("check's warning keys-insecure", () => {
   const saidOf = (location: string): string | undefined =>
     find({ realms: [], setsUnopened: [], fetches: [{ realm: "r", location, insecure: true, set: "" }] })[0]?.message;
 
-  it("warns that plain http lets others substitute keys", () => {
+  it("keys-insecure warns that plain http lets others substitute keys", () => {
     expect(saidOf("http://issuer.example/jwks")).to.include("substitute keys");
   });
 
-  it("says of https that private addresses are asked, and that the certificate is still checked", () => {
+  it("keys-insecure says that an https source may have a private address and that its certificate is still checked", () => {
     expect(saidOf("https://issuer.example/jwks"))
       .to.include("private addresses")
       .and.include("certificate is still checked")

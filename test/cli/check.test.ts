@@ -13,7 +13,7 @@ import { certify } from "../support/certificates.js";
 import { jwkOf } from "../support/keys.js";
 import { CLIENT_SECRET, configuration, type Ended, folderOf, MASTER_KEY, ROOT, run, seeded } from "./harness.js";
 
-// What `check` finds in configurations that can be read; docs/checks.md tells of the same.
+// The findings of `check` in configurations that can be read, which docs/checks.md lists too.
 
 type Files = Readonly<Record<string, string>>;
 
@@ -23,14 +23,14 @@ const REALM = `
     audience: https://api.example
     keys: [{ pemFile: ./partner.pem }]
 `;
-/** A configuration of one generic realm. @param more keys of the realm, in place of its own where they are the same */
+/** A configuration of one generic realm. @param more keys of the realm, which replace its own of the same name */
 const generic = (top = "grpc: 127.0.0.1:0", more: Files = {}): string => {
   const lines = REALM.split("\n").filter((line) => !Object.hasOwn(more, line.trim().split(":")[0] ?? ""));
   const added = Object.entries(more).map(([name, value]) => `    ${name}: ${value}`);
   return `${top}\nrealms:\n  partner:${[...lines.filter((line) => line !== "" || lines[0] === line), ...added].join("\n")}\n`;
 };
 
-/** So many keys of a realm without a `kid`, as its list. */
+/** A list of `count` keys without a `kid`, for a realm. */
 const secrets = (count: number): string =>
   `[${Array.from({ length: count }, (_, n) => `{ secretBase64: ${createHash("sha256").update(`${n}`).digest("base64")} }`).join(", ")}]`;
 
@@ -38,13 +38,13 @@ const DAY = 86_400_000;
 const withCertificate = generic(
   "grpc: { address: 127.0.0.1:0, tls: { certFile: ./server.pem, keyFile: ./server.key } }",
 );
-/** The files of a port's certificate. @param from the first of its days, @param to and the last, counted from today */
+/** The files of a port's certificate. @param from its first day, counted from today @param to its last day, counted likewise */
 function certificate(from: number, to: number): Files {
   const { cert, key } = certify("server", { from: Date.now() + from * DAY, to: Date.now() + to * DAY });
   return { "server.pem": cert, "server.key": key };
 }
 
-/** Where each mistake is made: its place, and the configuration. */
+/** For each finding, a configuration that causes it and the place where it is found. */
 const MADE: Readonly<Record<string, readonly [place: string, text: string, files?: Files]>> = {
   "nothing-listens": ["grpc", generic("metrics: 127.0.0.1:0")],
   "same-address": ["metrics", generic("grpc: 0.0.0.0:50051\nmetrics: 127.0.0.1:50051")],
@@ -103,7 +103,7 @@ const MADE: Readonly<Record<string, readonly [place: string, text: string, files
   ],
 };
 
-/** What makes a mistake that a configuration alone does not. */
+/** Steps that cause a finding that a configuration alone cannot cause. */
 const PREPARE: Readonly<Record<string, (folder: string, issuer: string) => Promise<unknown>>> = {
   "secret-readable": async (folder) => chmodSync(join(folder, "verifier.yaml"), 0o644),
   "seed-ignored": async (folder) => {
@@ -138,11 +138,11 @@ interface Finding {
 
 const warningsOf = ({ stdout }: Ended): Finding[] => JSON.parse(stdout).warnings;
 
-/** Exit codes other than 0. */
+/** The exit codes of findings, 0 if absent. */
 const CODES: Readonly<Record<string, number>> = { "keys-unreachable": 3 };
 
-describe("check's findings", () => {
-  /** What stands for ISSUER above: at /keys a set of a good key and a private one, nothing elsewhere. */
+describe("the findings of check", () => {
+  /** The key set of the server that replaces ISSUER above, served at /keys only: a good key and a private one. */
   const set = { keys: [jwkOf("p256"), { ...jwkOf("p256-other"), d: "c2VjcmV0" }] };
   const issuer = http.createServer(({ url }, res) => {
     if (url === "/keys") res.end(JSON.stringify(set));
@@ -159,7 +159,7 @@ describe("check's findings", () => {
     issuer.closeAllConnections();
   });
 
-  it("a clean configuration has none but that there is no store yet, and none at all once there is one", async () => {
+  it("check finds nothing but the missing store in a clean configuration, and nothing once the store exists", async () => {
     const whole = configuration("admin: 127.0.0.1:0\nmetrics: 127.0.0.1:0\ntrustedProxies: [10.0.3.0/24]");
     for (const text of [configuration(), whole]) {
       const folder = folderOf(text);
@@ -170,10 +170,11 @@ describe("check's findings", () => {
     }
   });
 
-  it("are each made here", () => expect(Object.keys(MADE)).to.have.members(CHECK_RULES.map(({ name }) => name)));
+  it("every finding of check has a configuration here that causes it", () =>
+    expect(Object.keys(MADE)).to.have.members(CHECK_RULES.map(({ name }) => name)));
 
   for (const { name, level, fix } of CHECK_RULES) {
-    it(`${name}: found at its place, with its fix`, async () => {
+    it(`check reports ${name} at its place, with its fix`, async () => {
       const [place, text, files] = MADE[name] ?? expect.fail(name);
       const folder = folderOf(text.replace("ISSUER", address), files);
       await PREPARE[name]?.(folder, address);
@@ -199,7 +200,7 @@ describe("check's findings", () => {
     });
   }
 
-  it("takes a realm under http.rpc for askable, and those that it hands tokens on to, and names both", async () => {
+  it("check counts a realm under http.rpc, and the realms that it routes to, as reachable, and lists both", async () => {
     const text = generic("http: { address: 127.0.0.1:0, rpc: [any] }", { issuer: "https://issuer.example" });
     const folder = folderOf(`${text}  any: { byIssuer: [partner] }\n`);
     const ended = await run(["check", ...CONFIG, "--json"], folder);
@@ -213,13 +214,13 @@ describe("check's findings", () => {
     expect(stdout).to.match(/^rpc \/tokenverifier\.v1\.TokenVerifier\/VerifyToken: realms any$/m);
   });
 
-  it("names what a gateway on its own shows over HTTP by the contract", async () => {
+  it("check lists the realms that a standalone gateway serves over RPC", async () => {
     const folder = folderOf("http: { address: 127.0.0.1:0, rpc: [partner] }\nupstream: 127.0.0.1:50051\nrealms: {}\n");
     const { stdout, stderr } = await run(["check", "--only", "http", ...CONFIG], folder);
     expect(stdout, stderr).to.match(/^rpc \/tokenverifier\.v1\.TokenVerifier\/VerifyToken: realms partner$/m);
   });
 
-  it("a seed that the store holds as it is, is no finding; nor is one that is not loaded yet", async () => {
+  it("check does not report a seed that the store holds unchanged, or that is not loaded yet", async () => {
     const folder = folderOf();
     const found = async () => warningsOf(await run(["check", ...CONFIG, "--json"], folder)).map(({ check }) => check);
     expect(await found()).not.to.include("seed-ignored");
@@ -228,13 +229,13 @@ describe("check's findings", () => {
     expect(existsSync(join(folder, "verifier.db"))).to.equal(true);
   });
 
-  it("makes no store", async () => {
+  it("check makes no store", async () => {
     const folder = folderOf();
     await run(["check", ...CONFIG], folder);
     expect(existsSync(join(folder, "verifier.db"))).to.equal(false);
   });
 
-  it("a master key that does not open the store is an error", async () => {
+  it("check fails for a master key that does not open the store", async () => {
     const folder = folderOf();
     await seeded(folder);
     writeFileSync(join(folder, "master.key"), Buffer.alloc(32, "another key").toString("base64"));
@@ -245,7 +246,7 @@ describe("check's findings", () => {
     );
   });
 
-  it("takes a port for kept from strangers where clients must show certificates", async () => {
+  it("check does not call a port exposed if it requires client certificates", async () => {
     const tls = "tls: { certFile: ./server.pem, keyFile: ./server.key";
     const ports = (more: string): string =>
       generic(
@@ -260,7 +261,7 @@ describe("check's findings", () => {
     expect(await check(", clientCaFile: ./ca.pem")).to.deep.equal([]);
   });
 
-  it("a gateway on its own: those about listening, and about certificates", async () => {
+  it("check of a standalone gateway reports findings about listeners and certificates", async () => {
     const text =
       "http: 127.0.0.1:7001\nmetrics: 0.0.0.0:0\nupstream: 127.0.0.1:50051\nrealms: { clowk: { preset: clowk } }\n";
     const check = (config: string): Promise<Ended> =>
@@ -282,7 +283,7 @@ describe("check's findings", () => {
 });
 
 describe("docs/checks.md", () => {
-  it("tells of every finding, in its words, and of no other", () => {
+  it("docs/checks.md lists exactly the findings of check, with their fixes", () => {
     const text = readFileSync(join(ROOT, "docs/checks.md"), "utf8");
     const rows = Array.from(
       text.matchAll(/^\| `([a-z-]+)` \| (error|warning) \| [^|]+ \| ([^|]+) \|$/gm),

@@ -16,7 +16,7 @@ import {
   shell,
 } from "./harness.js";
 
-// verify, mint and check as a user has them.
+// verify, mint and check as a user runs them.
 
 const CONFIG = ["--config", "verifier.yaml"];
 const CALLERS: Readonly<Record<string, readonly string[]>> = {
@@ -50,7 +50,7 @@ describe("the command line", () => {
     after(() => end(service));
 
     for (const [realm, caller] of Object.entries(CALLERS)) {
-      it(`${realm}: verified, offline and by the running service`, async () => {
+      it(`a token minted for ${realm} is verified offline and by the running service`, async () => {
         for (const where of ["--config verifier.yaml", `--address ${address}`]) {
           const line = `${COMMAND} mint --realm ${realm} --config verifier.yaml | ${COMMAND} verify --realm ${realm} ${where} ${caller.join(" ")} -`;
           const { code, stdout, stderr } = await shell(line, folder);
@@ -60,14 +60,14 @@ describe("the command line", () => {
       });
     }
 
-    it("says the same by the service and offline, explained, as JSON", async () => {
+    it("verify --explain --json gives the same result from the service and offline", async () => {
       const token = await mint("partner");
       const [offline, online] = await Promise.all([
         verify("partner", token, "--explain", "--json"),
         run(["verify", "--realm", "partner", "--address", address, "--explain", "--json", token], folder),
       ]);
       expect([offline.code, online.code]).to.deep.equal([0, 0]);
-      // They are not asked in the same second.
+      // The two are not asked within the same second.
       const [a, b] = [offline, online].map(({ stdout }) => JSON.parse(stdout.replace(/\d+ s (from now|ago)/g, "$1")));
       for (const one of [a, b]) delete one.verified.evidence;
       expect(a).to.deep.equal(b);
@@ -77,7 +77,7 @@ describe("the command line", () => {
       );
     });
 
-    it("a realm that needs a caller and has none: exit code 2, and what to set", async () => {
+    it("verify without a caller for a realm that needs one exits with 2 and says CALLER_MISSING", async () => {
       const { code, stderr } = await run(["verify", "--realm", "clowk", "--address", address, "x.y.z"], folder);
       expect(code).to.equal(2);
       expect(stderr).to.match(/^no verdict: CALLER_MISSING\n/);
@@ -85,7 +85,7 @@ describe("the command line", () => {
   });
 
   describe("verify", () => {
-    it("where there is no store yet: says so, goes by the seed, and makes none", async () => {
+    it("verify without a store says so, uses the seed, and makes no store", async () => {
       const own = folderOf();
       const token = (await run(["mint", "--realm", "clowk", ...CONFIG], own)).stdout;
       const asked = ["verify", "--realm", "clowk", ...CONFIG, ...(CALLERS["clowk"] ?? []), "-"];
@@ -98,7 +98,7 @@ describe("the command line", () => {
       expect(readdirSync(own).filter((name) => name.startsWith("verifier.db"))).to.deep.equal([]);
     });
 
-    it("rejected: exit code 1, the reason and the claim", async () => {
+    it("verify exits with 1 for a rejected token, and prints the reason and the claim", async () => {
       const token = await mint("partner", "--claim", "iss=https://elsewhere.example");
       const { code, stdout, stderr } = await verify("partner", token);
       expect({ code, stderr }).to.deep.equal({ code: 1, stderr: "" });
@@ -112,7 +112,7 @@ describe("the command line", () => {
       });
     });
 
-    it("--explain: what each check found, a line each", async () => {
+    it("--explain prints a line for each check with what it found", async () => {
       const token = await mint("partner", "--claim", "token_use=refresh");
       const { code, stdout } = await verify("partner", token, "--explain");
       expect(code).to.equal(1);
@@ -123,7 +123,7 @@ describe("the command line", () => {
       expect(head.slice(0, claim).trim()).to.equal("check");
       for (const line of checks) {
         expect(line).to.match(/^(pass|FAIL|skip) {2}\S+/);
-        // Each column begins where its heading does.
+        // Each column begins below its heading.
         for (const at of [claim, found]) expect(line.slice(at - 2, at).trim(), line).to.equal("");
         expect(line[claim], line).to.match(/\S/);
       }
@@ -133,7 +133,7 @@ describe("the command line", () => {
       expect(checks.filter((line) => line.startsWith("FAIL"))).to.have.length(1);
     });
 
-    it("--explain says nothing of claims that nobody signed", async () => {
+    it("--explain shows no claims of a token whose signature is invalid", async () => {
       const token = (await mint("partner", "--claim", "token_use=refresh")).replace(/\.[^.]+$/, ".".padEnd(87, "A"));
       const { code, stdout } = await verify("partner", token, "--explain");
       expect(code).to.equal(1);
@@ -142,7 +142,7 @@ describe("the command line", () => {
       expect(stdout).to.match(/^skip {2}/m);
     });
 
-    it("--at: at any time, in either form", async () => {
+    it("--at judges the token at any time, given in ISO 8601 or as seconds", async () => {
       const token = await mint("partner", "--claim", "exp=1700000000", "--claim", "iat=1699990000");
       for (const [at, code] of [
         ["2023-11-14T22:13:19Z", 0],
@@ -155,7 +155,7 @@ describe("the command line", () => {
       expect((await verify("partner", token)).stdout).to.match(/^rejected: TOKEN_EXPIRED \(exp\)\n/);
     });
 
-    it("takes a token as an argument, and white space around one from standard input", async () => {
+    it("verify takes a token as an argument, or from standard input with white space around it", async () => {
       const token = await mint("integuru");
       expect((await run(["verify", "--realm", "integuru", ...CONFIG, token], folder)).code).to.equal(0);
       expect((await verify("integuru", `\n  ${token}\r\n`)).code).to.equal(0);
@@ -178,21 +178,21 @@ describe("the command line", () => {
         /^no verdict: CALLER_UNKNOWN\n/,
       ],
       [
-        "no permission to explain",
+        "--explain without a caller",
         ["--realm", "clowk", ...CONFIG, "--explain", "x"],
         "",
         2,
         /^no verdict: CALLER_MISSING\n/,
       ],
       [
-        "nobody listens",
+        "an address where no process listens",
         ["--realm", "integuru", "--address", "127.0.0.1:1", "x"],
         "",
         3,
         /^no verdict: VERIFIER_UNAVAILABLE\n/,
       ],
     ] as const) {
-      it(`${what}: exit code ${code}`, async () => {
+      it(`verify exits with ${code} for ${what}`, async () => {
         const ended = await run(["verify", ...args], folder, stdin);
         expect(ended).to.include({ code, stdout: "" });
         expect(ended.stderr).to.match(said);
@@ -207,7 +207,7 @@ describe("the command line", () => {
   });
 
   describe("mint", () => {
-    it("adds and replaces claims, JSON as JSON", async () => {
+    it("mint adds and replaces claims, and reads a value that is JSON as JSON", async () => {
       const token = await mint(
         "partner",
         "--claim",
@@ -236,10 +236,10 @@ describe("the command line", () => {
       expect(claims.exp - claims.iat).to.equal(300);
     });
 
-    it("--json", async () =>
+    it("mint --json prints the token as the only member", async () =>
       expect(json(await run(["mint", "--realm", "integuru", ...CONFIG, "--json"], folder))).to.have.keys("token"));
 
-    it("signs with a key that is given, if it is the realm's", async () => {
+    it("mint signs with a given key only if it belongs to the realm", async () => {
       writeFileSync(join(folder, "mine.pem"), keyOf("p256").signer.export({ type: "pkcs8", format: "pem" }));
       writeFileSync(join(folder, "other.pem"), keyOf("p256-other").signer.export({ type: "pkcs8", format: "pem" }));
       expect((await verify("partner", await mint("partner", "--key-file", "mine.pem"))).code).to.equal(0);
@@ -250,7 +250,7 @@ describe("the command line", () => {
       );
     });
 
-    it("signs with an instance's key that is given", async () => {
+    it("mint signs with a given key of an instance", async () => {
       expect((await verify("clowk", await mint("clowk", "--secret-key-file", "instance.key"))).code).to.equal(0);
     });
 
@@ -258,7 +258,7 @@ describe("the command line", () => {
     const claimsOf = (token: string) => JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString());
     const NEW_INSTANCE = ["--secret-key-file", "new.key"];
 
-    it("names the instance whose key it signs with, and its user, as the seed has them", async () => {
+    it("mint puts the instance of the given key, and its user, into the token as the seed has them", async () => {
       const second = `  - id: inst_second
     appId: app_second
     secretKeys: [${NEW_KEY}]
@@ -271,7 +271,7 @@ clients:`;
       expect((await run(asked, own)).code).to.equal(0);
     });
 
-    it("names an instance that was imported", async () => {
+    it("mint puts the imported instance of the given key into the token", async () => {
       const lines = [
         { instance: { id: "inst_new", appId: "app_new", secretKeys: [NEW_KEY] } },
         { user: { instance: "inst_new", id: "u9" } },
@@ -284,7 +284,7 @@ clients:`;
       expect((await run(["verify", "--realm", "clowk", ...CONFIG, ...NEW_INSTANCE, token], own)).code).to.equal(0);
     });
 
-    it("asks for the instance of a key that nobody has, and takes it from --claim", async () => {
+    it("mint asks for the instance of an unknown key, and takes it from --claim", async () => {
       const own = folderOf(configuration(), { "new.key": NEW_KEY });
       const args = ["mint", "--realm", "clowk", ...CONFIG, ...NEW_INSTANCE];
       expect(await run(args, own)).to.include({
@@ -303,33 +303,33 @@ clients:`;
       ],
       ["a claim without a value", ["--realm", "partner", "--claim", "x"], "--claim x: write name=value.\n"],
       [
-        "a life that is no duration",
+        "a lifetime that is not a duration",
         ["--realm", "partner", "--expires", "tomorrow"],
         "--expires must be a duration such as 10m or 1h.\n",
       ],
       [
-        "a key file that is not there",
+        "a key file that does not exist",
         ["--realm", "partner", "--key-file", "none.pem"],
         "none.pem cannot be read (ENOENT: there is no such file).\n",
       ],
       [
-        "a key file that holds none",
+        "a key file without a private key",
         ["--realm", "partner", "--key-file", "client.secret"],
         "client.secret holds no private key in PEM. Give a file with one (PKCS #8).\n",
       ],
       [
-        "a secret key's file that is not there",
+        "a secret key file that does not exist",
         ["--realm", "clowk", "--secret-key-file", "none.key"],
         "none.key cannot be read (ENOENT: there is no such file).\n",
       ],
     ] as const) {
-      it(`${what}: exit code 2, and what is right`, async () => {
+      it(`mint exits with 2 for ${what}, and says what is wrong`, async () => {
         const { code, stdout, stderr } = await run(["mint", ...args, ...CONFIG], folder);
         expect({ code, stdout, stderr }).to.deep.equal({ code: 2, stdout: "", stderr: said });
       });
     }
 
-    it("a seed that is broken: what is wrong with it, and nothing of its secrets", async () => {
+    it("mint says what is wrong with a broken seed without showing its secrets", async () => {
       const broken = folderOf(configuration(), { "directory.yaml": "instances:\n  - secretKeys: [S3CRETmarker\n" });
       const { code, stderr } = await run(["mint", "--realm", "clowk", ...CONFIG], broken);
       expect(code, stderr).to.equal(2);
@@ -337,7 +337,7 @@ clients:`;
       expect(stderr).not.to.include("S3CRET");
     });
 
-    it("a realm without a private key at hand", async () => {
+    it("mint asks for --key-file if the realm has no private key beside it", async () => {
       const other = folderOf(configuration().replace("./partner.pem", "./partner-public.pem"), {
         "partner-public.pem": keyOf("p256").publicPem ?? "",
       });
@@ -350,7 +350,7 @@ clients:`;
   });
 
   describe("check", () => {
-    it("says what is in a good configuration", async () => {
+    it("check lists the contents of a good configuration", async () => {
       const { code, stdout, stderr } = await run(["check", ...CONFIG], folder);
       expect({ code, stderr }).to.deep.equal({ code: 0, stderr: "" });
       for (const line of [
@@ -368,7 +368,7 @@ clients:`;
       expect(stdout).not.to.include("warning");
     });
 
-    it("--json says the same", async () => {
+    it("check --json lists the same contents", async () => {
       const report = json(await run(["check", ...CONFIG, "--json"], folder));
       expect(report.listeners).to.deep.equal({ grpc: "127.0.0.1:0", http: "127.0.0.1:0" });
       expect(report.realms.map(({ name }: { name: string }) => name)).to.deep.equal([
@@ -381,7 +381,7 @@ clients:`;
       expect(report.warnings).to.deep.equal([]);
     });
 
-    it("shows no secret", async () => {
+    it("check shows no secret", async () => {
       for (const args of [[], ["--json"]]) {
         const { stdout } = await run(["check", ...CONFIG, ...args], folder);
         for (const file of ["master.key", "integuru.key", "instance.key"]) {
@@ -390,7 +390,7 @@ clients:`;
       }
     });
 
-    it("warns of likely mistakes", async () => {
+    it("check warns about likely mistakes", async () => {
       const other = folderOf(
         "http: { address: 127.0.0.1:0 }\nrealms:\n  mine: { preset: integuru, keys: [{ secretFile: ./integuru.key }] }\n",
       );
@@ -400,7 +400,7 @@ clients:`;
       expect(stdout).to.match(/^ {2}warning {2}realms\.mine +no path serves the face of its preset integuru /m);
     });
 
-    it("a bad configuration, and a bad seed: exit code 2, all of it on standard error", async () => {
+    it("check exits with 2 for a bad configuration or seed, and prints every problem to standard error", async () => {
       const other = folderOf(configuration("limits: { body: 5 }\nprot: 1\n"));
       const bad = await run(["check", ...CONFIG], other);
       expect({ code: bad.code, stdout: bad.stdout }).to.deep.equal({ code: 2, stdout: "" });
@@ -422,20 +422,20 @@ clients:`;
     const USAGE: Record<string, readonly [args: readonly string[], said: RegExp]> = {
       "an unknown command": [["verfy"], /unknown command 'verfy'\n\(Did you mean verify\?\)/],
       "an unknown option": [["check", "--confg", "x"], /unknown option '--confg'\n\(Did you mean --config\?\)/],
-      "no realm": [["verify", "x"], /required option '-r, --realm <name>' not specified/],
-      "no token": [["verify", "--realm", "x"], /missing required argument 'token'/],
+      "verify without a realm": [["verify", "x"], /required option '-r, --realm <name>' not specified/],
+      "verify without a token": [["verify", "--realm", "x"], /missing required argument 'token'/],
       "an option without its value": [["check", "--config"], /argument missing/],
-      "a part that does not exist": [["serve", "--only", "udp"], /Allowed choices are grpc, http/],
+      "an unknown part to serve": [["serve", "--only", "udp"], /Allowed choices are grpc, http/],
       "--only without a configuration": [
         ["serve", "--only", "grpc"],
         /^--only needs a configuration\. Give --config FILE\.\n$/,
       ],
-      "no configuration to be found": [["check"], /^Give a configuration with --config FILE\./],
-      "a configuration that is not there": [
+      "a missing configuration": [["check"], /^Give a configuration with --config FILE\./],
+      "a configuration file that does not exist": [
         ["check", "--config", "none.yaml"],
         /^none\.yaml cannot be used:\n {2}the file cannot be read \(ENOENT: there is no such file\)\n$/,
       ],
-      "address and configuration": [
+      "both an address and a configuration": [
         ["verify", "--realm", "x", "--address", "a:1", "--config", "y", "t"],
         /^Give either --address \(a running service\) or --config \(offline\), not both\.\n$/,
       ],
@@ -443,7 +443,7 @@ clients:`;
         ["verify", "--realm", "x", "--at", "5", "t"],
         /^--at works offline only\. Give --config FILE with it\.\n$/,
       ],
-      "a time that is none": [
+      "an invalid time": [
         ["verify", "--realm", "x", "--config", "verifier.yaml", "--at", "noon", "t"],
         /^--at must be a time such as/,
       ],
@@ -451,18 +451,18 @@ clients:`;
         ["verify", "--realm", "x", "--secret-key-file", "a", "--client-id", "b", "t"],
         /^Give one caller:/,
       ],
-      "half a client": [
+      "a client id without its secret": [
         ["verify", "--realm", "x", "--client-id", "b", "t"],
         /^Give --client-id and --client-secret-file together\.\n$/,
       ],
-      "a caller's file that is not there": [
+      "a caller's file that does not exist": [
         ["verify", "--realm", "x", "--secret-key-file", "none.key", "t"],
         /^none\.key cannot be read \(ENOENT: there is no such file\)\.\n$/,
       ],
-      "an address that is none": [["verify", "--realm", "x", "--address", "", "t"], /address/],
+      "an empty address": [["verify", "--realm", "x", "--address", "", "t"], /address/],
     };
     for (const [what, [args, said]] of Object.entries(USAGE)) {
-      it(`${what}: exit code 2, on standard error`, async () => {
+      it(`the command exits with 2 for ${what}, and says why on standard error`, async () => {
         const { code, stdout, stderr } = await run(args, emptyFolder());
         expect({ code, stdout }, stderr).to.deep.equal({ code: 2, stdout: "" });
         expect(stderr).to.match(said);
@@ -470,13 +470,13 @@ clients:`;
       });
     }
 
-    it("no command at all: the help, exit code 2, on standard error", async () => {
+    it("the program without a command prints its help to standard error and exits with 2", async () => {
       const { code, stdout, stderr } = await run([], emptyFolder());
       expect({ code, stdout }).to.deep.equal({ code: 2, stdout: "" });
       expect(stderr).to.match(/^Usage: token-verifier /);
     });
 
-    it("--help and --version: exit code 0, on standard output", async () => {
+    it("--help and --version print to standard output and exit with 0", async () => {
       for (const args of [
         ["--help"],
         ["serve", "--help"],
@@ -493,7 +493,7 @@ clients:`;
     });
   });
 
-  it("a folder where nothing may be written is no stack trace", async function () {
+  it("serve in a read-only folder exits with 3 and prints no stack trace", async function () {
     if (process.getuid?.() === 0) this.skip();
     const closed = emptyFolder();
     chmodSync(closed, 0o500);

@@ -15,30 +15,30 @@ import { openCore } from "../../src/server/core.js";
 import { afterEachFile } from "../support/after-file.js";
 import { keyOf, secretOf } from "../support/keys.js";
 
-// The command line as a user has it: child processes in folders of their own.
+// The command line as a user runs it: child processes, each in its own folder.
 
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
-/** Whether what runs in processes of its own is compiled, as it is shipped (scripts/mocha-setup.mjs). */
+/** Whether child processes run compiled code, as it is shipped (scripts/mocha-setup.mjs). */
 const COMPILED = process.env["NODE_V8_COVERAGE"] === undefined;
 
-/** Where it is compiled to: what the tests compile, or `dist` for a benchmark. */
+/** The folder of the compiled code, `dist` for a benchmark. */
 const BUILD = process.env["BUILD"] ?? ".test-build";
 
-/** How Node starts the command: compiled; for coverage the sources themselves. */
+/** The arguments with which Node starts the command: the compiled code, or the sources for coverage. */
 export const MAIN: readonly string[] = COMPILED
   ? [join(ROOT, BUILD, "src/cli/main.js")]
   : ["--import", import.meta.resolve("tsx"), join(ROOT, "src/cli/main.ts")];
 
-/** What a program that imports the package gets in its place, and how Node is started for that: compiled, or the sources, too. */
+/** The module that replaces the package for a program that imports it, and the Node flags that this needs. */
 export const PACKAGE = {
   entry: join(ROOT, COMPILED ? `${BUILD}/src/client/index.js` : "src/client/index.ts"),
   flags: COMPILED ? [] : ["--import", import.meta.resolve("tsx")],
 };
 
 /**
- * The text of a program with a minute for each call, in the place of the two seconds that it gives it: what it needs for its
- * first one can take as long on a busy machine.
+ * Gives each call of a program a deadline of a minute instead of two seconds, because the first call can take that long on a
+ * busy machine.
  */
 export function patient(program: string): string {
   const text = program
@@ -50,14 +50,14 @@ export function patient(program: string): string {
 }
 
 /**
- * A flag of Node with which an import does not stand back (src/cli/run.ts): beside tests that take all the time that there is,
- * it would get none before they end. Nothing in it means anything to a shell.
+ * A Node flag that keeps an import from lowering its priority (src/cli/run.ts), since tests that use the whole processor would
+ * starve it. It has no characters that are special to a shell.
  */
 const IN_LINE = `--import=data:text/javascript,${encodeURIComponent(
   'import os from "node:os"; os.setPriority = () => undefined',
 ).replace(/[()]/g, (sign) => (sign === "(" ? "%28" : "%29"))}`;
 
-/** The command as a word of a shell. */
+/** The command as quoted words of a shell line. */
 export const COMMAND = [process.execPath, IN_LINE, ...MAIN].map((word) => `'${word}'`).join(" ");
 
 export const MASTER_KEY = Buffer.alloc(32, "cli tests").toString("base64");
@@ -74,7 +74,7 @@ clients:
 
 export const CLIENT_SECRET = "8sQ0vYlc2mW6hTn4rKxE7dJb";
 
-/** A configuration of all realms on any free ports. @param extra more keys of the top level */
+/** A configuration of all realms on any free ports. @param extra more top-level keys */
 export const configuration = (extra = ""): string => `grpc: 127.0.0.1:0
 http: 127.0.0.1:0
 store: sqlite:./verifier.db
@@ -101,14 +101,14 @@ afterEachFile(() => {
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
 });
 
-/** An empty folder. */
+/** Makes an empty folder. */
 export function emptyFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "token-verifier-cli-"));
   folders.push(folder);
   return folder;
 }
 
-/** A folder with a configuration (`verifier.yaml`) and everything that it names. */
+/** Makes a folder with a configuration (`verifier.yaml`) and every file that it names. */
 export function folderOf(text = configuration(), files: Readonly<Record<string, string>> = {}): string {
   const folder = emptyFolder();
   const privatePem = (name: string): string => keyOf(name).signer.export({ type: "pkcs8", format: "pem" }).toString();
@@ -129,7 +129,7 @@ export function folderOf(text = configuration(), files: Readonly<Record<string, 
   return folder;
 }
 
-/** Everything that the store of a folder holds, and the bytes of its file. */
+/** The contents of the store in a folder, with a digest of the bytes of its file. */
 export function contentOf(folder: string): object {
   const file = join(folder, "verifier.db");
   const bytes = createHash("sha256").update(readFileSync(file)).digest("hex");
@@ -141,7 +141,7 @@ export function contentOf(folder: string): object {
   return { bytes, version, rows: Object.fromEntries(rows) };
 }
 
-/** Where npx finds what npm ci has installed. */
+/** Links node_modules into a folder, so that npx finds the installed packages. */
 export function linkModules(folder: string): void {
   symlinkSync(join(ROOT, "node_modules"), join(folder, "node_modules"));
 }
@@ -154,7 +154,7 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** A process and what it says. */
+/** A child process and its output. */
 export class Process {
   readonly child: ChildProcess;
   stdout = "";
@@ -189,7 +189,7 @@ export class Process {
     });
   }
 
-  /** Waits for a text in what it prints, so often; fails where it ends before. */
+  /** Waits until standard output has the text `times` times; rejects if the process ends before. */
   async until(text: string | RegExp, times = 1): Promise<void> {
     const found = (): boolean =>
       typeof text === "string" ? this.stdout.split(text).length > times : text.test(this.stdout);
@@ -199,7 +199,7 @@ export class Process {
     }
   }
 
-  /** The lines of its JSON log so far. */
+  /** The JSON log lines so far. */
   lines(): Record<string, unknown>[] {
     return this.stdout
       .split("\n")
@@ -207,7 +207,7 @@ export class Process {
       .map((line) => JSON.parse(line) as Record<string, unknown>);
   }
 
-  /** Waits until the log says that it is ready: its addresses. */
+  /** Waits for the ready line of the log and returns it, with the addresses in it. */
   async ready(): Promise<Record<string, string>> {
     await this.until(/"msg":"ready"\}\n/);
     return this.lines().find(({ msg }) => msg === "ready") as Record<string, string>;
@@ -218,14 +218,14 @@ export class Process {
   }
 }
 
-/** Starts the command. @param flags more of Node's own */
+/** Starts the command. @param flags more flags of Node */
 export function start(args: readonly string[], cwd: string, stdin?: string, flags: readonly string[] = []): Process {
   return new Process(process.execPath, [...flags, ...MAIN, ...args], cwd, stdin);
 }
 
 let before: Promise<unknown> = Promise.resolve();
 
-/** Runs the command to its end, in this process: one after the other, for they share its folder and its output. */
+/** Runs the command to its end in this process, one run at a time since they share its working folder and output. */
 export function run(args: readonly string[], cwd: string, stdin = "", env: Environment = {}): Promise<Ended> {
   const ending = before.then(() => runHere(args, cwd, stdin, env));
   before = ending.catch(() => {});
@@ -256,19 +256,19 @@ async function runHere(args: readonly string[], cwd: string, stdin: string, env:
   }
 }
 
-/** Runs a line of a shell to its end, as a user would paste it. */
+/** Runs a shell line to its end, as a user would paste it. */
 export function shell(line: string, cwd: string): Promise<Ended> {
   return new Process("bash", ["-c", line], cwd, undefined).ended;
 }
 
-/** Makes the store of a folder as its first start does, with the seed. */
+/** Makes the store of a folder from its seed, as a first start does. */
 export async function seeded(folder: string): Promise<void> {
   const config = loadConfig(join(folder, "verifier.yaml"), { env: {} });
   const core = await openCore(config, { clock: Date.now, log: pino({ level: "silent" }) });
   await core.close();
 }
 
-/** Starts the service of a folder and gives its addresses. */
+/** Starts the service of a folder and returns its addresses. */
 export async function serving(
   folder: string,
   ...args: readonly string[]
@@ -278,13 +278,13 @@ export async function serving(
   return { service, grpc, http, port: Number(http.split(":").at(-1)) };
 }
 
-/** Ends a service as an operator would. */
+/** Ends a service with SIGTERM, as an operator would. */
 export async function end(service: Process): Promise<Ended> {
   service.kill("SIGTERM");
   return service.ended;
 }
 
-/** Whether somebody listens at a port of this machine. */
+/** Whether a process listens at a port of this machine. */
 export function isTaken(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const probe = net.connect({ port, host: "127.0.0.1" });

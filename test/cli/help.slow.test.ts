@@ -6,15 +6,15 @@ import { prepareDevelopment } from "../../src/server/development/folder.js";
 import { keyOf } from "../support/keys.js";
 import { COMMAND, type Ended, emptyFolder, Process, run } from "./harness.js";
 
-// The examples in the help of every command, run as they stand in a newcomer's folder, but for the ports.
+// Runs the examples in the help of every command in a newcomer's folder, with only the ports changed.
 
-/** The commands that a help names. */
+/** The subcommands that a help text lists. */
 const commandsIn = (help: string): string[] =>
   Array.from((help.split("\nCommands:\n")[1] ?? "").matchAll(/^ {2}(\w+)/gm), ([, name = ""]) => name).filter(
     (name) => name !== "help",
   );
 
-/** Words and signs of a line of a shell, as far as the examples use one; without its comment. */
+/** The words and operators of a shell line without its comment, as far as the examples use them. */
 const wordsOf = (line: string): string[] =>
   Array.from(line.replace(/\s# .*$/, "").matchAll(/'([^']*)'|[^\s']+/g), ([word, quoted]) => quoted ?? word);
 
@@ -41,7 +41,7 @@ describe("the help", () => {
     await gather([]);
   });
 
-  /** Runs a line: commands with pipes between them, from a file, into a file. */
+  /** Runs a line of piped commands, with redirections from and into files. */
   async function runLine(line: string): Promise<Ended> {
     let ended: Ended = { code: null, signal: null, stdout: "", stderr: "" };
     const commands = line.split(" | ");
@@ -59,13 +59,13 @@ describe("the help", () => {
     return ended;
   }
 
-  /** Starts a service by its line, in the shell's own place: it gets the signals. */
+  /** Starts a service by its line with `exec`, so that it receives the signals itself. */
   function start(line: string): Process {
     const json = line.includes("--json") ? "" : " --json";
     return new Process("bash", ["-c", line.replace("token-verifier", `exec ${COMMAND}`) + json], folder, undefined);
   }
 
-  it("of every command has examples", () => {
+  it("the help of every command has examples", () => {
     expect(examples.size).to.be.at.least(9);
     for (const [command, lines] of examples) {
       expect(lines, command).to.have.length.above(0);
@@ -73,7 +73,7 @@ describe("the help", () => {
     }
   });
 
-  it("its examples run, with the exit codes that they say", async () => {
+  it("the examples in the help end with the exit codes that they state", async () => {
     const [first = "", ...others] = examples.get("serve") ?? [];
     const service = start(first);
     const { grpc } = await service.ready();
@@ -81,7 +81,7 @@ describe("the help", () => {
       expect((await runLine(line)).code, line).to.equal(0);
     for (const line of [...examples].flatMap(([command, lines]) => (command === "serve" ? [] : lines))) {
       const said = /# exit code (\d)/.exec(line)?.[1] ?? "0";
-      // Without a configuration, verify asks the service at its default port.
+      // Without a configuration, verify would ask the service at its default port.
       const asked = / verify (?!.*(--config|-c) )/.test(line) ? line.replace(/ -$/, ` --address ${grpc} -`) : line;
       const { code, stdout, stderr } = await runLine(asked);
       expect(code, `${line}\n${stdout}${stderr}`).to.equal(Number(said));

@@ -20,7 +20,7 @@ import {
   shell,
 } from "./harness.js";
 
-// import, export and revoke as a user has them.
+// import, export and revoke as a user runs them.
 
 const CONFIG = ["--config", "verifier.yaml"];
 const LINES = [
@@ -39,7 +39,7 @@ describe("the directory's commands", () => {
     writeFileSync(join(folder, "bulk.jsonl"), jsonl(LINES));
   });
 
-  it("import FILE says what it did", async () => {
+  it("import FILE reports its changes", async () => {
     expect(await command("import", ["bulk.jsonl"])).to.deep.equal({
       code: 0,
       signal: null,
@@ -52,7 +52,7 @@ clients    1 added, 0 replaced, 0 unchanged, 0 removed
     });
   });
 
-  it("import --dry-run --prune --json says what it would do, and does nothing", async () => {
+  it("import --dry-run --prune --json reports what it would do, and changes nothing", async () => {
     await command("import", ["bulk.jsonl"]);
     const dry = await command("import", ["-", "--dry-run", "--prune", "--json"], jsonl(LINES.slice(0, 1)));
     expect(JSON.parse(dry.stdout)).to.deep.equal({
@@ -65,7 +65,7 @@ clients    1 added, 0 replaced, 0 unchanged, 0 removed
     expect((await command("export")).stdout).to.include("new-client");
   });
 
-  it("import says what is wrong, with the line, and ends with 2", async () => {
+  it("import reports an error with its line, and exits with 2", async () => {
     const { code, stderr } = await command(
       "import",
       ["-"],
@@ -82,7 +82,7 @@ clients    1 added, 0 replaced, 0 unchanged, 0 removed
     });
   });
 
-  it("import tells all bad lines at once, with --json in one document", async () => {
+  it("import reports all bad lines at once, with --json in one document", async () => {
     const short = { client: { clientId: "c2", clientSecret: "short" } };
     const input = `${jsonl(LINES)}not json\n${jsonl([short])}`;
     const { stderr } = await command("import", ["-"], input);
@@ -99,7 +99,7 @@ clients    1 added, 0 replaced, 0 unchanged, 0 removed
     expect((await command("export")).stdout).to.equal("");
   });
 
-  it("import tells the first hundred bad lines, and how many there are besides", async () => {
+  it("import reports the first hundred bad lines and the number of the others", async () => {
     const { stderr } = await command("import", ["-", "--json"], "{}\n".repeat(2_345));
     const { error } = JSON.parse(stderr);
     expect(error.problems).to.have.length(100);
@@ -107,7 +107,7 @@ clients    1 added, 0 replaced, 0 unchanged, 0 removed
     expect(error.message).to.match(/\nline 100: .*\nand 2245 more$/);
   });
 
-  it("import prints no control characters of a file, and no line without end", async () => {
+  it("import prints no control characters from a file, and only lines of limited length", async () => {
     const members = Object.fromEntries(Array.from({ length: 1_000 }, (_, n) => [`\u001b[2J${n}`, 1]));
     const { stderr } = await command("import", ["-"], jsonl([{ user: members }]));
     const [head, ...issues] = stderr.trimEnd().split("\n");
@@ -116,7 +116,7 @@ clients    1 added, 0 replaced, 0 unchanged, 0 removed
     for (const issue of issues.slice(0, -1)) expect(issue).to.match(/^line 1, user[^\p{Cc}]{1,600}$/u);
   });
 
-  it("export leaves the store as it is, and lets no new master key in", async () => {
+  it("export leaves the store unchanged, and adds no new master key", async () => {
     await command("import", ["bulk.jsonl"]);
     const before = contentOf(folder);
     const keys = [Buffer.alloc(32, "the next one").toString("base64"), MASTER_KEY];
@@ -128,12 +128,12 @@ clients    1 added, 0 replaced, 0 unchanged, 0 removed
     expect(contentOf(folder)).to.deep.equal(before);
   });
 
-  it("import lets every other process go first", async () => {
+  it("import runs at the lowest priority", async () => {
     const args = [...MAIN, "import", "-", ...CONFIG];
     const child = spawn(process.execPath, args, { cwd: folder, stdio: ["pipe", "ignore", "ignore"] });
     const exited = once(child, "exit");
     try {
-      // It waits for its input, and does nothing in that priority meanwhile.
+      // The import waits for its input and uses no processor time meanwhile.
       while (os.getPriority(child.pid) !== os.constants.priority.PRIORITY_LOW)
         await Promise.race([
           new Promise((resolve) => setTimeout(resolve, 20)),
@@ -145,7 +145,7 @@ clients    1 added, 0 replaced, 0 unchanged, 0 removed
     }
   });
 
-  it("export | import is the same directory", async () => {
+  it("importing an export changes nothing in the directory", async () => {
     await command("import", ["bulk.jsonl"]);
     const { code, stdout, stderr } = await shell(
       `${COMMAND} export --config verifier.yaml | ${COMMAND} import - --json --prune --config verifier.yaml`,
@@ -163,14 +163,14 @@ clients    1 added, 0 replaced, 0 unchanged, 0 removed
   });
 
   for (const [name, args] of Object.entries({
-    nothing: [],
+    "no arguments": [],
     "a realm alone": ["--realm", "partner"],
     "an unknown realm": ["--realm", "nowhere", "--jti", "j"],
-    "no instance where instances sign": ["--realm", "clowk", "--jti", "j"],
-    "an instance where none signs": ["--realm", "partner", "--jti", "j", "--instance", "i"],
-    "a time that is none": ["--realm", "partner", "--jti", "j", "--until", "soon"],
+    "a missing instance for a realm whose instances sign": ["--realm", "clowk", "--jti", "j"],
+    "an instance for a realm whose instances do not sign": ["--realm", "partner", "--jti", "j", "--instance", "i"],
+    "an invalid time": ["--realm", "partner", "--jti", "j", "--until", "soon"],
     "a time that has passed": ["--realm", "partner", "--jti", "j", "--until", "2020-01-01T00:00:00Z"],
-    "what is no token": ["--token", "verifier.yaml"],
+    "a file that holds no token": ["--token", "verifier.yaml"],
   })) {
     it(`revoke refuses ${name}`, async () => {
       const { code, stdout } = await command("revoke", args);
@@ -179,7 +179,7 @@ clients    1 added, 0 replaced, 0 unchanged, 0 removed
   }
 
   for (const [name, ...args] of [["revoke", "--realm", "partner", "--jti", "j"], ["export"]] as const) {
-    it(`${name} makes no store in the place of one that was lost`, async () => {
+    it(`${name} makes no store to replace a lost one`, async () => {
       const { code, stdout, stderr } = await command(name, args);
       expect({ code, stdout }).to.deep.equal({ code: 2, stdout: "" });
       expect(stderr).to.match(/^There is no store at \S+verifier\.db\. If there was one, restore it from a backup/);
@@ -187,7 +187,7 @@ clients    1 added, 0 replaced, 0 unchanged, 0 removed
     });
   }
 
-  it("revoke knows which instances there are", async () => {
+  it("revoke refuses an instance that is not in the directory", async () => {
     expect((await command("import", ["bulk.jsonl"])).code).to.equal(0);
     const { code, stderr } = await command("revoke", ["--realm", "clowk", "--jti", "j", "--instance", "inst_nope"]);
     expect({ code, stderr }).to.deep.equal({
@@ -210,12 +210,12 @@ clients    1 added, 0 replaced, 0 unchanged, 0 removed
       (await run(["verify", "--realm", realm, "--address", address, ...args, "-"], folder, token)).stdout.split(
         "\n",
       )[0]!;
-    /** Asks until the service, which reads the store now and then, says so. */
+    /** Asks until the service, which reads the store from time to time, gives the expected text. */
     const settles = async (ask: () => Promise<string>, text: RegExp): Promise<void> => {
       while (!text.test(await ask()));
     };
 
-    it("revoke --token and --jti end tokens; until is told", async () => {
+    it("revoke --token and revoke --jti reject tokens at a running service, and print until when", async () => {
       const clowk = ["--secret-key-file", "instance.key"];
       const one = await mint("partner");
       const two = await mint("clowk", "--claim", "jti=j2");
@@ -229,7 +229,7 @@ clients    1 added, 0 replaced, 0 unchanged, 0 removed
       await settles(() => verdict("clowk", two, ...clowk), /TOKEN_REVOKED/);
     });
 
-    it("import changes what it answers", async () => {
+    it("import changes the answers of a running service", async () => {
       const token = await mint("clowk");
       const clowk = ["--secret-key-file", "instance.key"];
       expect(await verdict("clowk", token, ...clowk)).to.equal("verified");

@@ -1,8 +1,8 @@
 import { expect } from "chai";
 import { configuration, type Ended, emptyFolder, folderOf, run, seeded } from "./harness.js";
 
-// --json: one object, or a line each, on standard output and nothing else; what went wrong as one on standard error.
-// And each command's exit codes: 0 done, 1 a negative verdict, 2 usage or configuration, 3 unavailable.
+// --json prints only JSON to standard output, one object or one line per entry, and an error as one object to standard error.
+// The exit codes of each command are 0 for success, 1 for a negative verdict, 2 for usage or configuration, 3 for unavailable.
 
 const CONFIG = ["--config", "verifier.yaml"];
 const NO_STORE = configuration().replace("sqlite:./verifier.db", "sqlite:.");
@@ -11,7 +11,7 @@ const LINE = JSON.stringify({ client: { clientId: "c", clientSecret: "0123456789
 interface Case {
   readonly args: readonly string[];
   readonly code: 0 | 1 | 2 | 3;
-  /** Members of the object, or of its `error`. */
+  /** Members of the printed object, or of its `error`. */
   readonly told: Readonly<Record<string, unknown>>;
   readonly stdin?: string;
   readonly text?: string;
@@ -84,7 +84,7 @@ const CASES: Readonly<Record<string, readonly Case[]>> = {
   ],
 };
 
-/** The one object that a command printed, where it belongs by its exit code. */
+/** The one object that a command printed, from the output that its exit code calls for. */
 function objectOf({ code, stdout, stderr }: Ended): Record<string, unknown> {
   const isError = code === 2 || code === 3;
   expect(isError ? stdout : stderr, "the other output").to.equal("");
@@ -96,7 +96,7 @@ function objectOf({ code, stdout, stderr }: Ended): Record<string, unknown> {
 describe("--json and exit codes", () => {
   for (const [command, cases] of Object.entries(CASES)) {
     for (const { args, code, told, stdin, text } of cases) {
-      it(`${command} ${args.join(" ")}${text === undefined ? "" : " without a store"}: ${code}`, async () => {
+      it(`${command} ${args.join(" ")}${text === undefined ? "" : " without a store"} exits with ${code}, with --json and without`, async () => {
         const folder = folderOf(text);
         if (command === "revoke" && code === 0)
           expect((await run(["import", "-", ...CONFIG], folder)).code).to.equal(0);
@@ -113,7 +113,7 @@ describe("--json and exit codes", () => {
     }
   }
 
-  it("export gives lines, and nothing else", async () => {
+  it("export --json prints one line per entry, and nothing else", async () => {
     const folder = folderOf();
     await run(["import", ...CONFIG, "-"], folder, `${LINE}\n${LINE.replace('"c"', '"d"')}\n`);
     const { code, stdout, stderr } = await run(["export", ...CONFIG, "--json"], folder);
@@ -125,7 +125,7 @@ describe("--json and exit codes", () => {
     expect(ids).to.deep.equal(["c", "d"]);
   });
 
-  it("no command, an unknown one, and a --json that belongs to what follows --", async () => {
+  it("a missing or unknown command fails as JSON with --json, and a --json after -- is an argument", async () => {
     expect(objectOf(await run(["--json"], emptyFolder()))).to.include({ code: "USAGE" });
     expect(objectOf(await run(["verfy", "--json"], emptyFolder()))["message"]).to.include("Did you mean verify?");
     const { stderr } = await run(["verify", "--realm", "r", "--at", "5", "--", "--json"], emptyFolder());

@@ -6,7 +6,7 @@ import { IssuerKey } from "../support/issuer-key.js";
 import { jwkOf, keyOf } from "../support/keys.js";
 import { type Ended, folderOf, run } from "./harness.js";
 
-// `keys diff` foretells what the service would do: a candidate counts as what the fetch of it would be.
+// `keys diff` predicts what the service would do: a candidate is treated as if it had been fetched.
 
 const [one, two, three] = [new IssuerKey("one"), new IssuerKey("two"), new IssuerKey("three")];
 const setOf = (...keys: readonly IssuerKey[]) => ({ keys: keys.map(({ jwk }) => jwk) });
@@ -49,16 +49,16 @@ realms:
   const REFUSED: Readonly<Record<string, readonly [candidate: unknown, why: RegExp]>> = {
     "is empty": [{ keys: [] }, /no usable key for ES256 \(it is empty\)/],
     "has no usable key": [{ keys: [one.privateJwk] }, /no usable key for ES256 \(number 0: .*private/],
-    "is no set": [{ keyz: [] }, /not a JWK Set/],
-    "is no object": ["[]", /read in one way only/],
-    "is no JSON": ["{", /read in one way only/],
+    "is not a JWK Set": [{ keyz: [] }, /not a JWK Set/],
+    "is not an object": ["[]", /read in one way only/],
+    "is not JSON": ["{", /read in one way only/],
     "has a member twice": [`{"keys":[],"keys":[${JSON.stringify(one.jwk)}]}`, /read in one way only/],
-    "is no UTF-8": [Buffer.from([0x7b, 0xff, 0x7d]), /read in one way only/],
+    "is not UTF-8": [Buffer.from([0x7b, 0xff, 0x7d]), /read in one way only/],
     "is longer than a fetch reads": [`{"keys":[${JSON.stringify(one.jwk)}]${" ".repeat(1024 ** 2)}}`, /longer than/],
-    "has more keys than a set may": [{ keys: Array(101).fill(one.jwk) }, /101 keys, more than 100/],
+    "has more keys than a set may have": [{ keys: Array(101).fill(one.jwk) }, /101 keys, more than 100/],
   };
   for (const [what, [candidate, why]] of Object.entries(REFUSED)) {
-    it(`a candidate that ${what} would be a failed fetch: exit code 2, and nothing disappears`, async () => {
+    it(`keys diff reports a candidate that ${what} as a failed fetch that keeps all keys, with exit code 2`, async () => {
       const { code, stdout, stderr } = await diff("single", candidate);
       expect({ code, stdout }).to.deep.equal({ code: 2, stdout: "" });
       const { error } = JSON.parse(stderr);
@@ -67,7 +67,7 @@ realms:
     });
   }
 
-  it("the same where the candidate is a URL", async () => {
+  it("keys diff reports an empty set at a candidate URL as a failed fetch", async () => {
     await issuer.be("publish", { keys: [] }, { path: "/next" });
     const args = ["--realm", "single", "--candidate", issuer.at("/next"), "--config", "verifier.yaml"];
     const { code, stderr } = await run(["keys", "diff", ...args], folder);
@@ -75,7 +75,7 @@ realms:
     expect(stderr).to.include("a failed fetch").and.include("it is empty");
   });
 
-  it("keys of the configuration stay: the candidate is in the place of what is fetched", async () => {
+  it("the candidate replaces the fetched keys, and keys in the configuration stay", async () => {
     expect(kidsOf(await diff("mixed", setOf(two, three)))).to.deep.equal({
       removed: ["one"],
       added: ["three"],
@@ -83,7 +83,7 @@ realms:
     });
   });
 
-  it("a key that disappears at an issuer and stands in the configuration too stays", async () => {
+  it("a key that the issuer drops stays if the configuration has it too", async () => {
     const { publicPem = "" } = keyOf("p256");
     const own = folderOf(`grpc: 127.0.0.1:0
 realms:
@@ -101,12 +101,12 @@ realms:
     });
   });
 
-  it("of several sources one must be named, in whole or as the error has it", async () => {
+  it("keys diff needs --location for a realm with several sources, as the full URL or as the error prints it", async () => {
     const { code, stderr } = await diff("several", setOf(three));
     expect(code).to.equal(2);
-    const told = `${issuer.at("/first")}, ${issuer.at("/second")}?…`;
+    const shown = `${issuer.at("/first")}, ${issuer.at("/second")}?…`;
     expect(JSON.parse(stderr).error.message).to.equal(
-      `The realm several fetches several key sets. Say which one the candidate replaces with --location URL: ${told}.`,
+      `The realm several fetches several key sets. Say which one the candidate replaces with --location URL: ${shown}.`,
     );
     const first = await diff("several", setOf(three), "--location", issuer.at("/first"));
     expect(kidsOf(first)).to.deep.equal({ removed: ["one"], added: [], kept: ["two", "three"] });
@@ -117,14 +117,14 @@ realms:
   });
 
   for (const realm of ["several", "single", "fixed"]) {
-    it(`${realm}: a --location that the realm has not is an error`, async () => {
+    it(`keys diff rejects a --location that the realm ${realm} does not have`, async () => {
       const { code, stderr } = await diff(realm, setOf(one), "--location", "https://elsewhere.example/?key=hidden");
       expect(code).to.equal(2);
       expect(stderr).to.include("--location").and.include(realm).and.not.include("hidden");
     });
   }
 
-  it("of a realm that fetches nothing the candidate is in the place of its keys", async () => {
+  it("the candidate replaces all keys of a realm that fetches none", async () => {
     expect(kidsOf(await diff("fixed", setOf(one)))).to.deep.equal({ removed: ["p1"], added: ["one"], kept: [] });
     const { code, stderr } = await diff("fixed", { keys: [] });
     expect(code).to.equal(2);

@@ -1,21 +1,22 @@
 import { expect } from "chai";
 import { type Ended, folderOf, run } from "./harness.js";
 
-// What `mint` makes is what the realm wants: the service's own core says so.
+// `mint` makes tokens that its realm accepts, as judged by the service's own core.
 
 const CONFIG = ["--config", "verifier.yaml"];
 
-/** Realms, each with something that it wants of its tokens. */
+/** Requirements of realms on their tokens, by what the title calls them. */
 const WANTS: Readonly<Record<string, string>> = {
   "a jti": "requiredClaims: [exp, jti]",
-  "every time": "requiredClaims: [exp, iat, nbf]",
+  "every time claim": "requiredClaims: [exp, iat, nbf]",
   "a sub": "requiredClaims: [sub]",
-  "what the configuration has": "requiredClaims: [iss, aud, scope, jti], claims: { scope: { includes: read } }",
+  "the claims that its configuration names":
+    "requiredClaims: [iss, aud, scope, jti], claims: { scope: { includes: read } }",
   "a typ": "typ: [at+jwt, JWT], typRequired: true",
   "any typ": "typRequired: true",
-  "a short life": "maxLifetime: 10m",
-  "a life shorter than a minute": "maxLifetime: 30s, clockTolerance: 5s",
-  "all of it": "requiredClaims: [exp, jti, nbf], typ: [at+jwt], typRequired: true, maxLifetime: 5m",
+  "a short lifetime": "maxLifetime: 10m",
+  "a lifetime under a minute": "maxLifetime: 30s, clockTolerance: 5s",
+  "all of these": "requiredClaims: [exp, jti, nbf], typ: [at+jwt], typRequired: true, maxLifetime: 5m",
 };
 
 const text = Object.entries({ ...WANTS, "a tenant": "requiredClaims: [exp, tenant, act]" })
@@ -26,7 +27,7 @@ const text = Object.entries({ ...WANTS, "a tenant": "requiredClaims: [exp, tenan
   .join("");
 const TENANT = `r${Object.keys(WANTS).length}`;
 
-describe("mint makes what the realm wants", () => {
+describe("mint", () => {
   let folder: string;
   before(() => {
     folder = folderOf(`grpc: 127.0.0.1:0\nrealms:\n${text}`);
@@ -40,7 +41,7 @@ describe("mint makes what the realm wants", () => {
     JSON.parse(Buffer.from(token.split(".")[part] ?? "", "base64url").toString());
 
   for (const [index, what] of Object.keys(WANTS).entries()) {
-    it(`${what}: verified`, async () => {
+    it(`a minted token is verified by a realm that requires ${what}`, async () => {
       const minted = await mint(`r${index}`);
       expect(minted.code, minted.stderr).to.equal(0);
       const { code, stdout } = await verify(`r${index}`, minted.stdout);
@@ -50,29 +51,29 @@ describe("mint makes what the realm wants", () => {
 
   const realmOf = (what: string): string => `r${Object.keys(WANTS).indexOf(what)}`;
 
-  it("each token has a jti of its own, and one that is given stays", async () => {
+  it("mint gives each token its own jti, and keeps a jti given with --claim", async () => {
     const [one, other] = [await mint(realmOf("a jti")), await mint(realmOf("a jti"))];
     expect(partOf(one.stdout, 1).jti).to.be.a("string").and.not.equal(partOf(other.stdout, 1).jti);
     expect(partOf((await mint(realmOf("a jti"), "--claim", "jti=mine")).stdout, 1).jti).to.equal("mine");
   });
 
-  it("the first of several types", async () =>
+  it("mint uses the first of a realm's several types as typ", async () =>
     expect(partOf((await mint(realmOf("a typ"))).stdout, 0).typ).to.equal("at+jwt"));
 
-  it("lives an hour, or as long as the realm admits; what is asked for is kept, however long", async () => {
+  it("a minted token lives an hour, or the realm's maxLifetime if that is shorter, unless --expires says otherwise", async () => {
     const life = async (what: string, ...args: readonly string[]): Promise<number> => {
       const { exp, iat } = partOf((await mint(realmOf(what), ...args)).stdout, 1);
       return exp - iat;
     };
     expect(await life("a jti")).to.equal(3600);
-    expect(await life("a short life")).to.equal(600);
-    expect(await life("a short life", "--expires", "1m")).to.equal(60);
-    expect(await life("a short life", "--expires", "2h")).to.equal(7200);
-    const long = await mint(realmOf("a short life"), "--expires", "2h");
-    expect((await verify(realmOf("a short life"), long.stdout)).stdout).to.match(/^rejected: /);
+    expect(await life("a short lifetime")).to.equal(600);
+    expect(await life("a short lifetime", "--expires", "1m")).to.equal(60);
+    expect(await life("a short lifetime", "--expires", "2h")).to.equal(7200);
+    const long = await mint(realmOf("a short lifetime"), "--expires", "2h");
+    expect((await verify(realmOf("a short lifetime"), long.stdout)).stdout).to.match(/^rejected: /);
   });
 
-  it("claims that nobody can guess are asked for by name", async () => {
+  it("mint asks by name for required claims that have no default", async () => {
     expect(await mint(TENANT)).to.include({
       code: 2,
       stdout: "",

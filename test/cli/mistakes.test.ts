@@ -6,7 +6,7 @@ import { expect } from "chai";
 import { keyOf } from "../support/keys.js";
 import { configuration, folderOf, MASTER_KEY, run, seeded } from "./harness.js";
 
-// A configuration broken as people break it: each message names the place, says what is wrong and what would be right.
+// Common mistakes in a configuration: each message names the place, the mistake and its fix.
 
 const SECRET = "S3CRETmarkerS3CRET";
 
@@ -15,11 +15,11 @@ interface Mistake {
   readonly broken: (good: string) => string;
   readonly files?: Readonly<Record<string, string>>;
   readonly place: string;
-  /** What is wrong. */
+  /** Matches the mistake in the message. */
   readonly wrong: RegExp;
-  /** What would be right. */
+  /** Matches the fix in the message. */
   readonly fix: RegExp;
-  /** True where more follows from it, and is told after it. */
+  /** True if the mistake causes further issues, which are reported after it. */
   readonly hasMore?: true;
 }
 
@@ -31,13 +31,13 @@ const put = (from: string | RegExp, to: string) => (good: string) => {
 const same = (good: string): string => good;
 
 const MISTAKES: Readonly<Record<string, Mistake>> = {
-  "a typing error in a key": {
+  "a misspelled key": {
     broken: put("grpc:", "grcp:"),
     place: "grcp",
     wrong: /is not a key that exists here/,
     fix: /did you mean grpc\?/,
   },
-  "a typing error in a realm's key": {
+  "a misspelled key of a realm": {
     broken: put("issuer:", "isuer:"),
     place: "realms.partner.isuer",
     wrong: /is not a key that exists here/,
@@ -64,7 +64,7 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
     wrong: /tab/,
     fix: /use spaces/,
   },
-  "a key twice": {
+  "a duplicate key": {
     broken: (good) => `${good}grpc: 127.0.0.1:0\n`,
     place: "line \\d+, column \\d+",
     wrong: /this key already/,
@@ -82,32 +82,32 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
     wrong: /has 18 bytes, HS256 needs at least 32/,
     fix: /openssl rand -base64 32/,
   },
-  "a private key for a public one": {
+  "a private key in place of a public key": {
     broken: put("pemFile: ./partner.pem", "pemFile: ./partner.private.pem"),
     place: "realms.partner.keys[0].pemFile",
     wrong: /a private key/,
     fix: /openssl pkey -in KEY -pubout/,
   },
-  "a certificate for a public key": {
+  "a certificate in place of a public key": {
     broken: same,
     files: { "partner.pem": `-----BEGIN CERTIFICATE-----\n${SECRET}\n-----END CERTIFICATE-----\n` },
     place: "realms.partner.keys[0].pemFile",
     wrong: /a certificate/,
     fix: /openssl x509 -in CERT -noout -pubkey/,
   },
-  "a file that is not there": {
+  "a file that does not exist": {
     broken: put("./partner.pem", "./parnter.pem"),
     place: "realms.partner.keys[0].pemFile",
     wrong: /\.\/parnter\.pem cannot be read/,
     fix: /there is no such file/,
   },
-  "a folder for a file": {
+  "a folder in place of a file": {
     broken: put("./partner.pem", "."),
     place: "realms.partner.keys[0].pemFile",
     wrong: /cannot be read/,
     fix: /a folder, not a file/,
   },
-  "a number for an address": {
+  "a number in place of an address": {
     broken: put("grpc: 127.0.0.1:0", "grpc: 50051"),
     place: "grpc",
     wrong: /must be an address/,
@@ -119,13 +119,13 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
     wrong: /has a port out of range/,
     fix: /give 1 to 65535, or 0 for any free port/,
   },
-  "a port out of range, in the long form": {
+  "a port out of range in the long form": {
     broken: put("grpc: 127.0.0.1:0", "grpc: { address: 127.0.0.1:99999 }"),
     place: "grpc.address",
     wrong: /has a port out of range/,
     fix: /give 1 to 65535/,
   },
-  "a typing error in the long form of a port": {
+  "a misspelled key in the long form of a port": {
     broken: put(
       "grpc: 127.0.0.1:0",
       "grpc: { address: 127.0.0.1:0, tls: { certfile: ./partner.pem, keyFile: ./partner.pem } }",
@@ -141,7 +141,7 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
     wrong: /must be an address/,
     fix: /such as 127\.0\.0\.1:50051/,
   },
-  "a typing error in the long form of the store": {
+  "a misspelled key in the long form of the store": {
     broken: put("store: sqlite:./verifier.db", "store: { uri: sqlite:./verifier.db }"),
     place: "store.uri",
     wrong: /is not a key that exists here/,
@@ -154,27 +154,27 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
     wrong: /must be a duration/,
     fix: /such as 30s/,
   },
-  "a typing error in who may ask": {
+  "a misspelled value of callers": {
     broken: put("explain: anyone\n    keys", "callers: { sans: [web.example] }\n    keys"),
     place: "realms.partner.callers.sans",
     wrong: /is not a key that exists here/,
     fix: /there are san/,
     hasMore: true,
   },
-  "a name that is none among those who may see why": {
+  "an invalid name under explain": {
     broken: put("explain: anyone\n    keys", 'explain: { san: ["web example"] }\n    keys'),
     place: "realms.partner.explain.san[0]",
     wrong: /must be a name/,
     fix: /such as URI:spiffe/,
   },
-  "a typing error in what a claim must be": {
+  "a misspelled claim rule": {
     broken: put("{ includes: read }", "{ inclues: read }"),
     place: "realms.partner.claims.scope.inclues",
     wrong: /is not a key that exists here/,
     fix: /did you mean includes\?/,
     hasMore: true,
   },
-  "a text for a list": {
+  "a text in place of a list": {
     broken: put("[ES256]", "ES256"),
     place: "realms.partner.algorithms",
     wrong: /must be/,
@@ -186,7 +186,7 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
     wrong: /must be one of/,
     fix: /HS256, .*ES256.* did you mean ES256\?/,
   },
-  "an algorithm that the key is not for": {
+  "an algorithm that does not fit the key": {
     broken: put("[ES256]", "[RS256]"),
     place: "realms.partner.keys[0].pemFile",
     wrong: /type ec on the curve prime256v1/,
@@ -198,7 +198,7 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
     wrong: /no key in it is for ES256/,
     fix: /give a set that has one, or add its algorithm to algorithms/,
   },
-  "no audience": {
+  "a missing audience": {
     broken: put(/ {4}audience: .*\n/, ""),
     place: "realms.partner.audience",
     wrong: /is missing/,
@@ -210,19 +210,19 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
     wrong: /must be one of integuru, clowk, fiserv/,
     fix: /leave it out for a realm of any other issuer - did you mean integuru\?/,
   },
-  "a preset that is like none": {
+  "a preset that resembles none": {
     broken: put("preset: integuru", "preset: somebody"),
     place: "realms.integuru.preset",
     wrong: /must be one of integuru, clowk, fiserv/,
     fix: /leave it out for a realm of any other issuer$/,
   },
-  "a face of a realm that has none": {
+  "a face bound to a realm that has none": {
     broken: put("http: 127.0.0.1:0", "http: { address: 127.0.0.1:0, faces: { clowk: partner } }"),
     place: "http.faces.clowk",
     wrong: /must name a realm/,
     fix: /with the preset clowk/,
   },
-  "one face twice": {
+  "a face given twice": {
     broken: put("http: 127.0.0.1:0", "http: { address: 127.0.0.1:0, faces: { clowk: clowk, clowk: other } }"),
     place: "line \\d+, column \\d+",
     wrong: /this key already/,
@@ -234,7 +234,7 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
     wrong: /must be a duration/,
     fix: /such as 500ms, 30s/,
   },
-  "no master key": {
+  "a missing master key": {
     broken: put(/masterKeyFile.*\n/, ""),
     place: "masterKey",
     wrong: /is missing/,
@@ -252,19 +252,19 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
     wrong: /must be/,
     fix: /sqlite:\.\/data\/verifier\.db/,
   },
-  "two listeners at one port": {
+  "two listeners on one port": {
     broken: put("grpc: 127.0.0.1:0", "grpc: 127.0.0.1:50051\nmetrics: 127.0.0.1:50051"),
     place: "metrics",
     wrong: /uses the address of grpc/,
     fix: /Give each listener its own port/,
   },
-  "a seed that is not there": {
+  "a seed that does not exist": {
     broken: put("./directory.yaml", "./directroy.yaml"),
     place: "the file",
     wrong: /cannot be read/,
     fix: /there is no such file/,
   },
-  "a typing error in the seed": {
+  "a misspelled key in the seed": {
     broken: same,
     files: { "directory.yaml": `clients: [{ clientId: a, clientSecrt: ${SECRET} }]\n` },
     place: "clients[0].clientSecrt",
@@ -285,7 +285,7 @@ const CONFIG = ["--config", "verifier.yaml"];
 
 describe("a configuration with a mistake in it", () => {
   for (const [what, { broken, files = {}, place, wrong, fix, hasMore }] of Object.entries(MISTAKES)) {
-    it(`${what}: exit code 2, its place and its fix, and no secret`, async () => {
+    it(`check exits with 2 for ${what}, and reports its place and fix without a secret`, async () => {
       const folder = folderOf(broken(configuration()), files);
       const { code, stdout, stderr } = await run(["check", ...CONFIG], folder);
       expect({ code, stdout }, stderr).to.deep.equal({ code: 2, stdout: "" });
@@ -305,7 +305,7 @@ describe("a configuration with a mistake in it", () => {
     });
   }
 
-  it("a mistyped preset hides nothing of what else is wrong in its realm", async () => {
+  it("a mistyped preset does not hide other mistakes in its realm", async () => {
     const text = configuration().replace("preset: integuru", "preset: integru").replace("integuru.key", "integru.key");
     const { stderr } = await run(["check", ...CONFIG], folderOf(text.replace("explain: anyone", "explain: anybody")));
     const issues = stderr.trimEnd().split("\n").slice(1);
@@ -316,7 +316,7 @@ describe("a configuration with a mistake in it", () => {
     ]);
   });
 
-  it("a configuration given as an argument: the option that it belongs to", async () => {
+  it("check with a configuration as an argument suggests --config", async () => {
     const folder = folderOf();
     const { code, stderr } = await run(["check", "verifier.yaml"], folder);
     expect(code).to.equal(2);
@@ -329,7 +329,7 @@ describe("a configuration with a mistake in it", () => {
     expect(other.stderr).to.equal("error: too many arguments for 'check'. Expected 0 arguments but got 1.\n");
   });
 
-  it("an argument too many: the message does not repeat the arguments, one of which is a token", async () => {
+  it("verify with too many arguments does not repeat them, since one is a token", async () => {
     const folder = folderOf();
     for (const json of [[], ["--json"]]) {
       const { code, stderr } = await run(["verify", "--realm", "partner", "eyJ.token.x", "surplus", ...json], folder);
@@ -338,7 +338,7 @@ describe("a configuration with a mistake in it", () => {
     }
   });
 
-  it("another store's master key: which one is wanted, and where it belongs", async () => {
+  it("every command that opens the store with a wrong master key says which one is needed and where it belongs", async () => {
     const folder = folderOf();
     await seeded(folder);
     writeFileSync(join(folder, "master.key"), Buffer.alloc(32, "another").toString("base64"));
@@ -351,7 +351,7 @@ describe("a configuration with a mistake in it", () => {
     }
   });
 
-  it("a store where none can be made: which file, and what to look at; exit code 3", async () => {
+  it("import exits with 3 if the store cannot be made, and says which file and what to look at", async () => {
     const folder = folderOf(configuration().replace("sqlite:./verifier.db", "sqlite:./partner.pem/verifier.db"));
     const { code, stderr } = await run(["import", "-", ...CONFIG, "--json"], folder);
     expect(code).to.equal(3);
@@ -362,7 +362,7 @@ describe("a configuration with a mistake in it", () => {
     );
   });
 
-  it("a port in use: which one, and what to do; exit code 3", async () => {
+  it("serve --json exits with 3 if a port is in use, and says which one and what to do", async () => {
     const taken = net.createServer();
     await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
     try {

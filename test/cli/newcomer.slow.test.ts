@@ -10,11 +10,11 @@ import { VENDORS } from "../../src/vendors/index.js";
 import { createMemoryLog } from "../support/log.js";
 import { type Ended, emptyFolder, linkModules, type Process, run, shell, start } from "./harness.js";
 
-// The newcomer's path: `serve` without a configuration, and what it prints pasted into a shell.
+// The newcomer's path: `serve` without a configuration, and the requests that it prints pasted into a shell.
 
-/** Every printed request works. */
+/** Expects every printed request to work. */
 async function expectAllWork(commands: readonly string[], folder: string): Promise<void> {
-  // One for each vendor, and one over gRPC.
+  // There is one request for each vendor, and one over gRPC.
   expect(commands).to.have.length(VENDORS.length + 1);
   for (const command of commands) expect(command, "a single line").not.to.include("\n");
   const answers: Ended[] = [];
@@ -32,8 +32,8 @@ async function expectAllWork(commands: readonly string[], folder: string): Promi
 }
 
 /**
- * Starts a service without a configuration, on the default ports, and waits for what it prints. Skips the test where another
- * process listens there, also one that came to since the test began: the system hands out one of them to anybody.
+ * Starts a service without a configuration, on the default ports, and waits for its output. Skips the test if another process
+ * listens at one of them, even one that started meanwhile, since the system hands these ports out too.
  */
 async function startOnDefaultPorts(
   test: Mocha.Context,
@@ -54,7 +54,7 @@ async function startOnDefaultPorts(
 const commandsIn = (stdout: string): string[] => stdout.split("\n").filter((line) => /^(curl|npx) /.test(line));
 
 describe("serve without a configuration", () => {
-  it("makes a folder whose requests work, on other ports; and finds it again", async () => {
+  it("serve makes a folder whose requests work, on other ports too, and uses it again at the next start", async () => {
     const folder = emptyFolder();
     linkModules(folder);
     const data = join(folder, "data");
@@ -89,7 +89,7 @@ describe("serve without a configuration", () => {
     await second.stop();
   }).timeout(60_000);
 
-  it("leaves keys to nobody else, and what is there as it is", () => {
+  it("only its owner can read the development folder, and each folder gets its own keys", () => {
     const folder = emptyFolder();
     const data = join(folder, "data");
     prepareDevelopment(data);
@@ -100,12 +100,12 @@ describe("serve without a configuration", () => {
     for (const name of ["master.key", "integuru.key", "fiserv.private.pem", "directory.yaml"]) {
       expect(
         readFileSync(join(data, name)).equals(readFileSync(join(other, name))),
-        `${name}: keys are made anew`,
+        `${name}: each folder has its own keys`,
       ).to.equal(false);
     }
   });
 
-  it("finishes a folder that was left half made", () => {
+  it("serve completes a folder that was left half made", () => {
     const data = join(emptyFolder(), "data");
     prepareDevelopment(data);
     const key = readFileSync(join(data, "master.key"), "utf8");
@@ -114,7 +114,7 @@ describe("serve without a configuration", () => {
     rmSync(join(data, "fiserv.pem"));
     expect(prepareDevelopment(data).made).to.equal(true);
     expect(readdirSync(data)).to.include.members(["verifier.yaml", "fiserv.pem"]);
-    // The halves of a pair fit each other.
+    // The two halves of the key pair match.
     const [half, other] = ["fiserv.pem", "fiserv.private.pem"].map((name) =>
       createPublicKey(readFileSync(join(data, name))),
     );
@@ -123,7 +123,7 @@ describe("serve without a configuration", () => {
     expect(readFileSync(join(data, "integuru.key"), "utf8")).to.equal("mine\n");
   });
 
-  it("is what a real terminal shows, on the default ports", async function () {
+  it("serve on the default ports prints requests that work, also at its second start", async function () {
     this.timeout(60_000);
     const folder = emptyFolder();
     linkModules(folder);
@@ -132,7 +132,7 @@ describe("serve without a configuration", () => {
       expect(service.stdout).to.include("This setup is for development only: its keys are in the clear in data/.");
       expect(service.stdout).to.include(said);
       await expectAllWork(commandsIn(service.stdout), folder);
-      // The other commands find it, too, without being told where it is.
+      // The other commands find the folder by themselves, too.
       if (turn === 0) {
         const minted = await run(["mint", "--realm", "integuru"], folder);
         const verified = await run(["verify", "--realm", "integuru", "--explain", "-"], folder, minted.stdout);
@@ -146,7 +146,7 @@ describe("serve without a configuration", () => {
     }
   });
 
-  it("--json prints one line with the requests", async function () {
+  it("serve --json prints one line with the example requests", async function () {
     const service = await startOnDefaultPorts(this, emptyFolder(), /"requests":.*\}\n/, "--json");
     const lines = service.stdout.trim().split("\n");
     for (const line of lines) expect(() => JSON.parse(line) as unknown, line).not.to.throw();

@@ -5,8 +5,8 @@ import { POISONS } from "../support/poison.js";
 import { makeToken } from "../support/token.js";
 import { end, folderOf, type Process, serving } from "./harness.js";
 
-// The process of `serve` as it is shipped. What a token teaches V8's JSON.parse (test/support/poison.ts) must hide no claim of a
-// later token.
+// The process of `serve` as it is shipped, in which an earlier token that misleads V8's JSON.parse (test/support/poison.ts) must
+// hide no claim of a later one.
 
 const PAST = 1_500_000_000;
 const FUTURE = 9_000_000_000;

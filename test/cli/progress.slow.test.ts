@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { COMMAND, folderOf, shell } from "./harness.js";
 
-// What an import shows on a terminal: a pseudo terminal, as util-linux's `script` makes it.
+// The output of an import on a pseudo terminal, which util-linux's `script` makes.
 
 const hasScript = String(spawnSync("script", ["--version"]).stdout).includes("util-linux");
 const CLEARED = "\r\u001b[K";
@@ -16,7 +16,7 @@ describe("an import on a terminal", () => {
   before(function () {
     if (!hasScript) this.skip();
   });
-  /** All that the terminal gets: what stands before the bar is cleared, and what comes after. */
+  /** Runs an import and returns the bars that it draws and the text after the last bar is cleared. */
   const imported = async (lines: readonly unknown[]): Promise<{ bars: string[]; said: string }> => {
     const folder = folderOf();
     writeFileSync(join(folder, "bulk.jsonl"), lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
@@ -26,7 +26,7 @@ describe("an import on a terminal", () => {
     return { bars: shown.split("\r").filter((bar) => bar !== ""), said };
   };
 
-  it("draws one bar over and over, which ends full and makes room for the report", async () => {
+  it("an import redraws one progress bar until it is full, then clears it for the report", async () => {
     const { bars, said } = await imported([instance, ...users]);
     expect(bars.length).to.be.greaterThan(1);
     for (const bar of bars) {
@@ -37,7 +37,7 @@ describe("an import on a terminal", () => {
     expect(said).to.match(/^imported into [^\r]+verifier\.db\r\ninstances +1 added/);
   });
 
-  it("makes room for what is wrong, too", async () => {
+  it("an import clears its progress bar before it reports errors", async () => {
     const { said } = await imported([instance, ...users.slice(0, 10), "no entry"]);
     expect(said).to.match(/^Nothing was imported:\r\nline 12[:,] /);
   });

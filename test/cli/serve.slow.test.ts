@@ -26,12 +26,12 @@ import {
   start,
 } from "./harness.js";
 
-// `serve` as an operator has it: how it starts, how it does not, and how it ends.
+// `serve` as an operator runs it: how it starts, fails to start, and ends.
 
 const HEALTH = new URL("../../node_modules/grpc-health-check/proto/health/v1/health.proto", import.meta.url).pathname;
 const health = loadSync(HEALTH, { enums: String });
 
-/** What health says. */
+/** The status that the health service reports. */
 function healthOf(address: string): Promise<string> {
   const loaded = loadPackageDefinition(health) as any;
   const client = new loaded.grpc.health.v1.Health(address, credentials.createInsecure(), {
@@ -54,7 +54,7 @@ class HalfCall {
   readonly #session: http2.ClientHttp2Session;
   readonly #stream: http2.ClientHttp2Stream;
   readonly #rest: Buffer;
-  /** grpc-status, and the bytes of the answer. */
+  /** The grpc-status and the bytes of the response. */
   readonly answered: Promise<{ status: string; body: Buffer }>;
 
   constructor(address: string, realm: string, text: string) {
@@ -93,13 +93,13 @@ class HalfCall {
     this.#stream.end(this.#rest);
   }
 
-  /** Resolves once the server has seen the first half: it has answered a ping that was sent after it. */
+  /** Resolves once the server has seen the first half, shown by its answer to a later ping. */
   seen(): Promise<void> {
     return new Promise((resolve) => this.#session.ping(() => resolve()));
   }
 }
 
-/** Flags of Node with which a delay of 23 hours lasts until SIGUSR2: the test says when it is over, not the time that it took. */
+/** Node flags that make a delay of 23 hours last until SIGUSR2, so that the test decides when it ends. */
 const HELD_DELAY = [
   `--import=data:text/javascript,${encodeURIComponent(`
     const later = globalThis.setTimeout;
@@ -108,11 +108,11 @@ const HELD_DELAY = [
   `)}`,
 ];
 
-/** For services in this process, whose log would be among the tests' own lines. */
+/** A configuration for services in this process, whose log would mix with the output of the tests. */
 const QUIET = configuration("log: { level: silent }");
 
 describe("serve", () => {
-  it("says in one line that it is ready, and where", async () => {
+  it("serve logs one ready line with its addresses", async () => {
     const folder = folderOf(configuration("admin: 127.0.0.1:0"));
     const { service, grpc, port } = await serving(folder);
     expect(service.lines().map(({ msg }) => msg)).to.deep.equal(["store made", "directory seed loaded", "ready"]);
@@ -135,7 +135,7 @@ describe("serve", () => {
     await end(again.service);
   });
 
-  it("warns of a new store where the journal of another is still beside it: that one was lost", async () => {
+  it("serve warns when it makes a store beside the journal of a lost one", async () => {
     const folder = folderOf();
     writeFileSync(join(folder, "verifier.db-wal"), "");
     const { service } = await serving(folder);
@@ -143,7 +143,7 @@ describe("serve", () => {
     await end(service);
   });
 
-  it("says at once that another process has locked the store, and starts when the lock is gone", async () => {
+  it("serve logs at once that another process has locked the store, and starts once the lock is gone", async () => {
     const folder = folderOf();
     await end((await serving(folder)).service);
     const other = new Database(join(folder, "verifier.db"));
@@ -157,7 +157,7 @@ describe("serve", () => {
     await end(service);
   });
 
-  it("the requests that it would print for any configuration work", async () => {
+  it("the example requests cover every vendor and gRPC", async () => {
     const folder = folderOf();
     const config = loadConfig(join(folder, "verifier.yaml"), { env: {} });
     const requests = await exampleRequests(config, { grpc: "127.0.0.1:1", http: "127.0.0.1:2" }, Date.now());
@@ -170,14 +170,14 @@ describe("serve", () => {
     for (const { command } of requests) expect(command).to.match(/127\.0\.0\.1:[12]\//);
   });
 
-  it("drains on SIGTERM: readiness first, then ports, then what is in flight; exit code 0", async () => {
+  it("SIGTERM drains the service: it turns unready, closes its ports, finishes calls in flight, and exits with 0", async () => {
     const folder = folderOf(configuration("drain: { delay: 23h, timeout: 1h }\nlimits: { request: 1h }"));
     const service = start(["serve", "--config", "verifier.yaml"], folder, undefined, HELD_DELAY);
     const { grpc = "", http = "" } = await service.ready();
     const port = Number(http.split(":").at(-1));
     const [integuru, fiserv] = await Promise.all([token(folder, "integuru"), token(folder, "fiserv")]);
 
-    // In flight: a REST request and a unary call whose bodies are half there, and a stream.
+    // In flight are a REST request and a unary call, each with half its body sent, and a stream.
     const body = JSON.stringify({ token: fiserv, client_id: "vision-api-user", client_secret: CLIENT_SECRET });
     const request = requestBytes(
       { method: "POST", target: FISERV, headers: [["Content-Type", "application/json"]], body: Buffer.from(body) },
@@ -219,7 +219,7 @@ describe("serve", () => {
     expect(readError(ended)).to.include({ code: 14, reason: "SHUTTING_DOWN" });
     expect(messages.map(({ id }) => id)).to.deep.equal(["before", "while"]);
     for (const message of messages) expect(readItems(message)[0]).to.have.nested.property("verdict.verified");
-    // By now the ports are closed. What was in flight is finished all the same.
+    // The ports are closed by now, and calls in flight are still finished.
     while (await isTaken(port)) await new Promise((resolve) => setImmediate(resolve));
     rest.send(request.subarray(-20));
     expect(await rest.answer()).to.include({ status: 200, body: '{"valid":true}' });
@@ -233,13 +233,13 @@ describe("serve", () => {
     expect(service.lines().at(-1)).to.include({ msg: "stopped", level: "info", cut: 0 });
   }).timeout(60_000);
 
-  it("says how many calls it cut at the end of drain.timeout", async () => {
+  it("serve logs how many calls it cut at the end of drain.timeout", async () => {
     const folder = folderOf(configuration("drain: { delay: 0s, timeout: 100ms }"));
     const { service, grpc, port } = await serving(folder);
     const unary = new HalfCall(grpc, "integuru", await token(folder, "integuru"));
     await unary.seen();
     unary.answered.catch(() => undefined);
-    // In flight from its head on: the face waits for the body.
+    // The request is in flight once its head has arrived, while the face waits for the body.
     const head = `POST ${FISERV} HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n`;
     const rest = new Wire(port).send(head);
     await rest.until("100 Continue");
@@ -249,7 +249,7 @@ describe("serve", () => {
     expect(service.lines().at(-1)).to.include({ msg: "stopped", level: "warn", cut: 2 });
   });
 
-  it("a second signal ends it at once", async () => {
+  it("a second signal ends the service at once", async () => {
     for (const [first, second] of [
       ["SIGTERM", "SIGTERM"],
       ["SIGINT", "SIGTERM"],
@@ -263,7 +263,7 @@ describe("serve", () => {
     }
   });
 
-  it("a port in use: exit code 3, and a message that names the address and what to do", async () => {
+  it("serve exits with 3 if a port is in use, and says which address and what to do", async () => {
     const other = net.createServer();
     const port = await new Promise<number>((resolve) =>
       other.listen(0, "127.0.0.1", () => resolve((other.address() as net.AddressInfo).port)),
@@ -282,7 +282,7 @@ describe("serve", () => {
     }
   });
 
-  it("adds no more to the process's output the second time", async () => {
+  it("a second serve in one process adds no listener to standard output", async () => {
     const folder = folderOf(QUIET.replace("grpc: 127.0.0.1:0", "grpc: 192.0.2.1:0"));
     const counts: number[] = [];
     for (let turn = 0; turn < 2; turn++) {
@@ -292,7 +292,7 @@ describe("serve", () => {
     expect(counts[1]).to.equal(counts[0]);
   });
 
-  it("an address that is not this machine's: exit code 3", async () => {
+  it("serve exits with 3 for an address that this machine does not have", async () => {
     const folder = folderOf(QUIET.replace("http: 127.0.0.1:0", "http: 192.0.2.1:0"));
     const { code, stderr } = await run(["serve", "--config", "verifier.yaml"], folder);
     expect(code).to.equal(3);
@@ -301,7 +301,7 @@ describe("serve", () => {
     );
   });
 
-  it("a wrong master key: exit code 2, and nothing of either key", async () => {
+  it("serve exits with 2 for a wrong master key, and shows neither key", async () => {
     const folder = folderOf();
     const { service } = await serving(folder);
     await end(service);
@@ -314,7 +314,7 @@ describe("serve", () => {
     expect(stderr).not.to.match(/\n {4}at /);
   });
 
-  it("a broken seed: exit code 2, all that is wrong; the store stays empty, and the mended seed is taken", async () => {
+  it("serve exits with 2 for a broken seed, reports every problem, and loads the seed once it is fixed", async () => {
     const folder = folderOf(configuration(), {
       "directory.yaml":
         "instances:\n  - { id: a, appId: b, secretKeys: [S3CRET], userz: [] }\nclients:\n  - { clientId: 5, clientSecret: S3CRET }\n",
@@ -331,7 +331,7 @@ describe("serve", () => {
     await end(service);
   });
 
-  it("nothing to listen at: exit code 2", async () => {
+  it("serve exits with 2 if the configuration gives no address to listen at", async () => {
     const text = configuration().replace(/^(grpc|http):.*\n/gm, "");
     const { code, stderr } = await run(["serve", "--config", "verifier.yaml"], folderOf(text));
     expect({ code, stderr }).to.deep.equal({
@@ -348,7 +348,7 @@ describe("serve", () => {
     });
   });
 
-  it("--only grpc and --only http: two processes, one service", async () => {
+  it("serve --only grpc and serve --only http work together as one service in two processes", async () => {
     const folder = folderOf();
     const core = await serving(folder, "--only", "grpc");
     expect(core.http).to.equal("");
@@ -363,7 +363,7 @@ describe("serve", () => {
       expect(code, title).to.equal(0);
       expect(stdout, title).to.match(/^HTTP\/1\.1 200 OK/);
     }
-    // With the core gone, a good token is not called bad.
+    // A token is not rejected while the core is gone.
     await end(core.service);
     const bodies: Record<string, string> = {
       [INTEGURU]: '{"detail":"Token verification is temporarily unavailable."}',
@@ -383,7 +383,7 @@ describe("serve", () => {
     expect(await end(face)).to.include({ code: 0 });
   }).timeout(60_000);
 
-  it("a socket file that nobody listens at any more is replaced", async () => {
+  it("serve replaces a socket file that no process listens at", async () => {
     const folder = folderOf();
     const socket = join(folder, "http.sock");
     writeFileSync(

@@ -8,15 +8,15 @@ import { INTEGURU, Wire } from "../http/harness.js";
 import { requestBytes } from "../support/http.js";
 import { COMMAND, configuration, emptyFolder, end, folderOf, type Process, serving } from "./harness.js";
 
-// A log that nobody reads for a while: whoever collects lines has stopped, and the pipe is full.
+// A log that is not read for a while: the collector of the lines has stopped, and the pipe is full.
 
-/** Calls with a line each, of over 300 characters: two MiB, of which a MiB is kept, and what the system's own buffers take. */
+/** Calls that log over 300 characters each, two MiB in all, of which one MiB is kept besides the system's own buffers. */
 const CALLS = 7_000;
 
-/** Calls over one connection. */
+/** The number of calls over one connection. */
 const TOGETHER = 500;
 
-describe("standard output that nobody reads", () => {
+describe("standard output that is not read", () => {
   let service: Process;
   let ask: (times: number) => Promise<void>;
 
@@ -44,7 +44,7 @@ describe("standard output that nobody reads", () => {
 
   const callLines = (): number => service.lines().filter(({ msg }) => msg === "call").length;
 
-  it("keeps no call waiting; what was lost is counted once it is read again", async () => {
+  it("unread standard output delays no call, and lost lines are counted once it is read again", async () => {
     service.child.stdout?.pause();
     await ask(CALLS);
     service.child.stdout?.resume();
@@ -59,7 +59,7 @@ describe("standard output that nobody reads", () => {
     expect(callLines() + Number(lost[0]?.["lines"])).to.equal(CALLS + TOGETHER);
   });
 
-  it("does not keep the service from ending", async () => {
+  it("unread standard output does not keep the service from ending", async () => {
     service.child.stdout?.pause();
     await ask(CALLS);
     const exited = new Promise((resolve) => service.child.once("exit", (code) => resolve(code)));
@@ -70,7 +70,7 @@ describe("standard output that nobody reads", () => {
     expect(callLines()).to.be.within(1, CALLS - 1);
   });
 
-  it("that is closed does not end the service", async () => {
+  it("closed standard output does not end the service", async () => {
     service.child.stdout?.destroy();
     await ask(TOGETHER);
     service.kill("SIGTERM");
@@ -83,15 +83,15 @@ describe("standard output that nobody reads", () => {
 });
 
 describe("standard output of a command", () => {
-  /** Runs a line of bash; what it printed, with the exit code of the command in it. */
+  /** Runs a line of bash and returns its status and output. */
   const bash = (line: string) => spawnSync("bash", ["-c", line], { cwd: emptyFolder(), encoding: "utf8" });
 
-  it("that nobody reads to its end ends the command, without a word", () => {
+  it("a command whose standard output is closed early ends without a message", () => {
     const { stdout, stderr } = bash(`${COMMAND} --help | true; echo "\${PIPESTATUS[0]}"`);
     expect({ stdout, stderr }).to.deep.equal({ stdout: `${EXIT.unavailable}\n`, stderr: "" });
   });
 
-  it("that cannot be written is told, and is no rejection", function () {
+  it("a command that cannot write its standard output says so, and does not exit with the code of a rejection", function () {
     if (!existsSync("/dev/full")) this.skip();
     const { status, stderr } = bash(`${COMMAND} --help > /dev/full`);
     expect({ status, stderr }).to.deep.equal({

@@ -13,7 +13,7 @@ import { IssuerKey } from "../support/issuer-key.js";
 import { keyOf } from "../support/keys.js";
 import { contentOf, type Ended, folderOf, MASTER_KEY, run } from "./harness.js";
 
-// Offline `verify` asks the store of a running service, at any time that one likes: it must change nothing there.
+// Offline `verify` may read the store of a running service at any time, and must change nothing in it.
 
 const HOUR = 3_600_000;
 const CONFIG = ["--config", "verifier.yaml"];
@@ -35,7 +35,7 @@ realms:
     keys: [{ jwksUri: "${url}", insecure: true, timeout: 10m, refreshMin: 1h, refreshMax: 1h }]
 `;
 
-describe("verify offline leaves the store as it is", () => {
+describe("offline verify and the store", () => {
   let issuer: Issuer;
   let folder: string;
   before(async () => {
@@ -50,7 +50,7 @@ describe("verify offline leaves the store as it is", () => {
 
   const verify = (token: string, ...args: readonly string[]): Promise<Ended> =>
     run(["verify", "--realm", "partner", ...CONFIG, "--json", ...args, "-"], folder, token);
-  /** Has a start of the service save the issuer's set, and lays one of another process's realm beside it. */
+  /** Starts the service so that it saves the issuer's set, and adds a set of another process's realm. */
   async function savedSets(fetchedAt = Date.now() - HOUR): Promise<void> {
     const config = loadConfig(join(folder, "verifier.yaml"), { env: {} });
     const core = await openCore(config, { clock: Date.now, log: pino({ level: "silent" }) });
@@ -71,7 +71,7 @@ describe("verify offline leaves the store as it is", () => {
   }
 
   for (const at of [[], ["--at", "2099-01-01T00:00:00Z"], ["--at", "2001-01-01T00:00:00Z"]]) {
-    it(`with ${at.join(" ") || "no --at"}: no set is saved or removed, whatever is fetched`, async () => {
+    it(`offline verify with ${at.join(" ") || "no --at"} saves and removes no set, whatever it fetches`, async () => {
       await savedSets();
       const before = contentOf(folder);
       await issuer.be("publish", { keys: [known.jwk, unknown.jwk] });
@@ -84,7 +84,7 @@ describe("verify offline leaves the store as it is", () => {
     });
   }
 
-  it("the saved set is of the age that it really has, at whatever time the token is judged", async () => {
+  it("a saved set keeps its real age, whatever time --at gives", async () => {
     await savedSets(Date.now() - HOUR);
     await issuer.be("503");
     for (const at of [[], ["--at", "2099-01-01T00:00:00Z"], ["--at", "2001-01-01T00:00:00Z"]]) {
@@ -104,7 +104,7 @@ describe("verify offline leaves the store as it is", () => {
     }
   });
 
-  it("mint says that it fetches no keys, for a key that the configuration does not have", async () => {
+  it("mint says that it fetches no keys if the given key is not in the configuration", async () => {
     writeFileSync(join(folder, "own.pem"), keyOf("p256").signer.export({ type: "pkcs8", format: "pem" }));
     const { code, stderr } = await run(["mint", "--realm", "partner", ...CONFIG, "--key-file", "own.pem"], folder);
     expect(code).to.equal(2);
@@ -113,7 +113,7 @@ describe("verify offline leaves the store as it is", () => {
     );
   });
 
-  it("master keys that were exchanged since are neither let in nor dropped, and nothing is sealed anew", async () => {
+  it("offline verify neither adds nor drops master keys that changed, and re-encrypts nothing", async () => {
     await savedSets();
     const before = contentOf(folder);
     const both = `masterKeys: [${NEXT_KEY}, ${MASTER_KEY}]`;
@@ -130,7 +130,7 @@ describe("verify offline leaves the store as it is", () => {
     expect({ code, stderr }).to.deep.equal({ code: 0, stderr: "" });
   };
 
-  it("a store to which nothing was ever written is as the seed would fill it, and stays empty", async () => {
+  it("offline verify treats an empty store as if the seed had filled it, and leaves it empty", async () => {
     const file = join(folder, "verifier.yaml");
     writeFileSync(file, text(issuer.url).replace(/^directory.*\n/m, ""));
     await savedSets();
@@ -143,7 +143,7 @@ describe("verify offline leaves the store as it is", () => {
     expect(contentOf(folder)).to.deep.equal(before);
   });
 
-  it("a store of the version before is read as it is, and gets no new schema", async () => {
+  it("offline verify reads a store of the previous version, and does not migrate its schema", async () => {
     await savedSets();
     const db = new Database(join(folder, "verifier.db"));
     db.exec("DROP TABLE key_sets; PRAGMA user_version = 1");
@@ -155,7 +155,7 @@ describe("verify offline leaves the store as it is", () => {
     expect(contentOf(folder)).to.deep.equal(before);
   });
 
-  it("a master key that is configured no more, and under which nothing stands, keeps nobody unknown", async () => {
+  it("a removed master key that encrypts nothing does not keep an unknown caller from being reported", async () => {
     await savedSets();
     const db = new Database(join(folder, "verifier.db"));
     db.exec("INSERT INTO master_keys VALUES ('0123456789abcdef')");

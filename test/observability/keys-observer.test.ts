@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { keysObserver } from "../../src/observability/keys-observer.js";
 import { createMemoryLog } from "../support/log.js";
 
-// What the log says of fetches of keys.
+// The log lines about fetches of keys.
 
 const NOTHING = { added: [], removed: [], leftOut: [] };
 
@@ -17,8 +17,8 @@ function observing() {
   return { observer, lines };
 }
 
-describe("the lines of fetches of keys", () => {
-  it("tell of the first failure, the second, the fourth and so on, and how long the set counts on", () => {
+describe("the log lines about key fetches", () => {
+  it("failed fetches are logged at the first, second, fourth and so on, with the time that the set remains valid", () => {
     const { observer, lines } = observing();
     for (let failures = 1; failures <= 20; failures++) observer.failed("it answered 503", failures, 10_999 - failures);
     expect(lines().map(({ failures, left }) => [failures, left])).to.deep.equal([
@@ -30,7 +30,7 @@ describe("the lines of fetches of keys", () => {
     ]);
   });
 
-  it("tell at once of another cause", () => {
+  it("a failure with another cause is logged at once", () => {
     const { observer, lines } = observing();
     const causes = ["a", "a", "a", "b", "b", "b", "a"];
     for (const [index, why] of causes.entries()) observer.failed(why, index + 1, 0);
@@ -42,20 +42,20 @@ describe("the lines of fetches of keys", () => {
     ]);
   });
 
-  it("tell of causes that change all the time no more than sixteen times, and anew after a good fetch", () => {
+  it("constantly changing causes are logged a limited number of times, counted from zero after a good fetch", () => {
     const { observer, lines } = observing();
     const fail = (): void => {
       for (let failures = 1; failures <= 1000; failures++) observer.failed(`cause ${failures}`, failures, 0);
     };
     fail();
-    const told = lines().length;
-    expect(told).to.be.within(16, 16 + 10);
+    const first = lines().length;
+    expect(first).to.be.within(16, 16 + 10);
     observer.fetched(NOTHING, 1000, false);
     fail();
-    expect(lines()).to.have.length(2 * told + 1);
+    expect(lines()).to.have.length(2 * first + 1);
   });
 
-  it("mark the end of verdicts with an error, and their return", () => {
+  it("the loss of verdicts is logged as an error, and their return too", () => {
     const { observer, lines } = observing();
     observer.failed("it answered 503", 1, 5000);
     observer.out("it answered 503", 1);

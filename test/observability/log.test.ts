@@ -19,7 +19,7 @@ import { type HttpAnswer, requestBytes, valuesOf } from "../support/http.js";
 import { secretOf } from "../support/keys.js";
 import { holdToTables } from "../support/log.js";
 
-// What the log says of calls, and what it never says.
+// The log lines about calls, and the secrets that they never contain.
 
 const VERIFIED: Outcome = {
   kind: "verified",
@@ -29,7 +29,7 @@ const VERIFIED: Outcome = {
   checks: [],
 } as unknown as Outcome;
 const REJECTED: Outcome = { kind: "rejected", reason: "TOKEN_EXPIRED", claim: "exp", checks: [] };
-/** Failures that nobody gets before it is certain who asks. */
+/** Failures that only callers with a good credential get. */
 const AFTER_THE_CALLER: ReadonlySet<string> = new Set([
   "TOKEN_EMPTY",
   "EXPLAIN_DENIED",
@@ -51,7 +51,7 @@ function capture(level: "trace" | "info" = "trace") {
   return { log, text: () => text.join(""), lines: () => text.map((line) => JSON.parse(line) as Line) };
 }
 
-describe("the lines of calls", () => {
+describe("the log lines about calls", () => {
   const line = (
     outcome: CallOutcome,
     { requestId = "id", address = "192.0.2.1", ...others }: Partial<FinishedCall & Call> = {},
@@ -72,24 +72,24 @@ describe("the lines of calls", () => {
     items: 1,
     ...others,
   });
-  /** Logs calls of callers whose instances are not known. */
+  /** Logs calls whose callers' instances are unknown. */
   const logging = (...settings: Parameters<typeof callLogger>): ((finished: FinishedCall) => void) => {
     const write = callLogger(...settings);
     return (finished) => write(finished, () => undefined);
   };
 
   for (const [what, kid, said] of [
-    ["as it is", "2027-01", "2027-01"],
+    ["unchanged", "2027-01", "2027-01"],
     [
-      "what would move a terminal's cursor, or turn its text, escaped",
+      "with terminal control characters escaped",
       "\u009b2J\u001b[\n\u202ek\ud800é",
       "\\u009b2J\\u001b[\\u000a\\u202ek\\ud800\\u00e9",
     ],
     ["cut", "k".repeat(5000), "k".repeat(128)],
-    ["cut, and escaped", "\0".repeat(5000), "\\u0000".repeat(128)],
-    ["none", undefined, undefined],
+    ["cut and escaped", "\0".repeat(5000), "\\u0000".repeat(128)],
+    ["as absent if it has none", undefined, undefined],
   ] as const) {
-    it(`the kid of a token whose key is unknown: ${what}`, () => {
+    it(`the line of a token with an unknown key has its kid ${what}`, () => {
       const { log, lines } = capture();
       const outcome: Outcome = {
         kind: "rejected",
@@ -104,7 +104,7 @@ describe("the lines of calls", () => {
     });
   }
 
-  describe("for want of keys", () => {
+  describe("for missing keys", () => {
     const unfetched: Outcome = { ...failure("KEYS_UNAVAILABLE", 20_000), kid: "2027-\u009b2J" };
     const waiting: Outcome = { ...unfetched, cause: "cooldown" };
     const saidOf = (outcome: Outcome): Line => {
@@ -114,7 +114,7 @@ describe("the lines of calls", () => {
       return lines()[0] ?? {};
     };
 
-    it("have the kid, and say whether they wait for the cooldown or the keys cannot be fetched", () => {
+    it("the line of a call without keys has the kid, and says whether a cooldown or a failed fetch is the cause", () => {
       const told = { outcome: "failed", reason: "KEYS_UNAVAILABLE", kid: "2027-\\u009b2J" };
       expect(saidOf(waiting)).to.include({ ...told, level: "info" });
       expect(saidOf(waiting)["why"]).to.match(/keys are fresh.*cooldown/);
@@ -122,7 +122,7 @@ describe("the lines of calls", () => {
       expect(saidOf(failure("KEYS_UNAVAILABLE"))).not.to.have.property("kid");
     });
 
-    it("are limited where anybody can bring them about, and left out with calls: none", () => {
+    it("lines about unknown kids during the cooldown are limited, and left out with calls: none", () => {
       const { log, lines } = capture();
       const tell = logging(log, "rejected", createClock().now);
       for (let turn = 0; turn < 150; turn++) tell(line(waiting));
@@ -136,7 +136,7 @@ describe("the lines of calls", () => {
     });
   });
 
-  it("name the realm that judged where another was asked", () => {
+  it("the line of a routed call names the realm that judged the token", () => {
     for (const outcome of [VERIFIED, REJECTED, REFUSED, FAULT]) {
       const { log, lines } = capture();
       const tell = logging(log, "all", createClock().now);
@@ -154,7 +154,7 @@ describe("the lines of calls", () => {
     ["rejected", ["rejected", "refused", "fault"]],
     ["all", ["verified", "rejected", "refused", "fault"]],
   ] as const) {
-    it(`calls: ${calls}`, () => {
+    it(`calls: ${calls} logs ${written.join(", ")}`, () => {
       const { log, lines } = capture();
       const tell = logging(log, calls, createClock().now);
       for (const outcome of [VERIFIED, REJECTED, REFUSED, FAULT]) tell(line(outcome));
@@ -168,7 +168,7 @@ describe("the lines of calls", () => {
     });
   }
 
-  it("tell of a browser's preflight where all calls are told", () => {
+  it("a browser's preflight is logged only with calls: all", () => {
     const { log, lines } = capture();
     for (const calls of ["none", "rejected", "all"] as const) {
       logging(log, calls, createClock().now)(line("preflight", { realm: "", status: 204 }));
@@ -179,7 +179,7 @@ describe("the lines of calls", () => {
       .and.not.to.have.property("reason");
   });
 
-  it("have constant messages and values as fields", () => {
+  it("lines about calls have a constant message, and their values as fields", () => {
     const { log, lines } = capture();
     const tell = logging(log, "all", createClock().now);
     tell(line(VERIFIED, { status: 200 }));
@@ -201,7 +201,7 @@ describe("the lines of calls", () => {
     ]);
   });
 
-  it("say why a gateway got no connection to its upstream", () => {
+  it("the line of a call says why a gateway got no connection to its upstream", () => {
     const { log, lines } = capture();
     const outcome: UnreachableFailure = {
       kind: "failure",
@@ -218,7 +218,7 @@ describe("the lines of calls", () => {
     });
   });
 
-  it("of rejected and refused calls are 100 a second; the rest is counted, and told with the next one", () => {
+  it("at most 100 rejected and refused calls are logged a second, and the next line counts the others", () => {
     const { log, lines } = capture();
     const clock = createClock();
     const tell = logging(log, "all", clock.now);
@@ -245,13 +245,13 @@ describe("the lines of calls", () => {
     expect(lines()).to.have.length(203);
   });
 
-  it("do not grow with what a caller writes as realm", () => {
+  it("a long realm from a caller does not make the line long", () => {
     const { log, text } = capture();
     logging(log, "all", createClock().now)(line(REJECTED, { realm: "r".repeat(1_000_000) }));
     expect(text().length).to.be.below(1000);
   });
 
-  it("tell nothing of a token that stands for a realm, a kid or a request id", () => {
+  it("a token sent as a realm, kid or request id is shortened in the line", () => {
     const { log, lines } = capture();
     const token = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJqYW5lIn0.c2ln";
     const outcome: Outcome = { kind: "rejected", reason: "KEY_UNKNOWN", claim: "kid", kid: `k ${token}`, checks: [] };
@@ -259,7 +259,7 @@ describe("the lines of calls", () => {
     expect(lines()[0]).to.include({ realm: "eyJ…", kid: "k eyJ…", requestId: "Bearer eyJ…" });
   });
 
-  it("tell nothing of one whose JSON has white space in it, and leave names alone", () => {
+  it("a token whose header has white space is shortened too, and ordinary names are not", () => {
     const { log, lines } = capture();
     const tell = logging(log, "all", createClock().now);
     for (const header of ['{ "alg":"none"}', '{\n"alg":"none"}', '{\t"alg":"none"}', '{\r\n"alg":"none"}']) {
@@ -272,7 +272,7 @@ describe("the lines of calls", () => {
     }
   });
 
-  it("look up the caller's instance only where a line is written", () => {
+  it("the caller's instance is looked up only if a line is written", () => {
     const { log, lines } = capture();
     let lookups = 0;
     const write = callLogger(log, "rejected", createClock().now);
@@ -294,7 +294,7 @@ describe("the caller in a line", () => {
   });
   const nobody = () => undefined;
 
-  it("is named where its credential was good", () => {
+  it("the caller is named if its credential was good", () => {
     const named = (outcome: Outcome) => callerFields(knownCaller(asked("c"), outcome), nobody);
     for (const good of [VERIFIED, REJECTED]) expect(named(good)).to.deep.equal({ client: "c" });
     for (const reason of FAILURE_REASONS) {
@@ -303,19 +303,19 @@ describe("the caller in a line", () => {
     }
   });
 
-  it("is an instance by its id alone, where that is known", () => {
+  it("an instance is named by its id alone, if that is known", () => {
     const caller = { credential: { kind: "instance" as const, secretKey: new Secret("sk_live") }, workload: undefined };
     expect(callerFields(caller, () => "inst_1")).to.deep.equal({ instance: "inst_1" });
     expect(callerFields(caller, nobody)).to.deep.equal({});
   });
 
-  it("is a workload by the names in its certificate, whatever came of the call", () => {
+  it("a workload is named by at most four names in its certificate, whatever the outcome", () => {
     const names = ["URI:spiffe://a/b", "DNS:b", "DNS:c", "DNS:d", "DNS:e"];
     const { workload } = callerFields(knownCaller(asked("c", names), REFUSED), nobody);
     expect(workload).to.deep.equal(names.slice(0, 4));
   });
 
-  it("is no longer than any id may be", () => {
+  it("the caller's name is cut to the longest valid id", () => {
     const { client } = callerFields(knownCaller(asked("x".repeat(100_000)), VERIFIED), nobody);
     expect(client).to.equal("x".repeat(255));
   });
@@ -343,7 +343,7 @@ describe("the log of a service", () => {
       tokens[realm] = await mint(config, { realm, claim: [], expires: "1h" }, Date.now());
     tokens["expired"] = await mint(config, { realm: "integuru", claim: ["exp=1"], expires: "1h" }, Date.now());
     tokens["forged"] = `${tokens["integuru"]?.slice(0, -10)}AAAAAAAAAA`;
-    // Time goes on with each call, so that no second has more lines than are written.
+    // Time advances with each call, so that no second exceeds the limit on lines.
     let time = Date.now();
     const tick = (): number => {
       time += 25;
@@ -400,7 +400,7 @@ describe("the log of a service", () => {
     await running.stop();
   });
 
-  it("holds no token and no secret, at any level", () => {
+  it("the log contains no token and no secret at any level", () => {
     expect(lines().length).to.be.above(100);
     expect(text())
       .to.include('"outcome":"verified"')
@@ -420,7 +420,7 @@ describe("the log of a service", () => {
     }
   });
 
-  it("has the request id that the answer carries, once for each request, also where nothing is shown", () => {
+  it("the log has the request id of each answer exactly once, even for a path without a face", () => {
     const logged = lines().map(({ requestId }) => requestId);
     for (const answer of answers) {
       const [id] = valuesOf(answer, "X-Request-Id");
@@ -432,7 +432,7 @@ describe("the log of a service", () => {
     }
   });
 
-  it("names the caller whose credential was good, and nothing of any other", () => {
+  it("the log names callers with a good credential, and no others", () => {
     const calls = lines().filter(({ msg }) => msg === "call");
     const named = (key: string, value: string) =>
       calls.filter((line) => line[key] === value).map(({ outcome, reason }) => JSON.stringify([outcome, reason]));
@@ -447,12 +447,12 @@ describe("the log of a service", () => {
     }
   });
 
-  it("has no message that changes", () => {
+  it("log messages are constant", () => {
     const said = new Set(lines().map(({ msg }) => msg));
     expect([...said]).to.have.members(["call", "store made", "directory seed loaded", "ready"]);
   });
 
-  it("has no line above info for what callers did", () => {
+  it("no action of a caller is logged above info", () => {
     for (const line of lines()) expect(line["level"], JSON.stringify(line)).to.equal("info");
   });
 });
@@ -469,7 +469,7 @@ describe("failed credentials, end to end", () => {
     const folder = folderOf(
       configuration(
         "failures: { perClient: 3/1m, perAddress: 8/1m }\ntrustedProxies: [127.0.0.1]\nlog: { level: silent }\ndrain: { delay: 0s }",
-        // The clock leaps by minutes here, faster than the directory is asked for news.
+        // The clock jumps by minutes here, more than the default staleFor allows between two reads of the directory.
       ).replace("store: sqlite:./verifier.db", 'store: { url: "sqlite:./verifier.db", staleFor: 24h }'),
     );
     const file = join(folder, "verifier.yaml");
@@ -501,7 +501,7 @@ describe("failed credentials, end to end", () => {
   const askClowk = (from: string, key: string): Promise<HttpAnswer> =>
     post(CLOWK, from, [["X-Clowk-Secret-Key", key]], { token: clowk });
 
-  it("Fiserv: 429 with Retry-After, there alone, until the window ends", async () => {
+  it("too many wrong secrets at Fiserv's face give 429 with Retry-After for that address until the window ends", async () => {
     for (let turn = 0; turn < 3; turn++) expect((await askFiserv("192.0.2.1", "wrong")).status).to.equal(401);
     clock.set(NOW + 15_500);
     for (const secret of ["wrong", CLIENT_SECRET]) {
@@ -517,7 +517,7 @@ describe("failed credentials, end to end", () => {
     expect(await askFiserv("192.0.2.1", CLIENT_SECRET)).to.include({ status: 200, body: '{"valid":true}' });
   });
 
-  it("Clowk: the same, by address", async () => {
+  it("too many wrong keys at Clowk's face give 429 with Retry-After for that address", async () => {
     const wrong = "sk_live_of_nobody_at_all";
     for (let turn = 0; turn < 8; turn++)
       expect(await askClowk("198.51.100.1", wrong)).to.include({ status: 401, body: '{"error":"Unauthorized"}' });
@@ -526,18 +526,18 @@ describe("failed credentials, end to end", () => {
       expect(answer).to.include({ status: 429, body: '{"error":"Too many requests"}' });
       expect(valuesOf(answer, "Retry-After")).to.deep.equal(["60"]);
     }
-    // Whoever says nothing is told that, and the rightful one elsewhere is served.
+    // A missing key still gets its own error, and a good key from another address is served.
     expect((await askClowk("198.51.100.1", "")).body).to.equal('{"error":"Missing secret key"}');
     expect((await askClowk("198.51.100.2", secretOf("clowk"))).status).to.equal(200);
   });
 
-  it("a client's own word for its address is not taken for another's", async () => {
+  it("failures count for the address that the proxy adds, not for one that the client claims", async () => {
     for (let turn = 0; turn < 3; turn++) await askFiserv(`203.0.113.${turn}, 203.0.113.99`, "wrong");
     expect((await askFiserv("203.0.113.200, 203.0.113.99", CLIENT_SECRET)).status).to.equal(429);
     expect((await askFiserv("203.0.113.99, 203.0.113.200", CLIENT_SECRET)).status).to.equal(200);
   });
 
-  it("gRPC: RATE_LIMITED with RetryInfo, each item of a batch for itself", async () => {
+  it("too many wrong credentials over gRPC give RATE_LIMITED with RetryInfo, also for single items of a batch", async () => {
     const request = (secret: string) => ({
       realm: "fiserv",
       token: fiserv,

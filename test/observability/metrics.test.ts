@@ -13,9 +13,9 @@ import { Wire } from "../http/harness.js";
 import { secretOf } from "../support/keys.js";
 import { createMemoryLog } from "../support/log.js";
 
-// The operators' port of a real service: what it counts of real calls, and its probes.
+// The metrics port of a real service: its counts of real calls, and its probes.
 
-describe("the metrics' port", () => {
+describe("the metrics port", () => {
   let folder: string;
   let file: string;
   let running: Running;
@@ -41,7 +41,7 @@ realms:
   });
 
   const get = (path: string): Promise<Response> => fetch(`http://${running.addresses["metrics"]}${path}`);
-  /** The value of a series, 0 where there is none. */
+  /** The value of a series, 0 if it is absent. */
   const value = async (series: string): Promise<number> => {
     const line = (await (await get("/metrics")).text()).split("\n").find((one) => one.startsWith(`${series} `));
     return Number(line?.slice(series.length + 1) ?? 0);
@@ -51,7 +51,7 @@ realms:
       method: "POST",
       headers: { Authorization: authorization },
     });
-  /** Calls a gRPC method with any bytes; the status code. */
+  /** Calls a gRPC method with any bytes and returns the status code. */
   const call = (method: string, bytes: Buffer): Promise<number> => {
     const client = new Client(running.addresses["grpc"] ?? "", credentials.createInsecure());
     const asIs = (given: Buffer): Buffer => given;
@@ -62,7 +62,7 @@ realms:
       });
     });
   };
-  it("answers whoever pipelines, and admits 100 connections of one address", async () => {
+  it("the metrics port answers pipelined requests, and admits 100 connections from one address", async () => {
     const port = Number(running.addresses["metrics"]?.split(":").at(-1));
     const last = "GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     const wire = new Wire(port).send("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n".repeat(200) + last);
@@ -72,7 +72,7 @@ realms:
     await Promise.race(silent.map(({ closed }) => closed));
     expect(silent.filter(({ isClosed }) => isClosed)).to.have.length.above(0);
     for (const one of silent) one.reset();
-    // The service sees a moment later that they are gone.
+    // The service notices the closed connections a moment later.
     let status: number | undefined;
     while (status === undefined)
       status = await get("/healthz").then(
@@ -82,14 +82,14 @@ realms:
     expect(status).to.equal(200);
   });
 
-  it("is all that tells of what was fetched: the process keeps no list of its own", async () => {
+  it("the process keeps no resource timings of fetches", async () => {
     performance.clearResourceTimings();
     await (await get("/healthz")).text();
     await new Promise((resolve) => setImmediate(resolve));
     expect(performance.getEntriesByType("resource")).to.have.length(0);
   });
 
-  it("answers what is no HTTP request, after what came before it", async () => {
+  it("the metrics port answers a malformed request with 400, after the requests before it", async () => {
     const port = Number(running.addresses["metrics"]?.split(":").at(-1));
     const wire = new Wire(port).send("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\nno HTTP\r\n\r\n");
     await wire.closed;
@@ -102,7 +102,7 @@ realms:
   const request = (realm: string, token: string): Buffer =>
     Buffer.from(VerifyTokenRequest.encode(VerifyTokenRequest.fromPartial({ realm, token })).finish());
 
-  it("counts verifications by realm, way, outcome and reason, and answers by status", async () => {
+  it("verifications are counted by realm, via, outcome and reason, and HTTP answers by status", async () => {
     const token = await mint(
       loadConfig(file, { env: {} }),
       { realm: "integuru", claim: [], expires: "1h" },
@@ -127,7 +127,7 @@ realms:
     expect(asked.status).to.equal(200);
     expect(await value(`tokenverifier_http_answers_total{face="http/VerifyToken",code="200"}`)).to.equal(1);
     for (const one of [good, bad, none, rpc, http]) expect(await value(one), one).to.equal(1);
-    // A browser's preflight is an answer, and no verification.
+    // A browser's preflight counts as an answer, but not as a verification.
     const verifications = async () =>
       (await (await get("/metrics")).text()).split("\n").filter((one) => one.startsWith(name));
     const before = await verifications();
@@ -141,7 +141,7 @@ realms:
     expect(await value("tokenverifier_fact_cache_bytes")).to.be.above(1000);
   });
 
-  it("counts gRPC calls by code, those too that nobody could read or that no method is for", async () => {
+  it("gRPC calls are counted by code, including malformed ones and those to unknown methods", async () => {
     const codes = "tokenverifier_grpc_calls_total";
     const before = await value(`${codes}{method="${verifyToken}",code="NOT_FOUND"}`);
     expect(await call(verifyToken, request("nobody's", "t"))).to.equal(5);
@@ -152,7 +152,7 @@ realms:
     expect(await value(`${codes}{method="unknown",code="UNIMPLEMENTED"}`)).to.equal(1);
   });
 
-  it("counts requests to paths where nothing is shown, and the empty tokens of gateways apart", async () => {
+  it("requests to unknown paths, and empty tokens from gateways, have series of their own", async () => {
     const unknown = 'tokenverifier_http_answers_total{face="unknown",code="404"}';
     const before = await value(unknown);
     expect((await fetch(`http://${running.addresses["http"]}/v1/api/verify-token`)).status).to.equal(404);
@@ -163,7 +163,7 @@ realms:
     expect(await value(probe)).to.equal(1);
   });
 
-  it("tells of a configuration that could not be taken, and of one that waits for a restart", async () => {
+  it("the metrics show a refused configuration, and one that needs a restart", async () => {
     const states = async () => [
       await value("tokenverifier_configuration_refused"),
       await value("tokenverifier_restart_needed"),
@@ -180,14 +180,14 @@ realms:
     expect(await becomes(good)).to.deep.equal([0, 0]);
   });
 
-  it("lets no caller make up a label", async () => {
+  it("a caller cannot create a label value", async () => {
     for (const realm of ["made-up-1", "made-up-2", '"} 1\nx{y="']) await call(verifyToken, request(realm, "t"));
     const text = await (await get("/metrics")).text();
     expect(text).not.to.include("made-up").and.not.to.include("made.up");
     expect(text).to.match(/^tokenverifier_verifications_total\{realm="unknown",.*reason="REALM_UNKNOWN"\} [34]$/m);
   });
 
-  it("has every metric that docs/reference/metrics.md has, and no other of our own", async () => {
+  it("the metrics port serves exactly the metrics in docs/reference/metrics.md", async () => {
     const docs = readFileSync(new URL("../../docs/reference/metrics.md", import.meta.url), "utf8");
     const documented = Array.from(
       docs.matchAll(/^\| `(tokenverifier_\w+)` \| (\w+) \|/gm),
@@ -201,7 +201,7 @@ realms:
     expect(served.toSorted()).to.deep.equal(documented.toSorted());
   });
 
-  it("answers probes: alive, ready with its realms, and not ready once it drains", async () => {
+  it("the metrics port answers the probes for liveness and readiness", async () => {
     const alive = await get("/healthz");
     expect([alive.status, await alive.json()]).to.deep.equal([200, { status: "ok" }]);
     const ready = await get("/readyz?verbose");
@@ -225,7 +225,7 @@ describe("the metrics of a service with a store", () => {
   });
   after(() => running.stop());
 
-  /** All series that begin so, with their values. */
+  /** All series whose names begin with `start`, with their values. */
   async function series(start: string): Promise<Readonly<Record<string, number>>> {
     const text = await (await fetch(`http://${running.addresses["metrics"]}/metrics`)).text();
     const lines = text.split("\n").filter((line) => line.startsWith(start));
@@ -234,7 +234,7 @@ describe("the metrics of a service with a store", () => {
     );
   }
 
-  it("tell what is known of the directory, how it was read, and how its feed stands", async () => {
+  it("the metrics show the entries of the directory, its reads, and the position of its feed", async () => {
     const verify = () =>
       fetch(`http://${running.addresses["http"]}/api/v1/tokens/verify`, {
         method: "POST",
@@ -265,7 +265,7 @@ describe("the metrics of a service with a store", () => {
     expect(lookups['tokenverifier_fact_cache_lookups_total{result="miss"}']).to.be.at.least(1);
   });
 
-  it("tell of streams while they are open", async () => {
+  it("the metrics count open streams", async () => {
     const streams = async () => (await series("tokenverifier_streams"))['tokenverifier_streams{port="grpc"}'];
     const client = new Client(running.addresses["grpc"] ?? "", credentials.createInsecure());
     const asIs = (given: Buffer): Buffer => given;
@@ -284,7 +284,7 @@ describe("the metrics of a service with a store", () => {
 });
 
 describe("readiness of a service whose store is lost", () => {
-  it("says how the directory stands and why: from memory for store.staleFor, then not at all", async () => {
+  it("readiness says that the directory is stale after its store is removed, then failing after store.staleFor, and why", async () => {
     const folder = folderOf(configuration("metrics: 127.0.0.1:0"));
     let ahead = 0;
     const { log, text } = createMemoryLog();
@@ -295,7 +295,7 @@ describe("readiness of a service whose store is lost", () => {
       readonly why?: Readonly<Record<string, string>>;
       readonly directory: { readonly state: string; readonly why?: string };
     }
-    /** The body, once the directory is in a state. */
+    /** The body of the readiness answer, once the directory is in a state. */
     async function once(state: string): Promise<Body> {
       for (;;) {
         const body = (await (await fetch(`http://${running.addresses["metrics"]}/readyz`)).json()) as Body;

@@ -6,12 +6,12 @@ import { COMMAND, configuration, end, folderOf, Process } from "../cli/harness.j
 import { NOW } from "../support/clock.js";
 import { createMemoryLog } from "../support/log.js";
 
-// What Node and libraries warn of, while the service runs.
+// Warnings of Node and of libraries while the service runs.
 
-/** Resolves once everything that could go on has. */
+/** Resolves once all pending callbacks have run. */
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** A process of which only its warnings matter, with what Node does about them. */
+/** A stand-in for the process, with Node's own listener for warnings. */
 function source() {
   const emitter = new EventEmitter();
   const standard: Error[] = [];
@@ -21,8 +21,8 @@ function source() {
 
 const warning = (more: object = {}): Error => Object.assign(new Error("old"), { name: "DeprecationWarning", ...more });
 
-describe("warnings of the process", () => {
-  it("are lines of the log, with nothing of what they are about", async () => {
+describe("process warnings", () => {
+  it("process warnings become log lines, without the objects attached to them", async () => {
     const { emitter, standard, warn } = source();
     const log = createMemoryLog();
     logWarnings(emitter, Promise.resolve(log.log), () => NOW);
@@ -47,7 +47,7 @@ describe("warnings of the process", () => {
     expect(standard).to.deep.equal([]);
   });
 
-  it("wait for the log to open", async () => {
+  it("process warnings wait until the log is open", async () => {
     const { emitter, standard, warn } = source();
     const log = createMemoryLog();
     let open: (log: Logger) => void = () => {};
@@ -61,7 +61,7 @@ describe("warnings of the process", () => {
     expect(standard).to.deep.equal([]);
   });
 
-  it("go where they went before, where the service does not start", async () => {
+  it("process warnings go to Node's own listener if the service does not start", async () => {
     const { emitter, standard, warn } = source();
     logWarnings(emitter, Promise.reject(new Error("no service")), () => NOW);
     const [early, late] = [warning(), warning()];
@@ -72,13 +72,13 @@ describe("warnings of the process", () => {
     expect(emitter.listenerCount("warning")).to.equal(1);
   });
 
-  it("are not written where Node was told to keep silent", () => {
+  it("process warnings are not logged if Node was told to suppress them", () => {
     const emitter = new EventEmitter();
     logWarnings(emitter, Promise.resolve(createMemoryLog().log), () => NOW);
     expect(emitter.listenerCount("warning")).to.equal(0);
   });
 
-  it("that come too fast are counted", async () => {
+  it("process warnings beyond the limit of a second are counted", async () => {
     const { emitter, warn } = source();
     const log = createMemoryLog();
     let now = NOW;
@@ -92,7 +92,7 @@ describe("warnings of the process", () => {
     expect(log.text()).to.include('"omitted":15');
   });
 
-  it("of a running service leave its standard error alone", async () => {
+  it("a warning of a running service is not written to standard error", async () => {
     const folder = folderOf(configuration());
     const listener = "process.on('SIGUSR2',()=>process.emitWarning('tried',{code:'TEST1'}))";
     const line = `NODE_OPTIONS="--import=data:text/javascript,${listener}" exec ${COMMAND} serve --config verifier.yaml`;
@@ -100,8 +100,8 @@ describe("warnings of the process", () => {
     await service.ready();
     service.kill("SIGUSR2");
     await service.until(/"msg":"process warning"\}\n/);
-    const told = service.lines().find(({ msg }) => msg === "process warning");
-    expect(told).to.include({ level: "warn", name: "Warning", why: "tried", code: "TEST1" });
+    const logged = service.lines().find(({ msg }) => msg === "process warning");
+    expect(logged).to.include({ level: "warn", name: "Warning", why: "tried", code: "TEST1" });
     expect(await end(service)).to.include({ code: 0, stderr: "" });
   });
 });

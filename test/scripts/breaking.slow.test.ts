@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { type Ended, emptyFolder, linkModules, ROOT, shell } from "../cli/harness.js";
 
-// The check itself, in a repository of its own: a release, and changes after it.
+// Runs the check in its own repository, with a release and changes after it.
 
 describe("npm run breaking", () => {
   let folder: string;
@@ -31,7 +31,7 @@ describe("npm run breaking", () => {
     await git("git init -q -b main; git add proto buf.yaml; git commit -q -m first");
   });
 
-  it("fails where a field of the last release has another name", async () => {
+  it("npm run breaking fails if a field of the last release was renamed", async () => {
     await git("git tag v0.1.0");
     edit("string realm = 1;", "string realm_name = 1;");
     await git("git commit -q -a -m rename");
@@ -41,20 +41,20 @@ describe("npm run breaking", () => {
     expect(code).to.not.equal(0);
   });
 
-  it("passes where the contract only grew since the last release", async () => {
+  it("npm run breaking passes if the contract only grew since the last release", async () => {
     await git("git tag v0.1.0");
     edit("string realm = 1;", "string realm = 1;\n\n  // More.\n  string more = 99;");
     expect(await check()).to.include({ code: 0, stdout: "against v0.1.0\n" });
   });
 
-  it("compares with the newest of several releases", async () => {
+  it("npm run breaking compares with the newest of several releases", async () => {
     await git("git tag v0.1.0");
     edit("string realm = 1;", "string realm_name = 1;");
     await git("git commit -q -a -m rename; git tag v0.2.0");
     expect(await check()).to.include({ code: 0, stdout: "against v0.2.0\n" });
   });
 
-  it("compares nothing before the first release, and says so", async () => {
+  it("npm run breaking compares nothing before the first release, and says so", async () => {
     edit("string realm = 1;", "bytes realm = 1;");
     expect(await check()).to.include({
       code: 0,

@@ -5,15 +5,15 @@ import { load } from "../config/harness.js";
 import { keyOf } from "../support/keys.js";
 import { STATIC_KEYS } from "../support/view.js";
 
-// What stays the same object when a configuration is read again: facts go by the identity of realms and keys.
+// The realms and keys that stay the same objects over a reload, since facts are stored by the identity of these objects.
 
 const SECRET = "a-secret-that-is-used-in-this-test-only";
 const OTHER = "another-secret-used-in-this-test-only!!";
 
-/** Realms by name, each in the flow style of YAML. */
+/** Realms by name, each in YAML's flow style. */
 type Written = Readonly<Record<string, string>>;
 
-/** Builds the realms of a configuration in the place of others. */
+/** Builds the realms of a configuration that replaces others. */
 function renew(before: readonly RunningRealm[], written: Written): BuiltRealms {
   const { realms } = load(
     `grpc: 127.0.0.1:0\nrealms:\n${Object.entries(written)
@@ -32,8 +32,8 @@ const P256 = "{ pemFile: ./p256.pem, kid: p }";
 const RSA = "{ pemFile: ./rsa.pem, alg: RS256, kid: r }";
 const HMAC = `{ secret: ${SECRET}, alg: HS256, kid: h }`;
 
-describe("the realms of a configuration that follows another", () => {
-  it("keeps the realms about which nothing changed, however they are written", () => {
+describe("the realms after a reload", () => {
+  it("a reload keeps the realms that did not change, however they are written", () => {
     const before = realmsOf({
       integuru: `preset: integuru, keys: [{ secret: ${SECRET} }]`,
       partner: generic(`${P256}, ${HMAC}`),
@@ -47,7 +47,7 @@ describe("the realms of a configuration that follows another", () => {
     expect(renewal.realms[0]?.configured.keys[0]).to.equal(before[1]?.configured.keys[0]);
   });
 
-  it("keeps the keys that did not change in a realm that did", () => {
+  it("a reload keeps the unchanged keys of a changed realm", () => {
     const [before] = [realmsOf({ partner: generic(`${P256}, ${HMAC}`) })];
     const settings = renew(before, { partner: generic(`${P256}, ${HMAC}`, ", clockTolerance: 5s") });
     expect(settings.changed).to.deep.equal(["partner"]);
@@ -62,7 +62,7 @@ describe("the realms of a configuration that follows another", () => {
     for (const key of [rsa, hmac, p256]) expect(key !== undefined && trusted?.trusts(key)).to.equal(true);
   });
 
-  it("takes another key, another kid or another algorithm for another key", () => {
+  it("a reload treats a key with another value, kid or algorithm as a new key", () => {
     const before = realmsOf({ partner: generic(HMAC) });
     for (const other of [HMAC.replace(SECRET, OTHER), HMAC.replace("kid: h", "kid: i"), HMAC.replace(", kid: h", "")]) {
       const { realms, changed } = renew(before, { partner: generic(other) });
@@ -76,14 +76,14 @@ describe("the realms of a configuration that follows another", () => {
     expect(renew(rsa, pss).realms[0]?.configured.keys[0]).not.to.equal(rsa[0]?.configured.keys[0]);
   });
 
-  it("shares no key between realms: the same key under another name is new", () => {
+  it("a reload shares no key between realms, so that the key of a renamed realm is new", () => {
     const before = realmsOf({ partner: generic(P256) });
     const renewal = renew(before, { corp: generic(P256) });
     expect(renewal).to.deep.include({ added: ["corp"], removed: ["partner"], changed: [] });
     expect(renewal.realms[0]?.configured.keys[0]).not.to.equal(before[0]?.configured.keys[0]);
   });
 
-  it("sees each change: of a preset's explain, of its settings, and of a preset for none", () => {
+  it("a reload notices a change of a preset's explain, of its settings, and of its absence", () => {
     const preset = (more: string): string => `preset: integuru, keys: [{ secret: ${SECRET} }]${more}`;
     const before = realmsOf({ r: preset("") });
     for (const other of [preset(", explain: anyone"), preset(", maxTokenLength: 600"), generic(HMAC)]) {
@@ -91,7 +91,7 @@ describe("the realms of a configuration that follows another", () => {
     }
   });
 
-  describe("of realms that hand tokens on", () => {
+  describe("with routes", () => {
     const ROUTES = {
       any: "byIssuer: [partner, corp]",
       partner: generic(P256),
@@ -102,14 +102,14 @@ describe("the realms of a configuration that follows another", () => {
     const wayOf = (realms: readonly RunningRealm[], issuer: string) =>
       (named(realms, "any") as RoutingRealm).byIssuer.get(issuer);
 
-    it("keeps one about which nothing changed", () => {
+    it("a reload keeps a route that did not change", () => {
       const before = realmsOf(ROUTES);
       const { realms, changed } = renew(before, { ...ROUTES, any: "byIssuer: [corp, partner]" });
       expect(changed).to.deep.equal([]);
       expect(named(realms, "any")).to.equal(named(before, "any"));
     });
 
-    it("leads to the realms that are kept, and to those that are new", () => {
+    it("a route leads to kept realms and to new ones after a reload", () => {
       const before = realmsOf(ROUTES);
       const { realms, changed } = renew(before, { ...ROUTES, partner: generic(P256, ", clockTolerance: 5s") });
       expect(changed).to.have.members(["any", "partner"]);
@@ -118,20 +118,20 @@ describe("the realms of a configuration that follows another", () => {
       expect(wayOf(realms, "https://b.example")).to.equal(named(before, "corp"));
     });
 
-    it("leads no longer to what it names no longer", () => {
+    it("a route no longer leads to a realm that it no longer names", () => {
       const { realms, changed } = renew(realmsOf(ROUTES), { ...ROUTES, any: "byIssuer: [corp]" });
       expect(changed).to.deep.equal(["any"]);
       expect(wayOf(realms, "https://a.example")).to.equal(undefined);
     });
 
-    it("becomes a realm like others, and one of those becomes a route", () => {
+    it("a reload notices a route that becomes an ordinary realm, and the reverse", () => {
       const turned = { ...ROUTES, any: generic(HMAC) };
       expect(renew(realmsOf(ROUTES), turned).changed).to.deep.equal(["any"]);
       expect(renew(realmsOf(turned), ROUTES).changed).to.deep.equal(["any"]);
     });
   });
 
-  it("finds a key that stands in a list twice unchanged", () => {
+  it("a reload finds no change in a realm that lists one key twice", () => {
     const twice = { partner: generic("{ pemFile: ./p256.pem }, { pemFile: ./p256.pem }") };
     expect(renew(realmsOf(twice), twice).changed).to.deep.equal([]);
   });

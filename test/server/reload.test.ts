@@ -11,7 +11,7 @@ import { healthClient } from "../grpc/health-client.js";
 import { keyOf } from "../support/keys.js";
 import { createMemoryLog } from "../support/log.js";
 
-// A configuration that is read again under a running service.
+// A configuration that a running service reads again.
 
 const SECRET = "a-secret-that-is-used-in-this-test-only";
 const HEAD = `grpc: 127.0.0.1:0
@@ -24,7 +24,7 @@ const INTEGURU = `  integuru: { preset: integuru, keys: [{ secretFile: ./integur
 const partner = (name: string, more = ""): string =>
   `  ${name}: { algorithms: [ES256], issuer: https://issuer.example, audience: null, keys: [{ pemFile: ./partner.pem }]${more} }\n`;
 
-/** A service, its files, and its log. */
+/** A service with its files and its log. */
 class Service {
   readonly folder = emptyFolder();
   readonly file = join(this.folder, "verifier.yaml");
@@ -59,13 +59,13 @@ class Service {
     writeFileSync(join(this.folder, name), text);
   }
 
-  /** Writes the configuration anew and has it read. */
+  /** Writes the configuration and reloads it. */
   reload(realms: string, head = HEAD): void {
     this.write("verifier.yaml", head + realms);
     this.running.reload();
   }
 
-  /** Looks at the files as often as it takes until a change counts. */
+  /** Looks at the files twice, which is enough for a change to count. */
   look(): void {
     this.#look();
     this.#look();
@@ -80,7 +80,7 @@ class Service {
     return this.#log.text();
   }
 
-  /** What the log says of a reload, in order. */
+  /** The log lines about reloads, in order. */
   said(): Record<string, unknown>[] {
     return this.log()
       .split("\n")
@@ -92,9 +92,9 @@ class Service {
       });
   }
 
-  /** What becomes of a token: `verified`, a rejection's reason, or the error's. */
+  /** Verifies a token and returns `verified`, or the reason of the rejection or error. */
   async verify(realm: string, token: string): Promise<string> {
-    // A machine that stands still for a moment is no matter here.
+    // The long deadline keeps the test independent of a machine that pauses.
     const client = connect(this.running.addresses["grpc"] ?? "", { deadlineMs: 600_000 });
     try {
       const verdict = await client.verify({ realm, token });
@@ -114,7 +114,7 @@ class Service {
     return (await fetch(`http://${this.running.addresses["metrics"]}${path}`)).text();
   }
 
-  /** VerifyToken over HTTP, from a page: the status, the first member of the answer, and the origin that may read it. */
+  /** Calls VerifyToken over HTTP from a page; returns the status, the answer's first member and the allowed origin. */
   async rpc(realm: string, token: string): Promise<unknown[]> {
     const url = `http://${this.running.addresses["http"]}/tokenverifier.v1.TokenVerifier/VerifyToken`;
     const answer = await fetch(url, {
@@ -146,7 +146,7 @@ const reloaded = (changes: object): object => ({
 });
 
 describe("reload", () => {
-  it("swaps the realms: added ones verify, removed ones are unknown, and the log names both", async () => {
+  it("a reload adds and removes realms, and the log names both", async () => {
     const service = await Service.start();
     const token = await service.mint("partner");
     expect(await service.verify("partner", token)).to.equal("verified");
@@ -156,7 +156,7 @@ describe("reload", () => {
     expect(service.said()).to.deep.equal([reloaded({ added: ["corp"], removed: ["partner"] })]);
   });
 
-  it("unmakes the verdicts of a key that was replaced, and keeps what is known of the realms that stay", async () => {
+  it("a reload forgets verdicts under a replaced key, and keeps those of unchanged realms", async () => {
     const service = await Service.start();
     const [kept, lost] = [await service.mint("integuru"), await service.mint("partner")];
     const bytes = async (): Promise<number> =>
@@ -174,7 +174,7 @@ describe("reload", () => {
     expect(service.said()).to.deep.equal([reloaded({ changed: ["partner"] })]);
   });
 
-  it("goes on as before with a file that is bad, tells all that is wrong with it, and no secret", async () => {
+  it("a reload of a bad file changes nothing, and logs every problem without a secret", async () => {
     const service = await Service.start();
     const token = await service.mint("partner");
     service.write("integuru.key", "short-secret");
@@ -194,7 +194,7 @@ describe("reload", () => {
     expect(service.said().at(-1)).to.deep.equal(reloaded({}));
   });
 
-  it("says which keys wait for a restart, each time until there is one, and changes nothing of them", async () => {
+  it("each reload logs the changed keys that need a restart, and does not apply them", async () => {
     const service = await Service.start();
     const head = HEAD.replace("grpc: 127.0.0.1:0", "grpc: 127.0.0.1:1").replace(
       "drain",
@@ -213,7 +213,7 @@ describe("reload", () => {
     expect(service.said().at(-1)).to.deep.equal(reloaded({}));
   });
 
-  it("takes no realm with callers where the service was started without a store: it would know none of them", async () => {
+  it("a reload refuses a realm with callers if the service was started without a store", async () => {
     const service = await Service.start();
     service.reload(`  clowk: { preset: clowk }\n${partner("corp")}`, `masterKey: ${MASTER_KEY}\n${HEAD}`);
     const [said = {}] = service.said();
@@ -226,7 +226,7 @@ describe("reload", () => {
     expect(await service.verify("partner", "x")).to.equal("TOKEN_MALFORMED");
   });
 
-  it("has faces, probes, metrics' labels and health follow", async () => {
+  it("a reload updates faces, probes, metric labels and health", async () => {
     const service = await Service.start();
     expect(await service.face("/api/verify-token")).to.equal(401);
     const client = healthClient(service.running.addresses["grpc"] ?? "");
@@ -253,7 +253,7 @@ describe("reload", () => {
     client.close();
   });
 
-  it("has the realms that are shown over HTTP follow, and the origins that may ask for them", async () => {
+  it("a reload updates the realms under http.rpc and the origins under http.cors", async () => {
     const withHttp = (more: string): string => HEAD.replace(/^http: .*$/m, `http: { address: 127.0.0.1:0${more} }`);
     const service = await Service.start();
     const token = await service.mint("partner");
@@ -273,7 +273,7 @@ describe("reload", () => {
     ]);
   });
 
-  it("has the faces of a gateway on its own follow", async () => {
+  it("a reload updates the faces of a standalone gateway", async () => {
     const head = "http: 127.0.0.1:0\nupstream: 127.0.0.1:1\nmetrics: 127.0.0.1:0\ndrain: { delay: 0s }\nrealms:\n";
     const service = await Service.start("  integuru: { preset: integuru }\n", "http", head);
     expect(await service.face("/api/verify-token")).to.equal(401);
@@ -286,11 +286,11 @@ describe("reload", () => {
     ]);
   });
 
-  it("has what a gateway on its own shows of realms elsewhere follow", async () => {
+  it("a reload updates the realms that a standalone gateway serves over RPC", async () => {
     const withRpc = (more: string): string =>
       `http: { address: 127.0.0.1:0${more} }\nupstream: 127.0.0.1:1\nmetrics: 127.0.0.1:0\ndrain: { delay: 0s }\nrealms:\n`;
     const service = await Service.start("  fiserv: { preset: fiserv }\n", "http", withRpc(", rpc: [partner]"));
-    // Nobody is there to ask; who is not named is not even asked for.
+    // The upstream is absent, and a realm that is not listed is answered without it.
     expect(await service.rpc("partner", "t")).to.deep.equal([503, "code", null]);
     expect(await service.rpc("corp", "t")).to.deep.equal([404, "code", null]);
     service.reload("  fiserv: { preset: fiserv }\n", withRpc(', rpc: [corp], cors: { origins: ["*"] }'));
@@ -305,7 +305,7 @@ describe("reload", () => {
     );
   });
 
-  it("reads again by itself once a file has changed and rests: the configuration's, and each that it names", async () => {
+  it("the service reloads by itself once the configuration, or a file that it names, has changed and settled", async () => {
     const service = await Service.start();
     service.look();
     expect(service.said()).to.deep.equal([]);
@@ -324,7 +324,7 @@ describe("reload", () => {
     expect(service.said().at(-1)).to.deep.equal(reloaded({ added: ["corp"] }));
   });
 
-  it("waits for what a bad configuration lacks, and complains once", async () => {
+  it("the service reloads once a file that a bad configuration lacked appears, and logs the problem once", async () => {
     const service = await Service.start();
     service.write("verifier.yaml", HEAD + INTEGURU.replace("integuru.key", "later.key"));
     service.look();
@@ -335,7 +335,7 @@ describe("reload", () => {
     expect(service.said().at(-1)).to.deep.equal(reloaded({ removed: ["partner"] }));
   });
 
-  it("watches no longer, and reads nothing any more, once it drains", async () => {
+  it("a draining service neither watches nor reloads its files", async () => {
     const service = await Service.start();
     expect(service.watched).to.equal(true);
     const stopping = service.running.stop();
@@ -347,7 +347,7 @@ describe("reload", () => {
 });
 
 describe("a service that gets SIGHUP", () => {
-  it("reads its configuration again", async () => {
+  it("SIGHUP reloads the configuration", async () => {
     const folder = folderOf();
     const { service } = await serving(folder);
     const file = join(folder, "verifier.yaml");
@@ -364,7 +364,7 @@ describe("a service that gets SIGHUP", () => {
 });
 
 describe("FileWatch", () => {
-  it("sees a file go, come back and be replaced by another of the same text", () => {
+  it("FileWatch notices a file that disappears, comes back, or is replaced by one with the same text", () => {
     const file = join(emptyFolder(), "a");
     const watch = new FileWatch();
     const changed = (): boolean => [watch.isChanged(), watch.isChanged()].some(Boolean);
@@ -382,7 +382,7 @@ describe("FileWatch", () => {
     expect(changed()).to.equal(true);
   });
 
-  it("waits while a file goes on changing", () => {
+  it("FileWatch waits while a file keeps changing", () => {
     const file = join(emptyFolder(), "a");
     writeFileSync(file, "");
     const watch = new FileWatch();

@@ -5,7 +5,7 @@ import { openSavedSets } from "../../src/server/saved-sets.js";
 import { Bench, masterKeys, NOW } from "../directory/support.js";
 import { createMemoryLog } from "../support/log.js";
 
-// What becomes of key sets between two starts, and what the log says of it.
+// Key sets between two starts, and the log lines about them.
 
 const URL = "https://a.example/jwks";
 const SET = { document: '{"keys":[]}', fetchedAt: NOW, trust: "t" };
@@ -29,7 +29,7 @@ describe("key sets over a restart", () => {
       .filter((line) => line !== "")
       .map((line) => JSON.parse(line) as Record<string, unknown>);
 
-  it("outlive the rotation of the master key: a start with both seals them under the new one", async () => {
+  it("key sets survive the rotation of the master key, since a start with both keys reseals them under the new one", async () => {
     await bench.open().saveKeySet({ realm: "a", location: LOCATION, ...SET });
     const { log, text } = createMemoryLog();
     await openSavedSets(bench.open({ masterKeys: masterKeys(2, 1) }), realms, log);
@@ -38,7 +38,7 @@ describe("key sets over a restart", () => {
     expect(text()).to.equal("");
   });
 
-  it("that open under no master key are told of, those of the configuration's realms alone", async () => {
+  it("a saved key set that opens under no master key is logged if its realm is configured", async () => {
     const first = bench.open();
     for (const realm of ["a", "gone"]) await first.saveKeySet({ realm, location: LOCATION, ...SET });
     bench.open({ masterKeys: masterKeys(2, 1) });
@@ -50,7 +50,7 @@ describe("key sets over a restart", () => {
     expect(line).to.include({ msg: "saved key set does not open", realm: "a", location: `${URL}?…` });
   });
 
-  it("that cannot be sealed anew are used as they are, and told of", async () => {
+  it("key sets that cannot be resealed are used as they are, and logged", async () => {
     await bench.open().saveKeySet({ realm: "a", location: LOCATION, ...SET });
     const directory = bench.open({ masterKeys: masterKeys(2, 1), busyTimeout: 1 });
     const other = new Database(bench.path);
@@ -62,7 +62,7 @@ describe("key sets over a restart", () => {
     expect(linesOf(text()).map(({ msg }) => msg)).to.deep.equal(["key sets not resealed"]);
   });
 
-  it("that cannot be saved are told of now and then; that it works again, once", async () => {
+  it("failures to save key sets are logged at growing intervals, and the recovery once", async () => {
     const { log, text } = createMemoryLog();
     const directory = bench.open({ busyTimeout: 1 });
     const saves: Promise<void>[] = [];

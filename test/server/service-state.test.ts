@@ -2,7 +2,7 @@ import { expect } from "chai";
 import type { HeldStatus } from "../../src/keys/remote/keyring.js";
 import { type Observations, serviceStateOf, unservedRealms } from "../../src/server/service-state.js";
 
-// What readiness and health say of realms, by how their key sets stand.
+// The states of realms that readiness and health report, which follow from the states of their key sets.
 
 const set = (realm: string, state: HeldStatus["state"], more: Partial<HeldStatus> = {}): HeldStatus => ({
   realm,
@@ -26,11 +26,11 @@ const observed = (realms: readonly string[], keys: readonly HeldStatus[] = [], m
 });
 
 describe("the state of a service", () => {
-  it("is fresh without keys to be fetched, and says nothing of key sets then", () => {
+  it("realms without fetched keys are fresh, and the state then has no key sets", () => {
     expect(serviceStateOf(observed(["a", "b"]))).to.deep.equal({ realms: { a: "fresh", b: "fresh" } });
   });
 
-  it("is that of the worst of a realm's key sets", () => {
+  it("the state of a realm is that of its worst key set", () => {
     const sets = [set("a", "fresh"), set("a", "stale"), set("b", "cold"), set("b", "failing"), set("c", "fresh")];
     expect(serviceStateOf(observed(["a", "b", "c", "d"], sets)).realms).to.deep.equal({
       a: "stale",
@@ -40,14 +40,14 @@ describe("the state of a service", () => {
     });
   });
 
-  it("is failing everywhere while the directory gives no verdicts", () => {
+  it("every realm is failing while the directory is too old for verdicts", () => {
     expect(serviceStateOf(observed(["a", "b"], [set("a", "fresh")], { isFresh: false })).realms).to.deep.equal({
       a: "failing",
       b: "failing",
     });
   });
 
-  it("says of each key set why, how old it is and when it is fetched next, in seconds", () => {
+  it("the state gives the reason, age and next fetch of each key set, in seconds", () => {
     const failing = set("a", "failing", { why: "it answered 500", age: undefined, left: 0, refused: 2 });
     expect(serviceStateOf(observed(["a"], [failing, set("a", "fresh")])).keys).to.deep.equal([
       {
@@ -74,7 +74,7 @@ describe("the state of a service", () => {
     ]);
   });
 
-  it("says of each realm that is not fresh why, as far as that is known", () => {
+  it("the state gives the reason of each realm that is not fresh, if it is known", () => {
     const sets = [
       set("a", "failing", { why: "it answered 500" }),
       set("a", "stale", { why: "another" }),
@@ -93,21 +93,21 @@ describe("the state of a service", () => {
     const trouble = "The store was removed.";
 
     for (const [what, more, want] of [
-      ["that is read", {}, { state: "fresh" }],
-      ["that cannot be read", { trouble }, { state: "stale", why: trouble }],
-      ["that could not be read for too long", { trouble, isFresh: false }, { state: "failing", why: trouble }],
+      ["is read", {}, { state: "fresh" }],
+      ["cannot be read", { trouble }, { state: "stale", why: trouble }],
+      ["could not be read for too long", { trouble, isFresh: false }, { state: "failing", why: trouble }],
       [
-        "that nobody tried to read for too long",
+        "was not tried for too long",
         { isFresh: false },
         { state: "failing", why: "it was not read for longer than store.staleFor" },
       ],
     ] as const) {
-      it(`${what}: ${want.state}`, () => {
+      it(`a directory that ${what} is ${want.state}`, () => {
         expect(serviceStateOf(observed(["a"], [], { directory, ...more })).directory).to.deep.equal(want);
       });
     }
 
-    it("realms fail for its sake once no verdicts are given, and not before", () => {
+    it("an unreadable directory makes realms fail only once it is too old for verdicts", () => {
       const sets = [set("a", "stale", { why: "it answered 500" })];
       const during = serviceStateOf(observed(["a", "b"], sets, { directory, trouble }));
       expect(during).to.deep.include({ realms: { a: "stale", b: "fresh" }, why: { a: "it answered 500" } });
@@ -121,12 +121,12 @@ describe("the state of a service", () => {
     });
   });
 
-  it("leaves unserved whose keys do not count", () => {
+  it("a realm is unserved if any of its key sets is cold or failing", () => {
     const sets = [set("a", "fresh"), set("b", "stale"), set("c", "cold"), set("d", "failing"), set("d", "fresh")];
     expect([...unservedRealms({ keys: sets, routes: {} })]).to.deep.equal(["c", "d"]);
   });
 
-  describe("of one that hands tokens on", () => {
+  describe("with a route", () => {
     const routes = { any: ["a", "b", "fixed"] };
     const realms = ["a", "b", "fixed", "any"];
 
@@ -136,13 +136,13 @@ describe("the state of a service", () => {
       ["cold", "stale", "cold"],
       ["cold", "failing", "failing"],
     ] as const) {
-      it(`is that of the worst that it hands them to: ${a} and ${b}`, () => {
+      it(`a route to realms that are ${a} and ${b} is ${want}`, () => {
         const { realms: states } = serviceStateOf(observed(realms, [set("a", a), set("b", b)], { routes }));
         expect(states).to.deep.equal({ a, b, fixed: "fresh", any: want });
       });
     }
 
-    it("names each, and why it is not fresh", () => {
+    it("the state of a route lists its targets, each with the reason why it is not fresh", () => {
       const sets = [set("a", "failing", { why: "it answered 500" }), set("a", "fresh"), set("b", "fresh")];
       expect(serviceStateOf(observed(realms, sets, { routes })).routes).to.deep.equal([
         {
@@ -159,7 +159,7 @@ describe("the state of a service", () => {
       ]);
     });
 
-    it("it serves while one does that it hands them to", () => {
+    it("a route serves while any of its targets serves", () => {
       const serves = (a: HeldStatus["state"], b: HeldStatus["state"], targets = ["a", "b"]): boolean => {
         const keys = [set("a", a), set("b", b)];
         const unserved = unservedRealms({ keys, routes: { any: targets } }).has("any");
@@ -173,7 +173,7 @@ describe("the state of a service", () => {
       expect(serves("failing", "cold", ["a", "b", "fixed"])).to.equal(true);
     });
 
-    it("it serves nothing while the directory gives no verdicts", () => {
+    it("a route serves nothing while the directory is too old for verdicts", () => {
       const { routes: said } = serviceStateOf(observed(realms, [set("a", "fresh")], { routes, isFresh: false }));
       expect(said).to.have.nested.property("[0].serving", false);
       expect(said).to.have.nested.property("[0].state", "failing");
