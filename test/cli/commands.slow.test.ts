@@ -368,7 +368,7 @@ clients:`;
       expect(stdout).not.to.include("warning");
     });
 
-    it("check --json lists the same contents", async () => {
+    it("check --json lists the contents of a good configuration too", async () => {
       const report = json(await run(["check", ...CONFIG, "--json"], folder));
       expect(report.listeners).to.deep.equal({ grpc: "127.0.0.1:0", http: "127.0.0.1:0" });
       expect(report.realms.map(({ name }: { name: string }) => name)).to.deep.equal([

@@ -163,7 +163,7 @@ clients    1 added, 0 replaced, 0 unchanged, 0 removed
   });
 
   for (const [name, args] of Object.entries({
-    "no arguments": [],
+    "missing arguments": [],
     "a realm alone": ["--realm", "partner"],
     "an unknown realm": ["--realm", "nowhere", "--jti", "j"],
     "a missing instance for a realm whose instances sign": ["--realm", "clowk", "--jti", "j"],

@@ -96,7 +96,7 @@ function objectOf({ code, stdout, stderr }: Ended): Record<string, unknown> {
 describe("--json and exit codes", () => {
   for (const [command, cases] of Object.entries(CASES)) {
     for (const { args, code, told, stdin, text } of cases) {
-      it(`${command} ${args.join(" ")}${text === undefined ? "" : " without a store"} exits with ${code}, with --json and without`, async () => {
+      it(`${[command, ...args].join(" ")}${text === undefined ? "" : " without a store"} exits with ${code}, with --json and without`, async () => {
         const folder = folderOf(text);
         if (command === "revoke" && code === 0)
           expect((await run(["import", "-", ...CONFIG], folder)).code).to.equal(0);

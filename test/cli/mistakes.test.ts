@@ -338,7 +338,7 @@ describe("a configuration with a mistake in it", () => {
     }
   });
 
-  it("every command that opens the store with a wrong master key says which one is needed and where it belongs", async () => {
+  it("check, export and verify with a wrong master key say which one is needed and where it belongs", async () => {
     const folder = folderOf();
     await seeded(folder);
     writeFileSync(join(folder, "master.key"), Buffer.alloc(32, "another").toString("base64"));

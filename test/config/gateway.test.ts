@@ -3,14 +3,14 @@ import { readFileSync } from "node:fs";
 import { expect } from "chai";
 import { loadGateway, wrongs } from "./harness.js";
 
-describe("the configuration of a gateway on its own", () => {
+describe("the configuration of a standalone gateway", () => {
   const TEXT =
     readFileSync(new URL("../../docs/configuration.md", import.meta.url), "utf8")
       .split("```yaml\n")
       .at(-1)
       ?.split("```")[0] ?? "";
 
-  it("is good as it is documented", () => {
+  it("the documented configuration of a gateway loads", () => {
     const { upstream, http, faces, trustedProxies } = loadGateway(TEXT);
     expect({ upstream: upstream.address, http: http.address, trustedProxies }).to.deep.equal({
       upstream: "10.0.0.5:50051",
@@ -20,7 +20,7 @@ describe("the configuration of a gateway on its own", () => {
     expect(faces.map(({ name }) => name)).to.deep.equal(["integuru", "clowk", "fiserv"]);
   });
 
-  it("may name any realm under http.rpc: which there are, the service knows", () => {
+  it("a gateway may name any realm under http.rpc, since only the service knows its realms", () => {
     const { http } = loadGateway(TEXT.replace(/http: (\S+)/, "http: { address: $1, rpc: [partner, clowk] }"));
     expect(http.rpc).to.deep.equal(["partner", "clowk"]);
   });
@@ -38,7 +38,7 @@ describe("the configuration of a gateway on its own", () => {
     ],
     ["a store", (text: string) => `${text}store: sqlite:x\n`, /^store: is not a key that exists here/],
     [
-      "a realm of no preset",
+      "a realm without a preset",
       (text: string) => `${text}  other: { issuer: x }\n`,
       /^realms\.other\.preset: is missing: a gateway on its own serves only the faces of presets$/,
     ],
@@ -48,7 +48,7 @@ describe("the configuration of a gateway on its own", () => {
       /^upstream: is missing: give the gRPC service's address$/,
     ],
     [
-      "an upstream that is no address",
+      "an invalid upstream address",
       (text: string) => text.replace(/upstream: \S+/, "upstream: grpc://x"),
       /^upstream: must be the gRPC service's address such as 10\.0\.0\.5:50051/,
     ],
@@ -58,7 +58,7 @@ describe("the configuration of a gateway on its own", () => {
       /^http: is missing: give the address to show the faces at$/,
     ],
   ] as const) {
-    it(`is refused with ${what}`, () => {
+    it(`the configuration of a gateway is refused with ${what}`, () => {
       const found = wrongs(() => loadGateway(change(TEXT)));
       expect(
         found.some((one) => is.test(one)),

@@ -7,8 +7,8 @@ import { jwkOf, KEYS, keyOf } from "../support/keys.js";
 import { folderWith, load } from "./harness.js";
 import { FILES, GOOD, issued, MASTER, partner, pem, SECRET, withKey } from "./samples.js";
 
-describe("a configuration that is good", () => {
-  it("has exactly the defaults that are documented", () => {
+describe("a good configuration", () => {
+  it("a configuration gets exactly the documented defaults", () => {
     const { file, realms, ...others } = load(GOOD, FILES);
     expect(others).to.deep.equal({
       grpc: { address: "127.0.0.1:0", tls: undefined },
@@ -53,7 +53,7 @@ describe("a configuration that is good", () => {
     });
   });
 
-  it("has the defaults of the presets", () => {
+  it("a realm gets the defaults of its preset", () => {
     const { realms, faces } = load(
       `http: 127.0.0.1:0\nmasterKeyFile: ./master.key\nrealms:\n  integuru: { preset: integuru, keys: [{ secretFile: ./secret.key }] }\n` +
         "  clowk: { preset: clowk }\n  fiserv: { preset: fiserv, keys: [{ pemFile: ./rsa.pem }] }\n",
@@ -76,7 +76,7 @@ describe("a configuration that is good", () => {
     ]);
   });
 
-  it("finds files beside itself, wherever the process stands", () => {
+  it("relative paths start from the folder of the configuration", () => {
     const folder = folderWith({
       ...FILES,
       "verifier.yaml": `${GOOD}masterKeyFile: ./master.key\ndirectory: seeds/directory.yaml\nstore: sqlite:x.db\n`,
@@ -88,13 +88,13 @@ describe("a configuration that is good", () => {
     expect(JSON.stringify(config)).not.to.include(MASTER);
   });
 
-  it("takes absolute paths as they are", () => {
+  it("absolute paths stay as they are", () => {
     expect(load(`${GOOD}store: sqlite:/var/lib/verifier.db\n`, FILES).store.url).to.equal(
       "sqlite:/var/lib/verifier.db",
     );
   });
 
-  it("takes variables, and leaves $${ and what a variable holds alone", () => {
+  it("variables are replaced once, and $${ gives a literal ${", () => {
     const config = load(
       partner(
         'algorithms: [ES256], issuer: "${ISSUER}/${PATH_}", audience: "$${X} $$ $ {}", keys: [{ pemFile: "./${KEY}.pem" }]',
@@ -109,7 +109,7 @@ describe("a configuration that is good", () => {
     expect(config.realms[0]?.settings).to.deep.include({ issuer: ["https://a/${KEY}"], audience: ["${X} $$ $ {}"] });
   });
 
-  it("takes a variable that is set and empty", () => {
+  it("a variable may be empty", () => {
     expect(load(`${GOOD}directory: "\${D}."\nmasterKeyFile: ./master.key\n`, FILES, { D: "" }).directory).to.match(
       /token-verifier-/,
     );
@@ -122,7 +122,7 @@ describe("a configuration that is good", () => {
     ["unix:/run/verifier.sock", "unix:/run/verifier.sock"],
     ["{ address: 127.0.0.1:0 }", "127.0.0.1:0"],
   ] as const) {
-    it(`takes the address ${written}`, () => {
+    it(`every port accepts the address ${written}`, () => {
       const config = load(
         `${GOOD.replace("grpc: 127.0.0.1:0", `grpc: ${written}`)}admin: ${written}\nhttp: ${written}\n`,
         FILES,
@@ -131,7 +131,7 @@ describe("a configuration that is good", () => {
     });
   }
 
-  it("takes a key in each of its forms", async () => {
+  it("a key may be given in each of its forms", async () => {
     const jwk = JSON.stringify(await exportJWK(keyOf("p256").signer).then(({ d: _d, ...others }) => others));
     const files = { ...FILES, "key.jwk": jwk, "keys.jwks": `{"keys":[${jwk}]}` };
     for (const entry of [
@@ -153,7 +153,7 @@ describe("a configuration that is good", () => {
     for (const key of loaded) expect(key?.export().toString()).to.equal(SECRET);
   });
 
-  it("sets aside keys of a set that are for other algorithms, and says so", () => {
+  it("keys of a set for other algorithms are left out and reported", () => {
     const { realms } = load(
       withKey(`{ jwks: { keys: [${JSON.stringify(jwkOf("rsa"))}, ${JSON.stringify(jwkOf("p256"))}] } }`),
       FILES,
@@ -163,7 +163,7 @@ describe("a configuration that is good", () => {
     expect(realms[0]?.setAside[0]).to.match(/^keys\[0\]: /);
   });
 
-  it("keeps the realms in the order of the file, those that hand tokens on among them", () => {
+  it("realms and routes keep the order of the file", () => {
     const { realms } = load(
       `realms:\n  any: { byIssuer: [two, one] }\n  two: ${issued("[https://two.example, https://three.example]")}\n  one: ${issued("https://one.example")}\n`,
       FILES,
@@ -177,7 +177,7 @@ describe("a configuration that is good", () => {
     expect(realms.map(({ byIssuer }) => byIssuer?.size)).to.deep.equal([3, undefined, undefined]);
   });
 
-  it("shows nothing of the contract over HTTP unless it says so", () => {
+  it("http serves no RPC without http.rpc", () => {
     const rpcOf = (http: string): unknown[] => {
       const { http: { rpc, cors } = expect.fail("no http") } = load(GOOD.replace(/^/, `http: ${http}\n`), FILES);
       return [rpc, cors];
@@ -190,14 +190,14 @@ describe("a configuration that is good", () => {
     ).to.deep.equal([["partner"], { origins: ["https://app.example", "*"], maxAge: 600_000 }]);
   });
 
-  it("binds faces to realms of other names", () => {
+  it("a face may be bound to a realm of another name", () => {
     const text = `http: { address: 127.0.0.1:0, faces: { integuru: mine } }\nrealms:\n  mine: { preset: integuru, keys: [{ secretFile: ./secret.key }] }\n`;
     expect(load(text, FILES).faces.map(({ name, realm }) => [name, realm])).to.deep.equal([["integuru", "mine"]]);
   });
 
-  it("shows no face for a realm of a vendor's name without its preset", () => {
+  it("a realm with a vendor's name but without its preset gets no face", () => {
     expect(load(GOOD.replace("partner:", "clowk:").replace("grpc", "http"), FILES).faces).to.deep.equal([]);
   });
 
-  it("knows all the test keys", () => expect(KEYS.size).to.be.above(5));
+  it("the test keys are loaded", () => expect(KEYS.size).to.be.above(5));
 });

@@ -6,14 +6,14 @@ import { ConfigError } from "../../src/config/errors.js";
 import { type Config, type GatewayConfig, loadConfig, loadGatewayConfig } from "../../src/config/load.js";
 import { afterEachFile } from "../support/after-file.js";
 
-// Configurations in folders of their own.
+// Configurations, each in its own folder.
 
 const folders: string[] = [];
 afterEachFile(() => {
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
 });
 
-/** Files by name; what `verifier.yaml` says is the configuration. */
+/** The contents of files by name, of which `verifier.yaml` is the configuration. */
 export type Files = Readonly<Record<string, string>>;
 export type Env = Readonly<Record<string, string | undefined>>;
 
@@ -33,7 +33,7 @@ export function loadGateway(text: string): GatewayConfig {
   return loadGatewayConfig(join(folderWith({ "verifier.yaml": text }), "verifier.yaml"), { env: {} });
 }
 
-/** Everything that is wrong, each as `place: message`. */
+/** All issues that a load reports, each as `place: message`. */
 export function wrongs(loading: () => unknown): string[] {
   try {
     loading();

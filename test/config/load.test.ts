@@ -6,7 +6,7 @@ import { jwkOf } from "../support/keys.js";
 import { type Env, folderWith, load, wrongs } from "./harness.js";
 import { FILES, GOOD, issued, MASTER, OTHER_MASTER, PRESETS, partner, routed, SECRET, withKey } from "./samples.js";
 
-describe("what is wrong with a configuration", () => {
+describe("a wrong configuration", () => {
   interface Wrong {
     readonly text: string;
     readonly is: readonly (string | RegExp)[];
@@ -20,7 +20,7 @@ describe("what is wrong with a configuration", () => {
       text: top("prot: 5"),
       is: [/^prot: is not a key that exists here; there are grpc, http, admin, metrics, store, masterKey, /],
     },
-    "an unknown key, deep": {
+    "an unknown nested key": {
       text: top("limits: { bdy: 1KiB }"),
       is: [
         "limits.bdy: is not a key that exists here; there are body, headers, message, batch, streams, connections, perAddress, idle, request - did you mean body?",
@@ -32,7 +32,7 @@ describe("what is wrong with a configuration", () => {
         /^http\.face: is not a key that exists here; there are address, faces, rpc, cors, tls - did you mean faces\?$/,
       ],
     },
-    "an algorithm that is nearly one": {
+    "a misspelled algorithm": {
       text: withKey("{ pemFile: ./p256.pem }", "ES257"),
       is: [/^realms\.partner\.algorithms\[0\]: .* - did you mean ES256\?$/],
     },
@@ -47,14 +47,14 @@ describe("what is wrong with a configuration", () => {
       text: withKey("{ pemFile: ./p256.pem, algo: ES256 }"),
       is: ["realms.partner.keys[0].algo: is not a key that exists here; there are pemFile, alg, kid"],
     },
-    "a list where a mapping belongs": { text: top("limits: []"), is: ["limits: must be a mapping"] },
-    "a text where a mapping belongs": { text: top("drain: 5s"), is: ["drain: must be a mapping"] },
-    "a number where a text belongs": {
+    "a list in place of a mapping": { text: top("limits: []"), is: ["limits: must be a mapping"] },
+    "a text in place of a mapping": { text: top("drain: 5s"), is: ["drain: must be a mapping"] },
+    "a number in place of a text": {
       text: top("masterKey: 5"),
       is: ["masterKey: must be a text: put it in quotes"],
     },
-    "a text where a number belongs": { text: top('limits: { batch: "10" }'), is: ["limits.batch: must be a number"] },
-    "a fraction where a whole number belongs": {
+    "a text in place of a number": { text: top('limits: { batch: "10" }'), is: ["limits.batch: must be a number"] },
+    "a fraction in place of a whole number": {
       text: top("limits: { batch: 1.5 }"),
       is: ["limits.batch: must be a whole number"],
     },
@@ -63,7 +63,7 @@ describe("what is wrong with a configuration", () => {
       text: top("limits: { batch: 100001 }"),
       is: ["limits.batch: must be at most 100000"],
     },
-    "yes where true belongs": {
+    "yes in place of true": {
       text: partner("algorithms: [ES256], typRequired: yes, keys: [{ pemFile: ./p256.pem }]"),
       is: ["realms.partner.typRequired: must be true or false"],
     },
@@ -72,7 +72,7 @@ describe("what is wrong with a configuration", () => {
       is: [`drain.delay: must be a duration of at most 24d, ${WHICH_DURATION}`],
     },
     "a duration with a fraction": { text: top("limits: { idle: 1.5m }"), is: [/^limits\.idle: must be a duration/] },
-    "a duration that no timer holds": {
+    "a duration too long for a timer": {
       text: top("drain: { timeout: 25d }"),
       is: [/^drain\.timeout: must be a duration .* at most 24d/],
     },
@@ -88,15 +88,15 @@ describe("what is wrong with a configuration", () => {
       text: top("limits: { body: 64KB }"),
       is: [/^limits\.body: must be a size such as 64KiB/],
     },
-    "a rate": {
+    "a rate without a duration": {
       text: top("failures: { perClient: 20 }"),
       is: ["failures.perClient: must be a number within a duration, such as 20/1m"],
     },
-    "a rate of nothing": {
+    "a rate of zero": {
       text: top("failures: { perAddress: 0/1m }"),
       is: [/^failures\.perAddress: must be a number within/],
     },
-    "a choice": {
+    "an unknown log level": {
       text: top("log: { level: loud }"),
       is: ["log.level: must be one of trace, debug, info, warn, error, fatal, silent"],
     },
@@ -106,7 +106,7 @@ describe("what is wrong with a configuration", () => {
         "admin: must be an address such as 127.0.0.1:50052 or unix:/path, or {address: ..., tls: {certFile: ..., keyFile: ...}}",
       ],
     },
-    "addresses, each with its own port as the example": {
+    "two bad addresses, each with its own example": {
       text: top("metrics: nowhere").replace("127.0.0.1:0", "50051"),
       is: [/^grpc: must be an address such as 127\.0\.0\.1:50051 or/, /^metrics.*127\.0\.0\.1:9464/],
     },
@@ -129,17 +129,17 @@ describe("what is wrong with a configuration", () => {
       text: top("store: 5"),
       is: [/^store: must be sqlite: and the name of a file, such as sqlite:/],
     },
-    "a network": {
+    "an invalid network": {
       text: top("trustedProxies: [10.0.0.0/33]"),
       is: ["trustedProxies[0]: must be an IP address, or a network such as 10.0.0.0/8"],
     },
-    "a realm's name": {
+    "an invalid name of a realm": {
       text: `${GOOD}  "a b": { preset: clowk }\n`,
       is: ['realms["a b"]: a realm\'s name has 1 to 64 letters, digits, dots, dashes and underscores'],
     },
-    "a realm that is no mapping": { text: `${GOOD}  other: 5\n`, is: ["realms.other: must be a mapping"] },
+    "a realm that is not a mapping": { text: `${GOOD}  other: 5\n`, is: ["realms.other: must be a mapping"] },
     "a realm that is empty": { text: `${GOOD}  other:\n`, is: ["realms.other: must be a mapping"] },
-    "no realms": { text: "grpc: 127.0.0.1:0\n", is: ["realms: is missing: it must be a mapping"] },
+    "a missing mapping of realms": { text: "grpc: 127.0.0.1:0\n", is: ["realms: is missing: it must be a mapping"] },
     "an unknown preset": {
       text: `${GOOD}  other: { preset: okta }\n`,
       is: [`realms.other.preset: must be one of ${PRESETS}; leave it out for a realm of any other issuer`],
@@ -155,21 +155,21 @@ describe("what is wrong with a configuration", () => {
       text: `masterKey: ${MASTER}\nrealms:\n  clowk: { preset: clowk, keys: [{ secret: ${SECRET} }] }\n`,
       is: ["realms.clowk.keys: leave it out: each instance's own secret keys verify its tokens"],
     },
-    "no keys for a preset that needs them": {
+    "a preset without the keys that it needs": {
       text: "realms:\n  integuru: { preset: integuru }\n",
       is: ["realms.integuru.keys: is missing: give the keys that verify its tokens"],
     },
-    "a public key where the preset takes secrets": {
+    "a public key for a preset that takes secrets": {
       text: "realms:\n  integuru: { preset: integuru, keys: [{ pemFile: ./p256.pem }] }\n",
       is: [/^realms\.integuru\.keys\[0\]\.pemFile: .* fits none of the realm's algorithms: HS256$/],
     },
-    "a secret where the preset takes public keys": {
+    "a secret for a preset that takes public keys": {
       text: `masterKey: ${MASTER}\nrealms:\n  fiserv: { preset: fiserv, keys: [{ secret: ${SECRET} }] }\n`,
       is: [
         "realms.fiserv.keys[0].secret: a secret verifies HS256, HS384 or HS512, and this realm takes RS256: give a public key",
       ],
     },
-    "no algorithms, issuer, audience and keys": {
+    "a realm without algorithms, issuer, audience and keys": {
       text: "realms:\n  partner: {}\n",
       is: [
         "realms.partner.algorithms: is missing: it must be a list",
@@ -186,19 +186,19 @@ describe("what is wrong with a configuration", () => {
       text: withKey("{ pemFile: ./p256.pem }", "none"),
       is: [/^realms\.partner\.algorithms\[0\]: must be one of HS256, .*EdDSA$/],
     },
-    "no keys at all": {
+    "an empty list of keys": {
       text: partner("algorithms: [ES256], keys: []"),
       is: ["realms.partner.keys: must not be empty"],
     },
-    "a key of no form": {
+    "a key without a form": {
       text: withKey("{ alg: ES256 }"),
       is: [/^realms\.partner\.keys\[0\]: must have exactly one of secret, secretBase64, secretFile, pem, /],
     },
-    "a key of two forms": {
+    "a key with two forms": {
       text: withKey("{ pemFile: ./p256.pem, secret: x }"),
       is: [/^realms\.partner\.keys\[0\]: must have exactly one of/],
     },
-    "a key that is no mapping": {
+    "a key that is not a mapping": {
       text: withKey("./p256.pem"),
       is: [/^realms\.partner\.keys\[0\]: must have exactly one of/],
     },
@@ -236,29 +236,29 @@ describe("what is wrong with a configuration", () => {
       text: withKey('{ secretBase64: "not base64!" }', "HS256"),
       is: [/^realms\.partner\.keys\[0\]\.secretBase64: is not base64: openssl rand/],
     },
-    "a file that is not there": {
+    "a key file that does not exist": {
       text: withKey("{ pemFile: ./none.pem }"),
       is: ["realms.partner.keys[0].pemFile: ./none.pem cannot be read (ENOENT: there is no such file)"],
     },
-    "a file that is a folder": {
+    "a key file that is a folder": {
       text: withKey("{ pemFile: . }"),
       is: ["realms.partner.keys[0].pemFile: . cannot be read (EISDIR: it is a folder, not a file)"],
     },
-    "a file that is no JSON": {
+    "a jwkFile that is not JSON": {
       text: withKey("{ jwkFile: ./p256.pem }"),
       is: ["realms.partner.keys[0].jwkFile: the file is not JSON"],
     },
-    "two keys of one kid": {
+    "two keys with one kid": {
       text: withKey("{ pemFile: ./p256.pem, kid: a }, { pemFile: ./p256.pem, kid: a }"),
       is: ['realms.partner.keys: 2 keys have the kid "a": give each a kid of its own'],
     },
-    "several algorithms that fit a public key": {
+    "a public key that fits several algorithms": {
       text: withKey("{ pemFile: ./rsa.pem }", "RS256, PS256"),
       is: [
         /^realms\.partner\.keys\[0\]\.pemFile: .* fits several of the realm's algorithms: set "alg" to one of RS256, PS256$/,
       ],
     },
-    "several algorithms that fit a secret": {
+    "a secret that fits several algorithms": {
       text: withKey(`{ secret: ${SECRET} }`, "HS256, HS384"),
       is: ["realms.partner.keys[0].secret: say which algorithm it is for: alg: one of HS256, HS384"],
     },
@@ -274,7 +274,7 @@ describe("what is wrong with a configuration", () => {
         "realms.partner.keys[0].secret: the environment variable SIGNING_KEY is not set: set it, or write $${ for a literal ${",
       ],
     },
-    "a variable's name that every object has": {
+    "an unset variable named like a member of every object": {
       text: top("admin: ${toString}"),
       is: [/^admin: the environment variable toString is not set/],
     },
@@ -282,14 +282,14 @@ describe("what is wrong with a configuration", () => {
       text: withKey('{ secret: "0123456789abcdef${0123456789abcdef" }', "HS256"),
       is: ["realms.partner.keys[0].secret: a ${ without NAME} after it: write ${NAME}, or write $${ for a literal ${"],
     },
-    "a claim rule": {
+    "an unknown claim rule": {
       text: partner("algorithms: [ES256], claims: { scope: { has: read } }, keys: [{ pemFile: ./p256.pem }]"),
       is: [
         "realms.partner.claims.scope.has: is not a key that exists here; there are includes",
         "realms.partner.claims.scope.includes: is missing: it must be a text",
       ],
     },
-    "a token length": {
+    "an invalid token length": {
       text: partner("algorithms: [ES256], maxTokenLength: lots, keys: [{ pemFile: ./p256.pem }]"),
       is: [/^realms\.partner\.maxTokenLength: must be a (number of characters|size)/],
     },
@@ -301,13 +301,13 @@ describe("what is wrong with a configuration", () => {
       text: `realms:\n  integuru: { preset: integuru, members: { valid: x }, keys: [{ secret: ${SECRET} }] }\n`,
       is: ["realms.integuru.members.valid: `valid` is the answer's own member: choose another name"],
     },
-    "no master key where callers need one": {
+    "a missing master key that callers need": {
       text: "realms:\n  clowk: { preset: clowk }\n",
       is: [
         "masterKey: is missing: the secrets of the callers of the realm clowk are sealed with it; make one with: openssl rand -base64 32",
       ],
     },
-    "no master key where a seed needs one": {
+    "a missing master key that a seed needs": {
       text: top("directory: ./directory.yaml"),
       is: [/^masterKey: is missing: the secrets of the directory seed are sealed/],
     },
@@ -323,36 +323,36 @@ describe("what is wrong with a configuration", () => {
       text: top(`masterKey: "${"ab".repeat(32)}"`),
       is: [/^masterKey: must be 32 bytes in base64/],
     },
-    "a master key's file that is not there": {
+    "a masterKeyFile that does not exist": {
       text: top("masterKeyFile: ./none.key"),
       is: ["masterKeyFile: ./none.key cannot be read (ENOENT: there is no such file)"],
     },
-    "a master key's file that holds none": {
+    "a masterKeyFile without a master key": {
       text: top("masterKeyFile: ./short.key"),
       is: ["masterKeyFile: must be 32 bytes in base64: openssl rand -base64 32 makes one"],
     },
-    "one bad one of several master keys": {
+    "one bad master key of several": {
       text: top(`masterKeys: [${MASTER}, x]`),
       is: [/^masterKeys\[1\]: must be 32 bytes in base64/],
     },
-    "one master key twice": {
+    "a duplicate master key": {
       text: top(`masterKeys: [${MASTER}, ${OTHER_MASTER}, ${MASTER}]`),
       is: ["masterKeys[2]: is in the list twice: leave one out"],
     },
-    "no master keys in the list": { text: top("masterKeys: []"), is: ["masterKeys: must not be empty"] },
-    "masterKey and masterKeyFile": {
+    "an empty list of master keys": { text: top("masterKeys: []"), is: ["masterKeys: must not be empty"] },
+    "both masterKey and masterKeyFile": {
       text: top(`masterKey: ${MASTER}\nmasterKeyFile: ./master.key`),
       is: ["masterKeyFile: give one of masterKey, masterKeyFile and masterKeys"],
     },
-    "masterKeyFile and masterKeys": {
+    "both masterKeyFile and masterKeys": {
       text: top(`masterKeyFile: ./master.key\nmasterKeys: [${MASTER}]`),
       is: ["masterKeys: give one of masterKey, masterKeyFile and masterKeys"],
     },
-    "a face bound to no realm": {
+    "a face bound to an unknown realm": {
       text: top("http: { address: 127.0.0.1:0, faces: { clowk: nowhere } }"),
       is: ["http.faces.clowk: must name a realm with the preset clowk"],
     },
-    "a face bound to a realm of no preset": {
+    "a face bound to a realm without a preset": {
       text: top("http: { address: 127.0.0.1:0, faces: { clowk: partner } }"),
       is: ["http.faces.clowk: must name a realm with the preset clowk"],
     },
@@ -360,7 +360,7 @@ describe("what is wrong with a configuration", () => {
       text: `http: { address: 127.0.0.1:0, faces: { fiserv: mine } }\nrealms:\n  mine: { preset: integuru, keys: [{ secret: ${SECRET} }] }\n`,
       is: ["http.faces.fiserv: must name a realm with the preset fiserv"],
     },
-    "a face bound to a realm that has errors of its own": {
+    "a face bound to a realm with its own errors": {
       text: "http: { address: 127.0.0.1:0, faces: { integuru: mine } }\nrealms:\n  mine: { preset: integuru }\n",
       is: ["realms.mine.keys: is missing: give the keys that verify its tokens"],
     },
@@ -368,7 +368,7 @@ describe("what is wrong with a configuration", () => {
       text: top("http: { address: 127.0.0.1:0, faces: { okta: partner } }"),
       is: [`http.faces.okta: is not a vendor's face: there are ${PRESETS}`],
     },
-    "a route to nowhere, to itself, to a route, to a preset, and twice": {
+    "a route to an unknown realm, to itself, to a route, to a preset, and twice to one realm": {
       text:
         routed("any: { byIssuer: [nowhere, any, other, mine, one, one] }", "other: { byIssuer: [one] }") +
         `  mine: { preset: integuru, keys: [{ secret: ${SECRET} }] }\n`,
@@ -384,23 +384,29 @@ describe("what is wrong with a configuration", () => {
       text: routed("any: { byIssuer: [one, open] }", `open: ${issued("null")}`),
       is: [/^realms\.any\.byIssuer\[1\]: open checks no issuer/],
     },
-    "a route to two realms of one issuer": {
+    "a route to two realms with one issuer": {
       text: routed("any: { byIssuer: [one, two] }", `two: ${issued("[https://two.example, https://one.example]")}`),
       is: [
         "realms.any.byIssuer[1]: has the issuer https://one.example, which one has too: a token must have one target",
       ],
     },
-    "a route to realms of different callers": {
+    "a route to realms with different callers": {
       text: `masterKey: ${MASTER}\n${routed("any: { byIssuer: [one, two] }", `two: ${issued("https://two.example", "callers: clients, ")}`)}`,
       is: ["realms.any.byIssuer[1]: must take the same callers as the others: one takes callers: anyone, two clients"],
     },
-    "a route with settings of a realm": {
+    "a route with a setting of a realm": {
       text: routed("any: { byIssuer: [one], audience: null }"),
       is: ["realms.any.audience: is not a key that exists here; there are byIssuer"],
     },
-    "a route to no realm": { text: routed("any: { byIssuer: [] }"), is: ["realms.any.byIssuer: must not be empty"] },
-    "a route that is no list": { text: routed("any: { byIssuer: one }"), is: ["realms.any.byIssuer: must be a list"] },
-    "a route to a realm that has errors of its own": {
+    "a route without a realm": {
+      text: routed("any: { byIssuer: [] }"),
+      is: ["realms.any.byIssuer: must not be empty"],
+    },
+    "a route that is not a list": {
+      text: routed("any: { byIssuer: one }"),
+      is: ["realms.any.byIssuer: must be a list"],
+    },
+    "a route to a realm with its own errors": {
       text: "realms:\n  any: { byIssuer: [one] }\n  one: { algorithms: [ES256], issuer: x, audience: null, keys: [] }\n",
       is: ["realms.one.keys: must not be empty"],
     },
@@ -408,19 +414,19 @@ describe("what is wrong with a configuration", () => {
       text: `http: { address: 127.0.0.1:0, faces: { clowk: any } }\n${routed("any: { byIssuer: [one] }")}`,
       is: ["http.faces.clowk: must name a realm with the preset clowk"],
     },
-    "a realm for http.rpc that there is none of": {
+    "an unknown realm in http.rpc": {
       text: top("http: { address: 127.0.0.1:0, rpc: [partner, nowhere] }"),
       is: ["http.rpc[1]: there is no realm nowhere: name one that is configured"],
     },
-    "a realm for http.rpc under the name of what every object has": {
+    "a realm in http.rpc named like a member of every object": {
       text: top("http: { address: 127.0.0.1:0, rpc: [constructor] }"),
       is: ["http.rpc[0]: there is no realm constructor: name one that is configured"],
     },
-    "a realm for http.rpc that has errors of its own": {
+    "a realm in http.rpc with its own errors": {
       text: "http: { address: 127.0.0.1:0, rpc: [mine] }\nrealms:\n  mine: { preset: integuru }\n",
       is: ["realms.mine.keys: is missing: give the keys that verify its tokens"],
     },
-    "a text for http.rpc": {
+    "a text in place of the list http.rpc": {
       text: top("http: { address: 127.0.0.1:0, rpc: partner }"),
       is: ["http.rpc: must be a list"],
     },
@@ -432,22 +438,22 @@ describe("what is wrong with a configuration", () => {
       text: top("http: { address: 127.0.0.1:0, rpc: [partner], cors: { maxAge: 1m } }"),
       is: ["http.cors.origins: is missing: it must be a list"],
     },
-    "http.cors for no origin": {
+    "http.cors with an empty list of origins": {
       text: top("http: { address: 127.0.0.1:0, rpc: [partner], cors: { origins: [] } }"),
       is: ["http.cors.origins: must not be empty"],
     },
-    "http.cors for what is no origin": {
+    "http.cors with invalid origins": {
       text: top('http: { address: 127.0.0.1:0, rpc: [partner], cors: { origins: ["*", app.example, "https://x/"] } }'),
       is: [
         /^http\.cors\.origins\[1\]: must be an origin such as https:\/\/app\.example/,
         /^http\.cors\.origins\[2\]: must/,
       ],
     },
-    "http.cors that is remembered for too long": {
+    "http.cors with too long a maxAge": {
       text: top('http: { address: 127.0.0.1:0, rpc: [partner], cors: { origins: ["*"], maxAge: 2d } }'),
       is: ["http.cors.maxAge: must be a duration of at most 1d, such as 500ms, 30s, 10m or 1h"],
     },
-    "everything at once": {
+    "many problems at once": {
       text:
         'grpc: nowhere\nadmin: "${ADMIN}"\nlog: { level: loud }\nunknown: 1\nmasterKeys: [x]\n' +
         "realms:\n  one: { preset: okta }\n  two: { preset: integuru }\n" +
@@ -472,7 +478,7 @@ describe("what is wrong with a configuration", () => {
   };
 
   for (const [what, { text, is, env }] of Object.entries(cases)) {
-    it(what, () => {
+    it(`a configuration with ${what} is refused`, () => {
       const found = wrongs(() => load(text, FILES, env));
       for (const [at, want] of is.entries()) {
         if (typeof want === "string") expect(found, found.join("\n")).to.include(want);
@@ -488,31 +494,27 @@ describe("what is wrong with a configuration", () => {
 
   describe("as YAML", () => {
     for (const [what, text, ...is] of [
-      ["an empty file", "", ": the file must hold a mapping of settings"],
-      ["comments alone", "# nothing\n", ": the file must hold a mapping of settings"],
+      ["nothing in it", "", ": the file must hold a mapping of settings"],
+      ["only comments", "# nothing\n", ": the file must hold a mapping of settings"],
       ["a list", "- a\n", ": the file must hold a mapping of settings"],
       ["a text", "hello\n", ": the file must hold a mapping of settings"],
       [
-        "a key twice",
+        "a duplicate key",
         "grpc: 127.0.0.1:0\ngrpc: 127.0.0.1:1\n",
         "line 2, column 1: the mapping has this key already: keep one",
       ],
       [
-        "a key twice, deep",
+        "a duplicate nested key",
         "realms:\n  a: { x: 1, x: 2 }\n",
         "line 2, column 14: the mapping has this key already: keep one",
       ],
-      ["a bracket that is not closed", "realms: {\n", /^line \d+, column \d+: /],
+      ["an unclosed bracket", "realms: {\n", /^line \d+, column \d+: /],
       [
-        "a variable without quotes within braces",
+        "an unquoted variable within braces",
         "realms: { a: { keys: [{ pemFile: ${FILE} }] } }\n",
         /^line 1, column \d+: .*; put variables in quotes: "\$\{NAME\}"$/,
       ],
-      [
-        "a bracket that is not closed, and all that comes of it: told once",
-        "realms: { a: [x\nb: 1\nc: 2\n",
-        /^line \d+/,
-      ],
+      ["an unclosed bracket that causes more errors", "realms: { a: [x\nb: 1\nc: 2\n", /^line \d+/],
       ["a tab", "realms:\n\ta: 1\n", /^line 2, column 1: /],
       [
         "a second document",
@@ -520,17 +522,17 @@ describe("what is wrong with a configuration", () => {
         /^line 2, column \d+: a second document begins here: the file must hold one$/,
       ],
       [
-        "an alias of nothing",
+        "an alias without an anchor",
         "masterKey: *here\n",
         "line 1, column 12: the alias has no anchor before it: put a text that begins with * in quotes",
       ],
       [
-        "a tag that there is not",
+        "an unknown tag",
         "masterKey: !here x\n",
         "line 1, column 12: there is no such tag: put a text that begins with ! in quotes",
       ],
     ] as const) {
-      it(what, () => {
+      it(`a file with ${what} is refused`, () => {
         const found = wrongs(() => load(text));
         for (const want of is) {
           if (typeof want === "string") expect(found).to.include(want);
@@ -543,7 +545,7 @@ describe("what is wrong with a configuration", () => {
       });
     }
 
-    it("a file that is not there, or a folder", () => {
+    it("a configuration file that does not exist, or is a folder, is refused", () => {
       const folder = folderWith({});
       const reading = (file: string) => wrongs(() => loadConfig(file, { env: {} }));
       expect(reading(join(folder, "none.yaml"))).to.deep.equal([
@@ -552,7 +554,7 @@ describe("what is wrong with a configuration", () => {
       expect(reading(folder)).to.deep.equal([": the file cannot be read (EISDIR: it is a folder, not a file)"]);
     });
 
-    it("aliases that multiply are no way to fill the memory", () => {
+    it("aliases that multiply are refused before they fill the memory", () => {
       const levels = "abcdefgh".split("").map(
         (name, at, all) =>
           `${name}: &${name} [${
@@ -567,56 +569,56 @@ describe("what is wrong with a configuration", () => {
     });
   });
 
-  describe("never holds a secret", () => {
+  describe("in an error", () => {
     const MARK = "S3CRETmarker";
     const places: Record<string, string> = {
       "a master key": `masterKey: ${MARK}\nrealms: {}\n`,
-      "a master key, behind a *": `masterKey: *${MARK}\nrealms: {}\n`,
-      "a master key, behind a &": `masterKey: &${MARK}\nrealms: {}\n`,
-      "a master key, behind a !": `masterKey: !${MARK} x\nrealms: {}\n`,
-      "a master key, behind a @": `masterKey: @${MARK}\nrealms: {}\n`,
-      "a master key, behind a |": `masterKey: |${MARK}\nrealms: {}\n`,
-      "a master key, behind a %": `masterKey: x\n%${MARK}\nrealms: {}\n`,
-      "a master key, behind a tag and another value": `masterKey: "a" ${MARK}\nrealms: {}\n`,
+      "a master key after a *": `masterKey: *${MARK}\nrealms: {}\n`,
+      "a master key after a &": `masterKey: &${MARK}\nrealms: {}\n`,
+      "a master key after a !": `masterKey: !${MARK} x\nrealms: {}\n`,
+      "a master key after a @": `masterKey: @${MARK}\nrealms: {}\n`,
+      "a master key after a |": `masterKey: |${MARK}\nrealms: {}\n`,
+      "a master key after a %": `masterKey: x\n%${MARK}\nrealms: {}\n`,
+      "a master key after another value": `masterKey: "a" ${MARK}\nrealms: {}\n`,
       "a master key with an escape": `masterKey: "\\x${MARK}"\nrealms: {}\n`,
-      "a master key that is not closed": `masterKey: "${MARK}\nrealms: {}\n`,
-      "a master key, without a space": `masterKey:${MARK}\nrealms: {}\n`,
+      "a master key in an unclosed quote": `masterKey: "${MARK}\nrealms: {}\n`,
+      "a master key without a space before it": `masterKey:${MARK}\nrealms: {}\n`,
       "a master key with a colon": `masterKey: a: ${MARK}\nrealms: {}\n`,
       "a master key with brackets": `masterKey: ]${MARK}\nrealms: {}\n`,
       "a master key with a ${": `masterKey: "\${${MARK}! more"\nrealms: {}\n`,
       "a master key with a ${ and another word": `masterKey: "\${${MARK} ${MARK}}"\nrealms: {}\n`,
-      "master keys": `masterKeys: [${MARK}, {a: ${MARK}}]\nrealms: {}\n`,
-      "a master key's list in the wrong place": `masterKey: [${MARK}]\nrealms: {}\n`,
+      "a list of master keys": `masterKeys: [${MARK}, {a: ${MARK}}]\nrealms: {}\n`,
+      "a list in place of one master key": `masterKey: [${MARK}]\nrealms: {}\n`,
       "a secret": `realms:\n  a: { algorithms: [HS256, HS512], issuer: null, audience: null, keys: [{ secret: ${MARK} }] }\n`,
       "a short secret": `realms:\n  integuru: { preset: integuru, keys: [{ secret: ${MARK} }] }\n`,
       "a secret of the wrong type": `realms:\n  integuru: { preset: integuru, keys: [{ secret: [${MARK}] }] }\n`,
       "a secret beside another form": `realms:\n  integuru: { preset: integuru, keys: [{ secret: ${MARK}, pem: ${MARK} }] }\n`,
-      "a secret that is no list": `realms:\n  integuru: { preset: integuru, keys: ${MARK} }\n`,
-      "a secret as the entry": `realms:\n  integuru: { preset: integuru, keys: [${MARK}] }\n`,
+      "a secret in place of the list of keys": `realms:\n  integuru: { preset: integuru, keys: ${MARK} }\n`,
+      "a secret as an entry of keys": `realms:\n  integuru: { preset: integuru, keys: [${MARK}] }\n`,
       "a secret in base64": `realms:\n  integuru: { preset: integuru, keys: [{ secretBase64: "${MARK}!" }] }\n`,
       "a PEM": `realms:\n  a: { algorithms: [ES256], issuer: null, audience: null, keys: [{ pem: "-----BEGIN PRIVATE KEY-----${MARK}" }] }\n`,
       "a JWK's private member": `realms:\n  a: { algorithms: [ES256], issuer: null, audience: null, keys: [{ jwk: { kty: EC, crv: P-256, x: ${MARK}, y: "${MARK}!", d: ${MARK} } }] }\n`,
       "a JWK's secret": `realms:\n  a: { algorithms: [HS256], issuer: null, audience: null, keys: [{ jwk: { kty: oct, k: ${MARK} } }, { jwk: { kty: oct, k: "${MARK}!" } }, { jwk: { kty: oct, k: [${MARK}] } }] }\n`,
       "a JWK set": `realms:\n  a: { algorithms: [HS256], issuer: null, audience: null, keys: [{ jwks: { keys: [{ kty: oct, k: ${MARK} }, ${MARK}] } }] }\n`,
-      "a file's content": `masterKeyFile: ./marked\nrealms:\n  integuru: { preset: integuru, keys: [{ secretFile: ./marked }, { pemFile: ./marked }, { jwkFile: ./marked }, { jwksFile: ./marked }] }\n`,
-      "a variable's value":
+      "the contents of a file": `masterKeyFile: ./marked\nrealms:\n  integuru: { preset: integuru, keys: [{ secretFile: ./marked }, { pemFile: ./marked }, { jwkFile: ./marked }, { jwksFile: ./marked }] }\n`,
+      "the value of a variable":
         'masterKey: "${MARKED}"\ngrpc: "${MARKED}"\nstore: "${MARKED}"\nrealms:\n  integuru: { preset: integuru, keys: [{ secret: "${MARKED}" }] }\n',
-      "a store's URL": `store: "postgres://user:${MARK}@host:5432/db"\nrealms: {}\n`,
+      "the URL of the store": `store: "postgres://user:${MARK}@host:5432/db"\nrealms: {}\n`,
     };
     for (const [what, text] of Object.entries(places)) {
-      it(what, () => {
+      it(`an error shows nothing of ${what}`, () => {
         const file = join(folderWith({ marked: `${MARK}\n`, "verifier.yaml": text }), "verifier.yaml");
-        let told = "";
+        let shown = "";
         try {
           loadConfig(file, { env: { MARKED: MARK } });
         } catch (error) {
-          told = `${String(error)}\n${(error as Error).stack}\n${JSON.stringify(error)}`;
+          shown = `${String(error)}\n${(error as Error).stack}\n${JSON.stringify(error)}`;
         }
-        expect(told).to.include("ConfigError");
-        // The folder's own random name may hold anything.
-        told = told.replaceAll(dirname(file), "");
-        expect(told).not.to.include(MARK);
-        expect(told).not.to.include("S3");
+        expect(shown).to.include("ConfigError");
+        // The random name of the folder could contain the mark by chance.
+        shown = shown.replaceAll(dirname(file), "");
+        expect(shown).not.to.include(MARK);
+        expect(shown).not.to.include("S3");
       });
     }
   });

@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { pki } from "../support/certificates.js";
 import { type Env, type Files, load, wrongs } from "./harness.js";
 
-// Keys that issuers publish, as the configuration gives them.
+// Keys that issuers publish, as they are configured.
 
 const text = (keys: string, more: Readonly<Record<string, string>> = {}): string => {
   const settings = { algorithms: "[ES256]", issuer: "https://a.example", audience: "null", ...more };
@@ -16,8 +16,8 @@ const wrong = (keys: string, more = {}, files: Files = {}, env: Env = {}): strin
 const URL = "https://a.example/jwks";
 const { authority } = pki();
 
-describe("keys of the network, configured", () => {
-  it("have their defaults", () => {
+describe("the configuration of fetched keys", () => {
+  it("a jwksUri alone gets the default settings", () => {
     expect(remotesOf(`{ jwksUri: "${URL}" }`)).to.deep.equal([
       {
         location: { jwksUri: URL },
@@ -31,14 +31,14 @@ describe("keys of the network, configured", () => {
     ]);
   });
 
-  it("may have any duration from a second on", () => {
+  it("durations of fetched keys may be as short as a second", () => {
     const all = ["refreshMin", "refreshMax", "staleIfError", "cooldown", "timeout"];
     const [remote] = remotesOf(`{ jwksUri: "${URL}", ${all.map((name) => `${name}: 1s`).join(", ")} }`) ?? [];
     for (const name of all) expect(remote).to.have.property(name, 1000);
     for (const name of all) expect(wrong(`{ jwksUri: "${URL}", ${name}: 999ms }`), name).to.have.length.above(0);
   });
 
-  it("of discovery: the issuer in the document has to be one of the realm's", () => {
+  it("discovery expects one of the realm's issuers in the document, or its own URL if the realm has none", () => {
     const issuersOf = (issuer: string): unknown =>
       remotesOf('{ discovery: "https://d.example" }', { issuer })?.[0]?.location;
     const discovery = "https://d.example";
@@ -64,21 +64,21 @@ describe("keys of the network, configured", () => {
     ["https://a.localhost/", /not public/],
   ] as const) {
     for (const form of ["jwksUri", "discovery"]) {
-      it(`${form}: ${url} is refused where it stands`, () => {
-        const [told = "", ...more] = wrong(`{ ${form}: "${url}" }`);
+      it(`${form} refuses ${url} at its place`, () => {
+        const [issue = "", ...more] = wrong(`{ ${form}: "${url}" }`);
         expect(more).to.deep.equal([]);
-        expect(told).to.match(words).and.include(`realms.r.keys[0].${form}: `).and.not.include("secret@");
+        expect(issue).to.match(words).and.include(`realms.r.keys[0].${form}: `).and.not.include("secret@");
       });
     }
   }
 
-  it("plain http and private addresses, where it is meant so", () => {
+  it("insecure: true allows plain http and private addresses", () => {
     for (const url of ["http://127.0.0.1:9000/jwks", "https://localhost/jwks", "http://[::1]/"]) {
       expect(remotesOf(`{ jwksUri: "${url}", insecure: true }`)?.[0]).to.deep.include({ insecure: true });
     }
   });
 
-  it("a shortest time longer than the longest, a set of secrets, and a file without a certificate are refused", () => {
+  it("a refreshMin above refreshMax, a set of secrets, and a caFile without a certificate are refused", () => {
     expect(wrong(`{ jwksUri: "${URL}", refreshMin: 2h }`)[0]).to.include("refreshMin must not be longer");
     expect(wrong(`{ jwksUri: "${URL}" }`, { algorithms: "[HS256]" })[0]).to.include("publishes no secrets");
     const withCa = `{ jwksUri: "${URL}", caFile: ./ca.pem }`;
@@ -87,7 +87,7 @@ describe("keys of the network, configured", () => {
     expect(remotesOf(withCa, {}, { "ca.pem": authority.cert })?.[0]).to.have.property("ca", authority.cert);
   });
 
-  it("the environment's proxies are taken as other programs take them", () => {
+  it("proxies are read from the usual environment variables", () => {
     const proxies = (env: Env): unknown => load(text(`{ jwksUri: "${URL}" }`), {}, env).proxies;
     expect(proxies({})).to.deep.equal({});
     expect(
@@ -96,7 +96,7 @@ describe("keys of the network, configured", () => {
     expect(proxies({ HTTP_PROXY: "10.0.0.1:3128" })).to.deep.include({ http: "http://10.0.0.1:3128" });
   });
 
-  it("a proxy that is none is an error where keys are fetched, and nobody's affair elsewhere", () => {
+  it("an invalid proxy is an error only if keys are fetched", () => {
     for (const value of ["socks5://p.example", "http://", "a b"]) {
       expect(wrong(`{ jwksUri: "${URL}" }`, {}, {}, { HTTPS_PROXY: value })).to.deep.equal([
         "HTTPS_PROXY: in the environment: must be a URL such as http://proxy.example:3128",

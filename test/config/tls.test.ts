@@ -34,8 +34,8 @@ const gateway = (upstream: string) => {
   return loadGatewayConfig(join(folderWith({ ...FILES, "verifier.yaml": text }), "verifier.yaml"), { env: {} });
 };
 
-describe("tls in the configuration", () => {
-  it("is read for every port, with its files", () => {
+describe("tls of a port", () => {
+  it("tls with its files is read for every port", () => {
     const ports = ["grpc", "http", "admin", "metrics"] as const;
     const text = ports.map((name) => `${name}: { address: "127.0.0.1:0", tls: { ${TLS}, clientCaFile: ca.pem } }\n`);
     const config: Config = load(`${text.join("")}realms: {}\n`, FILES);
@@ -48,7 +48,7 @@ describe("tls in the configuration", () => {
     expect(load("grpc: 127.0.0.1:0\nrealms: {}\n").grpc).to.deep.equal({ address: "127.0.0.1:0", tls: undefined });
   });
 
-  it("takes a chain, and what stands beside the certificates in a file", () => {
+  it("certFile may hold a chain, and text beside the certificates", () => {
     const { grpc: port } = load(grpc("certFile: chain.pem, keyFile: server.key"), FILES);
     expect(port?.tls?.certificate).to.equal(server.cert + authority.cert);
   });
@@ -78,10 +78,10 @@ describe("tls in the configuration", () => {
       "grpc.tls.clientCaFile: holds no certificate in PEM: it must begin with -----BEGIN CERTIFICATE-----",
   };
   for (const [tls, wrong] of Object.entries(WRONG)) {
-    it(`is refused: ${tls}`, () => expect(issues(grpc(tls))).to.deep.equal([wrong]));
+    it(`tls is refused with ${tls}`, () => expect(issues(grpc(tls))).to.deep.equal([wrong]));
   }
 
-  it("is refused where OpenSSL takes no such key", () => {
+  it("tls is refused with a key that OpenSSL refuses", () => {
     const weak = certify("weak", { keys: small });
     const files = { ...FILES, "weak.pem": weak.cert, "weak.key": weak.key };
     expect(wrongs(() => load(grpc("certFile: weak.pem, keyFile: weak.key"), files))).to.deep.equal([
@@ -89,7 +89,7 @@ describe("tls in the configuration", () => {
     ]);
   });
 
-  it("is refused with all that is wrong at once, beside other errors", () => {
+  it("all problems of tls are reported at once, beside other errors", () => {
     const text = `grpc: { address: "127.0.0.1:0", tls: { certFile: none.pem, keyFile: encrypted.key, clientCaFile: text.txt } }
 http: { address: "127.0.0.1:0", tls: { certFile: server.pem, keyFile: other.key } }
 limits: { perAddress: 0 }
@@ -104,7 +104,7 @@ realms: {}
     ]);
   });
 
-  it("takes certificates that expired: peers judge them", () => {
+  it("an expired certificate loads, since peers judge it", () => {
     const old = certify("old", { from: 0, to: 1000 });
     const files = { "old.pem": old.cert, "old.key": old.key };
     const { grpc: port } = load(grpc("certFile: old.pem, keyFile: old.key"), files);
@@ -112,8 +112,8 @@ realms: {}
   });
 });
 
-describe("a gateway's tls to its service", () => {
-  it("may name authorities, a certificate, or nothing", () => {
+describe("tls of a gateway's upstream", () => {
+  it("tls of an upstream may name authorities, a certificate, or nothing", () => {
     const empty = gateway("{ address: 10.0.0.5:50051, tls: {} }").upstream;
     expect(empty).to.deep.equal({
       address: "10.0.0.5:50051",
@@ -127,7 +127,7 @@ describe("a gateway's tls to its service", () => {
     expect(gateway("10.0.0.5:50051").upstream).to.deep.equal({ address: "10.0.0.5:50051", tls: undefined });
   });
 
-  it("is refused where a half of it is missing or wrong", () => {
+  it("tls of an upstream is refused if a half of a pair is missing, or a file or key is wrong", () => {
     const of = (tls: string): string[] => wrongs(() => gateway(`{ address: 10.0.0.5:50051, tls: { ${tls} } }`));
     expect(of("certFile: server.pem")).to.deep.equal(["upstream.tls.keyFile: is missing: certFile goes with it"]);
     expect(of("keyFile: server.key, caFile: none.pem")).to.deep.equal([
@@ -144,7 +144,7 @@ describe("realms whose callers are workloads", () => {
   const realm = (more: string, port = `{ address: "127.0.0.1:0", tls: { ${TLS}, clientCaFile: ca.pem } }`): string =>
     `grpc: ${port}\nrealms:\n  partner: { algorithms: [HS256], issuer: a, audience: null, keys: [{ secret: ${"x".repeat(32)} }], ${more} }\n`;
 
-  it("name them in all their forms, and need no store", () => {
+  it("a realm may name workloads in every form, and needs no store for them", () => {
     const san = `[ "URI:spiffe://a/b", "DNS:Web.example", spiffe://a/c, web ]`;
     const { realms, masterKeys } = load(realm(`callers: { san: ${san} }, explain: { san: [web] }`), FILES);
     const { callers, explain } = realms[0] ?? {};
@@ -155,7 +155,7 @@ describe("realms whose callers are workloads", () => {
     expect(masterKeys).to.deep.equal([]);
   });
 
-  it("are refused where no port asks for certificates", () => {
+  it("workloads as callers are refused if no port asks for client certificates", () => {
     const wrong = "no port asks its clients for certificates: give grpc a tls with a clientCaFile";
     for (const port of ["127.0.0.1:0", `{ address: "127.0.0.1:0", tls: { ${TLS} } }`]) {
       expect(issues(realm("callers: { san: [web] }, explain: { san: [web] }", port))).to.deep.equal([
@@ -165,7 +165,7 @@ describe("realms whose callers are workloads", () => {
     }
   });
 
-  it("are refused where a name is none", () => {
+  it("an invalid name of a workload is refused", () => {
     const names = "names such as URI:spiffe://internal.example/web or DNS:web.internal.example";
     for (const wrong of ["*.example", "IP:10.0.0.1", ""]) {
       expect(issues(realm(`callers: { san: [a, ${JSON.stringify(wrong)}] }`)), wrong).to.deep.equal([
@@ -178,7 +178,7 @@ describe("realms whose callers are workloads", () => {
     expect(issues(realm("callers: { san: [] }"))).to.deep.equal(["realms.partner.callers.san: must not be empty"]);
   });
 
-  it("take the same callers by issuer where their names are the same, in any order", () => {
+  it("a route accepts realms with the same workloads in any order, and refuses different ones", () => {
     const both = (second: string): string =>
       `${realm("callers: { san: [a, b] }")}  other: { algorithms: [HS256], issuer: b, audience: null, keys: [{ secret: ${"y".repeat(32)} }], callers: ${second} }\n  any: { byIssuer: [partner, other] }\n`;
     expect(load(both("{ san: [B, DNS:a] }"), FILES).realms).to.have.length(3);

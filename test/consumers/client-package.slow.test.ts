@@ -9,8 +9,8 @@ import { type Running, serve } from "../../src/server/serve.js";
 import { type Ended, emptyFolder, Process, patient, ROOT } from "../cli/harness.js";
 import { createMemoryLog } from "../support/log.js";
 
-// The Node client as a program gets it: packed by `npm run pack:client`, and installed with its two dependencies and nothing
-// else of this repository.
+// The Node client packed by `npm run pack:client`, and installed with its two dependencies but nothing else of this
+// repository.
 
 const readme = (file: string): string => readFileSync(join(ROOT, file), "utf8");
 /** The first JavaScript program of a page. */
@@ -58,7 +58,7 @@ describe("token-verifier-client, packed and installed", function () {
   const token = (...claim: string[]): Promise<string> =>
     mint(loadConfig(file, { env: {} }), { realm: "integuru", claim, expires: "1h" }, Date.now());
 
-  it("depends on grpc-js and the protobuf runtime, in ranges of the versions that the service has", () => {
+  it("the client package depends on grpc-js and the protobuf runtime, in ranges that include the service's versions", () => {
     const server = manifestOf(ROOT);
     const { version, engines, dependencies } = manifestOf(installed);
     expect({ version, engines }).to.deep.equal({ version: server.version, engines: server.engines });
@@ -68,7 +68,7 @@ describe("token-verifier-client, packed and installed", function () {
     });
   });
 
-  it("has the client and what it imports: no server, nothing native, nothing that an installation runs", () => {
+  it("the client package has no server, no native code and no install script", () => {
     const names = readdirSync(installed, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
       .map((entry) => join(entry.parentPath, entry.name).slice(installed.length + 1));
@@ -91,7 +91,7 @@ describe("token-verifier-client, packed and installed", function () {
     expect(manifestOf(installed)).not.to.have.any.keys("scripts", "bin", "gypfile");
   });
 
-  it("runs the README's program against a service", async () => {
+  it("the README's program runs with the client package against a service", async () => {
     const program = patient(PROGRAM).replace("127.0.0.1:50051", service.addresses["grpc"] ?? "");
     writeFileSync(join(folder, "program.mjs"), program);
     const good = await run("program.mjs", await token());
@@ -101,7 +101,7 @@ describe("token-verifier-client, packed and installed", function () {
     expect(bad).to.include({ code: 0, stdout: "rejected: TOKEN_EXPIRED exp\n", stderr: "" });
   });
 
-  it("type-checks the README's program, with the package's own types included", async () => {
+  it("the README's program type-checks with the types of the client package", async () => {
     writeFileSync(join(folder, "program.mts"), PROGRAM);
     const wrong =
       'import { connect } from "token-verifier-client";\nvoid connect("a").verify({ realm: 1, token: "t" });\n';
@@ -114,7 +114,7 @@ describe("token-verifier-client, packed and installed", function () {
     expect((await check("wrong.mts")).stdout).to.match(/^wrong\.mts\(2,28\): error TS2322: /);
   });
 
-  it("its README has the program of the service's README", () => {
+  it("the client package's README has the program of the service's README", () => {
     expect(programOf(readme("src/client/README.md"))).to.equal(PROGRAM);
   });
 });

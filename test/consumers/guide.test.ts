@@ -5,7 +5,7 @@ import { ROOT } from "../cli/harness.js";
 import { BLOCKS, GUIDE, SNIPPETS } from "./guide.js";
 
 describe("docs/guides/use-the-proto.md", () => {
-  it("has no code block that no test uses", () => {
+  it("every code block of the guide is used by a test", () => {
     expect(SNIPPETS.size).to.equal(BLOCKS);
     const folder = join(ROOT, "test/consumers");
     const tests = readdirSync(folder)
@@ -15,7 +15,7 @@ describe("docs/guides/use-the-proto.md", () => {
     for (const name of SNIPPETS.keys()) expect(tests).to.include(`"${name}"`);
   });
 
-  it("names only files that are there", () => {
+  it("the guide names only files that exist", () => {
     for (const [, target = ""] of GUIDE.matchAll(/\]\(([^)#]+)\)/g)) {
       expect(existsSync(join(ROOT, "docs/guides", target)), target).to.equal(true);
     }

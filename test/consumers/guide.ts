@@ -2,8 +2,7 @@ import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Ended, emptyFolder, linkModules, patient, ROOT, shell } from "../cli/harness.js";
 
-// A team that has our proto/ folder, what npm installs, and docs/guides/use-the-proto.md: what its tests run is what
-// stands in the guide.
+// A team that has our proto/ folder, npm packages and docs/guides/use-the-proto.md, and runs only code from the guide.
 
 /** The guide's text. */
 export const GUIDE = readFileSync(join(ROOT, "docs/guides/use-the-proto.md"), "utf8");
@@ -13,23 +12,23 @@ export const SNIPPETS: ReadonlyMap<string, string> = new Map(
   Array.from(GUIDE.matchAll(/^```\w+ file=(\S+)\n([\s\S]*?)^```$/gm), ([, file = "", code = ""]) => [file, code]),
 );
 
-/** How many code blocks the guide has, those without a file name too. */
+/** The number of code blocks in the guide, including those without a file name. */
 export const BLOCKS = (GUIDE.match(/^```/gm)?.length ?? 0) / 2;
 
-/** One snippet. @throws Error where the guide has none of that name */
+/** Returns a snippet. @throws Error if the guide has none of that name */
 export function snippet(file: string): string {
   const code = SNIPPETS.get(file);
   if (code === undefined) throw new Error(`the guide has no ${file}`);
   return code;
 }
 
-/** A program among the guide's files has a limit for each call. */
+/** Whether a file of the guide is a program, which sets a deadline for each call. */
 const isProgram = (file: string): boolean => /^(client\.py|verify-.*\.ts)$/.test(file);
 
 /**
- * A team's folder: proto/, node_modules, and files of the guide, its programs with more time for each call.
+ * Makes a team's folder with proto/, node_modules and files of the guide, whose programs get longer deadlines.
  *
- * @param change what a test must put in their place
+ * @param change changes the text of each file
  */
 export function consumerFolder(files: readonly string[], change = (text: string): string => text): string {
   const folder = emptyFolder();
@@ -42,7 +41,7 @@ export function consumerFolder(files: readonly string[], change = (text: string)
   return folder;
 }
 
-/** Runs a command of the guide in a team's folder. @throws Error with what it printed, where it fails */
+/** Runs a command of the guide in a team's folder. @throws Error with its output if it fails */
 export async function runSnippet(
   file: string,
   folder: string,

@@ -1,13 +1,13 @@
 import { type Metadata, Server, ServerCredentials, status } from "@grpc/grpc-js";
 import { VerifyTokenRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
 
-// A service of a later version, or one in trouble, that says by the bytes what ours does not say today. Its "realms" are
-// the answers that it can give.
+// A service of a later version, or one in trouble, that answers with bytes that ours does not send today; the realm of a
+// request selects the answer.
 
 const ANSWERS: Readonly<Record<string, Buffer>> = {
   // rejected: { reason: 999, claim: "x" }
   "later reason": Buffer.from("1206 08e707 120178".replaceAll(" ", ""), "hex"),
-  // Field 15, which is none of today's.
+  // Field 15 does not exist today.
   "later verdict": Buffer.from("7a00", "hex"),
   // verified: { token: { subject: "user" } }
   "in trouble at first": Buffer.from("0a08 0a06 0a04 75736572".replaceAll(" ", ""), "hex"),
@@ -16,13 +16,13 @@ const ANSWERS: Readonly<Record<string, Buffer>> = {
 type Call = { readonly request: VerifyTokenRequest; readonly metadata: Metadata };
 type Answer = (error: object | null, bytes?: Buffer) => void;
 
-/** Such a service, listening. */
+/** A running service of a later version. */
 export interface LaterService {
   readonly address: string;
   close(): void;
 }
 
-/** Starts it, at any free port. */
+/** Starts a service of a later version at any free port. */
 export async function startLaterService(): Promise<LaterService> {
   const server = new Server();
   server.addService(

@@ -6,7 +6,7 @@ import { ROOT } from "../cli/harness.js";
 import { readError } from "../support/grpc.js";
 import { EXPIRED, expectLines, GOOD, QUESTIONS, type Services, startServices } from "./questions.js";
 
-// A team that generates nothing: proto-loader with the options that its own documentation shows first.
+// A team that generates no code, and uses proto-loader with the options that its documentation shows first.
 
 interface Answer {
   readonly verdict?: string;
@@ -57,7 +57,7 @@ describe("a team that loads proto/ with proto-loader, with defaults and oneofs",
     }).finally(() => stub.close());
   }
 
-  /** The guide's lines, of what proto-loader gives. */
+  /** The line that the guide prints for an answer from proto-loader. */
   function line(answer: Answer | ServiceError): string {
     if (answer instanceof Error) return `no verdict: ${readError(answer).reason ?? `code ${answer.code}`}`;
     if (answer.verdict === "verified") return `verified: ${String(answer.verified?.token["subject"])}`;
@@ -66,14 +66,14 @@ describe("a team that loads proto/ with proto-loader, with defaults and oneofs",
     return `rejected: ${typeof reason === "string" ? reason : "unknown reason"} ${claim}`;
   }
 
-  // It has no service config here: it does not ask again.
+  // This client has no service config, so it does not retry.
   for (const question of QUESTIONS.filter(({ realm }) => realm !== "in trouble at first")) {
-    it(`${question.to === "later" ? "later service" : "service"}: ${question.line}`, async () => {
+    it(`proto-loader at ${question.to === "later" ? "a later service" : "the service"} gives "${question.line}"`, async () => {
       expectLines([line(await ask(question.to, question))], [question]);
     });
   }
 
-  it("finds an absent message null, an absent text empty, and optional fields and members of a oneof only where they are set", async () => {
+  it('proto-loader gives null for an absent message, "" for an absent text, and omits unset optional and oneof fields', async () => {
     const verified = (await ask("service", { realm: "lax", token: GOOD })) as Answer;
     expect(verified).to.have.all.keys("verified", "verdict", "checks");
     expect(verified.checks).to.deep.equal([]);
@@ -83,7 +83,7 @@ describe("a team that loads proto/ with proto-loader, with defaults and oneofs",
     expect(rejected).to.have.all.keys("rejected", "verdict", "checks");
   });
 
-  it("names the caller by either field of the oneof", async () => {
+  it("proto-loader sends the caller in either field of the oneof", async () => {
     const stranger = { instance_secret_key: "sk_live_test_only_nobody" };
     expect(line(await ask("service", { realm: "instances", token: GOOD, ...stranger }))).to.equal(
       "no verdict: CALLER_UNKNOWN",

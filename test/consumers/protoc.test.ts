@@ -4,14 +4,13 @@ import { expect } from "chai";
 import { emptyFolder, shell } from "../cli/harness.js";
 import { consumerFolder } from "./guide.js";
 
-// Languages whose compilers are not at hand: that protoc makes code of proto/, and code that names the messages, is what
-// can be seen here.
+// Languages whose compilers are not installed: protoc must generate code from proto/ that names the messages.
 
 const missing = spawnSync("protoc", ["--version"]).status !== 0;
 
 describe(missing ? "plain protoc on proto/ (skipped: no protoc)" : "plain protoc on proto/", () => {
   for (const language of ["java", "cpp", "csharp", "python", "ruby", "php", "objc", "kotlin"]) {
-    (missing ? it.skip : it)(language, async () => {
+    (missing ? it.skip : it)(`protoc generates code for ${language} from proto/`, async () => {
       const out = emptyFolder();
       const folder = consumerFolder([]);
       const { code, stderr } = await shell(

@@ -8,7 +8,7 @@ const PYTHON = "/usr/bin/python3";
 
 const [, PACKAGES = ""] = /^apt-get install (.*)$/m.exec(snippet("install-python.sh")) ?? [];
 
-/** Whether this machine has the packages of Debian that the guide names. */
+/** Whether this machine has the Debian packages that the guide names. */
 const isReady = PACKAGES !== "" && spawnSync("dpkg-query", ["-s", ...PACKAGES.split(" ")]).status === 0;
 
 const title = "a team that generates its Python from proto/";
@@ -25,7 +25,7 @@ const withPython = (text: string): string => text.replace(/^python3/m, PYTHON);
       services = await startServices();
       folder = consumerFolder([]);
       await runSnippet("generate-python.sh", folder);
-      // Debian has no package of pip's googleapis-common-protos; these are the same modules, from the same .proto files.
+      // Debian has no package of pip's googleapis-common-protos, so its modules are generated from the same .proto files.
       const protos = join(ROOT, "node_modules/google-gax/build/protos");
       const made = await shell(
         `/usr/bin/protoc -I '${protos}' --python_out=. google/rpc/status.proto google/rpc/error_details.proto`,

@@ -4,7 +4,7 @@ import { type Deployment, deploy } from "../support/deployment.js";
 import { makeToken } from "../support/token.js";
 import { startLaterService } from "./later-service.js";
 
-// What every consumer asks, and what its client must make of the answer.
+// The requests that every consumer sends, and the result that its client must print for each.
 
 const token = (exp: number): string =>
   makeToken({ key: "p256", header: { alg: "ES256" }, claims: { sub: "user-1", exp } });
@@ -12,10 +12,10 @@ const token = (exp: number): string =>
 /** A good token of realm `lax`. */
 export const GOOD = token(NOW / 1000 + 60);
 
-/** One of realm `lax` that has expired. */
+/** An expired token of realm `lax`. */
 export const EXPIRED = token(NOW / 1000 - 60);
 
-/** A question, and the guide's line for its answer; reasons without their prefix. */
+/** A request, and the line that the guide prints for its answer, with reasons without their prefix. */
 export interface Question {
   readonly to: "service" | "later";
   readonly realm: string;
@@ -23,7 +23,7 @@ export interface Question {
   readonly line: string;
 }
 
-/** To the service itself, and to one of a later version. */
+/** Requests to the service itself, and to one of a later version. */
 export const QUESTIONS: readonly Question[] = [
   { to: "service", realm: "lax", token: GOOD, line: "verified: user-1" },
   { to: "service", realm: "lax", token: EXPIRED, line: "rejected: TOKEN_EXPIRED exp" },
@@ -33,7 +33,7 @@ export const QUESTIONS: readonly Question[] = [
   { to: "later", realm: "later reason", token: "x", line: "rejected: unknown reason x" },
   { to: "later", realm: "later verdict", token: "x", line: "no verdict: a kind of a later version" },
   { to: "later", realm: "no details", token: "x", line: "no verdict: code 5" },
-  // UNAVAILABLE once: the service config lets the client ask again.
+  // The first answer is UNAVAILABLE, and the service config makes the client retry.
   { to: "later", realm: "in trouble at first", token: "x", line: "verified: user" },
 ];
 
@@ -43,7 +43,7 @@ export interface Services {
   close(): Promise<void>;
 }
 
-/** Starts both. */
+/** Starts both services. */
 export async function startServices(): Promise<Services> {
   const deployment: Deployment = await deploy("verifier.yaml");
   const later = await startLaterService();
@@ -56,7 +56,7 @@ export async function startServices(): Promise<Services> {
   };
 }
 
-/** Holds the lines of a consumer's client against the questions', in their order. */
+/** Compares the lines of a consumer's client with those of the questions, in order. */
 export function expectLines(lines: readonly string[], questions: readonly Question[]): void {
   expect(lines.map((line) => line.replace(" REASON_", " "))).to.deep.equal(questions.map(({ line }) => line));
 }

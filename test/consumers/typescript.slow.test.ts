@@ -28,7 +28,7 @@ describe("a team that generates its TypeScript from proto/", () => {
     );
     expect(begun.code, begun.stderr).to.equal(0);
     expect(begun.stdout, "it begins as a newcomer does").to.include("package.json");
-    // Generates, and compiles with the guide's strict tsconfig.
+    // The script generates code and compiles it with the guide's strict tsconfig.
     await runSnippet("generate-typescript.sh", folder);
   });
   after(() => services?.close());
@@ -51,21 +51,21 @@ describe("a team that generates its TypeScript from proto/", () => {
       }
 
       for (const question of QUESTIONS) {
-        it(`${question.to === "later" ? "later service" : "service"}: ${question.line}`, async () => {
+        it(`${generator} at ${question.to === "later" ? "a later service" : "the service"} gives "${question.line}"`, async () => {
           expectLines(await ask(question.to, [question]), [question]);
         });
       }
     });
   }
 
-  it("runs its program", async () => {
+  it("the guide's TypeScript program runs", async () => {
     const { stdout } = await runSnippet("run-typescript.sh", folder, (text) =>
       text.replace("integuru", "lax").replace('"$TOKEN"', GOOD),
     );
     expect(stdout).to.equal("verified: user-1\n");
   });
 
-  it("installs what these tests use", () => {
+  it("the guide installs packages that this project uses too", () => {
     const { dependencies, devDependencies } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as Record<
       "dependencies" | "devDependencies",
       Record<string, string>

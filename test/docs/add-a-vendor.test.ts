@@ -4,37 +4,37 @@ import { expect } from "chai";
 import { ROOT } from "../cli/harness.js";
 import { readGuide } from "./guide.js";
 
-// docs/guides/add-a-vendor.md against the files that it walks through.
+// Compares docs/guides/add-a-vendor.md with the files that it walks through.
 
 const GUIDE = readGuide("add-a-vendor");
 const read = (file: string): string => readFileSync(join(ROOT, file), "utf8");
 
 describe("docs/guides/add-a-vendor.md", () => {
   for (const [index, block] of GUIDE.blocks("ts").entries()) {
-    it(`block ${index + 1} stands in Acme's file as it is quoted`, () => {
+    it(`TypeScript block ${index + 1} of the guide is in Acme's file`, () => {
       expect(read("test/vendors/acme.ts")).to.include(block);
     });
   }
 
-  it("quotes every part of a vendor", () => {
+  it("the guide quotes every part of a vendor", () => {
     const quoted = GUIDE.blocks("ts").join("");
     for (const part of ["defineVendor", "policySettings", "rules:", "subject:", "read(", "write:", "claims:"]) {
       expect(quoted).to.include(part);
     }
   });
 
-  it("quotes a case as it stands", () => {
+  it("the guide quotes a case of Acme exactly", () => {
     for (const block of GUIDE.blocks("yaml")) expect(read("test/cases/acme.yaml")).to.include(block);
     expect(GUIDE.blocks("yaml")).to.have.length(1);
   });
 
-  it("names files, tests and functions that are there", () => {
+  it("the guide names only files, tests and functions that exist", () => {
     const named = Array.from(
       GUIDE.text.matchAll(/`?\b((?:src|test|docs)\/[\w./-]+\.(?:ts|yaml|md))/g),
       ([, file = ""]) => file,
     );
     expect(named).to.include.members(["src/verifier/rules.ts", "test/e2e/cases.test.ts"]);
-    // NAME stands for the new vendor's.
+    // NAME is a placeholder for the new vendor's name.
     for (const file of named) if (!file.includes("NAME")) expect(existsSync(join(ROOT, file)), file).to.equal(true);
     expect(read("src/vendors/clowk.ts")).to.include("const ownInstance: Rule").and.to.include("const REJECTIONS");
     expect(read("src/verifier/claims.ts")).to.include("export const userOfInstance");

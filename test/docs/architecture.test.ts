@@ -43,7 +43,7 @@ describe("docs/architecture.md", () => {
     await service.stop();
   });
 
-  /** A good token; an ES256 signature differs each time. */
+  /** Makes a good token, which is new each time since an ES256 signature is random. */
   const newToken = (): string =>
     makeToken({ key: "p256", header: { alg: "ES256" }, claims: { exp: Math.trunc(Date.now() / 1000) + 3600 } });
 
@@ -52,7 +52,7 @@ describe("docs/architecture.md", () => {
     expect(answer).to.have.nested.property("verdict.verified");
   };
 
-  /** Files that a section names although the work does not run through them. */
+  /** The files that a section names although the work does not execute them. */
   async function notExecuted(heading: string, work: () => Promise<unknown>): Promise<readonly string[]> {
     const named = filesIn(heading);
     expect(named).to.have.length.above(5);
@@ -60,7 +60,7 @@ describe("docs/architecture.md", () => {
     return named.filter((file) => !executed.includes(file));
   }
 
-  it("names only files and folders that exist", () => {
+  it("docs/architecture.md names only files and folders that exist", () => {
     const named = Array.from(
       PAGE.matchAll(/(?<![\w/])((?:src|test|bench|docs|proto|gen)\/[\w./-]*)/g),
       ([, name = ""]) => name,
@@ -69,30 +69,30 @@ describe("docs/architecture.md", () => {
     expect(named.filter((name) => !existsSync(join(ROOT, name)))).to.deep.equal([]);
   });
 
-  it("follows a call for a token seen before through files that the call executes", async () => {
+  it("the section on a hit names only files that a call for a known token executes", async () => {
     const token = newToken();
     await verify(token);
     expect(await notExecuted("A unary hit", () => verify(token))).to.deep.equal([]);
   });
 
-  it("a call for a token seen before executes fewer than 28 files of src", async () => {
+  it("a call for a known token executes fewer than 28 files of src", async () => {
     const token = newToken();
     await verify(token);
     expect(await executedFiles(() => verify(token))).to.have.length.below(28);
   });
 
-  it("follows a call for a new token through files that the call executes", async () => {
+  it("the section on a miss names only files that a call for a new token executes", async () => {
     await verify(newToken());
     expect(await notExecuted("A miss", () => verify(newToken()))).to.deep.equal([]);
   });
 
-  it("follows a reload through files that a reload executes", async () => {
+  it("the section on a reload names only files that a reload executes", async () => {
     writeFileSync(join(folder, "verifier.yaml"), CONFIGURATION.replace("partner:", "corp:"));
     const reload = async (): Promise<void> => service.reload();
     expect(await notExecuted("A reload", reload)).to.deep.equal([]);
   });
 
-  it("follows a drain through files that a drain executes", async () => {
+  it("the section on a drain names only files that a drain executes", async () => {
     expect(await notExecuted("A drain", () => service.stop())).to.deep.equal([]);
   });
 });

@@ -9,7 +9,7 @@ import { COMMAND, type Ended, emptyFolder, linkModules, PACKAGE, Process, patien
 import { createMemoryLog } from "../support/log.js";
 import { readGuide } from "./guide.js";
 
-// docs/guides/behind-express.md: its programs run as they are written, but for the ports, against a real service.
+// Runs the programs of docs/guides/behind-express.md against a real service, with only the ports changed.
 
 const GUIDE = readGuide("behind-express");
 
@@ -29,7 +29,7 @@ for (const name of ["express", "fastify"]) {
       const text = readFileSync(file, "utf8");
       writeFileSync(file, text.replace("127.0.0.1:50051", "127.0.0.1:0").replace("127.0.0.1:8080", "127.0.0.1:0"));
       service = await serve(file, undefined, { env: {}, clock: Date.now, log: createMemoryLog().log });
-      // The package, as an installation has it; its build is another test's affair.
+      // The compiled module replaces the installed package, whose build another test covers.
       const bearer = patient(GUIDE.block("js", "// bearer.mjs"))
         .replace('"token-verifier-client"', JSON.stringify(PACKAGE.entry))
         .replace("127.0.0.1:50051", service.addresses["grpc"] ?? "");
@@ -60,13 +60,13 @@ for (const name of ["express", "fastify"]) {
       };
     }
 
-    it("lets a good token through, and says whose it is", async () => {
+    it(`the ${name} program lets a good token through, and names its user`, async () => {
       const { status, body } = await ask(`Bearer ${await token()}`);
       expect(status).to.equal(200);
       expect(body).to.match(/^\{"hello":"[0-9a-f-]{36}"\}$/);
     });
 
-    it("answers a bad token, or none, 401", async () => {
+    it(`the ${name} program answers 401 for a bad or missing token`, async () => {
       const bad = { status: 401, body: "", challenge: 'Bearer error="invalid_token"' };
       expect(await ask(`Bearer ${await token("exp=1")}`)).to.deep.equal(bad);
       expect(await ask("Bearer x")).to.deep.equal(bad);
@@ -76,7 +76,7 @@ for (const name of ["express", "fastify"]) {
       expect(program.stdout).to.include("rejected: TOKEN_EXPIRED exp");
     });
 
-    it("its curl commands answer as it says", async () => {
+    it(`the ${name} program gives the guide's curl commands the answers that it states`, async () => {
       const [curl = ""] = GUIDE.blocks("sh");
       const here = curl.replaceAll("127.0.0.1:3000", address);
       const script = `shopt -s expand_aliases\nalias token-verifier="${COMMAND.replaceAll("'", "")}"\n${here}`;
@@ -84,7 +84,7 @@ for (const name of ["express", "fastify"]) {
       expect(stdout.match(/HTTP\/1\.1 \d+/g)).to.deep.equal(["HTTP/1.1 200", "HTTP/1.1 401"]);
     });
 
-    it("answers a good token 503 once nobody can judge it, though it was good before", async () => {
+    it(`the ${name} program answers 503 for a known good token once the service is gone`, async () => {
       const good = `Bearer ${await token()}`;
       expect((await ask(good)).status).to.equal(200);
       await service.stop();

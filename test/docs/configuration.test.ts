@@ -7,7 +7,7 @@ import { ROOT } from "../cli/harness.js";
 import { load, loadGateway } from "../config/harness.js";
 import { keyOf } from "../support/keys.js";
 
-// docs/configuration.md, the guide: what it shows works. Every key stands in the reference (reference.test.ts).
+// Checks that the examples of docs/configuration.md work; reference.test.ts checks that every key is documented.
 
 const TEXT = readFileSync(join(ROOT, "docs/configuration.md"), "utf8");
 const BLOCKS = Array.from(TEXT.matchAll(/^```yaml\n([\s\S]*?)^```/gm), ([, block]) => block ?? "");
@@ -21,17 +21,17 @@ const FILES = {
 };
 
 describe("docs/configuration.md", () => {
-  it("has the four blocks: the configuration, the editor's line, the seed, the gateway", () => {
+  it("docs/configuration.md has four blocks: the configuration, the editor's line, the seed, the gateway", () => {
     expect(BLOCKS).to.have.length(4);
   });
 
-  it("its big block loads as it stands, with the files and variables that it names", () => {
+  it("the documented configuration loads with the files and variables that it names", () => {
     const config = load(BIG, FILES, ENV);
     expect(config.realms.map(({ name }) => name)).to.deep.equal(["integuru", "clowk", "fiserv", "partner"]);
     expect(config.faces.map(({ name }) => name)).to.deep.equal(["integuru", "clowk", "fiserv"]);
   });
 
-  it("leads an editor to the schema, as it stands in an installed package", () => {
+  it("the line for editors points to the schema in an installed package", () => {
     const [, path = ""] = /^# yaml-language-server: \$schema=node_modules\/token-verifier\/(\S+)\n$/.exec(EDITOR) ?? [];
     expect(path).not.to.equal("");
     expect(existsSync(join(ROOT, path)), path).to.equal(true);
@@ -39,11 +39,11 @@ describe("docs/configuration.md", () => {
     expect(files).to.include(path.split("/")[0]);
   });
 
-  it("its configuration of a gateway loads as it stands", () => {
+  it("the documented configuration of a gateway loads", () => {
     expect(loadGateway(GATEWAY).faces).to.have.length(3);
   });
 
-  it("says of every key whether it takes effect at a start only", () => {
+  it("docs/configuration.md lists exactly the keys that take effect at a start only", () => {
     const [, told = ""] = /These take effect at a start only: ([^;]*);/.exec(TEXT) ?? [];
     const known = Object.keys(coreSchema.shape).filter(
       (key) => !["realms", "masterKeyFile", "masterKeys"].includes(key),
@@ -53,5 +53,5 @@ describe("docs/configuration.md", () => {
     expect(TEXT).to.include(`on a gateway on its own, \`${alone.join("`, `")}\` too`);
   });
 
-  it("shows a seed that can be read", () => expect(readSeed(SEED)).to.have.length(3));
+  it("the documented seed can be read", () => expect(readSeed(SEED)).to.have.length(3));
 });

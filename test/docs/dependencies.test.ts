@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { ROOT } from "../cli/harness.js";
 
-// What the service is made of: nothing without a reason, nothing that is not pinned, and no program run by its installation.
+// Checks that every dependency has a documented reason, is pinned, and runs no program at its installation.
 
 interface Locked {
   readonly version: string;
@@ -19,7 +19,7 @@ const { "": _root, ...locked } = (
 ).packages;
 
 describe("the dependencies", () => {
-  it("have each its reason in decision 0008, and no other has", () => {
+  it("decision 0008 gives a reason for exactly the dependencies", () => {
     const rows = read("docs/decisions/0008-dependencies.md").match(/^\| `.*(?= \|)/gm) ?? [];
     const named = rows.flatMap((row) =>
       [...(row.split(" | ")[0] ?? "").matchAll(/`([^`]+)`/g)].map(([, name]) => name),
@@ -27,17 +27,17 @@ describe("the dependencies", () => {
     expect(named).to.have.members(Object.keys(manifest.dependencies));
   });
 
-  it("are pinned to one version each", () => {
+  it("every dependency is pinned to one version", () => {
     for (const [name, version] of Object.entries({ ...manifest.dependencies, ...manifest.devDependencies })) {
       expect(version, name).to.match(/^\d+\.\d+\.\d+$/);
     }
   });
 
-  it("are locked with a digest each", () => {
+  it("every dependency is locked with a digest", () => {
     for (const [place, { integrity }] of Object.entries(locked)) expect(integrity, place).to.match(/^sha512-/);
   });
 
-  it("of the service run no install script except the one that SECURITY.md names", () => {
+  it("no dependency of the service runs an install script except the one that SECURITY.md names", () => {
     const scripted = Object.entries(locked).filter(([, { dev, hasInstallScript }]) => hasInstallScript && !dev);
     const names = scripted.map(([place]) => place.replace(/^.*node_modules\//, ""));
     expect(names).to.deep.equal(["protobufjs"]);

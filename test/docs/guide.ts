@@ -6,9 +6,9 @@ import { ROOT } from "../cli/harness.js";
 export interface Guide {
   readonly file: string;
   readonly text: string;
-  /** The code blocks of a language, in order. */
+  /** Returns the code blocks of a language, in order. */
   blocks(language: string): string[];
-  /** The first block of a language that has this text in it; it must be there. */
+  /** Returns the first block of a language that contains this text, and fails if there is none. */
   block(language: string, part: string): string;
 }
 
@@ -33,7 +33,7 @@ export function readGuide(name: string): Guide {
   };
 }
 
-/** The headings of a page, as links name them. */
+/** The headings of a page, spelled as in links. */
 const anchors = (text: string): string[] =>
   Array.from(text.matchAll(/^#+ (.*)$/gm), ([, heading = ""]) =>
     heading
@@ -42,7 +42,7 @@ const anchors = (text: string): string[] =>
       .replaceAll(" ", "-"),
   );
 
-/** The links of a page that lead nowhere: to no file, or to no heading of it. */
+/** The links of a page whose file or heading does not exist. */
 export function brokenLinks({ file, text }: Pick<Guide, "file" | "text">): string[] {
   return Array.from(text.matchAll(/\]\(([^)]+)\)/g), ([, target = ""]) => target).filter((target) => {
     if (/^https?:/.test(target)) return false;

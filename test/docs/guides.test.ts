@@ -15,18 +15,18 @@ const FILES = ["src", "test", "bench", "scripts", "gen"].flatMap((folder) =>
   readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" }).map((file) => join(folder, file)),
 );
 
-/** Whether a name in a text is a file's: its path, or the end of one. */
+/** Whether a name is the path of a file, or the end of one. */
 const isOurs = (name: string): boolean => FILES.some((file) => file === name || file.endsWith(`/${name}`));
 
 describe("every page", () => {
   for (const page of PAGES) {
-    it(`${page} has no link that leads nowhere`, () => {
+    it(`${page} has no broken link`, () => {
       const file = join(ROOT, page);
       expect(brokenLinks({ file, text: readFileSync(file, "utf8") })).to.deep.equal([]);
     });
 
-    it(`${page} names no file of ours that does not exist`, () => {
-      // NAME stands for a new vendor's.
+    it(`${page} names only source files that exist`, () => {
+      // NAME is a placeholder for a new vendor's name.
       const named = Array.from(
         readFileSync(join(ROOT, page), "utf8").matchAll(/`([\w./-]+\.ts)`/g),
         ([, name = ""]) => name,
@@ -37,7 +37,7 @@ describe("every page", () => {
 });
 
 describe("SECURITY.md", () => {
-  it("names tests that there are", () => {
+  it("SECURITY.md names only tests that exist", () => {
     const text = readFileSync(join(ROOT, "SECURITY.md"), "utf8");
     const named = Array.from(text.matchAll(/`(test\/[\w./-]+)`/g), ([, path = ""]) => path);
     expect(named).to.have.length.above(20);
@@ -46,7 +46,7 @@ describe("SECURITY.md", () => {
 });
 
 describe("docs/README.md", () => {
-  it("links every page under docs, the decisions through their own index", () => {
+  it("docs/README.md links every page under docs, and the decisions through their own index", () => {
     const linksOf = (index: string): string[] =>
       Array.from(readFileSync(join(ROOT, index), "utf8").matchAll(/\]\(([^)#]+)/g), ([, target = ""]) =>
         join(index, "..", target),
@@ -57,7 +57,7 @@ describe("docs/README.md", () => {
     ).to.deep.equal([]);
   });
 
-  it("is what the README ends with", () => {
+  it("the last link of the README is docs/README.md", () => {
     expect(
       readFileSync(join(ROOT, "README.md"), "utf8")
         .match(/\]\([^)]+\)/g)
@@ -67,7 +67,7 @@ describe("docs/README.md", () => {
 });
 
 describe("brokenLinks", () => {
-  it("a link that leads nowhere is found", () => {
+  it("brokenLinks finds links to a missing file or heading", () => {
     const file = join(ROOT, "docs/guides/a.md");
     const text =
       "# One\n[a](#one) [b](#two) [c](nowhere.md) [d](../reference/metrics.md#metrics) [e](../reference/metrics.md#x)";

@@ -11,13 +11,13 @@ import { Issuer } from "../keys/remote/misbehaving.js";
 import { IssuerKey } from "../support/issuer-key.js";
 import { readGuide } from "./guide.js";
 
-// docs/guides/issuer-keys.md: its configuration loads, its command runs, and what it names is there.
+// Checks that the configuration and the command of docs/guides/issuer-keys.md work, and that its names exist.
 
 const GUIDE = readGuide("issuer-keys");
 const CONFIGURATION = GUIDE.block("yaml", "jwksUri");
 
 describe("docs/guides/issuer-keys.md", () => {
-  it("its configuration loads as it stands, with the defaults that it names", () => {
+  it("the guide's configuration loads, with the defaults that it states", () => {
     const config = load(CONFIGURATION, {}, { VERIFIER_MASTER_KEY: Buffer.alloc(32, 7).toString("base64") });
     const [partner, corp] = config.realms.map(({ remotes }) => remotes[0]);
     expect(partner?.location).to.deep.equal({ jwksUri: "https://issuer.example/jwks.json" });
@@ -31,7 +31,7 @@ describe("docs/guides/issuer-keys.md", () => {
     for (const [name = "", value] of named) expect(partner).to.have.property(String(name), value);
   });
 
-  it("its rehearsal runs, against what the issuer publishes", async () => {
+  it("the guide's rehearsal runs against the published keys", async () => {
     const issuer = await Issuer.start();
     try {
       const [now, next] = [new IssuerKey("now"), new IssuerKey("next")];
@@ -50,7 +50,7 @@ describe("docs/guides/issuer-keys.md", () => {
     }
   });
 
-  it("names metrics, lines of the log and reasons that there are", () => {
+  it("the guide names only metrics, log messages and reasons that exist", () => {
     const metrics = Object.values(METRICS).map(({ name }) => name);
     const named = Array.from(GUIDE.text.matchAll(/tokenverifier_\w+/g), ([name]) => name);
     expect(named).to.have.length(5);

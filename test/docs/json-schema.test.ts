@@ -5,14 +5,14 @@ import { expect } from "chai";
 import { parse } from "yaml";
 import { configuration, ROOT } from "../cli/harness.js";
 
-// The JSON Schema of the configuration, as an editor uses it.
+// Validates configurations with their JSON Schema, as an editor does.
 
 const validate = new Ajv({ allErrors: true, strict: true, strictRequired: false, allowUnionTypes: true }).compile(
   JSON.parse(readFileSync(join(ROOT, "docs/reference/configuration.schema.json"), "utf8")) as object,
 );
 const isGood = (text: string): boolean => validate(parse(text));
 
-/** The configurations that documents show: blocks of YAML with realms in them. */
+/** The configurations in documents: YAML blocks that have realms. */
 const pages = readdirSync(join(ROOT, "docs"), { recursive: true, encoding: "utf8" }).filter((name) =>
   name.endsWith(".md"),
 );
@@ -41,31 +41,34 @@ realms:
 `;
 
 describe("docs/reference/configuration.schema.json", () => {
-  it("accepts the configurations that documents show", () => {
+  it("the schema accepts the configurations in documents", () => {
     expect(shown.map(([name]) => name)).to.include.members(["README.md", "docs/configuration.md"]);
     for (const [name, block] of shown)
       expect(isGood(block), `${name}: ${JSON.stringify(validate.errors)}`).to.equal(true);
   });
 
   for (const [what, text] of [
-    ["that of the tests of the command line", configuration("log: { level: debug, calls: all }\ndrain: { delay: 0s }")],
-    ["a service", SERVICE],
-    ["a gateway on its own", GATEWAY],
     [
-      "the longest form of everything",
+      "the configuration of the command line's tests",
+      configuration("log: { level: debug, calls: all }\ndrain: { delay: 0s }"),
+    ],
+    ["a service", SERVICE],
+    ["a standalone gateway", GATEWAY],
+    [
+      "every long form",
       SERVICE.replace(
         "grpc: 127.0.0.1:50051",
         'grpc: { address: "[::1]:0" }\nhttp: { address: unix:/x, faces: { clowk: mine } }\nstore: { url: "sqlite:x", staleFor: 1d }',
       ),
     ],
     [
-      "environment variables wherever a text is",
+      "environment variables in place of texts",
       SERVICE.replace("127.0.0.1:50051", `"\${HOST}:1"`)
         .replace("idle: 5m", `idle: "\${IDLE}"`)
         .replace("[ES256]", `["\${ALG}"]`),
     ],
   ] as const) {
-    it(`accepts ${what}`, () => expect(isGood(text), JSON.stringify(validate.errors)).to.equal(true));
+    it(`the schema accepts ${what}`, () => expect(isGood(text), JSON.stringify(validate.errors)).to.equal(true));
   }
 
   for (const [what, from, to] of [
@@ -75,12 +78,12 @@ describe("docs/reference/configuration.schema.json", () => {
     ["a realm without an issuer", "    issuer: https://issuer.example\n", ""],
     ["a realm without keys", "    keys: [{ pemFile: ./partner.pem }]\n", ""],
     ["an unknown preset", "preset: clowk", "preset: clock"],
-    ["a key where instances have their own", "preset: clowk }", "preset: clowk, keys: [{ secret: x }] }"],
+    ["a key for a preset whose instances have their own", "preset: clowk }", "preset: clowk, keys: [{ secret: x }] }"],
     ["a preset without the keys that it needs", ", keys: [{ jwks: { keys: [] } }]", ""],
     ["a setting of another preset", "preset: clowk", "preset: clowk, userClaim: x"],
     ["an algorithm that does not exist", "ES256", "ES257"],
-    ["an algorithm as text", "[ES256]", "ES256"],
-    ["no keys", "[{ pemFile: ./partner.pem }]", "[]"],
+    ["algorithms that are not a list", "[ES256]", "ES256"],
+    ["an empty list of keys", "[{ pemFile: ./partner.pem }]", "[]"],
     ["two forms in one key", "{ pemFile:", "{ secret: x, pemFile:"],
     ["an unknown form of a key", "{ pemFile:", "{ pemfile:"],
     ["a port alone", "127.0.0.1:50051", "50051"],
@@ -89,21 +92,21 @@ describe("docs/reference/configuration.schema.json", () => {
     ["a size with a wrong unit", "64KiB", "64KB"],
     ["a number out of its limits", "batch: 10", "batch: 0"],
     ["a name of a realm with a space", "  partner:", "  the partner:"],
-    ["no realms", /realms:[\s\S]*/, ""],
+    ["missing realms", /realms:[\s\S]*/, ""],
     ["a store in a gateway", "grpc: 127.0.0.1:50051", "upstream: 127.0.0.1:1\nstore: sqlite:x"],
   ] as const) {
-    it(`refuses ${what}`, () => {
+    it(`the schema refuses ${what}`, () => {
       const text = SERVICE.replace(from, to);
       expect(text).not.to.equal(SERVICE);
       expect(isGood(text)).to.equal(false);
     });
   }
 
-  it("refuses a key in a gateway on its own", () => {
+  it("the schema refuses a setting of a service in a standalone gateway", () => {
     expect(isGood(GATEWAY.replace("preset: clowk", "preset: clowk, explain: anyone"))).to.equal(false);
   });
 
-  it("tells an editor what a key means and what stands for it where it is absent", () => {
+  it("the schema gives an editor the description and the default of a key", () => {
     const { else: core } = validate.schema as { else: { properties: Record<string, Record<string, any>> } };
     expect(core.properties["limits"]?.["properties"].idle).to.deep.include({
       description: "How long a connection may have no call, and a stream no message.",

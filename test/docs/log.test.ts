@@ -5,29 +5,29 @@ import { FIELDS, LINES } from "../../src/observability/lines.js";
 import { ROOT } from "../cli/harness.js";
 import { undocumented } from "../support/log.js";
 
-// The tables of src/observability/lines.ts, of which docs/reference/log.md is made, against what is written to the log.
+// Compares the tables of src/observability/lines.ts, the source of docs/reference/log.md, with the lines that src writes.
 
 const SOURCES = readdirSync(join(ROOT, "src"), { recursive: true, encoding: "utf8" })
   .filter((name) => name.endsWith(".ts") && name !== join("observability", "lines.ts"))
   .map((name) => [name, readFileSync(join(ROOT, "src", name), "utf8")] as const);
 
-describe("the lines of the log", () => {
-  it("are written by tell() alone", () => {
+describe("log lines", () => {
+  it("every log line is written by tell()", () => {
     for (const [name, text] of SOURCES) {
       expect(text, name).not.to.match(/\b(?:log|logger)(?:\.(?:trace|debug|info|warn|error|fatal)\b|\[)/);
     }
   });
 
-  it("are each written somewhere, with the level that it may have", () => {
-    const told = new Set(
+  it("every documented message is written somewhere, and no other", () => {
+    const written = new Set(
       SOURCES.flatMap(([, text]) =>
         Array.from(text.matchAll(/\btell\(\s*log,\s*"([^"]+)"/g), ([, message]) => message),
       ),
     );
-    expect([...told]).to.have.members(Object.keys(LINES));
+    expect([...written]).to.have.members(Object.keys(LINES));
   });
 
-  it("use each field", () => {
+  it("every documented field is used by a line", () => {
     const used = Object.values(LINES).flatMap((line) => [
       ...line.fields,
       ...("sometimes" in line ? line.sometimes : []),
@@ -35,7 +35,7 @@ describe("the lines of the log", () => {
     expect([...new Set<string>(used)].sort()).to.deep.equal(Object.keys(FIELDS).sort());
   });
 
-  it("of all tests are held against the tables, by what looks at each line", () => {
+  it("undocumented() finds lines with an unknown message, level or field, or a missing field", () => {
     const line = { level: "info", time: "2026-01-31T12:00:00Z", msg: "directory seed loaded", file: "f", entries: 1 };
     expect(undocumented(line)).to.equal(undefined);
     expect(undocumented({ ...line, level: 30 })).to.equal(undefined);

@@ -20,27 +20,27 @@ import {
 } from "../cli/harness.js";
 import { readGuide } from "./guide.js";
 
-// docs/guides/operate.md: its commands and files as they are written, but for their places.
+// Runs the commands and uses the files of docs/guides/operate.md, with only their paths changed.
 
 const GUIDE = readGuide("operate");
 const CONFIG = ["--config", "verifier.yaml"];
 const NEW_KEY = Buffer.alloc(32, "another").toString("base64");
 
-/** A folder whose store is where the guide has it. */
+/** Makes a folder whose store has the path that the guide uses. */
 function folder(): string {
   const made = folderOf(configuration("metrics: 127.0.0.1:0").replace("./verifier.db", "./data/verifier.db"));
   mkdirSync(join(made, "data"), { mode: 0o700 });
   return made;
 }
 
-/** Runs a command of the guide as a user does. */
+/** Runs a command of the guide as a user would. */
 const command = (code: string, cwd: string): Promise<Ended> =>
   shell(`token-verifier() { ${COMMAND} "$@"; }\nset -e -o pipefail\n${code}`, cwd);
 
 describe("docs/guides/operate.md", function () {
   this.timeout(90_000);
 
-  it("the check before a start says 0, 2 or 3", async () => {
+  it("the guide's check before a start exits with 0, 2 or 3", async () => {
     const code = GUIDE.block("sh", "token-verifier check");
     const made = folder();
     const first = await command(code, made);
@@ -54,12 +54,12 @@ describe("docs/guides/operate.md", function () {
     expect((await command(code, made)).code).to.equal(2);
   });
 
-  it("systemd takes the unit as it stands", function () {
+  it("systemd accepts the guide's unit", function () {
     const unit = GUIDE.block("ini", "[Service]");
     expect(unit).to.include("ExecReload=/bin/kill -HUP");
     if (spawnSync("systemd-analyze", ["--version"]).status !== 0) this.skip();
     const file = join(folder(), "token-verifier.service");
-    // Whether there is such a user and such a program is this machine's affair.
+    // This machine may lack the user and the program that the unit names.
     writeFileSync(file, unit.replace("/usr/bin/node", process.execPath).replace("User=token-verifier\n", ""));
     const { status, stderr } = spawnSync("systemd-analyze", ["verify", file], { encoding: "utf8" });
     expect({
@@ -71,7 +71,7 @@ describe("docs/guides/operate.md", function () {
     });
   });
 
-  it("the probes, the metrics and the log lines are those of a running service; SIGHUP reloads, SIGTERM drains", async () => {
+  it("a running service has the guide's probes, metrics and log lines, reloads on SIGHUP and drains on SIGTERM", async () => {
     const made = folder();
     const { service } = await serving(made);
     const { metrics } = await service.ready();
@@ -89,7 +89,7 @@ describe("docs/guides/operate.md", function () {
     expect(service.stdout).to.match(/"msg":"draining"[\s\S]*"msg":"stopped"/);
   });
 
-  it("names reasons, messages of the log and keys of the configuration that there are", () => {
+  it("the guide names only reasons, log messages and configuration keys that exist", () => {
     const reasons = Array.from(GUIDE.text.matchAll(/\b[A-Z]{4,}(?:_[A-Z]+)+\b/g), ([name]) => name);
     const known = [...Object.keys(FAILURES), ...REASON_NAMES];
     expect(reasons.filter((name) => !known.includes(name))).to.deep.equal([]);
@@ -119,7 +119,7 @@ describe("docs/guides/operate.md", function () {
     }
   });
 
-  it("a master key is replaced in its steps, and not before everything was written anew", async () => {
+  it("the guide's steps replace a master key, and its removal fails until everything is rewritten", async () => {
     const made = folder();
     const file = join(made, "verifier.yaml");
     const withKeys = (...keys: string[]): void =>
@@ -131,7 +131,7 @@ describe("docs/guides/operate.md", function () {
     const list = async (): Promise<string> => (await run(["export", ...CONFIG], made)).stdout;
     withKeys(MASTER_KEY);
     expect(await start()).to.equal(0);
-    // What a start does with the keys, every command that opens the store does.
+    // Every command that opens the store treats the keys as a start does.
     for (const keys of [
       [MASTER_KEY, NEW_KEY],
       [NEW_KEY, MASTER_KEY],
@@ -142,7 +142,7 @@ describe("docs/guides/operate.md", function () {
     const pipe = GUIDE.block("sh", "token-verifier export").replaceAll(/^ +/gm, "");
     const piped = await command(pipe, made);
     expect(piped.code, piped.stderr).to.equal(0);
-    // The client is still under the old key.
+    // The client is still encrypted under the old key.
     withKeys(NEW_KEY);
     expect((await run(["export", ...CONFIG], made)).code).to.equal(2);
     withKeys(NEW_KEY, MASTER_KEY);
@@ -153,7 +153,7 @@ describe("docs/guides/operate.md", function () {
     expect((await list()).trim().split("\n")).to.have.length(3);
   });
 
-  it("entries are added, and removed with those that an export gives", async () => {
+  it("the guide's commands add entries, and remove them with an edited export", async () => {
     const made = folder();
     await end((await serving(made)).service);
     const exported = async (): Promise<string> => (await run(["export", ...CONFIG], made)).stdout;
@@ -170,7 +170,7 @@ describe("docs/guides/operate.md", function () {
     expect(left.split("\n")).to.have.length(before.split("\n").length);
   });
 
-  it("revocations are seen beside a running service, and one is taken back while it is stopped", async function () {
+  it("the guide's commands list revocations beside a running service, and undo one while it is stopped", async function () {
     if (spawnSync("sqlite3", ["--version"]).status !== 0) this.skip();
     const made = folder();
     const { service, grpc } = await serving(made);
@@ -191,7 +191,7 @@ describe("docs/guides/operate.md", function () {
     expect(seen.stdout, seen.stderr).to.match(/^partner\|token-17\|\|$/m);
     expect(seen.stdout).to.match(/^\d{4}-\d\d-\d\d [\d:]{8}\|cli:[^|]+\|\{.*"jti":"token-18".*\}$/m);
     const takeBack = GUIDE.block("sh", "DELETE FROM revocations");
-    // It reads the store now and then.
+    // The service reads the store from time to time.
     while (!(await verdict(grpc, token)).includes("TOKEN_REVOKED"));
     await end(service);
     const taken = await command(takeBack, made);
@@ -202,7 +202,7 @@ describe("docs/guides/operate.md", function () {
     await end(again.service);
   });
 
-  it("a backup beside a running service is restored with its revocations", async function () {
+  it("a backup made beside a running service restores its revocations", async function () {
     if (spawnSync("sqlite3", ["--version"]).status !== 0) this.skip();
     const made = folder();
     const { service } = await serving(made);

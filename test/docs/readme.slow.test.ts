@@ -7,11 +7,11 @@ import { serve } from "../../src/server/serve.js";
 import { COMMAND, type Ended, emptyFolder, linkModules, PACKAGE, Process, patient, ROOT, run } from "../cli/harness.js";
 import { createMemoryLog } from "../support/log.js";
 
-// README.md as a newcomer follows it: its commands and programs run as they are written, but for the ports.
+// Follows README.md as a newcomer: runs its commands and programs with only the ports changed.
 
 const README = readFileSync(join(ROOT, "README.md"), "utf8");
 
-/** The code blocks of a language, in order, each with the text that follows it up to the next one. */
+/** The code blocks of a language in order, each with the text between it and the next one. */
 const blocks = (language: string): { code: string; after: string }[] =>
   Array.from(
     README.matchAll(
@@ -20,7 +20,7 @@ const blocks = (language: string): { code: string; after: string }[] =>
     ([, code = "", after = ""]) => ({ code, after }),
   );
 
-/** Ids that are drawn anew on each machine. */
+/** Ids that are random on each machine. */
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
 const anyId = (text: string): string => text.replace(UUID, "ID");
 
@@ -45,7 +45,7 @@ describe("README.md", () => {
   });
   after(() => stop());
 
-  /** Runs a block of shell as a user does after the alias was set. */
+  /** Runs a shell block as a user would after setting the alias. */
   function shell(code: string): Promise<Ended> {
     const script = `shopt -s expand_aliases\nalias token-verifier="${COMMAND.replaceAll("'", "")}"\n${here(code)}`;
     return new Process("bash", ["-c", script], folder, undefined).ended;
@@ -53,7 +53,7 @@ describe("README.md", () => {
 
   const alias = (): string => blocks("sh").find(({ code }) => code.startsWith("alias "))?.code ?? "";
 
-  it("its alias is the program that npm start builds", () => {
+  it("the README's alias runs the program that npm start builds", () => {
     expect(alias()).to.equal("alias token-verifier='node_modules/.bin/node dist/src/cli/main.js'\n");
     const { bin, scripts } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as {
       bin: Record<string, string>;
@@ -66,7 +66,7 @@ describe("README.md", () => {
 
   for (const { code, after } of blocks("sh").filter((block) => /\bcurl\b/.test(block.code))) {
     const [, expected] = /^ {4}(\{.*)$/m.exec(after) ?? [];
-    it(`${/http:\/\/\S+?(\/\S*)/.exec(code)?.[1] ?? "curl"} answers as it says`, async () => {
+    it(`${/\b(?:buf )?curl\b/.exec(code)?.[0]} ${/http:\/\/\S+?(\/\S*)/.exec(code)?.[1]} gives the answer that the README states`, async () => {
       const { code: exit, stdout, stderr } = await shell(code);
       expect(exit, stderr).to.equal(0);
       if (expected === undefined) expect(JSON.parse(stdout)).to.have.property("verified");
@@ -74,16 +74,16 @@ describe("README.md", () => {
     }).timeout(60_000);
   }
 
-  it("has a command for each of the three endpoints, one over gRPC, and one for browsers", () => {
+  it("the README has a command for each of the three endpoints, one over gRPC, and one for browsers", () => {
     expect(blocks("sh").filter(({ code }) => /\bcurl\b/.test(code))).to.have.length(5);
   });
 
   const token = async (...args: string[]): Promise<string> =>
     (await shell(`token-verifier mint --realm integuru ${args.join(" ")}`)).stdout.trim();
 
-  it("the Node program says who it is, why not, or that nobody knows", async () => {
+  it("the Node program prints the user, the reason of a rejection, or the error", async () => {
     const [{ code } = { code: "" }] = blocks("js");
-    // The package, as an installation has it; its build is another test's affair.
+    // The compiled module replaces the installed package, whose build another test covers.
     const program = patient(code.replace('"token-verifier-client"', JSON.stringify(PACKAGE.entry)));
     const runIt = (text: string, argument: string): Promise<Ended> => {
       writeFileSync(join(folder, "program.mjs"), text);
@@ -105,7 +105,7 @@ describe("README.md", () => {
     expect(nobody.stderr).to.match(/^VERIFIER_UNAVAILABLE No service can be reached at nowhere\.invalid:1: its name /);
   }).timeout(60_000);
 
-  it("the Python program says the same", async function () {
+  it("the Python program prints the user, or the reason of a rejection", async function () {
     const python = "/usr/bin/python3";
     const isReady =
       ["/usr/bin/grpc_python_plugin", "/usr/include/google/protobuf/timestamp.proto"].every((file) =>
@@ -130,7 +130,7 @@ describe("README.md", () => {
     expect(bad.stdout).to.equal("rejected: REASON_TOKEN_EXPIRED exp\n");
   });
 
-  it("its configuration and the commands on it work, as they follow each other", async () => {
+  it("the README's configuration and the commands that use it work in their order", async () => {
     const own = join(folder, "own");
     mkdirSync(join(own, "data"), { recursive: true });
     const [{ code: yaml } = { code: "" }] = blocks("yaml");
@@ -164,18 +164,18 @@ describe("README.md", () => {
     }
     service?.kill("SIGTERM");
     expect((await service?.ended)?.code).to.equal(0);
-    // What it leaves behind is where git does not look.
+    // The commands leave files only where git ignores them.
     expect(readdirSync(own)).to.deep.equal(["data"]);
     expect(readFileSync(join(ROOT, ".gitignore"), "utf8").split("\n")).to.include("/data/");
   }).timeout(60_000);
 
-  it("names only files that are there", () => {
+  it("the README links only files that exist", () => {
     for (const [, target = ""] of README.matchAll(/\]\(([^)#]+)\)/g)) {
       if (!/^https?:/.test(target)) expect(existsSync(join(ROOT, target)), target).to.equal(true);
     }
   });
 
-  it("names the default addresses of the development configuration", () => {
+  it("the README names the default addresses of the development configuration", () => {
     for (const address of ["127.0.0.1:50051", "127.0.0.1:8080"]) expect(README).to.include(address);
   });
 });

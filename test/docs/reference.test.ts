@@ -15,7 +15,7 @@ import { seedSchema } from "../../src/directory/transfer/seed.js";
 import { VENDORS } from "../../src/vendors/index.js";
 import { ROOT } from "../cli/harness.js";
 
-// docs/reference against the code: what is committed is what the code makes, and what the code has is there.
+// Compares docs/reference with the code: the committed pages are up to date and complete.
 
 const FOLDER = join(ROOT, "docs/reference");
 const read = (name: string): string => readFileSync(join(FOLDER, name), "utf8");
@@ -37,14 +37,14 @@ describe("docs/reference", () => {
     }
   });
 
-  it("is what npm run generate makes, and nothing else", () => {
+  it("docs/reference holds exactly the pages that npm run generate makes", () => {
     for (const [name, text] of Object.entries(pages)) {
       expect(read(name), `${name} is not current: npm run generate`).to.equal(text);
     }
     expect(readdirSync(FOLDER).sort()).to.deep.equal(Object.keys(pages).sort());
   });
 
-  it("names every reason and error, with what the contract says of it", () => {
+  it("reasons.md lists every reason and error with its text in the contract", () => {
     const rows = Array.from(
       read("reasons.md").matchAll(/^\| `(\w+)` \| (\d+) \| (.*) \|$/gm),
       ([, name, number, rest = ""]) => ({ name, number: Number(number), cells: rest.split(" | ") }),
@@ -66,7 +66,7 @@ describe("docs/reference", () => {
     }
   });
 
-  it("says what each message, field and value is", () => {
+  it("rpcs.md describes each message, field and value", () => {
     const text = read("rpcs.md");
     expect(text.match(/^### \w+$/gm)).to.have.length.above(15);
     for (const [row] of text.matchAll(/^\| `.*$/gm)) expect(row).to.match(/ \| .*[A-Z].*\. \|$/);
@@ -75,12 +75,12 @@ describe("docs/reference", () => {
     }
   });
 
-  it("has every exit code", () => {
-    const told = Array.from(read("exit-codes.md").matchAll(/^\| `(\d)` \|/gm), ([, code]) => Number(code));
-    expect(told).to.deep.equal(Object.values(EXIT));
+  it("exit-codes.md lists every exit code", () => {
+    const listedCodes = Array.from(read("exit-codes.md").matchAll(/^\| `(\d)` \|/gm), ([, code]) => Number(code));
+    expect(listedCodes).to.deep.equal(Object.values(EXIT));
   });
 
-  it("is led to, and leads to files and headings that are there", () => {
+  it("docs/README.md links every page of the reference, and links to headings work", () => {
     for (const name of ["README.md", "configuration.md", "reference/log.md", "reference/configuration.md"]) {
       const file = join(ROOT, "docs", name);
       for (const [, target = "", heading] of readFileSync(file, "utf8").matchAll(/\]\(([^)#\s]*)(?:#([^)]+))?\)/g)) {
@@ -101,7 +101,7 @@ describe("docs/reference", () => {
   });
 });
 
-/** All keys of a schema, each with its place. */
+/** All keys of a schema, nested ones included, each with its place. */
 const keysOf = (schema: z.core.$ZodType, place: string): (readonly [string, z.core.$ZodType])[] =>
   Object.entries(membersOf(schema) ?? {}).flatMap(([name, inner]) => [
     [`${place}${name}`, inner] as const,
@@ -110,7 +110,7 @@ const keysOf = (schema: z.core.$ZodType, place: string): (readonly [string, z.co
 
 describe("docs/reference/configuration.md", () => {
   const text = read("configuration.md");
-  // Whatever these export is a part of the configuration: a new one that the page leaves out is found here.
+  // Every schema that these modules export is part of the configuration, so that a new one must be on the page.
   const exported = [keyForms, realmForms, schemas]
     .flatMap((file) => Object.values(file))
     .flatMap((value: unknown) => {
@@ -123,7 +123,7 @@ describe("docs/reference/configuration.md", () => {
   ];
   const all = [...exported, ...ofVendors, seedSchema, ...listed(seedSchema)];
 
-  /** The elements of lists of mappings. */
+  /** The schemas of the elements of lists of mappings. */
   function listed(schema: z.ZodType): z.ZodType[] {
     return Object.values(membersOf(schema) ?? {}).flatMap((member) => {
       const list = "unwrap" in member ? (member as z.ZodOptional<z.ZodArray<z.ZodType>>).unwrap() : member;
@@ -132,7 +132,7 @@ describe("docs/reference/configuration.md", () => {
     });
   }
 
-  it("has every key, and each has a text that describes it", () => {
+  it("configuration.md has every key with a description", () => {
     const keys = all.flatMap((schema) => keysOf(schema, ""));
     expect(keys).to.have.length.above(90);
     for (const [key, schema] of keys) {
@@ -145,12 +145,12 @@ describe("docs/reference/configuration.md", () => {
     }
   });
 
-  it("has no key that does not exist", () => {
+  it("configuration.md has no unknown key", () => {
     const known = new Set(all.flatMap((schema) => keysOf(schema, "").map(([key]) => key)));
     for (const [, key = ""] of text.matchAll(/^\| `([^`]+)` \|/gm)) expect(known, key).to.include(key);
   });
 
-  it("writes values as the configuration has them", () => {
+  it("configuration.md writes types, defaults and limits as the configuration does", () => {
     for (const row of [
       "| `limits.body` | size | `64KiB` | 1KiB to 64MiB |",
       "| `limits.batch` | whole number | `1000` | 1 to 100000 |",

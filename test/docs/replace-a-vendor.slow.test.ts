@@ -8,12 +8,12 @@ import { VENDORS } from "../../src/vendors/index.js";
 import { COMMAND, type Ended, end, folderOf, run, serving, shell } from "../cli/harness.js";
 import { readGuide } from "./guide.js";
 
-// docs/guides/replace-a-vendor.md: its configuration, its import and its comparison as they are written.
+// Runs the configuration, the import and the comparison of docs/guides/replace-a-vendor.md.
 
 const GUIDE = readGuide("replace-a-vendor");
 const YAML = GUIDE.block("yaml", "realms:");
 
-/** Runs a block as a user of bash does, these variables set. */
+/** Runs a block in bash as a user would, with these variables set. */
 function command(code: string, cwd: string, variables: Readonly<Record<string, string>> = {}): Promise<Ended> {
   const settings = Object.entries(variables).map(([name, value]) => `${name}='${value}'\n`);
   return shell(`token-verifier() { ${COMMAND} "$@"; }\n${settings.join("")}${code}`, cwd);
@@ -22,14 +22,14 @@ function command(code: string, cwd: string, variables: Readonly<Record<string, s
 describe("docs/guides/replace-a-vendor.md", function () {
   this.timeout(90_000);
 
-  it("names every vendor and its path", () => {
+  it("the guide names every vendor and its path", () => {
     for (const { name, path } of VENDORS) {
       expect(GUIDE.text.toLowerCase()).to.match(new RegExp(`^\\| ${name} \\| \`${path.toLowerCase()}\``, "m"));
     }
     expect(Object.keys((parse(YAML) as { realms: object }).realms)).to.have.members(VENDORS.map(({ name }) => name));
   });
 
-  it("what it configures and imports answers as another such service does, and differs from a stranger", async () => {
+  it("the guide's comparison finds an identical service the same, and a foreign one different", async () => {
     const folder = folderOf(YAML.replace("127.0.0.1:8080", "127.0.0.1:0"));
     writeFileSync(join(folder, "directory.jsonl"), GUIDE.block("json", '"instance"'));
     const imported = await command(GUIDE.block("sh", "token-verifier import"), folder);
@@ -64,7 +64,7 @@ describe("docs/guides/replace-a-vendor.md", function () {
     const same = await command(compare, folder, { ...variables, THEIRS: variables.OURS });
     expect(same.stdout.trim().split("\n")).to.deep.equal(VENDORS.map(({ path }) => `same: ${path}`));
 
-    // Every one of them was good: that both say no would be the same, too.
+    // Every token was accepted, since two rejections would count as the same too.
     const stranger = http.createServer((_request, response) => response.writeHead(401).end("no"));
     await new Promise<void>((resolve) => stranger.listen(0, "127.0.0.1", resolve));
     const { port } = stranger.address() as { port: number };
@@ -75,7 +75,7 @@ describe("docs/guides/replace-a-vendor.md", function () {
     expect((await end(service)).code).to.equal(0);
   });
 
-  it("nginx takes what it is given", function () {
+  it("nginx accepts the guide's configuration", function () {
     if (spawnSync("nginx", ["-v"]).status !== 0) this.skip();
     const folder = folderOf();
     const file = join(folder, "nginx.conf");

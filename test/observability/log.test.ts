@@ -87,7 +87,7 @@ describe("the log lines about calls", () => {
     ],
     ["cut", "k".repeat(5000), "k".repeat(128)],
     ["cut and escaped", "\0".repeat(5000), "\\u0000".repeat(128)],
-    ["as absent if it has none", undefined, undefined],
+    ["left out if it is absent", undefined, undefined],
   ] as const) {
     it(`the line of a token with an unknown key has its kid ${what}`, () => {
       const { log, lines } = capture();

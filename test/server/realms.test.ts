@@ -83,7 +83,7 @@ describe("the realms after a reload", () => {
     expect(renewal.realms[0]?.configured.keys[0]).not.to.equal(before[0]?.configured.keys[0]);
   });
 
-  it("a reload notices a change of a preset's explain, of its settings, and of its absence", () => {
+  it("a reload notices a change of a preset's explain, of its settings, and of the preset itself", () => {
     const preset = (more: string): string => `preset: integuru, keys: [{ secret: ${SECRET} }]${more}`;
     const before = realmsOf({ r: preset("") });
     for (const other of [preset(", explain: anyone"), preset(", maxTokenLength: 600"), generic(HMAC)]) {

@@ -10,7 +10,7 @@ const text = z.union([z.string(), z.strictObject({ repeat: z.string(), times: z.
 const object = z.record(z.string(), z.unknown());
 
 const token = z.strictObject({
-  /** The name in the file's `tokens` of the token that this one is based on. */
+  /** The name, in the file's `tokens`, of the token that this one extends. */
   of: z.string().optional(),
   key: z.string().optional(),
   alg: z.string().optional(),
@@ -22,11 +22,11 @@ const token = z.strictObject({
   payload: z.string().optional(),
   payloadHex: z.string().optional(),
   tamper: z.array(z.string()).optional(),
-  /** The whole token, instead of everything else. */
+  /** The whole token, which replaces all other settings. */
   text: text.optional(),
   /** Makes the payload longer, so that the token has exactly this number of characters. */
   length: z.int().optional(),
-  /** What the token must turn out to be. */
+  /** The token that must result. */
   compact: z.string().optional(),
 });
 
@@ -47,7 +47,7 @@ const rest = z.strictObject({
 const answer = z.strictObject({
   status: z.int(),
   body: z.string(),
-  /** Besides those that every answer has; null: must be absent. */
+  /** The headers besides those of every answer, null for a header that must be absent. */
   headers: z.record(z.string(), z.string().nullable()).optional(),
 });
 
@@ -87,7 +87,7 @@ const oneCase = z.strictObject({
   answer: z.union([z.string(), answer]).optional(),
   ask: ask.optional(),
   outcome: z.union([z.string(), expectation]).optional(),
-  /** How the service is broken meanwhile: a name of test/support/conditions.ts. */
+  /** The trouble that the service is in, named in test/support/conditions.ts. */
   condition: z.string().optional(),
 });
 
@@ -95,7 +95,7 @@ const file = z.strictObject({
   about: z.string(),
   /** The configuration: a file of test/support. */
   configuration: z.string().default("verifier.yaml"),
-  /** The face whose rows `covers` names; that of the file's name, where it is left out. */
+  /** The face whose rows `covers` names (default: the face of the file's name). */
   rows: z.string().optional(),
   rest: rest.optional(),
   ask: ask.optional(),
@@ -107,10 +107,10 @@ const file = z.strictObject({
 type RawToken = z.output<typeof token>;
 type Rest = z.output<typeof rest>;
 
-/** What must be answered over HTTP. */
+/** The expected answer over HTTP. */
 export type ExpectedAnswer = z.output<typeof answer>;
 
-/** What must be answered over gRPC. */
+/** The expected answer over gRPC. */
 export type ExpectedOutcome = z.output<typeof expectation>;
 
 /** A request over HTTP, ready to send. */
@@ -122,7 +122,7 @@ export interface RestRequest {
   readonly chunked: boolean;
 }
 
-/** One case, everything in it filled in. */
+/** One case with everything filled in. */
 export interface Case {
   readonly file: string;
   readonly configuration: string;
@@ -131,22 +131,22 @@ export interface Case {
   readonly condition: string | undefined;
   /** The compact token; empty if the case has none. */
   readonly token: string;
-  /** The payload as signed, where the token was made here. */
+  /** The payload as signed, if the token was made here. */
   readonly payload: string | undefined;
-  /** What the token must look like, where the case says so. */
+  /** The exact token that must result, if the case gives it. */
   readonly compact: string | undefined;
   readonly rest: { readonly request: RestRequest; readonly answer: ExpectedAnswer } | undefined;
   readonly grpc: { readonly request: Readonly<Record<string, unknown>>; readonly outcome: ExpectedOutcome } | undefined;
 }
 
-/** What a row of rows.yaml may begin with. */
+/** The prefixes that an id in rows.yaml may have. */
 const CONTRACTS: ReadonlySet<string> = new Set(["everything", ...TEST_VENDORS.map((vendor) => vendor.name)]);
 
 const FOLDER = new URL("../cases/", import.meta.url);
 
 let all: readonly Case[] | undefined;
 
-/** All cases, file by file; the same ones each time. */
+/** All cases, file by file, and the same objects at each call. */
 export function readCases(): readonly Case[] {
   all ??= readdirSync(FOLDER)
     .filter((name) => name.endsWith(".yaml") && name !== "rows.yaml")
@@ -155,7 +155,7 @@ export function readCases(): readonly Case[] {
   return all;
 }
 
-/** The rows of the contract: id and what the row says. */
+/** The rows of the contract: the text of each by its id. */
 export function readRows(): ReadonlyMap<string, string> {
   const rows = z.record(z.string(), z.string()).parse(parse(readFileSync(new URL("rows.yaml", FOLDER), "utf8")));
   return new Map(Object.entries(rows));
@@ -229,7 +229,7 @@ function build(
   return lengthened({ ...made, payload: payload ?? "" }, length);
 }
 
-/** White space behind the payload brings a token to a length; one of every four lengths there is none of. */
+/** Pads the payload with white space until the token has a length, which is impossible for one length in four. */
 function lengthened(
   spec: TokenSpec & { readonly payload: string },
   length: number,

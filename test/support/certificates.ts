@@ -1,6 +1,6 @@
 import { createPublicKey, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 
-// Certificates of the tests' own, written in DER (X.690) as RFC 5280 has it; OpenSSL is the one that reads them.
+// Certificates for tests, written in DER (X.690) as RFC 5280 specifies; OpenSSL reads them.
 
 const der = (tag: number, ...contents: readonly Buffer[]): Buffer => {
   const content = Buffer.concat(contents);
@@ -22,7 +22,7 @@ const name = (text: string): Buffer => sequence(der(0x31, sequence(oid("550403")
 const extension = (id: string, value: Buffer, critical = false): Buffer =>
   sequence(oid(id), ...(critical ? [TRUE] : []), octets(value));
 
-/** A name in a certificate: its kind and its bytes. `other` is an otherName of a kind that nobody knows. */
+/** A name in a certificate: its kind and its value. `other` is an otherName of an unknown type. */
 export type AltName = readonly [kind: "DNS" | "URI" | "IP" | "email" | "other", value: string];
 
 const ALT_TAGS = { email: 0x81, DNS: 0x82, URI: 0x86, IP: 0x87 };
@@ -33,7 +33,7 @@ function altName([kind, value]: AltName): Buffer {
   return der(ALT_TAGS[kind], bytes);
 }
 
-/** A certificate, its key, and what can be signed with it. */
+/** A certificate with its key, and the name and key that sign others with it. */
 export interface Certified {
   readonly cert: string;
   readonly key: string;
@@ -41,7 +41,7 @@ export interface Certified {
   readonly signer: KeyObject;
 }
 
-/** What a certificate says. */
+/** The contents of a certificate. */
 export interface CertificateOptions {
   readonly names?: readonly AltName[];
   readonly issuer?: Certified;
@@ -49,14 +49,14 @@ export interface CertificateOptions {
   /** Milliseconds since 1970. */
   readonly from?: number;
   readonly to?: number;
-  /** Its own private key (default: a new one on P-256). */
+  /** The private key of the certificate (default: a new one on P-256). */
   readonly keys?: KeyObject;
 }
 
 const HOUR = 3_600_000;
 let serial = 1;
 
-/** Makes a certificate; without an issuer it signs itself. */
+/** Makes a certificate, which is self-signed without an issuer. */
 export function certify(subject: string, options: CertificateOptions = {}): Certified {
   const {
     names = [],
@@ -93,7 +93,7 @@ export function certify(subject: string, options: CertificateOptions = {}): Cert
   };
 }
 
-/** An authority, a server of this machine, and a workload that it both signed. */
+/** An authority, and the certificates of a server on this machine and of a workload, both signed by it. */
 export function pki() {
   const authority = certify("Test authority", { isAuthority: true });
   const stranger = certify("Another authority", { isAuthority: true });

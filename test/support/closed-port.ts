@@ -1,16 +1,16 @@
 import { once } from "node:events";
 import net, { type AddressInfo } from "node:net";
 
-/** A port of this machine at which nobody listens. */
+/** A port of this machine at which no process listens. */
 export interface ClosedPort {
   readonly port: number;
-  /** From then on somebody may. */
+  /** Lets processes listen at the port again. */
   release(): void;
 }
 
 /**
- * Gives one. A port that was merely let go may be the next that another process of the tests is given: about once in ten
- * thousand times that one of them listens. This one has a connection that was made to it, and the system gives it to nobody.
+ * Reserves a closed port. The system could give a port that was merely closed to another process of the tests, about once in ten
+ * thousand listens; an accepted connection to this one keeps the system from giving it away.
  */
 export async function closedPort(): Promise<ClosedPort> {
   const server = net.createServer();
@@ -29,8 +29,8 @@ export async function closedPort(): Promise<ClosedPort> {
 }
 
 /**
- * Holds the port of a server that is about to close in the same way: for a minute after the server has ended this
- * connection, the system remembers it. Resolves once the server has it and has said something over it, as HTTP/2 does.
+ * Reserves the port of a server that is about to close: the system remembers this connection for a minute after the server has
+ * ended it. Resolves once the server has accepted the connection and sent its first bytes, as HTTP/2 servers do.
  */
 export async function holdPort(port: number): Promise<() => void> {
   const socket = net.connect({ port, host: "127.0.0.1", allowHalfOpen: true });

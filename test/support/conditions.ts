@@ -6,18 +6,18 @@ import { exchange, type HttpRequest } from "./http.js";
 import { secretOf } from "./keys.js";
 import { exampleRequest, TEST_VENDORS } from "./vendors.js";
 
-/** A way in which a service can be in trouble. */
+/** A kind of trouble that a service can be in. */
 interface Condition {
   readonly options?: DeploymentOptions;
   /** Changes the configuration's text. */
   readonly configuration?: (text: string) => string;
-  /** Brings the trouble about once the service runs. */
+  /** Causes the trouble once the service runs. */
   readonly begin?: (deployment: Deployment) => Promise<unknown>;
-  /** Only what goes over a channel is concerned. */
+  /** The trouble affects only calls over a channel. */
   readonly channelOnly?: true;
-  /** Only calls are concerned, each of which has a deadline: not the verifier asked by itself. */
+  /** The trouble affects only calls, which have a deadline, and not the verifier used directly. */
   readonly callsOnly?: true;
-  /** Only callers who have an address are concerned: not those in process. */
+  /** The trouble affects only callers with an address, and not those in process. */
   readonly addressed?: true;
 }
 
@@ -27,7 +27,7 @@ const saying = (reason: FailureReason): Condition => ({
 
 const staleFor = 60_000;
 
-/** A request by this instance to a face that instances ask. */
+/** A request by an instance to a face that instances call. */
 function calling(secretKey: string): HttpRequest {
   const vendor = TEST_VENDORS.find(({ callers }) => callers === "instances");
   if (vendor === undefined) throw new Error("there is no face that instances ask");
@@ -36,25 +36,25 @@ function calling(secretKey: string): HttpRequest {
 const UNKNOWN_CALLER = calling("sk_live_test_only_nobody");
 const GOOD_CALLER = calling(secretOf("clowk-next"));
 
-/** What a case's `condition` may be. */
+/** The troubles that a case's `condition` may name. */
 export const CONDITIONS: Readonly<Record<string, Condition>> = {
-  /** The store is closed, and what nobody asked for before cannot be loaded. */
+  /** The store is closed, so entries that are not in memory cannot be loaded. */
   "store closed": { begin: ({ core }) => core.close() },
-  /** The same, for longer than `store.staleFor`: nothing that is known may be used any more. */
+  /** The store has been closed for longer than `store.staleFor`, so entries in memory may not be used either. */
   "store stale": {
     begin: async ({ core, clock }) => {
       await core.close();
       clock.set(NOW + staleFor + 1);
     },
   },
-  /** At the end of `staleFor`, and no later. */
+  /** The store has been closed for exactly `store.staleFor`. */
   "store nearly stale": {
     begin: async ({ core, clock }) => {
       await core.close();
       clock.set(NOW + staleFor);
     },
   },
-  /** A fault in the core. */
+  /** The core throws. */
   fault: {
     options: {
       script: () => ({
@@ -64,28 +64,28 @@ export const CONDITIONS: Readonly<Record<string, Condition>> = {
       }),
     },
   },
-  /** The same, where the answer was awaited. */
+  /** The core rejects its promise. */
   "late fault": {
     options: { script: () => ({ verify: () => Promise.reject(new Error("a fault of the test's own")) }) },
   },
   /** The faces ask for a realm that the core does not have. */
   "no realm": { options: { faceRealms: Object.fromEntries(TEST_VENDORS.map(({ name }) => [name, "gone"])) } },
-  /** As many failed credentials came from the address of all callers here as are borne. */
+  /** The address of all callers here has reached the limit of failed credentials. */
   "rate limited": {
     configuration: (text) => text.replace(/^failures: .*$/m, "failures: { perClient: 2/1m, perAddress: 3/1m }"),
     begin: async ({ inProcess, overChannel }) => {
       for (const port of [inProcess, overChannel, inProcess]) {
         const { status } = await exchange(port, UNKNOWN_CALLER);
         if (status !== 401) throw new Error(`a wrong credential was answered ${status}`);
-        // Who is good while others fail at its address is not shut out with them.
+        // A good caller at the same address must not be shut out by the failures of others.
         await exchange(port, GOOD_CALLER);
       }
     },
     addressed: true,
   },
-  /** A face whose realm takes no credential has nothing to count: what it would answer is said in the core's place. */
+  /** The core is replaced by one that says RATE_LIMITED, for faces whose realm takes no credential to count. */
   "said to be rate limited": saying("RATE_LIMITED"),
-  /** These configurations fetch no keys: test/e2e/issuer-keys.slow.test.ts has those that do. */
+  /** The core is replaced, since these configurations fetch no keys (test/e2e/issuer-keys.slow.test.ts has some that do). */
   "keys unavailable": saying("KEYS_UNAVAILABLE"),
   "no verdict": saying("NO_VERDICT"),
   "timed out": saying("TIMED_OUT"),

@@ -1,19 +1,19 @@
 import http from "node:http";
 import net, { type AddressInfo } from "node:net";
 
-/** A proxy as companies have them: it knows CONNECT, and where each name leads. */
+/** A corporate proxy that supports CONNECT and maps each host to a port of this machine. */
 export interface ConnectProxy {
   readonly port: number;
-  /** The hosts and ports that were asked for, in order. */
+  /** The requested hosts and ports, in order. */
   readonly tunnels: string[];
   close(): void;
 }
 
 /**
- * Starts one.
+ * Starts a proxy.
  *
- * @param portOf the port of this machine that a host and port lead to
- * @param refusal the status that it refuses everybody with; it refuses nobody where it is left out
+ * @param portOf returns the port of this machine for a host and port
+ * @param refusal the status with which it refuses every request (default: it refuses none)
  */
 export async function startProxy(portOf: (target: string) => number, refusal?: number): Promise<ConnectProxy> {
   const tunnels: string[] = [];

@@ -14,17 +14,17 @@ import { FILE_DESCRIPTOR_SET } from "../../gen/descriptors.js";
 import { ErrorInfo, RetryInfo } from "../../gen/google/rpc/error_details.js";
 import { type Answer, type CallError, decodeVerdict, type Message } from "./grpc.js";
 
-// Connect's own client, with the contract's descriptors: nothing of src is in it.
+// Connect's own client with the contract's descriptors; it uses nothing of src.
 
 const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, Buffer.from(FILE_DESCRIPTOR_SET, "base64")));
 
 const SERVICE = registry.getService("tokenverifier.v1.TokenVerifier") as DescService;
 const { input, output } = SERVICE.method["verifyToken"]!;
 
-/** BatchVerifyTokens. */
+/** The descriptor of BatchVerifyTokens. */
 export const BATCH = SERVICE.method["batchVerifyTokens"] as DescMethodUnary;
 
-/** Connect over HTTP/1.1. @param binary protobuf in place of JSON */
+/** A Connect transport over HTTP/1.1. @param binary whether to send protobuf instead of JSON */
 export function connectTransport(port: number, binary: boolean): Transport {
   return createConnectTransport({
     baseUrl: `http://127.0.0.1:${port}`,
@@ -33,7 +33,7 @@ export function connectTransport(port: number, binary: boolean): Transport {
   });
 }
 
-/** Calls any method of one request and one answer: the error that it ends with. */
+/** Calls a unary method and returns the error that it ends with. */
 export async function rawCall(transport: Transport, method: DescMethodUnary, request: JsonValue): Promise<unknown> {
   try {
     await transport.unary(method, undefined, undefined, undefined, fromJson(method.input, request));
@@ -43,7 +43,7 @@ export async function rawCall(transport: Transport, method: DescMethodUnary, req
   return undefined;
 }
 
-/** Calls VerifyToken. @param request in the contract's names */
+/** Calls VerifyToken. @param request the request with the contract's field names */
 export async function callVerifyToken(transport: Transport, request: Message, options?: CallOptions): Promise<Answer> {
   const client = createClient(SERVICE, transport) as unknown as {
     verifyToken(request: unknown, options?: CallOptions): Promise<Parameters<typeof toBinary>[1]>;
@@ -56,7 +56,7 @@ export async function callVerifyToken(transport: Transport, request: Message, op
   }
 }
 
-/** An error with its details. Connect numbers its codes as gRPC does. */
+/** Reads an error with its details; Connect numbers its codes as gRPC does. */
 function readConnectError(error: ConnectError): CallError {
   const detail = (type: string): Uint8Array | undefined =>
     error.details.flatMap((one) => ("type" in one && one.type === type ? [one.value] : []))[0];

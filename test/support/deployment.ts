@@ -23,7 +23,7 @@ const MASTER_KEY = Buffer.alloc(32, "test master key ").toString("base64");
 
 const support = (file: string): string => readFileSync(new URL(file, import.meta.url), "utf8");
 
-/** The environment of a test's configuration: the secrets of the test keys by name, and the master key. */
+/** The environment of a test's configuration, with the secrets of the test keys by name and the master key. */
 export function testEnvironment(): Record<string, string> {
   const secrets = [...KEYS.values()].flatMap(({ name, secret }) =>
     secret === undefined ? [] : [[name, secret] as const],
@@ -31,7 +31,7 @@ export function testEnvironment(): Record<string, string> {
   return { MASTER_KEY, ...Object.fromEntries(secrets) };
 }
 
-/** The text of a configuration of test/support, with more at its end. */
+/** The text of a configuration of test/support, with more text at its end. */
 export function configurationWith(file: string, more: string): string {
   return `${support(`./${file}`)}\n${more}\n`;
 }
@@ -40,7 +40,7 @@ export function configurationWith(file: string, more: string): string {
 export interface Folder {
   readonly path: string;
   readonly config: Config;
-  /** Writes to the store as an operator's command would: from outside the service. */
+  /** Writes to the store from outside the service, as an operator's command would. */
   apply(commands: readonly Command[]): Promise<void>;
   remove(): void;
 }
@@ -51,7 +51,7 @@ export function makeFolder(configuration: string): Folder {
   const env = testEnvironment();
   for (const { name, publicPem } of KEYS.values())
     if (publicPem !== undefined) writeFileSync(join(path, `${name}.pem`), publicPem);
-  // A seed knows no variables: they are put in here.
+  // A seed has no variables, so they are replaced here.
   writeFileSync(
     join(path, "directory.yaml"),
     support("./directory.yaml").replace(/\$\{([^}]+)\}/g, (_, name: string) => env[name] ?? ""),
@@ -78,46 +78,46 @@ export function makeFolder(configuration: string): Folder {
   };
 }
 
-/** Puts something in the core's place: to break it, or to say what it cannot be brought to say. */
+/** Replaces the core's verifier, to break it or to force an answer. */
 export type Script = (core: Verifier) => Verifier;
 
-/** The whole service, running: the core, its gRPC service, and two gateways to it. */
+/** The whole running service: the core, its gRPC service, and two gateways to it. */
 export interface Deployment {
   readonly config: Config;
   readonly folder: Folder;
   readonly clock: TestClock;
   readonly core: Core;
-  /** What the gateway in process and the gRPC service ask. */
+  /** The verifier behind the in-process gateway and the gRPC service. */
   readonly verifier: Verifier;
-  /** Port of the gateway that asks the core in process. */
+  /** The port of the gateway that calls the core in process. */
   readonly inProcess: number;
-  /** Port of the gateway that asks over a gRPC channel. */
+  /** The port of the gateway that calls over a gRPC channel. */
   readonly overChannel: number;
-  /** Where the gRPC service listens. */
+  /** The address of the gRPC service. */
   readonly grpc: string;
-  /** Closes the gRPC service alone. @param timeout milliseconds for calls under way; 0 where it is left out */
+  /** Closes the gRPC service alone. @param timeout milliseconds for calls in flight (default: 0) */
   closeService(timeout?: number): Promise<unknown>;
   log(): string;
   close(): Promise<void>;
 }
 
-/** What a deployment may be given. */
+/** Options of a deployment. */
 export interface DeploymentOptions {
-  /** Commands that are carried out on the store, after the seed was loaded and before the service runs. */
+  /** Commands to apply to the store after the seed is loaded and before the service runs. */
   readonly commands?: readonly Command[];
   readonly script?: Script;
-  /** `limits.request` in milliseconds, where a test waits for its end. */
+  /** `limits.request` in milliseconds, for tests that wait for its end. */
   readonly request?: number;
   readonly faceRealms?: Readonly<Record<string, string>>;
 }
 
-/** Brings up the service of a configuration. @param configuration a file of test/support, or the text of one */
+/** Starts the service of a configuration. @param configuration a file of test/support, or the text of one */
 export async function deploy(configuration: string, options: DeploymentOptions = {}): Promise<Deployment> {
   const folder = makeFolder(configuration);
   const clock = createClock();
   const { log, text } = createMemoryLog();
   if (options.commands !== undefined) {
-    // The first start loads the seed; the commands stand in the store when the second one reads it.
+    // The first start loads the seed, so that the second one finds the commands applied.
     await (await openCore(folder.config, { clock: clock.now, log })).close();
     await folder.apply(options.commands);
   }
@@ -134,7 +134,7 @@ export async function deploy(configuration: string, options: DeploymentOptions =
   const server = createServer({ limits, calls: { ...answering, verifier } });
   const grpc = await server.listen("127.0.0.1:0");
   const channel = channelVerifier(grpc);
-  // The service's clock is a test's; a deadline in the channel's own, which is the real one, would tell it nothing.
+  // The service uses the test's clock but the channel the real one, so a deadline would mean different times to them.
   const timeless: Verifier = {
     verify: (request, context) => channel.verify(request, { ...context, deadline: Number.POSITIVE_INFINITY }),
   };
@@ -159,7 +159,7 @@ export async function deploy(configuration: string, options: DeploymentOptions =
     overChannel,
     grpc,
     async closeService(timeout = 0) {
-      // Who is asked at this port later is to be nobody, and not a server of another test. (Who is given time takes it.)
+      // Without a timeout the port stays reserved, so that later calls do not reach a server of another test.
       const release = timeout === 0 ? await holdPort(Number(grpc.split(":").at(-1))) : undefined;
       await server.close(timeout);
       release?.();

@@ -6,7 +6,7 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 /**
  * Runs some work and lists the files of src whose functions it called, sorted, as V8's own count of calls has them.
- * Whatever else runs in the process meanwhile counts too.
+ * Other work in the process at the same time counts too.
  */
 export async function executedFiles(work: () => Promise<unknown>): Promise<readonly string[]> {
   const session = new Session();

@@ -9,17 +9,17 @@ import type { Case, ExpectedAnswer, ExpectedOutcome } from "./cases.js";
 import { type Answer, decodeVerdict, type Message, readError } from "./grpc.js";
 import { type HttpAnswer, valuesOf } from "./http.js";
 
-/** What every answer of the gateway carries. */
+/** Headers that every answer of the gateway has. */
 const EVERY: Readonly<Record<string, string>> = {
   "Content-Type": "application/json",
   "Cache-Control": "no-store",
   "X-Content-Type-Options": "nosniff",
 };
 
-/** What no answer carries, unless a case says so. */
+/** Headers that no answer has unless a case says so. */
 const NEVER = ["X-Powered-By", "ETag", "Allow", "WWW-Authenticate", "Retry-After", "Server", "Set-Cookie"];
 
-/** Holds an answer over HTTP against what it must be, to the byte. */
+/** Compares an HTTP answer with the expected one, to the byte. */
 export function expectAnswer(got: HttpAnswer, want: ExpectedAnswer): void {
   expect({ status: got.status, body: got.body }).to.deep.equal({ status: want.status, body: want.body });
   const headers: Record<string, string | null> = {
@@ -33,7 +33,7 @@ export function expectAnswer(got: HttpAnswer, want: ExpectedAnswer): void {
   expect(valuesOf(got, "X-Request-Id")).to.have.length(1);
 }
 
-/** An outcome as it goes over the wire, read by the client of another make. */
+/** An outcome encoded as on the wire and read by the independent client. */
 export function answerOf(outcome: Outcome): Answer {
   if (outcome.kind === "failure") {
     const { code, details, metadata } = failureToStatus(outcome);
@@ -42,7 +42,7 @@ export function answerOf(outcome: Outcome): Answer {
   return { verdict: decodeVerdict(encodeVerdict(outcome)) };
 }
 
-/** Holds an answer over gRPC, or a batch's item, against what it must be. */
+/** Compares a gRPC answer, or an item of a batch, with the expected one. */
 export function expectOutcome(got: Answer, want: ExpectedOutcome, { payload }: Pick<Case, "payload">): void {
   if ("error" in want) {
     const entry = FAILURES[want.error as FailureReason];

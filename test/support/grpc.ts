@@ -3,8 +3,8 @@ import { type Client, credentials, loadPackageDefinition, Metadata, type Service
 import { loadSync, type MethodDefinition } from "@grpc/proto-loader";
 import { GoogleError } from "google-gax";
 
-// A client of another make: the published .proto files read by proto-loader, error details read by google-gax. Nothing
-// of src and nothing of gen is in it.
+// An independent client, in which proto-loader reads the published .proto files and google-gax the error details; it uses
+// nothing of src or gen.
 
 const definition = loadSync("tokenverifier/v1/token_verifier.proto", {
   includeDirs: [fileURLToPath(new URL("../../proto", import.meta.url))],
@@ -16,24 +16,24 @@ const definition = loadSync("tokenverifier/v1/token_verifier.proto", {
 
 const NAME = "tokenverifier.v1.TokenVerifier";
 
-/** A message as proto-loader gives and takes it: the contract's names, fields that are not set left out. */
+/** A message in proto-loader's form, with the contract's field names and without unset fields. */
 export type Message = Readonly<Record<string, unknown>>;
 
-/** What became of a request: the verdict, or the error. */
+/** The result of a request: its verdict or its error. */
 export type Answer = { readonly verdict: Message } | { readonly error: CallError };
 
-/** A call's error, from its status and details. */
+/** The error of a call, from its status and details. */
 export interface CallError {
   readonly code: number;
-  /** Of google.rpc.ErrorInfo. */
+  /** The reason in google.rpc.ErrorInfo. */
   readonly reason: string | undefined;
   readonly domain: string | undefined;
-  /** Of google.rpc.RetryInfo, in seconds. */
+  /** The delay in google.rpc.RetryInfo, in seconds. */
   readonly retryAfter: number | undefined;
   readonly message: string;
 }
 
-/** An item of a batch's answer. */
+/** An item of the answer to a batch. */
 export type Item = Answer;
 
 type Unary = (
@@ -48,7 +48,7 @@ type Stub = Client & {
   readonly StreamVerifyTokens: () => Stream;
 };
 
-/** A stream as grpc-js gives it. */
+/** A stream in grpc-js's form. */
 export interface Stream {
   write(message: Message): void;
   end(): void;
@@ -61,9 +61,9 @@ export interface Stream {
 /** A client of the contract. */
 export interface GrpcClient {
   verify(request: Message): Promise<Answer>;
-  /** The items, or the error of the whole call. */
+  /** Returns the items, or the error of the whole call. */
   batch(requests: readonly Message[]): Promise<readonly Item[] | CallError>;
-  /** Sends messages over one stream, ends it, and gives the answers in the order in which they came. */
+  /** Sends messages over one stream, ends it, and returns the answers in order of arrival. */
   stream(messages: readonly Message[]): Promise<readonly Message[] | CallError>;
   /** Opens a stream and leaves it open. */
   open(): Stream;
@@ -124,7 +124,7 @@ export function decodeVerdict(bytes: Buffer): Message {
   return readVerdict(responseDeserialize(bytes) as Message);
 }
 
-/** The items of a batch's, or a stream's message's, answer. */
+/** The items of the answer to a batch, or to a message of a stream. */
 export function readItems(answer: Message): readonly Item[] {
   return ((answer["responses"] ?? []) as readonly Message[]).map((item) => {
     const error = item["error"] as Message | undefined;
@@ -141,9 +141,9 @@ export function readItems(answer: Message): readonly Item[] {
   });
 }
 
-/** A status with its details. */
+/** Reads a status with its details. */
 export function readError(error: Pick<ServiceError, "code" | "metadata"> & Partial<ServiceError>): CallError {
-  // It changes what it is given.
+  // google-gax changes its argument, so it gets a copy.
   const copy = Object.assign(new Error(error.details ?? ""), { code: error.code, metadata: error.metadata.clone() });
   const read = GoogleError.parseGRPCStatusDetails(copy as unknown as GoogleError);
   const retry = (read.statusDetails as readonly Message[] | undefined)?.find((detail) => "retryDelay" in detail);
@@ -165,7 +165,7 @@ function seconds(value: unknown): number | undefined {
 
 const TIMES = new Set(["expires_at", "not_before", "issued_at", "cacheable_until", "key_set_age"]);
 
-/** A message with its times as seconds and without what stands for "absent". */
+/** A message with its times in seconds and without proto-loader's values for absent fields. */
 function readVerdict(message: Message): Message {
   return Object.fromEntries(
     Object.entries(message)

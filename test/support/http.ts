@@ -1,19 +1,19 @@
 import net from "node:net";
 
-/** A request as its bytes say it. */
+/** A request, as its bytes encode it. */
 export interface HttpRequest {
   readonly method: string;
   /** Path and query, as sent. */
   readonly target: string;
-  /** In order, repeated ones included; latin-1. */
+  /** Headers in order, with repeated ones, in latin-1. */
   readonly headers: readonly (readonly [name: string, value: string])[];
-  /** Undefined: none, and no Content-Length either. */
+  /** The body, undefined for a request without body and Content-Length. */
   readonly body?: Buffer | undefined;
   /** Sends the body in chunks instead of announcing its length. */
   readonly chunked?: boolean;
 }
 
-/** An answer as its bytes say it. */
+/** An answer, as its bytes encode it. */
 export interface HttpAnswer {
   readonly status: number;
   readonly headers: readonly (readonly [name: string, value: string])[];
@@ -27,7 +27,7 @@ export function valuesOf({ headers }: Pick<HttpAnswer, "headers">, name: string)
   return headers.filter(([key]) => key.toLowerCase() === name.toLowerCase()).map(([, value]) => value);
 }
 
-/** The bytes of a request. @param connection the `Connection` header, which is left out where it is empty */
+/** The bytes of a request. @param connection the `Connection` header, which is omitted if empty */
 export function requestBytes({ method, target, headers, body, chunked }: HttpRequest, connection = "close"): Buffer {
   const lines = [`${method} ${target} HTTP/1.1`, "Host: 127.0.0.1"];
   if (connection !== "") lines.push(`Connection: ${connection}`);
@@ -41,14 +41,14 @@ export function requestBytes({ method, target, headers, body, chunked }: HttpReq
   return Buffer.concat([head, ...(body.length === 0 ? [] : chunk), Buffer.from("0\r\n\r\n")]);
 }
 
-/** Sends bytes over a connection of their own and gives what came back until the server closed it. */
+/** Sends bytes over a new connection and returns everything that the server sends until it closes it. */
 export function sendBytes(port: number, bytes: Buffer): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const received: Buffer[] = [];
     const socket = net.connect(port, "127.0.0.1");
     socket.on("data", (data) => received.push(data));
     socket.on("close", () => resolve(Buffer.concat(received)));
-    // A server that answers before the whole body came resets the connection: what it said counts.
+    // A server that answers before it has the whole body resets the connection, and its answer still counts.
     socket.on("error", (error: NodeJS.ErrnoException) => {
       if (error.code !== "ECONNRESET" && error.code !== "EPIPE") reject(error);
     });
@@ -56,7 +56,7 @@ export function sendBytes(port: number, bytes: Buffer): Promise<Buffer> {
   });
 }
 
-/** Reads the answers that follow each other in a connection's bytes. @param methods of the requests, in order */
+/** Reads the consecutive answers in a connection's bytes. @param methods the methods of the requests, in order */
 export function readAnswers(bytes: Buffer, methods: readonly string[]): HttpAnswer[] {
   const answers: HttpAnswer[] = [];
   let at = 0;
@@ -85,7 +85,7 @@ export function readAnswers(bytes: Buffer, methods: readonly string[]): HttpAnsw
   return answers;
 }
 
-/** One request over a connection of its own. */
+/** Sends one request over a new connection. */
 export async function exchange(port: number, request: HttpRequest): Promise<HttpAnswer> {
   const [answer] = readAnswers(await sendBytes(port, requestBytes(request)), [request.method]);
   if (answer === undefined) throw new Error("no answer");

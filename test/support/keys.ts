@@ -4,11 +4,11 @@ import { readFileSync } from "node:fs";
 /** A key of test/support/keys.json. */
 export interface TestKey {
   readonly name: string;
-  /** What signs: the private key, or the secret. */
+  /** The private key or the secret that signs. */
   readonly signer: KeyObject;
-  /** The public key in PEM; undefined for a secret. */
+  /** The public key in PEM, undefined for a secret. */
   readonly publicPem: string | undefined;
-  /** The secret's text; undefined for a key pair. */
+  /** The text of the secret, undefined for a key pair. */
   readonly secret: string | undefined;
 }
 
@@ -22,7 +22,7 @@ const file = JSON.parse(readFileSync(new URL("./keys.json", import.meta.url), "u
   readonly keys: Readonly<Record<string, Entry>>;
 };
 
-/** All test keys, by name. They were made once, so that a token signed today is the token signed tomorrow. */
+/** All test keys by name, made once so that a token with the same claims is always the same. */
 export const KEYS: ReadonlyMap<string, TestKey> = new Map(
   Object.entries(file.keys).map(([name, { private: pem, public: publicPem, secret }]) => [
     name,
@@ -35,21 +35,21 @@ export const KEYS: ReadonlyMap<string, TestKey> = new Map(
   ]),
 );
 
-/** The key of a name. */
+/** Returns the key of a name. */
 export function keyOf(name: string): TestKey {
   const key = KEYS.get(name);
   if (key === undefined) throw new Error(`there is no test key ${name}`);
   return key;
 }
 
-/** The secret of a name. */
+/** Returns the secret of a name. */
 export function secretOf(name: string): string {
   const { secret } = keyOf(name);
   if (secret === undefined) throw new Error(`the test key ${name} is no secret`);
   return secret;
 }
 
-/** The public JWK of a name. */
+/** Returns the public JWK of a name. */
 export function jwkOf(name: string): Readonly<Record<string, unknown>> {
   return { ...createPublicKey(keyOf(name).publicPem ?? "").export({ format: "jwk" }) };
 }

@@ -4,11 +4,11 @@ import { LINES } from "../../src/observability/lines.js";
 /** A log that is kept in memory. */
 export interface MemoryLog {
   readonly log: Logger;
-  /** Everything that was written, a line of JSON for each event. */
+  /** The whole log, with a line of JSON for each event. */
   text(): string;
 }
 
-/** Makes a log that keeps everything, down to trace. A line that is not documented fails the test that runs. */
+/** Makes a log that keeps every line down to trace; an undocumented line fails the running test. */
 export function createMemoryLog(): MemoryLog {
   const lines: string[] = [];
   const write = (line: string): void => {
@@ -19,7 +19,7 @@ export function createMemoryLog(): MemoryLog {
   return { log, text: () => lines.join("") };
 }
 
-/** Fails the test that runs, from outside of what writes, where a line is not as src/observability/lines.ts has it. */
+/** Fails the running test, outside of the code that logs, if a line differs from src/observability/lines.ts. */
 export function holdToTables(text: string): void {
   const fault = undocumented(JSON.parse(text) as Record<string, unknown>);
   if (fault === undefined) return;
@@ -28,7 +28,7 @@ export function holdToTables(text: string): void {
   });
 }
 
-/** What a line of the log has that the tables have not, or lacks that they have; undefined where they agree. */
+/** Describes how a log line differs from the tables; undefined if it does not. */
 export function undocumented({
   msg,
   level,

@@ -14,7 +14,7 @@ export const POISONS: readonly string[] = [
   '{"realm":"a","toke\\\\":"b"}',
 ];
 
-/** Poisons this process's JSON.parse. */
+/** Makes this process's JSON.parse misread later texts. */
 export function poison(): void {
   for (const text of POISONS) JSON.parse(text);
 }

@@ -3,14 +3,14 @@ import { revocationDigest } from "../../src/verifier/stages.js";
 import { readCases } from "./cases.js";
 import { TEST_VENDORS } from "./vendors.js";
 
-/** The revocations that the cases count on: one by `jti` in each realm that has cases of it, and those by digest. */
+/** The revocations that the cases rely on: one by `jti` for each realm whose cases need it, and some by digest. */
 export function revocations(): readonly Command[] {
-  // Where instances sign their own tokens, each has its own ids.
+  // Instances that sign their own tokens each have their own ids.
   const ofVendors = TEST_VENDORS.map(({ name, keysOf }) => (keysOf === "instance" ? `${name}/inst_abc123` : name));
   const byJti = [...ofVendors, "lax"].map(
     (realm): Command => ({ kind: "revoke", token: { realm, jti: "revoked" }, until: 1_900_000_000 }),
   );
-  // The vendor's claims may be of any type: this one is a number.
+  // The vendor's claims may have any type, and this one is a number.
   byJti.push({ kind: "revoke", token: { realm: "integuru", jti: "9007199254740993" }, until: 1_900_000_000 });
   const byDigest = readCases()
     .filter(({ covers }) => covers.some((row) => row.endsWith("revoked by digest")))

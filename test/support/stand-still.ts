@@ -1,12 +1,12 @@
 /**
- * Holds up this process, a server in it too, as a machine does that is paused. The bytes that were sent just before are there
- * once the process goes on, and so are the timers that ran out: those come first.
+ * Blocks this process, including any server in it, like a paused machine. When it continues, expired timers run before the bytes
+ * that were sent just before are read.
  *
- * @param millis how long
+ * @param millis the milliseconds to block for
  * @param first sends the bytes
  */
 export function standStill(millis: number, first: () => void): Promise<void> {
-  // In this phase of the event loop: the next one is that of the timers.
+  // After this phase of the event loop, timers run next.
   return new Promise((resolve) =>
     setImmediate(() => {
       first();

@@ -4,21 +4,21 @@ import type { TlsMaterial } from "../../src/net/tls.js";
 import { Secret } from "../../src/util/secret.js";
 import type { Certified } from "./certificates.js";
 
-/** A certificate as a port or a client takes it. @param authority who signs the peers' */
+/** The TLS material of a port or a client. @param authority the authority that signs the peers' certificates */
 export function material(own: Certified | undefined, authority?: Certified): TlsMaterial {
   return { certificate: own?.cert, key: own && new Secret(own.key), ca: authority?.cert };
 }
 
-/** How a try to connect ended: what was negotiated, or the code of what went wrong. */
+/** The result of a TLS handshake. */
 export interface Greeting {
   readonly socket: tls.TLSSocket;
-  /** `h2`, `http/1.1`, or nothing. */
+  /** `h2`, `http/1.1`, or empty. */
   readonly protocol: string;
-  /** The subject of the server's certificate, and its serial number. */
+  /** The serial number of the server's certificate. */
   readonly serial: string;
 }
 
-/** Makes a TLS connection to a port of this machine. Rejects where the handshake fails. */
+/** Makes a TLS connection to a port of this machine, and rejects if the handshake fails. */
 export function greet(port: number, options: tls.ConnectionOptions): Promise<Greeting> {
   return new Promise((resolve, reject) => {
     const socket = tls.connect({ port, host: "127.0.0.1", ...options }, () => {
@@ -32,7 +32,7 @@ export function greet(port: number, options: tls.ConnectionOptions): Promise<Gre
   });
 }
 
-/** Resolves once a connection is over, with its error's code where it had one. */
+/** Resolves once a connection has closed, with the code of its error if it had one. */
 export function over(socket: net.Socket): Promise<string> {
   return new Promise((resolve) => {
     let code = "";
@@ -44,7 +44,7 @@ export function over(socket: net.Socket): Promise<string> {
   });
 }
 
-/** Connects in the clear. */
+/** Connects without TLS. */
 export function connectPlain(port: number): Promise<net.Socket> {
   return new Promise((resolve, reject) => {
     const socket = net.connect({ port, host: "127.0.0.1" }, () => resolve(socket));

@@ -1,30 +1,29 @@
 import { constants, createHmac, type KeyObject, sign } from "node:crypto";
 import { keyOf } from "./keys.js";
 
-// A maker of tokens that shares nothing with src and nothing with jose: what it signs is what the standards say, put
-// together here a second time.
+// Makes tokens without src and jose: an independent implementation of the standards.
 
-/** How a token is to be made. */
+/** The parts of a token to make. */
 export interface TokenSpec {
-  /** Name of the key that signs. */
+  /** The name of the key that signs. */
   readonly key: string;
-  /** The algorithm that signs; the header's where it is left out. */
+  /** The algorithm that signs (default: the header's). */
   readonly alg?: string;
   readonly header: Readonly<Record<string, unknown>>;
-  /** The header's very text, in place of `header`. */
+  /** The exact text of the header, which replaces `header`. */
   readonly headerText?: string;
   readonly claims: Readonly<Record<string, unknown>>;
-  /** The payload's very text, in place of `claims`. */
+  /** The exact text of the payload, which replaces `claims`. */
   readonly payload?: string;
-  /** The payload's bytes in hex, in place of both. */
+  /** The bytes of the payload in hex, which replace both. */
   readonly payloadHex?: string;
-  /** What happens to the token after it was signed, in order. */
+  /** Changes to the token after it is signed, in order. */
   readonly tamper?: readonly Tampering[];
 }
 
 const HASHES: Readonly<Record<string, string>> = { 256: "sha256", 384: "sha384", 512: "sha512" };
 
-/** Signs as RFC 7518, section 3 and RFC 8037 say. */
+/** Signs as RFC 7518, section 3, and RFC 8037 specify. */
 function signature(alg: string, input: string, key: KeyObject): Buffer {
   const data = Buffer.from(input, "ascii");
   if (alg === "EdDSA") return sign(null, data, key);
@@ -67,7 +66,7 @@ function edit(token: string, segment: 0 | 1 | 2, change: (text: string) => strin
 
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/** Turns over one bit of the middle of a segment. */
+/** Flips one bit in the middle of a segment. */
 const flip = (text: string): string => {
   const bytes = Buffer.from(text, "base64url");
   const middle = bytes.length >> 1;
@@ -75,7 +74,7 @@ const flip = (text: string): string => {
   return bytes.toString("base64url");
 };
 
-/** The same bytes in another spelling: a spare bit of the last character set. */
+/** Spells the same bytes differently by setting an unused bit of the last character. */
 const spareBit = (text: string): string => {
   const last = ALPHABET.indexOf(text.at(-1) ?? "A");
   return `${text.slice(0, -1)}${ALPHABET[last | 1]}`;
@@ -107,5 +106,5 @@ const TAMPERINGS = {
     edit(token, 1, (text) => encode(Buffer.from(text, "base64url").toString().replace("}", " }"))),
 } as const satisfies Readonly<Record<string, (token: string) => string>>;
 
-/** What may be done to a token. */
+/** The changes that can be made to a token, by name. */
 export type Tampering = keyof typeof TAMPERINGS;

@@ -2,10 +2,10 @@ import { VENDORS } from "../../src/vendors/index.js";
 import type { ExampleValues, Vendor } from "../../src/vendors/vendor.js";
 import { acme } from "../vendors/acme.js";
 
-/** The vendors that the tests serve: all of ours, and the worked example of one more. */
+/** The vendors that the tests serve: all of ours, and the guide's example vendor. */
 export const TEST_VENDORS: readonly Vendor[] = [...VENDORS, acme];
 
-/** A POST to a vendor's face as the vendor's own example makes it, with these ids and secrets and no others. */
+/** A POST to a vendor's face as in the vendor's example, with only these ids and secrets. */
 export function exampleRequest(
   { path, example }: Vendor,
   token: string,

@@ -15,7 +15,7 @@ import type { Case } from "./cases.js";
 import { type Folder, makeFolder } from "./deployment.js";
 import { revocations } from "./revocations.js";
 
-/** A directory that knows everything of a seed at once. */
+/** A directory that has every entry of a seed in memory. */
 function knownDirectory(seed: string): KnownDirectory {
   const instances = new Map<string, Instance>();
   const clients = new Map<string, { client: Client; secret: string }>();
@@ -46,17 +46,17 @@ function knownDirectory(seed: string): KnownDirectory {
   };
 }
 
-/** Keys of the configuration alone: nothing is fetched. */
+/** Key sources that use only configured keys, and fetch none. */
 export const STATIC_KEYS: Parameters<typeof buildRealms>[1] = {
   source: ({ configured }) => staticSource(configured),
   keepOnly: () => {},
 };
 
-/** What a configuration of test/support makes, without a store. */
+/** The realms of a configuration of test/support, without a store. */
 export interface Bench {
   readonly realms: ReadonlyMap<string, Realm>;
   readonly directory: KnownDirectory;
-  /** A view of it. @param facts the memory, an ordinary one where it is left out */
+  /** Makes a view of the realms. @param facts the fact cache (default: an ordinary one) */
   view(facts?: FactCache): View;
 }
 
@@ -74,7 +74,7 @@ export function makeBench(configuration: string): Bench {
   }
 }
 
-/** A case's request over gRPC as the core takes it. */
+/** The core's form of a case's gRPC request. */
 export function requestOf({ grpc, token }: Case): VerificationRequest {
   const { realm, instance_secret_key: key, client_credentials: client, explain } = grpc!.request;
   const { client_id: id = "", client_secret: secret = "" } = (client ?? {}) as Record<string, string>;
