@@ -1,4 +1,4 @@
-// Another process on the same store; what it is to do is its first argument. It says what is done line by line.
+// Runs as another process on the same store: its first argument names the task, and it prints a line for each step done.
 import { writeSync } from "node:fs";
 import { DirectoryError } from "../../src/directory/errors.js";
 import { openSqliteDirectory } from "../../src/directory/sqlite/directory.js";
@@ -25,41 +25,41 @@ async function* bulk(atEnd: () => void = () => {}): AsyncGenerator<ImportLine> {
 }
 
 const TASKS: Record<string, () => Promise<void>> = {
-  /** Writes clients one by one and says the position of each. */
+  /** Writes clients one by one and prints the position of each. */
   async write() {
     const directory = open(() => NOW);
     for (let n = 0; n < Number(count); n++) {
       say((await directory.apply([putClient(`${process.pid}-${n}`, "a secret of a client")], "child")).number);
     }
   },
-  /** The same without end. */
+  /** Writes clients in the same way, without end. */
   async writeOn() {
     const directory = open(() => NOW);
     for (let n = 0; ; n++)
       say((await directory.apply([putClient(`client ${n}`, "a secret of a client")], "child")).number);
   },
-  /** Seeds, and dies in the middle of the transaction: the audit row asks for the time when all entries are in. */
+  /** Seeds, and dies inside the transaction: writing the audit row reads the clock after all entries are in. */
   async dieInSeed() {
     await open(die).apply([{ kind: "seed", entries }], "child");
     say("survived");
   },
-  /** Seeds, and dies when that is done. */
+  /** Seeds, and dies once the seed is committed. */
   async dieAfterSeed() {
     await open(() => NOW).apply([{ kind: "seed", entries }], "child");
     say("seeded");
     die();
   },
-  /** Imports, and dies when all lines but the last are staged. */
+  /** Imports, and dies once all lines but the last are staged. */
   async dieInStaging() {
     await open(() => NOW).import(bulk(die), {}, "child");
     say("survived");
   },
-  /** Imports, and dies in the middle of the merge: the audit row asks for the time when all entries are in. */
+  /** Imports, and dies inside the merge: writing the audit row reads the clock after all entries are in. */
   async dieInMerge() {
     await open(die).import(bulk(), {}, "child");
     say("survived");
   },
-  /** Opens the store, tries to seed it, and says what came of it. */
+  /** Opens the store, tries to seed it, and prints the outcome. */
   async race() {
     const directory = open(() => NOW);
     try {

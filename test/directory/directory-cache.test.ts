@@ -18,14 +18,14 @@ const ofClient = (clientId: string, text = "the secret"): DirectoryLack => ({
 const ofUser = (instanceId: string, userId: string): DirectoryLack => ({ kind: "user", instanceId, userId });
 const noDigest = (): string => "no such digest";
 
-/** A directory whose calls are counted, and can be made to fail or to be held up with what they have read. */
+/** A directory that counts its calls, and can make them fail or hold back the answer they have already read. */
 class Stage implements DirectoryReads {
   readonly close: Directory["close"] = () => this.under.close();
   readonly apply: Directory["apply"] = (commands, actor) => this.under.apply(commands, actor);
 
   readonly calls: string[] = [];
   fails: DirectoryError | undefined;
-  /** Called after a look-up has read and before it gives its answer. */
+  /** Runs after a look-up has read the store and before it returns its answer. */
   meanwhile: (() => Promise<void>) | undefined;
 
   constructor(readonly under: Directory) {}
@@ -78,20 +78,20 @@ describe("the directory cache", () => {
       await known.follow();
     });
 
-    it("of what was not loaded are undefined", () => {
+    it("a look-up of an entry that was not loaded returns undefined", () => {
       expect(known.instance(secret("key one"))).to.equal(undefined);
       expect(known.client("c", secret("the secret"))).to.equal(undefined);
       expect(known.user("i", "u")).to.equal(undefined);
     });
 
-    it("of what was loaded give it", async () => {
+    it("a look-up of a loaded entry returns the entry", async () => {
       for (const lack of [ofInstance("key one"), ofClient("c"), ofUser("i", "u")]) await learn(lack);
       expect(known.instance(secret("key one"))).to.deep.include({ id: "i", appId: "app of i" });
       expect(known.client("c", secret("the secret"))?.clientId).to.equal("c");
       expect(known.user("i", "u")).to.deep.include({ id: "u", name: "Jane" });
     });
 
-    it("of what does not exist are null once that is known", async () => {
+    it("a look-up of an entry known not to exist returns null", async () => {
       for (const lack of [ofInstance("x"), ofClient("x"), ofUser("i", "x"), ofUser("x", "u")]) await learn(lack);
       expect(known.instance(secret("x"))).to.equal(null);
       expect(known.client("x", secret("the secret"))).to.equal(null);
@@ -99,12 +99,12 @@ describe("the directory cache", () => {
       expect(known.user("x", "u")).to.equal(null);
     });
 
-    it("find an instance by each of its secret keys after one load", async () => {
+    it("one load finds an instance by each of its secret keys", async () => {
       await learn(ofInstance("key one"));
       expect(known.instance(secret("key two"))).to.equal(known.instance(secret("key one")));
     });
 
-    it("give an instance's secret keys as HS256 keys in their order", async () => {
+    it("an instance's secret keys are HS256 keys in their configured order", async () => {
       await learn(ofInstance("key one"));
       const keys = known.instance(secret("key one"))?.keys ?? [];
       const mac = (key: Parameters<typeof createHmac>[1]) => createHmac("sha256", key).update("x").digest("hex");
@@ -115,12 +115,12 @@ describe("the directory cache", () => {
       expect(keys.map(({ key }) => mac(key))).to.deep.equal([mac("key one"), mac("key two")]);
     });
 
-    it("give the same user object each time", async () => {
+    it("a look-up returns the same user object each time", async () => {
       await learn(ofUser("i", "u"));
       expect(known.user("i", "u")).to.equal(known.user("i", "u"));
     });
 
-    it("of what no store can hold are null at once, without a load", () => {
+    it("a look-up of an id or secret that no store can hold returns null without a load", () => {
       for (const text of ["", "\ud800", "a\0", "x".repeat(2_000_000)]) {
         expect(known.instance(secret(text))).to.equal(null);
         expect(known.user("i", text)).to.equal(null);
@@ -137,7 +137,7 @@ describe("the directory cache", () => {
       for (const id of ["c", "d", "nobody"]) await learn(ofClient(id));
     });
 
-    it("are refused with a wrong secret, and with another client's", async () => {
+    it("a client is refused with a wrong secret and with another client's secret", async () => {
       for (const wrong of ["The secret", "the secret ", "", "the secret of d", "x".repeat(5_000)]) {
         await learn(ofClient("c", wrong));
         expect(known.client("c", secret(wrong)), wrong).to.equal(null);
@@ -145,7 +145,7 @@ describe("the directory cache", () => {
       expect(known.client("d", secret("the secret of d"))?.clientId).to.equal("d");
     });
 
-    it("are looked up at every new guess, and at no second one, whether they are known, exist or do not", async () => {
+    it("each new guess at a client's secret is loaded once, whether the client is cached, exists or does not", async () => {
       await learn(ofClient("c"));
       for (const id of ["c", "d", "nobody"]) {
         const before = stage.calls.length;
@@ -160,7 +160,7 @@ describe("the directory cache", () => {
       expect(known.client("c", secret("the secret"))?.clientId).to.equal("c");
     });
 
-    it("are known by a secret that was refused before, once it is theirs", async () => {
+    it("a secret that was refused is accepted once it becomes the client's", async () => {
       for (const id of ["c", "later"]) {
         await learn(ofClient(id, "to come"));
         expect(known.client(id, secret("to come"))).to.equal(null);
@@ -176,7 +176,7 @@ describe("the directory cache", () => {
       expect(known.client("c", secret("the secret"))).to.equal(null);
     });
 
-    it("keep what is known of them from a flood of guesses", async () => {
+    it("a flood of guesses does not evict cached clients", async () => {
       known = remember({ bounds: { clients: { known: 2, unknown: 3 } } });
       await learn(ofClient("c"));
       for (let n = 0; n < 20; n++) await learn(ofClient("c", `guess ${n}`));
@@ -185,7 +185,7 @@ describe("the directory cache", () => {
       expect(known.stats().entries.client).to.equal(1);
     });
 
-    it("cost one HMAC of the same text's length whether they exist, are wrong or do not exist", async () => {
+    it("a client check costs one HMAC over a text of the same length, whether the secret is right, wrong or the client unknown", async () => {
       let used = 0;
       const [current] = masterKeys(1).all;
       if (current === undefined) throw new Error("no key");
@@ -214,7 +214,7 @@ describe("the directory cache", () => {
   });
 
   describe("master keys in rotation", () => {
-    it("find and check what stands under the previous one and under the current one", async () => {
+    it("entries written under the previous and the current master key are both found and checked", async () => {
       await apply(putInstance("old", "key of old"), putClient("old", "the secret"));
       const directory = bench.open({ masterKeys: masterKeys(2, 1) });
       await directory.apply([putInstance("new", "key of new"), putClient("new", "the secret")], "tester");
@@ -271,7 +271,7 @@ describe("the directory cache", () => {
       expect(state()).to.deep.equal(all);
     });
 
-    it("nothing is dropped before the feed was followed, and the position says so", async () => {
+    it("entries stay and the position stays until the feed is followed", async () => {
       const before = known.position;
       await apply({ kind: "removeClient", clientId: "c" });
       expect(state()).to.deep.equal(all);
@@ -295,21 +295,21 @@ describe("the directory cache", () => {
       [revoke("r", "j"), {}],
       [revokeDigest("d"), {}],
     ] as const satisfies readonly (readonly [Command, object])[]) {
-      it(`${command.kind} drops what it touched and nothing else: ${Object.keys(gone).join(", ") || "nothing"}`, async () => {
+      it(`${command.kind} drops only the entries it touches: ${Object.keys(gone).join(", ") || "nothing"}`, async () => {
         await apply(command);
         await known.follow();
         expect(state()).to.deep.equal({ ...all, ...gone });
       });
     }
 
-    it("a reset drops everything", async () => {
+    it("a reset drops every entry", async () => {
       bench.sql("UPDATE feed_head SET position = position + 1");
       bench.sql("INSERT INTO feed SELECT position, 'reset', '{}' FROM feed_head");
       await known.follow();
       expect(Object.values(state()).every((value) => value === undefined)).to.equal(true);
     });
 
-    it("another epoch drops everything, revocations included", async () => {
+    it("another epoch drops every entry, including revocations", async () => {
       await apply(revoke("r", "j"));
       await known.follow();
       bench.sql("DELETE FROM revocations");
@@ -320,7 +320,7 @@ describe("the directory cache", () => {
       expect(known.position).to.match(/^another\./);
     });
 
-    it("more than is retained drops everything", async () => {
+    it("falling behind the feed's retention drops every entry", async () => {
       bench.sql("DELETE FROM feed");
       await apply(putClient("e", "s"), putClient("f", "s"));
       bench.sql("DELETE FROM feed WHERE position = 7");
@@ -330,7 +330,7 @@ describe("the directory cache", () => {
       expect(known.client("e", secret("s"))?.clientId).to.equal("e");
     });
 
-    it("a secret key that moved to another instance is that one's", async () => {
+    it("a secret key that moved to another instance finds that instance", async () => {
       const before = known.instance(secret("key of i"));
       await apply(putInstance("i", "another key"), putInstance("j", "key of j", "key of i"));
       await known.follow();
@@ -340,14 +340,14 @@ describe("the directory cache", () => {
       expect(after?.keys).not.to.include(before?.keys[0]);
     });
 
-    it("a secret key that was unknown is found once an instance has it", async () => {
+    it("a formerly unknown secret key is found once an instance has it", async () => {
       await apply(putInstance("j", "key of j", "nobody's"));
       await known.follow();
       await learn(ofInstance("nobody's"));
       expect(known.instance(secret("nobody's"))?.id).to.equal("j");
     });
 
-    it("a retired secret key is nobody's, though its instance was known by it", async () => {
+    it("a retired secret key finds no instance, even if its instance was cached by it", async () => {
       await apply(putInstance("i", "the new key of i"));
       await known.follow();
       await learn(ofInstance("the new key of i"));
@@ -356,7 +356,7 @@ describe("the directory cache", () => {
       expect(known.instance(secret("key of i"))).to.equal(null);
     });
 
-    it("many pages of changes are followed in one step", async () => {
+    it("one follow step reads many pages of changes", async () => {
       await apply(...Array.from({ length: 2_500 }, (_, n) => putClient(`many ${n}`, "s")), {
         kind: "removeClient",
         clientId: "c",
@@ -367,13 +367,13 @@ describe("the directory cache", () => {
     });
   });
 
-  describe("an entry read before a change that was followed meanwhile", () => {
+  describe("an entry read before a change that is followed in the meantime", () => {
     beforeEach(async () => {
       await apply(putInstance("i", "key of i"), putUser("i", "u"), putClient("c", "the secret"));
       await known.follow();
     });
 
-    it("is read again: a user", async () => {
+    it("a user who changes during a read is read again", async () => {
       stage.meanwhile = async () => {
         await apply({ kind: "removeUser", instanceId: "i", id: "u" });
         await known.follow();
@@ -383,7 +383,7 @@ describe("the directory cache", () => {
       expect(stage.calls.filter((call) => call === "user")).to.have.length(2);
     });
 
-    it("is read again: a client that there was not", async () => {
+    it("a client who is added during a read is read again", async () => {
       stage.meanwhile = async () => {
         await apply(putClient("new", "the secret"));
         await known.follow();
@@ -392,7 +392,7 @@ describe("the directory cache", () => {
       expect(known.client("new", secret("the secret"))?.clientId).to.equal("new");
     });
 
-    it("is read again: an instance whose key was retired", async () => {
+    it("an instance whose key is retired during a read is read again", async () => {
       stage.meanwhile = async () => {
         await apply(putInstance("i", "a new key"));
         await known.follow();
@@ -401,7 +401,7 @@ describe("the directory cache", () => {
       expect(known.instance(secret("key of i"))).to.equal(null);
     });
 
-    it("is read again: after the store was replaced", async () => {
+    it("a client is read again if the store is replaced during the read", async () => {
       stage.meanwhile = async () => {
         bench.sql("UPDATE feed_head SET epoch = 'another'");
         bench.sql("DELETE FROM clients");
@@ -411,7 +411,7 @@ describe("the directory cache", () => {
       expect(known.client("c", secret("the secret"))).to.equal(null);
     });
 
-    it("is kept until the change is followed, when it was not followed yet, and dropped then", async () => {
+    it("an entry read before a change is kept until the change is followed, and then dropped", async () => {
       stage.meanwhile = async () => {
         await apply({ kind: "removeUser", instanceId: "i", id: "u" });
       };
@@ -421,14 +421,14 @@ describe("the directory cache", () => {
       expect(known.user("i", "u")).to.equal(undefined);
     });
 
-    it("read from a store that went on to a new epoch that was not followed yet, is kept only after following it", async () => {
+    it("an entry read from a new epoch is kept only after that epoch is followed", async () => {
       bench.sql("UPDATE feed_head SET epoch = 'another'");
       await learn(ofClient("c"));
       expect(known.client("c", secret("the secret"))?.clientId).to.equal("c");
       expect(known.position).to.match(/^another\./);
     });
 
-    it("is given up, as unavailable, when that happens again and again", async () => {
+    it("a load fails as unavailable if a change overtakes every read", async () => {
       const overtake = async (): Promise<void> => {
         stage.meanwhile = overtake;
         await apply(putUser("i", "u"));
@@ -439,7 +439,7 @@ describe("the directory cache", () => {
       expect(known.user("i", "u")).to.equal(undefined);
     });
 
-    it("never stays, whatever the order of reads, changes and steps", async function () {
+    it("an outdated entry never stays cached, in any order of reads, changes and steps", async function () {
       this.timeout(60_000);
       const step = fc.constantFrom("put", "remove", "follow", "learn", "learn while put", "learn while remove");
       await fc.assert(
@@ -475,7 +475,7 @@ describe("the directory cache", () => {
       return known.instance(secret(text))?.keys ?? [];
     };
 
-    it("are the same after a reload, for the secret keys that stayed", async () => {
+    it("unchanged secret keys keep their key objects across a reload", async () => {
       await apply(putInstance("i", "one", "two"));
       const [one, two] = await keysOf("one");
       await apply(putInstance("i", "two", "three"));
@@ -485,14 +485,14 @@ describe("the directory cache", () => {
       expect(more).to.deep.equal([]);
     });
 
-    it("are the same after a restart of the feed", async () => {
+    it("key objects survive a restart of the feed", async () => {
       await apply(putInstance("i", "one"));
       const [one] = await keysOf("one");
       bench.sql("UPDATE feed_head SET epoch = 'another'");
       expect((await keysOf("one"))[0]).to.equal(one);
     });
 
-    it("are the same when the same secret key is stored under another master key", async () => {
+    it("a secret key keeps its key object when it is stored under another master key", async () => {
       await apply(putInstance("i", "one"));
       const rotated = bench.open({ masterKeys: masterKeys(2, 1) });
       known = remember({ directory: rotated, masterKeys: masterKeys(2, 1) });
@@ -501,14 +501,14 @@ describe("the directory cache", () => {
       expect((await keysOf("one"))[0]).to.equal(one);
     });
 
-    it("belong to one instance: the same secret in another's hand is another key", async () => {
+    it("the same secret in another instance is another key object", async () => {
       await apply(putInstance("i", "one"));
       const [one] = await keysOf("one");
       await apply({ kind: "removeInstance", id: "i" }, putInstance("j", "one"));
       expect((await keysOf("one"))[0]).not.to.equal(one);
     });
 
-    it("do not pass from instance to instance by way of ids and digests that read alike", async () => {
+    it("instances whose ids and digests concatenate to the same text do not share key objects", async () => {
       await apply(putInstance("1", "one"));
       const [one] = await keysOf("one");
       await apply({ kind: "removeInstance", id: "1" }, putInstance("11", "one"));
@@ -517,7 +517,7 @@ describe("the directory cache", () => {
   });
 
   describe("revocations", () => {
-    it("hold as soon as they were followed, by jti in their realm", async () => {
+    it("a revocation by jti holds in its realm as soon as it is followed", async () => {
       await apply(revoke("r", "j"));
       expect(known.isRevoked("r", "j", noDigest)).to.equal(false);
       await known.follow();
@@ -533,7 +533,7 @@ describe("the directory cache", () => {
       }
     });
 
-    it("hold by digest in every realm; the digest is computed only where there are such", async () => {
+    it("a revocation by digest holds in every realm, and the digest is computed only if such revocations exist", async () => {
       let computed = 0;
       const digest = (): string => {
         computed += 1;
@@ -548,7 +548,7 @@ describe("the directory cache", () => {
       expect(known.isRevoked("s", "j", noDigest)).to.equal(false);
     });
 
-    it("are all there after a start", async () => {
+    it("all revocations are loaded at start", async () => {
       await apply(revoke("r", "j"), revokeDigest("d"));
       known = remember();
       await known.follow();
@@ -556,7 +556,7 @@ describe("the directory cache", () => {
       expect(known.isRevoked("s", undefined, () => "d")).to.equal(true);
     });
 
-    it("are read in many turns where they are many: nobody else is kept waiting, and none is lost", async () => {
+    it("a long list of revocations is read in many turns, so that other work goes on, and none is lost", async () => {
       const many = 12_345;
       bench.sql(
         `INSERT INTO revocations (realm, jti) WITH RECURSIVE n (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM n LIMIT ?)
@@ -581,7 +581,7 @@ describe("the directory cache", () => {
       expect(known.isRevoked("r", "meanwhile", noDigest)).to.equal(true);
     });
 
-    it("of another history, which took its place while they were read, are read anew", async () => {
+    it("revocations are read again if the store's history is replaced while they are read", async () => {
       bench.sql(`INSERT INTO revocations (realm, jti) WITH RECURSIVE n (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM n
         LIMIT 1000) SELECT 'r', 'j' || n FROM n`);
       known = remember();
@@ -595,7 +595,7 @@ describe("the directory cache", () => {
       expect(known.isRevoked("s", "j1", noDigest)).to.equal(true);
     });
 
-    it("end at their end, and not before", async () => {
+    it("a revocation ends at its end and not before", async () => {
       const end = NOW / 1000 + 60;
       await apply(revoke("r", "j", end), revokeDigest("d", end), revoke("r", "for good"));
       await known.follow();
@@ -609,7 +609,7 @@ describe("the directory cache", () => {
       expect(known.isRevoked("r", "for good", noDigest)).to.equal(true);
     });
 
-    it("given again with an earlier end hold until the later one, as in the store", async () => {
+    it("a revocation repeated with an earlier end holds until the later end, as in the store", async () => {
       const end = NOW / 1000 + 60;
       await apply(revoke("r", "j", end));
       await known.follow();
@@ -622,7 +622,7 @@ describe("the directory cache", () => {
   });
 
   describe("freshness", () => {
-    it("begins with the first step", async () => {
+    it("the directory is fresh from the first follow step", async () => {
       known = remember();
       expect(known.isFresh(now)).to.equal(false);
       expect(known.position).to.equal("");
@@ -630,7 +630,7 @@ describe("the directory cache", () => {
       expect(known.isFresh(now)).to.equal(true);
     });
 
-    it("ends staleFor after the last step that succeeded", async () => {
+    it("freshness ends staleFor after the last successful step", async () => {
       known = remember({ staleFor: 5_000 });
       await known.follow();
       stage.fails = new DirectoryError("unavailable", "The store is away.");
@@ -640,15 +640,15 @@ describe("the directory cache", () => {
       expect(known.isFresh(now + 1)).to.equal(false);
     });
 
-    it("is 60 seconds unless said otherwise", () => {
+    it("freshness lasts 60 seconds by default", () => {
       expect([known.isFresh(NOW + 60_000), known.isFresh(NOW + 60_001)]).to.deep.equal([true, false]);
     });
 
-    it("ends when the clock was set back further than that", () => {
+    it("freshness ends if the clock is set back further than staleFor", () => {
       expect([known.isFresh(NOW - 60_000), known.isFresh(NOW - 60_001)]).to.deep.equal([true, false]);
     });
 
-    it("comes back with the store, and what was known meanwhile is right again", async () => {
+    it("freshness returns with the store, and cached entries are up to date again", async () => {
       await apply(putClient("c", "the secret"));
       await known.follow();
       await learn(ofClient("c"));
@@ -662,7 +662,7 @@ describe("the directory cache", () => {
       expect(known.client("c", secret("the secret"))).to.equal(undefined);
     });
 
-    it("counts from the start of a step: what happened while it ran may have escaped it", async () => {
+    it("freshness counts from the start of a step, since the step may miss changes made while it runs", async () => {
       known = remember({ staleFor: 1_000, clock: () => now++ });
       now = NOW;
       await known.follow();
@@ -672,7 +672,7 @@ describe("the directory cache", () => {
   });
 
   describe("loads", () => {
-    it("are shared by all who wait for the same thing, and by no others", async () => {
+    it("callers waiting for the same entry share one load, and no others do", async () => {
       await Promise.all(
         [
           ofUser("i", "u"),
@@ -690,7 +690,7 @@ describe("the directory cache", () => {
       expect(stage.calls.filter((call) => call === "instance")).to.have.length(1);
     });
 
-    it("that fail tell everybody who waits, and are tried anew by the next", async () => {
+    it("a failed load fails for every waiting caller, and the next caller tries again", async () => {
       stage.fails = new DirectoryError("unavailable", "The store is away.");
       const waiting = [learn(ofClient("c")), learn(ofClient("c"))];
       for (const one of waiting) await refusal(one, "unavailable", /away/);
@@ -699,7 +699,7 @@ describe("the directory cache", () => {
       expect(known.client("c", secret("s"))).to.equal(null);
     });
 
-    it("begin with following, where nothing was followed yet", async () => {
+    it("a load follows the feed first if it was never followed", async () => {
       known = remember();
       await learn(ofClient("c", "s"));
       expect(known.client("c", secret("s"))).to.equal(null);
@@ -721,7 +721,7 @@ describe("the directory cache", () => {
       await known.follow();
     });
 
-    it("forget what was least recently used", async () => {
+    it("a full cache evicts the least recently used entry", async () => {
       for (const n of [1, 2, 3])
         for (const lack of [ofInstance(`key ${n}`), ofUser(`i${n}`, "u"), ofClient(`c${n}`, "s")]) await learn(lack);
       known.instance(secret("other key 1"));
@@ -738,7 +738,7 @@ describe("the directory cache", () => {
       expect(found).to.deep.equal([["i1", "i1", "u", "c1"], gone, ["i3", "i3", "u", "c3"], ["i4", "i4", "u", "c4"]]);
     });
 
-    it("keep a flood of what does not exist from driving out what does", async () => {
+    it("a flood of nonexistent entries does not evict existing ones", async () => {
       for (const n of [1, 2, 3])
         for (const lack of [ofInstance(`key ${n}`), ofUser(`i${n}`, "u"), ofClient(`c${n}`, "s")]) await learn(lack);
       for (let n = 0; n < 50; n++)

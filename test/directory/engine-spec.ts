@@ -6,13 +6,13 @@ import { NOW, putClient, putInstance, putUser, refusal, revoke, revokeDigest } f
 
 /** A store of one engine, for one test. */
 export interface EngineBench {
-  /** A connection to the store; again for another one, as another process has it. */
+  /** Opens a new connection to the store, like one that another process has. */
   open(options?: { feedRetention?: number; clock?: () => number }): Directory;
   sql<Row = Record<string, unknown>>(text: string): Row[];
   release(): Promise<void>;
 }
 
-/** What every engine does. */
+/** Specifies what every engine does. */
 export function specifyDirectory(engine: string, start: () => EngineBench): void {
   describe(`a directory on ${engine}`, () => {
     let bench: EngineBench;
@@ -26,14 +26,14 @@ export function specifyDirectory(engine: string, start: () => EngineBench): void
     afterEach(() => bench.release());
 
     describe("when nothing was written", () => {
-      it("is empty, at position 0 of an epoch of its own", async () => {
+      it("a new store is empty, at position 0 of its own epoch", async () => {
         expect(await directory.isEmpty()).to.equal(true);
         const { epoch, number } = await directory.position();
         expect(number).to.equal(0);
         expect(epoch).to.match(/^[0-9a-f]{16}$/);
       });
 
-      it("knows nobody, and says at which position", async () => {
+      it("look-ups in a new store find nothing and give the position they read at", async () => {
         const position = await directory.position();
         expect(await directory.instance(new Secret("a"))).to.deep.equal({ value: null, position });
         expect(await directory.client("a")).to.deep.equal({ value: null, position });
@@ -42,7 +42,7 @@ export function specifyDirectory(engine: string, start: () => EngineBench): void
         expect(await directory.changes(position, 10)).to.deep.equal([]);
       });
 
-      it("has an epoch that another store has not", async () => {
+      it("each store has its own epoch", async () => {
         const other = start();
         expect((await other.open().position()).epoch).not.to.equal((await directory.position()).epoch);
         await other.release();
@@ -124,7 +124,7 @@ export function specifyDirectory(engine: string, start: () => EngineBench): void
       ];
 
       for (const { name, given, command, touched, audited } of expectations) {
-        it(`${name}: one feed row and one audit row, and not a word of a secret or an email in them`, async () => {
+        it(`${name} writes one feed row and one audit row, without any secret or email address`, async () => {
           const before = await apply(...given);
           const after = await apply(command);
           expect(after).to.deep.equal({ epoch: before.epoch, number: before.number + 1 });
@@ -139,7 +139,7 @@ export function specifyDirectory(engine: string, start: () => EngineBench): void
         });
       }
 
-      it("are carried out in order, each with a position of its own", async () => {
+      it("commands run in order, each at its own position", async () => {
         const start = await directory.position();
         const end = await apply(instance, putUser("i", "u"), { kind: "removeInstance", id: "i" });
         expect(end.number).to.equal(3);
@@ -148,7 +148,7 @@ export function specifyDirectory(engine: string, start: () => EngineBench): void
         expect((await directory.user("i", "u")).value).to.equal(null);
       });
 
-      it("are carried out all or not at all", async () => {
+      it("a list of commands runs as a whole or not at all", async () => {
         const start = await apply(instance);
         await refusal(apply(putUser("i", "u"), putUser("nobody", "u")), "not-found", /no instance "nobody"/);
         expect(await directory.position()).to.deep.equal(start);
@@ -156,19 +156,19 @@ export function specifyDirectory(engine: string, start: () => EngineBench): void
         expect(bench.sql("SELECT * FROM audit")).to.have.length(1);
       });
 
-      it("none at all change nothing", async () => {
+      it("an empty list of commands changes nothing", async () => {
         expect((await apply()).number).to.equal(0);
         expect(await directory.isEmpty()).to.equal(true);
       });
 
-      it("need an actor", async () => {
+      it("commands without an actor are refused", async () => {
         await refusal(directory.apply([instance], ""), "invalid", /actor/);
         expect(await directory.isEmpty()).to.equal(true);
       });
     });
 
     describe("instances", () => {
-      it("are found by each of their secret keys, with all of them in order", async () => {
+      it("an instance is found by each of its secret keys, and has all of them in order", async () => {
         const position = await apply(putInstance("i", "key b", "key a", "key c"));
         for (const key of ["key a", "key b", "key c"]) {
           const { value, position: at } = await directory.instance(new Secret(key));
@@ -179,7 +179,7 @@ export function specifyDirectory(engine: string, start: () => EngineBench): void
         }
       });
 
-      it("are replaced whole, and keep their users", async () => {
+      it("putInstance replaces the whole instance and keeps its users", async () => {
         await apply(putInstance("i", "old key", "kept key"), putUser("i", "u"));
         await apply({ ...putInstance("i", "kept key", "new key"), appId: "another app" });
         expect((await directory.instance(new Secret("old key"))).value).to.equal(null);
@@ -189,7 +189,7 @@ export function specifyDirectory(engine: string, start: () => EngineBench): void
         expect((await directory.user("i", "u")).value?.id).to.equal("u");
       });
 
-      it("go with their keys and users, and do not come back with them", async () => {
+      it("removing an instance removes its keys and users for good, even if the instance is put again", async () => {
         await apply(putInstance("i", "a key"), putUser("i", "u"), { kind: "removeInstance", id: "i" });
         expect((await directory.instance(new Secret("a key"))).value).to.equal(null);
         await apply(putInstance("i", "another key"));
@@ -197,7 +197,7 @@ export function specifyDirectory(engine: string, start: () => EngineBench): void
         expect((await directory.instance(new Secret("a key"))).value).to.equal(null);
       });
 
-      it("do not share secret keys", async () => {
+      it("a secret key of another instance is refused", async () => {
         await apply(putInstance("i", "the key"));
         await refusal(
           apply(putInstance("j", "its own key", "the key")),
@@ -207,16 +207,16 @@ export function specifyDirectory(engine: string, start: () => EngineBench): void
         expect((await directory.instance(new Secret("its own key"))).value).to.equal(null);
       });
 
-      it("do not have a key twice", async () => {
+      it("an instance with the same secret key twice is refused", async () => {
         await refusal(apply(putInstance("i", "k", "l", "k")), "conflict", /^secretKeys\[2\] .* twice/);
       });
 
-      it("give up a key to another instance once they have it no more", async () => {
+      it("a secret key that its instance has given up may go to another instance", async () => {
         await apply(putInstance("i", "the key"), putInstance("i", "another"), putInstance("j", "the key"));
         expect((await directory.instance(new Secret("the key"))).value?.id).to.equal("j");
       });
 
-      it("are not confused by case, white space, Unicode normal forms or SQL", async () => {
+      it("instances whose keys differ only in case, white space or Unicode normal form, or contain SQL, stay distinct", async () => {
         await apply(putInstance("i", "Ab"), putInstance("I", "aB"), putInstance("%' OR 1=1 --", "é"));
         for (const other of ["ab", "Ab ", " Ab", "e\u0301", "%", "' OR 1=1 --"]) {
           expect((await directory.instance(new Secret(other))).value, other).to.equal(null);
@@ -228,7 +228,7 @@ export function specifyDirectory(engine: string, start: () => EngineBench): void
     describe("users", () => {
       const jane = { email: "jane@example.com", name: "Jane", avatarUrl: "https://a.example/j", provider: "google" };
 
-      it("have what was put, absent members being null", async () => {
+      it("a user has the members that were put, and null for absent ones", async () => {
         await apply(
           putInstance("i", "k"),
           putUser("i", "jane", jane),
@@ -245,13 +245,13 @@ export function specifyDirectory(engine: string, start: () => EngineBench): void
         });
       });
 
-      it("are replaced whole", async () => {
+      it("putUser replaces the whole user", async () => {
         await apply(putInstance("i", "k"), putUser("i", "jane", jane), putUser("i", "jane", { name: "J" }));
         const { value } = await directory.user("i", "jane");
         expect(value).to.deep.include({ name: "J", email: null, provider: null });
       });
 
-      it("are those of one instance", async () => {
+      it("a user belongs to one instance alone", async () => {
         await apply(putInstance("i", "k"), putInstance("j", "l"), putUser("i", "u"));
         expect((await directory.user("j", "u")).value).to.equal(null);
         await refusal(
@@ -264,7 +264,7 @@ export function specifyDirectory(engine: string, start: () => EngineBench): void
     });
 
     describe("clients", () => {
-      it("have a digest of their secret and never the secret", async () => {
+      it("a client has a digest of its secret and not the secret", async () => {
         await apply(putClient("c", "the client's secret"), putClient("d", "the client's secret"));
         const [c, d] = [(await directory.client("c")).value, (await directory.client("d")).value];
         expect(c?.clientId).to.equal("c");
@@ -272,7 +272,7 @@ export function specifyDirectory(engine: string, start: () => EngineBench): void
         expect(Buffer.from(c?.secretDigest ?? [])).not.to.deep.equal(Buffer.from(d?.secretDigest ?? []));
       });
 
-      it("are replaced, and removed", async () => {
+      it("a client is replaced and removed", async () => {
         await apply(putClient("c", "one secret of it"));
         const before = (await directory.client("c")).value?.secretDigest;
         await apply(putClient("c", "other secret of it"));
@@ -283,7 +283,7 @@ export function specifyDirectory(engine: string, start: () => EngineBench): void
     });
 
     describe("revocations", () => {
-      it("are given back whole", async () => {
+      it("revocations come back with all of their members", async () => {
         const position = await apply(
           revoke("r", "j", 1_900_000_000),
           revoke("s", "j"),
@@ -304,7 +304,7 @@ export function specifyDirectory(engine: string, start: () => EngineBench): void
         ["for good lengthens", 1_900_000_000, undefined, null],
         ["an end does not shorten what is for good", undefined, 1_900_000_000, null],
       ] as const) {
-        it(`given twice: ${name}`, async () => {
+        it(`a revocation given twice: ${name}`, async () => {
           await apply(
             revoke("r", "j", first),
             revoke("r", "j", second),
@@ -316,7 +316,7 @@ export function specifyDirectory(engine: string, start: () => EngineBench): void
         });
       }
 
-      it("are forgotten a day after their end, when another is written", async () => {
+      it("a write drops revocations that ended at least a day ago", async () => {
         const seconds = NOW / 1000;
         await apply(
           revoke("r", "long over", seconds - 86_400),
@@ -328,21 +328,21 @@ export function specifyDirectory(engine: string, start: () => EngineBench): void
       });
     });
 
-    describe("what is not there", () => {
+    describe("a command about an entry that does not exist", () => {
       for (const [command, message] of [
         [{ kind: "removeInstance", id: "x" }, /no instance "x"/],
         [{ kind: "removeUser", instanceId: "i", id: "x" }, /no user "x" in the instance "i"/],
         [{ kind: "removeClient", clientId: "x" }, /no client "x"/],
         [putUser("x", "u"), /no instance "x"/],
       ] as const) {
-        it(`${command.kind} says so`, async () => {
+        it(`${command.kind} is refused if the entry it names does not exist`, async () => {
           await refusal(apply(command), "not-found", message);
           expect(await directory.isEmpty()).to.equal(true);
         });
       }
     });
 
-    describe("what could not be found again", () => {
+    describe("an entry that could not be found again", () => {
       const BAD_IDS = ["", "a\0b", "a\nb", "\u007f", "\ud800", "x".repeat(256)];
       const withId: readonly ((id: string) => Command)[] = [
         (id) => putInstance(id, "a key"),
@@ -360,14 +360,14 @@ export function specifyDirectory(engine: string, start: () => EngineBench): void
         (id) => revokeDigest(id),
         (id) => ({ kind: "seed", entries: [putInstance(id, "a key")] }),
       ];
-      it("is refused: ids and secrets that are empty, too long, or have control characters or lone surrogates", async () => {
+      it("ids and secrets are refused if they are empty, too long, or have control characters or lone surrogates", async () => {
         for (const id of BAD_IDS) {
           for (const command of withId) await refusal(apply(command(id)), "invalid", /characters of valid Unicode/);
         }
         expect(await directory.isEmpty()).to.equal(true);
       });
 
-      it("is refused: describing texts with NUL or lone surrogates", async () => {
+      it("a user's descriptive members are refused if they are too long, or have NUL or lone surrogates", async () => {
         for (const text of ["\0", "\ud800", "x".repeat(2049)]) {
           for (const member of ["email", "name", "avatarUrl", "provider"] as const) {
             await refusal(
@@ -379,10 +379,10 @@ export function specifyDirectory(engine: string, start: () => EngineBench): void
         }
       });
 
-      it("is refused: an instance without a secret key", () =>
+      it("an instance without a secret key is refused", () =>
         refusal(apply(putInstance("i")), "invalid", /has no secret key/));
 
-      it("is refused: a secret key that is a public key, and its text is not in the error", async () => {
+      it("a public key given as a secret key is refused, without its text in the error", async () => {
         const { message } = await refusal(
           apply(putInstance("i", '{"kty":"RSA","n":"abc"}')),
           "invalid",
@@ -391,13 +391,13 @@ export function specifyDirectory(engine: string, start: () => EngineBench): void
         expect(message).not.to.include("abc");
       });
 
-      it("is refused: an end of a revocation that is no whole number of seconds", async () => {
+      it("a revocation whose end is not a whole number of seconds is refused", async () => {
         for (const until of [1.5, -1, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53]) {
           await refusal(apply(revoke("r", "j", until)), "invalid", /whole number of seconds/);
         }
       });
 
-      it("is taken: every other character", async () => {
+      it("ids and secrets may have every other character", async () => {
         const odd = "ÿ\u{1F600}\u2028'\"\\%_$?:;--/*";
         await apply(putInstance(odd, odd), putUser(odd, odd), putClient(odd, odd), revoke(odd, odd));
         expect((await directory.instance(new Secret(odd))).value?.id).to.equal(odd);
@@ -410,19 +410,19 @@ export function specifyDirectory(engine: string, start: () => EngineBench): void
     describe("a seed", () => {
       const seed: Command = { kind: "seed", entries: [putInstance("i", "k"), putClient("c", "s")] };
 
-      it("fills a store into which nothing was written", async () => {
+      it("a seed fills a store that was never written to", async () => {
         await apply(seed);
         expect((await directory.instance(new Secret("k"))).value?.id).to.equal("i");
         expect(await directory.isEmpty()).to.equal(false);
       });
 
-      it("is refused once anything was written, even if it was removed again", async () => {
+      it("a seed is refused once anything was written, even if it was removed again", async () => {
         await apply(putClient("c", "s"), { kind: "removeClient", clientId: "c" });
         expect(await directory.isEmpty()).to.equal(false);
         await refusal(apply(seed), "conflict", /written to before/);
       });
 
-      it("is loaded whole or not at all", async () => {
+      it("a seed is loaded as a whole or not at all", async () => {
         const entries = [putInstance("i", "k"), putUser("j", "u")];
         await refusal(apply({ kind: "seed", entries }), "not-found", /no instance "j"/);
         expect(await directory.isEmpty()).to.equal(true);
@@ -431,7 +431,7 @@ export function specifyDirectory(engine: string, start: () => EngineBench): void
     });
 
     describe("the feed", () => {
-      it("is read in pages, oldest first, without gap", async () => {
+      it("the feed is read in pages, oldest change first, without gaps", async () => {
         const start = await directory.position();
         for (let n = 0; n < 25; n++) await apply(putClient(`c${n}`, "s"));
         let at = start;
@@ -447,19 +447,19 @@ export function specifyDirectory(engine: string, start: () => EngineBench): void
         expect(at).to.deep.equal(await directory.position());
       });
 
-      it("says restart for another epoch, at whatever position", async () => {
+      it("the feed answers restart for another epoch, at any position", async () => {
         const { number } = await apply(putClient("c", "s"));
         for (const at of [0, number, number + 1]) {
           expect(await directory.changes({ epoch: "another", number: at }, 10)).to.equal("restart");
         }
       });
 
-      it("says restart for a position ahead of it: the store is an older copy", async () => {
+      it("the feed answers restart for a position ahead of its own, since the store is then an older copy", async () => {
         const { epoch, number } = await apply(putClient("c", "s"));
         expect(await directory.changes({ epoch, number: number + 1 }, 10)).to.equal("restart");
       });
 
-      it("keeps so many rows, and says restart to those further behind", async () => {
+      it("the feed keeps feedRetention rows, and answers restart to followers further behind", async () => {
         const keeping = bench.open({ feedRetention: 3 });
         const start = await keeping.position();
         for (let n = 0; n < 5; n++) await keeping.apply([putClient(`c${n}`, "s")], "tester");
@@ -469,7 +469,7 @@ export function specifyDirectory(engine: string, start: () => EngineBench): void
         expect(bench.sql("SELECT * FROM audit"), "the audit is kept whole").to.have.length(5);
       });
 
-      it("reads a kind that it does not know, of a later version beside it, as a reset", async () => {
+      it("a change of an unknown kind, written by a later version, reads as a reset", async () => {
         const start = await apply(putClient("c", "s"));
         bench.sql("INSERT INTO feed (position, kind, touched) VALUES (2, 'galaxy', '{\"id\":1}')");
         bench.sql("UPDATE feed_head SET position = 2");
@@ -478,14 +478,14 @@ export function specifyDirectory(engine: string, start: () => EngineBench): void
     });
 
     describe("two connections", () => {
-      it("see each other's changes at once", async () => {
+      it("two connections see each other's changes at once", async () => {
         const other = bench.open();
         const position = await apply(putInstance("i", "k"));
         expect(await other.instance(new Secret("k"))).to.deep.include({ position });
         expect(await other.position()).to.deep.equal(position);
       });
 
-      it("write by turns without a gap", async () => {
+      it("two connections that take turns to write leave no gap in the positions", async () => {
         const other = bench.open();
         const numbers: number[] = [];
         for (let n = 0; n < 20; n++) {
@@ -496,7 +496,7 @@ export function specifyDirectory(engine: string, start: () => EngineBench): void
       });
     });
 
-    it("that was closed is unavailable, and may be closed again", async () => {
+    it("a closed directory is unavailable, and may be closed again", async () => {
       await directory.close();
       await directory.close();
       await refusal(directory.position(), "unavailable", /closed/);

@@ -13,7 +13,7 @@ describe("the feed follower", () => {
   let fails: DirectoryError | undefined;
 
   const apply = (...commands: readonly Command[]) => directory.apply(commands, "tester");
-  /** The events so far in short, which are forgotten then: what changed by number, how many revocations a reset has. */
+  /** Returns and clears a short form of the events so far: the numbers of changes, and the count of revocations in a reset. */
   const seen = () =>
     events.splice(0).map((event) => {
       if (event.kind === "changes") return event.changes.map(({ kind, number }) => `${number} ${kind}`).join(", ");
@@ -36,7 +36,7 @@ describe("the feed follower", () => {
   });
   afterEach(() => bench.release());
 
-  it("starts with a reset that has all revocations, then reports what changed since, in order", async () => {
+  it("the follower starts with a reset that has all revocations, then reports later changes in order", async () => {
     await apply(revoke("r", "j"));
     await follower.follow();
     expect(seen()).to.deep.equal(["reset, 1 revoked", "caughtUp"]);
@@ -46,14 +46,14 @@ describe("the feed follower", () => {
     expect(follower.positionNumber).to.equal(4);
   });
 
-  it("reports no changes where there are none", async () => {
+  it("the follower reports no changes if there are none", async () => {
     await follower.follow();
     seen();
     await follower.follow();
     expect(seen()).to.deep.equal(["caughtUp"]);
   });
 
-  it("reports a long feed in pages of 1,000 changes", async () => {
+  it("the follower reports a long feed in pages of 1,000 changes", async () => {
     await follower.follow();
     await apply(...Array.from({ length: 2_001 }, (_, n) => putClient(`c${n}`, "s")));
     seen();
@@ -78,7 +78,7 @@ describe("the feed follower", () => {
     ],
     ["a change of a kind from a later version", () => bench.sql("UPDATE feed SET kind = 'novelty'")],
   ] as const) {
-    it(`reports ${what} as a reset with all revocations, and no single change`, async () => {
+    it(`the follower reports ${what} as a reset with all revocations, without single changes`, async () => {
       await follower.follow();
       await apply(putClient("c", "s"), revoke("r", "j"));
       seen();
@@ -90,7 +90,7 @@ describe("the feed follower", () => {
     });
   }
 
-  it("covers reads at its position and later ones of the same history, and no others", async () => {
+  it("the follower covers its own position and later ones of the same history, and no others", async () => {
     await apply(putClient("c", "s"));
     const { epoch } = await directory.position();
     expect(follower.covers({ epoch, number: 1 }), "before the first reading").to.equal(false);
@@ -105,7 +105,7 @@ describe("the feed follower", () => {
     ).to.deep.equal([true, true, false, false]);
   });
 
-  it("goes on where it was after a failure, and is no fresher for it", async () => {
+  it("the follower goes on at its old position after a failure, and the failure does not count as fresh", async () => {
     await follower.follow();
     await apply(putClient("c", "s"));
     seen();
@@ -117,7 +117,7 @@ describe("the feed follower", () => {
     expect(seen()).to.deep.equal(["1 client", "caughtUp"]);
   });
 
-  it("shares one reading among overlapping calls", async () => {
+  it("overlapping calls share one read of the feed", async () => {
     await Promise.all([follower.follow(), follower.follow()]);
     expect(seen()).to.deep.equal(["reset, 0 revoked", "caughtUp"]);
   });

@@ -12,7 +12,7 @@ const user = (instanceId: string, id: string, more = {}) => ({ user: { instance:
 const client = (clientId: string, clientSecret: string) => ({ client: { clientId, clientSecret, weak: true } });
 const counts = (added: number, replaced = 0, unchanged = 0, removed = 0) => ({ added, replaced, unchanged, removed });
 
-/** Values as the lines of a file, cut into small chunks; texts as they are. */
+/** Encodes values as the lines of a file, cut into small chunks; texts are lines already. */
 function lines(values: readonly unknown[], keys: MasterKeys = masterKeys(1)): AsyncIterable<ImportLine> {
   const bytes = Buffer.from(
     values.map((value) => `${typeof value === "string" ? value : JSON.stringify(value)}\n`).join(""),
@@ -44,7 +44,7 @@ describe("an import", () => {
   });
   afterEach(() => bench.release());
 
-  it("adds, replaces whole, leaves what is the same and what it does not name, and counts", async () => {
+  it("an import adds entries, replaces changed ones whole, leaves equal and unnamed ones alone, and counts each", async () => {
     const report = await bring([
       user("new", "v", { email: "v@example.com" }), // before its instance: the order is free
       "",
@@ -61,7 +61,7 @@ describe("an import", () => {
     expect((await directory.instance(new Secret("key of old"))).value?.appId).to.equal("app");
   });
 
-  it("is one reset row in the feed, and one row in the audit without secrets", async () => {
+  it("an import writes one reset row to the feed and one audit row without secrets", async () => {
     const before = await directory.position();
     await bring([instance("new", "key of new"), user("new", "v")]);
     const [change, ...more] = (await directory.changes(before, 10)) as readonly { kind: string }[];
@@ -79,12 +79,12 @@ describe("an import", () => {
     });
   });
 
-  it("that changes nothing leaves no trace", () =>
+  it("an import that changes nothing leaves no trace", () =>
     nothingHappened(async () => {
       expect(await bring([client("c", "secret of c")])).to.deep.include({ clients: counts(0, 0, 1) });
     }));
 
-  it("as a dry run says the same and writes nothing", () =>
+  it("a dry run of an import reports the same counts and writes nothing", () =>
     nothingHappened(async () => {
       const report = await bring([instance("new", "key of new")], { dryRun: true, prune: true });
       expect(report).to.deep.equal({
@@ -94,7 +94,7 @@ describe("an import", () => {
       });
     }));
 
-  it("with prune removes what it does not bring, and no revocation", async () => {
+  it("an import with prune removes entries it does not name, but no revocation", async () => {
     await directory.apply([revoke("r", "j")], "tester");
     await bring([instance("new", "key of old")], { prune: true });
     expect((await directory.instance(new Secret("key of old"))).value?.id).to.equal("new");
@@ -103,13 +103,13 @@ describe("an import", () => {
     expect((await directory.revocations()).value).to.have.length(1);
   });
 
-  it("moves a key from one instance to another where both are brought", async () => {
+  it("an import that names both instances moves a key from one to the other", async () => {
     await bring([instance("new", "key of old"), instance("old", "another key")]);
     expect((await directory.instance(new Secret("key of old"))).value?.id).to.equal("new");
     expect((await directory.user("old", "u")).value?.name).to.equal("Jane");
   });
 
-  it("keeps no secret in the clear, in the store or beside it", async () => {
+  it("an import leaves no secret in the clear, in the store or beside it", async () => {
     await bring([instance("new", "in the clear, key"), client("d", "in the clear, secret")]);
     const all = ["instances", "secret_keys", "clients", "feed", "audit"].flatMap((t) =>
       bench.sql(`SELECT * FROM ${t}`),
@@ -213,7 +213,7 @@ describe("an import", () => {
     },
   ];
   for (const { name, values, prune = false, code, message } of refusals) {
-    it(`refuses ${name}, with the line, and writes nothing`, () =>
+    it(`an import refuses ${name}, names the line, and writes nothing`, () =>
       nothingHappened(async () => {
         const good = instance("good", "key of good");
         await refusal(bring([...values, good], { prune }), code, message);
@@ -221,19 +221,19 @@ describe("an import", () => {
       }));
   }
 
-  it("tells 100 problems and counts the others", async () => {
+  it("an import reports 100 problems and counts the others", async () => {
     const { message } = await refusal(bring(Array.from({ length: 250 }, () => "{")), "invalid", /and 150 more$/);
     expect(message.split("\n")).to.have.length(102);
   });
 
-  it("finds a taken key also where it stands under an older master key", async () => {
+  it("an import finds a taken key that was stored under an older master key", async () => {
     const keys = masterKeys(2, 1);
     directory = bench.open({ masterKeys: keys });
     const work = directory.import(lines([instance("x", "key of old")], keys), {}, "tester");
     await refusal(work, "conflict", /belongs to the instance "old"/);
   });
 
-  it("is planned anew where another writer was faster than its merge", async () => {
+  it("an import plans again if another writer changes the store before its merge", async () => {
     const other = bench.open();
     async function* slow() {
       yield* lines([instance("x", "key of x")]);
@@ -242,7 +242,7 @@ describe("an import", () => {
     await refusal(directory.import(slow(), {}, "tester"), "conflict", /belongs to the instance "y"/);
   });
 
-  it("passes on what its lines throw, and writes nothing", () =>
+  it("an import passes on an error from reading its lines, and writes nothing", () =>
     nothingHappened(async () => {
       async function* broken() {
         yield* lines([instance("x", "key of x")]);
@@ -253,7 +253,7 @@ describe("an import", () => {
     }));
 
   for (const task of ["dieInStaging", "dieInMerge"]) {
-    it(`leaves the old directory to a process that dies (${task})`, async () => {
+    it(`the old directory survives if the importing process dies (${task})`, async () => {
       const before = await directory.position();
       const { lines: said, stdout } = child(task, bench.path, "1500");
       await once(stdout, "end");
@@ -264,14 +264,14 @@ describe("an import", () => {
     });
   }
 
-  describe("of an export", () => {
+  describe("an import of an export", () => {
     const exported = async (from: Directory, keys: MasterKeys = masterKeys(1)): Promise<string[]> => {
       const written: string[] = [];
       for await (const entry of from.export()) written.push(writeJsonLine(entry, keys));
       return written;
     };
 
-    it("changes nothing in the same store", () =>
+    it("importing an export into its own store changes nothing", () =>
       nothingHappened(async () => {
         expect(await bring(await exported(directory))).to.deep.equal({
           instances: counts(0, 0, 1),
@@ -280,7 +280,7 @@ describe("an import", () => {
         });
       }));
 
-    it("makes another store the same, under the same master key, with no secret in the clear", async () => {
+    it("importing an export makes another store equal under the same master key, with no secret in the clear", async () => {
       const text = await exported(directory);
       expect(text.join()).not.to.match(/key of old|secret of c/);
       const other = bench.open({ path: `${bench.path}.other` });
@@ -290,7 +290,7 @@ describe("an import", () => {
       expect((await other.client("c")).value).to.deep.equal((await directory.client("c")).value);
     });
 
-    it("takes a client's digest back under a previous master key", async () => {
+    it("importing an export takes back a client's digest made under a previous master key", async () => {
       const keys = masterKeys(2, 1);
       const text = await exported(directory);
       const other = bench.open({ path: `${bench.path}.other`, masterKeys: keys });
@@ -298,7 +298,7 @@ describe("an import", () => {
       expect((await other.client("c")).value).to.deep.equal((await directory.client("c")).value);
     });
 
-    it("is refused under another master key, and in the line of another id", async () => {
+    it("importing an export is refused under another master key, and if a sealed value is moved to another id's line", async () => {
       const text = await exported(directory);
       const other = bench.open({ path: `${bench.path}.other`, masterKeys: masterKeys(3) });
       const work = other.import(lines(text, masterKeys(3)), {}, "tester");
@@ -311,7 +311,7 @@ describe("an import", () => {
       await refusal(bring(moved), "invalid", /line 3, client: is refused: a sealed value does not open/);
     });
 
-    it("is of one snapshot, whatever is written meanwhile", async () => {
+    it("an export reads one snapshot, whatever is written during it", async () => {
       const kinds: string[] = [];
       for await (const { kind } of directory.export()) {
         if (kinds.length === 0) await directory.apply([putClient("late", "secret")], "tester");

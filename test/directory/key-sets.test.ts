@@ -4,7 +4,7 @@ import type { SavedKeySet } from "../../src/directory/model.js";
 import { readSqliteDirectory } from "../../src/directory/sqlite/directory.js";
 import { Bench, masterKeys, NOW, putClient, refusal } from "./support.js";
 
-// Key sets that are kept for the next start.
+// Key sets that the store keeps for the next start.
 
 const set = (realm: string, location = "https://a.example/jwks", document = '{"keys":[]}'): SavedKeySet => ({
   realm,
@@ -21,7 +21,7 @@ describe("the key sets of the store", () => {
   });
   afterEach(() => bench.release());
 
-  it("are given back as they were saved last, each of its realm and location", async () => {
+  it("saved key sets come back as last saved, one for each realm and location", async () => {
     const directory = bench.open();
     expect(await directory.keySets()).to.deep.equal({ sets: [], unopened: [] });
     for (const one of [set("a"), set("b"), set("a", "https://b.example")]) await directory.saveKeySet(one);
@@ -30,7 +30,7 @@ describe("the key sets of the store", () => {
     expect((await bench.open().keySets()).sets).to.have.deep.members([newer, set("b"), set("a", "https://b.example")]);
   });
 
-  it("are no change of the directory", async () => {
+  it("saving a key set does not change the directory's position", async () => {
     const directory = bench.open();
     await directory.apply([putClient("c", "secret")], "tester");
     const before = bench.sql("SELECT * FROM feed_head");
@@ -38,7 +38,7 @@ describe("the key sets of the store", () => {
     expect(bench.sql("SELECT * FROM feed_head")).to.deep.equal(before);
   });
 
-  it("are sealed: nobody reads or writes one without the master key, or moves it", async () => {
+  it("a saved key set cannot be read, written or moved without the master key", async () => {
     const directory = bench.open();
     for (const realm of ["a", "b", "c", "d"]) await directory.saveKeySet(set(realm));
     expect(JSON.stringify(bench.sql("SELECT * FROM key_sets"))).not.to.include("keys\\");
@@ -54,7 +54,7 @@ describe("the key sets of the store", () => {
     ]);
   });
 
-  it("of a master key that is gone are as none, and keep nobody from starting", async () => {
+  it("a key set sealed under a removed master key counts as absent and does not stop a start", async () => {
     const directory = bench.open();
     await directory.saveKeySet(set("a"));
     expect((await bench.open({ masterKeys: masterKeys(2, 1) }).keySets()).sets).to.deep.equal([set("a")]);
@@ -64,7 +64,7 @@ describe("the key sets of the store", () => {
     });
   });
 
-  it("of an earlier master key are sealed anew, so that they outlive it", async () => {
+  it("resealing seals key sets of an earlier master key under the current one, so that they outlive it", async () => {
     await bench.open().saveKeySet(set("a"));
     const feed = bench.sql("SELECT * FROM feed_head");
     await bench.open({ masterKeys: masterKeys(2, 1) }).resealKeySets();
@@ -75,7 +75,7 @@ describe("the key sets of the store", () => {
     expect(bench.sql("SELECT * FROM feed_head")).to.deep.equal(feed);
   });
 
-  it("that open under no master key are left as they are when the others are sealed anew", async () => {
+  it("resealing leaves key sets that no master key opens as they are", async () => {
     await bench.open().saveKeySet(set("a"));
     const rows = bench.sql("SELECT * FROM key_sets");
     bench.open({ masterKeys: masterKeys(2, 1) });
@@ -84,7 +84,7 @@ describe("the key sets of the store", () => {
     expect((await bench.open({ masterKeys: masterKeys(2, 1) }).keySets()).sets).to.deep.equal([set("a")]);
   });
 
-  it("are removed where they are older than a time, and are none of those that are kept", async () => {
+  it("removal deletes key sets older than a time, except those to keep", async () => {
     const directory = bench.open();
     const sets = [
       set("old"),
@@ -104,14 +104,14 @@ describe("the key sets of the store", () => {
     expect(bench.sql("SELECT * FROM feed_head")).to.deep.equal(feed);
   });
 
-  it("stay where nobody can say how old they are: under a master key of another process", async () => {
+  it("removal leaves key sets sealed under another process's master key, since their age is unknown", async () => {
     await bench.open().saveKeySet(set("a"));
     await bench.open({ masterKeys: masterKeys(2, 1) }).saveKeySet(set("b"));
     await bench.open({ masterKeys: masterKeys(2) }).removeKeySets(NOW + 1, []);
     expect((await bench.open({ masterKeys: masterKeys(2, 1) }).keySets()).sets).to.deep.equal([set("a")]);
   });
 
-  it("have their place in a store of the version before", async () => {
+  it("a store of the previous version gets a place for key sets", async () => {
     await bench.open().apply([putClient("c", "secret")], "tester");
     const db = new Database(bench.path);
     db.exec("DROP TABLE key_sets");
@@ -127,7 +127,7 @@ describe("the key sets of the store", () => {
     expect(bench.sql("SELECT count(*) AS count FROM clients")).to.deep.equal([{ count: 1 }]);
   });
 
-  it("a store that is closed takes and gives none", async () => {
+  it("a closed store neither saves nor returns key sets", async () => {
     const directory = bench.open();
     await directory.close();
     await refusal(() => directory.saveKeySet(set("a")), "unavailable", /./);

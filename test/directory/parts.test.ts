@@ -8,7 +8,7 @@ import { SingleFlight } from "../../src/directory/single-flight.js";
 import { refusal } from "./support.js";
 
 describe("a pair's key", () => {
-  it("is one pair's, whatever characters are in it", () => {
+  it("a pair's key belongs to one pair, whatever characters the pair has", () => {
     const part = fc.oneof(
       fc.string({ unit: "binary" }),
       fc.string({ unit: fc.constantFrom("0", "1", "2", ":", "\0", '"', "\ud800", "\u{1F600}", "i") }),
@@ -21,7 +21,7 @@ describe("a pair's key", () => {
     );
   });
 
-  it("is one pair's, wherever one text is split into two", () => {
+  it("a pair's key depends on where one text is split into two", () => {
     fc.assert(
       fc.property(fc.string({ unit: fc.constantFrom("1", "2", ":", "a"), maxLength: 30 }), (text) => {
         const keys = Array.from({ length: text.length + 1 }, (_, at) => pairKey(text.slice(0, at), text.slice(at)));
@@ -34,7 +34,7 @@ describe("a pair's key", () => {
 describe("the entry cache", () => {
   const makeCache = () => new EntryCache<{ n: number }>({ known: 3, unknown: 2 });
 
-  it("answers with a value, null for what does not exist, undefined for what is not cached", () => {
+  it("the entry cache returns a value, null for an entry that does not exist, or undefined for one not cached", () => {
     const some = makeCache();
     const value = { n: 1 };
     some.set("a", value, "g");
@@ -42,7 +42,7 @@ describe("the entry cache", () => {
     expect([some.get("a"), some.get("b"), some.get("c")]).to.deep.equal([value, null, undefined]);
   });
 
-  it("answers with the last that was set for a key, a value or its absence", () => {
+  it("the entry cache returns what was last set for a key, a value or its absence", () => {
     const some = makeCache();
     some.set("a", null, "g");
     some.set("a", { n: 1 }, "g");
@@ -53,7 +53,7 @@ describe("the entry cache", () => {
     expect(some.get("a")).to.equal(null);
   });
 
-  it("drops entries by group, existing or not", () => {
+  it("the entry cache drops entries by group, existing or not", () => {
     const some = makeCache();
     some.set("a", { n: 1 }, "g");
     some.set("b", null, "g");
@@ -65,14 +65,14 @@ describe("the entry cache", () => {
 });
 
 describe("a valid id", () => {
-  it("is 1 to so many UTF-16 code units without control characters or lone surrogates", () => {
+  it("a valid id has 1 to its maximum of UTF-16 code units, without control characters or lone surrogates", () => {
     for (const good of ["a", " ", "é", "\u{1F600}", "\u2028", "x".repeat(10)])
       expect(isId(good, 10), good).to.equal(true);
     for (const bad of ["", "\0", "\n", "\u0085", "\ud83d", "\ude00\ud83d", "x".repeat(11)])
       expect(isId(bad, 10)).to.equal(false);
   });
 
-  it("comes out of UTF-8 as it went in", () => {
+  it("a valid id survives a round trip through UTF-8", () => {
     fc.assert(
       fc.property(fc.string({ unit: fc.constantFrom("a", "\ud83d", "\ude00", "\ufffd") }), (text) => {
         if (isText(text, 100)) expect(Buffer.from(text).toString()).to.equal(text);
@@ -83,7 +83,7 @@ describe("a valid id", () => {
 });
 
 describe("the revocation list", () => {
-  it("confuses no two tokens, whatever characters their realms and jtis have", () => {
+  it("the revocation list tells two tokens apart, whatever characters their realms and jtis have", () => {
     const part = fc.string({ unit: fc.constantFrom("a", ":", "\0", "_", ","), maxLength: 4 });
     const token = fc.tuple(part, part);
     fc.assert(
@@ -100,7 +100,7 @@ describe("the revocation list", () => {
     expect(tokens.has("constructor", "constructor", () => "")).to.equal(false);
   });
 
-  it("holds revocations until the sweep at their end, and again after the clock was set back", () => {
+  it("the revocation list holds a revocation until the sweep after its end, even if the clock is set back", () => {
     const tokens = new RevocationList();
     tokens.sweep(9_000);
     tokens.add({ token: { realm: "r", jti: "j" }, until: 10 });
@@ -117,7 +117,7 @@ describe("the revocation list", () => {
     }
   });
 
-  it("frees ended revocations in small steps", () => {
+  it("the revocation list frees ended revocations in small steps", () => {
     const tokens = new RevocationList();
     const COUNT = 200_000;
     for (let index = 0; index < COUNT; index++) {
@@ -127,14 +127,14 @@ describe("the revocation list", () => {
     const sizes: number[] = [];
     for (let turn = 0; turn < 45; turn++) {
       tokens.sweep(100_000 + turn);
-      // What comes meanwhile is not lost.
+      // A revocation that comes in between is not lost.
       if (turn === 5) tokens.add({ token: { realm: "late", jti: "j" }, until: 1000 });
       sizes.push(tokens.size);
     }
     expect(sizes[0]).to.be.within(COUNT - 20_000, COUNT - 1);
     expect(sizes.at(-1)).to.equal(COUNT / 2 + 1);
     expect(tokens.has("late", "j", () => "")).to.equal(true);
-    // And the next time not before a minute is over.
+    // The next sweep starts a minute later at the earliest.
     tokens.add({ token: { realm: "r0", jti: "ended" }, until: 10 });
     tokens.sweep(159_999);
     expect([tokens.size, tokens.has("r0", "ended", () => "")]).to.deep.equal([COUNT / 2 + 2, false]);
@@ -152,7 +152,7 @@ describe("single flight", () => {
     return { open, passed };
   };
 
-  it("starts a load once for all callers with its key", async () => {
+  it("single flight starts one load for all callers with its key", async () => {
     const { open, passed } = gate();
     let started = 0;
     const loads = new SingleFlight(() => 0, 10);
@@ -168,7 +168,7 @@ describe("single flight", () => {
     expect(started).to.equal(2);
   });
 
-  it("refuses loads above its maximum, but lets callers join one", async () => {
+  it("single flight refuses loads above its maximum, but lets callers join a running one", async () => {
     const { open, passed } = gate();
     const loads = new SingleFlight(() => 0, 1);
     const first = loads.run("a", Number.POSITIVE_INFINITY, () => passed);
@@ -183,7 +183,7 @@ describe("single flight", () => {
     await loads.run("b", Number.POSITIVE_INFINITY, () => passed);
   });
 
-  it("starts no load past the deadline", async () => {
+  it("single flight starts no load past the deadline", async () => {
     const loads = new SingleFlight(() => 100, 1);
     let started = false;
     await refusal(
@@ -196,7 +196,7 @@ describe("single flight", () => {
     expect(started).to.equal(false);
   });
 
-  it("goes on with a load for other callers when one caller's deadline has passed", async () => {
+  it("a load goes on for other callers when one caller's deadline has passed", async () => {
     const { open, passed } = gate();
     const loads = new SingleFlight(() => 0, 1);
     const patient = loads.run("a", Number.POSITIVE_INFINITY, () => passed);
@@ -209,7 +209,7 @@ describe("single flight", () => {
     await patient;
   });
 
-  it("swallows the failure of a load that every caller has given up", async () => {
+  it("the failure of a load that every caller has given up is swallowed", async () => {
     let fail: (error: Error) => void = () => {};
     const loads = new SingleFlight(() => 0, 1);
     const load = () => new Promise<void>((_, reject) => (fail = reject));
@@ -220,7 +220,7 @@ describe("single flight", () => {
 });
 
 describe("the feed poller", () => {
-  it("polls at once and then at its interval, reports the first failure and the recovery, and stops", async () => {
+  it("the feed poller polls at once and then at its interval, reports the first failure and the recovery, and stops", async () => {
     const outcomes = ["ok", "fail", "fail", "fail", "ok", "ok"];
     const told: string[] = [];
     let running = 0;
@@ -246,7 +246,7 @@ describe("the feed poller", () => {
     expect(steps).to.equal(outcomes.length);
   });
 
-  it("waits for the reading in progress when it is stopped, and for no other", async () => {
+  it("stopping the feed poller waits for the read in progress and for no other", async () => {
     let finish: () => void = () => {};
     let stopped = false;
     const poller = startFeedPoller({

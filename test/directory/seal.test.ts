@@ -16,7 +16,7 @@ import { Secret } from "../../src/util/secret.js";
 import { masterKeys, masterKeyText, refusal } from "./support.js";
 
 describe("master keys", () => {
-  it("are told apart by an id that is derived from them", () => {
+  it("master keys are told apart by an id derived from them", () => {
     const keys = masterKeys(1, 2);
     expect(keys.current).to.equal(keys.all[0]);
     expect([...keys.byId.keys()]).to.deep.equal(keys.all.map(({ id }) => id));
@@ -24,15 +24,15 @@ describe("master keys", () => {
     expect(masterKeys(1).current.id).to.equal(keys.current.id);
   });
 
-  it("give a key of its own to each purpose", () => {
+  it("a master key derives a separate key for each purpose", () => {
     const { sealKey, lookupKey } = masterKeys(1).current;
     const bytes = [sealKey, lookupKey].map((key) => key.export().toString("hex"));
     expect(new Set([...bytes, Buffer.alloc(32, 1).toString("hex")]).size).to.equal(3);
     expect(bytes.map((hex) => hex.length)).to.deep.equal([64, 64]);
   });
 
-  // Computed by another implementation (Python's hmac). A change here makes every store unreadable.
-  it("derive what they always derived", () => {
+  // Computed by another implementation (Python's hmac). A change here would make every store unreadable.
+  it("a master key derives the same keys as in earlier releases", () => {
     const { id, sealKey, lookupKey } = masterKeys(1).current;
     expect([id, sealKey.export().toString("hex"), lookupKey.export().toString("hex")]).to.deep.equal(KNOWN_ANSWER);
   });
@@ -48,7 +48,7 @@ describe("master keys", () => {
     ["hexadecimal", Buffer.alloc(32, 7).toString("hex")],
     ["spare bits", `${good.slice(0, 42)}d=`],
   ] as const) {
-    it(`are refused when they are ${what}, by their place and not by their text`, async () => {
+    it(`a master key with ${what} is refused, naming its place and not its text`, async () => {
       const { message } = await refusal(
         () => deriveMasterKeys([masterKeyText(1), new Secret(text)]),
         "unusable",
@@ -58,9 +58,9 @@ describe("master keys", () => {
     });
   }
 
-  it("are refused when there is none", () =>
+  it("an empty list of master keys is refused", () =>
     refusal(() => deriveMasterKeys([]), "unusable", /no master key.*openssl rand/));
-  it("are refused when one stands there twice", () => refusal(() => masterKeys(1, 2, 1), "unusable", /twice/));
+  it("a list with the same master key twice is refused", () => refusal(() => masterKeys(1, 2, 1), "unusable", /twice/));
 });
 
 const KNOWN_ANSWER = [
@@ -72,7 +72,7 @@ const KNOWN_ANSWER = [
 describe("a sealed value", () => {
   const place: Place = { table: "t", row: ["r", "s"], column: "c" };
 
-  it("opens where it was sealed, whatever it is", () => {
+  it("a sealed value opens at its own place, whatever its text", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary" }), (text) => {
         expect(unseal(masterKeys(1), seal(masterKeys(1), new Secret(text), place), place).reveal()).to.equal(text);
@@ -80,18 +80,18 @@ describe("a sealed value", () => {
     );
   });
 
-  it("is version, key id, nonce, ciphertext and tag", () => {
+  it("a sealed value consists of version, key id, nonce, ciphertext and tag", () => {
     const [version, keyId, ...parts] = seal(masterKeys(1), new Secret("text"), place).split(".");
     expect([version, keyId]).to.deep.equal(["v1", masterKeys(1).current.id]);
     expect(parts.map((part) => Buffer.from(part, "base64url").length)).to.deep.equal([12, 4, 16]);
   });
 
-  it("is another each time", () => {
+  it("sealing the same text twice gives different values", () => {
     const sealed = Array.from({ length: 100 }, () => seal(masterKeys(1), new Secret("text"), place));
     expect(new Set(sealed).size).to.equal(100);
   });
 
-  it("does not open at another place, nor where the parts of a place merely read the same", async () => {
+  it("a sealed value does not open at another place, even one whose parts concatenate to the same text", async () => {
     const sealed = seal(masterKeys(1), new Secret("text"), place);
     for (const other of [
       { ...place, table: "u" },
@@ -107,7 +107,7 @@ describe("a sealed value", () => {
     }
   });
 
-  it("does not open when any character of it is another", async () => {
+  it("a sealed value does not open if any character is changed", async () => {
     const sealed = seal(masterKeys(1), new Secret("text"), place);
     for (let at = 0; at < sealed.length; at++) {
       const altered = `${sealed.slice(0, at)}${sealed[at] === "A" ? "B" : "A"}${sealed.slice(at + 1)}`;
@@ -117,12 +117,12 @@ describe("a sealed value", () => {
       } catch (error) {
         expect(error).to.be.instanceOf(SealError);
       }
-      // The last character of a part may have spare bits: the bytes are the same then, and so is the text.
+      // The last character of a part may have spare bits; changing only those changes neither the bytes nor the text.
       if (opened !== undefined) expect(opened).to.equal("text");
     }
   });
 
-  it("does not open when it is cut, empty or with a shorter tag", async () => {
+  it("a sealed value does not open if it is cut, empty or has a shorter tag", async () => {
     const parts = seal(masterKeys(1), new Secret("text"), place).split(".");
     const short = [
       ...parts.slice(0, 4),
@@ -145,7 +145,7 @@ describe("a sealed value", () => {
     }
   });
 
-  it("opens under a previous master key, and under no other", async () => {
+  it("a sealed value opens under a previous master key and under no unrelated one", async () => {
     const sealed = seal(masterKeys(1), new Secret("text"), place);
     expect(unseal(masterKeys(2, 1), sealed, place).reveal()).to.equal("text");
     const error = await refusal(
@@ -157,12 +157,12 @@ describe("a sealed value", () => {
     expect(error.message).to.include(masterKeys(2).current.id).and.to.include(masterKeys(3).current.id);
   });
 
-  it("is sealed under the current master key", () => {
+  it("sealing uses the current master key", () => {
     const sealed = seal(masterKeys(2, 1), new Secret("text"), place);
     expect(unseal(masterKeys(2), sealed, place).reveal()).to.equal("text");
   });
 
-  it("does not open under a key that only claims the id", async () => {
+  it("a sealed value does not open under a key that only has its id", async () => {
     const sealed = seal(masterKeys(1), new Secret("text"), place).replace(
       masterKeys(1).current.id,
       masterKeys(2).current.id,
@@ -170,7 +170,7 @@ describe("a sealed value", () => {
     await refusal(() => unseal(masterKeys(2), sealed, place), "unusable", /does not open/);
   });
 
-  it("and its text appear in no error", async () => {
+  it("neither a sealed value nor its text appears in an error", async () => {
     const sealed = seal(masterKeys(1), new Secret("text"), place);
     for (const keys of [masterKeys(1), masterKeys(2)]) {
       const error = await refusal(() => unseal(keys, sealed, { ...place, table: "u" }), "unusable", /./);
@@ -182,7 +182,7 @@ describe("a sealed value", () => {
 describe("a digest", () => {
   const secret = new Secret("the secret");
 
-  it("is 32 bytes, the same each time, and another under another key or of another secret", () => {
+  it("a digest has 32 bytes, is the same each time, and differs for another key or another secret", () => {
     const digest = secretKeyDigest(masterKeys(1).current, secret);
     expect(digest).to.have.length(32);
     expect(sameDigest(digest, secretKeyDigest(masterKeys(1).current, secret))).to.equal(true);
@@ -191,14 +191,14 @@ describe("a digest", () => {
     expect(sameDigest(digest, digest.subarray(1))).to.equal(false);
   });
 
-  it("of a secret key is made under each master key, the current one first", () => {
+  it("a secret key has a digest under each master key, the current one first", () => {
     const [current, previous, ...more] = secretKeyDigests(masterKeys(2, 1), secret);
     expect(current).to.deep.equal(secretKeyDigest(masterKeys(2).current, secret));
     expect(previous).to.deep.equal(secretKeyDigest(masterKeys(1).current, secret));
     expect(more).to.deep.equal([]);
   });
 
-  it("of a secret is of one kind and one client: no two uses share one", () => {
+  it("digests of the same secret differ by kind and by client", () => {
     const key = masterKeys(1).current;
     const text = fc.string({ unit: "binary", maxLength: 8 });
     fc.assert(
@@ -217,7 +217,7 @@ describe("a digest", () => {
     );
   });
 
-  it("under a master key that is not at hand is an error that names it", () =>
+  it("a digest under a master key that is not configured is an error that names the key", () =>
     refusal(
       () => masterKeyOf(masterKeys(1), "0123456789abcdef"),
       "unusable",

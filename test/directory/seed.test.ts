@@ -5,7 +5,7 @@ import { countMissing, loadSeed, readSeed, SeedError } from "../../src/directory
 import { Secret } from "../../src/util/secret.js";
 import { Bench, masterKeys, putClient, putInstance, refusal } from "./support.js";
 
-/** The example of the documentation, to the letter. */
+/** The documentation's example, character by character. */
 const EXAMPLE = `
 instances:
   - id: inst_abc123
@@ -17,7 +17,7 @@ clients:
   - { clientId: vision-api-user, clientSecret: abcdefghizklmnopponommnshfghzxxs }
 `;
 
-/** What is wrong with a text: place and message of each problem. */
+/** Returns the place and message of each problem in a text. */
 function problems(text: string): string[] {
   try {
     readSeed(text);
@@ -29,7 +29,7 @@ function problems(text: string): string[] {
 }
 
 describe("a directory seed", () => {
-  it("is read into entries that can be applied in their order", () => {
+  it("a seed is read into entries that can be applied in order", () => {
     const entries = readSeed(EXAMPLE);
     expect(entries.map(({ kind }) => kind)).to.deep.equal(["putInstance", "putUser", "putClient"]);
     const [instance, user, client] = entries;
@@ -52,16 +52,16 @@ describe("a directory seed", () => {
     ]);
   });
 
-  it("keeps secrets out of whatever is printed", () => {
+  it("a printed seed shows no secrets", () => {
     expect(inspect(readSeed(EXAMPLE), { depth: 9 })).not.to.match(/0123456789abcdef|abcdefghizkl/);
   });
 
-  it("may be empty, or commented out", () => {
+  it("a seed may be empty or commented out", () => {
     for (const text of ["", "# instances:\n", "{}", "instances: []", "clients: []\ninstances: []"])
       expect(readSeed(text), text).to.deep.equal([]);
   });
 
-  it("may leave out what describes a user, or say null", () => {
+  it("a seed may leave out a user's descriptive members or set them to null", () => {
     const [, u, v] = readSeed(
       "instances: [{id: i, appId: a, secretKeys: [0123456789abcdefg], users: [{id: u}, {id: v, email: null, avatarUrl: ~}]}]",
     );
@@ -70,13 +70,13 @@ describe("a directory seed", () => {
     expect(v).to.deep.equal({ ...nothing, id: "v" });
   });
 
-  it("may hold short secrets that are said to be weak", () => {
+  it("a seed may hold short secrets if they are marked as weak", () => {
     expect(readSeed("clients: [{clientId: c, clientSecret: short, weak: true}]")).to.have.length(1);
     expect(readSeed("instances: [{id: i, appId: a, secretKeys: [short, shorter], weak: true}]")).to.have.length(1);
     expect(problems("clients: [{clientId: c, clientSecret: short, weak: false}]")).to.have.length(1);
   });
 
-  describe("is refused, by place and cure:", () => {
+  describe("a refused seed", () => {
     const instance = (more: string) => `instances: [{id: i, appId: a, secretKeys: [0123456789abcdefg]${more}}]`;
     const cases: readonly (readonly [what: string, text: string, expected: readonly RegExp[]])[] = [
       [
@@ -197,14 +197,14 @@ describe("a directory seed", () => {
       ["an unknown tag", "clients: !!js/function 'x'", [/^line 1, column 10: there is no such tag/]],
       ["two documents", "clients: []\n---\nclients: []", [/^line 2, column \d+: a second document begins here/]],
       ["a tab", "clients:\n\t- clientId: c", [/^line 2, column 1: this is indented with a tab/]],
-      ["no YAML", "clients: [", [/^line \d+, column \d+: .* not closed/]],
+      ["broken YAML", "clients: [", [/^line \d+, column \d+: .* not closed/]],
       ["depth, in flow", "[".repeat(500_000), [/^: the text is nested more than 32 levels deep/]],
       ["depth, in block", "- ".repeat(500_000), [/^: the text is nested more than 32 levels deep/]],
       ["depth, in keys", "? ".repeat(500_000), [/^: the text is nested more than 32 levels deep/]],
       ["more than 1 MiB", `# ${"é".repeat(524_288)}`, [/^: the seed is larger than 1 MiB.*import/]],
     ];
     for (const [what, text, expected] of cases) {
-      it(what, () => {
+      it(`a seed with ${what} is refused, naming the place and the cure`, () => {
         const found = problems(text);
         for (const [index, pattern] of expected.entries()) expect(found[index]).to.match(pattern);
         if (!what.startsWith("a bomb")) expect(found, found.join("\n")).to.have.length(expected.length);
@@ -212,11 +212,11 @@ describe("a directory seed", () => {
     }
   });
 
-  it("may be 1 MiB to the byte", () => {
+  it("a seed may be exactly 1 MiB", () => {
     expect(readSeed(`# ${"é".repeat(524_287)}`)).to.deep.equal([]);
   });
 
-  it("has all of its errors told at once", () => {
+  it("all errors of a seed are reported at once", () => {
     const text = `
 instances:
   - { id: i, appId: 1, secretKeys: [short], nonsense: 1, users: [{ id: u }, { id: u, email: 3 }] }
@@ -245,7 +245,7 @@ other: 1
     expect(lengths).to.have.length(3);
   });
 
-  it("has no value of it told in an error, secret or not", () => {
+  it("an error about a seed shows none of its values, secret or not", () => {
     for (const text of [
       "clients: [{clientId: c, clientSecret: hidden}]",
       'clients: [{clientId: c, "hidden" hidden}]',
@@ -268,7 +268,7 @@ other: 1
     }
   });
 
-  it("has each unknown key of a mapping reported, however many there are", () => {
+  it("each unknown key of a seed's mapping is reported, however many there are", () => {
     const text = Array.from({ length: 5_000 }, (_, n) => `k${n}:`).join("\n");
     expect(problems(text)).to.have.length(5_000);
   });
@@ -283,7 +283,7 @@ describe("loading a seed", () => {
   });
   afterEach(() => bench.release());
 
-  it("fills an empty store in one change", async () => {
+  it("loading a seed fills an empty store in one change", async () => {
     expect(await loadSeed(directory, readSeed(EXAMPLE), "seed")).to.equal(true);
     expect((await directory.position()).number).to.equal(1);
     expect((await directory.instance(new Secret("sk_live_0123456789abcdef"))).value?.id).to.equal("inst_abc123");
@@ -293,18 +293,18 @@ describe("loading a seed", () => {
     expect((await directory.client("vision-api-user")).value?.clientId).to.equal("vision-api-user");
   });
 
-  it("leaves a store alone that was written to", async () => {
+  it("loading a seed leaves a store alone that was written to before", async () => {
     const before = await directory.apply([putClient("c", "s"), { kind: "removeClient", clientId: "c" }], "tester");
     expect(await loadSeed(directory, readSeed(EXAMPLE), "seed")).to.equal(false);
     expect(await directory.position()).to.deep.equal(before);
   });
 
-  it("of nothing writes nothing: the store stays open for a seed to come", async () => {
+  it("loading an empty seed writes nothing, so that a later seed can fill the store", async () => {
     expect(await loadSeed(directory, readSeed(""), "seed")).to.equal(true);
     expect(await directory.isEmpty()).to.equal(true);
   });
 
-  it("lets another process win that was a moment faster", async () => {
+  it("loading a seed gives way to another process that seeds first", async () => {
     const late: Directory = {
       ...directory,
       isEmpty: async () => {
@@ -317,7 +317,7 @@ describe("loading a seed", () => {
     expect((await directory.client("vision-api-user")).value).to.equal(null);
   });
 
-  it("has none missing in the store that it filled, and counts the entries that differ", async () => {
+  it("a seed finds no entry missing in the store it filled, and counts entries that differ", async () => {
     const missing = (text: string) => countMissing(directory, masterKeys(1), readSeed(text));
     expect(await missing(EXAMPLE)).to.equal(3);
     await loadSeed(directory, readSeed(EXAMPLE), "seed");
@@ -333,7 +333,7 @@ describe("loading a seed", () => {
     }
   });
 
-  it("passes on what else goes wrong, and leaves the store empty", async () => {
+  it("loading a seed passes on any other error and leaves the store empty", async () => {
     const entries = [putInstance("i", "k"), putInstance("j", "k")];
     await refusal(loadSeed(directory, entries, "seed"), "conflict", /belongs to the instance "i"/);
     expect(await directory.isEmpty()).to.equal(true);

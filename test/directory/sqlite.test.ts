@@ -18,7 +18,7 @@ describe("the SQLite store", () => {
   afterEach(() => bench.release());
 
   describe("its file", () => {
-    it("is made with its folders, readable to nobody else, journal included", async () => {
+    it("the store's file, its folders and its journal are created readable to their owner only", async () => {
       const path = join(bench.folder, "a", "b", "verifier.db");
       await bench.open({ path }).apply([putClient("c", "s")], "tester");
       const mode = (file: string) => (statSync(file).mode & 0o777).toString(8);
@@ -27,14 +27,14 @@ describe("the SQLite store", () => {
       expect(mode(join(bench.folder, "a", "b"))).to.equal("700");
     });
 
-    it("keeps the mode that an operator gave it", async () => {
+    it("the store's file keeps the mode that an operator gave it", async () => {
       await bench.open().close();
       chmodSync(bench.path, 0o640);
       bench.open();
       expect(statSync(bench.path).mode & 0o777).to.equal(0o640);
     });
 
-    it("holds all of it after it was closed and opened", async () => {
+    it("the store's file holds all entries after it is closed and opened again", async () => {
       const first = bench.open();
       const position = await first.apply([putInstance("i", "k"), putUser("i", "u"), revoke("r", "j")], "tester");
       await first.close();
@@ -44,7 +44,7 @@ describe("the SQLite store", () => {
       expect((await second.revocations()).value).to.have.length(1);
     });
 
-    it("is written through to the disk at every commit, for a revocation must survive power loss", () => {
+    it("every commit is written through to the disk, so that a revocation survives power loss", () => {
       const seen: unknown[] = [];
       const original = Database.prototype.pragma;
       Database.prototype.pragma = function (source, options) {
@@ -60,7 +60,7 @@ describe("the SQLite store", () => {
       expect(bench.sql("PRAGMA journal_mode")).to.deep.equal([{ journal_mode: "wal" }]);
     });
 
-    it("holds no secret and no key in the clear", async () => {
+    it("the store's file holds no secret and no key in the clear", async () => {
       const directory = bench.open();
       await directory.apply(
         [putInstance("i", "sk_live_in_the_clear"), putClient("c", "client secret in the clear")],
@@ -74,8 +74,8 @@ describe("the SQLite store", () => {
     });
   });
 
-  describe("refuses to open", () => {
-    it("a store of a later version, and leaves it as it is", async () => {
+  describe("opening a file", () => {
+    it("refuses to open a store of a later version, and leaves it as it is", async () => {
       await bench.open().close();
       bench.sql("CREATE TABLE later (id INTEGER)");
       const db = new Database(bench.path);
@@ -89,24 +89,24 @@ describe("the SQLite store", () => {
       expect(bench.sql("PRAGMA user_version")).to.deep.equal([{ user_version: 99 }]);
     });
 
-    it("another program's database, and leaves it as it is", async () => {
+    it("refuses to open another program's database, and leaves it as it is", async () => {
       bench.sql("CREATE TABLE theirs (id INTEGER)");
       await refusal(() => bench.open(), "unusable", /another program's database/);
       expect(bench.sql("SELECT name FROM sqlite_schema")).to.deep.equal([{ name: "theirs" }]);
       expect(bench.sql("PRAGMA journal_mode")).to.deep.equal([{ journal_mode: "delete" }]);
     });
 
-    it("a file that is no database", async () => {
+    it("refuses to open a file that is not a database", async () => {
       writeFileSync(bench.path, "instances:\n  - id: i\n".repeat(100));
       await refusal(() => bench.open(), "unusable", /is no SQLite file.*\(SQLITE_NOTADB\)/);
     });
 
-    it("a folder", async () => {
+    it("refuses to open a folder", async () => {
       mkdirSync(bench.path);
       await refusal(() => bench.open(), "unavailable", /cannot be opened/);
     });
 
-    it("a path through a file", async () => {
+    it("refuses to open a path that leads through a file", async () => {
       writeFileSync(join(bench.folder, "file"), "");
       await refusal(
         () => bench.open({ path: join(bench.folder, "file", "verifier.db") }),
@@ -115,7 +115,7 @@ describe("the SQLite store", () => {
       );
     });
 
-    it("and opens an empty file, which a process that was killed may have left", async () => {
+    it("opens an empty file, which a killed process may have left", async () => {
       writeFileSync(bench.path, "");
       expect(await bench.open().isEmpty()).to.equal(true);
     });
@@ -130,7 +130,7 @@ describe("the SQLite store", () => {
     });
     afterEach(() => void holder.close());
 
-    it("makes a writer unavailable after the busy timeout", async () => {
+    it("a lock held by another process makes a writer unavailable after the busy timeout", async () => {
       await refusal(
         bench.open({ busyTimeout: 50 }).apply([putClient("c", "s")], "tester"),
         "unavailable",
@@ -138,7 +138,7 @@ describe("the SQLite store", () => {
       );
     });
 
-    it("that covers the whole file is told at once, waited for and then an error", async () => {
+    it("a lock on the whole file is reported at once, waited for, and then an error", async () => {
       const own = new Bench();
       await own.open().close();
       const exclusive = new Database(own.path);
@@ -156,13 +156,13 @@ describe("the SQLite store", () => {
       await own.release();
     });
 
-    it("does not touch readers", async () => {
+    it("a writer's lock does not affect readers", async () => {
       const directory = bench.open();
       expect((await directory.client("c")).value).to.equal(null);
       expect(await directory.changes(await directory.position(), 10)).to.deep.equal([]);
     });
 
-    it("is gone when it is gone", async () => {
+    it("a writer succeeds once the other process releases its lock", async () => {
       const directory = bench.open({ busyTimeout: 0 });
       await refusal(directory.apply([putClient("c", "s")], "tester"), "unavailable", /locked/);
       holder.exec("COMMIT");
@@ -171,7 +171,7 @@ describe("the SQLite store", () => {
   });
 
   describe("an error of SQLite's own", () => {
-    it("comes out without SQL", async () => {
+    it("an error of SQLite's own is reported without its SQL", async () => {
       const directory = bench.open();
       bench.sql("DROP TABLE users");
       const { message } = await refusal(
@@ -186,7 +186,7 @@ describe("the SQLite store", () => {
   describe("master keys", () => {
     const K = new Secret("the secret key of i");
 
-    it("that are wrong are found when the store is opened, not when everybody has become a stranger", async () => {
+    it("wrong master keys are found when the store is opened, before any look-up fails", async () => {
       await bench.open().apply([putInstance("i", K.reveal())], "tester");
       const error = await refusal(
         () => bench.open({ masterKeys: masterKeys(2) }),
@@ -198,12 +198,12 @@ describe("the SQLite store", () => {
       expect((error as SealError).keyId).to.equal(masterKeys(1).current.id);
     });
 
-    it("that are wrong are found even while nothing is sealed", async () => {
+    it("wrong master keys are found even while nothing is sealed", async () => {
       bench.open();
       await refusal(() => bench.open({ masterKeys: masterKeys(2) }), "unusable", /not configured/);
     });
 
-    it("may be rotated: what stands under the previous one is found, what is new stands under the current one", async () => {
+    it("after a rotation, entries under the previous master key are found, and new ones use the current key", async () => {
       await bench.open().apply([putInstance("i", K.reveal()), putClient("c", "s")], "tester");
       const rotated = bench.open({ masterKeys: masterKeys(2, 1) });
       expect((await rotated.instance(K)).value?.secretKeys[0]?.reveal()).to.equal(K.reveal());
@@ -213,13 +213,13 @@ describe("the SQLite store", () => {
       expect((await rotated.client("d")).value?.keyId).to.equal(masterKeys(2).current.id);
     });
 
-    it("may be rotated: a key that stands under the previous one still belongs to its instance alone", async () => {
+    it("after a rotation, a secret key stored under the previous master key still belongs to its instance alone", async () => {
       await bench.open().apply([putInstance("i", K.reveal())], "tester");
       const rotated = bench.open({ masterKeys: masterKeys(2, 1) });
       await refusal(rotated.apply([putInstance("j", K.reveal())], "tester"), "conflict", /belongs to the instance "i"/);
     });
 
-    it("may be left out once nothing stands under them, and not before", async () => {
+    it("a master key may be left out once no entry uses it, and not before", async () => {
       await bench.open().apply([putInstance("i", K.reveal()), putClient("c", "s")], "tester");
       const rotated = bench.open({ masterKeys: masterKeys(2, 1) });
       await rotated.apply([putInstance("i", K.reveal())], "tester");
@@ -230,7 +230,7 @@ describe("the SQLite store", () => {
       expect(bench.sql("SELECT id FROM master_keys")).to.deep.equal([{ id: masterKeys(2).current.id }]);
     });
 
-    it("that a running process lacks make it say so, rather than that it knows nobody", async () => {
+    it("a running process that lacks a master key reports that instead of an unknown caller", async () => {
       const old = bench.open();
       const rotated = bench.open({ masterKeys: masterKeys(2, 1) });
       await rotated.apply([putInstance("i", K.reveal()), putClient("c", "s")], "tester");
@@ -247,7 +247,7 @@ describe("the SQLite store", () => {
   describe("a sealed value", () => {
     const open = () => bench.open();
 
-    it("does not open in another row", async () => {
+    it("a sealed value does not open in another row", async () => {
       await open().apply([putInstance("i", "k"), putInstance("j", "l")], "tester");
       bench.sql(
         "UPDATE secret_keys SET sealed = (SELECT sealed FROM secret_keys WHERE instance_id = 'j') WHERE instance_id = 'i'",
@@ -256,13 +256,13 @@ describe("the SQLite store", () => {
       expect((await open().instance(new Secret("l"))).value?.id).to.equal("j");
     });
 
-    it("does not open for another instance to which its row was given", async () => {
+    it("a sealed value does not open if its row is given to another instance", async () => {
       await open().apply([putInstance("i", "k"), putInstance("j", "l")], "tester");
       bench.sql("UPDATE secret_keys SET instance_id = 'j', ordinal = 1 WHERE instance_id = 'i'");
       await refusal(open().instance(new Secret("k")), "unusable", /does not open: it was altered, or moved/);
     });
 
-    it("does not open when it was altered", async () => {
+    it("a sealed value does not open if it was altered", async () => {
       await open().apply([putInstance("i", "k")], "tester");
       bench.sql("UPDATE secret_keys SET sealed = 'nonsense'");
       await refusal(open().instance(new Secret("k")), "unusable", /is not of the form v1/);
@@ -272,7 +272,7 @@ describe("the SQLite store", () => {
   describe("processes", function () {
     this.timeout(60_000);
 
-    it("write at the same time, and positions have no gap and come twice to nobody", async () => {
+    it("processes that write at the same time get positions without gaps or repeats", async () => {
       const directory = bench.open({ busyTimeout: 20_000 });
       const children = [child("write", bench.path, "100"), child("write", bench.path, "100")];
       await Promise.all(children.map(({ stdout }) => once(stdout, "data")));
@@ -286,13 +286,13 @@ describe("the SQLite store", () => {
       expect(changes).to.have.length(300);
     });
 
-    it("make and seed a new store at the same time, and one of them does it", async () => {
+    it("only one of several processes that seed a new store at the same time succeeds", async () => {
       const outcomes = await Promise.all([1, 2, 3].map(() => child("race", bench.path, "50").lines));
       expect(outcomes.flat().toSorted()).to.deep.equal(["conflict", "conflict", "seeded"]);
       expect((await bench.open().position()).number).to.equal(1);
     });
 
-    it("killed in the middle of a seed leave a store into which nothing was written", async () => {
+    it("a process killed in the middle of a seed leaves an empty store", async () => {
       expect(await child("dieInSeed", bench.path, "2000").lines).to.deep.equal([]);
       expect(existsSync(bench.path)).to.equal(true);
       const directory = bench.open();
@@ -302,7 +302,7 @@ describe("the SQLite store", () => {
       await directory.apply([{ kind: "seed", entries: [putInstance("i", "secret 0")] }], "tester");
     });
 
-    it("killed after a seed leave all of it", async () => {
+    it("a process killed after a seed leaves the whole seed", async () => {
       expect(await child("dieAfterSeed", bench.path, "500").lines).to.deep.equal(["seeded"]);
       const directory = bench.open();
       expect((await directory.position()).number).to.equal(1);
@@ -310,7 +310,7 @@ describe("the SQLite store", () => {
       expect(bench.sql("SELECT count(*) AS n FROM users")).to.deep.equal([{ n: 500 }]);
     });
 
-    it("killed at any moment lose nothing that they were told is written", async () => {
+    it("a process killed at any moment loses no write that was acknowledged", async () => {
       const writer = child("writeOn", bench.path);
       let heard = 0;
       writer.stdout.on("data", () => {
@@ -326,7 +326,7 @@ describe("the SQLite store", () => {
     });
   });
 
-  it("that is a copy taken earlier is told from the one that it was taken of by its followers", async () => {
+  it("a follower of the store notices that it now reads an older copy", async () => {
     const directory = bench.open();
     await directory.apply([putClient("c", "s")], "tester");
     await directory.close();

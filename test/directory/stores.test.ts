@@ -10,7 +10,7 @@ describe("a store's URL", () => {
   });
   afterEach(() => bench.release());
 
-  it("of the form sqlite:FILE opens that file, to write and to read", async () => {
+  it("a URL of the form sqlite:FILE opens that file for writing and reading", async () => {
     const store = at(`sqlite:${bench.path}`);
     expect(readStoreAt(store), "before it was made").to.equal(undefined);
     const writing = openStoreAt(store);
@@ -21,7 +21,7 @@ describe("a store's URL", () => {
     await writing.close();
   });
 
-  it("of any other form is refused, and not repeated, for it may have a password", async () => {
+  it("a URL of any other form is refused without being repeated, since it may have a password", async () => {
     for (const url of ["postgres://user:hidden@host/db", "sqlite:", "verifier.db"]) {
       const { message } = await refusal(
         () => openStoreAt(at(url)),

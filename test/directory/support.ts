@@ -13,29 +13,29 @@ import { deriveMasterKeys, type MasterKeys } from "../../src/directory/master-ke
 import { openSqliteDirectory, type SqliteOptions } from "../../src/directory/sqlite/directory.js";
 import { Secret } from "../../src/util/secret.js";
 
-/** A time to test at, in milliseconds. */
+/** The time at which tests run, in milliseconds since 1970. */
 export const NOW = 1_800_000_000_000;
 
-/** The text of a master key that consists of one byte. */
+/** Returns the text of a master key made of one repeated byte. */
 export const masterKeyText = (byte: number): Secret => new Secret(Buffer.alloc(32, byte).toString("base64"));
 
-/** Master keys that consist of one byte each, the current one first. */
+/** Returns master keys made of one repeated byte each, the current one first. */
 export const masterKeys = (...bytes: readonly number[]): MasterKeys => deriveMasterKeys(bytes.map(masterKeyText));
 
-/** Folders and directories of one test, released by {@link release}. */
+/** The folders and directories of one test, released by {@link release}. */
 export class Bench {
   readonly folder = mkdtempSync(join(tmpdir(), "directory-test-"));
   readonly path = join(this.folder, "verifier.db");
   readonly #opened: Directory[] = [];
 
-  /** Opens the store of this bench; again for another connection to it. */
+  /** Opens a new connection to the store of this bench. */
   open(options: Partial<SqliteOptions> = {}): Directory {
     const directory = openSqliteDirectory({ path: this.path, masterKeys: masterKeys(1), clock: () => NOW, ...options });
     this.#opened.push(directory);
     return directory;
   }
 
-  /** Looks into the store past all interfaces. */
+  /** Runs SQL on the store's file directly. */
   sql<Row = Record<string, unknown>>(text: string, ...parameters: unknown[]): Row[] {
     const db = new Database(this.path);
     try {
@@ -90,7 +90,7 @@ export const revokeDigest = (digest: string, until?: number): Command => ({
   ...(until === undefined ? {} : { until }),
 });
 
-/** Expects a DirectoryError of this code, whose message matches. */
+/** Expects a DirectoryError with this code and a matching message. */
 export async function refusal(
   work: (() => unknown) | Promise<unknown>,
   code: DirectoryErrorCode,
@@ -108,7 +108,7 @@ export async function refusal(
   throw new Error(`expected a DirectoryError (${code}), and nothing was thrown`);
 }
 
-/** Starts child.ts in a process of its own, on the store at a path. Its lines come when it has ended. */
+/** Starts child.ts in its own process, on the store at a path; its lines resolve when it has ended. */
 export function child(task: string, ...more: readonly string[]): Child {
   const script = fileURLToPath(new URL("child.ts", import.meta.url));
   const started = spawn(process.execPath, ["--import", "tsx", script, task, ...more], {
@@ -126,11 +126,11 @@ export function child(task: string, ...more: readonly string[]): Child {
   return { stdout: started.stdout, lines, kill: () => void started.kill("SIGKILL") };
 }
 
-/** Another process. */
+/** A process that runs child.ts. */
 export interface Child {
   readonly stdout: Readable;
-  /** What it said, line by line. */
+  /** The lines that it printed. */
   readonly lines: Promise<string[]>;
-  /** Ends it without giving it a chance to do anything. */
+  /** Kills the process without a chance to clean up. */
   kill(): void;
 }
