@@ -23,13 +23,15 @@ const PUBLIC = words(`
 `);
 
 describe("isPublicAddress", () => {
-  for (const address of SPECIAL) it(`${address} is not`, () => expect(isPublicAddress(address)).to.equal(false));
-  for (const address of PUBLIC) it(`${address} is`, () => expect(isPublicAddress(address)).to.equal(true));
+  for (const address of SPECIAL)
+    it(`${address} is not a public address`, () => expect(isPublicAddress(address)).to.equal(false));
+  for (const address of PUBLIC)
+    it(`${address} is a public address`, () => expect(isPublicAddress(address)).to.equal(true));
   for (const text of ["", "localhost", "127.1", "2130706433", "0x7f.1", "1.1.1.1.", "[::1]", ":::", "1.1.1.256"]) {
-    it(`${JSON.stringify(text)} is no address`, () => expect(isPublicAddress(text)).to.equal(false));
+    it(`${JSON.stringify(text)} is not an address`, () => expect(isPublicAddress(text)).to.equal(false));
   }
 
-  it("an address of IPv4 is what it is, however IPv6 carries it", () => {
+  it("an IPv4 address counts the same in every IPv6 notation for it", () => {
     const word = fc.integer({ min: 0, max: 0xffff });
     fc.assert(
       fc.property(word, word, (high, low) => {
@@ -71,24 +73,24 @@ describe("lookupPublic", () => {
       ),
     );
 
-  it("gives of mixed addresses the public ones alone", async () => {
+  it("lookupPublic returns only the public addresses of a host that has both kinds", async () => {
     expect(await ask(["10.0.0.1", "1.1.1.1", "::1", "2606:4700::1111"])).to.deep.equal([
       { address: "1.1.1.1", family: 4 },
       { address: "2606:4700::1111", family: 6 },
     ]);
   });
 
-  it("gives nothing where all lead into the own network", async () => {
+  it("lookupPublic returns nothing if all addresses are private", async () => {
     expect(await ask(["169.254.169.254", "::ffff:127.0.0.1"])).to.equal("EPRIVATE");
     expect(await ask([])).to.equal("EPRIVATE");
   });
 
-  it("gives one where one is asked for", async () => {
+  it("lookupPublic returns one address if one is asked for", async () => {
     expect(await ask(["10.0.0.1", "1.1.1.1"], false)).to.deep.equal(["1.1.1.1", 4]);
     expect(await ask(["10.0.0.1"], false)).to.equal("EPRIVATE");
   });
 
-  it("asks the system, and hands its error on", async () => {
+  it("lookupPublic asks the system and passes its error on", async () => {
     const code = await new Promise((resolve) =>
       lookupPublic("localhost", { all: true }, (error) => resolve(error?.code)),
     );

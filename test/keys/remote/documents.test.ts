@@ -13,7 +13,7 @@ const validators: Validators = { etag: '"1"', lastModified: null };
 const document = (value: unknown): Fetched => ({ kind: "document", value, validators, lifetime: 60 });
 const metadata = document({ issuer: ISSUER, jwks_uri: JWKS });
 
-/** What fetches these documents. */
+/** Returns a function that serves these documents by URL, and the list of its calls. */
 function fetching(documents: Readonly<Record<string, Fetched | FetchError>>) {
   const asked: [url: string, last: Validators | undefined][] = [];
   const get: Get = async (url, last) => {
@@ -49,12 +49,12 @@ describe("metadataUrls", () => {
       "https://a.example:8443/.well-known/oauth-authorization-server/x/y",
     ],
   ] as const) {
-    it(issuer, () => expect(metadataUrls(issuer)).to.deep.equal(want));
+    it(`returns the metadata URLs of ${issuer}`, () => expect(metadataUrls(issuer)).to.deep.equal(want));
   }
 });
 
 describe("fetchKeySet", () => {
-  it("of a URL asks for it, with what is remembered of it", async () => {
+  it("a configured URL is fetched with the validators remembered for it", async () => {
     const { get, asked } = fetching({ [JWKS]: document(SET) });
     const location = { jwksUri: JWKS };
     const memory = { jwksUri: JWKS, validators };
@@ -71,25 +71,25 @@ describe("fetchKeySet", () => {
     ]);
   });
 
-  it("asks OpenID Connect's metadata, and no others where they are there", async () => {
+  it("discovery asks for OpenID Connect's metadata, and for no other if they exist", async () => {
     const { get, asked } = fetching({ [OPENID]: metadata, [JWKS]: document(SET) });
     await fetchKeySet(AT, get, undefined);
     expect(asked.map(([url]) => url)).to.deep.equal([OPENID, JWKS]);
   });
 
-  it("asks OAuth's metadata where those are not there", async () => {
+  it("discovery asks for OAuth's metadata if OpenID Connect's do not exist", async () => {
     const { get, asked } = fetching({ [OAUTH]: metadata, [JWKS]: document(SET) });
     await fetchKeySet(AT, get, undefined);
     expect(asked.map(([url]) => url)).to.deep.equal([OPENID, OAUTH, JWKS]);
   });
 
-  it("does not where the first cannot be had at the moment", async () => {
+  it("discovery does not ask for OAuth's metadata if OpenID Connect's are unavailable for now", async () => {
     const documents = { [OPENID]: new FetchError("it answered 503", 503), [OAUTH]: metadata, [JWKS]: document(SET) };
     expect(await failing(documents)).to.equal("it answered 503");
     expect(await failing({ ...documents, [OPENID]: new FetchError("no answer within 5 ms") })).to.include("no answer");
   });
 
-  it("asks unconditionally where the keys have moved", async () => {
+  it("a key set that moved to another URL is fetched without validators", async () => {
     const { get, asked } = fetching({ [OPENID]: metadata, [JWKS]: document(SET) });
     await fetchKeySet(AT, get, { jwksUri: "https://keys.example/old", validators });
     expect(asked.at(-1)).to.deep.equal([JWKS, undefined]);
@@ -105,7 +105,7 @@ describe("fetchKeySet", () => {
     [[ISSUER], "a list"],
     [undefined, "none"],
   ] as const) {
-    it(`refuses metadata whose issuer is ${what}`, async () => {
+    it(`metadata are refused if their issuer is ${what}`, async () => {
       const value = document({ ...(issuer !== undefined && { issuer }), jwks_uri: JWKS });
       expect(await failing({ [OPENID]: value, [JWKS]: document(SET) })).to.include("another issuer's");
     });
@@ -118,20 +118,20 @@ describe("fetchKeySet", () => {
     [`https://${"e".repeat(5000)}`, `"https://${"e".repeat(192)}…"`],
     ["https://\u009b2J\u202e", '"https://\\u009b2J\\u202e"'],
   ] as const) {
-    it(`tells both issuers where the metadata's is ${what.slice(0, 40)}`, async () => {
+    it(`the error names both issuers if the metadata's issuer is ${what.slice(0, 40)}`, async () => {
       const value = document({ ...(issuer !== undefined && { issuer }), jwks_uri: JWKS });
       const why = await failing({ [OPENID]: value });
       expect(why).to.equal(`the metadata are another issuer's: their \`issuer\` is ${what}, not "${ISSUER}"`);
     });
   }
 
-  it("tells the first three of the configured issuers", async () => {
+  it("the error names the first three of the configured issuers", async () => {
     const issuers = [1, 2, 3, 4].map((number) => `https://${number}.example`);
     const why = await failing({ [OPENID]: metadata }, { discovery: ISSUER, issuers });
     expect(why).to.include(', not "https://1.example" or "https://2.example" or "https://3.example" or another');
   });
 
-  it("the issuer may be any of those that the realm has", async () => {
+  it("metadata may name any of the realm's issuers", async () => {
     const location = { discovery: "https://discovery.example", issuers: ["https://first.example", ISSUER] };
     const { get } = fetching({
       "https://discovery.example/.well-known/openid-configuration": metadata,
@@ -141,13 +141,13 @@ describe("fetchKeySet", () => {
   });
 
   for (const value of [null, "text", 5, [], {}]) {
-    it(`refuses metadata that are ${JSON.stringify(value)}`, async () => {
+    it(`metadata are refused if they are ${JSON.stringify(value)}`, async () => {
       expect(await failing({ [OPENID]: document(value) })).to.match(/metadata/);
     });
   }
 
   for (const uri of [undefined, 5, "", "jwks", "//keys"]) {
-    it(`refuses a jwks_uri that is ${JSON.stringify(uri)}`, async () => {
+    it(`metadata are refused if their jwks_uri is ${JSON.stringify(uri)}`, async () => {
       expect(await failing({ [OPENID]: document({ issuer: ISSUER, jwks_uri: uri }) })).to.include("jwks_uri");
     });
   }

@@ -12,7 +12,7 @@ import { documentOf } from "./rig.js";
 
 const SET = documentOf("a");
 const HOUR = 3_600_000;
-/** More than any machine takes for an answer, in milliseconds: who never answers is given up by hand, or in a second. */
+/** A timeout that no answer reaches on any machine, in milliseconds; tests end the wait for a silent server themselves. */
 const PATIENCE = 60_000;
 
 const { authority, stranger, server } = pki();
@@ -21,9 +21,9 @@ const names = [
   ["DNS", "localhost"],
 ] as const;
 
-/** The timers of a fetcher, which run out when the test says so. */
+/** The timers of a fetcher, which run out when the test calls runOut. */
 class Timers {
-  /** The milliseconds of every one that was ever begun. */
+  /** The delay of every timer that was started, in milliseconds. */
   readonly begun: number[] = [];
   readonly #running = new Set<() => void>();
 
@@ -65,14 +65,14 @@ describe("fetching", () => {
     if (!(ended instanceof FetchError)) throw new Error(`did not fail in words: ${String(ended)}`);
     return ended.message;
   };
-  /** Waits until somebody has asked for this path. @returns all that was asked for meanwhile */
+  /** Waits until this path is requested. @returns the paths requested until then */
   const untilAsked = async (path: string): Promise<readonly string[]> => {
     const seen: string[] = [];
     while (!seen.includes(path)) seen.push(...(await plain.requests()));
     return seen;
   };
 
-  it("gives the document, its validators and its lifetime", async () => {
+  it("a fetch returns the document, its validators and its lifetime", async () => {
     const headers = { ETag: '"1"', "Last-Modified": "then", "Cache-Control": "max-age=60" };
     await plain.be("publish", SET, { headers });
     expect(await get(plain.url)).to.deep.equal({
@@ -85,7 +85,7 @@ describe("fetching", () => {
     expect(await get(plain.url, {}, '"2"')).to.include({ kind: "document" });
   });
 
-  it("asks by Last-Modified where there is no ETag", async () => {
+  it("a fetch sends If-Modified-Since if there is no ETag", async () => {
     const modified = "Fri, 15 Jan 2027 08:00:00 GMT";
     await plain.be("publish", SET, { headers: { "Last-Modified": modified, "Cache-Control": "max-age=60" } });
     const fetcher = createFetcher({ timeout: PATIENCE, insecure: true });
@@ -95,7 +95,7 @@ describe("fetching", () => {
     await fetcher.close();
   });
 
-  it("follows a redirection", async () => {
+  it("a fetch follows a redirection", async () => {
     await plain.be("elsewhere", SET);
     await plain.requests();
     expect(await get(plain.url)).to.deep.include({ value: SET });
@@ -120,7 +120,7 @@ describe("fetching", () => {
     ["304 to anything", /^it answered 304$/, 1],
     ["leads to a file", /not https/, 1],
   ] as const) {
-    it(`${mode}: fails in words, asks ${requests} times`, async () => {
+    it(`a server in mode "${mode}" makes the fetch fail with a message, after ${requests} requests`, async () => {
       await plain.be(mode, SET);
       await plain.requests();
       expect(await failing(plain.url)).to.match(words);
@@ -129,7 +129,7 @@ describe("fetching", () => {
   }
 
   for (const mode of ["silent", "drip"]) {
-    it(`${mode}: is given up when its time is over, and not asked again`, async () => {
+    it(`a server in mode "${mode}" is given up at the timeout and not asked again`, async () => {
       await plain.be(mode, SET);
       await plain.requests();
       const timers = new Timers();
@@ -148,12 +148,12 @@ describe("fetching", () => {
     ["a member twice, spelt otherwise", `{${KEYS},"\\u006beys":[]}`],
     ["a member of a key twice", '{"keys":[{"kid":"a","kid":"b"}]}'],
     ["a byte order mark", `\ufeff{${KEYS}}`],
-    ["a list", "[]"],
-    ["what nests deeper than 128 levels", `{${KEYS},"x":${"[".repeat(128)}${"]".repeat(128)}}`],
-    ["what nests deeper than any stack", `{${KEYS},"x":${"[".repeat(500_000)}${"]".repeat(500_000)}}`],
+    ["a list instead of an object", "[]"],
+    ["more than 128 levels", `{${KEYS},"x":${"[".repeat(128)}${"]".repeat(128)}}`],
+    ["more levels than any stack holds", `{${KEYS},"x":${"[".repeat(500_000)}${"]".repeat(500_000)}}`],
     ["more than 2,000 elements", `{"keys":[{}${",{}".repeat(170_000)}]}`],
   ] as const) {
-    it(`${what}: is not read`, async () => {
+    it(`a document with ${what} is refused`, async () => {
       await plain.be("verbatim", document);
       expect(await failing(plain.url)).to.equal(
         "the answer is not JSON that can be read in one way only: an object in UTF-8, no member twice, " +
@@ -162,24 +162,24 @@ describe("fetching", () => {
     });
   }
 
-  it("control: what nests 128 levels deep is read", async () => {
+  it("control: a document with 128 levels is read", async () => {
     const document = `{${KEYS},"x":${"[".repeat(127)}${"]".repeat(127)}}`;
     await plain.be("verbatim", document);
     expect(await get(plain.url)).to.deep.include({ value: JSON.parse(document) as unknown });
   });
 
-  it("a 304 to a question without validators is a failure, whatever was remembered", async () => {
+  it("a 304 to a request without validators is a failure", async () => {
     await plain.be("304 to anything");
     expect(await failing(plain.url, {}, "")).to.equal("it answered 304");
   });
 
-  it("nobody listens: says so", async () => {
+  it("a closed port makes the fetch fail with ECONNREFUSED", async () => {
     const { port, release } = await closedPort();
     expect(await failing(`http://127.0.0.1:${port}/jwks`)).to.equal("the connection failed (ECONNREFUSED)");
     release();
   });
 
-  it("a host that there is not: says so", async () => {
+  it("an unknown host makes the fetch fail with the resolver's error", async () => {
     expect(await failing("https://no-such-host.invalid/", { insecure: false, timeout: 5000 })).to.match(
       /ENOTFOUND|EAI_AGAIN|no answer/,
     );
@@ -191,13 +191,13 @@ describe("fetching", () => {
       await expired.be("publish", SET);
     });
 
-    it("trusts the authority that it is given, and no other", async () => {
+    it("a fetch over TLS trusts the configured authority and no other", async () => {
       expect(await get(secure.url, { ca: authority.cert })).to.deep.include({ value: SET });
       expect(await failing(secure.url)).to.match(/^the connection failed \((UNABLE|SELF_SIGNED|DEPTH)\w+\)$/);
       expect(await failing(secure.url, { ca: stranger.cert })).to.match(/^the connection failed/);
     });
 
-    it("refuses a certificate that has expired, or is another host's", async () => {
+    it("a fetch over TLS refuses an expired certificate and another host's certificate", async () => {
       expect(await failing(expired.url, { ca: authority.cert })).to.include("CERT_HAS_EXPIRED");
       const elsewhere = await Issuer.start({
         tls: certify("other", { issuer: authority, names: [["DNS", "other.example"]] }),
@@ -213,7 +213,7 @@ describe("fetching", () => {
       "127.0.0.1 127.1 0x7f000001 2130706433 0177.0.0.1 127.0.0.1. 0 0.0.0.0 169.254.169.254 10.0.0.1 ①②⑦.0.0.1 127。0。0。1 " +
       "[::1] [::ffff:127.0.0.1] [0:0:0:0:0:ffff:7f00:1] [::] [fe80::1] [fd00::1]";
     for (const host of literals.split(" ")) {
-      it(`asks nothing of ${host}`, async () => {
+      it(`a fetch without insecure sends nothing to ${host}`, async () => {
         await secure.requests();
         const why = await failing(`https://${host}:${port()}/jwks`, { insecure: false, ca: authority.cert });
         expect(why).to.equal("it leads to an address that is not public");
@@ -222,7 +222,7 @@ describe("fetching", () => {
     }
 
     for (const host of ["localhost", "localhost."]) {
-      it(`asks nothing of ${host}, which leads to such an address`, async () => {
+      it(`a fetch without insecure sends nothing to ${host}, which resolves to a private address`, async () => {
         await secure.requests();
         const why = await failing(`https://${host}:${port()}/jwks`, { insecure: false, ca: authority.cert });
         expect(why).to.match(/no public address|ENOTFOUND|EAI_AGAIN/);
@@ -230,7 +230,7 @@ describe("fetching", () => {
       });
     }
 
-    it("looks a name up once, where the connection is made, so that no other answer of the name server can come in between", async () => {
+    it("a fetch looks a name up once, for the connection itself, so that DNS rebinding cannot change the checked address", async () => {
       const real = dns.lookup;
       let answers = 0;
       const rebinding = (_host: string, _options: object, callback: (error: null, found: object[]) => void): void => {
@@ -250,7 +250,7 @@ describe("fetching", () => {
       }
     });
 
-    it("asks nothing over plain http, nor with credentials", async () => {
+    it("a fetch without insecure refuses plain http and URLs with credentials", async () => {
       expect(await failing("http://1.1.1.1/", { insecure: false })).to.include("not https");
       expect(await failing("https://a:b@1.1.1.1/", { insecure: false })).to.include("credentials");
       expect(await failing(plain.url.replace("//", "//user@"))).to.include("credentials");
@@ -258,7 +258,7 @@ describe("fetching", () => {
   });
 
   for (const mode of ["silent", "drip"]) {
-    it(`${mode}: is given up although the garbage is collected meanwhile`, async () => {
+    it(`a server in mode "${mode}" is given up at the timeout even if garbage is collected during the wait`, async () => {
       setFlagsFromString("--expose-gc");
       const collect = runInNewContext("gc") as () => void;
       await plain.be(mode, SET);
@@ -272,7 +272,7 @@ describe("fetching", () => {
     });
   }
 
-  it("gives all documents that belong together one time, not each its own", async () => {
+  it("documents fetched together share one timeout", async () => {
     await plain.be("publish", SET, { path: "/metadata" });
     await plain.be("silent", SET);
     await plain.requests();
@@ -295,7 +295,7 @@ describe("fetching", () => {
     }
   });
 
-  /** After the time is over nothing more is asked. */
+  /** Expects that nothing is requested once the timeout is over. */
   async function expectNone(fetcher: Fetcher, timers: Timers): Promise<void> {
     const ended = fetcher
       .within(async (ask) => {
@@ -309,12 +309,12 @@ describe("fetching", () => {
     expect([...asked, ...(await plain.requests())]).to.deep.equal(["/silent"]);
   }
 
-  it("does not go on over plain http where https was spoken, insecure as it may be", async () => {
+  it("a fetch over https does not go on over plain http, even with insecure", async () => {
     await secure.be("leads on", plain.url);
     await plain.be("publish", SET);
     await plain.requests();
     expect(await failing(secure.url, { ca: authority.cert })).to.equal("it leads to a URL that is not https");
-    // Nor by what a document says, such as an issuer's metadata.
+    // A URL from a fetched document, such as an issuer's metadata, does not lead to plain http either.
     await secure.be("publish", SET);
     const fetcher = createFetcher({ timeout: PATIENCE, insecure: true, ca: authority.cert });
     const ended = await fetcher
@@ -328,13 +328,13 @@ describe("fetching", () => {
     expect(await plain.requests()).to.deep.equal([]);
   });
 
-  it("follows from plain http to https", async () => {
+  it("a fetch follows a redirection from plain http to https", async () => {
     await secure.be("publish", SET);
     await plain.be("leads on", secure.url);
     expect(await get(plain.url, { ca: authority.cert })).to.deep.include({ value: SET });
   });
 
-  it("stops at once when it is closed", async () => {
+  it("closing the fetcher ends a fetch at once", async () => {
     await plain.be("silent");
     const fetcher = createFetcher({ timeout: 60_000, insecure: true });
     const asked = fetcher
@@ -349,7 +349,7 @@ describe("fetching", () => {
     let address: string;
     before(async () => {
       proxy = await startProxy((target) => (target.startsWith("plain") ? plain.port : secure.port));
-      // By a name that leads to a private address: a proxy stands inside, as a rule.
+      // The proxy's name leads to a private address, since a proxy is usually inside the network.
       address = `http://localhost:${proxy.port}`;
       await secure.be("publish", SET);
       await plain.be("publish", SET);
@@ -357,7 +357,7 @@ describe("fetching", () => {
     after(() => proxy.close());
     beforeEach(() => void proxy.tunnels.splice(0));
 
-    it("goes to a public host by its name, and checks its certificate itself", async () => {
+    it("a fetch through the proxy names the public host and checks the host's certificate itself", async () => {
       const tls = certify("issuer", { issuer: authority, names: [["DNS", "issuer.example"]] });
       const named = await Issuer.start({ tls });
       await named.be("publish", SET);
@@ -377,7 +377,7 @@ describe("fetching", () => {
       }
     });
 
-    it("a public host leads neither inside, nor to plain http, nor to where credentials are sent", async () => {
+    it("a fetch through the proxy follows no redirection to a private address, to plain http or to a URL with credentials", async () => {
       const tls = certify("issuer", { issuer: authority, names: [["DNS", "issuer.example"]] });
       const named = await Issuer.start({ tls });
       const before = secure;
@@ -405,18 +405,18 @@ describe("fetching", () => {
       }
     });
 
-    it("takes it for plain http too, where that is admitted", async () => {
+    it("a fetch over plain http goes through the proxy too, if plain http is allowed", async () => {
       expect(await get("http://plain.example/jwks", { proxies: { http: address } })).to.deep.include({ value: SET });
       expect(proxy.tunnels).to.deep.equal(["plain.example:80"]);
     });
 
-    it("does not send private addresses there either", async () => {
+    it("a fetch sends no private address to the proxy", async () => {
       const why = await failing("https://10.0.0.1/jwks", { insecure: false, proxies: { https: address } });
       expect(why).to.include("not public");
       expect(proxy.tunnels).to.deep.equal([]);
     });
 
-    it("goes its own way to who is excepted, with every check", async () => {
+    it("a fetch connects directly to a host in NO_PROXY, with every check", async () => {
       const options = { proxies: { https: address, no: "localhost,127.0.0.1" }, ca: authority.cert };
       expect(await get(secure.url, options)).to.deep.include({ value: SET });
       const named = `https://localhost:${secure.port}/jwks`;
@@ -439,7 +439,7 @@ describe("fetching", () => {
       ["", false],
     ] as const) {
       it(`NO_PROXY=${JSON.stringify(no)} ${isExcepted ? "excepts" : "does not except"} http://keys.example`, async () => {
-        // Who is excepted is looked for by its name, which may take some time: there is no such host.
+        // An excepted host is looked up by its name, which does not exist, so that the look-up may take some time.
         const timeout = isExcepted ? 5000 : PATIENCE;
         const ended = get("http://keys.example/jwks", { proxies: { http: address, no }, timeout });
         await ended.catch(() => {});
@@ -447,32 +447,32 @@ describe("fetching", () => {
       });
     }
 
-    it("an empty name is none, and that for http does for https where there is no other", async () => {
+    it("an empty proxy setting counts as absent, and the proxy for http serves https if https has none", async () => {
       expect(await get(plain.url, { proxies: { http: "", https: "" } })).to.deep.include({ value: SET });
       expect(proxy.tunnels).to.deep.equal([]);
       await failing("https://issuer.example/jwks", { proxies: { http: address } });
       expect(proxy.tunnels).to.deep.equal(["issuer.example:443"]);
     });
 
-    describe("that is of no use", () => {
+    describe("a proxy that does not work", () => {
       const secret = "user:Xk29-vbQz@";
       const asking = (proxies: string): Promise<string> =>
         failing("https://issuer.example/jwks", { insecure: false, proxies: { https: proxies }, timeout: 5000 });
 
-      it("nobody listens there: names it, without its credentials", async () => {
+      it("the error names a proxy with a closed port, without its credentials", async () => {
         const { port, release } = await closedPort();
         const why = await asking(`http://${secret}127.0.0.1:${port}`);
         expect(why).to.equal(`the connection failed (ECONNREFUSED), through the proxy 127.0.0.1:${port}`);
         release();
       });
 
-      it("there is no such host: names it, with the port that goes without saying", async () => {
+      it("the error names a proxy whose host is unknown, with its default port", async () => {
         const why = await asking(`http://${secret}no-such-proxy.invalid`);
         expect(why).to.match(/^(the connection failed|no answer).*, through the proxy no-such-proxy\.invalid:80$/);
       });
 
       for (const status of [407, 403, 502]) {
-        it(`it answers ${status}: names it and its status`, async () => {
+        it(`the error names a proxy that answers ${status}, and the status`, async () => {
           const refusing = await startProxy(() => 0, status);
           try {
             const why = await asking(`http://${secret}127.0.0.1:${refusing.port}`);
@@ -485,7 +485,7 @@ describe("fetching", () => {
         });
       }
 
-      it("what is answered through it may be its own: names it", async () => {
+      it("the error for a status received through the proxy names the proxy, which may have sent it", async () => {
         await plain.be("503");
         const why = await failing("http://plain.example/jwks", { proxies: { http: address } });
         expect(why).to.equal(`it answered 503, through the proxy localhost:${proxy.port}`);
@@ -493,7 +493,7 @@ describe("fetching", () => {
       });
     });
 
-    it("writes no warning of its libraries", async () => {
+    it("a fetch through the proxy causes no warnings from libraries", async () => {
       const warnings: Error[] = [];
       const note = (warning: Error): unknown => warnings.push(warning);
       process.on("warning", note);

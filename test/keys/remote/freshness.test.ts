@@ -5,7 +5,7 @@ import { pauseAfter } from "../../../src/keys/remote/remote-keys.js";
 
 const DATE = "Fri, 15 Jan 2027 08:00:00 GMT";
 
-/** RFC 9111, by the headers of an answer. */
+/** Returns the lifetime (RFC 9111) that an answer with these headers has. */
 const ROWS: readonly (readonly [headers: Readonly<Record<string, string>>, seconds: number | undefined])[] = [
   [{}, undefined],
   [{ "cache-control": "public" }, undefined],
@@ -37,10 +37,11 @@ const ROWS: readonly (readonly [headers: Readonly<Record<string, string>>, secon
 describe("lifetimeOf", () => {
   for (const [headers, seconds] of ROWS) {
     const shown = JSON.stringify(headers).slice(0, 100);
-    it(`${shown}: ${seconds ?? "says nothing"}`, () => expect(lifetimeOf(new Headers(headers))).to.equal(seconds));
+    it(`the lifetime of ${shown} is ${seconds ?? "unknown"}`, () =>
+      expect(lifetimeOf(new Headers(headers))).to.equal(seconds));
   }
 
-  it("is never less than 0, nor no number, whatever stands there", () => {
+  it("a lifetime is undefined or a number of at least 0, whatever the headers say", () => {
     const word = fc.constantFrom("max-age", "no-store", "=", ",", '"', " ", "1", "60", "-", "x", ";");
     fc.assert(
       fc.property(fc.array(word), (words) => {
@@ -52,12 +53,12 @@ describe("lifetimeOf", () => {
 });
 
 describe("pauseAfter", () => {
-  it("doubles from a second up to the longest", () => {
+  it("the pause after a failure doubles from one second up to the maximum", () => {
     const pauses = [1, 2, 3, 4, 5, 12, 13, 100, 1e6].map((failures) => pauseAfter(failures, 3_600_000, 0));
     expect(pauses).to.deep.equal([1000, 2000, 4000, 8000, 16_000, 2_048_000, 3_600_000, 3_600_000, 3_600_000]);
   });
 
-  it("is no longer than the longest and no shorter than half of what it would be", () => {
+  it("the pause after a failure is at most the maximum and at least half of its unjittered length", () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: 1000 }),

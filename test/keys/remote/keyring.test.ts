@@ -6,7 +6,7 @@ import { jwkOf } from "../../support/keys.js";
 import { Issuer } from "./misbehaving.js";
 import { SETTINGS } from "./rig.js";
 
-// What a saved set is bound to: an issuer vouches for it once, and from then on it lies in the store.
+// A saved key set is bound to the settings under which it was fetched, since it comes from the store from then on.
 
 const NOBODY = { fetched: () => {}, failed: () => {}, out: () => {} };
 const SAVED_AT = NOW - 1000;
@@ -14,7 +14,7 @@ const SAVED_AT = NOW - 1000;
 describe("a keyring's saved sets", () => {
   let issuer: Issuer;
   let entry: RemoteEntry;
-  /** What the store holds, by location. */
+  /** The store's key sets, by location. */
   const store = new Map<string, VouchedSet>();
   before(async () => {
     issuer = await Issuer.start();
@@ -26,7 +26,7 @@ describe("a keyring's saved sets", () => {
   after(() => issuer.close());
   beforeEach(() => store.clear());
 
-  /** Runs a keyring with this one entry. */
+  /** Runs a keyring with only this entry. */
   async function withKeys<T>(one: RemoteEntry, run: (source: ReturnType<Keyring["source"]>) => T): Promise<Awaited<T>> {
     const keyring = new Keyring({
       clock: () => NOW,
@@ -44,7 +44,7 @@ describe("a keyring's saved sets", () => {
     }
   }
 
-  /** Whether keys count before anything was fetched, once a set was fetched by one entry and is restored for another. */
+  /** Returns whether a set fetched by one entry provides keys to another entry before it has fetched anything. */
   async function isRestored(first: RemoteEntry, then: RemoteEntry): Promise<boolean> {
     await withKeys(first, async (source) => source.load(undefined, NOW, NOW + 60_000));
     expect(store.size, "saved").to.equal(1);
@@ -56,12 +56,12 @@ describe("a keyring's saved sets", () => {
     ["nothing", {}],
     ["the times", { refreshMin: 1000, refreshMax: 2000, staleIfError: 5000, cooldown: 1000, timeout: 1000 }],
   ] as const) {
-    it(`control: count where ${what} changed`, async () => {
+    it(`control: a saved set counts if ${what} changed`, async () => {
       expect(await isRestored(entry, { ...entry, ...change })).to.equal(true);
     });
   }
 
-  it("count no more where `insecure`, the certificates, or the way to the URL are others", async () => {
+  it("a saved set no longer counts if `insecure`, the certificates or the way to the URL change", async () => {
     const { authority, stranger } = pki();
     const under = { ...entry, ca: authority.cert };
     expect(await isRestored(entry, { ...entry, insecure: false }), "insecure").to.equal(false);
@@ -72,14 +72,14 @@ describe("a keyring's saved sets", () => {
     expect(await isRestored(entry, { ...entry, location: discovery }), "metadata at the URL").to.equal(false);
   });
 
-  it("count no more where the metadata may be another issuer's", async () => {
+  it("a saved set no longer counts if the metadata may be another issuer's", async () => {
     const discovery = issuer.at("");
     const from = (issuers: readonly string[]): RemoteEntry => ({ ...entry, location: { discovery, issuers } });
     expect(await isRestored(from([discovery]), from([discovery])), "control").to.equal(true);
     expect(await isRestored(from([discovery]), from(["https://other.example"]))).to.equal(false);
   });
 
-  it("of a version that did not say what vouched for them are as none", async () => {
+  it("a set saved by a version that did not record its settings counts as absent", async () => {
     const strip = ({ document, fetchedAt }: VouchedSet): VouchedSet => ({ document, fetchedAt }) as VouchedSet;
     await withKeys(entry, async (source) => source.load(undefined, NOW, NOW + 60_000));
     for (const [location, saved] of store) store.set(location, strip(saved));

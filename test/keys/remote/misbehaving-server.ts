@@ -3,15 +3,15 @@ import http from "node:http";
 import https from "node:https";
 import type { AddressInfo } from "node:net";
 
-// An issuer that may do anything, as a process of its own: what it does is told by messages, and what it was asked too.
+// An issuer in its own process that may misbehave in any way: messages set its behaviour and report the requests it received.
 
-/** What the issuer is told. */
+/** Sets how the issuer behaves. */
 export interface Order {
   readonly mode: string;
-  /** The set that it publishes where it does, as JSON. */
+  /** The key set that it publishes, as JSON. */
   readonly document: string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Of this path alone; absent: of all that were told nothing of their own. */
+  /** The only path that this order is for (default: every path without its own order). */
   readonly path?: string;
 }
 
@@ -21,14 +21,14 @@ export interface Certificate {
   readonly key: string;
 }
 
-/** Shows another certificate from now on; whoever is connected is cut off. */
+/** Replaces the server's certificate; open connections are cut off. */
 export interface NewCertificate {
   readonly tls: Certificate;
 }
 
-/** What the process is started with, as JSON in its last argument. */
+/** The options of the process, as JSON in its last argument. */
 export interface Start {
-  /** Serves https with these. */
+  /** The certificate and key for https (default: plain http). */
   readonly tls?: Certificate;
 }
 
@@ -48,7 +48,7 @@ const publish: Respond = (req, res, { document, headers = {} }) => {
 };
 
 let turn = 0;
-/** How it answers, by mode. */
+/** The answers, by mode. */
 const MODES: Readonly<Record<string, Respond>> = {
   publish,
   flap: (req, res, order) => (turn++ % 2 === 0 ? publish(req, res, order) : text(503, "{}")(req, res, order)),
@@ -57,10 +57,10 @@ const MODES: Readonly<Record<string, Respond>> = {
   404: text(404, "{}"),
   html: text(200, "<html>Sign in</html>", { "Content-Type": "text/html" }),
   "html as json": text(200, "<html>Sign in</html>"),
-  // The set itself, as what it is not.
+  // These serve the set itself under another type.
   "wrong type": (_req, res, { document }) => void res.writeHead(200, { "Content-Type": "image/png" }).end(document),
   garbage: (_req, res) => void res.writeHead(200, JSON_TYPE).end(Buffer.from([0xff, 0x00, 0xc3, 0x28, 0x7b])),
-  // The text that the document is, as it stands.
+  // Serves the document, a JSON string, as its bare text.
   verbatim: (_req, res, { document }) => void res.writeHead(200, JSON_TYPE).end(JSON.parse(document)),
   empty: text(200, '{"keys":[]}'),
   "no body": text(200, ""),
@@ -83,7 +83,7 @@ const MODES: Readonly<Record<string, Respond>> = {
     res.write(document[at++]);
     res.on("close", () => clearInterval(timer));
   },
-  // 50 MB, read by nobody to the end.
+  // Serves 50 MB, more than any client reads.
   huge: (_req, res) => {
     res.writeHead(200, JSON_TYPE);
     createReadStream("/dev/zero", { end: 50e6 })
@@ -91,12 +91,12 @@ const MODES: Readonly<Record<string, Respond>> = {
       .pipe(res);
   },
   "304 to anything": (_req, res) => void res.writeHead(304).end(),
-  // Every redirection leads on; the mode is what stands behind it.
+  // Redirects every path to /there, which publishes the set.
   elsewhere: (req, res, order) => {
     if (req.url === "/there") publish(req, res, order);
     else res.writeHead(307, { Location: "/there" }).end();
   },
-  // To where the document says.
+  // Redirects to the URL in the document.
   "leads on": (_req, res, { document }) => void res.writeHead(302, { Location: JSON.parse(document) as string }).end(),
   "leads to a file": (_req, res) => void res.writeHead(302, { Location: "file:///etc/passwd" }).end(),
 };

@@ -5,7 +5,7 @@ import type { Certificate, NewCertificate, Order, Start } from "./misbehaving-se
 
 const MODULE = fileURLToPath(new URL("./misbehaving-server.ts", import.meta.url));
 
-/** An issuer in a process of its own, which does what it is told. */
+/** An issuer in its own process, whose behaviour the test sets. */
 export class Issuer {
   readonly #child: ChildProcess;
   readonly #scheme: string;
@@ -16,7 +16,7 @@ export class Issuer {
     this.#child = fork(MODULE, [JSON.stringify(start)], { execArgv: ["--import", import.meta.resolve("tsx")] });
   }
 
-  /** Starts one, that publishes an empty set. */
+  /** Starts an issuer that publishes an empty key set. */
   static async start(start: Start = {}): Promise<Issuer> {
     const issuer = new Issuer(start);
     const [{ port }] = (await once(issuer.#child, "message")) as [{ port: number }];
@@ -24,7 +24,7 @@ export class Issuer {
     return issuer;
   }
 
-  /** Where it publishes its keys, and whatever else it is asked for. */
+  /** The URL of its key set. */
   get url(): string {
     return this.at("/jwks");
   }
@@ -33,36 +33,36 @@ export class Issuer {
     return `${this.#scheme}://127.0.0.1:${this.port}${path}`;
   }
 
-  /** Behaves like this from now on. */
+  /** Sets the issuer's behaviour from now on. */
   async be(mode: string, document: unknown = { keys: [] }, more: Pick<Order, "headers" | "path"> = {}): Promise<void> {
     this.#child.send({ mode, document: JSON.stringify(document), ...more } satisfies Order);
     await once(this.#child, "message");
   }
 
-  /** Shows another certificate from now on, at the same port; all who are connected are cut off. */
+  /** Replaces its certificate at the same port, and cuts off open connections. */
   async show({ cert, key }: Certificate): Promise<void> {
     this.#child.send({ tls: { cert, key } } satisfies NewCertificate);
     await once(this.#child, "message");
   }
 
-  /** The paths that were asked for since the last time that anything was counted, in order. */
+  /** Returns the paths requested since the last count, in order. */
   async requests(): Promise<readonly string[]> {
     return (await this.counts()).requests;
   }
 
-  /** How many connections were made in that time, whether or not anything was asked over them. */
+  /** Returns how many connections were made since the last count, with or without a request. */
   async connections(): Promise<number> {
     return (await this.counts()).connections;
   }
 
-  /** Both at once. */
+  /** Returns both counts and starts new ones. */
   async counts(): Promise<{ readonly requests: readonly string[]; readonly connections: number }> {
     this.#child.send("count");
     const [counts] = (await once(this.#child, "message")) as [{ requests: string[]; connections: number }];
     return counts;
   }
 
-  /** Ends it: from then on nobody listens at its port. */
+  /** Ends the process, which closes its port. */
   async close(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const exited = once(this.#child, "exit");

@@ -14,7 +14,7 @@ const configured: VerificationKey = {
   uses: new KeyUses(),
 };
 
-/** A source of a configured key and two issuers. */
+/** Returns a source with these configured keys and two issuers. */
 function union(...fixed: readonly VerificationKey[]) {
   const time = new VirtualTime();
   const [one, two] = [new Rig({}, undefined, 0, time), new Rig({}, undefined, 0, time)] as const;
@@ -22,7 +22,7 @@ function union(...fixed: readonly VerificationKey[]) {
 }
 
 describe("networkSource", () => {
-  it("of one issuer is that issuer's keys", async () => {
+  it("a source with one issuer has that issuer's keys", async () => {
     const rig = new Rig();
     const source = networkSource([], [rig.keys]);
     expect(source.current(rig.now)).to.equal(undefined);
@@ -34,7 +34,7 @@ describe("networkSource", () => {
     expect(source.isStale()).to.equal(false);
   });
 
-  it("past the bound names nothing: a known kid is not there to be looked at again", async () => {
+  it("a source past staleIfError has no keys, so that even a known kid is not answered", async () => {
     const rig = new Rig({ staleIfError: SECOND });
     const source = networkSource([], [rig.keys]);
     await rig.last.give(documentOf("a"));
@@ -46,7 +46,7 @@ describe("networkSource", () => {
     expect(await asked).to.be.above(0);
   });
 
-  it("has all keys, in order, as one set that stays the same object", async () => {
+  it("a source has all keys, in order, as one set that stays the same object", async () => {
     const { time, one, two, source } = union(configured);
     expect(kidsOf(source.current(time.clock()))).to.deep.equal(["fixed"]);
     await one.last.give(documentOf("a"), 3600);
@@ -59,7 +59,7 @@ describe("networkSource", () => {
     expect(kidsOf(source.current(time.clock()))).to.deep.equal(["fixed", "c", "b"]);
   });
 
-  it("is as old as its oldest set, and stale where one is", async () => {
+  it("a source is as old as its oldest set, and stale if one set is", async () => {
     const { time, one, two, source } = union();
     await one.last.give(documentOf("a"), 3600);
     expect(source.age(time.clock())).to.equal(undefined);
@@ -71,19 +71,19 @@ describe("networkSource", () => {
     expect([source.age(time.clock()), source.isStale()]).to.deep.equal([HOUR, true]);
   });
 
-  it("of keys of one issuer says nothing of another's that cannot be had", async () => {
+  it("a source answers no kid while one issuer's keys are unavailable", async () => {
     const { time, one, two, source } = union(configured);
     const { now } = one;
     await one.last.give(documentOf("a"));
     await two.last.fail();
-    // Two keys may have one name: what the known one does not verify, the other's may.
+    // Two issuers may use the same kid, so that the missing issuer's key may verify what the known one does not.
     for (const kid of ["a", "fixed", "b", undefined]) expect(source.answers(kid, now, now), kid).to.equal(false);
     await time.pass(SECOND);
     await two.last.give(documentOf("b"));
     for (const kid of ["a", "fixed", "b"]) expect(source.answers(kid, one.now, one.now), kid).to.equal(true);
   });
 
-  it("a question is over once one issuer has the key, while another's answer is waited for", async () => {
+  it("a load ends once one issuer has the key, without waiting for another", async () => {
     const { one, two, source } = union();
     let wait: unknown = "none yet";
     void source.load("a", one.now, one.now + HOUR).then((value) => {
@@ -94,14 +94,14 @@ describe("networkSource", () => {
     expect(two.asked).to.have.length(1);
   });
 
-  it("without a kid too, once there are more keys to try", async () => {
+  it("a load without a kid ends once there are more keys to try", async () => {
     const { one, source } = union(configured);
     const asked = source.load(undefined, one.now, one.now + HOUR);
     await one.last.give(documentOf("a"));
     expect(await asked).to.equal(undefined);
   });
 
-  it("a question that no issuer can answer is told the longest wait", async () => {
+  it("a load that no issuer can answer returns the longest wait", async () => {
     const { one, two, source } = union();
     await one.last.give(documentOf("a"));
     await two.last.fail();

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { documentOf, HOUR, kidsOf, Rig, SECOND } from "./rig.js";
 
-// Remote keys under anything that may happen, in any order: what must hold always.
+// Invariants of remote keys that hold under any events in any order.
 
 const SETTINGS = {
   refreshMin: 10 * SECOND,
@@ -12,7 +12,7 @@ const SETTINGS = {
 };
 const KIDS = ["a", "b", "c", "d"] as const;
 
-/** A question and what became of it. */
+/** A load and its outcome. */
 interface Question {
   readonly kid: string | undefined;
   readonly since: number;
@@ -22,11 +22,11 @@ interface Question {
 
 class Model {
   readonly rig: Rig;
-  /** The last set that was given. */
+  /** The kids of the last set that a fetch returned. */
   published: readonly string[] | undefined;
   fetchedAt = Number.NEGATIVE_INFINITY;
   readonly questions: Question[] = [];
-  /** Fetches that a question began at once. */
+  /** The number of fetches that a load started at once. */
   begun = 0;
   #ended = 0;
 
@@ -122,10 +122,10 @@ const step = fc.oneof(
   },
 );
 
-describe("RemoteKeys: whatever happens", function () {
+describe("RemoteKeys under random events", function () {
   this.timeout(60_000);
 
-  it("one fetch at a time, none past a deadline, none too often, and nothing said that nobody can know", () =>
+  it("remote keys fetch one at a time and not too often, wait past no deadline, and call no kid unknown against an old set", () =>
     fc.assert(
       fc.asyncProperty(
         fc.array(step, { maxLength: 40 }),
@@ -138,7 +138,7 @@ describe("RemoteKeys: whatever happens", function () {
             else await model.ask(one.kid, one.patience);
             model.check();
           }
-          // One in turn and one out of turn may come together; then there is a pause.
+          // A scheduled fetch and an unscheduled one may coincide; then a pause follows.
           const { asked } = model.rig;
           for (const [index, { at }] of asked.entries()) {
             if (at - (asked[index - 2]?.at ?? Number.NEGATIVE_INFINITY) < 500)

@@ -4,7 +4,7 @@ import { documentOf, HOUR, kidsOf, MINUTE, Rig, SECOND, SETTINGS } from "./rig.j
 import { VirtualTime } from "./virtual-time.js";
 
 describe("RemoteKeys: fresh", () => {
-  it("fetches at once, and counts nothing before", async () => {
+  it("remote keys fetch at once and have no keys before that", async () => {
     const rig = new Rig();
     expect(rig.asked).to.have.length(1);
     expect(rig.keys.status(rig.now)).to.include({ state: "cold", why: "", age: undefined });
@@ -20,7 +20,7 @@ describe("RemoteKeys: fresh", () => {
     [86_400, HOUR, "more than refreshMax"],
     [Number.POSITIVE_INFINITY, HOUR, "for ever"],
   ] as const) {
-    it(`asks again after ${next / MINUTE} minutes: ${what}`, async () => {
+    it(`remote keys fetch again after ${next / MINUTE} minutes: ${what}`, async () => {
       const rig = new Rig();
       await rig.last.give(documentOf("a"), lifetime);
       await rig.time.pass(next - 1);
@@ -30,7 +30,7 @@ describe("RemoteKeys: fresh", () => {
     });
   }
 
-  it("asks every second where it is told to", async () => {
+  it("remote keys fetch every second if so configured", async () => {
     const rig = new Rig({ refreshMin: SECOND, refreshMax: SECOND, staleIfError: SECOND, cooldown: SECOND });
     for (let times = 1; times <= 5; times++) {
       expect(rig.asked).to.have.length(times);
@@ -39,7 +39,7 @@ describe("RemoteKeys: fresh", () => {
     }
   });
 
-  it("gives what it remembers, and takes the word that nothing changed for a fetch", async () => {
+  it("a fetch sends the remembered validators, and an unchanged answer counts as a good fetch", async () => {
     const rig = new Rig();
     expect(rig.last.last).to.equal(undefined);
     await rig.last.give(documentOf("a"), 300, '"1"');
@@ -53,13 +53,13 @@ describe("RemoteKeys: fresh", () => {
     expect(rig.saved[1]?.document).to.equal(JSON.stringify(documentOf("a")));
   });
 
-  it("a first answer that nothing changed is a failure", async () => {
+  it("an unchanged answer to the first fetch is a failure", async () => {
     const rig = new Rig();
     await rig.last.same();
     expect(rig.keys.status(rig.now).state).to.equal("failing");
   });
 
-  it("a set that is the same stays the same object, and its keys in another set stay theirs", async () => {
+  it("an equal set stays the same object, and a changed set keeps the objects of its unchanged keys", async () => {
     const rig = new Rig();
     await rig.last.give(documentOf("a", "b"));
     const first = rig.keys.current(rig.now);
@@ -81,7 +81,7 @@ describe("RemoteKeys: fresh", () => {
     ]);
   });
 
-  it("leaves unusable keys out one by one, and tells of them when they change", async () => {
+  it("unusable keys are left out one by one, and reported when they change", async () => {
     const good = jwkOf("p256");
     const document = {
       keys: [
@@ -115,7 +115,7 @@ describe("RemoteKeys: an outage", () => {
     ["no usable key", { keys: [{ kty: "oct", k: "c2VjcmV0" }] }],
     ["keys of another algorithm alone", { keys: [jwkOf("rsa")] }],
   ] as const) {
-    it(`${what} is a failed fetch: the old set stays`, async () => {
+    it(`${what} is a failed fetch, and the old set stays`, async () => {
       const rig = new Rig();
       await rig.last.give(documentOf("a"), 300, '"1"');
       const set = rig.keys.current(rig.now);
@@ -130,7 +130,7 @@ describe("RemoteKeys: an outage", () => {
     });
   }
 
-  it("what cannot be written down is a failed fetch: nothing of it is believed, now or later", async () => {
+  it("a document that cannot be saved is a failed fetch, and none of it is used, now or later", async () => {
     const rig = new Rig();
     await rig.last.give(documentOf("a"), 300, '"1"');
     const set = rig.keys.current(rig.now);
@@ -146,7 +146,7 @@ describe("RemoteKeys: an outage", () => {
     expect(rig.changes.at(-1)).to.deep.equal({ added: [], removed: [], leftOut: [] });
   });
 
-  it("a set of more than 100 keys is a failed fetch: the old set stays", async () => {
+  it("a set of more than 100 keys is a failed fetch, and the old set stays", async () => {
     const rig = new Rig();
     await rig.last.give(documentOf("a"));
     await rig.time.pass(5 * MINUTE);
@@ -157,19 +157,19 @@ describe("RemoteKeys: an outage", () => {
     expect(kidsOf(rig.keys.current(rig.now))).to.deep.equal(["a"]);
   });
 
-  it("names of keys are told by their first 64 characters", async () => {
+  it("kids are reported by their first 64 characters", async () => {
     const rig = new Rig();
     await rig.last.give(documentOf("x".repeat(100_000)));
     expect(rig.changes.at(-1)?.added).to.deep.equal([`${"x".repeat(64)}…`]);
   });
 
-  it("a fault of ours is a failed fetch too, and says nothing of itself", async () => {
+  it("an unexpected error is a failed fetch, and its text is not reported", async () => {
     const rig = new Rig();
     await rig.last.break();
     expect(rig.failures).to.deep.equal([["internal error while fetching", 1]]);
   });
 
-  it("pauses twice as long each time, up to refreshMax, and begins anew once it is over", async () => {
+  it("the pause doubles with each failure up to refreshMax, and starts again at one second after a good fetch", async () => {
     const rig = new Rig({ refreshMin: SECOND, refreshMax: 10 * SECOND });
     const pauses: number[] = [];
     for (let times = 0; times < 6; times++) {
@@ -187,7 +187,7 @@ describe("RemoteKeys: an outage", () => {
     expect(rig.keys.status(rig.now).next).to.equal(SECOND);
   });
 
-  it("the last good set counts for staleIfError from its last fetch, to the millisecond, and no longer", async () => {
+  it("the last good set counts for exactly staleIfError from its last fetch", async () => {
     const rig = new Rig({ staleIfError: 2 * HOUR });
     await rig.last.give(documentOf("a"), 3600, '"1"');
     await rig.time.pass(HOUR);
@@ -202,7 +202,7 @@ describe("RemoteKeys: an outage", () => {
     expect(rig.keys.answers("a", until + 1, until + 1), "a key that counts no more").to.equal(false);
   });
 
-  it("tells the end of the set's time when it comes, once, and that it is over", async () => {
+  it("the end of the set's time is reported once, when it comes, and so is the recovery", async () => {
     const rig = new Rig({ staleIfError: 2 * HOUR });
     const began = rig.now;
     await rig.last.give(documentOf("a"));
@@ -229,7 +229,7 @@ describe("RemoteKeys: an outage", () => {
     expect(rig.outs, "a fetch that never ends").to.have.length(2);
   });
 
-  it("tells it with the first failure where there was no set, or one of an earlier run that is too old", async () => {
+  it("the end is reported with the first failure if there was no set, or a saved set is too old", async () => {
     for (const saved of [undefined, { document: JSON.stringify(documentOf("a")), fetchedAt: 0 }]) {
       const rig = new Rig({}, saved);
       await rig.time.pass(0);
@@ -241,7 +241,7 @@ describe("RemoteKeys: an outage", () => {
     }
   });
 
-  it("tells it of a set of an earlier run when its time ends, and of none that is closed", async () => {
+  it("the end of a saved set's time is reported when it comes, and not after closing", async () => {
     const time = new VirtualTime();
     const saved = { document: JSON.stringify(documentOf("a")), fetchedAt: time.clock() - 23 * HOUR };
     const [rig, closed] = [new Rig({}, saved, 0, time), new Rig({}, saved, 0, time)];
@@ -253,7 +253,7 @@ describe("RemoteKeys: an outage", () => {
     expect(closed.outs).to.deep.equal([]);
   });
 
-  it("heals once there is an answer, whatever was before", async () => {
+  it("a good fetch recovers from any outage", async () => {
     const rig = new Rig({ staleIfError: SECOND });
     await rig.last.give(documentOf("a"));
     await rig.time.pass(5 * MINUTE);
@@ -264,12 +264,12 @@ describe("RemoteKeys: an outage", () => {
     expect(kidsOf(rig.keys.current(rig.now))).to.deep.equal(["b"]);
   });
 
-  it("questions out of turn do not make the schedule slower", async () => {
+  it("unscheduled fetches do not slow the schedule down", async () => {
     const rig = new Rig({ cooldown: SECOND });
     await rig.last.give(documentOf("a"));
     await rig.time.pass(5 * MINUTE);
     await rig.last.fail();
-    // The schedule's next are at 1, 3, 7, 15 and 31 s; meanwhile a stranger asks every 100 ms.
+    // The next scheduled fetches are at 1, 3, 7, 15 and 31 s; in the meantime an unknown kid is looked up every 100 ms.
     const began = rig.now;
     const outOfTurn: number[] = [];
     for (let tenth = 0; tenth < 320; tenth++) {
@@ -288,7 +288,7 @@ describe("RemoteKeys: an outage", () => {
     expect(outOfTurn.length).to.be.within(25, 32);
   });
 
-  it("a failed fetch out of turn brings the next scheduled one near", async () => {
+  it("a failed unscheduled fetch moves the next scheduled one closer", async () => {
     const rig = new Rig();
     await rig.last.give(documentOf("a"), 3600);
     await rig.time.pass(SECOND);
@@ -298,8 +298,8 @@ describe("RemoteKeys: an outage", () => {
   });
 });
 
-describe("RemoteKeys: questions", () => {
-  it("wait for the first fetch, all of them for the one", async () => {
+describe("RemoteKeys: loads", () => {
+  it("all loads wait for the same first fetch", async () => {
     const rig = new Rig();
     const asked = [rig.load("a"), rig.load("a"), rig.load(undefined)];
     await rig.last.give(documentOf("a"));
@@ -307,7 +307,7 @@ describe("RemoteKeys: questions", () => {
     expect(rig.asked).to.have.length(1);
   });
 
-  it("for a kid that is there are answered without a fetch", async () => {
+  it("a load of a known kid is answered without a fetch", async () => {
     const rig = new Rig();
     await rig.last.give(documentOf("a"));
     await rig.time.pass(SECOND);
@@ -316,7 +316,7 @@ describe("RemoteKeys: questions", () => {
     expect(rig.asked).to.have.length(1);
   });
 
-  it("for an unknown kid share one fetch that begins after them; then it is known to be unknown", async () => {
+  it("loads of unknown kids share one fetch that starts after them, which settles that a kid is unknown", async () => {
     const rig = new Rig();
     await rig.last.give(documentOf("a"));
     await rig.time.pass(SECOND);
@@ -330,7 +330,7 @@ describe("RemoteKeys: questions", () => {
     expect(rig.keys.answers("c", rig.now, rig.now), "a later question").to.equal(false);
   });
 
-  it("a fetch that began before the question does not answer it, but may bring the key", async () => {
+  it("a fetch that started before the load may bring the key, but does not prove the kid unknown", async () => {
     const rig = new Rig();
     await rig.time.pass(10);
     const [found, other] = [rig.load("b"), rig.load("c")];
@@ -341,7 +341,7 @@ describe("RemoteKeys: questions", () => {
     expect(await other).to.equal(undefined);
   });
 
-  it("within the cooldown are answered at once, with how long it lasts", async () => {
+  it("a load within the cooldown returns at once with the time left of it", async () => {
     const rig = new Rig();
     await rig.last.give(documentOf("a"));
     await rig.time.pass(SECOND);
@@ -355,7 +355,7 @@ describe("RemoteKeys: questions", () => {
     expect(rig.asked).to.have.length(3);
   });
 
-  it("the cooldown counts from the last fetch for a question, not from scheduled ones", async () => {
+  it("the cooldown counts from the last fetch for a load, not from scheduled fetches", async () => {
     const rig = new Rig();
     await rig.last.give(documentOf("a"));
     await rig.time.pass(5 * MINUTE);
@@ -365,7 +365,7 @@ describe("RemoteKeys: questions", () => {
     expect(rig.asked).to.have.length(3);
   });
 
-  it("without a kid take a set that is no older than the cooldown, and fetch where it is", async () => {
+  it("a load without a kid accepts a set no older than the cooldown, and fetches if it is older", async () => {
     const rig = new Rig();
     await rig.last.give(documentOf("a"));
     await rig.time.pass(30 * SECOND);
@@ -378,7 +378,7 @@ describe("RemoteKeys: questions", () => {
     expect(await asked).to.equal(undefined);
   });
 
-  it("wait no longer than their deadline, and leave nothing behind", async () => {
+  it("a load waits no longer than its deadline and leaves no timer behind", async () => {
     const rig = new Rig();
     const asked = rig.load("a", 200);
     let wait: unknown = "none yet";
@@ -393,7 +393,7 @@ describe("RemoteKeys: questions", () => {
     expect(rig.time.timers).to.equal(0);
   });
 
-  it("that end before the fetch under way are told when that has ended, at the latest", async () => {
+  it("a load that ends before the running fetch returns the time until that fetch must end", async () => {
     const rig = new Rig();
     const first = rig.load("a", 200);
     await rig.time.pass(200);
@@ -403,7 +403,7 @@ describe("RemoteKeys: questions", () => {
     expect(await second).to.equal(2800);
   });
 
-  it("are never told to come again within a second", async () => {
+  it("a load never returns a wait of less than a second", async () => {
     const rig = new Rig();
     const first = rig.load("a", 4900);
     await rig.time.pass(4900);
@@ -418,7 +418,7 @@ describe("RemoteKeys: questions", () => {
     expect(await rig.load("b"), "1 ms before the cooldown is over").to.equal(SECOND);
   });
 
-  it("after a failed first fetch are told when the next is due", async () => {
+  it("a load after a failed first fetch returns the time until the next fetch", async () => {
     const rig = new Rig();
     await rig.last.fail();
     const first = rig.load("a");
@@ -435,7 +435,7 @@ describe("RemoteKeys: questions", () => {
     }
   });
 
-  it("while nothing counts are answered at once between fetches, and bring one about every cooldown", async () => {
+  it("a load during an outage starts a fetch once per cooldown, and returns at once in between", async () => {
     const rig = new Rig({ cooldown: 10 * SECOND });
     for (let times = 0; times < 12; times++) {
       await rig.last.fail();
@@ -443,7 +443,7 @@ describe("RemoteKeys: questions", () => {
     }
     await rig.last.fail();
     expect(rig.keys.status(rig.now).next).to.equal(HOUR);
-    // The issuer is back; nobody has to wait for the schedule's hour.
+    // A load does not wait for the schedule's hour once the cooldown is over.
     const asked = rig.load("a");
     await rig.last.fail();
     expect(await asked).to.equal(10 * SECOND);
@@ -453,7 +453,7 @@ describe("RemoteKeys: questions", () => {
     expect(await again).to.equal(undefined);
   });
 
-  it("a clock that is set back neither makes the cooldown longer nor an old set new", async () => {
+  it("setting the clock back neither lengthens the cooldown nor makes an old set new", async () => {
     const rig = new Rig();
     await rig.last.give(documentOf("a"));
     await rig.time.pass(SECOND);
@@ -470,7 +470,7 @@ describe("RemoteKeys: over a restart", () => {
   const document = JSON.stringify(documentOf("a"));
   const saved = (age: number) => ({ document, fetchedAt: new Rig().now - age });
 
-  it("verifies with the saved set from the start, of its age, and says so until it is fetched", async () => {
+  it("a saved set counts from the start with its age, and is stale until a fetch succeeds", async () => {
     const rig = new Rig({}, saved(HOUR));
     expect(kidsOf(rig.keys.current(rig.now))).to.deep.equal(["a"]);
     expect(rig.keys.isStale).to.equal(true);
@@ -481,7 +481,7 @@ describe("RemoteKeys: over a restart", () => {
     expect(rig.keys.current(rig.now + 23 * HOUR + 1)).to.equal(undefined);
   });
 
-  it("a set that is confirmed is no change", async () => {
+  it("a fetch that confirms the saved set is not a change", async () => {
     const rig = new Rig({}, saved(HOUR));
     const set = rig.keys.current(rig.now);
     expect(rig.last.last).to.equal(undefined);
@@ -498,17 +498,17 @@ describe("RemoteKeys: over a restart", () => {
     expect(rig.keys.status(rig.now).state).to.equal("cold");
   });
 
-  it("a set that was saved in the future answers for no key that it lacks", () => {
+  it("a set saved in the future does not prove a kid unknown", () => {
     const rig = new Rig({}, saved(-HOUR));
     expect(kidsOf(rig.keys.current(rig.now))).to.deep.equal(["a"]);
     expect(rig.keys.answers("b", rig.now, rig.now)).to.equal(false);
     expect(rig.keys.current(rig.now + SETTINGS.staleIfError)).to.equal(undefined);
   });
 
-  it("a set that was saved in the future counts from the first start on, and not anew at each", () => {
+  it("a set saved in the future is dated to the first start, and not again at each start", () => {
     const first = new Rig({}, saved(-HOUR));
     expect(first.saved).to.deep.equal([{ document, fetchedAt: first.now - 1 }]);
-    // Of the past, it stays what it is.
+    // A set saved in the past keeps its date.
     expect(new Rig({}, saved(0)).saved).to.deep.equal([]);
     expect(new Rig({}, saved(HOUR)).saved).to.deep.equal([]);
   });
@@ -518,7 +518,7 @@ describe("RemoteKeys: over a restart", () => {
     ["no set", "[]"],
     ["no key that this version takes", '{"keys":[]}'],
   ]) {
-    it(`${what} is as nothing saved`, () => {
+    it(`a saved document with ${what} counts as absent`, () => {
       const rig = new Rig({}, { document: text ?? "", fetchedAt: saved(0).fetchedAt });
       expect(rig.keys.current(rig.now)).to.equal(undefined);
       expect(rig.asked).to.have.length(1);
@@ -527,7 +527,7 @@ describe("RemoteKeys: over a restart", () => {
 });
 
 describe("RemoteKeys: closed", () => {
-  it("fetches no more, and what is under way changes and saves nothing", async () => {
+  it("closed remote keys do not fetch, and a running fetch changes and saves nothing", async () => {
     const rig = new Rig();
     rig.keys.close();
     await rig.last.give(documentOf("a"));
@@ -538,7 +538,7 @@ describe("RemoteKeys: closed", () => {
     expect(await rig.load("a")).to.be.a("number");
   });
 
-  it("a fetch that fails then is told to nobody", async () => {
+  it("a fetch that fails after closing is not reported", async () => {
     const rig = new Rig();
     rig.keys.close();
     await rig.last.fail();

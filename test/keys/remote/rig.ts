@@ -6,12 +6,12 @@ import { RemoteKeys, type RemoteSettings, type SavedSet } from "../../../src/key
 import { jwkOf } from "../../support/keys.js";
 import { VirtualTime } from "./virtual-time.js";
 
-/** A set with a key under each of these names: of one kind, so that each fits ES256. */
+/** Returns a key set with an ES256 key under each of these kids. */
 export const documentOf = (...kids: readonly string[]): { readonly keys: readonly object[] } => ({
   keys: kids.map((kid) => ({ ...jwkOf("p256"), kid })),
 });
 
-/** The `kid`s of a set, in order. */
+/** Returns the kids of a set, in order. */
 export const kidsOf = (set: KeySet | undefined): readonly (string | undefined)[] | undefined =>
   set?.keys.map(({ kid }) => kid);
 
@@ -19,7 +19,7 @@ export const SECOND = 1000;
 export const MINUTE = 60 * SECOND;
 export const HOUR = 60 * MINUTE;
 
-/** As the configuration has them by default. */
+/** The default settings of the configuration. */
 export const SETTINGS: RemoteSettings = {
   refreshMin: 5 * MINUTE,
   refreshMax: HOUR,
@@ -28,32 +28,32 @@ export const SETTINGS: RemoteSettings = {
   timeout: 5 * SECOND,
 };
 
-/** A fetch that was begun and has not ended. */
+/** A fetch that is running. */
 interface Asked {
   readonly at: number;
   readonly last: Memory | undefined;
-  /** Ends it with a set. @param lifetime in seconds */
+  /** Ends the fetch with a document. @param lifetime in seconds */
   give(document: unknown, lifetime?: number, etag?: string): Promise<void>;
-  /** Ends it with the word that nothing changed. */
+  /** Ends the fetch with an unchanged answer. */
   same(lifetime?: number): Promise<void>;
   fail(why?: string): Promise<void>;
-  /** Ends it with an error that nobody foresaw. */
+  /** Ends the fetch with an unexpected error. */
   break(): Promise<void>;
 }
 
-/** Remote keys, their time, and everything that they ask of the world. */
+/** Remote keys with virtual time, and a record of everything they fetch, save and report. */
 export class Rig {
   readonly time: VirtualTime;
-  /** Every fetch ever begun. */
+  /** Every fetch that was started. */
   readonly asked: Asked[] = [];
   readonly saved: SavedSet[] = [];
   readonly changes: SetChanges[] = [];
   readonly failures: [why: string, failures: number][] = [];
-  /** When it was told that no set counts, and why. */
+  /** The reports that no set counts any more: when, and why. */
   readonly outs: [at: number, why: string, failures: number][] = [];
-  /** Of each good fetch: whether it ended such a time. */
+  /** Whether a good fetch ended such a time, for each good fetch. */
   readonly returns: boolean[] = [];
-  /** What was left of the set's time at each failure. */
+  /** The time left of the set at each failure, in milliseconds. */
   readonly lefts: number[] = [];
   readonly keys: RemoteKeys;
   #open = 0;
@@ -86,7 +86,7 @@ export class Rig {
     );
   }
 
-  /** The fetch begun last. */
+  /** The fetch started last. */
   get last(): Asked {
     const last = this.asked.at(-1);
     if (last === undefined) throw new Error("nothing was asked");
@@ -97,7 +97,7 @@ export class Rig {
     return this.time.clock();
   }
 
-  /** Asks for a key, now. @param within milliseconds of patience */
+  /** Loads a key now. @param within milliseconds until the deadline */
   load(kid: string | undefined, within = Number.POSITIVE_INFINITY): Promise<number | undefined> {
     return this.keys.load(kid, this.now, this.now + within);
   }

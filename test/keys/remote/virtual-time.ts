@@ -5,7 +5,7 @@ interface Timer {
   readonly run: () => void;
 }
 
-/** Time that passes when it is told to, and the timers in it. */
+/** A clock with timers that the test moves. */
 export class VirtualTime {
   #now = NOW;
   #timers: Timer[] = [];
@@ -21,12 +21,12 @@ export class VirtualTime {
     };
   };
 
-  /** How many timers run. */
+  /** The number of running timers. */
   get timers(): number {
     return this.#timers.length;
   }
 
-  /** Lets time pass; every timer runs at its own time, and what it sets off is over before the next. */
+  /** Lets time pass; every timer runs at its own time, and its effects settle before the next one runs. */
   async pass(millis: number): Promise<void> {
     const end = this.#now + millis;
     await settled();
@@ -44,7 +44,7 @@ export class VirtualTime {
     this.#now = end;
   }
 
-  /** Sets the clock, as an operator does: no timer minds. */
+  /** Sets the clock as an operator does, without effect on timers. */
   set(now: number): void {
     const moved = now - this.#now;
     this.#timers = this.#timers.map(({ at, ...timer }) => ({ ...timer, at: at + moved }));
@@ -52,7 +52,7 @@ export class VirtualTime {
   }
 }
 
-/** Resolves once everything that could go on without time has. */
+/** Resolves once all pending work that needs no time is done. */
 async function settled(): Promise<void> {
   for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
 }

@@ -15,12 +15,12 @@ import { IssuerKey } from "../../support/issuer-key.js";
 import { HOUR, MINUTE, SECOND, SETTINGS } from "./rig.js";
 import { VirtualTime } from "./virtual-time.js";
 
-// A year of an issuer that rotates, in seconds: what the verifier says of every token in it.
+// A year of an issuer that rotates its keys, simulated in seconds, with a verdict on every token.
 
 const DAY = 24 * HOUR;
 const ROTATION = 42 * DAY;
 const KEPT = 7 * DAY;
-/** Tokens live for so long. */
+/** The lifetime of tokens. */
 const LIFE = 6 * HOUR;
 
 const time = new VirtualTime();
@@ -29,20 +29,20 @@ const keys = Array.from({ length: 10 }, (_, index) => new IssuerKey(`key ${index
 const stranger = new IssuerKey("key 0");
 /** The key that signs. */
 const current = (now: number): number => Math.floor((now - start) / ROTATION);
-/** What is published: the key that signs, and the one before it for a while. */
+/** The published keys: the signing key, and for a while its predecessor. */
 function published(now: number): readonly IssuerKey[] {
   const index = current(now);
   const isKept = index > 0 && now - start - index * ROTATION < KEPT;
   return keys.slice(isKept ? index - 1 : index, index + 1);
 }
-/** Six hours before the fourth rotation the issuer is gone, for 20 hours. */
+/** The issuer is down for 20 hours, from six hours before the fourth rotation. */
 const DOWN = start + 4 * ROTATION - 6 * HOUR;
 const isDown = (now: number): boolean => now >= DOWN && now < DOWN + 20 * HOUR;
 
-describe("a year of rotations, and an outage in the middle of one", function () {
+describe("a year of rotations with an outage around one of them", function () {
   this.timeout(120_000);
 
-  it("rejects no good token, accepts no bad one, and asks the issuer no more than it has to", async () => {
+  it("a year of rotations rejects no good token, accepts no bad one, and asks the issuer no more than needed", async () => {
     let fetches = 0;
     const remote = new RemoteKeys(
       SETTINGS,
@@ -94,13 +94,13 @@ describe("a year of rotations, and an outage in the middle of one", function () 
       await ask(when, token);
       await ask(when, token);
       await ask("without kid", signer.token(claims, { kid: undefined }));
-      // The key before goes on signing until what it signed has to be expired.
+      // The previous key goes on signing until an hour before it is withdrawn.
       const before = keys[index - 1];
       if (before !== undefined && now - start - index * ROTATION < KEPT - HOUR)
         await ask(`${when}, old key`, before.token(claims));
       await ask("bad", stranger.token(claims, { kid: signer.kid }));
       await ask("bad", stranger.token(claims, { kid: `random ${asked}` }));
-      // A key that was taken away an hour ago or more, in the hands of a thief; and a token of it that was good once.
+      // A stolen key that was withdrawn at least an hour ago, and an old token that it signed.
       if (before !== undefined && now - start - index * ROTATION >= KEPT + HOUR) {
         if (lost === "") lost = before.token({ ...claims, exp: 4_000_000_000 });
         await ask("bad", before.token({ ...claims, exp: 4_000_000_000 }));
@@ -114,10 +114,10 @@ describe("a year of rotations, and an outage in the middle of one", function () 
     expect(of(/^good/), said).to.deep.equal(["good: verified", "good, old key: verified"]);
     expect(of(/^(outage|without kid).*rejected/), said).to.deep.equal([]);
     expect(of(/^bad.*verified/), said).to.deep.equal([]);
-    // In the outage the new key cannot be known, and the old one verifies on.
+    // During the outage the new key is unknown, and the old one still verifies.
     expect(of(/^outage:/), said).to.have.members(["outage: verified", "outage: failure KEYS_UNAVAILABLE"]);
     expect(of(/^outage, old key/), said).to.deep.equal(["outage, old key: verified"]);
-    // Once an hour, and out of turn no more than once for each of some 2,500 rounds.
+    // Scheduled fetches come once an hour, unscheduled ones at most once in each of some 2,500 rounds.
     expect(counts["good: verified"]).to.be.above(4500);
     expect(fetches).to.be.below((365 * DAY) / HOUR + 2500);
   });
