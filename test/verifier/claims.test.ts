@@ -7,7 +7,7 @@ import { encodeVerdict, outcomeFromWire } from "../../src/wire/messages.js";
 const LAST = 253_402_300_799;
 
 describe("the times of a token", () => {
-  it("are to the microsecond, rounded down", () => {
+  it("a token's times are in microseconds, rounded down", () => {
     fc.assert(
       fc.property(fc.double({ min: 0, max: LAST, noNaN: true }), (value) => {
         const { seconds = 0, nanos = 0 } = instant(value) ?? {};
@@ -21,7 +21,7 @@ describe("the times of a token", () => {
     );
   });
 
-  it("are exact for whole seconds", () => {
+  it("a token's times are exact for whole seconds", () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: LAST }), (value) => {
         expect(instant(value)).to.deep.equal({ seconds: value, nanos: 0 });
@@ -32,14 +32,14 @@ describe("the times of a token", () => {
     expect(instant(0.999_999_9)).to.deep.equal({ seconds: 0, nanos: 999_999_000 });
   });
 
-  it("are absent for what is no time", () => {
+  it("a token's times are absent for values that are not times", () => {
     for (const value of [undefined, null, "1", -1, LAST + 1, Number.NaN, [], true])
       expect(instant(value)).to.equal(undefined);
   });
 });
 
 describe("the content of a token", () => {
-  it("says what the signed bytes say", () => {
+  it("a token's content is what the signed bytes say", () => {
     const claims = { sub: "s", iss: "i", aud: ["a", "b"], exp: 3.5, nbf: 1, iat: 2, jti: "j", other: 7 };
     expect(tokenOf({ alg: "ES256", kid: "k" }, claims, "{}")).to.deep.equal({
       subject: "s",
@@ -55,7 +55,7 @@ describe("the content of a token", () => {
     });
   });
 
-  it("leaves out what is absent or of another type", () => {
+  it("a token's content leaves out claims that are absent or of another type", () => {
     const nothing = {
       subject: "",
       issuer: "",
@@ -77,7 +77,7 @@ describe("the content of a token", () => {
     expect(tokenOf({}, { aud: "a" }, "{}").audience).to.deep.equal(["a"]);
   });
 
-  it("is encoded so that it reads back the same, whatever the claims", () => {
+  it("a token's content reads back the same after encoding, whatever its claims", () => {
     fc.assert(
       fc.property(
         fc.dictionary(fc.constantFrom("sub", "iss", "aud", "exp", "nbf", "iat", "jti"), fc.jsonValue()),

@@ -6,14 +6,14 @@ import { NOW } from "../support/clock.js";
 const MINUTE = 60_000;
 
 describe("ClockSkew", () => {
-  it("is the furthest that was seen", () => {
+  it("the skew is the largest one seen", () => {
     const skew = new ClockSkew();
     expect(skew.ahead(NOW)).to.equal(0);
     for (const ahead of [3, 40, 0, -7]) skew.note(ahead, NOW);
     expect(skew.ahead(NOW)).to.equal(40);
   });
 
-  it("holds for ten minutes at least and for twenty at most", () => {
+  it("the skew is kept for at least ten minutes and at most twenty", () => {
     const skew = new ClockSkew();
     skew.note(0, NOW);
     skew.note(40, NOW + 9 * MINUTE);
@@ -24,7 +24,7 @@ describe("ClockSkew", () => {
     expect(skew.ahead(NOW + 60 * MINUTE)).to.equal(0);
   });
 
-  it("begins anew where our clock is set back", () => {
+  it("the skew starts again if our clock is set back", () => {
     const skew = new ClockSkew();
     skew.note(40, NOW);
     expect(skew.ahead(NOW - MINUTE)).to.equal(0);
@@ -41,6 +41,7 @@ describe("secondsAhead", () => {
     [{ iat: "140", nbf: null }, 0],
     [{ iat: 1e300 }, 0],
   ] as const) {
-    it(`${JSON.stringify(claims)} at 100: ${want}`, () => expect(secondsAhead(claims, 100)).to.equal(want));
+    it(`${JSON.stringify(claims)} is ${want} seconds ahead at second 100`, () =>
+      expect(secondsAhead(claims, 100)).to.equal(want));
   }
 });

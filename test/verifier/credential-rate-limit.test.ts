@@ -16,7 +16,7 @@ const client = (clientId: string, secret = "wrong"): Credential => ({
 });
 const instance = (secretKey = "wrong"): Credential => ({ kind: "instance", secretKey: new Secret(secretKey) });
 
-/** A verifier that knows one secret, and counts how often it was asked. */
+/** Sets up a limited verifier that knows one secret and counts how often it is asked. */
 function setUp({ late = false, limits = LIMITS } = {}) {
   const clock = createClock();
   let asked = 0;
@@ -50,8 +50,8 @@ async function times<T>(count: number, action: () => Promise<T>): Promise<T[]> {
 
 describe("limitCredentials", () => {
   for (const late of [false, true]) {
-    describe(late ? "answers that are awaited" : "answers at once", () => {
-      it("bears as many failures of a client from an address as it says, and asks no more then", async () => {
+    describe(late ? "a core that answers later" : "a core that answers at once", () => {
+      it("a client may fail perClient times from an address before it is refused without asking the core", async () => {
         const { ask, asked } = setUp({ late });
         expect(await times(5, () => ask("a", client("x")))).to.deep.equal([
           ...Array.from({ length: 3 }, () => "CALLER_UNKNOWN"),
@@ -61,13 +61,13 @@ describe("limitCredentials", () => {
         expect(asked()).to.equal(3);
       });
 
-      it("refuses the right secret, too, from where it was guessed at: who guesses learns nothing", async () => {
+      it("the right secret is refused too after too many guesses, so that guessing reveals nothing", async () => {
         const { ask } = setUp({ late });
         await times(3, () => ask("a", client("x")));
         expect(await ask("a", client("x", GOOD))).to.equal("RATE_LIMITED");
       });
 
-      it("does not lock a client out elsewhere, nor another client from there", async () => {
+      it("a limited client may still call from another address, and another client from the same address", async () => {
         const { ask } = setUp({ late });
         await times(4, () => ask("a", client("x")));
         expect(await ask("b", client("x", GOOD))).to.equal("rejected");
@@ -75,7 +75,7 @@ describe("limitCredentials", () => {
         expect(await ask("a", client("y", GOOD))).to.equal("rejected");
       });
 
-      it("bears as many failures from an address, whoever is named", async () => {
+      it("an address may fail perAddress times, whatever credentials it presents", async () => {
         const { ask } = setUp({ late });
         for (const id of ["a", "b", "c"]) expect(await ask("a", client(id))).to.equal("CALLER_UNKNOWN");
         for (let turn = 0; turn < 2; turn++) expect(await ask("a", instance())).to.equal("CALLER_UNKNOWN");
@@ -85,7 +85,7 @@ describe("limitCredentials", () => {
         expect(await ask("b", instance(GOOD))).to.equal("rejected");
       });
 
-      it("says how long to wait: to the window's end, which the first failure began", async () => {
+      it("a refused call is told to wait until the end of the window that the first failure started", async () => {
         const { ask, clock, limited } = setUp({ late });
         await ask("a", client("x"));
         clock.set(NOW + 20_000);
@@ -95,7 +95,7 @@ describe("limitCredentials", () => {
         expect(outcome).to.deep.equal({ kind: "failure", reason: "RATE_LIMITED", retryAfter: 40_000 });
       });
 
-      it("begins anew once the window is over, and not a millisecond before; refused tries do not prolong it", async () => {
+      it("counting starts again exactly at the end of the window, which refused calls do not prolong", async () => {
         const { ask, clock } = setUp({ late });
         await times(3, () => ask("a", client("x")));
         clock.set(NOW + 59_999);
@@ -110,7 +110,7 @@ describe("limitCredentials", () => {
     });
   }
 
-  it("does not count what is missing, nor what is good", async () => {
+  it("missing and good credentials do not count as failures", async () => {
     const { ask } = setUp();
     await times(50, () => ask("a", instance("")));
     await times(50, () => ask("a", client("x", "")));
@@ -119,17 +119,17 @@ describe("limitCredentials", () => {
     expect(await ask("a", client("x"))).to.equal("CALLER_UNKNOWN");
   });
 
-  it("lets calls without a credential pass, also from an address that is shut out", async () => {
+  it("a call without a credential passes, even from a limited address", async () => {
     const { ask } = setUp();
     await times(6, () => ask("a", instance()));
     expect(await ask("a", instance(GOOD))).to.equal("RATE_LIMITED");
     expect(await ask("a")).to.equal("CALLER_MISSING");
-    // An empty one says nothing either.
+    // An empty credential counts as none.
     for (const empty of [instance(""), client("x", ""), client("")])
       expect(await ask("a", empty)).not.to.equal("RATE_LIMITED");
   });
 
-  it("does not lock out a caller that was good there before, only with the very secret that was", async () => {
+  it("a caller that succeeded from a limited address may go on with the same secret only", async () => {
     const { ask } = setUp();
     expect(await ask("a", instance(GOOD))).to.equal("rejected");
     await times(6, () => ask("a", instance("another guess")));
@@ -138,26 +138,26 @@ describe("limitCredentials", () => {
     expect(await ask("a", client("x", GOOD))).to.equal("RATE_LIMITED");
   });
 
-  it("counts an IPv6 network as one address", async () => {
+  it("an IPv6 /64 network counts as one address", async () => {
     const { ask } = setUp();
     for (let host = 1; host <= 5; host++) expect(await ask(`2001:db8::${host}`, instance())).to.equal("CALLER_UNKNOWN");
     expect(await ask("2001:db8::6", instance())).to.equal("RATE_LIMITED");
     expect(await ask("2001:db8:0:1::6", instance())).to.equal("CALLER_UNKNOWN");
   });
 
-  it("limits nobody who has no address", async () => {
+  it("a caller without an address is not limited", async () => {
     const { ask } = setUp();
     expect(new Set(await times(50, () => ask("", client("x"))))).to.deep.equal(new Set(["CALLER_UNKNOWN"]));
   });
 
-  it("takes no two pairs of address and client for one", async () => {
+  it("pairs of address and client that concatenate to the same text are counted apart", async () => {
     const { ask } = setUp();
     await times(3, () => ask("10.0.0.1", client("1 x")));
     expect(await ask("10.0.0.11", client(" x"))).to.equal("CALLER_UNKNOWN");
     expect(await ask("10.0.0.1", client("1  x"))).to.equal("CALLER_UNKNOWN");
   });
 
-  it("tells client ids apart that are a megabyte long", async () => {
+  it("client ids of a megabyte are told apart", async () => {
     const { ask } = setUp({
       limits: { perClient: { count: 3, window: 60_000 }, perAddress: { count: 1e6, window: 60_000 } },
     });
@@ -173,7 +173,7 @@ describe("limitCredentials", () => {
     ["the client's", { count: 20, window: 86_400_000 }, { count: 100, window: 60_000 }],
     ["the address's", { count: 20, window: 60_000 }, { count: 100, window: 86_400_000 }],
   ] as const) {
-    it(`bears no more in a day than both windows do, where ${longer} is the longer`, async () => {
+    it(`both windows limit the failures of a day if ${longer} window is the longer one`, async () => {
       const { ask, asked, clock } = setUp({ limits: { perClient, perAddress } });
       for (let second = 0; second < 86_400; second += 10) {
         clock.set(NOW + second * 1000);
@@ -183,7 +183,7 @@ describe("limitCredentials", () => {
     });
   }
 
-  it("never shuts out a client from an address where nobody failed", async () => {
+  it("a client is never refused from an address without failures", async () => {
     const step = fc.record({ address: fc.constantFrom("a", "b"), id: fc.constantFrom("x", "y"), wait: fc.nat(30_000) });
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
@@ -200,7 +200,7 @@ describe("limitCredentials", () => {
     );
   });
 
-  it("never asks the core more often, within a window, than an address may fail", async () => {
+  it("the core is asked about at most perAddress failures of an address in a window", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.nat(5), { minLength: 20, maxLength: 60 }), async (ids) => {
         const { ask, asked } = setUp();
@@ -212,14 +212,14 @@ describe("limitCredentials", () => {
   });
 });
 
-describe("limitCredentials, where many ask at once", () => {
+describe("limitCredentials with concurrent calls", () => {
   const MANY = 5000;
   const LIKE_DEFAULTS: FailureLimits = {
     perClient: { count: 20, window: 60_000 },
     perAddress: { count: 100, window: 60_000 },
   };
 
-  /** Asks all at once, and says how often each answer came. */
+  /** Counts the answers to concurrent calls. */
   async function atOnce(asking: readonly Promise<string>[]): Promise<Record<string, number>> {
     const tally: Record<string, number> = {};
     for (const answer of await Promise.all(asking)) tally[answer] = (tally[answer] ?? 0) + 1;
@@ -233,7 +233,7 @@ describe("limitCredentials, where many ask at once", () => {
     ["at instances' keys", 100, (turn) => instance(`guess ${turn}`)],
   ];
   for (const [what, limit, guess] of WRONG) {
-    it(`bears no more wrong guesses than one after another: ${what}`, async () => {
+    it(`concurrent wrong guesses ${what} are limited like sequential ones`, async () => {
       const { ask, asked } = setUp({ late: true, limits: LIKE_DEFAULTS });
       expect(await atOnce(Array.from({ length: MANY }, (_, turn) => ask("a", guess(turn))))).to.deep.equal({
         CALLER_UNKNOWN: limit,
@@ -246,11 +246,11 @@ describe("limitCredentials, where many ask at once", () => {
   const RIGHT: readonly (readonly [string, (turn: number) => Credential])[] = [
     ["one client", () => client("x", GOOD)],
     ["one instance", () => instance(GOOD)],
-    ["as many clients", (turn) => client(`client ${turn}`, GOOD)],
+    ["many clients", (turn) => client(`client ${turn}`, GOOD)],
   ];
   for (const limits of [LIKE_DEFAULTS, { perClient: { count: 1, window: 1 }, perAddress: { count: 1, window: 1 } }]) {
     for (const [what, right] of RIGHT) {
-      it(`lets all first calls of ${what} pass that is not known to be good yet: ${limits.perAddress.count}`, async () => {
+      it(`concurrent first calls of ${what} with a good credential all pass with a limit of ${limits.perAddress.count}`, async () => {
         const { ask } = setUp({ late: true, limits });
         expect(await atOnce(Array.from({ length: MANY }, (_, turn) => ask("a", right(turn))))).to.deep.equal({
           rejected: MANY,
@@ -267,7 +267,7 @@ describe("limitCredentials, where many ask at once", () => {
     "NO_VERDICT",
   ] as const) {
     const isGood = !["DIRECTORY_UNAVAILABLE", "NO_VERDICT"].includes(reason);
-    it(`takes a credential for ${isGood ? "good" : "no better"} after ${reason}`, async () => {
+    it(`a credential ${isGood ? "counts" : "does not count"} as good after ${reason}`, async () => {
       const { ask, answer } = byHand();
       const first = ask(instance(GOOD));
       await answer(failure(reason));
@@ -281,7 +281,7 @@ describe("limitCredentials, where many ask at once", () => {
     });
   }
 
-  /** A verifier whose answers are given by the test, one by one. */
+  /** Sets up a limited verifier whose core the test answers call by call. */
   function byHand(limits = LIMITS) {
     const clock = createClock();
     const open: ((outcome: Outcome) => void)[] = [];
@@ -291,7 +291,7 @@ describe("limitCredentials, where many ask at once", () => {
       const outcome = await limited.verify(request, { requestId: "a", address: "a", deadline });
       return outcome.kind === "failure" ? outcome.reason : outcome.kind;
     };
-    /** Gives the oldest open answer, and lets all happen that comes of it. */
+    /** Answers the oldest open call, and waits for the effects. */
     const answer = async (outcome: Outcome): Promise<void> => {
       open.shift()?.(outcome);
       await new Promise((resolve) => setImmediate(resolve));
@@ -299,7 +299,7 @@ describe("limitCredentials, where many ask at once", () => {
     return { ask, answer, clock, open };
   }
 
-  it("asks no more at once than may still fail, and the next as soon as one turns out to be no failure", async () => {
+  it("the core is asked about as many calls at once as may still fail, and about the next one when a call does not fail", async () => {
     const { ask, answer, open } = byHand();
     const answers = Array.from({ length: 8 }, (_, turn) => ask(client(`client ${turn}`, GOOD)));
     expect(open).to.have.length(5);
@@ -318,7 +318,7 @@ describe("limitCredentials, where many ask at once", () => {
     ]);
   });
 
-  it("keeps neither a credential that was good before nor a call without one waiting for others", async () => {
+  it("a credential that was good before and a call without one do not wait for other calls", async () => {
     const { ask, answer, open } = byHand();
     const first = ask(instance(GOOD));
     await answer(REJECTED);
@@ -333,7 +333,7 @@ describe("limitCredentials, where many ask at once", () => {
     expect(await atOnce(others)).to.deep.equal({ rejected: 3 });
   });
 
-  it("loses no place by a fault of the core", async () => {
+  it("a call that the core throws on frees its place", async () => {
     const { now } = createClock();
     let isBroken = true;
     const core: Verifier = {
@@ -351,7 +351,7 @@ describe("limitCredentials, where many ask at once", () => {
     expect(await ask()).to.equal(REJECTED);
   });
 
-  it("waits no longer than until the call's deadline, and loses no place by it", async () => {
+  it("a call waits for a place until its deadline at most, and then takes none", async () => {
     const { ask, answer, clock, open } = byHand();
     const held = Array.from({ length: 3 }, () => ask(client("x")));
     const late = ask(client("x"), NOW + 5);
@@ -366,7 +366,7 @@ describe("limitCredentials, where many ask at once", () => {
     expect(await patient).to.equal("rejected");
   });
 
-  it("answers every call, whatever comes when; and never bears more than the limits, nor refuses while they are not reached", async () => {
+  it("every call is answered, in any order of events, and refused only once a limit is reached", async () => {
     const step = fc.oneof(
       fc.record({ id: fc.nat(3), secret: fc.constantFrom(GOOD, "a guess", "another") }),
       fc.constantFrom("answer", "answer", "trouble"),

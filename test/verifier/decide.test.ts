@@ -22,11 +22,11 @@ const BENCHES = new Map(
 const benchOf = ({ configuration }: Case): Bench => BENCHES.get(configuration)!;
 
 describe("decide", () => {
-  // One memory for all cases of a configuration: what is in it must not matter to any of them.
+  // One cache for all cases of a configuration, since its content must not matter to any of them.
   const crowded = new Map([...BENCHES].map(([name, bench]) => [name, bench.view(new FactCache(64 * 1024 ** 2))]));
 
   for (const one of CASES) {
-    it(`says the same whatever it remembers: ${one.file}: ${one.name}`, () => {
+    it(`the decision does not depend on cached facts: ${one.file}: ${one.name}`, () => {
       const bench = benchOf(one);
       const request = requestOf(one);
       const first = decide(request, bench.view(new FactCache(0)), NOW);
@@ -38,7 +38,7 @@ describe("decide", () => {
     });
   }
 
-  it("looks at the time on every call, cached or not", () => {
+  it("the time is checked on every call, cached or not", () => {
     const bench = BENCHES.get("verifier.yaml")!;
     const view = bench.view();
     const token = makeToken({
@@ -64,7 +64,7 @@ describe("decide", () => {
     ]);
   });
 
-  it("looks at revocation on every call, cached or not", () => {
+  it("revocation is checked on every call, cached or not", () => {
     const bench = BENCHES.get("verifier.yaml")!;
     let revoked = false;
     const view: View = { ...bench.view(), directory: { ...bench.directory, isRevoked: () => revoked } };
@@ -78,7 +78,7 @@ describe("decide", () => {
     expect(ask().kind).to.equal("verified");
   });
 
-  it("finds a token revoked by its digest under a second signature on the same claims", () => {
+  it("a second signature on the same claims has the same digest for revocation", () => {
     const bench = BENCHES.get("verifier.yaml")!;
     const spec = { key: "p256", header: { alg: "ES256" }, claims: { sub: "s" } };
     const [one, two] = [makeToken(spec), makeToken(spec)];
@@ -101,7 +101,7 @@ describe("decide", () => {
     expect(digests).to.have.length(3);
   });
 
-  it("tries no other instance's key, and asks the directory of no other instance", () => {
+  it("an instance's call uses no other instance's key and looks up no other instance", () => {
     const bench = BENCHES.get("verifier.yaml")!;
     const asked: string[] = [];
     const view: View = {
@@ -130,7 +130,7 @@ describe("decide", () => {
   });
 });
 
-describe("decide, where something is not known yet", () => {
+describe("decide with something not loaded yet", () => {
   const bench = BENCHES.get("verifier.yaml")!;
   const secretKey = new Secret("sk_live_test_only_0123456789abcdef0123456789abcdef");
   const good = makeToken({
@@ -145,12 +145,12 @@ describe("decide, where something is not known yet", () => {
       NOW,
     );
 
-  it("needs the instance before it looks at the token at all", () => {
+  it("the instance is loaded before the token is looked at", () => {
     const needed = { kind: "needs", need: { kind: "instance", secretKey } };
     for (const token of ["", "x", good]) expect(ask(token, { instance: () => undefined })).to.deep.equal(needed);
   });
 
-  it("needs the user only of a token that is good so far", () => {
+  it("the user is loaded only for a token that is good so far", () => {
     const unknown = { user: () => undefined };
     expect(ask(good, unknown)).to.deep.equal({
       kind: "needs",
@@ -160,7 +160,7 @@ describe("decide, where something is not known yet", () => {
     expect(ask(good, { ...unknown, isRevoked: () => true })).to.include({ kind: "rejected", reason: "TOKEN_REVOKED" });
   });
 
-  it("tells nobody of keys, explanations or an empty token before it is certain who asks", () => {
+  it("an unauthenticated caller learns nothing about keys, explanations or an empty token", () => {
     const { policy } = bench.realms.get("instances")!;
     const keys = { ...staticSource([]), current: () => undefined, answers: () => false };
     const realm = createRealm("r", { ...policy, explain: "nobody" }, keys);
@@ -184,7 +184,7 @@ describe("decide, where something is not known yet", () => {
     }
   });
 
-  it("needs the keys, by the token's kid", () => {
+  it("the keys are loaded by the token's kid", () => {
     const realm: Realm = {
       ...bench.realms.get("es256")!,
       keys: { ...staticSource([]), current: () => undefined },
@@ -195,7 +195,7 @@ describe("decide, where something is not known yet", () => {
     expect(decision).to.deep.equal({ kind: "needs", need: { kind: "keys", realm, kid: "k", since: NOW } });
   });
 
-  it("uses nothing of a directory that is not fresh, in any realm", () => {
+  it("a directory that is not fresh makes every realm fail with DIRECTORY_UNAVAILABLE", () => {
     const view: View = { ...bench.view(), directory: { ...bench.directory, isFresh: () => false } };
     for (const realm of bench.realms.keys()) {
       const decision = decide({ realm, token: new Secret(good), credential: undefined, explain: false }, view, NOW);
@@ -205,7 +205,7 @@ describe("decide, where something is not known yet", () => {
 });
 
 describe("an explanation", () => {
-  /** The same realms, with explanations for who asks. */
+  /** Returns a view of the same realms that explains to every caller. */
   function open({ realms, view }: Bench): View {
     const explaining = new Map(
       [...realms].map(([name, realm]) => [
@@ -219,7 +219,7 @@ describe("an explanation", () => {
   const names = (checks: readonly Check[]): readonly string[] => checks.map(({ name, claim }) => `${name} ${claim}`);
 
   for (const [configuration, bench] of BENCHES) {
-    it(`gives the verdict that there is without it, and its reason as the first that failed: ${configuration}`, () => {
+    it(`an explanation has the same verdict as without it, and its first failed check gives the reason: ${configuration}`, () => {
       const view = open(bench);
       const ways = new Map<string, readonly string[]>();
       for (const one of CASES.filter((other) => other.configuration === configuration)) {
@@ -233,7 +233,7 @@ describe("an explanation", () => {
         expect({ ...long, checks: [] }, one.name).to.deep.equal(short);
         const { checks } = long;
 
-        // Every check of the realm is told, always in the same order.
+        // An explanation lists every check of the realm, always in the same order.
         const way = names(
           checks.map((check) =>
             check.result === "failed" && check.name === "shape" ? { ...check, claim: "" } : check,
@@ -247,7 +247,7 @@ describe("an explanation", () => {
         expect(firstFailed?.reason, one.name).to.equal(reason);
         if (long.kind === "rejected") expect(firstFailed?.claim).to.equal(long.claim);
 
-        // Nothing is said about what nobody signed: after a failure up to the signature, all is skipped.
+        // Unsigned content is not explained: after a failure up to the signature, all later checks are skipped.
         const signature = checks.findIndex(({ name }) => name === "signature");
         const failedEarly = checks.findIndex(({ result }, index) => result === "failed" && index <= signature);
         for (const [index, check] of checks.entries()) {
@@ -261,7 +261,7 @@ describe("an explanation", () => {
     });
   }
 
-  it("changes no decision where users are not in memory, and skips what it would have to load for a token that is bad anyway", () => {
+  it("an explanation without loaded users leaves the decision the same, and skips a load for a token that is already bad", () => {
     const skipped = new Set<string>();
     for (const one of CASES) {
       const known = open(benchOf(one));
@@ -282,7 +282,7 @@ describe("an explanation", () => {
     ]);
   });
 
-  it("tells everything that is wrong, once the signature has verified", () => {
+  it("an explanation lists every failed check once the signature has verified", () => {
     const view = open(BENCHES.get("verifier.yaml")!);
     const token = makeToken({
       key: "rsa",
@@ -313,8 +313,8 @@ describe("an explanation", () => {
   });
 });
 
-describe("what we verify", () => {
-  it("jose verifies too", async () => {
+describe("tokens that we verify", () => {
+  it("jose verifies every token that we verify", async () => {
     const keys = [...KEYS.values()].map(({ publicPem, signer }) =>
       publicPem === undefined ? signer : createPublicKey(publicPem),
     );

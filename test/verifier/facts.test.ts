@@ -40,8 +40,8 @@ function fact(payload: string, by: VerificationKey): Fact {
 
 const one = key();
 
-describe("the memory of facts", () => {
-  it("stays within its bound, and no realm has more than half", () => {
+describe("the fact cache", () => {
+  it("the fact cache stays within its bound, and no realm has more than half of it", () => {
     const puts = fc.array(fc.record({ realm: fc.nat(4), digest: fc.nat(200), size: fc.nat(3000) }), { maxLength: 300 });
     fc.assert(
       fc.property(puts, fc.integer({ min: 0, max: 60_000 }), (all, bound) => {
@@ -61,7 +61,7 @@ describe("the memory of facts", () => {
     );
   });
 
-  it("gives back what was put, per realm, until something else of that realm drives it out", () => {
+  it("the fact cache returns a fact of a realm until other facts of the same realm evict it", () => {
     const cache = new FactCache(10_000);
     const [a, b] = [realmOf("same name", one), realmOf("same name", one)];
     const known = fact("{}", one);
@@ -75,7 +75,7 @@ describe("the memory of facts", () => {
     expect(cache.get(a, "digest"), "a flood in its own does not").to.equal(undefined);
   });
 
-  it("keeps nothing with a bound of 0, and nothing that is larger than a realm's share", () => {
+  it("the fact cache keeps nothing with a bound of 0, and no fact larger than a realm's share", () => {
     const none = new FactCache(0);
     const realm = realmOf("r", one);
     none.set(realm, "d", fact("{}", one));
@@ -85,7 +85,7 @@ describe("the memory of facts", () => {
     expect([small.bytes, small.get(realm, "d")]).to.deep.equal([0, undefined]);
   });
 
-  it("forgets realms that are not to be kept", () => {
+  it("the fact cache drops the facts of realms that are not kept", () => {
     const cache = new FactCache(100_000);
     const [a, b] = [realmOf("a", one), realmOf("b", one)];
     cache.set(a, "d", fact("{}", one));
@@ -94,7 +94,7 @@ describe("the memory of facts", () => {
     expect([cache.get(a, "d"), cache.get(b, "d")?.key]).to.deep.equal([undefined, one]);
   });
 
-  it("counts a token that is made of many small objects for more than its length", () => {
+  it("a token made of many small objects is counted as larger than its text", () => {
     const objects = `{"x":[${Array.from({ length: 1000 }, () => "{}").join(",")}]}`;
     const text = `{"x":"${"y".repeat(objects.length - 8)}"}`;
     expect(text).to.have.lengthOf(objects.length);
@@ -112,7 +112,7 @@ describe("the memory of facts", () => {
     "nested names of its own": (id) => `{"${id}":{"${id}":{}}}`,
   };
   for (const [name, objectOf] of Object.entries(SHAPES)) {
-    it(`counts a token of 16 KiB for no less than it occupies: ${name}`, () => {
+    it(`a token of 16 KiB is counted as at least the memory it takes: ${name}`, () => {
       setFlagsFromString("--expose-gc");
       const collect = runInNewContext("gc") as () => void;
       const payloadOf = (index: number): string => {
@@ -139,34 +139,34 @@ describe("the memory of facts", () => {
     });
   }
 
-  it("goes by the exact bytes", () => {
+  it("different tokens have different digests", () => {
     const texts = fc.array(fc.string(), { minLength: 2, maxLength: 30 });
     fc.assert(fc.property(texts, (all) => new Set(all.map(tokenDigest)).size === new Set(all).size));
   });
 });
 
-describe("a fact counts", () => {
+describe("a cached fact", () => {
   const token = makeToken({ key: "hs256", header: { alg: "HS256" }, claims: { sub: "s" } });
   const forged = makeToken({ key: "integuru", header: { alg: "HS256" }, claims: { sub: "s" } });
   const ask = (view: View, text: string) =>
     decide({ realm: "r", token: new Secret(text), credential: undefined, explain: false }, view, NOW);
   const viewOf = (realm: Realm, facts: FactCache): View => ({ ...bench.view(facts), realms: new Map([["r", realm]]) });
 
-  it("for the very key object that verified, and no other of the same text", () => {
+  it("a cached fact counts for the key object that verified it, not for another key of the same text", () => {
     const facts = new FactCache(1024 ** 2);
     const [mine, twin] = [key(), key()];
     const realm = realmOf("r", mine);
     expect(ask(viewOf(realm, facts), token)).to.have.property("kind", "verified");
     const remembered = facts.get(realm, tokenDigest(token));
     expect(remembered?.key).to.equal(mine);
-    // A realm of the same name with a key of the same text: it is verified anew, and remembered apart.
+    // For a realm of the same name with a key of the same text, the token is verified again and cached separately.
     const other = realmOf("r", twin);
     expect(ask(viewOf(other, facts), token)).to.have.property("kind", "verified");
     expect(facts.get(other, tokenDigest(token))?.key).to.equal(twin);
     expect(facts.get(realm, tokenDigest(token))).to.equal(remembered);
   });
 
-  it("no longer once its key is trusted no longer, be it in the memory or not", () => {
+  it("a cached fact does not count once its key is no longer trusted", () => {
     let keys = [key()];
     const retired = keys[0]!;
     const realm = createRealm("r", policy, { ...staticSource([]), current: () => staticSource(keys).current(NOW) });
@@ -179,7 +179,7 @@ describe("a fact counts", () => {
     expect(ask(viewOf(realm, facts), token)).to.have.property("kind", "verified");
   });
 
-  it("for nothing where another key's fact was put in its place", () => {
+  it("a cached fact of a key outside the realm does not count", () => {
     const stranger = loadSecret(secretOf("integuru"), { algorithm: "HS256" });
     const realm = realmOf("r", key());
     const facts = new FactCache(1024 ** 2);
@@ -187,7 +187,7 @@ describe("a fact counts", () => {
     expect(ask(viewOf(realm, facts), forged)).to.include({ kind: "rejected", reason: "SIGNATURE_INVALID" });
   });
 
-  it("not for a signature of another spelling, and failures are not remembered", () => {
+  it("a cached fact does not count for another signature, and failures are not cached", () => {
     const pem = loadPem(keyOf("p256").publicPem!, { algorithms: ["ES256"], several: "error" });
     const ecPolicy = bench.realms.get("es256")!.policy;
     const realm = createRealm("r", ecPolicy, staticSource([pem]));

@@ -13,7 +13,7 @@ import { NOW } from "../support/clock.js";
 import { keyOf } from "../support/keys.js";
 import { makeToken } from "../support/token.js";
 
-// What is said of a token while it is not certain that all keys are known.
+// Decisions about a token while newer keys may exist.
 
 const POLICY = genericPolicy(
   genericSchema.parse({ algorithms: ["ES256", "RS256"], issuer: null, audience: null, requiredClaims: [], keys: [{}] }),
@@ -26,7 +26,7 @@ const key = (name: string, kid?: string): VerificationKey => ({
   uses: new KeyUses(),
 });
 
-/** A source of these keys. @param answers whether no more are to be had */
+/** Returns a source of these keys. @param answers whether they are all the keys that exist */
 const source = (answers: boolean, ...keys: readonly VerificationKey[]): KeySource => ({
   current: () => new KeySet(keys),
   answers: () => answers,
@@ -44,10 +44,10 @@ function ask(keys: KeySource, header: Readonly<Record<string, unknown>>, signer 
   return decision.kind === "needs" ? `needs ${decision.need.kind}` : decision.kind;
 }
 
-describe("decide, with keys that are fetched", () => {
+describe("decide with fetched keys", () => {
   const known = key("p256", "a");
 
-  it("verifies under a key that is known, and says of what age it is", () => {
+  it("a token verifies under a known key, and the evidence has the age of the key set", () => {
     const realm = createRealm("r", POLICY, source(false, known));
     const view = { realms: new Map([["r", realm]]), directory: noDirectory, facts: new FactCache(0) };
     const token = new Secret(makeToken({ key: "p256", header: { alg: "ES256", kid: "a" }, claims: {} }));
@@ -65,13 +65,13 @@ describe("decide, with keys that are fetched", () => {
     ["a kid of another algorithm", { alg: "RS256", kid: "a" }, "rsa", "ALGORITHM_MISMATCH alg"],
     ["a signature that its key did not make", { alg: "ES256", kid: "a" }, "p256-other", "SIGNATURE_INVALID"],
   ] as const) {
-    it(`${what}: ${certain} only where no more keys are to be had`, () => {
+    it(`a token with ${what} is rejected with ${certain} only if no newer keys exist`, () => {
       expect(ask(source(true, known), header, signer)).to.equal(certain);
       expect(ask(source(false, known), header, signer)).to.equal("needs keys");
     });
   }
 
-  it("an algorithm that is not the realm's is refused whatever keys there are", () => {
+  it("a token whose algorithm is not the realm's is rejected without loading keys", () => {
     expect(ask(source(false), { alg: "EdDSA" }, "ed25519")).to.equal("ALGORITHM_MISMATCH alg");
   });
 });

@@ -13,7 +13,7 @@ import { NOW } from "../support/clock.js";
 import { makeToken } from "../support/token.js";
 import { makeBench } from "../support/view.js";
 
-// What is told of a token that a realm hands on, and of one whose key is unknown.
+// Decisions and explanations for tokens that a realm routes to another, and for tokens with an unknown key.
 
 const bench = makeBench("verifier.yaml");
 const explaining = (name: string): Realm => {
@@ -36,17 +36,17 @@ const asking = (realm: string, token: string, explain = true) => ({
 const signed = (claims: object, header: object = {}): string =>
   makeToken({ key: "p256", header: { alg: "ES256", ...header }, claims: { exp: 1_800_003_600, ...claims } });
 
-/** What the one failed check of a token says. */
+/** Returns the message of a token's one failed check. */
 function failed(realm: string, token: string, realms: View["realms"] = view.realms): string {
   const decision = decide(asking(realm, token), { ...view, realms }, NOW);
   if (decision.kind !== "rejected") throw new Error(decision.kind);
   return decision.checks.find(({ reason }) => reason !== undefined)?.message ?? "";
 }
 
-describe("a decision of a realm that hands tokens on", () => {
+describe("a decision of a routing realm", () => {
   const good = signed({ iss: "https://one.example", sub: "somebody" });
 
-  it("names the realm that judged, where it is another", () => {
+  it("a routed decision names the realm that judged, if it is another realm", () => {
     expect(decide(asking("any", good, false), view, NOW)).to.include({ kind: "verified", target: "issuers" });
     expect(decide(asking("any", `${good}A`, false), view, NOW)).to.include({ kind: "rejected", target: "issuers" });
     expect(decide(asking("issuers", good, false), view, NOW)).not.to.have.property("target");
@@ -54,7 +54,7 @@ describe("a decision of a realm that hands tokens on", () => {
     expect(decide(asking("any", nobodys, false), view, NOW)).not.to.have.property("target");
   });
 
-  it("names it where something had to be loaded and could not be", async () => {
+  it("a routed decision names the target realm if a load for it fails", async () => {
     const cold: Realm = { ...issuers, keys: { ...issuers.keys, current: () => undefined, answers: () => false } };
     const realms = new Map([["any", createRoute("any", new Map([["https://one.example", cold]]))]]);
     const context = { requestId: "r", address: "", deadline: Number.POSITIVE_INFINITY };
@@ -72,13 +72,13 @@ describe("a decision of a realm that hands tokens on", () => {
     }
   });
 
-  it("explains an issuer that is nobody's by those that there are, and not by what nobody signed", () => {
+  it("the explanation of an unknown issuer lists the known issuers, and not the unsigned one", () => {
     expect(failed("any", signed({ iss: "https://three.example" }))).to.equal(
       "The issuer ('iss') is not one of this realm. Admitted: \"https://one.example\".",
     );
   });
 
-  it("shows of many issuers the first", () => {
+  it("the explanation of an unknown issuer lists the first of many known issuers", () => {
     const many = Array.from({ length: 60 }, (_, number) => [`https://${number}.example`, issuers] as const);
     const realms = new Map([["any", createRoute("any", new Map(many))]]);
     const said = failed("any", signed({ iss: "https://three.example" }), realms);
@@ -86,13 +86,13 @@ describe("a decision of a realm that hands tokens on", () => {
   });
 });
 
-describe("the memory of which realm a token goes to", () => {
+describe("the route cache", () => {
   const ISSUERS = ["https://one.example", "https://two.example"];
   const other = createRealm("other", { ...issuers.policy, maxTokenLength: 300 }, issuers.keys);
   const ways = (first: Realm, second: Realm) => new Map([first, second].map((realm, at) => [ISSUERS[at] ?? "", realm]));
   const among = (route: Realm): View => ({ ...view, realms: new Map([["any", route]]) });
 
-  it("reads a token that was verified before no further than its digest, and any other each time", () => {
+  it("a token verified before is routed by its digest, and any other token is read each time", () => {
     let looked = 0;
     class Counted extends Map<string, Realm> {
       override get(issuer: string): Realm | undefined {
@@ -109,13 +109,13 @@ describe("the memory of which realm a token goes to", () => {
     const good = signed({ iss: ISSUERS[0], sub: "x" });
     expect(lookups(good)).to.equal(1);
     expect(lookups(good)).to.equal(0);
-    // What anybody can make drives out nothing.
+    // Tokens that anyone can make evict nothing.
     expect(lookups(`${good}A`)).to.equal(3);
     expect(lookups(signed({ iss: ISSUERS[0], exp: 1 }))).to.equal(3);
     expect(lookups(signed({ iss: "https://three.example" }))).to.equal(3);
   });
 
-  it("changes no decision", () => {
+  it("the route cache changes no decision", () => {
     const [one, two] = ISSUERS;
     const tokens = [
       ...[one, two, "https://three.example", 1, undefined].map((iss) => signed({ iss, sub: "x" })),
@@ -156,7 +156,7 @@ describe("the memory of which realm a token goes to", () => {
     );
   });
 
-  it("is not kept where the realms are others after a reload", () => {
+  it("a cached route does not outlive a reload that changes the realms", () => {
     const token = signed({ iss: ISSUERS[0], sub: "x" });
     const route = createRoute("any", ways(issuers, other));
     const target = (by: Realm) => decide(asking("any", token, false), among(by), NOW);
@@ -176,15 +176,15 @@ describe("an explanation of an unknown key", () => {
       claims: { iss: "https://issuer.example", exp: 1_800_003_600 },
     });
 
-  it("shows the token's kid and those that there are", () => {
+  it("the explanation of an unknown key shows the token's kid and the known ones", () => {
     expect(failed("partner", rsa("other"))).to.match(/'kid' is "other"; known: "rsa"(, "[^"]+")*\.$/);
   });
 
-  it("shows of a long kid the beginning", () => {
+  it("the explanation of an unknown key shows the beginning of a long kid", () => {
     expect(failed("partner", rsa("k".repeat(500)))).to.include(`'kid' is "${"k".repeat(99)}…; known: `);
   });
 
-  /** What is said where the realm has keys of another algorithm with these `kid`s. */
+  /** Returns the explanation if the realm has keys of another algorithm with these kids. */
   function failedAmong(kids: readonly (string | undefined)[]): string {
     const [key] = issuers.keys.current(NOW)?.keys ?? expect.fail();
     const realm: Realm = {
@@ -195,16 +195,16 @@ describe("an explanation of an unknown key", () => {
     return failed("issuers", token, new Map([["issuers", realm]]));
   }
 
-  it("says so where no key has one", () => {
+  it("the explanation of an unknown key says if no key has a kid", () => {
     expect(failedAmong([undefined])).to.match(/'kid' is "some"; no key has one\.$/);
   });
 
-  it("shows sixteen of many", () => {
+  it("the explanation of an unknown key lists at most sixteen kids", () => {
     const kids = Array.from({ length: 40 }, (_, number) => `k${number}`);
     expect(failedAmong(kids)).to.match(/known: "k0", .*"k15" and 24 more\.$/);
   });
 
-  it("is for who asks for it: no message has it otherwise", () => {
+  it("the known kids are shown only in a requested explanation", () => {
     const decision = decide(asking("partner", rsa("other"), false), view, NOW);
     expect(decision).to.include({ reason: "KEY_UNKNOWN", kid: "other" }).and.not.have.property("hint");
     expect(decision).to.have.property("checks").that.deep.equals([]);

@@ -28,13 +28,13 @@ const at = (seconds: number, header = {}, payload = "{}"): RuleContext => ({
 const passes = (rule: Rule, claims: object, seconds = 0): boolean =>
   rule.test(claims as Record<string, unknown>, at(seconds, {}, JSON.stringify(claims)));
 
-/** Times, many of them at the edges. */
+/** Times, with many edge cases. */
 const time = fc.oneof(
   fc.constantFrom(0, 1, LAST, LAST - 1, 1_800_000_000),
   fc.integer({ min: 0, max: LAST }),
   fc.double({ min: 0, max: LAST, noNaN: true }),
 );
-/** What is no time. */
+/** Values that are not times. */
 const noTime = fc.oneof(
   fc.constantFrom(null, true, "1800000000", [], {}, -1, -0.001, LAST + 1, LAST + 0.5, 1.8e12, Number.MAX_VALUE),
   fc.string(),
@@ -43,13 +43,13 @@ const seconds = fc.integer({ min: 0, max: 2 ** 33 }).map((millis) => millis / 10
 const tolerance = fc.integer({ min: 0, max: 3600 });
 
 describe("times", () => {
-  it("are numbers from 1970 to the end of the year 9999", () => {
+  it("a time is a number from 1970 to the end of the year 9999", () => {
     fc.assert(fc.property(time, (value) => isTime(value)));
     fc.assert(fc.property(noTime, (value) => !isTime(value)));
     expect([Number.NaN, Number.POSITIVE_INFINITY, undefined].filter(isTime)).to.deep.equal([]);
   });
 
-  it("expire when exp is not after now, less the tolerance", () => {
+  it("a token has expired if exp is not after now less the tolerance", () => {
     fc.assert(
       fc.property(
         time,
@@ -64,7 +64,7 @@ describe("times", () => {
     expect(passes(notExpired(5), { exp: 95.001 }, 100)).to.equal(true);
   });
 
-  it("are not yet valid when nbf is after now and the tolerance", () => {
+  it("a token is not yet valid if nbf is after now plus the tolerance", () => {
     fc.assert(
       fc.property(
         time,
@@ -77,11 +77,11 @@ describe("times", () => {
     expect(passes(notBefore(5), { nbf: 105.001 }, 100)).to.equal(false);
   });
 
-  it("are issued in the future when iat is after now", () => {
+  it("a token is issued in the future if iat is after now", () => {
     fc.assert(fc.property(time, seconds, (iat, now) => passes(issuedInPast(), { iat }, now) === iat <= now));
   });
 
-  it("live no longer than is admitted", () => {
+  it("a token may live no longer than the maximum lifetime", () => {
     fc.assert(
       fc.property(
         time,
@@ -94,7 +94,7 @@ describe("times", () => {
     expect(passes(lifetime(60), { iat: 100, exp: 160.001 }, 100)).to.equal(false);
   });
 
-  it("live no longer by an iat in the future: it counts from ten minutes ahead at most, as a clock may be off", () => {
+  it("an iat more than ten minutes ahead does not extend the maximum lifetime", () => {
     const now = 1_000_000;
     expect(passes(lifetime(60), { iat: now + 600, exp: now + 660 }, now)).to.equal(true);
     expect(passes(lifetime(60), { iat: now + 601, exp: now + 661 }, now)).to.equal(false);
@@ -109,7 +109,7 @@ describe("times", () => {
     );
   });
 
-  it("are left to the rules of presence and type where there is none", () => {
+  it("the rules on times pass if a claim is absent or not a time, which other rules check", () => {
     const rules = [notExpired(), notBefore(), issuedInPast(), lifetime(1)];
     fc.assert(
       fc.property(noTime, (value) => rules.every((rule) => passes(rule, { exp: value, nbf: value, iat: value }, 1e9))),
@@ -119,7 +119,7 @@ describe("times", () => {
 });
 
 describe("presence and type", () => {
-  it("take null for present, and nothing from the prototype", () => {
+  it("null counts as present, and the prototype's members do not", () => {
     expect(passes(required("exp"), { exp: null })).to.equal(true);
     expect(passes(required("exp"), {})).to.equal(false);
     expect(passes(required("toString"), {})).to.equal(false);
@@ -129,7 +129,7 @@ describe("presence and type", () => {
     expect(passes(typed("constructor", isTime), {})).to.equal(true);
   });
 
-  it("take a string, or a list of at least one string, for an audience", () => {
+  it("an audience is a string or a list of at least one string", () => {
     const any = fc.anything();
     fc.assert(
       fc.property(
@@ -148,7 +148,7 @@ describe("values", () => {
   const word = fc.constantFrom<string>("a", "b", "c", "A", "", "a b", "constructor", "__proto__");
   const value = fc.oneof(word, fc.constantFrom(0, 1, true, false, null), fc.array(word), fc.dictionary(word, word));
 
-  it("of issuers compare exactly; absent is a mismatch", () => {
+  it("issuers compare exactly, and an absent one is a mismatch", () => {
     fc.assert(
       fc.property(
         value,
@@ -159,7 +159,7 @@ describe("values", () => {
     expect(passes(issuer(["a"]), {})).to.equal(false);
   });
 
-  it("of audiences compare exactly, with any of a list", () => {
+  it("audiences compare exactly, and any of a list may match", () => {
     fc.assert(
       fc.property(value, fc.uniqueArray(word, { minLength: 1 }), (aud, all) => {
         const given: unknown[] = Array.isArray(aud) ? aud : [aud];
@@ -168,7 +168,7 @@ describe("values", () => {
     );
   });
 
-  it("of other claims equal one of several, of the same type", () => {
+  it("other claims must equal an allowed value of the same type", () => {
     const allowed = fc.array(fc.oneof(word, fc.constantFrom(0, 1, true, false)), { minLength: 1 });
     fc.assert(
       fc.property(
@@ -181,7 +181,7 @@ describe("values", () => {
     expect(passes(equalsOneOf("c", [true]), { c: 1 })).to.equal(false);
   });
 
-  it("of lists and space-separated strings include a member, whole", () => {
+  it("a list or space-separated string must include the whole member", () => {
     const scopes = fc.array(fc.constantFrom("read", "write", "reader", "READ", ""));
     fc.assert(
       fc.property(scopes, (list) => passes(includes("scope", "read"), { scope: list }) === list.includes("read")),
@@ -201,7 +201,7 @@ describe("values", () => {
 describe("the header's typ", () => {
   const takes = (rule: Rule, header: object): boolean => rule.test({}, at(0, header));
 
-  it("is taken in any case, a leading application/ dropped", () => {
+  it("typ compares without case and without a leading application/", () => {
     const rule = headerType(["JWT", "application/at+jwt"], false);
     for (const typ of ["JWT", "jwt", "application/JWT", "APPLICATION/jwt", "at+jwt", "application/AT+JWT"]) {
       expect(takes(rule, { typ }), typ).to.equal(true);
@@ -211,7 +211,7 @@ describe("the header's typ", () => {
     }
   });
 
-  it("may be absent unless it is required", () => {
+  it("typ may be absent unless it is required", () => {
     expect(takes(headerType(["JWT"], false), {})).to.equal(true);
     expect(takes(headerType(["JWT"], true), {})).to.equal(false);
     expect(takes(headerType(undefined, true), {})).to.equal(false);
@@ -220,7 +220,7 @@ describe("the header's typ", () => {
 });
 
 describe("details", () => {
-  it("say what was seen, cut where it is long, and never throw", () => {
+  it("a rule's detail is at most 300 characters, and making it never throws", () => {
     const rules = [
       notExpired(),
       notBefore(),

@@ -21,7 +21,7 @@ const ASKED: VerificationRequest = {
 };
 const CONTEXT: CallContext = { requestId: "a-test", address: "", deadline: Number.POSITIVE_INFINITY };
 
-/** A verifier whose directory knows the caller once it was loaded so many times. */
+/** Sets up a verifier whose directory knows the caller after `knowsAfter` loads. */
 function verifierThat({
   knowsAfter,
   load,
@@ -49,7 +49,7 @@ function verifierThat({
 const kindOf = (outcome: Outcome): string => (outcome.kind === "failure" ? outcome.reason : outcome.kind);
 
 describe("verify", () => {
-  it("answers at once, without a promise, if nothing is needed", () => {
+  it("verify answers without a promise if nothing must be loaded", () => {
     const { verifier, needs } = verifierThat({ knowsAfter: 0 });
     const outcome = verifier.verify(ASKED, CONTEXT);
     expect(outcome).not.to.be.an.instanceOf(Promise);
@@ -58,7 +58,7 @@ describe("verify", () => {
   });
 
   for (const rounds of [1, 2, 3, 4]) {
-    it(`loads what is needed and decides again: ${rounds} times`, async () => {
+    it(`verify loads missing entries and decides again, up to ${rounds} times`, async () => {
       const { verifier, needs, deadlines } = verifierThat({ knowsAfter: rounds });
       expect(kindOf(await verifier.verify(ASKED, { ...CONTEXT, deadline: NOW + 1000 }))).to.equal("verified");
       expect(needs).to.deep.equal(Array.from({ length: rounds }, () => ({ kind: "instance", secretKey })));
@@ -66,20 +66,20 @@ describe("verify", () => {
     });
   }
 
-  it("gives up after four rounds", async () => {
+  it("verify gives up after four rounds", async () => {
     const { verifier, needs } = verifierThat({ knowsAfter: 5 });
     expect(await verifier.verify(ASKED, CONTEXT)).to.deep.equal(failure("NO_VERDICT"));
     expect(needs).to.have.length(4);
   });
 
-  it("gives the failure of a load, and loads no more", async () => {
+  it("verify returns the failure of a load, and loads nothing more", async () => {
     const load = (round: number) => Promise.resolve(round === 2 ? failure("DIRECTORY_UNAVAILABLE", 5000) : undefined);
     const { verifier, needs } = verifierThat({ knowsAfter: 4, load });
     expect(await verifier.verify(ASKED, CONTEXT)).to.deep.equal(failure("DIRECTORY_UNAVAILABLE", 5000));
     expect(needs).to.have.length(2);
   });
 
-  it("is too late at the deadline, even with everything at hand", async () => {
+  it("verify times out at the deadline, even if everything is loaded by then", async () => {
     const { verifier, clock } = verifierThat({
       knowsAfter: 1,
       load: async () => {
@@ -90,7 +90,7 @@ describe("verify", () => {
     expect(await verifier.verify(ASKED, { ...CONTEXT, deadline: NOW + 1000 })).to.deep.equal(failure("TIMED_OUT"));
   });
 
-  it("looks at the clock anew in each round", async () => {
+  it("verify reads the clock in each round", async () => {
     const { verifier, clock } = verifierThat({
       knowsAfter: 1,
       load: async () => {
@@ -102,7 +102,7 @@ describe("verify", () => {
     expect(outcome).to.include({ kind: "rejected", reason: "TOKEN_EXPIRED" });
   });
 
-  it("takes the view of the moment: one that changed while it waited", async () => {
+  it("verify uses the current view after a load, even if it was replaced during the wait", async () => {
     const first = bench.view();
     const current: { view: View } = {
       view: { ...first, directory: { ...first.directory, instance: () => undefined } },
