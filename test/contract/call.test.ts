@@ -18,7 +18,7 @@ const callUntil = (deadline: number): Call => ({
   cancelled: false,
 });
 
-/** Asks a verifier that is this function; the answer, and the faults that the observer heard of. */
+/** Asks a verifier with this function, and returns the answer and the faults reported to the observer. */
 function asking(verify: Verifier["verify"], deadline = NOW + 10_000) {
   const faults: unknown[] = [];
   const observer: CallObserver = {
@@ -30,17 +30,17 @@ function asking(verify: Verifier["verify"], deadline = NOW + 10_000) {
 }
 
 describe("asking the verifier", () => {
-  it("answers at once where the verifier does", () => {
+  it("a call is answered without a promise if the verifier answers so", () => {
     expect(asking(() => REJECTED).answer).to.equal(REJECTED);
   });
 
-  it("waits for a verifier that has to load something", async () => {
+  it("a call waits for a verifier that must load something", async () => {
     const { answer } = asking(async () => REJECTED);
     expect(answer).to.be.instanceOf(Promise);
     expect(await answer).to.equal(REJECTED);
   });
 
-  it("answers TIMED_OUT at the call's deadline, and drops what comes later", async () => {
+  it("a call is answered TIMED_OUT at its deadline, and a later answer is dropped", async () => {
     let settle!: (outcome: Outcome) => void;
     const late = new Promise<Outcome>((resolve) => {
       settle = resolve;
@@ -52,7 +52,7 @@ describe("asking the verifier", () => {
     expect(faults).to.deep.equal([]);
   });
 
-  it("takes an answer that is there in time, also of a call whose deadline has passed meanwhile", async () => {
+  it("an answer that is ready counts even if the call's deadline has passed", async () => {
     expect(await asking(async () => REJECTED, NOW - 1).answer).to.equal(REJECTED);
   });
 
@@ -62,7 +62,7 @@ describe("asking the verifier", () => {
     },
     "rejects later": () => Promise.reject(FAULT),
   })) {
-    it(`answers INTERNAL for a verifier that ${how}, and the observer hears of the error`, async () => {
+    it(`a call is answered INTERNAL if the verifier ${how}, and the error is reported to the observer`, async () => {
       const { answer, faults } = asking(verify);
       expect(await answer).to.deep.equal(failure("INTERNAL"));
       expect(faults).to.deep.equal([["id", FAULT]]);
@@ -71,7 +71,7 @@ describe("asking the verifier", () => {
 });
 
 describe("a harmless observer", () => {
-  it("drops what the observer throws", () => {
+  it("an error thrown by a harmless observer is dropped", () => {
     const thrower = (): never => {
       throw FAULT;
     };

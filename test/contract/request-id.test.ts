@@ -6,7 +6,8 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{1
 
 describe("acceptRequestId", () => {
   for (const sent of ["a", "abc-123", "a b", "!~", "x".repeat(128), '{"a":1}', UUID.source]) {
-    it(`takes ${JSON.stringify(sent.slice(0, 40))}`, () => expect(acceptRequestId(sent)).to.equal(sent));
+    it(`accepts the request id ${JSON.stringify(sent.slice(0, 40))}`, () =>
+      expect(acceptRequestId(sent)).to.equal(sent));
   }
   for (const sent of [
     "",
@@ -29,10 +30,11 @@ describe("acceptRequestId", () => {
     Buffer.from("a"),
     {},
   ]) {
-    it(`makes one in place of ${JSON.stringify(sent)}`, () => expect(acceptRequestId(sent)).to.match(UUID));
+    it(`replaces the request id ${JSON.stringify(sent)} with a new one`, () =>
+      expect(acceptRequestId(sent)).to.match(UUID));
   }
-  it("makes another each time", () => expect(acceptRequestId("")).not.to.equal(acceptRequestId("")));
-  it("always gives what can stand in a log line and a header as it is", () => {
+  it("makes a different request id each time", () => expect(acceptRequestId("")).not.to.equal(acceptRequestId("")));
+  it("returns only ids that need no escaping in a log line or a header", () => {
     fc.assert(fc.property(fc.anything(), (sent) => /^[!-~]([ -~]{0,126}[!-~])?$/.test(acceptRequestId(sent))));
     fc.assert(
       fc.property(fc.string({ unit: "binary" }), (sent) => /^[!-~]([ -~]{0,126}[!-~])?$/.test(acceptRequestId(sent))),

@@ -4,7 +4,7 @@ import * as fc from "fast-check";
 import { ALGORITHMS, type Algorithm, fitsAlgorithm, isAlgorithm, verifySignature } from "../../src/jws/algorithms.js";
 import { joseVerifies, NAMES, newPair, pairOf, parts, signedByJose } from "./signing.js";
 
-/** A key for the same algorithm that is another's; for RSA that of a sibling, since they are slow to make. */
+/** Returns another key that fits the algorithm; for RSA it is a sibling algorithm's, since RSA keys are slow to make. */
 function otherThan(algorithm: Algorithm): KeyObject {
   if (pairOf(algorithm).publicKey.asymmetricKeyType !== "rsa") return newPair(algorithm).publicKey;
   return pairOf(algorithm === "RS256" ? "PS256" : "RS256").publicKey;
@@ -13,7 +13,7 @@ function otherThan(algorithm: Algorithm): KeyObject {
 const PAYLOAD = JSON.stringify({ sub: "someone", exp: 4_102_444_800 });
 
 describe("ALGORITHMS", () => {
-  it("are those of RFC 7518 section 3.1 without none, and EdDSA", () => {
+  it("the algorithms are those of RFC 7518 section 3.1 without none, and EdDSA", () => {
     const families = ["HS", "RS", "PS", "ES"].flatMap((name) => [256, 384, 512].map((bits) => `${name}${bits}`));
     expect(NAMES).to.deep.equal([...families, "EdDSA"]);
   });
@@ -35,11 +35,11 @@ describe("ALGORITHMS", () => {
   ];
   const PROTOTYPE = ["constructor", "__proto__", "toString", "hasOwnProperty", "treeValue"];
   for (const name of [...NONE, ...PROTOTYPE, "Ed25519", "Ed448", "RSA-OAEP", "dir", "A128GCM"]) {
-    it(`have no ${JSON.stringify(name)}`, () => expect(isAlgorithm(name)).to.equal(false));
+    it(`${JSON.stringify(name)} is not an algorithm`, () => expect(isAlgorithm(name)).to.equal(false));
   }
 
   for (const value of [undefined, null, 256, true, {}, ["HS256"], new String("HS256"), { toString: () => "HS256" }]) {
-    it(`have none of type ${typeof value} (${JSON.stringify(value)})`, () =>
+    it(`a value of type ${typeof value} is not an algorithm (${JSON.stringify(value)})`, () =>
       expect(isAlgorithm(value)).to.equal(false));
   }
 });
@@ -58,13 +58,13 @@ describe("verifySignature", () => {
         ({ input, signature } = parts(token));
       });
 
-      it("verifies what jose signed", () => expect(verifies(signature)).to.equal(true));
+      it("verifies a signature that jose made", () => expect(verifies(signature)).to.equal(true));
 
-      it("gives true or false, nothing else", () => {
+      it("verifying returns true or false", () => {
         expect([verifies(signature), verifies(Buffer.alloc(3))]).to.deep.equal([true, false]);
       });
 
-      it("refuses a signature of no bytes", () => expect(verifies(Buffer.alloc(0))).to.equal(false));
+      it("refuses an empty signature", () => expect(verifies(Buffer.alloc(0))).to.equal(false));
 
       it("refuses every shorter signature", () => {
         for (let length = 0; length < signature.length; length++) {
@@ -80,7 +80,7 @@ describe("verifySignature", () => {
         }
       });
 
-      it("refuses zeros, ones and noughts of every length around its own", () => {
+      it("refuses signatures of constant bytes, of the right length and others", () => {
         for (const length of [1, 32, 64, signature.length - 1, signature.length, signature.length + 1, 2_000]) {
           for (const fill of [0, 1, 0xff]) expect(verifies(Buffer.alloc(length, fill))).to.equal(false);
         }
@@ -94,12 +94,12 @@ describe("verifySignature", () => {
         }
       });
 
-      it("refuses any noise of the right length, without throwing", () => {
+      it("refuses random bytes of the right length without throwing", () => {
         const noise = fc.uint8Array({ minLength: signature.length, maxLength: signature.length });
         fc.assert(fc.property(noise, (bytes) => !verifies(Buffer.from(bytes))));
       });
 
-      it("refuses the signature under another text", () => {
+      it("refuses the signature for another text", () => {
         const [header = "", payload = ""] = input.split(".");
         const others = [`${input}A`, input.slice(1), `${payload}.${header}`, `${header}.`, "", `${header}.${payload}.`];
         for (const other of others) expect(verifies(signature, other)).to.equal(false);
@@ -110,7 +110,7 @@ describe("verifySignature", () => {
         expect(verifySignature(algorithm, other, input, signature)).to.equal(false);
       });
 
-      it("refuses the signature as one of any other algorithm, and fits the keys of its own kind alone", () => {
+      it("refuses the signature under any other algorithm, and fits only keys of its own kind", () => {
         for (const other of NAMES.filter((name) => name !== algorithm)) {
           expect(verifySignature(other, publicKey, input, signature), other).to.equal(false);
           expect(verifySignature(algorithm, pairOf(other).publicKey, input, signature), other).to.equal(false);
@@ -120,7 +120,7 @@ describe("verifySignature", () => {
         }
       });
 
-      it("refuses the signature of every other algorithm", async () => {
+      it("refuses a signature that any other algorithm made", async () => {
         for (const other of NAMES.filter((name) => name !== algorithm)) {
           const foreign = parts(await signedByJose(other, PAYLOAD));
           expect(verifies(foreign.signature, foreign.input), other).to.equal(false);
@@ -131,7 +131,7 @@ describe("verifySignature", () => {
         if (!algorithm.startsWith("HS")) expect(fitsAlgorithm(algorithm, privateKey)).to.equal(false);
       });
 
-      it("agrees with jose on signatures that are changed a little", async () => {
+      it("agrees with jose on signatures with one byte changed", async () => {
         const change = fc.tuple(fc.nat(signature.length - 1), fc.integer({ min: 0, max: 255 }));
         await fc.assert(
           fc.asyncProperty(change, async ([at, byte]) => {
@@ -148,7 +148,7 @@ describe("verifySignature", () => {
     });
   }
 
-  it("verifies by long RSA keys, of lengths that are no whole bytes too", () => {
+  it("verifies with long RSA keys, also of a length that is not whole bytes", () => {
     for (const [modulusLength, bytes] of [
       [2050, 257],
       [3072, 384],
@@ -160,7 +160,7 @@ describe("verifySignature", () => {
     }
   });
 
-  it("takes no RSA-PSS-typed key, for its parameters choose for themselves", () => {
+  it("fits no key of the type RSA-PSS, whose parameters would choose the hash", () => {
     const { publicKey, privateKey } = generateKeyPairSync("rsa-pss", { modulusLength: 2048 });
     const signature = sign("sha256", Buffer.from("a.b"), privateKey);
     for (const name of ["PS256", "PS384", "PS512", "RS256"] satisfies Algorithm[]) {
@@ -169,7 +169,7 @@ describe("verifySignature", () => {
     }
   });
 
-  it("takes no other curve, and no other Edwards curve", () => {
+  it("fits no key on an unsupported curve", () => {
     const k256 = generateKeyPairSync("ec", { namedCurve: "secp256k1" }).publicKey;
     for (const name of NAMES) {
       expect(fitsAlgorithm(name, k256), name).to.equal(false);
@@ -178,7 +178,7 @@ describe("verifySignature", () => {
     }
   });
 
-  it("never takes a public key for the secret of an HMAC", async () => {
+  it("never verifies an HMAC with a public key as its secret", async () => {
     for (const name of ["HS256", "HS384", "HS512"] satisfies Algorithm[]) {
       const { input, signature } = parts(await signedByJose(name, PAYLOAD));
       for (const other of NAMES.filter((each) => !each.startsWith("HS"))) {

@@ -3,7 +3,7 @@ import { expect } from "chai";
 import { type Algorithm, verifySignature } from "../../src/jws/algorithms.js";
 import { pairOf, toBytes, toInteger } from "./signing.js";
 
-// Signatures that some library has taken. All are made with the real private key, or need none.
+// Signatures that some library has accepted; all are made with the real private key, or need none.
 
 const INPUT = "eyJhbGciOiJ4In0.eyJzdWIiOiJzb21lb25lIn0";
 
@@ -35,9 +35,9 @@ describe("ECDSA", () => {
       const verifies = (bytes: Buffer): boolean => verifySignature(algorithm, publicKey, INPUT, bytes);
       const pair = (a: bigint, b: bigint, wide = width): Buffer => Buffer.concat([toBytes(a, wide), toBytes(b, wide)]);
 
-      it("verifies r and s as they were made", () => expect(verifies(pair(r, s))).to.equal(true));
+      it("ECDSA verifies r and s as they were made", () => expect(verifies(pair(r, s))).to.equal(true));
 
-      it("verifies n - s too: ECDSA has two signatures, so that nothing may go by them", () => {
+      it("ECDSA verifies n - s too, so that a signature's bytes must not identify a token", () => {
         expect(verifies(pair(r, n - s))).to.equal(true);
       });
 
@@ -50,23 +50,23 @@ describe("ECDSA", () => {
         it(`refuses s = ${first} beside the right r`, () => expect(verifies(pair(r, a))).to.equal(false));
       }
 
-      it("refuses n - r, r and s swapped, and -s", () => {
+      it("ECDSA refuses n - r, r and s swapped, and -s", () => {
         for (const bytes of [pair(n - r, s), pair(s, r), pair(r, -s)]) expect(verifies(bytes)).to.equal(false);
       });
 
-      it("refuses values that are not reduced", () => {
-        // Only where they fit, as on P-521, is the number the same modulo n.
+      it("ECDSA refuses values that are not reduced", () => {
+        // The number is the same modulo n only if it fits the width, as on P-521.
         for (const bytes of [pair(r + n, s), pair(r, s + n), pair(r + n, s + n)])
           expect(verifies(bytes)).to.equal(false);
       });
 
-      it("refuses other widths", () => {
+      it("ECDSA refuses r and s of other widths", () => {
         for (const wide of [width - 1, width + 1, width + 2, 2 * width]) {
           expect(verifies(pair(r, s, wide)), `${wide}`).to.equal(false);
         }
       });
 
-      it("refuses DER, also where it happens to be as long as r and s", () => {
+      it("ECDSA refuses DER, even if it is as long as r and s", () => {
         const der = sign(hash, Buffer.from(INPUT), privateKey);
         expect(verifies(der)).to.equal(false);
         expect(verifies(der.subarray(0, 2 * width))).to.equal(false);
@@ -78,7 +78,7 @@ describe("ECDSA", () => {
         expect(verifies(short)).to.equal(false);
       });
 
-      it("refuses a signature over another hash", () => {
+      it("ECDSA refuses a signature over another hash", () => {
         for (const other of ["sha1", "sha224", "sha256", "sha384", "sha512", "sha3-256"].filter(
           (each) => each !== hash,
         )) {
@@ -89,14 +89,14 @@ describe("ECDSA", () => {
     });
   }
 
-  it("refuses the same signature under another curve of the same width", () => {
+  it("ES256 refuses a signature on another curve of the same width", () => {
     const { privateKey } = generateKeyPairSync("ec", { namedCurve: "secp256k1" });
     const bytes = sign("sha256", Buffer.from(INPUT), { key: privateKey, dsaEncoding: "ieee-p1363" });
     expect(verifySignature("ES256", pairOf("ES256").publicKey, INPUT, bytes)).to.equal(false);
   });
 });
 
-/** RSA with the private key on a block as it is. */
+/** Applies the RSA private key to an unpadded block. */
 const raw = (algorithm: Algorithm, block: Buffer): Buffer =>
   privateEncrypt({ key: pairOf(algorithm).privateKey, padding: constants.RSA_NO_PADDING }, block);
 
@@ -110,13 +110,14 @@ describe("RSASSA-PKCS1-v1_5", () => {
   const info = (hex: string): Buffer => Buffer.concat([Buffer.from(hex, "hex"), digest]);
   const prefix = info(`3031300d0609${SHA256}05000420`);
 
-  /** 00 01 FF..FF 00 and what follows, in 256 bytes; `behind` takes the place of so much of the FFs. */
+  /** Returns 00 01 FF..FF 00 and the content, in 256 bytes; `behind` follows the content in place of as many FFs. */
   const block = (content: Buffer, { type = 1, fill = 0xff, behind = Buffer.alloc(0), mark = 0 } = {}): Buffer => {
     const ffs = Buffer.alloc(256 - 3 - content.length - behind.length, fill);
     return Buffer.concat([Buffer.from([0, type]), ffs, Buffer.from([mark]), content, behind]);
   };
 
-  it("verifies the block of RFC 8017 section 9.2", () => expect(verifies(raw("RS256", block(prefix)))).to.equal(true));
+  it("PKCS#1 v1.5 verifies the block of RFC 8017 section 9.2", () =>
+    expect(verifies(raw("RS256", block(prefix)))).to.equal(true));
 
   const withHole = block(prefix);
   withHole[40] = 0xfe;
@@ -147,19 +148,19 @@ describe("RSASSA-PKCS1-v1_5", () => {
   for (const [name, bytes] of Object.entries(LOOSE)) {
     it(`refuses ${name}`, () => {
       expect(bytes).to.have.length(256);
-      // Whatever is not below the modulus cannot be a message; those blocks stand for themselves.
+      // A block that is not below the modulus cannot be signed, and serves as the signature itself.
       const signature = bytes[0] === 0 ? raw("RS256", bytes) : bytes;
       expect(verifies(signature)).to.equal(false);
     });
   }
 
-  it("refuses other hashes", () => {
+  it("PKCS#1 v1.5 refuses other hashes", () => {
     for (const hash of ["md5", "sha1", "sha224", "sha384", "sha512", "sha512-256"]) {
       expect(verifies(sign(hash, Buffer.from(INPUT), pairOf("RS256").privateKey)), hash).to.equal(false);
     }
   });
 
-  it("refuses PSS", () => {
+  it("PKCS#1 v1.5 refuses a PSS signature", () => {
     const key = { key: pairOf("RS256").privateKey, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 };
     expect(verifies(sign("sha256", Buffer.from(INPUT), key))).to.equal(false);
   });
@@ -199,14 +200,15 @@ describe("RSASSA-PSS", () => {
     sign(hash, Buffer.from(INPUT), { key: privateKey, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength });
 
   for (const saltLength of [0, 1, 20, 31, 33, 48, 64, constants.RSA_PSS_SALTLEN_MAX_SIGN]) {
-    it(`refuses a salt of ${saltLength} bytes`, () => expect(verifies(signed("sha256", saltLength))).to.equal(false));
+    it(`PSS refuses a salt of ${saltLength} bytes`, () =>
+      expect(verifies(signed("sha256", saltLength))).to.equal(false));
   }
 
   for (const hash of ["sha1", "sha224", "sha384", "sha512", "sha512-256"]) {
-    it(`refuses ${hash}`, () => expect(verifies(signed(hash, 32))).to.equal(false));
+    it(`PSS refuses the hash ${hash}`, () => expect(verifies(signed(hash, 32))).to.equal(false));
   }
 
-  it("refuses PKCS#1 v1.5", () => {
+  it("PSS refuses a PKCS#1 v1.5 signature", () => {
     expect(verifies(sign("sha256", Buffer.from(INPUT), privateKey))).to.equal(false);
   });
 
@@ -226,7 +228,7 @@ describe("RSASSA-PSS", () => {
     readonly salt?: number;
   }
 
-  /** EMSA-PSS of RFC 8017 section 9.1.1 for 2048 bits, with parts of it made otherwise. */
+  /** Encodes EMSA-PSS (RFC 8017 section 9.1.1) for 2048 bits, with the given deviations. */
   const encode = ({
     mgf = "sha256",
     trailer = 0xbc,
@@ -244,7 +246,8 @@ describe("RSASSA-PSS", () => {
     return Buffer.concat([masked, digest, Buffer.from([trailer])]);
   };
 
-  it("verifies our own encoding", () => expect(verifies(raw("PS256", encode({})))).to.equal(true));
+  it("PSS verifies the encoding that these tests make", () =>
+    expect(verifies(raw("PS256", encode({})))).to.equal(true));
 
   const LOOSE: Record<string, Encoding> = {
     "a mask by SHA-1": { mgf: "sha1" },
@@ -262,10 +265,10 @@ describe("RSASSA-PSS", () => {
     it(`refuses ${name}`, () => expect(verifies(raw("PS256", encode(parts)))).to.equal(false));
   }
 
-  it("refuses a highest bit that is set", () => {
+  it("PSS refuses a block whose highest bit is set", () => {
     const block = encode({});
     block.writeUInt8(block.readUInt8(0) | 0x80, 0);
-    // Below the modulus or not: neither the block as it is nor its signature may pass.
+    // Neither the block itself nor its signature may pass, whether or not it is below the modulus.
     if (toInteger(block) < modulusOf("PS256")) expect(verifies(raw("PS256", block))).to.equal(false);
     expect(verifies(block)).to.equal(false);
   });
@@ -279,17 +282,17 @@ describe("Ed25519", () => {
   const s = toInteger(Buffer.from(good.subarray(32)).reverse());
   const verifies = (bytes: Buffer): boolean => verifySignature("EdDSA", publicKey, INPUT, bytes);
 
-  it("verifies S as it was made", () => {
+  it("Ed25519 verifies S as it was made", () => {
     expect(verifies(Buffer.concat([good.subarray(0, 32), little(s)]))).to.equal(true);
   });
 
   for (const times of [1n, 2n, 3n, 7n, 8n, 15n]) {
-    it(`refuses S + ${times}L`, () => {
+    it(`Ed25519 refuses S + ${times}L`, () => {
       expect(verifies(Buffer.concat([good.subarray(0, 32), little(s + times * L)]))).to.equal(false);
     });
   }
 
-  it("refuses S = 0, L, -S, and R changed for a point of small order", () => {
+  it("Ed25519 refuses S = 0, L, -S, and R replaced by a point of small order", () => {
     for (const value of [0n, L, L - s, L - 1n]) {
       expect(verifies(Buffer.concat([good.subarray(0, 32), little(value)]))).to.equal(false);
     }
@@ -299,7 +302,7 @@ describe("Ed25519", () => {
     }
   });
 
-  it("refuses R and S swapped, and Ed25519ph", () => {
+  it("Ed25519 refuses R and S swapped, and Ed25519ph", () => {
     expect(verifies(Buffer.concat([good.subarray(32), good.subarray(0, 32)]))).to.equal(false);
     expect(verifies(sign(null, sha("sha512", Buffer.from(INPUT)), privateKey))).to.equal(false);
   });
@@ -312,7 +315,7 @@ describe("HMAC", () => {
     ["HS512", "sha512"],
   ];
   for (const [algorithm, hash] of FAMILY) {
-    it(`${algorithm}: refuses the hash without a key, before or behind a secret, and the secret itself`, () => {
+    it(`${algorithm}: refuses a hash of the text alone or with the secret, and the secret itself`, () => {
       const { publicKey } = pairOf(algorithm);
       const secret = publicKey.export();
       const text = Buffer.from(INPUT);

@@ -29,14 +29,14 @@ const REFUSED: Record<string, string> = {
 };
 
 describe("decodeBase64url", () => {
-  it("takes the empty text for no bytes", () => expect(decodeBase64url("")).to.deep.equal(Buffer.alloc(0)));
+  it("decodes the empty text to no bytes", () => expect(decodeBase64url("")).to.deep.equal(Buffer.alloc(0)));
 
-  it("takes all letters of the alphabet", () => {
+  it("decodes all letters of the alphabet", () => {
     const text = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     expect(decodeBase64url(text)?.toString("base64url")).to.equal(text);
   });
 
-  it("knows RFC 7515 appendix C", () => {
+  it("decodes the example of RFC 7515 appendix C", () => {
     expect(decodeBase64url("A-z_4ME")).to.deep.equal(Buffer.from([3, 236, 255, 224, 193]));
   });
 
@@ -44,7 +44,7 @@ describe("decodeBase64url", () => {
     it(`refuses ${name}`, () => expect(decodeBase64url(text)).to.equal(undefined));
   }
 
-  it("gives back every sequence of bytes", () => {
+  it("decodes the encoding of any bytes to the same bytes", () => {
     fc.assert(
       fc.property(fc.uint8Array(), (bytes) => {
         const text = Buffer.from(bytes).toString("base64url");
@@ -53,7 +53,7 @@ describe("decodeBase64url", () => {
     );
   });
 
-  it("takes a text only where it is the encoding of what it gives", () => {
+  it("decodes a text only if it is the encoding of the result", () => {
     const char = fc.constantFrom(..."AQgwBZz09-_+/= \n.é".split(""));
     fc.assert(
       fc.property(fc.string({ unit: char, maxLength: 9 }), (text) => {
@@ -65,7 +65,7 @@ describe("decodeBase64url", () => {
     );
   });
 
-  it("takes one last letter of all, for each number of spare bits", () => {
+  it("accepts only last letters whose spare bits are zero", () => {
     const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".split("");
     expect(letters.filter((letter) => decodeBase64url(`A${letter}`) !== undefined)).to.have.length(4);
     expect(letters.filter((letter) => decodeBase64url(`AA${letter}`) !== undefined)).to.have.length(16);

@@ -1,13 +1,13 @@
 import type { Random } from "./random.js";
 
-// How texts, JSON and base64url break.
+// Ways to break texts, JSON and base64url.
 
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 const ODD = ["=", "+", "/", ".", " ", "\n", "\t", "\0", "é", "\ufeff", "\u2028", "~", "%", "?", "\ud800"];
 
 const anyChar = (random: Random): string => (random.oneIn(4) ? random.of(ODD) : ALPHABET.charAt(random.below(64)));
 
-/** Changes base64url without changing what a lenient decoder makes of it, or hardly. */
+/** Changes base64url so that a lenient decoder still returns the same bytes, or nearly. */
 export function misspell(text: string, random: Random): string {
   const at = random.below(text.length + 1);
   return random.of<() => string>([
@@ -20,7 +20,7 @@ export function misspell(text: string, random: Random): string {
   ])();
 }
 
-/** Breaks a compact token somewhere, up to three times. @param other gives another valid token */
+/** Breaks a compact token in up to three places. @param other returns another valid token */
 export function breakText(token: string, random: Random, other: () => string): string {
   let broken = token;
   for (let times = 1 + random.below(3); times > 0; times--) broken = breakOnce(broken, random, other);
@@ -70,7 +70,7 @@ const STRINGS = ['"\\ud800"', '"\\udc00\\ud800"', '"\\ud83d\\ude00"', '"\\x41"',
 
 const nested = (depth: number): string => `${"[".repeat(depth)}1${"]".repeat(depth)}`;
 
-/** Members that change something, or nothing. */
+/** Members to add to a header or payload, with or without a meaning. */
 const MEMBERS: readonly ((random: Random) => string)[] = [
   (random) => `"a":${random.of(VALUES)}`,
   (random) => `"a":${random.of(STRINGS)}`,
@@ -84,7 +84,7 @@ const MEMBERS: readonly ((random: Random) => string)[] = [
   () => '"":1,"":1',
 ];
 
-/** Breaks a JSON object's text, or spells it otherwise, and gives its bytes. */
+/** Breaks or respells a JSON object's text, and returns its bytes. */
 export function breakJson(bytes: Buffer, random: Random): Buffer {
   const text = bytes.toString();
   const inner = text.slice(1, -1);
@@ -116,7 +116,7 @@ export function breakJson(bytes: Buffer, random: Random): Buffer {
   }
 }
 
-/** Gives a header a parameter that means something, of this type or that. */
+/** Sets a header parameter that has a meaning, to a value of any type. */
 export function breakMember(bytes: Buffer, algorithm: string, random: Random): Buffer {
   const header = JSON.parse(bytes.toString()) as Record<string, unknown>;
   const name = random.of(["alg", "kid", "typ", "cty", "crit", "b64", "zip", "enc", "jwk", "jku", "x5u", "x5c", "x5t"]);

@@ -6,7 +6,7 @@ import { anyObject, hasDouble, treeValue, whimsical, write } from "./json-tree.j
 const NOTHING: ReadonlySet<string> = new Set();
 const encode = (text: string | Buffer): string => Buffer.from(text as string).toString("base64url");
 
-/** A token of these three; the signature is of no account here. */
+/** Returns a token of this header and payload, with a signature that these tests do not check. */
 const tokenOf = (header: string, payload = '{"sub":"someone"}', signature = "c2ln"): string =>
   `${encode(header)}.${encode(payload)}.${signature}`;
 
@@ -18,7 +18,7 @@ const GOOD = tokenOf('{"alg":"HS256","typ":"JWT"}');
 const [H = "", P = "", S = ""] = GOOD.split(".");
 
 describe("readJwt", () => {
-  it("reads header, claims, the text as signed, what was signed, and the signature", () => {
+  it("reads a token's header, claims, payload text, signing input and signature", () => {
     const payload = ' {"sub" : "a\\u0062", "n":18446744073709551616}\n';
     const token = tokenOf('{"alg":"HS256"}', payload);
     expect(read(token)).to.deep.equal({
@@ -43,7 +43,7 @@ describe("readJwt", () => {
     });
   });
 
-  it("takes an empty signature, which no key verifies", () => {
+  it("reads a token with an empty signature, which no key verifies", () => {
     const jwt = read(`${H}.${P}.`);
     expect(jwt.ok && jwt.signature).to.deep.equal(Buffer.alloc(0));
   });
@@ -130,17 +130,17 @@ describe("readJwt", () => {
       const escaped = `\\u${name.charCodeAt(0).toString(16).padStart(4, "0")}${name.slice(1)}`;
       expect(read(tokenOf(`{"alg":"HS256","${escaped}":1}`))).to.deep.equal(refused(name));
     });
-    it(`reads the header without ${name} where the realm ignores it`, () => {
+    it(`reads the header without ${name} if the realm ignores it`, () => {
       const jwt = read(tokenOf(`{"alg":"HS256","${name}":${values[0]},"typ":"JWT"}`), [name]);
       expect(jwt.ok && jwt.header).to.deep.equal({ alg: "HS256", typ: "JWT" });
     });
-    it(`takes a claim named ${name}, and a header parameter that is only alike`, () => {
+    it(`accepts a claim named ${name}, and a header parameter with a similar name`, () => {
       const jwt = read(tokenOf(`{"alg":"HS256","${name.toUpperCase()}":1,"x-${name}":2}`, `{"${name}":1}`));
       expect(jwt.ok && jwt.claims).to.deep.equal({ [name]: 1 });
     });
   }
 
-  it("names one of several refused parameters, and refuses what is left of those ignored", () => {
+  it("names one of several refused header parameters, and refuses those that the realm does not ignore", () => {
     const token = tokenOf('{"jku":"x","crit":["jku"],"alg":"HS256"}');
     expect(read(token)).to.deep.equal(refused("crit"));
     expect(read(token, ["crit"])).to.deep.equal(refused("jku"));
@@ -149,15 +149,15 @@ describe("readJwt", () => {
 
   for (const name of ["kid", "typ", "cty"]) {
     for (const value of ["null", "1", "true", "[]", '["JWT"]', "{}"]) {
-      it(`refuses ${name}: ${value}, naming it`, () => {
+      it(`refuses ${name}: ${value} and names the parameter`, () => {
         expect(read(tokenOf(`{"alg":"HS256","${name}":${value}}`))).to.deep.equal(malformed(name));
       });
     }
-    it(`reads the header without a mistyped ${name} where the realm ignores it`, () => {
+    it(`reads the header without a mistyped ${name} if the realm ignores it`, () => {
       const jwt = read(tokenOf(`{"alg":"HS256","${name}":1}`), [name]);
       expect(jwt.ok && jwt.header).to.deep.equal({ alg: "HS256" });
     });
-    it(`takes any text for ${name}`, () => {
+    it(`accepts any string for ${name}`, () => {
       for (const value of ["", "../../etc/passwd", "' OR 1=1 --", "__proto__", "a\0b\n", "ключ", "x".repeat(5_000)]) {
         const jwt = read(tokenOf(JSON.stringify({ alg: "HS256", [name]: value })));
         expect(jwt.ok && jwt.header[name]).to.equal(value);
@@ -166,12 +166,12 @@ describe("readJwt", () => {
   }
 
   for (const alg of ["", '"alg":null,', '"alg":1,', '"alg":"none",', '"alg":["HS256"],', '"ALG":"HS256",']) {
-    it(`leaves it to others to judge a header with ${alg || "no alg"}`, () => {
+    it(`reads a header with ${alg || "no alg"}, which the caller judges`, () => {
       expect(read(tokenOf(`{${alg}"typ":"JWT"}`)).ok).to.equal(true);
     });
   }
 
-  it("leaves members of a __proto__ where they are", () => {
+  it("reads __proto__ as a plain member", () => {
     const header = '{"alg":"HS256","__proto__":{"crit":["x"],"kid":7,"polluted":true}}';
     for (const ignore of [[], ["jku"]]) {
       const jwt = read(tokenOf(header, '{"__proto__":{"sub":"root"}}'), ignore);
@@ -183,13 +183,13 @@ describe("readJwt", () => {
     }
   });
 
-  it("says the same of a token whatever the rest of it, for megabytes and for control characters", () => {
+  it("refuses malformed tokens of megabytes", () => {
     expect(read("a".repeat(5_000_000))).to.deep.equal(malformed());
     expect(read(".".repeat(1_000_000))).to.deep.equal(malformed());
     expect(read(`${H}.${"A".repeat(4_000_000)}.${S}`)).to.deep.equal(malformed());
   });
 
-  it("reads what is strict, and nothing else", () => {
+  it("reads every strict payload and refuses every other", () => {
     fc.assert(
       fc.property(anyObject, fc.infiniteStream(fc.boolean()), (tree, whims) => {
         const text = write(
@@ -203,7 +203,7 @@ describe("readJwt", () => {
     );
   });
 
-  it("has one spelling for each token: any change of one character is refused or changes what is read", () => {
+  it("changing any one character of a token makes it refused or changes what is read", () => {
     const original = read(GOOD);
     const chars = fc.constantFrom("A", "B", "_", "-", "+", "/", "=", " ", ".", "\n", "é", "\0", "");
     fc.assert(
@@ -215,7 +215,7 @@ describe("readJwt", () => {
     );
   });
 
-  it("never throws", () => {
+  it("readJwt never throws", () => {
     fc.assert(fc.property(fc.string({ unit: "binary" }), (text) => void read(text)));
     const piece = fc.oneof(fc.base64String(), fc.string(), fc.json().map(encode));
     fc.assert(fc.property(fc.array(piece, { maxLength: 5 }), (pieces) => void read(pieces.join("."))));
@@ -223,12 +223,12 @@ describe("readJwt", () => {
 });
 
 describe("readCompact", () => {
-  it("takes a payload of any bytes", () => {
+  it("readCompact accepts a payload of any bytes", () => {
     const jws = readCompact(`${H}.${encode(Buffer.from([0xff, 0, 0x7b]))}.${S}`, { ignoreHeaders: NOTHING });
     expect(jws.ok && jws.payload).to.deep.equal(Buffer.from([0xff, 0, 0x7b]));
   });
 
-  it("refuses what readJwt refuses of the header", () => {
+  it("readCompact refuses the same headers as readJwt", () => {
     expect(readCompact(tokenOf('{"crit":[]}'), { ignoreHeaders: NOTHING })).to.deep.equal(refused("crit"));
     expect(readCompact(tokenOf('{"kid":1}'), { ignoreHeaders: NOTHING })).to.deep.equal(malformed("kid"));
     expect(readCompact(`${H}.${P}=.${S}`, { ignoreHeaders: NOTHING })).to.deep.equal(malformed());

@@ -6,12 +6,12 @@ import { JWKS, type Mutant, signatureOf } from "./mutants.js";
 import { askJose, askUs, isMisread, newTally, STRICTNESS, strictness, tryMutants } from "./oracle.js";
 import { NAMES } from "./signing.js";
 
-// Our own check beside jose's. `npm run fuzz` does the same for as long as one likes, on every core.
+// Compares our check with jose's; `npm run fuzz` does the same for any length of time, on every core.
 
-/** Mutants of each seed. */
+/** The number of mutants for each seed. */
 const COUNT = 3_000;
 
-/** One seed that is always tried, and one of the day's own. A failure is tried again by `npm run fuzz -- --seed N`. */
+/** One fixed seed, and one that changes daily; `npm run fuzz -- --seed N` repeats a failure. */
 const SEEDS = [20_270_115, Date.now() % 1_000_000_000];
 
 const NODE = Number.parseInt(process.versions.node, 10);
@@ -25,7 +25,7 @@ function signed(header: string, payload: string | Buffer, algorithm: Algorithm =
   return `${input}.${encode(signature)}`;
 }
 
-/** A secret shorter than its hash. */
+/** A secret that is shorter than its hash. */
 const SHORT = Buffer.alloc(31, 7);
 
 const HEADER = encode('{"alg":"HS256"}');
@@ -37,7 +37,7 @@ const RS256 = signed(encode('{"alg":"RS256"}'), "{}", "RS256");
 
 type Example = Pick<Mutant, "token"> & Partial<Mutant>;
 
-/** For each name of strictness, something that jose verifies and we refuse. */
+/** An example for each name of strictness, which jose verifies and we refuse. */
 const EXAMPLES: Readonly<Record<string, Example>> = {
   base64url: { token: `${GOOD}=` },
   "utf-8": { token: signed(HEADER, '\ufeff{"sub":"a"}') },
@@ -66,7 +66,7 @@ const EXAMPLES: Readonly<Record<string, Example>> = {
 
 describe("our check and jose's", () => {
   for (const seed of SEEDS) {
-    it(`agree on ${COUNT} mutants of the seed ${seed}, but where we are stricter by name`, async () => {
+    it(`we and jose agree on ${COUNT} mutants of the seed ${seed}, except for named strictness`, async () => {
       const tally = newTally();
       await tryMutants(seed, COUNT, 4, tally);
       expect(tally.faults, `npm run fuzz -- --seed ${seed}`).to.deep.equal([]);
@@ -78,7 +78,7 @@ describe("our check and jose's", () => {
   }
 
   for (const algorithm of NAMES) {
-    it(`both verify ${algorithm}, to the same payload, and neither a signature that was changed`, async () => {
+    it(`we and jose verify ${algorithm} to the same payload, and refuse a changed signature`, async () => {
       const token = signed(encode(`{"alg":"${algorithm}"}`), '{"a" : "\\u00e9"}', algorithm);
       const mutant: Mutant = { token, algorithm, kind: "ofBytes" };
       expect(askUs(mutant)).to.deep.equal({ payload: '{"a" : "\\u00e9"}' });
@@ -94,7 +94,7 @@ describe("a header whose names are escaped, once JSON.parse has seen a name that
   const token = signed(encode('{"typ":"JWT","al\\u0067":"HS256"}'), '{"sub":"a"}');
   const mutant: Mutant = { token, algorithm: "HS256", kind: "ofJson" };
 
-  it("is read by us, and by jose wherever JSON.parse reads it right", async () => {
+  it("an escaped header name is read by us, and by jose if JSON.parse reads it right", async () => {
     expect(askUs(mutant)).to.deep.equal({ payload: '{"sub":"a"}' });
     JSON.parse('{"typ":"x","al\\\\":0}');
     const misread = isMisread(token);
@@ -106,7 +106,7 @@ describe("a header whose names are escaped, once JSON.parse has seen a name that
 
 describe("where we are stricter than jose", () => {
   for (const [name, example] of Object.entries(EXAMPLES)) {
-    it(`${name}: jose verifies it, we refuse it`, async () => {
+    it(`${name}: jose verifies the example, we refuse it`, async () => {
       const mutant: Mutant = { algorithm: "HS256", kind: "ofBytes", ...example };
       const ours = askUs(mutant);
       if (!("refused" in ours)) throw new Error("we verify it");
@@ -115,17 +115,17 @@ describe("where we are stricter than jose", () => {
     });
   }
 
-  it("there is an example for every name, and a name for every example", () => {
+  it("every name of strictness has an example, and every example has a name", () => {
     expect(Object.keys(EXAMPLES)).to.have.members(STRICTNESS);
   });
 
-  it("gives no name to what ends at an algorithm or a signature: there must be none", () => {
+  it("a refusal for an algorithm or a signature has no name of strictness", () => {
     for (const refused of ["alg", "signature"]) {
       expect(strictness({ token: `${RS256}=`, algorithm: "RS256", kind: "ofBytes" }, refused)).to.equal(undefined);
     }
   });
 
-  it("is what docs/strictness.md says, name by name", () => {
+  it("docs/strictness.md lists the names of strictness", () => {
     const text = readFileSync(new URL("../../docs/strictness.md", import.meta.url), "utf8");
     const [, section = ""] = text.split("## Beside jose");
     const names = Array.from(

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { readObject } from "../../src/jws/json.js";
 import { jsonProblem, quoteName } from "../../src/jws/json-problem.js";
 
-// Why a strict reader takes no object from some bytes; test/http/rpc.test.ts has every sentence.
+// Reasons why a strict reader refuses some bytes; test/http/rpc.test.ts asserts every sentence.
 
 const twice = (name: string): string => `The member ${quoteName(name)} appears twice in one object.`;
 
@@ -17,13 +17,13 @@ describe("jsonProblem", () => {
     ['{"a":"b","b":"a","c\\"":1,"c\\u0022":2}', 'c"'],
     ['{"__proto__":1,"__proto__":2}', "__proto__"],
   ] as const) {
-    it(`names what appears twice in ${json}`, () => {
+    it(`names the member that appears twice in ${json}`, () => {
       expect(readObject(Buffer.from(json))).to.equal(undefined);
       expect(jsonProblem(Buffer.from(json))).to.equal(twice(name));
     });
   }
 
-  it("finds the name that was doubled in any object, at any level", () => {
+  it("names a duplicate member of any object, at any level", () => {
     fc.assert(
       fc.property(
         fc.array(fc.string(), { minLength: 1, maxLength: 5 }),
@@ -38,7 +38,7 @@ describe("jsonProblem", () => {
     );
   });
 
-  it("has a sentence for whatever the reader refuses", () => {
+  it("returns a sentence for all bytes that the reader refuses", () => {
     fc.assert(
       fc.property(fc.oneof(fc.uint8Array(), fc.json().map(Buffer.from)), (bytes) => {
         const buffer = Buffer.from(bytes);

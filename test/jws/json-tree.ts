@@ -1,13 +1,13 @@
 import * as fc from "fast-check";
 
-/** JSON as it is written: members in their order, names as often as they stand there, numbers by their spelling. */
+/** JSON as written: members in order, with duplicate names, and numbers by their spelling. */
 export type Tree =
   | { readonly kind: "object"; readonly members: readonly (readonly [name: string, value: Tree])[] }
   | { readonly kind: "array"; readonly elements: readonly Tree[] }
   | { readonly kind: "string"; readonly value: string }
   | { readonly kind: "bare"; readonly text: string };
 
-// Few names, so that one often comes twice; some that prototypes have, some that need escapes.
+// A few names, so that duplicates are frequent; some are names of prototypes' members, some need escapes.
 const NAMES = ["a", "b", "ab", "", "__proto__", "constructor", "toString", '"', "\\", ":", "é", "😀", "{", "\n"];
 const BARE = ["0", "-0", "1.0", "12345678901234567890", "1E+2", "0.1e-7", "true", "false", "null", "1e-999"];
 
@@ -27,19 +27,19 @@ const { tree, object } = fc.letrec<{ tree: Tree; object: Tree }>((tie) => ({
 /** Any value. */
 export const anyTree: fc.Arbitrary<Tree> = tree;
 
-/** An object, in which a name may stand twice at any level. */
+/** Any object, with possible duplicate names at any level. */
 export const anyObject: fc.Arbitrary<Tree> = object;
 
-/** How strings and the space between tokens are written. */
+/** A style of writing strings and the space between tokens. */
 export interface Style {
   readonly string: (value: string) => string;
   readonly space: () => string;
 }
 
-/** Nothing that need not be there. */
+/** Writes no escape and no white space that is not needed. */
 export const COMPACT: Style = { string: (value) => JSON.stringify(value), space: () => "" };
 
-/** Escapes and white space at the whim of a generator of booleans. */
+/** Writes escapes and white space as a generator of booleans decides. */
 export function whimsical(whim: () => boolean): Style {
   const spell = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
   return {
@@ -68,17 +68,17 @@ export function write(node: Tree, style: Style): string {
   return `{${members.join(",") || space()}}`;
 }
 
-/** The value that a tree spells; of members of one name, the last counts. It does not ask JSON.parse. */
+/** Returns the value of a tree without JSON.parse; the last member of a name counts. */
 export function treeValue(node: Tree): unknown {
   if (node.kind === "string") return node.value;
   if (node.kind === "array") return node.elements.map(treeValue);
-  // fromEntries defines members, `__proto__` too.
+  // fromEntries defines members, including `__proto__`.
   if (node.kind === "object") return Object.fromEntries(node.members.map(([name, value]) => [name, treeValue(value)]));
   const words: Readonly<Record<string, unknown>> = { true: true, false: false, null: null };
   return Object.hasOwn(words, node.text) ? words[node.text] : Number(node.text);
 }
 
-/** The tree that JSON.stringify would write of a value that it can write. */
+/** Returns the tree that JSON.stringify writes for a JSON value. */
 export function treeOf(value: unknown): Tree {
   if (typeof value === "string") return { kind: "string", value };
   if (Array.isArray(value)) return { kind: "array", elements: value.map(treeOf) };
@@ -86,7 +86,7 @@ export function treeOf(value: unknown): Tree {
   return { kind: "object", members: Object.entries(value).map(([name, one]) => [name, treeOf(one)] as const) };
 }
 
-/** Whether some object in it holds a name twice. */
+/** Returns whether any object in the tree has a duplicate name. */
 export function hasDouble(node: Tree): boolean {
   if (node.kind === "array") return node.elements.some(hasDouble);
   if (node.kind !== "object") return false;

@@ -7,11 +7,11 @@ import { hasDuplicate, some } from "./oracle.js";
 
 const read = (text: string | Buffer) => readObject(Buffer.from(text as string));
 
-/** An object of so many levels, itself being the first. */
+/** Returns the text of an object with this many levels, counting itself. */
 const nested = (levels: number, open: string, inner: string, close: string): string =>
   `{"a":${open.repeat(levels - 1)}${inner}${close.repeat(levels - 1)}}`;
 
-/** Pieces of which JSON is made, and some that are none. */
+/** Pieces of JSON texts, and some that are not valid. */
 const NOISE = ["{", "}", "[", "]", ":", ",", '"', "\\", "\\u", "d800", "a", "1", "e9", "-", ".0", " ", "é", "\0"];
 
 const TAKEN: Record<string, string> = {
@@ -107,7 +107,7 @@ const REFUSED: Record<string, string | Buffer> = {
 
 describe("readObject", () => {
   for (const [name, text] of Object.entries(TAKEN)) {
-    it(`takes ${name}`, () => {
+    it(`readObject reads ${name}`, () => {
       const document = read(text);
       expect(document?.text).to.equal(text);
       expect(document?.value).to.deep.equal(JSON.parse(text));
@@ -115,10 +115,10 @@ describe("readObject", () => {
   }
 
   for (const [name, text] of Object.entries(REFUSED)) {
-    it(`refuses ${name}`, () => expect(read(text)).to.equal(undefined));
+    it(`readObject refuses ${name}`, () => expect(read(text)).to.equal(undefined));
   }
 
-  it("reads the value of every object without duplicates, and refuses every object with one", () => {
+  it("reads every object without duplicate members, and refuses every object with one", () => {
     let doubles = 0;
     fc.assert(
       fc.property(anyObject, fc.infiniteStream(fc.boolean()), (tree, whims) => {
@@ -153,7 +153,7 @@ describe("readObject", () => {
     );
   });
 
-  it("takes nothing that JSON.parse would not, or would read otherwise", () => {
+  it("reads only what JSON.parse reads, with the same value", () => {
     const noise = fc.constantFrom(...NOISE);
     fc.assert(
       fc.property(fc.array(noise, { maxLength: 12 }), (parts) => {
@@ -165,7 +165,7 @@ describe("readObject", () => {
     );
   });
 
-  it("reads every value with every name, however it is spelt and spaced", () => {
+  it("readObject reads every value and name, however it is escaped and spaced", () => {
     const name = fc.string({ unit: "binary" });
     const value = fc.jsonValue({ stringUnit: "binary", depthSize: "small" });
     fc.assert(
@@ -181,7 +181,7 @@ describe("readObject", () => {
     );
   });
 
-  it("reads every number as Number does, exactly", () => {
+  it("reads every number exactly as Number does", () => {
     const digits = fc.string({
       unit: fc.constantFrom(...Array.from({ length: 10 }, (_, digit) => String(digit))),
       minLength: 1,
@@ -201,7 +201,7 @@ describe("readObject", () => {
     );
   });
 
-  it("never throws, whatever the bytes", () => {
+  it("readObject never throws, whatever the bytes", () => {
     fc.assert(fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => void readObject(Buffer.from(bytes))));
   });
 });
@@ -220,17 +220,17 @@ describe("readJson", () => {
     '{"2":1,"1":2,"2":3}',
     `[${Array(3_000).fill("[]").join()}]`,
   ]) {
-    it(`reads ${text.slice(0, 40)} as JSON.parse does`, () => {
+    it(`readJson reads ${text.slice(0, 40)} as JSON.parse does`, () => {
       expect(readJson(Buffer.from(text))).to.deep.equal(JSON.parse(text));
     });
   }
 
-  it("keeps the place of the first of duplicate members, and the value of the last", () => {
+  it("readJson keeps the place of the first duplicate member and the value of the last", () => {
     const value = readJson(Buffer.from('{"b":1,"a":2,"b":3}'));
     expect(JSON.stringify(value)).to.equal('{"b":3,"a":2}');
   });
 
-  it("reads 200,000 levels without a stack for them", () => {
+  it("readJson reads 200,000 levels without recursion", () => {
     let value = readJson(Buffer.from("[".repeat(200_000) + "]".repeat(200_000)));
     let levels = 0;
     for (; Array.isArray(value); levels++) value = value[0];
@@ -242,11 +242,11 @@ describe("readJson", () => {
     ["bytes that are not UTF-8", Buffer.from([0x22, 0xff, 0x22])],
     ["nothing", Buffer.alloc(0)],
   ] as const) {
-    it(`refuses ${what}`, () => expect(readJson(bytes)).to.equal(undefined));
+    it(`readJson refuses ${what}`, () => expect(readJson(bytes)).to.equal(undefined));
   }
 
-  it("accepts of mutated texts what a fresh JSON.parse accepts, with the same value, and readObject what is strict", () => {
-    // A context of its own has a parser that no text has poisoned; texts that would poison it are left out.
+  it("readJson accepts the mutated texts that a fresh JSON.parse accepts, and readObject the strict ones", () => {
+    // A separate context has a parser that no text has poisoned; texts that would poison it are skipped.
     const parse = runInNewContext("JSON.parse") as (text: string) => unknown;
     const spot = fc.record({ at: fc.nat(), skip: fc.nat(2), put: fc.constantFrom("", ...NOISE) });
     let [accepted, refused, strict] = [0, 0, 0];
@@ -264,7 +264,7 @@ describe("readJson", () => {
             const place = at % (text.length + 1);
             text = text.slice(0, place) + put + text.slice(place + skip);
           }
-          // A buffer has no lone surrogates: what reaches the reader is what the oracle must read.
+          // A buffer cannot hold lone surrogates, so the oracle must read the same bytes as the reader.
           text = Buffer.from(text).toString();
           if (/(\\\\|\\u005c)"/i.test(text)) return;
           let expected: unknown;
@@ -294,7 +294,7 @@ describe("readJson", () => {
 });
 
 describe("member", () => {
-  it("finds the object's own members", () => {
+  it("member finds the object's own members", () => {
     const value = read('{"a":1,"__proto__":2,"constructor":null}')?.value ?? {};
     expect(member(value, "a")).to.equal(1);
     expect(member(value, "__proto__")).to.equal(2);
@@ -302,10 +302,10 @@ describe("member", () => {
   });
 
   for (const name of ["constructor", "toString", "__proto__", "hasOwnProperty", "a"]) {
-    it(`finds no ${name} where there is none`, () => expect(member({}, name)).to.equal(undefined));
+    it(`finds no ${name} in an object without one`, () => expect(member({}, name)).to.equal(undefined));
   }
 
-  it("does not see members of an object under __proto__", () => {
+  it("does not find members of an object under __proto__", () => {
     expect(member(read('{"__proto__":{"admin":true}}')?.value ?? {}, "admin")).to.equal(undefined);
   });
 });

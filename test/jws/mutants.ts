@@ -5,18 +5,18 @@ import { breakJson, breakMember, breakText, misspell } from "./breakage.js";
 import { type Random, randomOf } from "./random.js";
 import { NAMES, toBytes, toInteger } from "./signing.js";
 
-// Tokens as an attacker might make them, from a seed: valid ones of every algorithm, and what becomes of them when
-// bytes, segments, headers, claims, spellings, signatures or keys are changed. Much of it is signed again after the
-// change, for what nobody signed ends at the signature anyway.
+// Tokens as an attacker might make them, from a seed: valid ones of every algorithm, with changed bytes, segments,
+// headers, claims, spellings, signatures or keys. Most are signed again after the change, since an unsigned change
+// always ends at the signature.
 
-/** A token, and the key by which it is to be judged. */
+/** A token, and the key to check it with. */
 export interface Mutant {
   readonly token: string;
-  /** What the verifier was told to take. */
+  /** The algorithm that the verifier accepts. */
   readonly algorithm: Algorithm;
-  /** The key where it is not the algorithm's own: a JWK, changed. */
+  /** A changed JWK to use (default: the algorithm's own key). */
   readonly jwk?: unknown;
-  /** How it was made. */
+  /** A description of how it was made. */
   readonly kind: Kind;
 }
 
@@ -37,7 +37,7 @@ const SIGNERS: Readonly<Record<Algorithm, string>> = {
   EdDSA: "ed25519",
 };
 
-/** The public JWK, or the secret's, of an algorithm. */
+/** Returns the public JWK of an algorithm, or the JWK of its secret. */
 export const JWKS = Object.fromEntries(
   NAMES.map((name) => {
     const { signer } = keyOf(SIGNERS[name]);
@@ -45,7 +45,7 @@ export const JWKS = Object.fromEntries(
   }),
 ) as Readonly<Record<Algorithm, Readonly<Record<string, unknown>>>>;
 
-/** Signs as an algorithm says, the salt of PSS as wide as asked for. */
+/** Signs with an algorithm. @param salt length of PSS's salt in bytes (default: that of the hash) */
 export function signatureOf(algorithm: Algorithm, input: string, salt?: number): Buffer {
   const key = keyOf(SIGNERS[algorithm]).signer;
   const data = Buffer.from(input, "latin1");
@@ -71,7 +71,7 @@ const CLAIMS: readonly string[] = [
   '{"jti":"0","scope":"read write","é":"\\u00e9\\ud83d\\ude00"}',
 ];
 
-/** A valid token of an algorithm. */
+/** Returns a valid token of an algorithm. */
 const plain = (algorithm: Algorithm, random: Random): string =>
   signed(algorithm, encode(headerOf(algorithm, random)), encode(random.of(CLAIMS)));
 
@@ -83,18 +83,18 @@ const POOL: Readonly<Record<Algorithm, readonly string[]>> = Object.fromEntries(
   NAMES.map((name) => [name, Array.from({ length: 6 }, (_, index) => plain(name, randomOf(index)))]),
 ) as never;
 
-/** Cheap ones more often: ECDSA on P-521 costs a hundred times what an HMAC costs. */
+/** Algorithms to draw from, cheap ones more often: ECDSA on P-521 costs a hundred times as much as an HMAC. */
 const CHEAP: readonly Algorithm[] = ["HS256", "HS256", "HS384", "HS512", "RS256", "RS256", "PS256"];
 const anyAlgorithm = (random: Random): Algorithm => random.of(random.oneIn(16) ? NAMES : CHEAP);
 
-/** Bytes and segments changed, and nothing signed again. */
+/** Changes bytes and segments without signing again. */
 function ofBytes(random: Random): Omit<Mutant, "kind"> {
   const algorithm = anyAlgorithm(random);
   const token = breakText(random.of(POOL[algorithm]), random, () => random.of(POOL[random.of(NAMES)]));
   return { token, algorithm };
 }
 
-/** Header or payload changed or spelt otherwise, and signed again. */
+/** Changes or respells the header or payload, and signs again. */
 function ofJson(random: Random): Omit<Mutant, "kind"> {
   const algorithm = random.oneIn(24) ? random.of(NAMES) : random.of(["HS256", "HS384", "HS512"] as const);
   let header: Buffer = Buffer.from(headerOf(algorithm, random));
@@ -108,7 +108,7 @@ function ofJson(random: Random): Omit<Mutant, "kind"> {
   return { token: signed(algorithm, texts[0]!, texts[1]!), algorithm };
 }
 
-/** Another algorithm in the header or behind the signature than the one that is taken. */
+/** Uses an algorithm in the header or the signature that is not the accepted one. */
 function ofConfusion(random: Random): Omit<Mutant, "kind"> {
   const algorithm = anyAlgorithm(random);
   const named = random.of([algorithm, random.of(NAMES), "none", "None", "nOnE", "", "hs256", "RS256 ", "ES256K"]);
@@ -132,7 +132,7 @@ const ORDERS: Partial<Record<Algorithm, readonly [width: number, order: bigint]>
   ES512: [66, (1n << 521n) - 0x5ae79787c40d069948033feb708f65a2fc44a36477663b851449048e16ec79bf7n],
 };
 
-/** Signatures changed by the arithmetic of their algorithm. */
+/** Changes signatures by the arithmetic of their algorithm. */
 function ofArithmetic(random: Random): Omit<Mutant, "kind"> {
   const algorithm = random.of(["RS256", "PS256", "ES256", "ES256", "EdDSA", random.of(NAMES)] as const);
   const token = random.of(POOL[algorithm]);
@@ -164,7 +164,7 @@ function arithmetic(algorithm: Algorithm, bytes: Buffer, input: string, random: 
   return toBytes(random.of([toInteger(bytes) + n, n - toInteger(bytes), 0n, 1n, n]), 256 + random.below(2));
 }
 
-/** A good token, and a key that was changed. */
+/** Combines a good token with a changed key. */
 function ofKeys(random: Random): Omit<Mutant, "kind"> {
   const algorithm = random.of(NAMES);
   const jwk: Record<string, unknown> = { ...JWKS[algorithm] };
@@ -192,7 +192,7 @@ function ofKeys(random: Random): Omit<Mutant, "kind"> {
 
 const KINDS = { ofBytes, ofJson, ofConfusion, ofArithmetic, ofKeys } as const;
 
-/** How mutants are made. */
+/** The ways to make mutants. */
 export type Kind = keyof typeof KINDS;
 
 const WEIGHTED: readonly Kind[] = [
@@ -202,7 +202,7 @@ const WEIGHTED: readonly Kind[] = [
   "ofArithmetic",
 ];
 
-/** The next mutant. Keys are slow to load, so that one in 200 is about keys. */
+/** Returns the next mutant; one in 200 changes the key, since keys are slow to load. */
 export function mutantOf(random: Random): Mutant {
   const kind = random.oneIn(200) ? "ofKeys" : random.of(WEIGHTED);
   return { ...KINDS[kind](random), kind };

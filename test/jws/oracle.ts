@@ -9,10 +9,10 @@ import { JWKS, type Mutant, mutantOf } from "./mutants.js";
 import { randomOf } from "./random.js";
 import { NAMES } from "./signing.js";
 
-// We and jose, asked the same thing. What we verify jose must verify, to the same payload; where we are stricter there
-// must be a name for it. docs/strictness.md explains the names.
+// Compares our verdict on a token with jose's. jose must verify every token that we verify, to the same payload; each
+// case in which we are stricter must have a name. docs/strictness.md explains the names.
 
-/** What we make of a token. */
+/** Our verdict on a token. */
 type Ours = { readonly payload: string } | { readonly refused: string };
 
 const KEYS = Object.fromEntries(
@@ -28,7 +28,7 @@ const OTHERS = Object.fromEntries(
   }),
 ) as Readonly<Record<Algorithm, KeyObject>>;
 
-/** Asks our own reader, key loading and signature check. */
+/** Checks a token with our own reader, key loading and signature check. */
 export function askUs({ token, algorithm, jwk }: Mutant): Ours {
   let key = KEYS[algorithm];
   if (jwk !== undefined) {
@@ -46,7 +46,7 @@ export function askUs({ token, algorithm, jwk }: Mutant): Ours {
   return good ? { payload: read.payloadText } : { refused: "signature" };
 }
 
-/** Asks jose; the payload, or undefined where it refuses. */
+/** Checks a token with jose, and returns the payload, or undefined if it is refused. */
 export async function askJose({ token, algorithm, jwk }: Mutant): Promise<Buffer | undefined> {
   try {
     const key = jwk === undefined ? OTHERS[algorithm] : await importJWK(jwk as JWK, algorithm);
@@ -59,7 +59,7 @@ export async function askJose({ token, algorithm, jwk }: Mutant): Promise<Buffer
 
 const REFUSED = ["crit", "b64", "zip", "enc", "jwk", "jku", "x5u", "x5c"];
 
-/** What is read of a token before it is judged: leniently. */
+/** A token as read leniently, before it is judged. */
 interface Loose {
   readonly segments: readonly string[];
   readonly bytes: readonly Buffer[];
@@ -94,7 +94,7 @@ export function isMisread(token: string): boolean {
 const isObject = (value: unknown): value is object =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** Whether a test holds for a value, or for a name or a value in it. */
+/** Returns whether a test holds for a value, or for a name or value within it. */
 export const some = (value: unknown, test: (value: unknown) => boolean): boolean =>
   test(value) ||
   (typeof value === "object" &&
@@ -108,7 +108,7 @@ const items = (value: unknown): number =>
     ? Object.values(value).reduce((sum: number, one) => sum + 1 + items(one), 0)
     : 0;
 
-/** Whether an object in a JSON text has a duplicate member: found by its tokens, without our reader. */
+/** Returns whether an object in a JSON text has a duplicate member, by its tokens and without our reader. */
 export function hasDuplicate(text: string): boolean {
   const open: (Set<string> | undefined)[] = [];
   for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"\s*:?|[{}[\]]/gs)) {
@@ -124,7 +124,7 @@ export function hasDuplicate(text: string): boolean {
   return false;
 }
 
-/** Where we are stricter than jose: a name for each, and how a token shows it. The first that fits names it. */
+/** The names of cases in which we are stricter than jose, and their tests; the first that fits names a token. */
 const STRICTER: Readonly<Record<string, (loose: Loose) => boolean>> = {
   base64url: ({ segments, bytes }) => segments.some((text, at) => bytes[at]?.toString("base64url") !== text),
   "utf-8": ({ bytes }) =>
@@ -148,7 +148,7 @@ const STRICTER: Readonly<Record<string, (loose: Loose) => boolean>> = {
 const canonical = (text: unknown): boolean =>
   typeof text === "string" && Buffer.from(text, "base64url").toString("base64url") === text;
 
-/** The same of keys. */
+/** The names of cases in which we are stricter about keys. */
 const STRICTER_KEYS: Readonly<
   Record<string, (jwk: Readonly<Record<string, unknown>>, algorithm: Algorithm) => boolean>
 > = {
@@ -164,10 +164,10 @@ const STRICTER_KEYS: Readonly<
   "key strength": ({ kty }) => kty === "RSA" || kty === "oct" || kty === "OKP",
 };
 
-/** All names. */
+/** All names of strictness. */
 export const STRICTNESS: readonly string[] = [...Object.keys(STRICTER), ...Object.keys(STRICTER_KEYS)];
 
-/** The name of what jose bears and we do not; undefined where there is none. */
+/** Returns the name for a token that jose verifies and we refuse, or undefined if none fits. */
 export function strictness({ token, jwk, algorithm }: Mutant, refused: string): string | undefined {
   if (refused === "key" && typeof jwk === "object" && jwk !== null) {
     return Object.entries(STRICTER_KEYS).find(([, shows]) => shows(jwk as Record<string, unknown>, algorithm))?.[0];
@@ -177,23 +177,23 @@ export function strictness({ token, jwk, algorithm }: Mutant, refused: string): 
   return Object.entries(STRICTER).find(([, shows]) => shows(loose))?.[0];
 }
 
-/** What came of a run. */
+/** The results of a run. */
 export interface Tally {
   mutants: number;
   verified: number;
-  /** How many of those that we refuse jose was asked about. */
+  /** The number of mutants that we refused and jose was asked about. */
   asked: number;
-  /** How many of these it verifies, by name. */
+  /** The number of these that jose verified, by name. */
   readonly stricter: Record<string, number>;
-  /** How many jose judged otherwise because JSON.parse misread the header. */
+  /** The number that jose judged differently because JSON.parse misread the header. */
   misread: number;
-  /** How many we refuse, by where they end. */
+  /** The number that we refused, by reason. */
   readonly refused: Record<string, number>;
-  /** What must not be: a mutant and what is wrong, as JSON. */
+  /** The disagreements without a name: a mutant and its problem, as JSON. */
   readonly faults: string[];
 }
 
-/** An empty tally. */
+/** Returns an empty tally. */
 export const newTally = (): Tally => ({
   mutants: 0,
   verified: 0,
@@ -211,7 +211,7 @@ const add = (counts: Record<string, number>, name: string): void => {
 /**
  * Tries mutants of a seed and adds to a tally.
  *
- * @param count how many @param sample of those that we refuse, jose is asked about one in so many
+ * @param count of mutants @param sample jose is asked about one in `sample` of the mutants that we refuse
  */
 export async function tryMutants(seed: number, count: number, sample: number, tally: Tally): Promise<void> {
   const random = randomOf(seed);
@@ -231,7 +231,7 @@ export async function tryMutants(seed: number, count: number, sample: number, ta
       continue;
     }
     add(tally.refused, ours.refused);
-    // What ends at a signature or an algorithm is dear to ask and never differs; what the reader refuses may.
+    // A refusal at a signature or an algorithm is expensive to compare and never differs; one by the reader may differ.
     if (mutant.kind !== "ofKeys" && !random.oneIn(sample)) continue;
     tally.asked++;
     if ((await askJose(mutant)) === undefined) continue;

@@ -15,7 +15,7 @@ import { POISONS, poison } from "../support/poison.js";
 import { anyObject, hasDouble, treeValue, whimsical, write } from "./json-tree.js";
 
 // JSON.parse misreads escaped names once it has seen a name that ends in a backslash (test/support/poison.ts). Every
-// reader of untrusted text is asked here after that, in this very process.
+// reader of untrusted text is tested here after that, in the same process.
 
 const NODE = Number.parseInt(process.versions.node, 10);
 
@@ -25,7 +25,7 @@ const encode = (text: string): string => Buffer.from(text).toString("base64url")
 
 const KEYS = deriveMasterKeys([new Secret(Buffer.alloc(32, 1).toString("base64"))]);
 
-/** Each reader, and what it must make of a text. */
+/** Each reader, with a text and the result it must return. */
 const READERS: Readonly<Record<string, readonly [read: () => unknown, expected: unknown]>> = {
   readObject: [() => readObject(Buffer.from(TEXT)), { text: TEXT, value: VALUE }],
   readJson: [() => readJson(Buffer.from(`[${TEXT}]`)), [VALUE]],
@@ -96,10 +96,10 @@ const TRUSTED = [
   "util/workload-names.ts",
 ];
 
-describe("readers, once JSON.parse is poisoned", () => {
+describe("readers after JSON.parse is poisoned", () => {
   beforeEach(poison);
 
-  it("the poison works: JSON.parse misreads an escaped name on Node 24 and later", () => {
+  it("JSON.parse misreads an escaped name on Node 24 and later once it is poisoned", () => {
     JSON.parse(POISONS[0] ?? "");
     const exp = (JSON.parse('{"iss":"x","ex\\u0070":1}') as { exp?: number }).exp;
     expect(exp).to.equal(NODE >= 24 ? undefined : 1);
@@ -114,7 +114,7 @@ describe("readers, once JSON.parse is poisoned", () => {
     });
   }
 
-  it("readObject and readJson read every name, also after they read the poison themselves", () => {
+  it("readObject and readJson read every name right, even after they read the poison themselves", () => {
     const names = fc.array(fc.string({ unit: "binary" }), { minLength: 1, maxLength: 3 });
     fc.assert(
       fc.property(names, anyObject, fc.infiniteStream(fc.boolean()), (endings, tree, whims) => {
@@ -138,7 +138,7 @@ describe("readers, once JSON.parse is poisoned", () => {
 });
 
 describe("JSON.parse", () => {
-  it("reads nothing in src but what this program or Node wrote", () => {
+  it("JSON.parse reads only text that this program or Node wrote", () => {
     const src = new URL("../../src/", import.meta.url);
     const files = readdirSync(src, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"));
     const users = files.filter((file) => /JSON\.parse\(/.test(readFileSync(new URL(file, src), "utf8")));

@@ -1,16 +1,16 @@
-/** A generator of numbers that a seed decides: the same seed, the same numbers. */
+/** A pseudorandom generator: the same seed gives the same numbers. */
 export interface Random {
-  /** A whole number from 0 up to, and without, this one. */
+  /** Returns a whole number from 0 to below this one. */
   below(limit: number): number;
-  /** Whether a chance of one in so many came up. */
+  /** Returns true with a chance of one in this many. */
   oneIn(many: number): boolean;
-  /** One of a list that is not empty. */
+  /** Returns one element of a list, which must not be empty. */
   of<T>(list: readonly T[]): T;
-  /** So many bytes. */
+  /** Returns this many random bytes. */
   bytes(length: number): Buffer;
 }
 
-/** Makes one (mulberry32). @param seed any whole number; its lowest 32 bits count */
+/** Creates a generator (mulberry32). @param seed a whole number, of which the lowest 32 bits count */
 export function randomOf(seed: number): Random {
   let state = seed >>> 0;
   const next = (): number => {

@@ -6,12 +6,12 @@ import { anyTree, COMPACT, type Tree, whimsical, write } from "./json-tree.js";
 const CASES: [what: string, json: string, name: string, expected: string | undefined][] = [
   ["a string", '{"a":"x"}', "a", '"x"'],
   ["an integer that a double cannot hold", '{"a":12345678901234567890}', "a", "12345678901234567890"],
-  ["a fraction of nothing", '{"a":1.0}', "a", "1.0"],
+  ["a zero fraction", '{"a":1.0}', "a", "1.0"],
   ["an exponent", '{"a":1E+02}', "a", "1E+02"],
   ["minus zero", '{"a":-0}', "a", "-0"],
   ["true", '{"a":true}', "a", "true"],
   ["null", '{"a": null }', "a", "null"],
-  ["the last of several", '{"b":[1,{"a":2}],"c":"a","a":3}', "a", "3"],
+  ["the last member of several", '{"b":[1,{"a":2}],"c":"a","a":3}', "a", "3"],
   ["a list", '{"a":[ 1 , "b" ,\n[ ] , { } ]}', "a", '[1,"b",[],{}]'],
   [
     "an object, its members in their order",
@@ -20,8 +20,8 @@ const CASES: [what: string, json: string, name: string, expected: string | undef
     '{"b":1,"2":1.50,"1":[]}',
   ],
   ["white space within strings", '{"a":[" x \\t y "]}', "a", '[" x \\t y "]'],
-  ["escapes that need not be", '{"a":"\\u0061\\/\\u00e9\\u007f"}', "a", '"a/é\u007f"'],
-  ["escapes that must be", '{"a":"\\"\\\\\\u0000\\u001F\\n"}', "a", '"\\"\\\\\\u0000\\u001f\\n"'],
+  ["unneeded escapes", '{"a":"\\u0061\\/\\u00e9\\u007f"}', "a", '"a/é\u007f"'],
+  ["needed escapes", '{"a":"\\"\\\\\\u0000\\u001F\\n"}', "a", '"\\"\\\\\\u0000\\u001f\\n"'],
   ["a pair of surrogates", '{"a":"\\ud83d\\ude00"}', "a", '"😀"'],
   ["escaped names within", '{"a":{"\\u0062":0}}', "a", '{"b":0}'],
   ["a member whose name is escaped", '{"\\u0061":7}', "a", "7"],
@@ -29,10 +29,10 @@ const CASES: [what: string, json: string, name: string, expected: string | undef
   ["brackets in strings", '{"x":"}],{","a":"]}"}', "a", '"]}"'],
   ["backslashes at the end of strings", '{"x":"\\\\","a":"\\\\\\\\"}', "a", '"\\\\\\\\"'],
   ["__proto__", '{"__proto__":{"a":1}}', "__proto__", '{"a":1}'],
-  ["none: only deeper", '{"b":{"a":1}}', "a", undefined],
-  ["none: only as a value", '{"b":"a"}', "a", undefined],
-  ["none: an empty object", " { } ", "a", undefined],
-  ["none: on the prototype", "{}", "constructor", undefined],
+  ["nothing for a name that is only nested deeper", '{"b":{"a":1}}', "a", undefined],
+  ["nothing for a name that is only a value", '{"b":"a"}', "a", undefined],
+  ["nothing for an empty object", " { } ", "a", undefined],
+  ["nothing for a member of the prototype", "{}", "constructor", undefined],
 ];
 
 describe("memberText", () => {
@@ -44,7 +44,7 @@ describe("memberText", () => {
     .uniqueArray(fc.tuple(fc.string({ unit: "binary" }), anyTree), { selector: ([name]) => name, maxLength: 5 })
     .map((members) => ({ kind: "object", members }) as const);
 
-  it("writes each member as the compact form of its own spelling, however the text is spaced and escaped", () => {
+  it("writes each member in compact form with its own spelling, however the text is spaced and escaped", () => {
     fc.assert(
       fc.property(object, fc.infiniteStream(fc.boolean()), (tree, whims) => {
         const json = write(
@@ -59,7 +59,7 @@ describe("memberText", () => {
     );
   });
 
-  it("says what JSON.stringify says, for values that JSON.stringify made", () => {
+  it("returns the text of JSON.stringify for values that JSON.stringify wrote", () => {
     fc.assert(
       fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (value) => {
         const json = JSON.stringify(value, null, 2);
@@ -71,7 +71,7 @@ describe("memberText", () => {
   });
 });
 
-/** A number as digits and a power of ten, written in many ways. */
+/** A number as digits and a power of ten, which can be written in many ways. */
 const number = fc.record({
   digits: fc.bigInt({ min: -(10n ** 25n), max: 10n ** 25n }),
   power: fc.integer({ min: -30, max: 30 }),
@@ -81,7 +81,7 @@ interface Parts {
   readonly power: number;
 }
 
-/** One way to write it: so many zeros more behind the digits, and a point before so many of them. */
+/** Writes it with additional zeros after the digits and a point before the last of them. */
 function written({ digits, power }: Parts, zeros: number, decimals: number, letter: string): string {
   const sign = digits < 0n ? "-" : "";
   const all = `${digits < 0n ? -digits : digits}${"0".repeat(zeros)}`.padStart(decimals + 1, "0");
@@ -90,14 +90,14 @@ function written({ digits, power }: Parts, zeros: number, decimals: number, lett
   return `${sign}${whole}${fraction}${letter}${power - zeros + decimals}`;
 }
 
-/** The truth: both as integers over the least power of ten. */
+/** Compares two exactly, as integers over the lower power of ten. */
 function areEqual(a: Parts, b: Parts): boolean {
   const least = Math.min(a.power, b.power);
   return a.digits * 10n ** BigInt(a.power - least) === b.digits * 10n ** BigInt(b.power - least);
 }
 
 describe("numbers in JSON texts", () => {
-  it("are the same in whatever way they are written", () => {
+  it("numbers in JSON texts are the same however they are written", () => {
     const way = fc.record({ zeros: fc.nat(5), decimals: fc.nat(30), letter: fc.constantFrom("e", "E") });
     fc.assert(
       fc.property(number, way, way, (parts, one, other) =>
@@ -109,7 +109,7 @@ describe("numbers in JSON texts", () => {
     );
   });
 
-  it("are the same only where they are equal, to the last digit", () => {
+  it("numbers in JSON texts are the same only if they are equal to the last digit", () => {
     const near = fc.tuple(number, fc.integer({ min: -1, max: 1 }), fc.nat(3));
     fc.assert(
       fc.property(near, ([parts, more, power]) => {
@@ -119,7 +119,7 @@ describe("numbers in JSON texts", () => {
     );
   });
 
-  it("are compared in time proportional to their digits, zeros between others included", () => {
+  it("numbers in JSON texts are compared in time linear in their digits, even with many zeros", () => {
     const start = process.cpuUsage();
     expect(isSameNumber(`1.${"0".repeat(30_000)}1`, "1")).to.equal(false);
     expect(process.cpuUsage(start).user).to.be.below(100_000); // µs; quadratic time takes a second

@@ -2,7 +2,7 @@ import { createSecretKey, generateKeyPairSync, type KeyObject } from "node:crypt
 import { CompactSign, compactVerify } from "jose";
 import { ALGORITHMS, type Algorithm } from "../../src/jws/algorithms.js";
 
-/** The two halves of a key; for a secret, the same twice. */
+/** A public and a private key; for an HMAC both are the secret. */
 export interface Pair {
   readonly publicKey: KeyObject;
   readonly privateKey: KeyObject;
@@ -13,7 +13,7 @@ export const NAMES = Object.keys(ALGORITHMS) as readonly Algorithm[];
 
 const CURVES: Readonly<Record<string, string>> = { ES256: "P-256", ES384: "P-384", ES512: "P-521" };
 
-/** A new pair for an algorithm. */
+/** Makes a new pair for an algorithm. */
 export function newPair(algorithm: Algorithm): Pair {
   const namedCurve = CURVES[algorithm];
   if (namedCurve !== undefined) return generateKeyPairSync("ec", { namedCurve });
@@ -23,23 +23,23 @@ export function newPair(algorithm: Algorithm): Pair {
   return { publicKey: key, privateKey: key };
 }
 
-// RSA keys are slow to make; those of one file of tests serve the others too. Nothing changes them.
+// RSA keys are slow to make, so that all test files share the pairs, which nothing changes.
 const pairs = new Map<Algorithm, Pair>();
 
-/** A pair for an algorithm, the same one each time. */
+/** Returns the shared pair for an algorithm. */
 export function pairOf(algorithm: Algorithm): Pair {
   const pair = pairs.get(algorithm) ?? newPair(algorithm);
   pairs.set(algorithm, pair);
   return pair;
 }
 
-/** A compact JWS that jose signed. */
+/** Returns a compact JWS that jose signed. */
 export function signedByJose(algorithm: Algorithm, payload: string, header: object = {}): Promise<string> {
   const protectedHeader = { ...header, alg: algorithm };
   return new CompactSign(Buffer.from(payload)).setProtectedHeader(protectedHeader).sign(pairOf(algorithm).privateKey);
 }
 
-/** Whether jose verifies it. */
+/** Returns whether jose verifies a token. */
 export async function joseVerifies(token: string, algorithm: Algorithm, key: KeyObject): Promise<boolean> {
   try {
     await compactVerify(token, key, { algorithms: [algorithm] });
@@ -49,18 +49,18 @@ export async function joseVerifies(token: string, algorithm: Algorithm, key: Key
   }
 }
 
-/** The signing input and the signature of a compact JWS. */
+/** Splits a compact JWS into its signing input and signature. */
 export function parts(token: string): { input: string; signature: Buffer } {
   const dot = token.lastIndexOf(".");
   return { input: token.slice(0, dot), signature: Buffer.from(token.slice(dot + 1), "base64url") };
 }
 
-/** A big-endian integer. */
+/** Reads a big-endian integer. */
 export function toInteger(bytes: Buffer): bigint {
   return BigInt(`0x0${bytes.toString("hex")}`);
 }
 
-/** A big-endian integer in so many bytes; those that do not fit are cut off at the front. */
+/** Writes a big-endian integer in `width` bytes, cutting off high bytes that do not fit. */
 export function toBytes(integer: bigint, width: number): Buffer {
   return Buffer.from(
     BigInt.asUintN(8 * width, integer)

@@ -12,8 +12,8 @@ import { NOW } from "../support/clock.js";
 import { type Deployment, deploy } from "../support/deployment.js";
 import { createClient, type GrpcClient, type Message } from "../support/grpc.js";
 
-// Published vectors, at the level of jws and keys: strict reading, loading of keys, choice among them, signature; and those
-// whose payload is a JWT over gRPC too, where times and types of claims count as well.
+// Published vectors, checked by jws and keys alone: strict reading, loading and selection of keys, and signatures.
+// Vectors whose payload is a JWT are also sent over gRPC, where times and types of claims count too.
 
 const FILE = resolve(import.meta.dirname, "../../../shared/vectors/jws.jsonl");
 
@@ -25,11 +25,11 @@ interface Vector {
   readonly alg: Algorithm;
   readonly expect: "valid" | "invalid";
   readonly flags: readonly string[];
-  /** Seconds since 1970 at which `expect` holds; any time from 2026 on where it is left out. */
+  /** The time at which `expect` holds, in seconds since 1970 (default: any time from 2026 on). */
   readonly now?: number;
 }
 
-/** The vector's keys, or what is wrong with them. */
+/** Returns the vector's keys, or the fault of a key. */
 function keysOf({ key, alg }: Vector): KeySet | string {
   try {
     return Array.isArray(key.keys)
@@ -41,7 +41,7 @@ function keysOf({ key, alg }: Vector): KeySet | string {
   }
 }
 
-/** What we make of a vector: "valid", or where and why it ended. */
+/** Returns our verdict on a vector: "valid", or the step that refused it and why. */
 function verdict(vector: Vector, read: typeof readCompact): string {
   const keys = keysOf(vector);
   const jws = read(vector.token, { ignoreHeaders: new Set() });
@@ -56,14 +56,14 @@ function verdict(vector: Vector, read: typeof readCompact): string {
     : "signature";
 }
 
-/** The keys of a vector's set that are loaded, as they stand there. */
+/** Returns the JWKs of a vector's set that are loaded. */
 function usable({ key, alg }: Vector): unknown[] {
   const { leftOut } = loadJwks(key, { algorithms: [alg] });
   const out = new Set(leftOut.map(({ index }) => index));
   return (key.keys as unknown[]).filter((_, index) => !out.has(index));
 }
 
-/** Valid vectors that we refuse, how, and why we are right to. */
+/** The valid vectors that we refuse, with our verdict and the reason. */
 const DISAGREEMENTS: Readonly<Record<string, readonly [verdict: string, why: string]>> = {
   ...Object.fromEntries(
     [259, 264, 268, 272, 320, 325].map((number) => [
@@ -79,7 +79,7 @@ const DISAGREEMENTS: Readonly<Record<string, readonly [verdict: string, why: str
   "google-jwt_verify_lib-39-jwks": ["no key", "y has 65 bytes, RFC 7518 section 6.2.1.3 has 66 for P-521"],
 };
 
-/** Vectors of which either verdict is sound, and ours. */
+/** The vectors with two acceptable verdicts, and ours. */
 const ACCEPTABLE: Readonly<Record<string, string>> = {
   "wycheproof-jws-346": `key: the key is for "PS256", which is not among the realm's algorithms: PS384`,
   "wycheproof-jws-347": `key: the key is for "ES521", which is not among the realm's algorithms: ES512`,
@@ -91,7 +91,7 @@ const ACCEPTABLE: Readonly<Record<string, string>> = {
   "google-jwt_verify_lib-42-jwks": "no key",
 };
 
-/** What must be wrong with the key of a vector with one of these flags: the first that it has. */
+/** The fault that a vector's key must have, by the first of these flags that the vector has. */
 const KEY_FAULTS: readonly (readonly [flag: string, fault: RegExp])[] = [
   ["roca", /ROCA/],
   ["empty-hmac-key", /has 0 bytes/],
@@ -101,7 +101,7 @@ const KEY_FAULTS: readonly (readonly [flag: string, fault: RegExp])[] = [
   ["key-alg-mismatch", /which is not among/],
 ];
 
-/** Where a vector with one of these flags must end: the first that it has. Others may end anywhere but in "valid". */
+/** The verdict that a vector must get, by the first of these flags that it has; others may get any but "valid". */
 const ENDS: readonly (readonly [flag: string, verdict: RegExp])[] = [
   ["jwe", /^TOKEN_MALFORMED$/],
   ["json-serialization", /^TOKEN_MALFORMED$/],
@@ -126,7 +126,7 @@ const vectors = existsSync(FILE)
   : undefined;
 
 describe("docs/strictness.md", () => {
-  it("names the vectors that we refuse, and no others", () => {
+  it("docs/strictness.md names the valid vectors that we refuse and no others", () => {
     const text = readFileSync(new URL("../../docs/strictness.md", import.meta.url), "utf8");
     const [, section = ""] = text.split("## Beside published vectors");
     const rows = Array.from(section.matchAll(/^\| ([a-z][^ |]*-[^ |]*) \| ([^|]+) \|$/gm), ([, id, why]) => [id, why]);
@@ -138,7 +138,7 @@ describe("docs/strictness.md", () => {
 
 describe("public vectors", () => {
   if (vectors === undefined) {
-    it(`are not here (${FILE}): skipped`, function () {
+    it(`public vectors are skipped, since ${FILE} does not exist`, function () {
       process.stdout.write(`    public vectors: skipped, for there is no ${FILE}\n`);
       this.skip();
     });
@@ -171,8 +171,8 @@ describe("public vectors", () => {
     });
   }
 
-  describe("over gRPC, those whose payload is a JWT", () => {
-    // A realm for each key and algorithm. No store: the clock goes where the vectors want it.
+  describe("public vectors over gRPC whose payload is a JWT", () => {
+    // Each key and algorithm has its own realm; there is no store, so that the clock may jump to a vector's time.
     const realms = new Map<string, string>();
     const asked = vectors.flatMap((vector) => {
       if (vector.flags.includes("not-jwt") || typeof keysOf(vector) === "string") return [];
@@ -216,10 +216,10 @@ describe("public vectors", () => {
       });
     }
 
-    it("are many", () => expect(asked.length).to.be.above(200));
+    it("more than 200 public vectors are sent over gRPC", () => expect(asked.length).to.be.above(200));
   });
 
-  it("has a vector for every name in the lists above", () => {
+  it("every name in the lists above has a vector", () => {
     const ids = new Set(vectors.map(({ id }) => id));
     for (const id of Object.keys({ ...DISAGREEMENTS, ...ACCEPTABLE })) expect(ids.has(id), id).to.equal(true);
   });

@@ -29,34 +29,34 @@ describe("loadJwk", () => {
   }
 
   for (const jwk of [RSA, EC, jwkOf("ES384"), jwkOf("ES512"), ED]) {
-    it(`labels a ${jwk.kty} key ${jwk.crv ?? ""} by its thumbprint, whatever else is in it`, async () => {
+    it(`labels a ${jwk.kty} key ${jwk.crv ?? ""} by its thumbprint, whatever other members it has`, async () => {
       const key = loadJwk({ kid: "x", x5t: "y", nbf: 1, ...jwk, ext: true }, ALL);
       expect(key.label).to.equal(await calculateJwkThumbprint(jwk));
     });
   }
 
-  it("labels the key of RFC 7638 section 3.1 as it says there", () => {
+  it("labels the example key of RFC 7638 section 3.1 with the thumbprint given there", () => {
     const n =
       "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw";
     const key = loadJwk({ kty: "RSA", n, e: "AQAB", alg: "RS256", kid: "2011-04-29" }, ALL);
     expect(key.label).to.equal("NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
   });
 
-  it("labels a secret by its length alone", () => {
+  it("labels a secret only by its length", () => {
     expect(loadJwk(OCT, { algorithms: ["HS256"] }).label).to.equal("secret of 32 bytes");
   });
 
-  it("takes an RSA modulus with a zero in front, as old libraries write it, for the same key", () => {
+  it("accepts an RSA modulus with a leading zero, as old libraries write it, as the same key", () => {
     const n = Buffer.concat([Buffer.alloc(1), Buffer.from(RSA.n ?? "", "base64url")]).toString("base64url");
     expect(loadJwk({ ...RSA, n }, ALL).label).to.equal(loadJwk(RSA, ALL).label);
   });
 
-  it("looks at no certificate in it, and fetches nothing", () => {
+  it("ignores certificates in a JWK and fetches nothing", () => {
     const jwk = { ...EC, x5c: ["not a certificate"], x5u: "http://127.0.0.1:1/", jku: "http://127.0.0.1:1/" };
     expect(loadJwk(jwk, ALL).label).to.equal(loadJwk(EC, ALL).label);
   });
 
-  it("takes members of its own alone", () => {
+  it("ignores members of a JWK's prototype", () => {
     expect(refusal(() => loadJwk(Object.create(EC), ALL)).message).to.include('no member "kty"');
     expect(refusal(() => loadJwk(JSON.parse('{"__proto__":{"kty":"RSA"}}'), ALL)).message).to.include(
       'no member "kty"',
@@ -191,20 +191,20 @@ describe("loadJwk", () => {
     "key_ops for encryption": [{ ...RSA, key_ops: ["encrypt", "wrapKey"] }, '"key_ops" of the key is without "verify"'],
   };
   for (const [name, [jwk, message]] of Object.entries(FOREIGN)) {
-    it(`refuses ${name}, as a key that is for something else`, () => {
+    it(`refuses ${name} as a key for another use`, () => {
       const error = refusal(() => loadJwk(jwk, ALL));
       expect(error.message).to.include(message);
       expect(error.foreign).to.equal(true);
     });
   }
 
-  it("shortens and escapes what it quotes", () => {
+  it("shortens and escapes values quoted in errors", () => {
     const { message } = refusal(() => loadJwk({ ...RSA, alg: `\n\u001b[31m${"x".repeat(10_000)}` }, ALL));
     expect(message).to.include('"\\n\\u001b[31mxxx').and.to.have.length.below(300);
   });
 
-  describe("chooses the algorithm", () => {
-    it("by the key's alg, which must be one of the realm's", () => {
+  describe("the algorithm of a JWK", () => {
+    it("takes the algorithm from the key's alg, which must be one of the realm's", () => {
       const options: LoadOptions = { algorithms: ["RS256", "PS384"] };
       expect(loadJwk({ ...RSA, alg: "PS384" }, options).algorithm).to.equal("PS384");
       const error = refusal(() => loadJwk({ ...RSA, alg: "PS256" }, options));
@@ -212,7 +212,7 @@ describe("loadJwk", () => {
       expect(error.foreign).to.equal(true);
     });
 
-    it("by the configuration, which the key's alg must not contradict", () => {
+    it("takes the algorithm from the configuration, which the key's alg must not contradict", () => {
       const options: LoadOptions = { algorithms: ["RS256", "PS256"], alg: "PS256" };
       expect(loadJwk(RSA, options).algorithm).to.equal("PS256");
       expect(loadJwk({ ...RSA, alg: "PS256" }, options).algorithm).to.equal("PS256");
@@ -221,7 +221,7 @@ describe("loadJwk", () => {
       expect(error.foreign).to.equal(false);
     });
 
-    it("the only one that fits; of several none, or the first", () => {
+    it("takes the only algorithm that fits, and of several the first if allowed", () => {
       expect(loadJwk(EC, { algorithms: ["RS256", "ES256"] }).algorithm).to.equal("ES256");
       expect(refusal(() => loadJwk(RSA, { algorithms: ["RS256", "PS256"] })).message).to.include("fits several");
       expect(loadJwk(RSA, { algorithms: ["PS256", "RS256"], several: "first" }).algorithm).to.equal("PS256");
@@ -232,7 +232,7 @@ describe("loadJwk", () => {
     });
   });
 
-  it("takes the kid of the configuration or of the key, which must agree", () => {
+  it("takes the kid from the configuration or the key, which must agree", () => {
     expect(loadJwk(EC, { ...ALL, kid: "a" }).kid).to.equal("a");
     expect(loadJwk({ ...EC, kid: "a" }, { ...ALL, kid: "a" }).kid).to.equal("a");
     expect(refusal(() => loadJwk({ ...EC, kid: "b" }, { ...ALL, kid: "a" })).message).to.equal(
@@ -240,7 +240,7 @@ describe("loadJwk", () => {
     );
   });
 
-  it("verifies by an oct key", () => {
+  it("verifies a signature with an oct key", () => {
     const { key } = loadJwk(OCT, { algorithms: ["HS256"] });
     const mac = createHmac("sha256", Buffer.from(OCT.k, "base64url")).update("a.b").digest();
     expect(verifySignature("HS256", key, "a.b", mac)).to.equal(true);

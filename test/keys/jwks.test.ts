@@ -27,21 +27,21 @@ describe("loadJwks", () => {
     { keys: "x" },
     { keys: null },
   ]) {
-    it(`refuses ${JSON.stringify(doc)?.slice(0, 30)}, which is no key set`, () => {
+    it(`refuses ${JSON.stringify(doc)?.slice(0, 30)}, which is not a key set`, () => {
       expect(refusal(() => loadJwks(doc, { algorithms: ALGORITHMS })).message).to.equal(
         'this is not a JWK Set: give an object as {"keys": [...]}',
       );
     });
   }
 
-  it("takes keys of its own alone", () => {
+  it("ignores keys on a key set's prototype", () => {
     const doc: unknown = Object.create({ keys: [jwkOf("RS256")] });
     expect(refusal(() => loadJwks(doc, { algorithms: ALGORITHMS })).message).to.include("not a JWK Set");
   });
 
-  it("takes an empty set for what it is", () => expect(load()).to.deep.equal({ keys: [], leftOut: [] }));
+  it("loads an empty set as no keys", () => expect(load()).to.deep.equal({ keys: [], leftOut: [] }));
 
-  it("loads its keys in their order, with or without a kid, whatever else stands in the set", () => {
+  it("loads the keys in their order, with or without a kid, and ignores other members of the set", () => {
     const set = loadJwks(
       { keys: [jwkOf("ES256", { kid: "b" }), jwkOf("RS256"), jwkOf("RS256", { kid: "a" })], issuer: "x", next: null },
       { algorithms: ALGORITHMS },
@@ -51,7 +51,7 @@ describe("loadJwks", () => {
     expect(set.leftOut).to.deep.equal([]);
   });
 
-  it("sets aside keys that are for something else, which is no fault of theirs", () => {
+  it("leaves out keys for another use without marking them as refused", () => {
     const set = load(
       jwkOf("RS256", { kid: "enc", use: "enc" }),
       jwkOf("RS256", { kid: "oaep", alg: "RSA-OAEP" }),
@@ -93,7 +93,7 @@ describe("loadJwks", () => {
     null: [null, "the JWK is not an object"],
   };
   for (const [name, [jwk, why]] of Object.entries(FAULTS)) {
-    it(`refuses ${name}, and that key alone`, () => {
+    it(`refuses only the key at fault: ${name}`, () => {
       const set = load(jwkOf("ES256", { kid: "a" }), jwk, jwkOf("RS256", { kid: "b" }));
       expect(kids(set)).to.deep.equal(["a", "b"]);
       expect(set.leftOut).to.have.length(1);
@@ -102,20 +102,20 @@ describe("loadJwks", () => {
     });
   }
 
-  it("gives no kid for a key that has none", () => {
+  it("reports no kid for a left-out key that has none", () => {
     expect(load({ kty: "new" }, { kty: "new", kid: 1 }).leftOut.map((one) => "kid" in one)).to.deep.equal([
       false,
       false,
     ]);
   });
 
-  it("says nothing of key material", () => {
+  it("reports left-out keys without key material", () => {
     const set = load(OCT, pairOf("RS256").privateKey.export({ format: "jwk" }));
     expect(JSON.stringify(set.leftOut)).to.not.include(OCT.k.slice(0, 10));
     expect(JSON.stringify(set.leftOut)).to.have.length.below(600);
   });
 
-  it("takes the first of several algorithms, or refuses that key", () => {
+  it("takes the first of several fitting algorithms if allowed, and else refuses the key", () => {
     const doc = { keys: [jwkOf("RS256", { kid: "a" })] };
     const algorithms: Algorithm[] = ["PS512", "RS256"];
     expect(loadJwks(doc, { algorithms, several: "first" }).keys[0]?.algorithm).to.equal("PS512");
@@ -130,7 +130,7 @@ describe("loadJwks", () => {
   describe("one kid", () => {
     const other = newPair("ES256").publicKey.export({ format: "jwk" });
 
-    it("of different keys: all of them are refused, and the others stay", () => {
+    it("refuses all keys that share a kid but differ, and keeps the others", () => {
       const set = load(
         jwkOf("ES256", { kid: "x" }),
         jwkOf("RS256", { kid: "good" }),
@@ -147,13 +147,13 @@ describe("loadJwks", () => {
       );
     });
 
-    it("of keys of different types is refused as well", () => {
+    it("refuses keys of different types that share a kid", () => {
       const set = load(jwkOf("ES256", { kid: "x" }), jwkOf("RS256", { kid: "x" }));
       expect(set.keys).to.deep.equal([]);
       expect(set.leftOut.map(({ refused }) => refused)).to.deep.equal([true, true]);
     });
 
-    it("of one key that stands there twice: the first is used", () => {
+    it("uses the first of two equal keys with one kid", () => {
       const set = load(jwkOf("ES256", { kid: "x" }), jwkOf("ES256", { kid: "x", use: "sig" }));
       expect(kids(set)).to.deep.equal(["x"]);
       expect(set.leftOut).to.deep.equal([
@@ -161,13 +161,13 @@ describe("loadJwks", () => {
       ]);
     });
 
-    it("of a key and of one that is set aside or refused: the key is used", () => {
+    it("uses a key that shares its kid only with left-out keys", () => {
       const set = load(jwkOf("RS256", { kid: "x", use: "enc" }), { ...OCT, kid: "x" }, jwkOf("ES256", { kid: "x" }));
       expect(kids(set)).to.deep.equal(["x"]);
       expect(set.leftOut.map(({ refused }) => refused)).to.deep.equal([false, true]);
     });
 
-    it("that prototypes have is a kid like any other", () => {
+    it("accepts a kid that is the name of a prototype's member", () => {
       expect(kids(load(jwkOf("ES256", { kid: "__proto__" }), jwkOf("RS256", { kid: "constructor" })))).to.deep.equal([
         "__proto__",
         "constructor",
@@ -175,7 +175,7 @@ describe("loadJwks", () => {
     });
   });
 
-  it("takes 100 entries; of more none is looked at", () => {
+  it("loads 100 entries, and refuses a larger set without looking at its entries", () => {
     const keys = Array.from({ length: MAX_KEYS }, (_, n) => jwkOf("ES256", { kid: `k${n}` }));
     expect(load(...keys).keys).to.have.length(100);
     for (const more of [jwkOf("RS256"), {}, null]) {
@@ -189,7 +189,7 @@ describe("loadJwks", () => {
     expect(refusal(() => loadJwks(empty, { algorithms: ALGORITHMS })).message).to.include("170000 keys");
   });
 
-  it("does not have OpenSSL look at numbers of a million bytes", () => {
+  it("refuses numbers of a million bytes before OpenSSL sees them", () => {
     const long = Buffer.alloc(750_000, 255).toString("base64url");
     const set = load({ kty: "RSA", n: long, e: "AQAB" }, { ...jwkOf("RS256"), e: long });
     expect(set.leftOut.map(({ why }) => why)).to.deep.equal(
@@ -197,7 +197,7 @@ describe("loadJwks", () => {
     );
   });
 
-  it("names five of the places that have one kid, and says how many more there are", () => {
+  it("names five of the entries that share a kid, and counts the others", () => {
     const keys = Array.from({ length: 100 }, (_, n) => jwkOf(n % 2 === 0 ? "ES256" : "RS256", { kid: "x" }));
     const set = load(...keys);
     expect(set.keys).to.deep.equal([]);
@@ -205,7 +205,7 @@ describe("loadJwks", () => {
     expect(set.leftOut[99]?.why).to.include("(numbers 0, 1, 2, 3, 4 and 95 more)");
   });
 
-  it("tells no more than the first 64 characters of a kid", () => {
+  it("reports at most the first 64 characters of a kid", () => {
     const kid = "x".repeat(100_000);
     const set = load(jwkOf("ES256", { kid }), jwkOf("RS256", { kid }), { kty: "oct", kid });
     expect(set.leftOut).to.have.length(3);
@@ -217,11 +217,11 @@ describe("loadJwks", () => {
 describe("loadPublishedKeys", () => {
   const weak = jwkOf("RS256", { e: "AQ" });
 
-  it("gives the usable keys", () => {
+  it("returns the usable keys", () => {
     expect(loadPublishedKeys({ keys: [jwkOf("ES256"), weak] }, ["ES256"]).keys).to.have.length(1);
   });
 
-  it("refuses a set without a usable key, and names the first key at fault", () => {
+  it("refuses a set without a usable key and names the first key at fault", () => {
     expect(refusal(() => loadPublishedKeys({ keys: [] }, ["RS256"])).message).to.equal(
       "the set has no usable key for RS256 (it is empty)",
     );

@@ -21,24 +21,24 @@ describe("KeySet", () => {
   const rsa = keyOf("RS256", "a");
   const set = new KeySet([free, a, rsa, b]);
 
-  it("gives a token's kid the keys of that kid, then those without one", () => {
+  it("selects for a kid the keys of that kid, then those without one", () => {
     expect(set.select("a", "ES256")).to.deep.equal([a, free]);
     expect(set.select("b", "ES256")).to.deep.equal([b, free]);
     expect(set.select("a", "RS256")).to.deep.equal([rsa]);
   });
 
-  it("gives a kid that no key has the keys without one", () => {
+  it("selects for an unknown kid the keys without one", () => {
     expect(set.select("c", "ES256")).to.deep.equal([free]);
     expect(set.select("c", "RS256")).to.deep.equal([]);
     expect(set.select("b", "RS256")).to.deep.equal([]);
   });
 
-  it("gives a token without kid every key of its algorithm, in their order", () => {
+  it("selects without a kid every key of the algorithm, in their order", () => {
     expect(set.select(undefined, "ES256")).to.deep.equal([free, a, b]);
     expect(set.select(undefined, "RS256")).to.deep.equal([rsa]);
   });
 
-  it("never gives a key of another algorithm", () => {
+  it("never selects a key of another algorithm", () => {
     for (const algorithm of NAMES) {
       for (const kid of [undefined, "a", "b", "c"]) {
         expect(set.select(kid, algorithm).every((key) => key.algorithm === algorithm)).to.equal(true);
@@ -49,7 +49,7 @@ describe("KeySet", () => {
     expect(set.select("a", "constructor" as Algorithm)).to.deep.equal([]);
   });
 
-  it("compares kids exactly, and takes those that prototypes have for what they are", () => {
+  it("compares kids exactly, and treats names of prototypes' members like any other kid", () => {
     for (const kid of ["A", "a ", "", "__proto__", "constructor", "a\0"]) {
       expect(set.select(kid, "ES256"), kid).to.deep.equal([free]);
       expect(set.hasKid(kid), kid).to.equal(false);
@@ -59,7 +59,7 @@ describe("KeySet", () => {
     expect(odd.hasKid("__proto__")).to.equal(true);
   });
 
-  it("gives the same list for the same question, and nothing can change it", () => {
+  it("returns the same frozen list for the same selection", () => {
     for (const kid of [undefined, "a", "c"]) {
       const list = set.select(kid, "ES256");
       expect(set.select(kid, "ES256")).to.equal(list);
@@ -68,7 +68,7 @@ describe("KeySet", () => {
     expect(() => (set.keys as VerificationKey[]).push(rsa)).to.throw(TypeError);
   });
 
-  it("does not follow the list it was made of", () => {
+  it("does not change when the list it was made of changes", () => {
     const list = [a];
     const made = new KeySet(list);
     list.push(b);
@@ -76,7 +76,7 @@ describe("KeySet", () => {
     expect(made.hasKid("b")).to.equal(false);
   });
 
-  it("gives every key that may have signed, those of the token's kid first", () => {
+  it("selects every key that may have signed, those of the token's kid first", () => {
     const many = Array.from({ length: 40 }, (_, n) => keyOf("ES256", `k${n}`));
     const unnamed = Array.from({ length: 40 }, () => keyOf("ES256"));
     const large = new KeySet([...unnamed, ...many]);
@@ -87,33 +87,33 @@ describe("KeySet", () => {
     expect(large.size).to.equal(80);
   });
 
-  it("gives all keys of one kid", () => {
+  it("selects all keys of one kid", () => {
     const twin = keyOf("ES256", "a");
     expect(new KeySet([a, twin]).select("a", "ES256")).to.deep.equal([a, twin]);
   });
 
-  it("knows its kids, whatever their algorithm", () => {
+  it("has the kids of keys of every algorithm", () => {
     expect(set.hasKid("a")).to.equal(true);
     expect(set.hasKid("b")).to.equal(true);
     expect(set.hasKid("c")).to.equal(false);
     expect(set.hasKid("undefined")).to.equal(false);
   });
 
-  it("trusts its own objects and no others that look like them", () => {
+  it("trusts its own key objects and no equal copies", () => {
     for (const key of set.keys) expect(set.trusts(key)).to.equal(true);
     expect(set.trusts({ ...a })).to.equal(false);
     expect(set.trusts(keyOf("ES256", "z"))).to.equal(false);
     expect(new KeySet([]).trusts(a)).to.equal(false);
   });
 
-  it("counts a key that is given twice once", () => {
+  it("counts a key object given twice once", () => {
     const twice = new KeySet([a, free, a]);
     expect(twice.keys).to.deep.equal([a, free]);
     expect(twice.size).to.equal(2);
     expect(twice.select("a", "ES256")).to.deep.equal([a, free]);
   });
 
-  it("may be empty", () => {
+  it("a key set may be empty", () => {
     const none = new KeySet([]);
     expect(none.size).to.equal(0);
     expect(none.select(undefined, "ES256")).to.deep.equal([]);
@@ -122,7 +122,7 @@ describe("KeySet", () => {
 });
 
 describe("mostTried", () => {
-  it("bounds the keys that one token is tried against to 16, and to 4 of P-384 and P-521", () => {
+  it("limits the keys that one token is tried against to 16, and to 4 for P-384 and P-521", () => {
     const slow = new Set<Algorithm>(["ES384", "ES512"]);
     for (const algorithm of NAMES) expect(mostTried(algorithm), algorithm).to.equal(slow.has(algorithm) ? 4 : 16);
   });
@@ -132,23 +132,23 @@ describe("staticSource", () => {
   const key = loadSecret("x".repeat(32), { algorithm: "HS256" });
   const source = staticSource([key]);
 
-  it("has one set of keys at all times, the same object", () => {
+  it("a static source always returns the same key set", () => {
     const set = source.current(0);
     expect(set?.keys).to.deep.equal([key]);
     expect(set?.trusts(key)).to.equal(true);
     expect(source.current(Number.MAX_SAFE_INTEGER)).to.equal(set);
   });
 
-  it("has nothing to load, and keeps nobody waiting", async () => {
+  it("a static source loads nothing and returns at once", async () => {
     const set = source.current(0);
     expect(await source.load("unknown", 0, 0)).to.equal(undefined);
     expect(await source.load(undefined, 0, Number.POSITIVE_INFINITY)).to.equal(undefined);
     expect(source.current(1)).to.equal(set);
   });
 
-  it("is of no age", () => expect(source.age(1_700_000_000_000)).to.equal(undefined));
+  it("a static source has no age", () => expect(source.age(1_700_000_000_000)).to.equal(undefined));
 
-  it("may have no key, as where the keys are each instance's own", () => {
+  it("a static source may have no keys, as in a realm where each instance has its own", () => {
     expect(staticSource([]).current(0)?.size).to.equal(0);
   });
 });

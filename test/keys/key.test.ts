@@ -22,7 +22,7 @@ const KEYS: Readonly<Record<string, KeyObject>> = {
 
 describe("isSameKey", () => {
   for (const [name, key] of Object.entries(KEYS)) {
-    it(`${name} is itself alone, and the next private key can be read`, () => {
+    it(`${name} equals only itself, and comparing it leaves OpenSSL able to read a private key`, () => {
       for (const [other, one] of Object.entries(KEYS)) {
         expect(isSameKey(key, one), other).to.equal(name === other);
         expect(() => createPrivateKey(pem), `after ${other}`).not.to.throw();
@@ -35,7 +35,7 @@ const MINUTE = 60_000;
 const START = NOW - (NOW % MINUTE);
 
 describe("KeyUses", () => {
-  it("counts nothing where nothing was", () => expect(new KeyUses().lastHour(NOW)).to.equal(0));
+  it("counts 0 without uses", () => expect(new KeyUses().lastHour(NOW)).to.equal(0));
 
   it("counts this minute and the 59 before it", () => {
     const uses = new KeyUses();
@@ -46,14 +46,14 @@ describe("KeyUses", () => {
     expect(uses.lastHour(START + 119 * MINUTE)).to.equal(0);
   });
 
-  it("forgets all where the clock is set back", () => {
+  it("forgets all uses if the clock is set back", () => {
     const uses = new KeyUses();
     uses.note(START);
     uses.note(START - 30 * MINUTE);
     expect(uses.lastHour(START - 30 * MINUTE)).to.equal(1);
   });
 
-  it("counts as a list of all times would", () => {
+  it("counts the same as a list of all times", () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 0, max: 20 * MINUTE }), { maxLength: 60 }), (steps) => {
         const uses = new KeyUses();

@@ -30,7 +30,7 @@ describe("loadPem", () => {
     });
   }
 
-  it("takes lines of any length and end, and text around the block", () => {
+  it("accepts lines of any length and ending, and text around the block", () => {
     const pem = pemOf("ES256");
     for (const text of [
       pem.trim(),
@@ -42,7 +42,7 @@ describe("loadPem", () => {
     }
   });
 
-  it("takes a compressed point for what it is", () => {
+  it("accepts a compressed point", () => {
     const point = Buffer.from(pairOf("ES256").publicKey.export({ format: "jwk" }).x ?? "", "base64url");
     const y = Buffer.from(pairOf("ES256").publicKey.export({ format: "jwk" }).y ?? "", "base64url");
     const der = Buffer.concat([
@@ -120,7 +120,7 @@ describe("loadPem", () => {
     ],
   };
   for (const [name, [pem, message]] of Object.entries(REFUSED)) {
-    it(`refuses ${name}, and says what would be right`, () => {
+    it(`refuses ${name} and says how to correct it`, () => {
       const error = refusal(() => loadPem(pem, { algorithms: PUBLIC, several: "first" }));
       expect(error.message).to.include(message);
       expect(error.foreign).to.equal(false);
@@ -157,15 +157,15 @@ describe("loadPem", () => {
     );
   });
 
-  it("refuses Ed25519 points of small order, which OpenSSL would take", () => {
+  it("refuses Ed25519 points of small order, which OpenSSL would accept", () => {
     const der = Buffer.concat([Buffer.from("302a300506032b6570032100", "hex"), Buffer.alloc(32)]);
     expect(refusal(() => loadPem(wrap(der), { algorithms: ["EdDSA"] })).message).to.include("a point of small order");
   });
 
-  describe("chooses the algorithm", () => {
+  describe("the algorithm of a PEM key", () => {
     const rsaPem = pemOf("RS256");
 
-    it("the only one that fits the type and the curve", () => {
+    it("takes the only algorithm that fits the type and the curve", () => {
       for (const [algorithm, curve] of [
         ["ES256", "ES256"],
         ["ES384", "ES384"],
@@ -177,7 +177,7 @@ describe("loadPem", () => {
       }
     });
 
-    it("refuses a key that none fits, naming those there are", () => {
+    it("refuses a key that none of the realm's algorithms fits, and names them", () => {
       const error = refusal(() => loadPem(pemOf("ES384"), { algorithms: ["RS256", "ES256"] }));
       expect(error.message).to.equal(
         "a key of type ec on the curve secp384r1 fits none of the realm's algorithms: RS256, ES256",
@@ -186,7 +186,7 @@ describe("loadPem", () => {
       expect(refusal(() => loadPem(rsaPem, { algorithms: ["HS256"] })).message).to.include("fits none");
     });
 
-    it("refuses a key that several fit, or takes the first where it is told to", () => {
+    it("refuses a key that several algorithms fit, or takes the first if allowed", () => {
       const algorithms: Algorithm[] = ["ES256", "PS256", "RS256"];
       expect(refusal(() => loadPem(rsaPem, { algorithms })).message).to.equal(
         'a key of type rsa fits several of the realm\'s algorithms: set "alg" to one of PS256, RS256',
@@ -195,7 +195,7 @@ describe("loadPem", () => {
       expect(loadPem(rsaPem, { algorithms, several: "first" }).algorithm).to.equal("PS256");
     });
 
-    it("takes the one that is configured, where it is the realm's and fits", () => {
+    it("takes the configured algorithm if it is the realm's and fits", () => {
       expect(loadPem(rsaPem, { algorithms: ["PS256", "RS256"], alg: "RS256" }).algorithm).to.equal("RS256");
       const foreign = refusal(() => loadPem(rsaPem, { algorithms: ["PS256", "RS256"], alg: "RS512" }));
       expect(foreign.message).to.equal(
@@ -209,14 +209,14 @@ describe("loadPem", () => {
       );
     });
 
-    it("never lets a public key be the secret of an HMAC", () => {
+    it("never uses a public key as the secret of an HMAC", () => {
       expect(refusal(() => loadPem(rsaPem, { algorithms: ["HS256"], alg: "HS256" })).message).to.include(
         "HS256 does not take a key of type rsa",
       );
     });
   });
 
-  it("takes its kid, and refuses an empty one", () => {
+  it("takes the configured kid, and refuses an empty one", () => {
     expect(loadPem(pemOf("ES256"), { algorithms: ["ES256"], kid: "a" }).kid).to.equal("a");
     expect(refusal(() => loadPem(pemOf("ES256"), { algorithms: ["ES256"], kid: "" })).message).to.include("empty");
   });

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { KeyError } from "../../src/keys/key.js";
 
-/** The error of a key that is refused; fails where it is taken, or where something else is thrown. */
+/** Returns the error of a refused key; fails if the key is accepted or anything else is thrown. */
 export function refusal(load: () => unknown): KeyError {
   try {
     load();

@@ -14,7 +14,7 @@ const LEAST: [Algorithm, string, number][] = [
 
 describe("loadSecret", () => {
   for (const [algorithm, hash, least] of LEAST) {
-    it(`takes ${least} bytes for ${algorithm}, as text or as bytes, and verifies by them`, () => {
+    it(`accepts ${least} bytes for ${algorithm}, as text or as bytes, and verifies with them`, () => {
       for (const secret of ["ä".repeat(least / 2), Buffer.alloc(least, 0xff)]) {
         const key = loadSecret(secret, { algorithm });
         const mac = createHmac(hash, secret).update("a.b").digest();
@@ -23,7 +23,7 @@ describe("loadSecret", () => {
       }
     });
 
-    it(`refuses ${least - 1} bytes for ${algorithm}, and says how many there must be`, () => {
+    it(`refuses ${least - 1} bytes for ${algorithm} and says how many are needed`, () => {
       const error = refusal(() => loadSecret("x".repeat(least - 1), { algorithm }));
       expect(error.message).to.equal(
         `the secret has ${least - 1} bytes, ${algorithm} needs at least ${least}: try openssl rand -base64 ${least}`,
@@ -32,7 +32,7 @@ describe("loadSecret", () => {
     });
   }
 
-  it("takes shorter ones where the caller says so, but never an empty one", () => {
+  it("accepts a shorter secret if the caller allows it, but never an empty one", () => {
     expect(loadSecret("sk_live_short", { algorithm: "HS256", minBytes: 8 }).label).to.equal("secret of 13 bytes");
     expect(refusal(() => loadSecret("1234567", { algorithm: "HS256", minBytes: 8 })).message).to.include("at least 8");
     for (const minBytes of [0, -1, undefined]) {
@@ -40,7 +40,7 @@ describe("loadSecret", () => {
     }
   });
 
-  it("counts bytes and not characters", () => {
+  it("measures a secret in bytes and not in characters", () => {
     expect(loadSecret("€".repeat(11), { algorithm: "HS256" }).label).to.equal("secret of 33 bytes");
   });
 
@@ -51,7 +51,7 @@ describe("loadSecret", () => {
     expect(key.export()).to.deep.equal(Buffer.alloc(32, 7));
   });
 
-  it("takes its kid, and refuses an empty one or one that is no text", () => {
+  it("takes the configured kid, and refuses an empty one or one that is not a string", () => {
     const secret = "x".repeat(32);
     expect(loadSecret(secret, { algorithm: "HS256", kid: "one" }).kid).to.equal("one");
     expect(refusal(() => loadSecret(secret, { algorithm: "HS256", kid: "" })).message).to.include('"kid" is empty');
@@ -69,7 +69,7 @@ describe("loadSecret", () => {
     });
   }
 
-  describe("refuses what everybody may read", () => {
+  describe("a secret made of a public key", () => {
     for (const name of ["RS256", "ES256", "ES512", "EdDSA"] satisfies Algorithm[]) {
       const { publicKey, privateKey } = pairOf(name);
       const spki = publicKey.export({ type: "spki", format: "pem" }).toString();
@@ -94,18 +94,18 @@ describe("loadSecret", () => {
         "JWK Set": [JSON.stringify({ keys: [publicKey.export({ format: "jwk" })] }, null, 2), 'give it as "jwk"'],
       };
       for (const [form, [secret, cure]] of Object.entries(TEXTS)) {
-        it(`${name}: ${form}`, () => {
+        it(`refuses a secret that is the public key ${name}: ${form}`, () => {
           expect(refusal(() => loadSecret(secret, { algorithm: "HS256" })).message).to.include(cure);
         });
       }
     }
 
-    it("RSA: DER of PKCS#1", () => {
+    it("refuses a secret that is the public key RSA: DER of PKCS#1", () => {
       const der = pairOf("RS256").publicKey.export({ type: "pkcs1", format: "der" });
       expect(refusal(() => loadSecret(der, { algorithm: "HS256" })).message).to.include("public key in DER");
     });
 
-    it("and no more than that", () => {
+    it("accepts a secret that only resembles an encoded key", () => {
       const random = randomBytes(300);
       for (const secret of [
         random.toString("base64"),
@@ -119,7 +119,7 @@ describe("loadSecret", () => {
     });
   });
 
-  it("never says anything of the secret: neither in errors nor where a key is printed", () => {
+  it("shows nothing of a secret in errors or in a printed key", () => {
     const secret = "correct horse battery staple, and some more of it";
     const errors = [
       refusal(() => loadSecret(secret, { algorithm: "HS512" })),

@@ -3,7 +3,7 @@ import { expect } from "chai";
 import { verifySignature } from "../../src/jws/algorithms.js";
 import { ed25519Fault } from "../../src/keys/weak-keys.js";
 
-// The curve of RFC 8032 section 5.1, by its addition law, as an oracle for what the source derives another way.
+// The curve of RFC 8032 section 5.1, computed by its addition law, as an oracle for the source, which derives it another way.
 const P = 2n ** 255n - 19n;
 const mod = (a: bigint): bigint => ((a % P) + P) % P;
 const power = (base: bigint, exponent: bigint): bigint => {
@@ -41,7 +41,7 @@ const L = 2n ** 252n + 27742317777372353535851937790883648493n;
 const encode = (y: bigint, sign: bigint): Buffer =>
   Buffer.from(((sign << 255n) | y).toString(16).padStart(64, "0"), "hex").reverse();
 
-/** The eight points of small order: multiples of a point, L times taken, that is of order 8. */
+/** The eight points of small order: the multiples of L times a point, if that has order 8. */
 const torsion = (): Point[] => {
   for (let y = 2n; ; y++) {
     const point = withY(y);
@@ -55,27 +55,27 @@ const torsion = (): Point[] => {
 describe("ed25519Fault", () => {
   const points = torsion();
 
-  it("has eight points of small order to look for", () => {
+  it("there are eight points of small order", () => {
     expect(new Set(points.map(String)).size).to.equal(8);
     for (const point of points) expect(times(8n, point)).to.deep.equal([0n, 1n]);
   });
 
-  // y and y + p where that fits in 255 bits, each with both signs: 14 encodings, some of which only lax decoders take.
+  // y, and y + p if it fits in 255 bits, each with both signs: 14 encodings, some of which only lax decoders accept.
   const encodings = [...new Set(points.map(([, y]) => y))]
     .flatMap((y) => [y, y + P].filter((each) => each < 2n ** 255n))
     .flatMap((y) => [encode(y, 0n), encode(y, 1n)]);
 
-  it("has fourteen encodings of them to look at", () => expect(encodings).to.have.length(14));
+  it("the points of small order have fourteen encodings", () => expect(encodings).to.have.length(14));
 
   for (const bytes of encodings) {
-    it(`refuses ${bytes.toString("hex")}`, () => {
+    it(`refuses the point of small order ${bytes.toString("hex")}`, () => {
       expect(ed25519Fault(bytes)).to.equal(
         "the Ed25519 key is a point of small order, by which anyone can sign: make a new key",
       );
     });
   }
 
-  it("refuses them because Node 22 would verify a forged signature", () => {
+  it("only Node 22 verifies a forged signature under a point of small order", () => {
     const identity = encode(1n, 0n);
     const key = createPublicKey({
       key: { kty: "OKP", crv: "Ed25519", x: identity.toString("base64url") },
@@ -86,7 +86,7 @@ describe("ed25519Fault", () => {
     expect(verifySignature("EdDSA", key, "whatever.you like", forged)).to.equal(isNode22);
   });
 
-  it("refuses every other encoding that is not reduced", () => {
+  it("refuses every other unreduced encoding", () => {
     for (let y = P + 2n; y < 2n ** 255n; y++) {
       for (const sign of [0n, 1n]) {
         expect(ed25519Fault(encode(y, sign))).to.equal(
@@ -96,7 +96,7 @@ describe("ed25519Fault", () => {
     }
   });
 
-  it("knows points of the curve from other bytes", () => {
+  it("tells points of the curve from other bytes", () => {
     for (let y = 2n; y < 60n; y++) {
       const fault =
         withY(y) === undefined ? "the Ed25519 key is not a point of the curve: export the key again" : undefined;
@@ -105,20 +105,20 @@ describe("ed25519Fault", () => {
     }
   });
 
-  it("takes keys that OpenSSL made", () => {
+  it("accepts keys that OpenSSL made", () => {
     for (let round = 0; round < 50; round++) {
       const { x } = generateKeyPairSync("ed25519").publicKey.export({ format: "jwk" });
       expect(ed25519Fault(Buffer.from(x ?? "", "base64url"))).to.equal(undefined);
     }
   });
 
-  it("refuses other lengths", () => {
+  it("refuses a point of another length", () => {
     for (const length of [0, 31, 33, 57]) {
       expect(ed25519Fault(Buffer.alloc(length, 3))).to.equal(`the Ed25519 key has ${length} bytes: it must have 32`);
     }
   });
 
-  it("leaves the bytes as they were", () => {
+  it("leaves the checked bytes as they were", () => {
     const bytes = encode(4n, 1n);
     const before = bytes.toString("hex");
     ed25519Fault(bytes);

@@ -6,7 +6,7 @@ import { pairOf, toInteger } from "../jws/signing.js";
 const modulusOf = (jwk: { n?: string }): bigint => toInteger(Buffer.from(jwk.n ?? "", "base64url"));
 const N = modulusOf(pairOf("RS256").publicKey.export({ format: "jwk" }));
 
-/** The next number, from this one on in steps, that no number under 1000 divides. */
+/** Returns the first number, from this one on in steps, that no number under 1000 divides. */
 function withoutSmallFactors(start: bigint, step: bigint): bigint {
   let n = start;
   while (Array.from({ length: 998 }, (_, index) => BigInt(index + 2)).some((divisor) => n % divisor === 0n)) n += step;
@@ -14,14 +14,14 @@ function withoutSmallFactors(start: bigint, step: bigint): bigint {
 }
 
 describe("rsaFault", () => {
-  it("takes keys that OpenSSL made, with the exponents in use", () => {
+  it("accepts keys that OpenSSL made, with the usual exponents", () => {
     for (const publicExponent of [3, 65537]) {
       const { publicKey } = generateKeyPairSync("rsa", { modulusLength: 2048, publicExponent });
       expect(rsaFault(modulusOf(publicKey.export({ format: "jwk" })), BigInt(publicExponent))).to.equal(undefined);
     }
   });
 
-  it("takes 2048 to 8192 bits", () => {
+  it("accepts a modulus of 2048 to 8192 bits", () => {
     expect(rsaFault(withoutSmallFactors(2n ** 2047n + 1n, 2n), 65537n)).to.equal(undefined);
     expect(rsaFault(withoutSmallFactors(2n ** 8192n - 3n, -2n), 65537n)).to.equal(undefined);
     expect(rsaFault(2n ** 2047n - 1n, 65537n)).to.equal("the RSA key has 2047 bits: make one of at least 2048");
@@ -44,8 +44,8 @@ describe("rsaFault", () => {
     );
   });
 
-  it("refuses keys that bear the mark of ROCA", () => {
-    // The product of the primes up to 167, as in the library at fault; a modulus is a power of 65537 modulo it.
+  it("refuses keys with the fingerprint of ROCA", () => {
+    // The product of the primes up to 167, as in the faulty library; its moduli are powers of 65537 modulo this product.
     const primes = Array.from({ length: 166 }, (_, n) => n + 2).filter((n) => {
       for (let divisor = 2; divisor * divisor <= n; divisor++) if (n % divisor === 0) return false;
       return true;
@@ -69,7 +69,7 @@ describe("rsaFault", () => {
     }
   });
 
-  it("refuses a modulus whose factors lie close together, or are the same", () => {
+  it("refuses a modulus whose factors are close together or equal", () => {
     const p = generatePrimeSync(1024, { bigint: true });
     const q = withoutSmallFactors(p + 2n, 2n);
     const far = withoutSmallFactors(p + 2n ** 514n, 2n);

@@ -6,7 +6,7 @@ describe("addressReader", () => {
   const NETWORKS = ["10.0.0.1", "10.1.0.0/16", "::1", "fd00::/8"];
   const read = addressReader(NETWORKS);
 
-  it("takes the peer's address where nobody is trusted, whatever is forwarded", () => {
+  it("reads the peer's address if no proxy is trusted, whatever is forwarded", () => {
     const nobody = addressReader([]);
     expect(nobody("192.0.2.1", "1.1.1.1")).to.equal("192.0.2.1");
     expect(nobody("10.0.0.1", "1.1.1.1")).to.equal("10.0.0.1");
@@ -16,27 +16,27 @@ describe("addressReader", () => {
   });
 
   for (const [peer, forwarded, address] of [
-    ["192.0.2.1", "1.1.1.1", "192.0.2.1"], // not trusted: its word is nothing
+    ["192.0.2.1", "1.1.1.1", "192.0.2.1"], // not a trusted proxy
     ["10.0.0.1", undefined, "10.0.0.1"],
     ["10.0.0.1", "", "10.0.0.1"],
     ["10.0.0.1", "1.1.1.1", "1.1.1.1"],
-    ["10.0.0.2", "1.1.1.1", "10.0.0.2"], // beside the trusted one
+    ["10.0.0.2", "1.1.1.1", "10.0.0.2"], // next to the trusted address
     ["10.1.200.3", "1.1.1.1", "1.1.1.1"],
     ["10.2.0.0", "1.1.1.1", "10.2.0.0"],
     ["::ffff:10.0.0.1", "1.1.1.1", "1.1.1.1"],
     ["10.0.0.1", "::ffff:1.1.1.1", "1.1.1.1"],
     ["::1", "2001:db8::7", "2001:db8::7"],
     ["fd12::1", "1.1.1.1", "1.1.1.1"],
-    ["10.0.0.1", "9.9.9.9, 1.1.1.1", "1.1.1.1"], // what the client wrote itself stands left
+    ["10.0.0.1", "9.9.9.9, 1.1.1.1", "1.1.1.1"], // entries on the left come from the client itself
     ["10.0.0.1", "9.9.9.9, 1.1.1.1, 10.1.0.5", "1.1.1.1"], // through two proxies
     ["10.0.0.1", "9.9.9.9,1.1.1.1,10.1.0.5,::1", "1.1.1.1"],
-    ["10.0.0.1", "10.1.0.1, 10.1.0.2", "10.1.0.1"], // all of them proxies: the first
-    ["10.0.0.1", "9.9.9.9, unknown", "10.0.0.1"], // no address: nobody's word is taken
+    ["10.0.0.1", "10.1.0.1, 10.1.0.2", "10.1.0.1"], // all are proxies, so the first counts
+    ["10.0.0.1", "9.9.9.9, unknown", "10.0.0.1"], // not an address, so the header is ignored
     ["10.0.0.1", "9.9.9.9, ", "10.0.0.1"],
-    ["10.0.0.1", "1.1.1.1:4711", "1.1.1.1"], // some proxies write the port, too
+    ["10.0.0.1", "1.1.1.1:4711", "1.1.1.1"], // some proxies add the port
     ["10.0.0.1", "[2001:DB8::7]:4711", "2001:db8::7"],
     ["10.0.0.1", "[2001:db8::7]", "2001:db8::7"],
-    ["10.0.0.1", "2001:0DB8:0:0::7", "2001:db8::7"], // one spelling for one address
+    ["10.0.0.1", "2001:0DB8:0:0::7", "2001:db8::7"], // an address has one spelling
     ["10.0.0.1", "::ffff:0101:0101", "1.1.1.1"],
     ["10.0.0.1", "1.1.1.1:port", "10.0.0.1"],
     ["10.0.0.1", "<script>", "10.0.0.1"],
@@ -45,7 +45,7 @@ describe("addressReader", () => {
     ["10.0.0.1", "fe80::1%eth0", "fe80::1%eth0"],
     ["", "1.1.1.1", ""], // a socket file
   ] as const) {
-    it(`${JSON.stringify(peer)} forwarding ${JSON.stringify(forwarded)} is ${JSON.stringify(address)}`, () => {
+    it(`reads ${JSON.stringify(address)} from the peer ${JSON.stringify(peer)} that forwards ${JSON.stringify(forwarded)}`, () => {
       expect(read(peer, forwarded)).to.equal(address);
     });
   }
@@ -57,7 +57,7 @@ describe("addressReader", () => {
     fc.string(),
   );
 
-  it("never believes what stands left of the first stranger", () => {
+  it("ignores every forwarded address left of the first untrusted one", () => {
     fc.assert(
       fc.property(
         fc.array(anything, { maxLength: 5 }),
@@ -70,7 +70,7 @@ describe("addressReader", () => {
     );
   });
 
-  it("takes a peer that is not trusted at nobody's word, and never throws", () => {
+  it("ignores what an untrusted peer forwards, and never throws", () => {
     fc.assert(
       fc.property(anything, fc.option(fc.array(anything), { nil: undefined }), (peer, forwarded) => {
         expect(read(peer, forwarded?.join(","))).to.be.a("string");
@@ -79,7 +79,7 @@ describe("addressReader", () => {
     );
   });
 
-  it("gives the same answer with its memory as without", () => {
+  it("reads the same address with its cache as without", () => {
     const pieces = fc.array(
       fc.oneof(
         anything,
@@ -99,7 +99,7 @@ describe("addressReader", () => {
 
 describe("isNetwork", () => {
   for (const text of ["10.0.0.1", "10.0.0.0/8", "0.0.0.0/0", "10.0.0.1/32", "::1", "fd00::/8", "::/0", "::1/128"]) {
-    it(`admits ${text}`, () => expect(isNetwork(text)).to.equal(true));
+    it(`accepts the network ${text}`, () => expect(isNetwork(text)).to.equal(true));
   }
   for (const text of [
     "",
@@ -116,7 +116,7 @@ describe("isNetwork", () => {
     "10.0.0.0/8/8",
     " 10.0.0.1",
   ]) {
-    it(`refuses ${JSON.stringify(text)}`, () => expect(isNetwork(text)).to.equal(false));
+    it(`refuses the network ${JSON.stringify(text)}`, () => expect(isNetwork(text)).to.equal(false));
   }
 });
 
@@ -132,7 +132,7 @@ describe("limitedAddress", () => {
     ["fe80::1%eth0", "fe80::1%eth0"],
     ["", ""],
   ] as const) {
-    it(`counts ${JSON.stringify(address)} as ${JSON.stringify(counted)}`, () => {
+    it(`limits ${JSON.stringify(address)} as ${JSON.stringify(counted)}`, () => {
       expect(limitedAddress(address)).to.equal(counted);
     });
   }

@@ -1,8 +1,8 @@
 import { expect } from "chai";
 import { systemClock } from "../../src/util/clock.js";
 
-describe("the system's clock, finer", () => {
-  /** A clock whose two sources stand where they are put. */
+describe("the system's clock with fractions of a millisecond", () => {
+  /** Returns a clock and its two sources, which the test sets. */
   function fixture() {
     const now = { wall: 1_800_000_000_000, steady: 50.25 };
     return {
@@ -14,7 +14,7 @@ describe("the system's clock, finer", () => {
     };
   }
 
-  it("tells fractions of a millisecond while the system's stands still", () => {
+  it("the clock advances by fractions of a millisecond while the system's clock stands still", () => {
     const { now, clock } = fixture();
     const started = clock();
     now.steady += 0.125;
@@ -22,7 +22,7 @@ describe("the system's clock, finer", () => {
   });
 
   for (const step of [-3_600_000, -5, 5, 3_600_000]) {
-    it(`follows the system's when that is set by ${step} ms, and is fine again at once`, () => {
+    it(`the clock follows a change of the system's clock by ${step} ms, and has fractions again at once`, () => {
       const { now, clock } = fixture();
       now.wall += step;
       expect(clock()).to.equal(now.wall);
@@ -31,7 +31,7 @@ describe("the system's clock, finer", () => {
     });
   }
 
-  it("is never further from the system's than 2 ms, however that drifts", () => {
+  it("the clock is never more than 2 ms from the system's clock, however that drifts", () => {
     const { now, clock } = fixture();
     for (let step = 0; step < 10_000; step++) {
       now.steady += 1;
@@ -40,9 +40,9 @@ describe("the system's clock, finer", () => {
     }
   });
 
-  it("is the real one where nothing else is given", () => {
+  it("the clock uses the real clocks by default", () => {
     const clock = systemClock();
-    // However long the process waits between these, it is told a time that is between the other two.
+    // The time lies between the other two, however long the process pauses in between.
     const [before, told, after] = [Date.now(), clock(), Date.now()];
     expect(told).to.be.within(before - 2, after + 2);
   });

@@ -9,7 +9,7 @@ const TEXT = "sk_live_0123456789abcdef";
 describe("Secret", () => {
   const secret = new Secret(TEXT);
 
-  it("gives the text to whoever asks for it by name", () => {
+  it("a secret returns its text only from reveal", () => {
     expect(secret.reveal()).to.equal(TEXT);
     expect(secret.length).to.equal(TEXT.length);
     expect(secret.isEmpty).to.equal(false);
@@ -54,12 +54,12 @@ describe("Secret", () => {
     pino: logged,
   };
   for (const [what, print] of Object.entries(printed)) {
-    it(`${what} shows nothing of it`, () => expect(print()).not.to.include(TEXT).and.not.to.include("sk_live"));
+    it(`${what} shows nothing of a secret`, () => expect(print()).not.to.include(TEXT).and.not.to.include("sk_live"));
   }
 
-  it("has a fingerprint of eight hex digits", () => expect(String(secret)).to.match(/^secret:[0-9a-f]{8}$/));
+  it("a secret has a fingerprint of eight hex digits", () => expect(String(secret)).to.match(/^secret:[0-9a-f]{8}$/));
 
-  it("has the fingerprint of its text, within a process", () => {
+  it("secrets of the same text have the same fingerprint within a process", () => {
     fc.assert(
       fc.property(fc.string(), fc.string(), (a, b) => {
         const [first, second] = [new Secret(a), new Secret(a)];

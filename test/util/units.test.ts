@@ -39,7 +39,7 @@ describe("parseDuration", () => {
     it(`${text} is ${millis} ms`, () => expect(parseDuration(text)).to.equal(millis));
   }
   for (const text of [...WRONG, "1KiB", "1B", "1w", "1y", "1us"]) {
-    it(`${JSON.stringify(text)} is none`, () => expect(parseDuration(text)).to.equal(undefined));
+    it(`${JSON.stringify(text)} is not a duration`, () => expect(parseDuration(text)).to.equal(undefined));
   }
 });
 
@@ -54,12 +54,12 @@ describe("parseSize", () => {
     it(`${text} is ${bytes} bytes`, () => expect(parseSize(text)).to.equal(bytes));
   }
   for (const text of [...WRONG, "1K", "1KB", "1kb", "1kib", "1M", "1TiB", "64 KiB"]) {
-    it(`${JSON.stringify(text)} is none`, () => expect(parseSize(text)).to.equal(undefined));
+    it(`${JSON.stringify(text)} is not a size`, () => expect(parseSize(text)).to.equal(undefined));
   }
 });
 
 describe("durations and sizes", () => {
-  it("are whole, never negative, and nothing is one of both", () => {
+  it("durations and sizes are whole and never negative, and no text is both", () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.stringMatching(/^\d{1,14}[a-zA-Z]{0,4}$/)), (text) => {
         const [millis, bytes] = [parseDuration(text), parseSize(text)];
@@ -71,7 +71,7 @@ describe("durations and sizes", () => {
     );
   });
 
-  it("are written in the greatest unit that leaves them whole", () => {
+  it("durations and sizes are written in the largest unit that keeps them whole", () => {
     const millis = [0, 1, 1500, 60_000, 300_000, 86_400_000];
     expect(millis.map(formatDuration)).to.deep.equal(["0s", "1ms", "1500ms", "1m", "5m", "1d"]);
     expect([0, 600, 1024, 65_536, 1024 ** 3].map(formatSize)).to.deep.equal(["0B", "600B", "1KiB", "64KiB", "1GiB"]);
@@ -92,6 +92,6 @@ describe("a span for people", () => {
     [183_600, "2 d 3 h"],
     [1_799_999_999, "20833 d 7 h"],
   ] as const) {
-    it(`of ${seconds} seconds is ${text}`, () => expect(formatSpan(seconds)).to.equal(text));
+    it(`a span of ${seconds} seconds is written "${text}"`, () => expect(formatSpan(seconds)).to.equal(text));
   }
 });

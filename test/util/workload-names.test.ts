@@ -8,7 +8,7 @@ const namesOf = (...names: readonly AltName[]): readonly string[] =>
   parseAltNames(new X509Certificate(certify("x", { names }).cert).subjectAltName ?? "");
 
 describe("names of a workload", () => {
-  it("are its certificate's URIs as they are, and its DNS names in lower case", () => {
+  it("a workload's names are its certificate's URIs unchanged and its DNS names in lower case", () => {
     const names = namesOf(
       ["URI", "spiffe://internal.example/Web"],
       ["DNS", "Web.Internal.Example"],
@@ -19,7 +19,7 @@ describe("names of a workload", () => {
     expect(names).to.deep.equal(["URI:spiffe://internal.example/Web", "DNS:web.internal.example"]);
   });
 
-  it("are never more than the certificate has, whatever stands in one (CVE-2021-44532)", () => {
+  it("a name in a certificate cannot add other names, whatever it contains (CVE-2021-44532)", () => {
     for (const value of [
       "a, DNS:admin",
       'a", DNS:admin, DNS:"',
@@ -39,7 +39,7 @@ describe("names of a workload", () => {
     }
   });
 
-  it("come back as they were written, for any bytes and any number of them", () => {
+  it("names of any bytes and any number are read back as written", () => {
     const text = fc.oneof(
       fc.string({ maxLength: 20, unit: fc.integer({ min: 0, max: 255 }).map((code) => String.fromCharCode(code)) }),
       fc.string({ maxLength: 20, unit: fc.constantFrom(",", " ", '"', "\\", "'", ":", "D", "N", "S", "a", "\0", "u") }),
@@ -58,7 +58,7 @@ describe("names of a workload", () => {
     );
   });
 
-  it("are none where the text is not understood", () => {
+  it("a workload has no names if the text of its certificate's names is malformed", () => {
     for (const text of [
       "DNS:a,DNS:b",
       "DNS:a, ",
@@ -77,7 +77,7 @@ describe("names of a workload", () => {
     expect(parseAltNames("")).to.deep.equal([]);
   });
 
-  it("are undefined where no certificate was shown or none that is good", () => {
+  it("a workload's names are undefined without a valid certificate", () => {
     const certificate = new X509Certificate(certify("x", { names: [["DNS", "a"]] }).cert);
     const getPeerX509Certificate = () => certificate;
     expect(workloadAt({})).to.equal(undefined);
@@ -90,7 +90,7 @@ describe("names of a workload", () => {
 });
 
 describe("a workload's name as it is configured", () => {
-  it("has its kind before it, or shows it", () => {
+  it("a configured name has a prefix for its kind, or a form that shows it", () => {
     const read: Readonly<Record<string, string | undefined>> = {
       "URI:spiffe://internal.example/Web": "URI:spiffe://internal.example/Web",
       "spiffe://internal.example/web": "URI:spiffe://internal.example/web",

@@ -17,7 +17,7 @@ import {
 import { subjectOfClaims } from "../../src/verifier/claims.js";
 import { equalsOneOf, isString, isTime, notBefore, notExpired, required, typed } from "../../src/verifier/rules.js";
 
-// Acme, POST /oauth2/introspect. There is no such vendor: it is the worked example of docs/guides/add-a-vendor.md.
+// Acme, POST /oauth2/introspect. The vendor is invented: it is the worked example of docs/guides/add-a-vendor.md.
 // Its endpoint speaks like token introspection (RFC 7662): a form, Basic credentials, and `active`.
 
 const policySettings = {

@@ -7,12 +7,11 @@ import type { Answer, FaceRequest, Vendor } from "../../src/vendors/vendor.js";
 import { type Case, readCases } from "../support/cases.js";
 import { TEST_VENDORS } from "../support/vendors.js";
 
-// What cases alone cannot show: each face answers every possible outcome, with one of the answers that its cases have, byte
-// by byte.
+// Each face answers every possible outcome with one of its cases' answers, byte by byte.
 
 const REQUEST: FaceRequest = { method: "POST", headers: {} };
 
-/** The statuses of failures at the faces, by the failure. */
+/** The HTTP status of each failure at the faces. */
 const STATUSES: Readonly<Record<FailureReason, number>> = {
   CALLER_MISSING: 401,
   CALLER_UNKNOWN: 401,
@@ -36,7 +35,7 @@ const STATUSES: Readonly<Record<FailureReason, number>> = {
   INTERNAL: 500,
 };
 
-/** The answers that cases expect of a vendor's face: all of them, and those to rejected tokens. */
+/** Returns all answers that cases expect of a vendor's face, and those to rejected tokens. */
 function answersInCases({ path }: Vendor): { readonly all: string[]; readonly rejections: string[] } {
   const cases = readCases().filter(({ rest }) => rest?.request.target === path);
   const told = (these: readonly Case[]): string[] =>
@@ -54,8 +53,8 @@ for (const vendor of TEST_VENDORS) {
     const { all, rejections } = answersInCases(vendor);
 
     for (const reason of FAILURE_REASONS) {
-      it(`answers the failure ${reason}`, () => {
-        // If anyone may ask, no caller is unknown: such a failure is the gateway's own, or its configuration's.
+      it(`the face of ${vendor.name} answers the failure ${reason} as in its cases`, () => {
+        // If anyone may call, no caller is unknown, so that such a failure is a fault of the gateway or its configuration.
         const expected = vendor.callers === "anyone" && STATUSES[reason] === 401 ? 500 : STATUSES[reason];
         const { status, body } = write(failure(reason));
         expect(status).to.equal(expected);
@@ -64,7 +63,7 @@ for (const vendor of TEST_VENDORS) {
       });
     }
 
-    it("says when to try again, in whole seconds and at least one, if a retry can help", () => {
+    it("the face sends Retry-After in whole seconds, at least one, if a retry can help", () => {
       const waits = (retryAfter: number | undefined): unknown =>
         write({ kind: "failure", reason: "DIRECTORY_UNAVAILABLE", retryAfter }).headers?.["Retry-After"];
       expect([1, 999, 1000, 1001, 60_000].map(waits)).to.deep.equal(["1", "1", "1", "2", "60"]);
@@ -77,7 +76,7 @@ for (const vendor of TEST_VENDORS) {
     });
 
     for (const reason of [...REASON_NAMES, undefined] as (ReasonName | undefined)[]) {
-      it(`answers the rejection ${reason ?? "of a later version"}`, () => {
+      it(`the face of ${vendor.name} answers the rejection ${reason ?? "of a later version"} as in its cases`, () => {
         for (const claim of ["", "exp", "sub", "anything"]) {
           const { status, body } = write({ kind: "rejected", reason, claim, checks: [] });
           expect(rejections).to.include(`${status} ${body}`);

@@ -19,20 +19,20 @@ import { exchange } from "../support/http.js";
 import { KEYS, keyOf, secretOf } from "../support/keys.js";
 import { exampleRequest, TEST_VENDORS } from "../support/vendors.js";
 
-// What every vendor must have, and that a new one needs only its own file.
+// Requirements on every vendor, and a check that a new vendor needs only its own file.
 
 const duplicates = <T>(items: readonly T[]): T[] => items.filter((item, index) => items.indexOf(item) !== index);
 
 /** The settings that every preset has. */
 const COMMON = ["preset", "maxTokenLength", "explain", "keys"];
 
-/** A test key's name for an algorithm. */
+/** Returns the name of a test key for an algorithm. */
 function keyFor(algorithm: Algorithm): string {
   const curves: Partial<Record<Algorithm, string>> = { ES256: "p256", ES384: "p384", ES512: "p521", EdDSA: "ed25519" };
   return curves[algorithm] ?? "rsa";
 }
 
-/** A configuration of this vendor's preset and nothing more. */
+/** Returns a configuration with only this vendor's preset. */
 function presetAlone({ name, keysOf, algorithms: [algorithm = "HS256"] }: Vendor): string {
   const key = algorithm.startsWith("HS")
     ? `{ secret: "${secretOf("integuru")}" }`
@@ -44,20 +44,20 @@ function presetAlone({ name, keysOf, algorithms: [algorithm = "HS256"] }: Vendor
 const fileOf = (text: string): string => join(folderWith({ "verifier.yaml": text }), "verifier.yaml");
 
 describe("vendors", () => {
-  it("have unique names that a configuration can use", () => {
+  it("vendors have unique names that a configuration can use", () => {
     const names = TEST_VENDORS.map(({ name }) => name);
     expect(duplicates(names)).to.deep.equal([]);
     for (const name of names) expect(name).to.match(/^[a-z][a-z0-9-]*$/);
-    // A row of test/cases/rows.yaml that begins with this word belongs to none of them.
+    // A row of test/cases/rows.yaml that begins with this word belongs to no vendor.
     expect(names).not.to.include("everything");
   });
 
-  it("have unique paths of plain characters", () => {
+  it("vendors have unique paths of plain characters", () => {
     expect(duplicates(TEST_VENDORS.map(({ path }) => path.toLowerCase()))).to.deep.equal([]);
     for (const { path } of TEST_VENDORS) expect(path).to.match(/^(\/[A-Za-z0-9._-]+)+$/);
   });
 
-  it("have a file each, named like the vendor, and an entry in the list", () => {
+  it("each vendor has a file with its name and an entry in the list", () => {
     const files = readdirSync(new URL("../../src/vendors/", import.meta.url));
     const others = ["index.ts", "vendor.ts"];
     expect(files.filter((file) => !others.includes(file))).to.have.members(VENDORS.map(({ name }) => `${name}.ts`));
@@ -66,7 +66,7 @@ describe("vendors", () => {
   for (const vendor of TEST_VENDORS) {
     const { name, policySettings, faceSettings, keysOf, callers } = vendor;
     describe(name, () => {
-      it("has settings with names that no other setting has", () => {
+      it("a vendor's settings have names that no other setting has", () => {
         const own = [...Object.keys(policySettings), ...Object.keys(faceSettings)];
         expect(duplicates([...own, ...COMMON])).to.deep.equal([]);
         expect(own.filter((key) => key in genericSchema.shape)).to.deep.equal([]);
@@ -78,7 +78,7 @@ describe("vendors", () => {
         ]);
       });
 
-      it("has a default and a sentence for each setting", () => {
+      it("each of a vendor's settings has a default and a sentence", () => {
         for (const schema of [z.object(policySettings), z.object(faceSettings)]) {
           expect(schema.safeParse({}).success).to.equal(true);
           for (const [key, setting] of Object.entries(schema.shape)) {
@@ -87,7 +87,7 @@ describe("vendors", () => {
         }
       });
 
-      it("can be configured by its name and its keys alone", () => {
+      it("a vendor can be configured with only its name and its keys", () => {
         const config = loadConfig(fileOf(presetAlone(vendor)), { env: {}, vendors: [vendor] });
         expect(config.faces.map((face) => [face.name, face.path, face.realm])).to.deep.equal([
           [name, vendor.path, name],
@@ -95,11 +95,11 @@ describe("vendors", () => {
         expect(config.realms[0]).to.include({ callers, keysOf, maxTokenLength: vendor.maxTokenLength });
       });
 
-      it("takes the keys of instances from instances alone", () => {
+      it("a vendor with instance keys has instances as its callers", () => {
         if (keysOf === "instance") expect(callers).to.equal("instances");
       });
 
-      it("has a realm in verifier-other.yaml with every setting at another value, and a case with them in other-settings.yaml", () => {
+      it("verifier-other.yaml sets every setting of a vendor to another value, and other-settings.yaml has a case with them", () => {
         const { realms } = parse(configurationWith("verifier-other.yaml", "")) as { realms: Record<string, object> };
         const own = Object.values(realms).filter((realm) => (realm as { preset?: string }).preset === name);
         expect(own, `realms with preset: ${name}`).not.to.deep.equal([]);
@@ -115,7 +115,7 @@ describe("vendors", () => {
         expect(asked, `a case of ${vendor.path}`).not.to.deep.equal([]);
       });
 
-      it("has cases for what every face can meet", () => {
+      it("a vendor has cases for the outcomes that every face can meet", () => {
         const rows = new Set(readCases().flatMap(({ covers }) => covers));
         for (const row of ["429", "500", "503"]) expect(rows).to.include(`${name} ${row}`);
         expect([...readRows().keys()].filter((row) => row.startsWith(`${name} `))).not.to.deep.equal([]);
@@ -130,7 +130,7 @@ describe("a vendor's example", () => {
   let deployment: Deployment;
   before(async () => {
     deployment = await deploy("verifier.yaml");
-    // Where `mint` looks for them.
+    // `mint` looks for private keys in this folder.
     for (const { name, publicPem, signer } of KEYS.values()) {
       if (publicPem === undefined) continue;
       const pem = signer.export({ type: "pkcs8", format: "pem" });
@@ -140,7 +140,7 @@ describe("a vendor's example", () => {
   after(() => deployment.close());
 
   for (const vendor of TEST_VENDORS) {
-    it(`of ${vendor.name} is a token that its policy verifies, in a request that its face answers`, async () => {
+    it(`the example of ${vendor.name} is a token that its policy verifies, in a request that its face answers`, async () => {
       const { config, inProcess } = deployment;
       const values = { ...seedValues(config.directory), now: NOW / 1000 };
       const ask = async (...claim: string[]): Promise<{ status: number; body: string }> => {
@@ -155,10 +155,10 @@ describe("a vendor's example", () => {
   }
 });
 
-describe("a configuration with one vendor more", () => {
+describe("a configuration with an additional vendor", () => {
   const text = configurationWith("verifier.yaml", "");
 
-  it("has its preset and its face", async () => {
+  it("a configuration with an additional vendor has its preset and its face", async () => {
     const deployment = await deploy(text);
     try {
       expect(deployment.config.faces.map(({ name }) => name)).to.deep.equal(TEST_VENDORS.map(({ name }) => name));
@@ -169,14 +169,14 @@ describe("a configuration with one vendor more", () => {
 
   const acme = "realms:\n  acme: { preset: acme }\n";
 
-  it("is refused if there is no such vendor, and says which there are", () => {
+  it("a configuration with an unknown vendor is refused, and the error lists the known ones", () => {
     const there = VENDORS.map(({ name }) => name).join(", ");
     const is = `realms.acme.preset: must be one of ${there}; leave it out for a realm of any other issuer`;
     expect(wrongs(() => loadConfig(fileOf(acme), { env: {} }))).to.deep.equal([is]);
     expect(wrongs(() => loadConfig(fileOf(acme), { env: {}, vendors: TEST_VENDORS }))[0]).not.to.equal(is);
   });
 
-  it("is good for a gateway on its own", () => {
+  it("a gateway's configuration may have an additional vendor", () => {
     const gateway = fileOf(
       `http: { address: 127.0.0.1:0, faces: { acme: other } }\nupstream: 127.0.0.1:1\n${acme.replace("acme:", "other:")}`,
     );

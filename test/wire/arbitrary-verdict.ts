@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { REASON_NAMES } from "../../src/contract/reasons.js";
 import type { Check, Evidence, Instant, Rejected, Token, Verdict, Verified } from "../../src/contract/verifier.js";
 
-// Verdicts of every kind, for properties of what is written and read.
+// Arbitrary verdicts of every kind, for property tests of writing and reading.
 
 export const text = fc.string({ unit: "grapheme", maxLength: 300 });
 const instant: fc.Arbitrary<Instant | undefined> = fc.option(

@@ -8,13 +8,13 @@ import { requestFromJson, UnreadableMessage, verdictToJson } from "../../src/wir
 import { encodeVerdict } from "../../src/wire/messages.js";
 import { verdict } from "./arbitrary-verdict.js";
 
-// The contract's JSON, compared with what protobuf's own runtime reads and writes by the compiler's descriptors.
+// Compares the contract's JSON with that of protobuf's own runtime, which uses the compiler's descriptors.
 
 const { registry } = readDescriptors();
 const REQUEST = registry.getMessage("tokenverifier.v1.VerifyTokenRequest") as DescMessage;
 const RESPONSE = registry.getMessage("tokenverifier.v1.VerifyTokenResponse") as DescMessage;
 
-/** The bytes of the request that we read from a value; undefined if we refuse it. */
+/** Returns the bytes of the request that we read from a value, or undefined if we refuse it. */
 function ours(value: Record<string, unknown>): string | undefined {
   try {
     const message = requestFromJson(Buffer.from(JSON.stringify(value)));
@@ -25,7 +25,7 @@ function ours(value: Record<string, unknown>): string | undefined {
   }
 }
 
-/** Without nulls, which the mapping takes for absent; protobuf's runtime takes one in a oneof for a second member of it. */
+/** Removes nulls, which the mapping treats as absent; protobuf's runtime counts a null in a oneof as a second member. */
 function withoutNulls(type: DescMessage, value: Record<string, unknown>): Record<string, unknown> {
   const kept = Object.entries(value).filter(([name, member]) => member !== null || !names(type).includes(name));
   return Object.fromEntries(
@@ -65,7 +65,7 @@ const object = (type: DescMessage, value: fc.Arbitrary<unknown>): fc.Arbitrary<R
   );
 const requests = object(REQUEST, fc.oneof({ weight: 2, arbitrary: noise }, object(CREDENTIALS, noise)));
 
-/** Whether an object has a field under both of its names; protobuf's runtime takes the last. */
+/** Returns whether an object has a field under both of its names, of which protobuf's runtime takes the last. */
 function isDoubled(type: DescMessage, value: Record<string, unknown>): boolean {
   return type.fields.some(
     ({ name, jsonName }) => name !== jsonName && Object.hasOwn(value, name) && Object.hasOwn(value, jsonName),
@@ -73,7 +73,7 @@ function isDoubled(type: DescMessage, value: Record<string, unknown>): boolean {
 }
 
 describe("a request in JSON", () => {
-  it("reads like protobuf's runtime reads it, which also takes a field under both of its names", () => {
+  it("a request in JSON reads as in protobuf's runtime, which also accepts a field under both of its names", () => {
     let taken = 0;
     fc.assert(
       fc.property(requests, (value) => {
@@ -93,7 +93,7 @@ describe("a request in JSON", () => {
     expect(taken).to.be.greaterThan(500);
   });
 
-  it("may have every field of the proto, under both of its names", () => {
+  it("a request in JSON may have every field of the proto, under either of its names", () => {
     const sample = (type: DescMessage): [string, unknown][] =>
       type.fields.flatMap((field) => {
         const values = field.message ? sample(field.message).map((one) => Object.fromEntries([one])) : ["text", true];
@@ -107,7 +107,7 @@ describe("a request in JSON", () => {
 });
 
 describe("a verdict in JSON", () => {
-  it("is what protobuf's runtime writes of its bytes", () => {
+  it("a verdict's JSON is what protobuf's runtime writes for its bytes", () => {
     fc.assert(
       fc.property(verdict, (one) => {
         const written = JSON.stringify(verdictToJson(one));
@@ -118,7 +118,7 @@ describe("a verdict in JSON", () => {
     );
   });
 
-  it("has no time outside the years 1 to 9999", () => {
+  it("a verdict with a time outside the years 1 to 9999 is not written as JSON", () => {
     const [one] = fc.sample(
       verdict.filter((one): one is Verified => one.kind === "verified"),
       1,

@@ -36,7 +36,7 @@ import { durationFromMillis, millisFromDuration } from "../../src/wire/protobuf.
 import { ERROR_DOMAIN, failureFromStatus } from "../../src/wire/status.js";
 import { evidence, rejected, text, verdict, verified } from "./arbitrary-verdict.js";
 
-// Where a try later is of use, a retryAfter; where not, none: what the verifier gives.
+// Failures as the verifier gives them: with a retryAfter only if a retry can help.
 const failures: fc.Arbitrary<Failure> = fc
   .constantFrom(...FAILURE_REASONS)
   .chain((reason) =>
@@ -48,7 +48,7 @@ const outcome: fc.Arbitrary<Outcome> = fc.oneof(verified, rejected, failures);
 
 const timestamp = (time: Instant | undefined) => time && { seconds: BigInt(time.seconds), nanos: time.nanos };
 
-/** A verdict as the generated code's message: the reference for the bytes that we assemble. */
+/** Returns a verdict as the generated code's message, the reference for the bytes that we assemble. */
 function message(of: Verdict): VerifyTokenResponse {
   const checks = of.checks.map(({ result, reason, ...others }) => ({
     ...others,
@@ -80,7 +80,7 @@ function message(of: Verdict): VerifyTokenResponse {
 }
 
 describe("verdicts on the wire", () => {
-  it("are, byte for byte, what the generated code writes", () => {
+  it("a verdict's bytes are those that the generated code writes", () => {
     fc.assert(
       fc.property(verdict, (one) => {
         expect(encodeVerdict(one).equals(VerifyTokenResponse.encode(message(one)).finish())).to.equal(true);
@@ -88,7 +88,7 @@ describe("verdicts on the wire", () => {
     );
   });
 
-  it("come back the same", () => {
+  it("a verdict survives a round trip", () => {
     fc.assert(
       fc.property(verdict, (one) => {
         expect(outcomeFromWire(VerifyTokenResponse.decode(encodeVerdict(one)))).to.deep.equal(one);
@@ -96,7 +96,7 @@ describe("verdicts on the wire", () => {
     );
   });
 
-  it("are the same the second time, and beside other parts", () => {
+  it("a verdict's bytes are the same when written again and with another evidence", () => {
     fc.assert(
       fc.property(verified, evidence, (one, another) => {
         const first = Buffer.from(encodeVerdict(one));
@@ -107,7 +107,7 @@ describe("verdicts on the wire", () => {
     );
   });
 
-  it("that are of a later kind, or hold no token, are no verdict", () => {
+  it("a verdict of a later kind or without a token reads as VERIFIER_UNAVAILABLE", () => {
     const bytes = [[], [0x7a, 2, 0x0a, 0], [0x0a, 0]];
     for (const later of bytes) {
       expect(outcomeFromWire(VerifyTokenResponse.decode(Buffer.from(later)))).to.include({
@@ -117,7 +117,7 @@ describe("verdicts on the wire", () => {
     }
   });
 
-  it("of a reason that this version does not know are plain rejections", () => {
+  it("a rejection with an unknown reason reads as a rejection without one", () => {
     const later = VerifyTokenResponse.decode(Buffer.from([0x12, 3, 0x08, 0xe7, 0x07]));
     expect(outcomeFromWire(later)).to.deep.equal({ kind: "rejected", reason: undefined, claim: "", checks: [] });
   });
@@ -129,7 +129,7 @@ const detail = (type: string, value: Uint8Array) => ({
 });
 
 describe("batches and streams on the wire", () => {
-  it("hold each outcome, in order", () => {
+  it("batches and streams have each outcome in order", () => {
     fc.assert(
       fc.property(fc.array(outcome, { maxLength: 5 }), text, (outcomes, id) => {
         const batch = BatchVerifyTokensResponse.decode(encodeBatch(outcomes));
@@ -142,7 +142,7 @@ describe("batches and streams on the wire", () => {
   });
 
   for (const reason of FAILURE_REASONS) {
-    it(`say of ${reason} its code, its number and what to do`, () => {
+    it(`an item for ${reason} has its code, number, message and retry time`, () => {
       const { status, message, retryAfter } = FAILURES[reason];
       const { responses } = BatchVerifyTokensResponse.decode(encodeBatch([{ kind: "failure", reason, retryAfter }]));
       expect(responses[0]?.outcome).to.deep.equal({
@@ -157,7 +157,7 @@ describe("batches and streams on the wire", () => {
     });
   }
 
-  it("go by the code where a later version gives a reason that this one does not know, like a call", () => {
+  it("an item with an unknown reason is read by its code, like a call", () => {
     for (let code = 0; code <= 17; code++) {
       for (const retryAfter of [undefined, 1500]) {
         const duration = retryAfter === undefined ? undefined : durationFromMillis(retryAfter);
@@ -177,7 +177,7 @@ describe("batches and streams on the wire", () => {
     expect(outcomeFromItem({ outcome: { $case: "error", value: denied } })).to.deep.equal(failure("EXPLAIN_DENIED"));
   });
 
-  it("without an outcome are no verdict", () => {
+  it("an item without an outcome reads as VERIFIER_UNAVAILABLE", () => {
     expect(outcomeFromItem({ outcome: undefined })).to.include({ kind: "failure", reason: "VERIFIER_UNAVAILABLE" });
   });
 });
@@ -195,7 +195,7 @@ describe("requests on the wire", () => {
     explain: fc.boolean(),
   });
 
-  it("come back the same", () => {
+  it("a request survives a round trip", () => {
     fc.assert(
       fc.property(request, (one) => {
         const sent = requestToWire(one);
@@ -207,7 +207,7 @@ describe("requests on the wire", () => {
 });
 
 describe("durations on the wire", () => {
-  it("come back the same, to the microsecond", () => {
+  it("a duration survives a round trip to the microsecond", () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 1e12 }), (micros) => {
         const { seconds, nanos } = durationFromMillis(micros / 1000);

@@ -9,7 +9,7 @@ import { failure } from "../../src/contract/verifier.js";
 import { failureNumber, failureReason, reasonName, reasonNumber, statusNumber } from "../../src/wire/catalogue.js";
 import { failureFromStatus, failureToStatus } from "../../src/wire/status.js";
 
-// The proto as another reader has it.
+// The proto as another library reads it.
 const proto = loadSync("tokenverifier/v1/token_verifier.proto", { includeDirs: ["proto"] });
 const valuesOf = (name: string, prefix: string): Record<string, number> => {
   const { value } = (proto[`tokenverifier.v1.${name}`] as any).type as { value: { name: string; number: number }[] };
@@ -38,7 +38,7 @@ const statusWith = (code: number, info?: Partial<ErrorInfo>, retry?: RetryInfo) 
 };
 
 describe("the catalogues and the proto", () => {
-  it("have the same failures, with the same numbers", () => {
+  it("the catalogue and the proto have the same failures with the same numbers", () => {
     expect(Object.fromEntries(FAILURE_REASONS.map((reason) => [reason, failureNumber(reason)]))).to.deep.equal(
       valuesOf("ErrorReason", "ERROR_REASON_"),
     );
@@ -46,7 +46,7 @@ describe("the catalogues and the proto", () => {
     expect([0, 999, -1].map(failureReason)).to.deep.equal([undefined, undefined, undefined]);
   });
 
-  it("have the same reasons, with the same numbers and a sentence each", () => {
+  it("the catalogue and the proto have the same reasons with the same numbers, each with a sentence", () => {
     expect(Object.fromEntries(REASON_NAMES.map((name) => [name, reasonNumber(name)]))).to.deep.equal(
       valuesOf("Reason", "REASON_"),
     );
@@ -63,7 +63,7 @@ describe("the catalogues and the proto", () => {
 describe("a failure's status", () => {
   for (const reason of FAILURE_REASONS) {
     for (const retryAfter of [FAILURES[reason].retryAfter, undefined, 0, 1, 1500, 3_600_000, 0.25]) {
-      it(`of ${reason}, retry after ${retryAfter}, comes back the same`, () => {
+      it(`the failure ${reason} with retryAfter ${retryAfter} survives a round trip`, () => {
         const sent = { kind: "failure", reason, retryAfter } as const;
         const { code, details, metadata } = failureToStatus(sent);
         expect({ code, details }).to.deep.equal({
@@ -75,7 +75,7 @@ describe("a failure's status", () => {
     }
   }
 
-  it("carries the cause that it has, however long the wait, and none that it does not know", () => {
+  it("a failure's status has its cause for any retryAfter, and an unknown cause is dropped", () => {
     for (const retryAfter of [FAILURES.KEYS_UNAVAILABLE.retryAfter, 30_000]) {
       const sent = { ...failure("KEYS_UNAVAILABLE", retryAfter), cause: "cooldown" } as const;
       expect(failureFromStatus(failureToStatus(sent))).to.deep.equal(sent);
@@ -86,13 +86,13 @@ describe("a failure's status", () => {
     }
   });
 
-  it("tells neither the kid of its token nor the realm that judged", () => {
+  it("a failure's status shows neither the token's kid nor the realm that judged", () => {
     const sent = { ...failure("KEYS_UNAVAILABLE", 2500), kid: "kid-of-a-token", target: "name-of-a-realm" };
     const { metadata } = failureToStatus(sent);
     expect(String(metadata.get("grpc-status-details-bin")[0])).not.to.match(/kid-of|name-of/);
   });
 
-  it("has an ErrorInfo of our domain and the reason without its prefix", () => {
+  it("a failure's status has an ErrorInfo of our domain with the reason without its prefix", () => {
     const { metadata } = failureToStatus(failure("KEYS_UNAVAILABLE", 2500));
     const { code, message, details } = Status.decode(metadata.get("grpc-status-details-bin")[0] as Buffer);
     expect({ code, message }).to.deep.equal({ code: 14, message: FAILURES.KEYS_UNAVAILABLE.message });
@@ -118,13 +118,13 @@ describe("a status as a failure", () => {
     "a cancellation": [status.CANCELLED, "VERIFIER_UNAVAILABLE"],
     "a proxy's limit": [status.RESOURCE_EXHAUSTED, "VERIFIER_UNAVAILABLE"],
     "an HTTP error": [status.UNKNOWN, "VERIFIER_UNAVAILABLE"],
-    "a method that is not there": [status.UNIMPLEMENTED, "INTERNAL"],
+    "an unknown method": [status.UNIMPLEMENTED, "INTERNAL"],
     "a proxy's refusal": [status.UNAUTHENTICATED, "INTERNAL"],
     "an undecodable message": [status.INTERNAL, "INTERNAL"],
     "something thrown": [undefined, "INTERNAL"],
   };
   for (const [what, [code, reason]] of Object.entries(plain)) {
-    it(`${what}, without our ErrorInfo, is ${reason}`, () => {
+    it(`${what} without our ErrorInfo reads as ${reason}`, () => {
       expect(failureFromStatus(code === undefined ? {} : { code })).to.deep.equal(failure(reason));
       expect(failureFromStatus({ ...(code !== undefined && { code }), metadata: new Metadata() })).to.deep.equal(
         failure(reason),
@@ -134,7 +134,7 @@ describe("a status as a failure", () => {
 
   const ours = (code: status, reason: string) =>
     failureFromStatus(statusWith(code, { reason, domain: "tokenverifier.v1" }));
-  it("goes by the code where a later version gives a reason that this one does not know", () => {
+  it("a status with an unknown reason is read by its code", () => {
     expect(ours(status.UNAVAILABLE, "MOON_PHASE").reason).to.equal("VERIFIER_UNAVAILABLE");
     expect(ours(status.NOT_FOUND, "MOON_PHASE").reason).to.equal("REALM_UNKNOWN");
     expect(ours(status.UNAUTHENTICATED, "MOON_PHASE").reason).to.equal("CALLER_UNKNOWN");
@@ -142,7 +142,7 @@ describe("a status as a failure", () => {
     expect(ours(status.FAILED_PRECONDITION, "MOON_PHASE").reason).to.equal("INTERNAL");
   });
 
-  it("is not taken in by a name on the prototype, or by another service's ErrorInfo", () => {
+  it("a reason from the prototype or from another service's ErrorInfo is ignored", () => {
     for (const name of ["constructor", "__proto__", "toString", ""]) {
       expect(ours(status.UNAVAILABLE, name).reason).to.equal("VERIFIER_UNAVAILABLE");
     }
@@ -150,12 +150,12 @@ describe("a status as a failure", () => {
     expect(failureFromStatus(foreign).reason).to.equal("VERIFIER_UNAVAILABLE");
   });
 
-  it("keeps the time to wait that a proxy gives", () => {
+  it("a status keeps the retry delay that a proxy gives", () => {
     const error = statusWith(status.UNAVAILABLE, undefined, { retryDelay: { seconds: 7n, nanos: 0 } });
     expect(failureFromStatus(error)).to.deep.equal(failure("VERIFIER_UNAVAILABLE", 7000));
   });
 
-  it("survives garbled details", () => {
+  it("a status with garbled details is read by its code", () => {
     const metadata = new Metadata();
     metadata.set("grpc-status-details-bin", Buffer.from([0x1a, 0xff, 0xff]));
     expect(failureFromStatus({ code: status.UNAVAILABLE, metadata })).to.deep.equal(failure("VERIFIER_UNAVAILABLE"));
