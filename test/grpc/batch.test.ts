@@ -15,7 +15,7 @@ const byToken: Parameters<typeof start>[0] = ({ token }) => {
 const items = (tokens: string[]) => ({ requests: tokens.map((token) => ({ realm: "r", token })) });
 
 describe("BatchVerifyTokens", () => {
-  it("answers in the order of the requests, whatever comes first", async () => {
+  it("a batch is answered in the order of its requests, even if a later one finishes first", async () => {
     const { client } = await start(byToken);
     const { value } = await client.call(BATCH, items(["a", "later", "bad", "b", "unavailable", "throws", "c"]));
     const told = value.responses.map((item: any) =>
@@ -34,7 +34,7 @@ describe("BatchVerifyTokens", () => {
     ]);
   });
 
-  it("says of an item's error what its call would have said", async () => {
+  it("an item's error has the status, message and retry delay that its own call would have", async () => {
     const { client } = await start(byToken);
     const { value } = await client.call(BATCH, items(["unavailable"]));
     const { code, message, retryAfter } = value.responses[0].error;
@@ -42,12 +42,12 @@ describe("BatchVerifyTokens", () => {
     expect(retryAfter).to.deep.equal({ seconds: 2, nanos: 500_000_000 });
   });
 
-  it("answers an empty batch with an empty one", async () => {
+  it("an empty batch gets an empty answer", async () => {
     const { client } = await start(byToken);
     expect((await client.call(BATCH, {})).value.responses).to.deep.equal([]);
   });
 
-  it("verifies identical requests once and answers each", async () => {
+  it("identical requests in a batch are verified once, and each is answered", async () => {
     const { client, asked, verified } = await start(byToken);
     const one = { realm: "r", token: "a", instanceSecretKey: "k" };
     const requests = [
@@ -64,14 +64,14 @@ describe("BatchVerifyTokens", () => {
     expect(verified.map(({ items }) => items)).to.deep.equal([3, 1, 1, 1]);
   });
 
-  it("asks about each request of one token that says something else", async () => {
+  it("requests with the same token but other fields are each verified", async () => {
     const { client, asked } = await start(byToken, { batch: 2_000 });
     const requests = Array.from({ length: 2_000 }, (_, index) => ({ realm: `r${index}`, token: "t".repeat(150) }));
     await client.call(BATCH, { requests });
     expect(new Set(asked.map(({ request }) => request.realm)).size).to.equal(2_000);
   });
 
-  it("does not take the end of a realm's name for a credential", async () => {
+  it("the end of a realm's name is not mistaken for a credential", async () => {
     const { client, asked } = await start(byToken);
     const requests = [
       { realm: "r", token: "t", instanceSecretKey: "k" },
@@ -84,7 +84,7 @@ describe("BatchVerifyTokens", () => {
     expect(asked).to.have.length(5);
   });
 
-  it("does not take a key for a client's credentials of the same letters", async () => {
+  it("a secret key is not mistaken for client credentials with the same letters", async () => {
     const { client, asked } = await start(byToken);
     const credentials = (clientId: string, clientSecret: string) => ({ clientCredentials: { clientId, clientSecret } });
     const requests = [{ instanceSecretKey: "ab" }, credentials("a", "b"), credentials("", "ab"), credentials("ab", "")];
@@ -92,12 +92,12 @@ describe("BatchVerifyTokens", () => {
     expect(asked).to.have.length(4);
   });
 
-  describe("limits", () => {
+  describe("limits of a batch", () => {
     const callers = (count: number) => ({
       requests: Array.from({ length: count }, (_, index) => ({ token: "t", instanceSecretKey: `k${index}` })),
     });
 
-    it("admits as many requests as configured, and not one more", async () => {
+    it("a batch may have as many requests as limits.batch, and not one more", async () => {
       const { client, refused, asked } = await start(byToken, { batch: 3 });
       expect((await client.call(BATCH, items(["a", "b", "c"]))).value.responses).to.have.length(3);
       const error = await failing(client.call(BATCH, items(["a", "b", "c", "d"])));
@@ -106,7 +106,7 @@ describe("BatchVerifyTokens", () => {
       expect(asked).to.have.length(3);
     });
 
-    it("admits 8 distinct callers, and not one more", async () => {
+    it("a batch may have 8 distinct callers, and not one more", async () => {
       const { client } = await start(byToken);
       expect((await client.call(BATCH, callers(8))).value.responses).to.have.length(8);
       const error = await failing(client.call(BATCH, callers(9)));
@@ -114,7 +114,7 @@ describe("BatchVerifyTokens", () => {
     });
   });
 
-  it("lets other calls through while it works on a large batch", async () => {
+  it("other calls are answered while a large batch is being verified", async () => {
     const order: string[] = [];
     const first = deferred<void>();
     const { client } = await start(
@@ -125,7 +125,7 @@ describe("BatchVerifyTokens", () => {
       },
       { batch: 20_000 },
     );
-    // Many turns of the event loop: the other call comes in one of them.
+    // A batch this large takes many turns of the event loop, and the other call arrives during one of them.
     const size = 20_000;
     const requests = Array.from({ length: size }, (_, index) => ({ realm: "batch", token: `t${index}` }));
     const batch = client.call(BATCH, { requests });
@@ -136,7 +136,7 @@ describe("BatchVerifyTokens", () => {
     expect(order.indexOf("single")).to.be.lessThan(size);
   });
 
-  it("says TIMED_OUT of the items without an outcome, and the outcome of the others", async () => {
+  it("items without an outcome are TIMED_OUT, and the others keep their outcomes", async () => {
     const never = new Promise<Outcome>(() => undefined);
     const { client, verified } = await start(({ token }) => (token.reveal() === "slow" ? never : VERIFIED), {
       request: 100,
@@ -147,7 +147,7 @@ describe("BatchVerifyTokens", () => {
     expect(verified).to.have.length(3);
   });
 
-  it("says TIMED_OUT of what it had not come to at the deadline, and tells of it", async () => {
+  it("items that were not started by the deadline are TIMED_OUT, and the observer is told", async () => {
     let now = NOW;
     const slow = (): Outcome => {
       now += 10;
@@ -161,8 +161,8 @@ describe("BatchVerifyTokens", () => {
     expect(reasonsOf(verified)).to.deep.equal({ verified: 50, TIMED_OUT: 70 });
   });
 
-  describe("of a call that is cancelled", () => {
-    // Many turns of the event loop: the end of the call comes in one of them.
+  describe("a cancelled call", () => {
+    // A batch this large takes many turns of the event loop, and the call is cancelled during one of them.
     const SIZE = 20_000;
     const requests = Array.from({ length: SIZE }, (_, index) => ({ realm: "r", token: `t${index}` }));
 
@@ -177,7 +177,7 @@ describe("BatchVerifyTokens", () => {
         },
       ],
     ] as const) {
-      it(`is told by what it came to, and not of what was left (${rpc})`, async () => {
+      it(`a cancelled call of ${rpc} reports the items it started and none of the rest`, async () => {
         const first = deferred<void>();
         const late = deferred<Outcome>();
         const running = await start(
@@ -194,7 +194,7 @@ describe("BatchVerifyTokens", () => {
         await standstill(() => asked.length);
         expect(asked.length).to.be.within(50, SIZE - 1);
         expect(reasonsOf(verified)).to.deep.equal({ TOKEN_EXPIRED: asked.length - 1 });
-        // What was begun is told whenever it ends.
+        // An item that was started is reported when it ends.
         late.resolve(VERIFIED);
         await standstill(() => verified.length);
         expect(reasonsOf(verified)).to.deep.equal({ TOKEN_EXPIRED: asked.length - 1, verified: 1 });
@@ -204,7 +204,7 @@ describe("BatchVerifyTokens", () => {
   });
 });
 
-/** How many items came to what. */
+/** Counts the items by outcome. */
 function reasonsOf(verified: Running["verified"]): Record<string, number> {
   const count: Record<string, number> = {};
   for (const { outcome, items } of verified) {

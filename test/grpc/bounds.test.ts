@@ -8,9 +8,9 @@ import { collect, eventually, start, VERIFIED } from "./harness.js";
 import { watchHealth } from "./health-client.js";
 import { callHeaders, frame, grpcRequest, grpcStatus, http2Frame, PREFACE, RawCall, SETTINGS } from "./raw.js";
 
-/** VerifyTokenRequest { realm: "r", token: "t" } */
+/** A VerifyTokenRequest with the realm "r" and the token "t". */
 const GOOD = Buffer.from([0x0a, 1, 0x72, 0x12, 1, 0x74]);
-/** The first bytes of a message of 65,280. */
+/** The first bytes of a message of 65,280 bytes. */
 const BEGUN = Buffer.from([0, 0, 0, 255, 0, 0]);
 
 const PATHS = {
@@ -25,7 +25,7 @@ const PATHS = {
   "an unknown method": "/a.b/C",
 };
 
-describe("bounds of calls", () => {
+describe("limits on calls", () => {
   const sessions: http2.ClientHttp2Session[] = [];
   afterEach(() => {
     for (const session of sessions.splice(0)) session.destroy();
@@ -37,9 +37,9 @@ describe("bounds of calls", () => {
     return session;
   };
 
-  describe("in time", () => {
+  describe("time limits", () => {
     for (const [name, path] of Object.entries(PATHS)) {
-      it(`${name}: a message that is not whole in time is not waited for`, async () => {
+      it(`${name}: a message that does not arrive whole in time is not waited for`, async () => {
         const { address } = await start(() => VERIFIED, { request: 100 });
         const call = grpcRequest(connect(address), "", { ":path": path });
         call.write(BEGUN);
@@ -47,24 +47,25 @@ describe("bounds of calls", () => {
       });
     }
 
-    it("a stream's later message has as long, from its own first byte", async () => {
+    it("each later message of a stream has the same time, counted from its own first byte", async () => {
       const { address, asked } = await start(() => VERIFIED, { request: 100 });
       const call = new RawCall(address, "StreamVerifyTokens");
       const one = frame(Buffer.concat([Buffer.from([0x12, GOOD.length]), GOOD]));
       for (let turn = 0; turn < 8; turn++) {
-        // Cut anywhere: in its head, and in its content. The rest is on its way with the first byte, whoever stands still.
+        // Messages are cut anywhere, and the rest is sent along with the first byte, so a process that stands still
+        // delays both.
         const parts = [one.subarray(0, 3), one.subarray(3, 7), one.subarray(7)];
         await call.arrived(...parts.map((part) => http2Frame(0, 0, 1, part)));
         await new Promise((resolve) => setTimeout(resolve, 40));
       }
       expect(asked).to.have.length(8);
       call.send(http2Frame(0, 0, 1, one.subarray(0, 9)));
-      // The headers, eight answers, and RST_STREAM.
+      // The frames are the headers, eight answers and RST_STREAM.
       expect(await call.frames(10)).to.deep.equal([1, ...Array<number>(8).fill(0), 3]);
       call.close();
     });
 
-    it("a call that has its status is over, whatever its caller may still want to send", async () => {
+    it("a call that has its status is over, even if its caller wants to send more", async () => {
       const { address } = await start(() => VERIFIED, { streams: 1 });
       const session = connect(address);
       const first = grpcRequest(session, "StreamVerifyTokens");
@@ -77,7 +78,7 @@ describe("bounds of calls", () => {
       expect(await grpcStatus(failed)).to.equal(String(status.INTERNAL));
     });
 
-    it("a stream without a message is ended, well; its place is another's then", async () => {
+    it("a stream without messages ends with OK, and frees its place for another", async () => {
       const { client } = await start(() => VERIFIED, { idle: 250, streams: 1 });
       for (let turn = 0; turn < 2; turn++) {
         const stream = client.stream();
@@ -89,7 +90,7 @@ describe("bounds of calls", () => {
       }
     });
 
-    it("a stream whose answers are not taken is cut", async () => {
+    it("a stream whose answers are not read is cut", async () => {
       const { address, server } = await start(() => VERIFIED, { idle: 100, request: 100 });
       const session = connect(address, { settings: { initialWindowSize: 0 } });
       const call = grpcRequest(session, "StreamVerifyTokens");
@@ -98,7 +99,7 @@ describe("bounds of calls", () => {
       expect(server.streams()).to.equal(0);
     });
 
-    it("a watch of health stays open: it is told of what changes", async () => {
+    it("a watch of health stays open and receives changes", async () => {
       const { address, server, client } = await start(() => VERIFIED, { request: 100, idle: 100 });
       const { seen } = await watchHealth(address, "");
       const call = client.stream();
@@ -110,11 +111,14 @@ describe("bounds of calls", () => {
     });
   });
 
-  describe("in time, where the process stood still", () => {
+  describe("time limits after the process stood still", () => {
     const ANSWER = [1, 0, 1];
     const message = (bytes: Buffer): Buffer => http2Frame(0, 0, 1, bytes);
 
-    /** Sends part of it, and the rest just before the process stands still; the frames that came of the call. */
+    /**
+     * Sends part of a message, then the rest just before the process stands still; returns the types of the call's
+     * frames.
+     */
     async function asking(path: string, first: Buffer, rest: Buffer, frames: number): Promise<readonly number[]> {
       const { address } = await start(() => VERIFIED, { request: 250, idle: 250 });
       const call = new RawCall(address, path);
@@ -129,20 +133,20 @@ describe("bounds of calls", () => {
     for (const [what, path, bytes] of [
       ["a call's message", PATHS.VerifyToken, frame(GOOD)],
       ["a batch", PATHS.BatchVerifyTokens, frame(Buffer.alloc(0))],
-      ["a question to health", PATHS["Health/Check"], frame(Buffer.alloc(0))],
+      ["a health check", PATHS["Health/Check"], frame(Buffer.alloc(0))],
     ] as const) {
-      it(`the rest of ${what} has come in time`, async () => {
+      it(`the rest of ${what} counts as received in time after the process stood still`, async () => {
         const [first, rest] = [message(bytes.subarray(0, 4)), http2Frame(0, 1, 1, bytes.subarray(4))];
         expect(await asking(path, first, rest, 3)).to.deep.equal(ANSWER);
       });
     }
 
-    it("so has that of a watch", async () => {
+    it("the rest of a watch request counts as received in time after the process stood still", async () => {
       const [first, rest] = [message(Buffer.alloc(4)), http2Frame(0, 1, 1, Buffer.alloc(1))];
       expect(await asking(PATHS["Health/Watch"], first, rest, 2)).to.deep.equal([1, 0]);
     });
 
-    it("so has that of a stream's message, and the next message", async () => {
+    it("the rest of a stream's message, and its next message, count as received in time after the process stood still", async () => {
       const path = PATHS.StreamVerifyTokens;
       const [first, rest] = [message(one.subarray(0, 4)), message(one.subarray(4))];
       expect((await asking(path, first, rest, 2)).slice(0, 2)).to.deep.equal([1, 0]);
@@ -150,14 +154,15 @@ describe("bounds of calls", () => {
     });
   });
 
-  describe("in bytes", () => {
-    it("one address holds 64 MiB of calls that have not arrived, and no more; they are there again when those are over", async () => {
+  describe("byte limits", () => {
+    it("one address may hold 64 MiB of incomplete calls and no more, and the room is free again when they end", async () => {
       const { address, client, server } = await start(() => VERIFIED, { request: 60_000 });
       const session = connect(address);
       const ends: string[] = [];
       const calls: http2.ClientHttp2Stream[] = [];
       const begun = frame(Buffer.alloc(4 * 1024 ** 2)).subarray(0, -1);
-      // One after the other: of those that grow side by side more are cut, before the room of the first is there again.
+      // The calls are opened one after the other: side by side, more would be cut before the first had given back
+      // its room.
       for (let index = 0; index < 20; index++) {
         const call = grpcRequest(session, "BatchVerifyTokens");
         calls.push(call);
@@ -165,7 +170,7 @@ describe("bounds of calls", () => {
         await new Promise((resolve) => call.once("close", resolve).write(begun, resolve));
         await new Promise((resolve) => session.ping(resolve));
       }
-      // There is room for fifteen of them and what they take besides.
+      // There is room for fifteen calls and their overhead.
       await eventually(() => ends.length >= 5);
       const codes = calls.filter(({ closed }) => closed).map(({ rstCode }) => rstCode);
       expect(new Set(codes)).to.deep.equal(new Set([http2.constants.NGHTTP2_ENHANCE_YOUR_CALM]));
@@ -173,7 +178,7 @@ describe("bounds of calls", () => {
       expect(ends).to.have.length(5);
       session.destroy();
       await eventually(() => server.connections() === 1);
-      // Together they are more than there was left.
+      // Together the two calls need more than the room that is left.
       const again = connect(address);
       const both = [1, 2].map(() => {
         const call = grpcRequest(again, "BatchVerifyTokens");
@@ -184,7 +189,7 @@ describe("bounds of calls", () => {
     });
   });
 
-  it("a connection whose calls are refused again and again is cut, and its room is there again", async () => {
+  it("a connection whose calls are refused again and again is cut, and gives back its room", async () => {
     const { address, client, server } = await start(() => VERIFIED, { request: 60_000, headers: 1024 ** 2 });
     const header = { "x-a": "x".repeat(60_000) };
     const session = connect(address);
@@ -194,17 +199,17 @@ describe("bounds of calls", () => {
     for (let index = 0; index < 999; index++) grpcRequest(second, "VerifyToken", header);
     await Promise.race([over, new Promise((resolve) => second.once("close", resolve))]);
     for (const one of [session, second]) one.destroy();
-    // The server hears of it when it comes to it: of two connections neither waits for the other.
+    // Neither connection waits for the other, so the server may notice the close a little later.
     await eventually(() => server.connections() === 0);
     const { value } = await client.call("VerifyToken", { token: "t" });
     expect(value.verdict).to.equal("verified");
   });
 
-  it("refused calls that come in one piece with their data leave the server whole", async () => {
+  it("refused calls that arrive in one piece with their data do not harm the server", async () => {
     const { address, client } = await start(() => VERIFIED, { request: 60_000, headers: 1024 ** 2 });
     const full = connect(address);
-    // Their headers fill the room of this address: some 876 of them have their place there, and hold it. The others are
-    // refused, fewer than a connection is cut for: it would give the room back.
+    // The headers of some 876 calls fill the room of this address and hold it. The rest are refused, but fewer than
+    // would have the connection cut, which would give the room back.
     await new Promise((resolve) => {
       for (let index = 0; index < 900; index++) {
         grpcRequest(full, "VerifyToken", { "x-a": "x".repeat(60_000) }).once("close", resolve);
@@ -226,7 +231,7 @@ describe("bounds of calls", () => {
     expect(value.verdict).to.equal("verified");
   });
 
-  describe("in what has to be read", () => {
+  describe("limits on fields", () => {
     const unknown = (count: number): Buffer => Buffer.alloc(2 * count, Buffer.from([0x78, 0]));
     const send = async (method: string, message: Buffer): Promise<string> => {
       const { address } = await start(() => VERIFIED, { batch: 10 });
@@ -235,18 +240,18 @@ describe("bounds of calls", () => {
       return grpcStatus(call);
     };
 
-    it("a request may have a thousand fields that nobody knows, and not many times as many", async () => {
+    it("a request may have a thousand unknown fields, but not many times as many", async () => {
       expect(await send("VerifyToken", Buffer.concat([GOOD, unknown(990)]))).to.equal("0");
       expect(await send("VerifyToken", Buffer.concat([GOOD, unknown(2001)]))).to.equal(String(status.INTERNAL));
     });
 
-    it("a batch may have more", async () => {
+    it("a batch may have more unknown fields than a single request", async () => {
       expect(await send("BatchVerifyTokens", unknown(1160))).to.equal("0");
       expect(await send("BatchVerifyTokens", unknown(2321))).to.equal(String(status.INTERNAL));
       expect(await send("StreamVerifyTokens", unknown(2321))).to.equal(String(status.INTERNAL));
     });
 
-    it("fields that are known count as well, and nested ones", async () => {
+    it("known fields and nested fields count towards the limit too", async () => {
       const repeated = (bytes: number[]) => Buffer.alloc(2001 * bytes.length, Buffer.from(bytes));
       for (const field of [
         [0x28, 1],
@@ -263,7 +268,7 @@ describe("bounds of calls", () => {
     const packed = frame(gzipSync(GOOD));
     packed[0] = 1;
     for (const [name, path] of Object.entries(PATHS)) {
-      it(`${name}: is UNIMPLEMENTED, and what is taken is said`, async () => {
+      it(`${name}: a compressed message is UNIMPLEMENTED, and the answer names the accepted encodings`, async () => {
         const { address, asked } = await start(() => VERIFIED);
         const call = grpcRequest(connect(address), "", { ":path": path, "grpc-encoding": "gzip" });
         const headers = new Promise<http2.IncomingHttpHeaders>((resolve) => call.once("response", resolve));
@@ -274,7 +279,7 @@ describe("bounds of calls", () => {
       });
     }
 
-    it("is not what the service says that it takes", async () => {
+    it("the service accepts only the identity encoding", async () => {
       const { address } = await start(() => VERIFIED);
       const call = grpcRequest(connect(address), "VerifyToken", { "grpc-encoding": "identity" });
       const headers = new Promise<http2.IncomingHttpHeaders>((resolve) => call.once("response", resolve));

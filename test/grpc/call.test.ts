@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { peerHost } from "../../src/grpc/call.js";
 import { OpenCalls } from "../../src/grpc/open-calls.js";
 
-describe("the peer's address", () => {
+describe("peerHost", () => {
   const peers: Record<string, string> = {
     "127.0.0.1:50000": "127.0.0.1",
     "::1:50000": "::1",
@@ -11,14 +11,14 @@ describe("the peer's address", () => {
     unknown: "",
   };
   for (const [peer, address] of Object.entries(peers)) {
-    it(`of ${peer} is "${address}"`, () => {
+    it(`the host of the peer ${peer} is "${address}"`, () => {
       expect(peerHost(peer)).to.equal(address);
     });
   }
 });
 
-describe("open calls", () => {
-  it("are ended once each, but for those that ended by themselves", () => {
+describe("OpenCalls", () => {
+  it("endAll ends each open call once, and none that has already ended", () => {
     const calls = new OpenCalls();
     const ended: string[] = [];
     calls.add(() => ended.push("a"));
@@ -29,7 +29,7 @@ describe("open calls", () => {
     expect(ended).to.deep.equal(["a"]);
   });
 
-  it("are ended at once where they come too late", () => {
+  it("a call added after endAll is ended at once", () => {
     const calls = new OpenCalls();
     calls.endAll();
     const ended: string[] = [];

@@ -11,7 +11,7 @@ import { collect, deferred, eventually, failing, LIMITS, start, testClient, VERI
 import { watchHealth } from "./health-client.js";
 import { callHeaders, frame, http2Frame, PREFACE } from "./raw.js";
 
-/** A request of a batch, as protobuf has it: its realm says which. */
+/** A request of a batch in protobuf, with its index in the realm's name. */
 function item(index: number): Buffer {
   const realm = Buffer.from(`r${index}`);
   const request = Buffer.concat([Buffer.from([0x0a, realm.length]), realm, Buffer.from([0x12, 1, 0x74])]);
@@ -20,8 +20,8 @@ function item(index: number): Buffer {
 
 const NEVER = new Promise<Outcome>(() => undefined);
 
-describe("closing", () => {
-  it("lets unary calls in flight finish, and ends streams after their answers", async () => {
+describe("closing a gRPC server", () => {
+  it("close lets unary calls in flight finish, and ends streams after their answers", async () => {
     const late = deferred<Outcome>();
     const { client, server, asked } = await start(() => late.promise);
     const unary = client.call("VerifyToken", { token: "t" });
@@ -42,8 +42,9 @@ describe("closing", () => {
     expect(await closed, "calls cut").to.equal(0);
   });
 
-  it("takes no more connections", async () => {
-    // An address of its own: at that of the other tests another process may have opened the same port meanwhile.
+  it("a closed server takes no more connections", async () => {
+    // Another process may have opened the same port at the other tests' address in the meantime, so this test has
+    // its own.
     const { server, address } = await start(() => VERIFIED, {}, "127.0.0.3:0");
     await server.close(1000);
     const client = testClient(address);
@@ -52,7 +53,7 @@ describe("closing", () => {
     client.raw.close();
   });
 
-  it("cuts what is left at the time-out", async () => {
+  it("close cuts the calls that are left at its time-out", async () => {
     const { client, server, asked } = await start(() => NEVER);
     const unary = failing(client.call("VerifyToken", { token: "t" }));
     const stream = client.stream();
@@ -64,7 +65,7 @@ describe("closing", () => {
     expect((await all).status.code).to.be.oneOf([status.UNAVAILABLE, status.CANCELLED]);
   });
 
-  it("does not wait for a peer that does not close its side", async () => {
+  it("close does not wait for a peer that does not close its side", async () => {
     const { server, address } = await start(() => VERIFIED);
     const [host, port] = address.split(":");
     const socket = net.connect({ host: host as string, port: Number(port), allowHalfOpen: true });
@@ -75,7 +76,7 @@ describe("closing", () => {
     socket.destroy();
   });
 
-  it("waits for who has a call, and not for peers that say nothing, or do not close their side", async () => {
+  it("close waits for a caller with an open call, but not for silent or half-closed peers", async () => {
     const late = deferred<Outcome>();
     const { client, server, address, asked } = await start(() => late.promise);
     const silent = net.connect({ host: "127.0.0.1", port: Number(address.split(":").at(-1)), allowHalfOpen: true });
@@ -83,7 +84,7 @@ describe("closing", () => {
     silent.on("error", () => undefined).resume();
     const call = client.call("VerifyToken", { token: "t" });
     await eventually(() => asked.length === 1 && server.connections() === 2);
-    // Longer than any test may take.
+    // This is longer than any test may take.
     const closed = server.close(600_000);
     await over;
     late.resolve(VERIFIED);
@@ -92,7 +93,7 @@ describe("closing", () => {
     silent.destroy();
   });
 
-  it("sends what is written to a peer that reads slowly", async () => {
+  it("close sends everything that was written to a peer that reads slowly", async () => {
     const payload = JSON.stringify({ sub: "x".repeat(32_000) });
     const { server, address, asked } = await start(() => ({ ...VERIFIED, token: { ...VERIFIED.token, payload } }));
     const socket = net.connect({ port: Number(address.split(":").at(-1)), host: "127.0.0.1" });
@@ -104,7 +105,7 @@ describe("closing", () => {
     const over = new Promise((resolve) => socket.once("end", resolve));
     const wide = Buffer.from([0, 4, 0x7f, 0xff, 0xff, 0xff]); // SETTINGS_INITIAL_WINDOW_SIZE
     const wider = Buffer.from([0x7f, 0, 0, 0]);
-    // A thousand requests for nothing in particular: BatchVerifyTokensRequest.requests.
+    // The message has a thousand items of BatchVerifyTokensRequest.requests.
     const batch = frame(Buffer.concat(Array.from({ length: 1000 }, (_, n) => item(n))));
     const parts = [
       http2Frame(4, 0, 0, wide),
@@ -114,7 +115,7 @@ describe("closing", () => {
     socket.write(Buffer.concat([Buffer.from(PREFACE), ...parts, http2Frame(0, 1, 1, batch)]));
     await eventually(() => asked.length === 1000);
     const closed = server.close(600_000);
-    // Longer than silent peers are waited for.
+    // This is longer than close waits for silent peers.
     await new Promise((resolve) => setTimeout(resolve, 2000));
     socket.resume();
     await over;
@@ -122,13 +123,13 @@ describe("closing", () => {
     expect(await closed, "calls cut").to.equal(0);
   });
 
-  it("may be asked for twice, and before anything is open", async () => {
+  it("close may be called twice, and before the server listens", async () => {
     const { server } = await start(() => VERIFIED);
     await Promise.all([server.close(1000), server.close(1000)]);
     await createServer({ limits: LIMITS }).close(1000);
   });
 
-  it("comes after readiness is off, in which time calls are answered", async () => {
+  it("a server that is not ready still answers calls until it closes", async () => {
     const { client, server, address } = await start(() => VERIFIED);
     const watch = await watchHealth(address, "");
     expect(watch.seen).to.deep.equal(["SERVING"]);
@@ -146,8 +147,8 @@ describe("closing", () => {
   });
 });
 
-describe("listening", () => {
-  it("fails with the system's error where the port is taken, and says nothing else", async () => {
+describe("listening on an address", () => {
+  it("listen fails with the system's error if the port is taken, and reports nothing else", async () => {
     const { address, server } = await start(() => VERIFIED);
     const error = await createServer({ limits: LIMITS })
       .listen(address)
@@ -170,7 +171,7 @@ describe("listening", () => {
     "http://a:1",
     "a b:1",
   ]) {
-    it(`refuses the address "${address}"`, async () => {
+    it(`listen refuses the address "${address}"`, async () => {
       const error = await createServer({ limits: LIMITS })
         .listen(address)
         .then(
@@ -182,7 +183,7 @@ describe("listening", () => {
     });
   }
 
-  it("opens several ports, IPv6 among them", async function () {
+  it("a server listens on several ports, including IPv6", async function () {
     const { server, asked } = await start(() => VERIFIED);
     const v6 = await server.listen("[::1]:0").catch((error: unknown) => error as Error);
     if (v6 instanceof Error) return this.skip();
@@ -192,7 +193,7 @@ describe("listening", () => {
     client.raw.close();
   });
 
-  it("opens a socket file, replaces an abandoned one, and never one in use", async () => {
+  it("listen creates a socket file and replaces an abandoned one, but never one in use", async () => {
     const directory = await mkdtemp(join(tmpdir(), "tv-"));
     const path = join(directory, "s.sock");
     const { client, asked, server } = await start(() => VERIFIED, {}, `unix:${path}`);
@@ -218,7 +219,7 @@ describe("listening", () => {
   });
 });
 
-/** Leaves a socket file that nobody listens at, as a killed process does. */
+/** Leaves a socket file without a listener, as a killed process does. */
 async function abandon(path: string): Promise<void> {
   const { spawnSync } = await import("node:child_process");
   const script = `require("net").createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, "SIGKILL"))`;

@@ -5,7 +5,7 @@ import type { CallContext, Outcome, VerificationRequest, Verified, Verifier } fr
 import { createServer, type ServiceLimits, type ServiceServer } from "../../src/grpc/server.js";
 import { afterEachFile } from "../support/after-file.js";
 
-// Servers on real ports, and a client that knows nothing of our generated code: proto-loader reads the .proto file.
+// Servers on real ports, and a client without our generated code: proto-loader reads the .proto file.
 
 export const LIMITS: ServiceLimits = {
   message: 4 * 1024 ** 2,
@@ -17,7 +17,7 @@ export const LIMITS: ServiceLimits = {
   request: 10_000,
 };
 
-/** The time at which all these servers live; grpc-js's own deadlines come from the machine's clock. */
+/** The time on every server's clock, in milliseconds; grpc-js takes its own deadlines from the machine's clock. */
 export const NOW = Date.now();
 
 export const VERIFIED: Verified = {
@@ -41,7 +41,7 @@ export const VERIFIED: Verified = {
 
 export const REJECTED: Outcome = { kind: "rejected", reason: "TOKEN_EXPIRED", claim: "exp", checks: [] };
 
-/** A call that the verifier was asked with. */
+/** A call that reached the verifier. */
 export interface Asked {
   readonly request: VerificationRequest;
   readonly call: CallContext;
@@ -52,9 +52,9 @@ export interface Running {
   readonly address: string;
   readonly client: TestClient;
   readonly asked: Asked[];
-  /** The calls, and requests of batches, that the verifier was asked about. */
+  /** The calls, and the requests of batches, that the verifier was asked about. */
   readonly verified: (FinishedCall & { readonly outcome: Outcome })[];
-  /** The calls that ended before the verifier was asked: each with its method and its failure's reason. */
+  /** The calls that ended before they reached the verifier, each as its method and its failure's reason. */
   readonly refused: string[];
   readonly faults: unknown[];
 }
@@ -69,7 +69,7 @@ afterEachFile(() =>
   ),
 );
 
-/** Starts a server whose verifier is this function. */
+/** Starts a server whose verifier is the given function. */
 export async function start(
   verify: Verifier["verify"],
   limits: Partial<ServiceLimits> = {},
@@ -166,14 +166,14 @@ export function testClient(address: string): TestClient {
       }),
     stream: (metadata = {}) => {
       const stream = raw["StreamVerifyTokens"]?.(metadataOf(metadata));
-      // How a stream ends is told by its status.
+      // A stream's status tells how it ends.
       stream.on("error", () => undefined);
       return stream;
     },
   };
 }
 
-/** The error that a call fails with. @throws where it does not fail */
+/** Returns the error that a call fails with. @throws if the call succeeds */
 export async function failing(call: Promise<unknown>): Promise<ServiceError> {
   const answer = await call.then(
     (value) => ({ value }),
@@ -183,12 +183,12 @@ export async function failing(call: Promise<unknown>): Promise<ServiceError> {
   return answer;
 }
 
-/** Waits, a turn of the event loop at a time, until it is so. */
+/** Waits, one turn of the event loop at a time, until the condition holds. */
 export async function eventually(isSo: () => boolean): Promise<void> {
   while (!isSo()) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** A promise and what settles it. */
+/** A promise and the function that resolves it. */
 export function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
   let resolve!: (value: T) => void;
   const promise = new Promise<T>((settle) => {

@@ -11,7 +11,7 @@ export function healthClient(address: string): Client & Record<string, any> {
   });
 }
 
-/** Watches; resolves once the first status has come. */
+/** Starts a watch, and resolves once the first status has arrived. */
 export async function watchHealth(
   address: string,
   service: string,

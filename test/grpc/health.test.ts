@@ -6,8 +6,8 @@ import { healthClient, watchHealth } from "./health-client.js";
 
 const NAMES = ["", "tokenverifier.v1.TokenVerifier"];
 
-describe("health", () => {
-  it("says SERVING, then NOT_SERVING, then SERVING of the server and of its service", async () => {
+describe("gRPC health", () => {
+  it("health reports SERVING, NOT_SERVING and SERVING again for the server and its service", async () => {
     const { server, address } = await start(() => VERIFIED);
     const client = healthClient(address);
     const check = (service: string) =>
@@ -26,7 +26,7 @@ describe("health", () => {
     client.close();
   });
 
-  it("lists both", async () => {
+  it("health lists the server and its service", async () => {
     const { address } = await start(() => VERIFIED);
     const client = healthClient(address);
     const { statuses } = await new Promise<any>((resolve) =>
@@ -36,12 +36,12 @@ describe("health", () => {
     client.close();
   });
 
-  it("tells a watcher of an unknown service so", async () => {
+  it("a watch of an unknown service receives SERVICE_UNKNOWN", async () => {
     const { address } = await start(() => VERIFIED);
     expect((await watchHealth(address, "no.such.Service")).seen).to.deep.equal(["SERVICE_UNKNOWN"]);
   });
 
-  it("stands alone on a server for operators, which verifies nothing", async () => {
+  it("a server for operators has health but verifies nothing", async () => {
     const server = createServer({ limits: LIMITS });
     const address = await server.listen("127.0.0.1:0");
     const { seen, ended } = await watchHealth(address, "");

@@ -6,10 +6,10 @@ import { expect } from "chai";
 import { failing, start, VERIFIED } from "./harness.js";
 import { frame, grpcRequest, grpcStatus } from "./raw.js";
 
-/** VerifyTokenRequest { realm: "r", token: "t" } */
+/** A VerifyTokenRequest with the realm "r" and the token "t". */
 const GOOD = Buffer.from([0x0a, 1, 0x72, 0x12, 1, 0x74]);
 
-describe("what is no proper call", () => {
+describe("malformed gRPC calls", () => {
   let running: Awaited<ReturnType<typeof start>>;
   let session: http2.ClientHttp2Session;
   before(async () => {
@@ -29,7 +29,7 @@ describe("what is no proper call", () => {
     return grpcStatus(request);
   };
 
-  it("(what is one is answered)", async () => {
+  it("control: a well-formed call is answered", async () => {
     expect(await send(frame(GOOD))).to.equal("0");
   });
 
@@ -44,24 +44,24 @@ describe("what is no proper call", () => {
     "invalid UTF-8 in a client's id": [0x22, 3, 0x0a, 1, 0xff],
   };
   for (const [what, bytes] of Object.entries(undecodable)) {
-    it(`${what} is INTERNAL`, async () => {
+    it(`a message with ${what} is INTERNAL`, async () => {
       expect(await send(frame(Buffer.from(bytes)))).to.equal(INTERNAL);
     });
   }
 
-  it("nesting without end is refused, not followed", async () => {
+  it("deeply nested groups are refused or skipped without harm", async () => {
     let nested = Buffer.alloc(0);
     for (let depth = 0; depth < 200; depth++)
       nested = Buffer.concat([Buffer.from([0x9b, 0x06]), nested, Buffer.from([0x9c, 0x06])]);
     expect(await send(frame(nested))).to.be.oneOf([INTERNAL, "0"]);
   });
 
-  it("an oversize message is RESOURCE_EXHAUSTED", async () => {
+  it("an oversized message is RESOURCE_EXHAUSTED", async () => {
     const error = await failing(running.client.call("VerifyToken", { token: "t".repeat(10_001) }));
     expect(error.code).to.equal(status.RESOURCE_EXHAUSTED);
   });
 
-  it("a compressed message is UNIMPLEMENTED, whatever it would unpack to", async () => {
+  it("a compressed message is UNIMPLEMENTED, however large it would be uncompressed", async () => {
     for (const encoding of ["gzip", "deflate", "br"]) {
       const packed = frame(gzipSync(Buffer.alloc(10_000_000)));
       packed[0] = 1;
@@ -69,17 +69,17 @@ describe("what is no proper call", () => {
     }
   });
 
-  it("an unknown method, and an unknown service, are UNIMPLEMENTED", async () => {
+  it("unknown methods and unknown services are UNIMPLEMENTED", async () => {
     expect(await send(frame(GOOD), {}, "Nonsense")).to.equal(String(status.UNIMPLEMENTED));
     expect(await send(frame(GOOD), { ":path": "/a.B/C" })).to.equal(String(status.UNIMPLEMENTED));
   });
 
-  it("no message, and two messages, are UNIMPLEMENTED", async () => {
+  it("a unary call with no message or two messages is UNIMPLEMENTED", async () => {
     expect(await send(Buffer.alloc(0))).to.equal(String(status.UNIMPLEMENTED));
     expect(await send(Buffer.concat([frame(GOOD), frame(GOOD)]))).to.equal(String(status.UNIMPLEMENTED));
   });
 
-  it("another content type is HTTP 415", async () => {
+  it("another content type is answered with HTTP 415", async () => {
     const request = grpcRequest(session, "VerifyToken", { "content-type": "application/json" });
     request.end("{}");
     const [headers] = await new Promise<[http2.IncomingHttpHeaders]>((resolve) =>
@@ -88,7 +88,7 @@ describe("what is no proper call", () => {
     expect(headers[":status"]).to.equal(415);
   });
 
-  it("headers above the limit are cut", async () => {
+  it("a call with headers above the limit is cut", async () => {
     expect(await send(frame(GOOD), { "x-filler": "x".repeat(15_000) })).to.equal("0");
     expect(await send(frame(GOOD), { "x-filler": "x".repeat(17_000) })).to.not.equal("0");
     const error = await failing(running.client.call("VerifyToken", { token: "t" }, { "x-filler": "x".repeat(17_000) }));
@@ -115,7 +115,7 @@ describe("what is no proper call", () => {
     ]),
   };
   for (const [what, bytes] of Object.entries(strangers)) {
-    it(`${what} gets its connection closed`, async () => {
+    it(`the connection of a peer that sends ${what} is closed`, async () => {
       const [host, port] = running.address.split(":");
       const socket = net.connect(Number(port), host);
       socket.on("error", () => undefined);

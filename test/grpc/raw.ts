@@ -1,9 +1,9 @@
 import type http2 from "node:http2";
 import net from "node:net";
 
-// gRPC and HTTP/2 by hand, for what no client would send.
+// gRPC and HTTP/2 frames written by hand, for tests that send what no client would.
 
-/** What a client of HTTP/2 begins with: the preface, and SETTINGS that change nothing. */
+/** The preface and the empty SETTINGS frame that an HTTP/2 client sends first. */
 export const PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 export const SETTINGS = Buffer.from("000000040000000000", "hex");
 
@@ -17,7 +17,7 @@ export function http2Frame(type: number, flags: number, stream: number, payload:
   return Buffer.concat([head, payload]);
 }
 
-/** A number as HPACK writes it behind a prefix of so many bits (RFC 7541, section 5.1). */
+/** A number in HPACK with a prefix of the given bits (RFC 7541, section 5.1). */
 function hpackNumber(value: number, bits: number, mark: number): number[] {
   const most = 2 ** bits - 1;
   if (value < most) return [mark | value];
@@ -27,13 +27,16 @@ function hpackNumber(value: number, bits: number, mark: number): number[] {
   return [...bytes, left];
 }
 
-/** A header as HPACK writes it with its name and in the clear (RFC 7541, section 6.2). @param isKept for the receiver's table */
+/**
+ * A header in HPACK, with a literal name and no Huffman coding (RFC 7541, section 6.2). @param isKept whether it
+ * enters the receiver's table
+ */
 export function hpackHeader(name: string, value: string, isKept = false): Buffer {
   const text = (one: string): Buffer => Buffer.concat([Buffer.from(hpackNumber(one.length, 7, 0)), Buffer.from(one)]);
   return Buffer.concat([Buffer.from([isKept ? 0x40 : 0]), text(name), text(value)]);
 }
 
-/** The headers of a call, as HPACK writes them. @param path of a method, or the name of one of TokenVerifier's */
+/** The headers of a call in HPACK. @param path of a method, or the name of a method of TokenVerifier */
 export const callHeaders = (path: string, ...more: readonly [string, string][]): Buffer =>
   Buffer.concat(
     [
@@ -47,14 +50,14 @@ export const callHeaders = (path: string, ...more: readonly [string, string][]):
     ].map(([name = "", value = ""]) => hpackHeader(name, value)),
   );
 
-/** A gRPC message: five bytes of frame, then these. */
+/** A gRPC message: the five bytes of its prefix and its content. */
 export function frame(bytes: Uint8Array): Buffer {
   const head = Buffer.alloc(5);
   head.writeUInt32BE(bytes.length, 1);
   return Buffer.concat([head, bytes]);
 }
 
-/** The types of the frames of a stream, in the order in which they came (RFC 9113, section 4.1). */
+/** The types of a stream's frames in the order they arrived (RFC 9113, section 4.1). */
 function frameTypes(received: Buffer, stream: number): readonly number[] {
   const types: number[] = [];
   for (let at = 0; at + 9 <= received.length; at += 9 + received.readUIntBE(at, 3)) {
@@ -63,13 +66,13 @@ function frameTypes(received: Buffer, stream: number): readonly number[] {
   return types;
 }
 
-/** A call on a connection of its own, whose frames the test writes: what it writes at once arrives at once. */
+/** A call on its own connection, whose frames the test writes; bytes written at once arrive at once. */
 export class RawCall {
   readonly #socket: net.Socket;
   #received = Buffer.alloc(0);
   #pings = 0;
 
-  /** Opens both. @param path as {@link callHeaders} has it */
+  /** Opens the connection and the call. @param path as in {@link callHeaders} */
   constructor(address: string, path: string) {
     this.#socket = net.connect({ port: Number(address.split(":").at(-1)), host: "127.0.0.1" });
     this.#socket.on("error", () => undefined);
@@ -83,14 +86,14 @@ export class RawCall {
     this.#socket.write(Buffer.concat(frames));
   }
 
-  /** Sends these, and waits until the server has read them: it answers a ping behind them. */
+  /** Sends bytes, and waits until the server has read them: it answers a ping sent after them. */
   async arrived(...frames: readonly Buffer[]): Promise<void> {
     this.#pings++;
     this.send(...frames, http2Frame(6, 0, 0, Buffer.alloc(8)));
     await this.#until(() => frameTypes(this.#received, 0).filter((type) => type === 6).length >= this.#pings);
   }
 
-  /** The types of the call's frames, once there are so many, or the connection is over. */
+  /** Returns the types of the call's frames once there are that many, or once the connection is over. */
   async frames(count: number): Promise<readonly number[]> {
     await this.#until(() => frameTypes(this.#received, 1).length >= count);
     return frameTypes(this.#received, 1);
@@ -122,7 +125,7 @@ export function grpcRequest(
   return request;
 }
 
-/** How a call ended: its grpc-status, or "cut" where there was none. */
+/** How a call ended: its grpc-status, or "cut" if there was none. */
 export function grpcStatus(request: http2.ClientHttp2Stream): Promise<string> {
   let status = "cut";
   const take = (headers: http2.IncomingHttpHeaders): void => {

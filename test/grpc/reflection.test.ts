@@ -9,7 +9,7 @@ import { frame, grpcRequest } from "./raw.js";
 
 const run = promisify(execFile);
 
-/** Asks the questions, in order, and gives the answers. */
+/** Sends the questions in order, and returns the answers. */
 async function reflect(address: string, version: string, questions: object[]): Promise<any[]> {
   const proto = loadSync(`grpc/reflection/${version}/reflection.proto`, {
     includeDirs: ["node_modules/@grpc/reflection/build/proto"],
@@ -28,16 +28,16 @@ async function reflect(address: string, version: string, questions: object[]): P
   return messages;
 }
 
-/** A FileDescriptorSet of these FileDescriptorProtos. */
+/** A FileDescriptorSet of the given FileDescriptorProtos. */
 function setOf(files: Buffer[]): Buffer {
   const varint = (value: number): number[] => (value < 128 ? [value] : [(value & 127) | 128, ...varint(value >>> 7)]);
   return Buffer.concat(files.flatMap((file) => [Buffer.from([0x0a, ...varint(file.length)]), file]));
 }
 
-describe("reflection", () => {
+describe("gRPC reflection", () => {
   for (const version of ["v1", "v1alpha"]) {
     describe(version, () => {
-      it("lists the services of this server", async () => {
+      it(`${version}: reflection lists the services of this server`, async () => {
         const { address } = await start(() => VERIFIED);
         const [answer] = await reflect(address, version, [{ host: "h", listServices: "" }]);
         expect(answer.validHost).to.equal("h");
@@ -50,7 +50,7 @@ describe("reflection", () => {
         ]);
       });
 
-      it("gives types from which a client can be made that knew nothing", async () => {
+      it(`${version}: reflection gives enough types to build a client from`, async () => {
         const { address } = await start(() => REJECTED);
         const [answer] = await reflect(address, version, [{ fileContainingSymbol: "tokenverifier.v1.TokenVerifier" }]);
         const set = setOf(answer.fileDescriptorResponse.fileDescriptorProto);
@@ -67,7 +67,7 @@ describe("reflection", () => {
         client.close();
       });
 
-      it("finds what is asked for by file, message, method, field, enum and enum value, with all imports", async () => {
+      it(`${version}: reflection finds files, messages, methods, fields, enums and enum values, with all their imports`, async () => {
         const { address } = await start(() => VERIFIED);
         const file = "tokenverifier/v1/token_verifier.proto";
         const symbols = [
@@ -87,14 +87,14 @@ describe("reflection", () => {
           expect(loadFileDescriptorSetFromBuffer(setOf(files))).to.include.keys("tokenverifier.v1.Token");
           expect(files[0]?.toString("latin1")).to.include(file);
         }
-        // A map field, on which others stumble.
+        // This file has a map field, which other implementations get wrong.
         const [health] = await reflect(address, version, [{ fileContainingSymbol: "grpc.health.v1.Health" }]);
         expect(
           loadFileDescriptorSetFromBuffer(setOf(health.fileDescriptorResponse.fileDescriptorProto)),
         ).to.include.keys("grpc.health.v1.HealthListResponse");
       });
 
-      it("says NOT_FOUND of the unknown, and goes on", async () => {
+      it(`${version}: reflection answers NOT_FOUND for an unknown name, and the stream goes on`, async () => {
         const { address } = await start(() => VERIFIED);
         const answers = await reflect(address, version, [
           { fileByFilename: "no.proto" },
@@ -121,18 +121,18 @@ describe("reflection", () => {
     });
   }
 
-  it("answers no faster than it is read", async () => {
+  it("three hundred reflection questions on one stream are all answered", async () => {
     const { address } = await start(() => VERIFIED);
     const questions = Array.from({ length: 300 }, () => ({ fileContainingSymbol: "tokenverifier.v1.TokenVerifier" }));
     expect(await reflect(address, "v1", questions)).to.have.length(300);
   });
 
-  it("leaves questions unread while nobody reads the answers", async () => {
+  it("reflection stops reading questions while its answers are not read", async () => {
     const { address, client } = await start(() => VERIFIED);
     const caller = http2.connect(`http://${address}`);
     const path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
     const request = grpcRequest(caller, "", { ":path": path });
-    // file_containing_symbol, and a host that makes the question long.
+    // The question has file_containing_symbol, and a host that makes it long.
     const symbol = Buffer.from("tokenverifier.v1.TokenVerifier");
     const host = Buffer.alloc(100, "h");
     const question = frame(
@@ -145,7 +145,7 @@ describe("reflection", () => {
     caller.destroy();
   });
 
-  it("tells a garbled question so", async () => {
+  it("a garbled reflection question gets an error", async () => {
     const { address } = await start(() => VERIFIED);
     const client = new grpc.Client(address, grpc.credentials.createInsecure());
     const path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
@@ -157,14 +157,14 @@ describe("reflection", () => {
     client.close();
   });
 
-  describe("to buf curl, without a schema", () => {
+  describe("buf curl without a schema", () => {
     const curl = (...args: string[]) =>
       run("node_modules/.bin/buf", ["curl", "--protocol", "grpc", "--http2-prior-knowledge", ...args], {
         timeout: 20_000,
       });
 
     for (const protocol of ["grpc-v1", "grpc-v1alpha"]) {
-      it(`lists methods and makes calls (${protocol})`, async () => {
+      it(`buf curl lists methods and makes calls by reflection (${protocol})`, async () => {
         const { address } = await start(({ token }) => (token.reveal() === "t" ? VERIFIED : REJECTED));
         const { stdout: methods } = await curl("--reflect-protocol", protocol, "--list-methods", `http://${address}`);
         expect(methods)
@@ -181,7 +181,7 @@ describe("reflection", () => {
       });
     }
 
-    it("shows the details of an error", async () => {
+    it("buf curl shows the details of an error", async () => {
       const { address } = await start(() => ({ kind: "failure", reason: "KEYS_UNAVAILABLE", retryAfter: 1500 }));
       const error: any = await failing(
         curl("-d", "{}", `http://${address}/tokenverifier.v1.TokenVerifier/VerifyToken`),

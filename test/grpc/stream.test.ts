@@ -16,7 +16,7 @@ const encodeStreamRequest = (token: string, id = token) =>
     requests: [{ realm: "r", token, caller: undefined, explain: false }],
   }).finish();
 
-/** Resolves once the server has taken a unary call on this client's connection, behind all that was sent before. */
+/** Resolves once the server has taken a unary call on this client's connection, after everything sent before it. */
 async function unaryBehind(client: TestClient, asked: readonly Asked[]): Promise<void> {
   const before = asked.length;
   client.raw["VerifyToken"]({ realm: "unary", token: "t" }, () => undefined);
@@ -25,7 +25,7 @@ async function unaryBehind(client: TestClient, asked: readonly Asked[]): Promise
 const next = (stream: NodeJS.EventEmitter) => new Promise<any>((resolve) => stream.once("data", resolve));
 
 describe("StreamVerifyTokens", () => {
-  it("answers each message by its id, then ends with the caller's end", async () => {
+  it("each message of a stream is answered by its id, and the stream ends when the caller ends it", async () => {
     const { client } = await start(({ token }) => (token.reveal() === "bad" ? REJECTED : VERIFIED));
     const stream = client.stream({ "x-request-id": "id-1" });
     const all = collect(stream);
@@ -40,7 +40,7 @@ describe("StreamVerifyTokens", () => {
     }
   });
 
-  it("does not let a slow message hold up the next", async () => {
+  it("a slow message of a stream does not hold up the next", async () => {
     const slow = deferred<Outcome>();
     const { client } = await start(({ token }) => (token.reveal() === "slow" ? slow.promise : VERIFIED));
     const stream = client.stream();
@@ -55,7 +55,7 @@ describe("StreamVerifyTokens", () => {
     expect((await collect(stream)).status.code).to.equal(status.OK);
   });
 
-  it("lets the answers under way arrive after the caller's end", async () => {
+  it("answers under way arrive after the caller has ended the stream", async () => {
     const slow = deferred<Outcome>();
     const { client } = await start(() => slow.promise);
     const stream = client.stream();
@@ -67,7 +67,7 @@ describe("StreamVerifyTokens", () => {
     expect(ended.code).to.equal(status.OK);
   });
 
-  it("gives each message its own time, and the others their answers", async () => {
+  it("a slow message of a stream times out on its own, and the others are answered", async () => {
     const { client } = await start(
       ({ token }) => (token.reveal() === "slow" ? new Promise(() => undefined) : VERIFIED),
       { request: 20 },
@@ -82,7 +82,7 @@ describe("StreamVerifyTokens", () => {
     expect(two.responses[0].outcome).to.equal("verdict");
   });
 
-  it("keeps a message's fault to itself", async () => {
+  it("a fault in one message of a stream does not affect the others", async () => {
     const { client, faults } = await start(({ token }) => {
       if (token.reveal() === "throws") throw new Error("no");
       return VERIFIED;
@@ -98,7 +98,7 @@ describe("StreamVerifyTokens", () => {
     expect(faults).to.have.length(1);
   });
 
-  describe("ends with a status, after the answers under way, where a message", () => {
+  describe("a message that ends the stream", () => {
     const callers = Array.from({ length: 9 }, (_, index) => ({ token: "t", instanceSecretKey: `k${index}` }));
     const cases = {
       BATCH_TOO_LARGE: message("2", "a", "b", "c", "d", "e", "f", "g", "h", "i", "j"),
@@ -106,7 +106,7 @@ describe("StreamVerifyTokens", () => {
       ID_TOO_LONG: message("é".repeat(65), "a"),
     } as const;
     for (const reason of Object.keys(cases) as (keyof typeof cases)[]) {
-      it(`is ${reason}`, async () => {
+      it(`a message that is ${reason} ends the stream with a status, after the answers under way`, async () => {
         const slow = deferred<Outcome>();
         const { client, refused } = await start(() => slow.promise, { batch: 9 });
         const stream = client.stream();
@@ -125,7 +125,7 @@ describe("StreamVerifyTokens", () => {
     }
   });
 
-  it("admits as many streams as configured, and another once one has ended", async () => {
+  it("the server admits as many streams as configured, and another once one has ended", async () => {
     const { client } = await start(() => VERIFIED, { streams: 1 });
     const first = client.stream();
     const answered = next(first);
@@ -142,7 +142,7 @@ describe("StreamVerifyTokens", () => {
     expect((await all).messages).to.have.length(1);
   });
 
-  it("admits three quarters of them from one address, and others beside it", async () => {
+  it("one address gets three quarters of the streams, and other addresses the rest", async () => {
     const { address, client } = await start(() => VERIFIED, { streams: 16 }, "0.0.0.0:0");
     const port = address.split(":").at(-1);
     const others = http2.connect(`http://127.0.0.1:${port}`, {
@@ -165,7 +165,7 @@ describe("StreamVerifyTokens", () => {
     }
   });
 
-  it("gives back the place of a stream that was cancelled", async () => {
+  it("a cancelled stream gives back its place", async () => {
     const { client } = await start(() => VERIFIED, { streams: 1 });
     const first = client.stream();
     const [answered, ended] = [next(first), collect(first)];
@@ -173,7 +173,7 @@ describe("StreamVerifyTokens", () => {
     await answered;
     first.cancel();
     await ended;
-    // The server hears of it a little later.
+    // The server learns of the cancellation a little later.
     for (;;) {
       const second = client.stream();
       const all = collect(second);
@@ -185,14 +185,14 @@ describe("StreamVerifyTokens", () => {
     }
   });
 
-  it("reads no further than it can answer", async () => {
+  it("a stream is read no further than it can be answered", async () => {
     const late = deferred<Outcome>();
     const { client, asked } = await start(() => late.promise);
     const stream = client.stream();
     const all = collect(stream);
     for (let index = 0; index < 200; index++) stream.write(message(`m${index}`, `t${index}`));
     stream.end();
-    // Another call on the same connection, behind all of these messages.
+    // This call is on the same connection, behind all of these messages.
     await eventually(() => asked.length >= MAX_UNDER_WAY);
     const unary = client.call("VerifyToken", { realm: "unary", token: "t" });
     await eventually(() => asked.some(({ request }) => request.realm === "unary"));
@@ -202,7 +202,7 @@ describe("StreamVerifyTokens", () => {
     expect((await all).messages).to.have.length(200);
   });
 
-  it("reads no more bytes than a message may have, whatever the number of messages", async () => {
+  it("a stream is read no further than the byte limit of one message, however many messages that is", async () => {
     const late = deferred<Outcome>();
     const { client, asked } = await start(() => late.promise, { message: 10_000 });
     const stream = client.stream();
@@ -216,7 +216,7 @@ describe("StreamVerifyTokens", () => {
     expect((await all).messages).to.have.length(10);
   });
 
-  it("keeps one message in hand besides those under way, not a queue of them", async () => {
+  it("a stream holds one message besides those under way, and no queue of them", async () => {
     const size = 100_000;
     const { address, asked, client } = await start(() => new Promise(() => undefined), { message: size });
     const caller = http2.connect(`http://${address}`);
@@ -232,18 +232,18 @@ describe("StreamVerifyTokens", () => {
     send();
     await eventually(() => asked.length >= 2);
     for (let turn = 0; turn < 100; turn++) await unaryBehind(client, asked);
-    // Two under way, one in hand, and what fits into the window.
+    // Two messages are under way, one is held, and the rest fit into the window.
     expect(accepted).to.be.within(2, 5);
     caller.destroy();
   });
 
-  it("reads no further while the caller does not read the answers", async () => {
+  it("a stream is read no further while its answers are not read", async () => {
     const large = { ...VERIFIED, token: { ...VERIFIED.token, payload: "x".repeat(100_000) } };
     const { client, asked, address } = await start(() => large);
     const caller = http2.connect(`http://${address}`);
     const request = grpcRequest(caller, "StreamVerifyTokens");
     for (let index = 0; index < 500; index++) request.write(frame(encodeStreamRequest(`m${index}`)));
-    // Answered first on the same connection and unread: 64 KiB of window. Then nothing moves, however long one waits.
+    // The first answers fill the unread window of 64 KiB, and then nothing moves, however long the test waits.
     await eventually(() => asked.length > 0);
     for (let turn = 0; turn < 200; turn++) await client.call("VerifyToken", { realm: "unary", token: "t" });
     expect(asked.filter(({ request }) => request.realm === "r").length).to.be.lessThan(2 * MAX_UNDER_WAY + 5);

@@ -8,7 +8,7 @@ import { certify, pki } from "../support/certificates.js";
 import { connectPlain, greet, material, over } from "../support/tls.js";
 import { eventually, LIMITS, NOW } from "./harness.js";
 
-// What stands before the protocols, at both kinds of port alike.
+// TLS and the limits on connections, which ports of both kinds share.
 
 const { authority, stranger, server, workload } = pki();
 const DAY = 86_400_000;
@@ -67,7 +67,7 @@ for (const kind of ["h2", "http/1.1"] as const) {
   const trust = { ca: authority.cert, ALPNProtocols: [kind] };
 
   describe(`a port of ${kind} with TLS`, () => {
-    it("takes TLS 1.2 and 1.3, and nothing before", async () => {
+    it(`a port of ${kind} takes TLS 1.2 and 1.3, and nothing older`, async () => {
       const { port, refusals, connections } = await open(kind, { tls: material(server) });
       for (const version of ["TLSv1.2", "TLSv1.3"] as const) {
         const { socket, protocol } = await greet(port, { ...trust, minVersion: version, maxVersion: version });
@@ -84,7 +84,7 @@ for (const kind of ["h2", "http/1.1"] as const) {
       ]);
     });
 
-    it("lets only clients in whose certificate is good, where it asks for one", async () => {
+    it(`a port of ${kind} that asks for client certificates refuses bad ones`, async () => {
       const { port, refusals, connections } = await open(kind, { tls: material(server, authority) });
       const good = await greet(port, { ...trust, ...shown(workload) });
       expect(good.protocol).to.equal(kind);
@@ -99,7 +99,7 @@ for (const kind of ["h2", "http/1.1"] as const) {
       for (const version of ["TLSv1.2", "TLSv1.3"] as const) {
         for (const [name, [own, code]] of Object.entries(BAD)) {
           refusals.length = 0;
-          // In TLS 1.3 a client hears only afterwards that it is not wanted.
+          // In TLS 1.3 a client learns only after its handshake that it was refused.
           const end = await greet(port, { ...trust, ...own, maxVersion: version }).then(
             ({ socket }) => over(socket),
             codeOf,
@@ -113,7 +113,7 @@ for (const kind of ["h2", "http/1.1"] as const) {
       await eventually(() => connections() === 0);
     });
 
-    it("closes what does not speak TLS, and goes on", async () => {
+    it(`a port of ${kind} with TLS closes connections that do not speak TLS, and serves on`, async () => {
       const { port, refusals, connections } = await open(kind, { tls: material(server) });
       const hellos = [
         "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -137,7 +137,7 @@ for (const kind of ["h2", "http/1.1"] as const) {
       (await greet(port, trust)).socket.destroy();
     });
 
-    it("says nothing of a peer that only looks whether somebody listens", async () => {
+    it(`a port of ${kind} with TLS does not report a peer that only probes whether it is open`, async () => {
       const { port, refusals, connections } = await open(kind, { tls: material(server) });
       const socket = await connectPlain(port);
       await eventually(() => connections() === 1);
@@ -146,7 +146,7 @@ for (const kind of ["h2", "http/1.1"] as const) {
       expect(refusals).to.deep.equal([]);
     });
 
-    it("cuts handshakes that take longer than limits.request", async () => {
+    it(`a port of ${kind} cuts handshakes that take longer than limits.request`, async () => {
       const { port, refusals } = await open(kind, { tls: material(server) }, { request: 150 });
       const [silent, slow] = await Promise.all([connectPlain(port), connectPlain(port)]);
       slow.write(Buffer.from("160301", "hex"));
@@ -157,7 +157,7 @@ for (const kind of ["h2", "http/1.1"] as const) {
       }
     });
 
-    it("shows new connections a new certificate, and leaves the others", async () => {
+    it(`a port of ${kind} shows a renewed certificate to new connections, and keeps the old connections`, async () => {
       const { port, renewTls } = await open(kind, { tls: material(server, authority) });
       const next = certify("server", { issuer: stranger, names: [["IP", "127.0.0.1"]] });
       const both = { ...trust, ca: [authority.cert, stranger.cert] };
@@ -174,7 +174,7 @@ for (const kind of ["h2", "http/1.1"] as const) {
       second.socket.destroy();
     });
 
-    it("resumes no session under certificates that are no longer trusted", async () => {
+    it(`a port of ${kind} resumes no session whose client certificate is no longer trusted`, async () => {
       const { port, renewTls } = await open(kind, { tls: material(server, authority) });
       const first = await greet(port, { ...trust, ...shown(workload), maxVersion: "TLSv1.2" });
       const session = first.socket.getSession() as Buffer;
@@ -189,14 +189,14 @@ for (const kind of ["h2", "http/1.1"] as const) {
 
     for (const version of ["TLSv1.2", "TLSv1.3"] as const) {
       const options = { ...trust, ...shown(workload), minVersion: version, maxVersion: version };
-      /** Whether a connection resumes the session of another, by the newest ticket that this one was given. */
+      /** Returns whether a connection resumes the session of another by the newest ticket. */
       const isResumed = async (port: number): Promise<boolean> => {
         const first = await greet(port, options);
         let session = first.socket.getSession() as Buffer;
         first.socket.on("session", (newest: Buffer) => {
           session = newest;
         });
-        // Tickets of TLS 1.3 come behind the handshake, ahead of whatever the server says at the end.
+        // Tickets of TLS 1.3 arrive after the handshake, before anything that the server sends at the end.
         first.socket.end();
         await over(first.socket);
         const again = await greet(port, { ...options, session });
@@ -205,22 +205,22 @@ for (const kind of ["h2", "http/1.1"] as const) {
         return isReused;
       };
 
-      it(`resumes no session of ${version} where clients show certificates: each is looked at anew`, async () => {
+      it(`a port of ${kind} that asks for certificates resumes no session of ${version}, so that each certificate is checked again`, async () => {
         const { port, renewTls } = await open(kind, { tls: material(server, authority) });
         expect(await isResumed(port)).to.equal(false);
         renewTls(material(server, authority));
         expect(await isResumed(port)).to.equal(false);
       });
 
-      it(`resumes sessions of ${version} where they show none`, async () => {
+      it(`a port of ${kind} that asks for no certificates resumes sessions of ${version}`, async () => {
         const { port } = await open(kind, { tls: material(server) });
         expect(await isResumed(port)).to.equal(true);
       });
     }
   });
 
-  describe(`a port of ${kind} in the clear`, () => {
-    it("closes what speaks TLS to it", async () => {
+  describe(`a port of ${kind} without TLS`, () => {
+    it(`a port of ${kind} without TLS closes connections that speak TLS`, async () => {
       const { port, connections } = await open(kind, {});
       const code = await greet(port, trust).then(() => "", codeOf);
       expect(code).to.match(/^(ERR_SSL_WRONG_VERSION_NUMBER|ERR_SSL_PACKET_LENGTH_TOO_LONG|ECONNRESET|EPROTO)$/);
@@ -230,7 +230,7 @@ for (const kind of ["h2", "http/1.1"] as const) {
 
   for (const tls of [undefined, material(server)]) {
     describe(`connections of one address to a port of ${kind}${tls === undefined ? "" : " with TLS"}`, () => {
-      it("are as many as limits.perAddress, and a further one is closed at once", async () => {
+      it(`a port of ${kind}${tls === undefined ? "" : " with TLS"} closes an address's connections beyond limits.perAddress at once`, async () => {
         const { port, refusals, connections } = await open(kind, { tls }, { perAddress: 3 });
         const three = await Promise.all([1, 2, 3].map(() => connectPlain(port)));
         await eventually(() => connections() === 3);
@@ -245,7 +245,7 @@ for (const kind of ["h2", "http/1.1"] as const) {
         for (const socket of [...three, fourth]) socket.destroy();
       });
 
-      it("are not counted where it is a trusted proxy", async () => {
+      it(`a port of ${kind}${tls === undefined ? "" : " with TLS"} does not count the connections of a trusted proxy`, async () => {
         const { port, connections } = await open(
           kind,
           { tls, isProxy: (address) => address === "127.0.0.1" },
@@ -256,7 +256,7 @@ for (const kind of ["h2", "http/1.1"] as const) {
         for (const socket of sockets) socket.destroy();
       });
 
-      it("are told of where the whole port is full", async () => {
+      it(`a port of ${kind}${tls === undefined ? "" : " with TLS"} that is full reports the connections it refuses`, async () => {
         const { port, refusals, connections } = await open(kind, { tls }, { connections: 1 });
         const first = await connectPlain(port);
         await eventually(() => connections() === 1);
@@ -270,7 +270,7 @@ for (const kind of ["h2", "http/1.1"] as const) {
 }
 
 describe("ALPN", () => {
-  it("is needed for gRPC, and chosen or not for HTTP/1.1", async () => {
+  it("ALPN is required for gRPC and optional for HTTP/1.1", async () => {
     const grpc = await open("h2", { tls: material(server) });
     const { socket } = await greet(grpc.port, { ca: authority.cert });
     await over(socket);
@@ -290,8 +290,8 @@ describe("ALPN", () => {
   });
 });
 
-describe("a request over TLS that comes byte by byte", () => {
-  it("is cut by limits.request", async () => {
+describe("a slow request over TLS", () => {
+  it("a request over TLS that arrives byte by byte is cut after limits.request", async () => {
     const { port } = await open("http/1.1", { tls: material(server) }, { request: 300 });
     const { socket } = await greet(port, { ca: authority.cert });
     let said = "";
@@ -304,14 +304,14 @@ describe("a request over TLS that comes byte by byte", () => {
   });
 });
 
-describe("half-done handshakes", () => {
+describe("unfinished handshakes", () => {
   for (const kind of ["h2", "http/1.1"] as const) {
-    it(`do not keep a port of ${kind} open`, async () => {
+    it(`an unfinished handshake does not keep a port of ${kind} from closing`, async () => {
       const { port, connections, close } = await open(kind, { tls: material(server) });
       const socket: net.Socket = await connectPlain(port);
       await eventually(() => connections() === 1);
       const end = over(socket);
-      // Longer than any test may take.
+      // This is longer than any test may take.
       await close(600_000);
       await end;
       await eventually(() => connections() === 0);

@@ -9,7 +9,7 @@ import { deferred, failing, NOW, REJECTED, start, VERIFIED } from "./harness.js"
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 describe("VerifyToken", () => {
-  it("answers a verdict, verified or rejected, as a good call", async () => {
+  it("a verdict, verified or rejected, is answered with the status OK", async () => {
     const { client } = await start(({ token }) => (token.reveal() === "good" ? VERIFIED : REJECTED));
     const { value: good } = await client.call("VerifyToken", { realm: "r", token: "good" });
     expect(good.verdict).to.equal("verified");
@@ -22,7 +22,7 @@ describe("VerifyToken", () => {
     });
   });
 
-  it("hands the whole question to the verifier", async () => {
+  it("the verifier receives every field of the request", async () => {
     const { client, asked } = await start(() => VERIFIED);
     await client.call("VerifyToken", { realm: "r", token: "t", instanceSecretKey: "sk_1", explain: true });
     await client.call("VerifyToken", {
@@ -41,7 +41,7 @@ describe("VerifyToken", () => {
   });
 
   for (const reason of FAILURE_REASONS) {
-    it(`fails with ${reason}, which comes back the same`, async () => {
+    it(`a failure for ${reason} can be read back from the call's error`, async () => {
       const { client } = await start(() => failure(reason));
       const error = await failing(client.call("VerifyToken", { realm: "r", token: "t" }, { "x-request-id": "id-1" }));
       expect(error.code).to.equal(statusNumber(FAILURES[reason].status));
@@ -51,14 +51,14 @@ describe("VerifyToken", () => {
     });
   }
 
-  it("waits for a verifier that has to", async () => {
+  it("a verifier that answers later is waited for", async () => {
     const { client } = await start(async () => VERIFIED);
     const { value } = await client.call("VerifyToken", { realm: "r", token: "t" });
     expect(value.verdict).to.equal("verified");
   });
 
-  describe("the request id", () => {
-    it("comes back as it was sent, and stands in the verifier's context", async () => {
+  describe("the request id of a gRPC call", () => {
+    it("a request id comes back as it was sent, and reaches the verifier", async () => {
       const { client, asked } = await start(() => VERIFIED);
       const { trailer } = await client.call("VerifyToken", { token: "t" }, { "x-request-id": "my id/1" });
       expect(trailer.get("x-request-id")).to.deep.equal(["my id/1"]);
@@ -66,10 +66,10 @@ describe("VerifyToken", () => {
     });
 
     for (const [what, sent] of Object.entries({
-      none: {},
-      "one that is too long": { "x-request-id": "x".repeat(129) },
+      "no id": {},
+      "an id that is too long": { "x-request-id": "x".repeat(129) },
     })) {
-      it(`is made where there is ${what}`, async () => {
+      it(`a request id is made for a call with ${what}`, async () => {
         const { client, asked } = await start(() => VERIFIED);
         const { trailer } = await client.call("VerifyToken", { token: "t" }, sent);
         expect(trailer.get("x-request-id")[0]).to.match(UUID).and.equal(asked[0]?.call.requestId);
@@ -77,20 +77,20 @@ describe("VerifyToken", () => {
     }
   });
 
-  describe("time", () => {
-    it("is the service's own limit where the caller sets none", async () => {
+  describe("the deadline of a call", () => {
+    it("a call has the service's time limit if its caller sets no deadline", async () => {
       const { client, asked } = await start(() => VERIFIED, { request: 5000 });
       await client.call("VerifyToken", { token: "t" });
       expect(asked[0]?.call.deadline).to.equal(NOW + 5000);
     });
 
-    it("is the caller's where that is shorter", async () => {
+    it("a call has its caller's deadline if that is sooner than the service's limit", async () => {
       const { client, asked } = await start(() => VERIFIED, { request: 500_000_000 });
       await client.call("VerifyToken", { token: "t" }, {}, { deadline: Date.now() + 60_000 });
       expect(asked[0]?.call.deadline).to.be.lessThan(NOW + 500_000_000);
     });
 
-    it("over, the call is TIMED_OUT, once", async () => {
+    it("a call whose time is over fails once, as TIMED_OUT", async () => {
       const late = deferred<Outcome>();
       const { client, verified } = await start(() => late.promise, { request: 100 });
       const error = await failing(client.call("VerifyToken", { token: "t" }));
@@ -100,14 +100,14 @@ describe("VerifyToken", () => {
       expect(verified.map(({ outcome }) => outcome)).to.deep.equal([failure("TIMED_OUT")]);
     });
 
-    it("over at the caller, the call is DEADLINE_EXCEEDED", async () => {
+    it("a call past its caller's deadline is DEADLINE_EXCEEDED", async () => {
       const { client } = await start(() => new Promise(() => undefined));
       const error = await failing(client.call("VerifyToken", { token: "t" }, {}, { deadline: Date.now() + 30 }));
       expect(error.code).to.equal(status.DEADLINE_EXCEEDED);
     });
   });
 
-  it("does not answer a cancelled call, and goes on serving", async () => {
+  it("a cancelled call is not answered, and the server serves on", async () => {
     const [entered, late] = [deferred<void>(), deferred<Outcome>()];
     const { client, verified, faults } = await start(({ token }) => {
       if (token.reveal() !== "slow") return VERIFIED;
@@ -126,7 +126,7 @@ describe("VerifyToken", () => {
     expect(faults).to.deep.equal([]);
   });
 
-  describe("what should not happen", () => {
+  describe("faults of the service", () => {
     const SECRET = new Error("password=hunter2 at /srv/db.ts:1");
     const cases: Record<string, () => Outcome | Promise<Outcome>> = {
       "a verifier that throws": () => {
@@ -136,7 +136,7 @@ describe("VerifyToken", () => {
       "a verdict that cannot be written": () => ({ ...VERIFIED, token: null as never }),
     };
     for (const [what, verify] of Object.entries(cases)) {
-      it(`${what} is INTERNAL to the caller and a fault to the observer`, async () => {
+      it(`${what} is INTERNAL to the caller, and a fault to the observer`, async () => {
         const { client, faults, verified } = await start(verify);
         const error = await failing(client.call("VerifyToken", { token: "t" }));
         expect(failureFromStatus(error)).to.deep.equal(failure("INTERNAL"));
@@ -147,7 +147,7 @@ describe("VerifyToken", () => {
     }
   });
 
-  it("tells the observer of each verification", async () => {
+  it("the observer is told of each verification", async () => {
     const { client, verified } = await start(() => REJECTED);
     await client.call("VerifyToken", { realm: "r", token: "t" }, { "x-request-id": "id-1" });
     expect(verified).to.have.length(1);
