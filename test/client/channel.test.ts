@@ -22,14 +22,14 @@ describe("channelVerifier", () => {
 
   const outcomes: Outcome[] = [VERIFIED, REJECTED, ...FAILURE_REASONS.map((reason) => failure(reason))];
   for (const outcome of outcomes) {
-    it(`hands on ${"reason" in outcome ? outcome.reason : outcome.kind} as the verifier gave it`, async () => {
+    it(`channelVerifier returns ${"reason" in outcome ? outcome.reason : outcome.kind} as the service answered it`, async () => {
       const { address, asked } = await start(() => outcome);
       expect(await open(address).verify(REQUEST, context())).to.deep.equal(outcome);
       expect(asked[0]?.call.requestId).to.equal("id-1");
     });
   }
 
-  it("hands on the caller's credential and what is left of the time", async () => {
+  it("channelVerifier passes on the caller's credential and the time that is left", async () => {
     const { address, asked } = await start(() => VERIFIED, { request: 600_000 });
     const credential = { kind: "instance", secretKey: new Secret("sk") } as const;
     const deadline = Date.now() + 60_000;
@@ -37,32 +37,32 @@ describe("channelVerifier", () => {
     const [{ request, call } = expect.fail()] = asked;
     expect(request.explain).to.equal(true);
     expect(request.credential?.kind === "instance" && request.credential.secretKey.reveal()).to.equal("sk");
-    // By the service's own clock, which stands still.
+    // The deadline is on the service's own clock, which does not move.
     expect(call.deadline).to.be.within(NOW + 55_000, NOW + 60_100);
   });
 
-  it("says TIMED_OUT where the time is over, also before it began", async () => {
+  it("a call whose time runs out, or is over before it starts, is TIMED_OUT", async () => {
     const { address } = await start(() => new Promise(() => undefined));
     for (const left of [30, 0, -1000]) {
       expect(await open(address).verify(REQUEST, context(Date.now() + left))).to.include({ reason: "TIMED_OUT" });
     }
   });
 
-  it("says VERIFIER_UNAVAILABLE, at once, where there is nobody", async () => {
+  it("a service that is not listening is VERIFIER_UNAVAILABLE at once", async () => {
     const server = createServer({ limits: LIMITS });
     const address = await server.listen("127.0.0.1:0");
     await server.close(0);
     expect(await open(address).verify(REQUEST, context())).to.include(failure("VERIFIER_UNAVAILABLE"));
   });
 
-  it("says INTERNAL where something else listens there", async () => {
+  it("a port that speaks another protocol is INTERNAL", async () => {
     const server = createServer({ limits: LIMITS });
     const address = await server.listen("127.0.0.1:0");
     expect(await open(address).verify(REQUEST, context())).to.deep.equal(failure("INTERNAL"));
     await server.close(100);
   });
 
-  it("says VERIFIER_UNAVAILABLE once it is closed", async () => {
+  it("a closed channelVerifier answers VERIFIER_UNAVAILABLE", async () => {
     const { address } = await start(() => VERIFIED);
     const verifier = channelVerifier(address);
     verifier.close();

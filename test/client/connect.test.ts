@@ -11,7 +11,7 @@ import { type ClosedPort, closedPort } from "../support/closed-port.js";
 
 const NEVER = new Promise<Outcome>(() => undefined);
 const clients: VerifierClient[] = [];
-/** A client with ten minutes for a call, where a test says nothing else: what it is about is not how fast this machine is. */
+/** A client whose calls may take ten minutes, so that a slow machine fails no test; a test's own options go first. */
 const open: typeof connect = (address, options) => {
   const client = connect(address, { deadlineMs: 600_000, ...options });
   clients.push(client);
@@ -27,16 +27,16 @@ const thrownBy = (call: Promise<unknown>): Promise<any> =>
     (error: unknown) => error,
   );
 
-/** The address of a port that nobody listens at. */
+/** The address of a port that has no listener. */
 const deadAddress = ({ port }: ClosedPort): string => `127.0.0.1:${port}`;
 
 describe("connect", () => {
-  it("gives the verdict on a good token", async () => {
+  it("verify returns the verdict on a good token", async () => {
     const { address } = await start(() => VERIFIED);
     expect(await open(address).verify({ realm: "r", token: "t" })).to.deep.equal(VERIFIED);
   });
 
-  it("gives the verdict on a bad token, with a sentence", async () => {
+  it("verify returns the verdict on a bad token, with a message", async () => {
     const { address } = await start(() => REJECTED);
     expect(await open(address).verify({ realm: "r", token: "t" })).to.deep.equal({
       kind: "rejected",
@@ -47,7 +47,7 @@ describe("connect", () => {
     });
   });
 
-  it("sends the whole request", async () => {
+  it("verify sends every field of the request", async () => {
     const { address, asked } = await start(() => VERIFIED);
     const client = open(address);
     await client.verify({ realm: "r", token: "t", instanceSecretKey: "sk", explain: true }, { requestId: "id-1" });
@@ -60,7 +60,7 @@ describe("connect", () => {
     expect(second?.request.credential).to.include({ kind: "client", clientId: "c" });
   });
 
-  it("refuses a request of two callers", async () => {
+  it("verify refuses a request with two callers", async () => {
     const { address, asked } = await start(() => VERIFIED);
     const two = {
       realm: "r",
@@ -73,7 +73,7 @@ describe("connect", () => {
   });
 
   for (const reason of FAILURE_REASONS) {
-    it(`throws a VerificationFailure for ${reason}`, async () => {
+    it(`verify throws a VerificationFailure for ${reason}`, async () => {
       const { address } = await start(() => failure(reason));
       const error = await thrownBy(open(address).verify({ realm: "r", token: "t" }, { requestId: "id-1" }));
       expect(error).to.be.instanceOf(VerificationFailure);
@@ -83,7 +83,7 @@ describe("connect", () => {
     });
   }
 
-  it("answers a batch in order, with failures in their places", async () => {
+  it("verifyBatch answers in order, with failures in their places", async () => {
     const { address } = await start(({ token }) =>
       token.reveal() === "no" ? failure("REALM_UNKNOWN") : token.reveal() === "bad" ? REJECTED : VERIFIED,
     );
@@ -97,7 +97,7 @@ describe("connect", () => {
     ]);
   });
 
-  it("throws where a batch fails as a whole", async () => {
+  it("verifyBatch throws if the batch fails as a whole", async () => {
     const { address } = await start(() => VERIFIED, { batch: 1 });
     const error = await thrownBy(
       open(address).verifyBatch([
@@ -108,7 +108,7 @@ describe("connect", () => {
     expect(error).to.be.instanceOf(VerificationFailure).and.include({ reason: "BATCH_TOO_LARGE" });
   });
 
-  it("gives up at its deadline", async () => {
+  it("a call is given up at its deadline", async () => {
     const { address } = await start(() => NEVER);
     const error = await thrownBy(open(address, { deadlineMs: 30 }).verify({ realm: "r", token: "t" }));
     expect(error).to.include({ reason: "TIMED_OUT" });
@@ -116,19 +116,20 @@ describe("connect", () => {
     expect(sooner).to.include({ reason: "TIMED_OUT" });
   });
 
-  it("takes 2 seconds where nothing else is said", async () => {
+  it("a call has a deadline of 2 seconds by default", async () => {
     const { address, asked } = await start(() => VERIFIED, { request: 600_000 });
-    // A clock that is a minute ahead: whatever becomes of the two seconds on the way, the call has a minute besides.
+    // The client's clock is a minute ahead, so the call has a minute besides its two seconds, however slow the
+    // machine is.
     const began = Date.now();
     const client = connect(address, { clock: () => Date.now() + 60_000 });
     clients.push(client);
     await client.verify({ realm: "r", token: "t" });
     const took = Date.now() - began;
-    // By the service's own clock, which stands still.
+    // The deadline is on the service's own clock, which does not move.
     expect(asked[0]?.call.deadline).to.be.within(NOW + 62_000 - took - 1, NOW + 62_000);
   });
 
-  it("is cancelled by a signal, and rejects with its reason", async () => {
+  it("a call is cancelled by its signal, and rejects with the signal's reason", async () => {
     const entered = deferred<void>();
     const { address } = await start(() => {
       entered.resolve();
@@ -144,7 +145,7 @@ describe("connect", () => {
     expect(late).to.equal(reason);
   });
 
-  it("fails at once, with the address and a fix, if nothing listens there", async () => {
+  it("a call fails at once, with the address and a fix, if nothing listens there", async () => {
     const dead = await closedPort();
     const address = deadAddress(dead);
     const client = open(address);
@@ -160,7 +161,7 @@ describe("connect", () => {
     dead.release();
   });
 
-  it("says that a socket file is missing, or a host name unknown", async () => {
+  it("the error says that a socket file is missing, or a host name unknown", async () => {
     const places = {
       "unix:/nowhere/at.sock": "there is no such socket file",
       "nowhere.invalid:50051": "its name cannot be resolved",
@@ -172,7 +173,7 @@ describe("connect", () => {
     }
   });
 
-  it("waits for a service that is not there yet, within the deadline, where it was told to", async () => {
+  it("a client with waitForReady waits for a service that is not up yet, within its deadline", async () => {
     const dead = await closedPort();
     const address = deadAddress(dead);
     const client = open(address, { waitForReady: true });
@@ -182,12 +183,12 @@ describe("connect", () => {
     expect((await call).kind).to.equal("verified");
   });
 
-  it("says where nobody came while it waited", async () => {
+  it("a client with waitForReady says that nothing listened if its deadline passes", async () => {
     const dead = await closedPort();
     const address = deadAddress(dead);
     const client = open(address, { waitForReady: true, deadlineMs: 300 });
     const ask = (): Promise<any> => thrownBy(client.verify({ realm: "r", token: "t" }));
-    // A call that ends before the first try to connect was refused knows only that time has passed.
+    // A call that ends before the first attempt to connect was refused knows only that its time is over.
     let gone = await ask();
     while (gone.reason === "TIMED_OUT") gone = await ask();
     expect(gone).to.include({ reason: "VERIFIER_UNAVAILABLE" });
@@ -195,7 +196,7 @@ describe("connect", () => {
     dead.release();
   });
 
-  it("finds a service that was started again", async () => {
+  it("a client finds a service that was restarted", async () => {
     const first = await start(() => VERIFIED);
     const client = open(first.address);
     await client.verify({ realm: "r", token: "t" });
@@ -204,28 +205,28 @@ describe("connect", () => {
     expect((await client.verify({ realm: "r", token: "t" })).kind).to.equal("rejected");
   });
 
-  it("opens as many connections as it is told, and uses them in turn", async () => {
+  it("a client opens as many connections as configured, and uses them in turn", async () => {
     const { address, asked } = await start(() => VERIFIED);
     const client = open(address, { connections: 3 });
     for (let turn = 0; turn < 6; turn++) await client.verify({ realm: "r", token: "t" });
     expect(asked).to.have.length(6);
   });
 
-  it("speaks over a socket file", async () => {
+  it("a client connects over a socket file", async () => {
     const directory = await mkdtemp(join(tmpdir(), "tv-"));
     const { address } = await start(() => VERIFIED, {}, `unix:${join(directory, "s.sock")}`);
     expect((await open(address).verify({ realm: "r", token: "t" })).kind).to.equal("verified");
     await rm(directory, { recursive: true });
   });
 
-  it("fails once it is closed", async () => {
+  it("a closed client fails its calls", async () => {
     const { address } = await start(() => VERIFIED);
     const client = connect(address);
     client.close();
     expect(await thrownBy(client.verify({ realm: "r", token: "t" }))).to.include({ reason: "VERIFIER_UNAVAILABLE" });
   });
 
-  it("prints no secret in its errors", async () => {
+  it("the errors of a client contain no secret", async () => {
     const { address } = await start(() => failure("CALLER_UNKNOWN"));
     const error = await thrownBy(open(address).verify({ realm: "r", token: "TOKEN", instanceSecretKey: "SECRET" }));
     expect(JSON.stringify(error) + error.stack).to.not.match(/TOKEN\b(?!_)|SECRET/);

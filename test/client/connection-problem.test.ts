@@ -13,7 +13,8 @@ import { LIMITS } from "../grpc/harness.js";
 import { certify, pki } from "../support/certificates.js";
 import { material } from "../support/tls.js";
 
-// Why no connection can be opened, as the client and the command line say it, each in terms of its own options.
+// The reasons why no connection can be opened, as the client and the command line give them, each naming its own
+// options.
 
 const { authority, stranger, server, workload } = pki();
 const DAY = 86_400_000;
@@ -53,11 +54,11 @@ interface Case {
   readonly name: string;
   readonly at: () => Promise<string>;
   readonly tls?: ClientTls;
-  /** The options that say the same to the command line. */
+  /** The command-line options that correspond to `tls`. */
   readonly options?: readonly string[];
   readonly found: RegExp;
   readonly fix: RegExp;
-  /** The command line's, where it is another. */
+  /** The command line's fix, if it differs. */
   readonly commandFix?: RegExp;
 }
 
@@ -89,7 +90,7 @@ const CASES: readonly Case[] = [
     commandFix: /with --ca-file FILE/,
   },
   {
-    name: "such a one, where Node's own authorities are trusted",
+    name: "a certificate of an unknown authority, with only Node's own trusted",
     at: () => service(material(server)),
     tls: {},
     options: ["--tls"],
@@ -106,7 +107,7 @@ const CASES: readonly Case[] = [
     fix: /needs a new one/,
   },
   {
-    name: "a certificate of tomorrow",
+    name: "a certificate that is not valid yet",
     at: () => service(material(early)),
     tls: trusting,
     options: ["--ca-file", "ca.pem"],
@@ -114,7 +115,7 @@ const CASES: readonly Case[] = [
     fix: /clocks/,
   },
   {
-    name: "a certificate of another name",
+    name: "a certificate for another name",
     at: () => service(material(elsewhere)),
     tls: trusting,
     options: ["--ca-file", "ca.pem"],
@@ -158,7 +159,7 @@ const CASES: readonly Case[] = [
     fix: /gRPC port/,
   },
   {
-    name: "a name that there is not",
+    name: "a host name that does not exist",
     at: () => Promise.resolve("nowhere.invalid:50051"),
     found: /its name cannot be resolved/,
     fix: /DNS/,
@@ -179,7 +180,7 @@ describe("the message of a client that reaches no service", () => {
   });
 
   for (const { name, at, tls: given, options = [], found, fix, commandFix = fix } of CASES) {
-    it(`${name}: the client and the command line say so`, async () => {
+    it(`${name}: the client and the command line name the problem and its fix`, async () => {
       const address = await at();
       const client = connect(address, { ...(given && { tls: given }), deadlineMs: 60_000 });
       const error: unknown = await client.verify({ realm: "r", token: "t" }).catch((thrown: unknown) => thrown);
@@ -212,13 +213,13 @@ describe("the message of a client that reaches no service", () => {
 });
 
 describe("connect with an unusable caFile", () => {
-  it("a missing file is named in a CaFileError", () => {
+  it("a missing caFile is named in a CaFileError", () => {
     const make = () => connect("127.0.0.1:1", { tls: { caFile: "/nowhere/ca.pem" } });
     expect(make).to.throw(CaFileError, "tls.caFile: /nowhere/ca.pem cannot be read (ENOENT)");
     expect(make).to.throw().that.includes({ name: "CaFileError", file: "/nowhere/ca.pem", code: "ENOENT" });
   });
 
-  it("a file without a certificate is named in a CaFileError", () => {
+  it("a caFile without a certificate is named in a CaFileError", () => {
     const file = join(emptyFolder(), "ca.pem");
     writeFileSync(file, workload.key);
     expect(() => connect("127.0.0.1:1", { tls: { caFile: file } }))

@@ -5,7 +5,7 @@ import { failure } from "../../src/contract/verifier.js";
 import { BATCH, callVerifyToken, connectTransport, rawCall } from "../support/connect.js";
 import { type Opened, open, verdict } from "./harness.js";
 
-// Connect's own clients against the gateway: Node's and the browsers', in JSON and in protobuf.
+// Connect's own clients against the gateway, for Node and for browsers, in JSON and in protobuf.
 
 const SHOWN = { realms: ["shown"], cors: undefined };
 
@@ -31,7 +31,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
       transport = make(server.port);
     });
 
-    it("gets a verdict", async () => {
+    it(`${kind} gets a verdict`, async () => {
       expect(await callVerifyToken(transport, { realm: "shown", token: "good" })).to.deep.equal({
         verdict: {
           verified: {
@@ -43,12 +43,12 @@ for (const [kind, make] of Object.entries(KINDS)) {
       });
     });
 
-    it("gets a rejection", async () => {
+    it(`${kind} gets a rejection`, async () => {
       const answer = await callVerifyToken(transport, { realm: "shown", token: "bad" });
       expect(answer).to.have.nested.property("verdict.rejected.reason", "REASON_TOKEN_MALFORMED");
     });
 
-    it("gets an error with its details", async () => {
+    it(`${kind} gets an error with its details`, async () => {
       const request = { realm: "shown", token: "t", instance_secret_key: "sk_bad" };
       expect(await callVerifyToken(transport, request)).to.deep.equal({
         error: {
@@ -65,7 +65,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
       );
     });
 
-    it("sends its credentials, and the id that it gives the call", async () => {
+    it(`${kind} sends its credentials and its request id`, async () => {
       const credentials = { client_id: "i", client_secret: "s" };
       const request = { realm: "shown", token: "good", client_credentials: credentials, explain: true };
       server.asked.length = 0;
@@ -77,24 +77,24 @@ for (const [kind, make] of Object.entries(KINDS)) {
       expect(server.calls.at(-1)).to.include({ requestId: "mine", via: "http/VerifyToken" });
     });
 
-    it("is answered within its timeout", async () => {
+    it(`${kind} gets deadline_exceeded after its timeout`, async () => {
       const answer = await callVerifyToken(transport, { realm: "shown", token: "wait" }, { timeoutMs: 100 });
       expect(answer).to.have.nested.property("error.code", Code.DeadlineExceeded);
     });
 
-    it("hears that a body is too large", async () => {
+    it(`${kind} gets resource_exhausted if its body is too large`, async () => {
       const answer = await callVerifyToken(transport, { realm: "shown", token: "x".repeat(70_000) });
       expect(answer).to.have.nested.property("error.code", Code.ResourceExhausted);
     });
 
-    it("hears that batches are not served here", async () => {
+    it(`${kind} gets unimplemented if it sends a batch`, async () => {
       const error = await rawCall(transport, BATCH, { requests: [{ realm: "shown", token: "good" }] });
       expect(ConnectError.from(error).code).to.equal(Code.Unimplemented);
     });
   });
 }
 
-describe("gateway: Connect's protobuf, as bytes", () => {
+describe("gateway: Connect's protobuf as bytes", () => {
   const post = async (port: number, body: Buffer): Promise<{ status: number; code: unknown }> => {
     const answer = await fetch(`http://127.0.0.1:${port}/tokenverifier.v1.TokenVerifier/VerifyToken`, {
       method: "POST",
@@ -106,18 +106,18 @@ describe("gateway: Connect's protobuf, as bytes", () => {
   };
 
   for (const [what, hex] of Object.entries({
-    "what ends within a field": "0a0573686f",
+    "a message that ends within a field": "0a0573686f",
     "a string that is not UTF-8": "0a02c0af",
-    "a field of no wire type": "0e00",
+    "a field with an unknown wire type": "0e00",
     JSON: Buffer.from('{"realm":"shown"}').toString("hex"),
   })) {
-    it(`refuses ${what}`, async () => {
+    it(`the protobuf endpoint refuses ${what}`, async () => {
       const { port } = await open(verdict, {}, {}, SHOWN);
       expect(await post(port, Buffer.from(hex, "hex"))).to.deep.equal({ status: 400, code: "invalid_argument" });
     });
   }
 
-  it("answers errors in JSON", async () => {
+  it("a call in protobuf gets its errors in JSON", async () => {
     const { port } = await open(() => failure("NO_VERDICT"), {}, {}, SHOWN);
     const request = Buffer.from("0a0573686f776e120174", "hex");
     expect(await post(port, request)).to.deep.equal({ status: 503, code: "unavailable" });

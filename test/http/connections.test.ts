@@ -15,9 +15,9 @@ import {
   Wire,
 } from "./harness.js";
 
-// The gateway on the wire: what belongs to HTTP and not to a vendor.
+// The gateway's HTTP on the wire, apart from any vendor.
 
-/** The same server still answers. */
+/** Checks that the same server still answers. */
 async function expectAlive({ port }: Opened): Promise<void> {
   for (const path of FACES) {
     const answer = await new Wire(port).send(good(path, [["Connection", "close"]])).answer();
@@ -34,7 +34,7 @@ describe("gateway: connections", () => {
 
   for (const path of FACES) {
     describe(path, () => {
-      it("keeps a connection for the next request", async () => {
+      it(`${path}: a connection is kept for the next request`, async () => {
         const wire = new Wire(server.port);
         for (let turn = 0; turn < 3; turn++) {
           expect(await wire.send(good(path)).answer()).to.include({ status: 200, body: GOOD_BODY[path] });
@@ -44,7 +44,7 @@ describe("gateway: connections", () => {
         await wire.closed;
       });
 
-      it("answers three requests of one packet, in their order", async () => {
+      it(`${path}: three requests in one packet are answered in order`, async () => {
         const ids = ["first", "second", "third"];
         const wire = new Wire(server.port).send(Buffer.concat(ids.map((id) => good(path, [["X-Request-Id", id]]))));
         for (const id of ids) {
@@ -55,7 +55,7 @@ describe("gateway: connections", () => {
         wire.halfClose();
       });
 
-      it("closes where it is asked to", async () => {
+      it(`${path}: a connection is closed if the client asks for it`, async () => {
         const wire = new Wire(server.port).send(good(path, [["Connection", "close"]]));
         const answer = await wire.answer();
         expect(answer.status).to.equal(200);
@@ -64,14 +64,14 @@ describe("gateway: connections", () => {
         expect(wire.text).to.equal("");
       });
 
-      it("answers a client that has closed its side", async () => {
+      it(`${path}: a client that has closed its side gets its answer`, async () => {
         const wire = new Wire(server.port).send(good(path));
         wire.halfClose();
         expect(await wire.answer()).to.include({ status: 200, body: GOOD_BODY[path] });
         await wire.closed;
       });
 
-      it("answers HTTP/1.0, and closes", async () => {
+      it(`${path}: an HTTP/1.0 request is answered, and its connection closed`, async () => {
         const wire = new Wire(server.port).send(good(path).toString().replace("HTTP/1.1", "HTTP/1.0"));
         expect(await wire.answer()).to.include({ status: 200, body: GOOD_BODY[path] });
         await wire.closed;
@@ -79,7 +79,7 @@ describe("gateway: connections", () => {
     });
   }
 
-  it("answers in the order of the requests, though the second is ready first", async () => {
+  it("pipelined requests are answered in order, even if the second is ready first", async () => {
     let release!: (outcome: Outcome) => void;
     let waiting!: () => void;
     const asked = new Promise<void>((resolve) => {
@@ -103,7 +103,7 @@ describe("gateway: connections", () => {
     wire.halfClose();
   });
 
-  it("outlives a client that resets the connection before its answer", async () => {
+  it("the gateway survives a client that resets its connection before the answer", async () => {
     let seen!: () => void;
     const asked = new Promise<void>((resolve) => {
       seen = resolve;
@@ -128,13 +128,13 @@ describe("gateway: connections", () => {
     other.halfClose();
   });
 
-  it("outlives a client that goes away in the middle of its body", async () => {
+  it("the gateway survives a client that goes away in the middle of its body", async () => {
     const before = server.calls.length;
     for (const path of READING_FACES) {
       const wire = new Wire(server.port);
       const whole = good(path, [["X-Request-Id", "gone"]]).toString();
       wire.send(whole.slice(0, -5));
-      // Another request on another connection: by its answer the first one was read, too.
+      // The answer on the other connection shows that the first request has been read, too.
       await new Wire(server.port).send(good(path, [["Connection", "close"]])).answer();
       wire.reset();
       await wire.closed;
@@ -153,20 +153,20 @@ describe("gateway: Expect: 100-continue", () => {
   afterEach(() => expectAlive(server));
   const EXPECT = ["Expect", "100-continue"] as const;
 
-  /** The head and the body of a request. */
+  /** Splits a request into its head and its body. */
   function parts(bytes: Buffer): [string, string] {
     const text = bytes.toString("latin1");
     const end = text.indexOf("\r\n\r\n") + 4;
     return [text.slice(0, end), text.slice(end)];
   }
 
-  it("Clowk asks for the body once the credential is good", async () => {
+  it("Clowk's face asks for the body once the credential is good", async () => {
     const [head, body] = parts(good(CLOWK, [EXPECT]));
     const wire = new Wire(server.port).send(head);
     await wire.until("HTTP/1.1 100 Continue\r\n\r\n");
     wire.send(body);
     expect(await wire.answer()).to.include({ status: 200, body: GOOD_BODY[CLOWK], continued: true });
-    // and the connection goes on
+    // The connection is kept.
     expect(await wire.send(good(CLOWK)).answer()).to.include({ status: 200, continued: false });
     wire.halfClose();
   });
@@ -175,12 +175,12 @@ describe("gateway: Expect: 100-continue", () => {
     ["unknown", "sk_good", "sk_wrong", '{"error":"Unauthorized"}'],
     ["missing", "X-Clowk-Secret-Key: sk_good\r\n", "", '{"error":"Missing secret key"}'],
   ] as const) {
-    it(`Clowk does not ask for it where the credential is ${what}`, async () => {
+    it(`Clowk's face does not ask for the body if the credential is ${what}`, async () => {
       const [head, rest] = parts(Buffer.from(good(CLOWK, [EXPECT]).toString().replace(from, to)));
       const wire = new Wire(server.port).send(head);
       const answer = await wire.answer();
       expect(answer).to.include({ status: 401, body, continued: false });
-      // Whether its body still comes is for the client to say: the connection is of no more use.
+      // The client may or may not still send its body, so the connection cannot be used again.
       expect(valuesOf(answer, "Connection")).to.deep.equal(["close"]);
       wire.send(rest).send(good(CLOWK));
       await wire.closed;
@@ -188,7 +188,7 @@ describe("gateway: Expect: 100-continue", () => {
     });
   }
 
-  it("Integuru never asks for it", async () => {
+  it("Integuru's face never asks for the body", async () => {
     const bytes = requestBytes(
       {
         method: "POST",
@@ -204,7 +204,7 @@ describe("gateway: Expect: 100-continue", () => {
     wire.halfClose();
   });
 
-  it("Fiserv asks for it at once, unless the content type is wrong already", async () => {
+  it("Fiserv's face asks for the body at once, unless the content type is already wrong", async () => {
     const [head, body] = parts(good(FISERV, [EXPECT]));
     const wire = new Wire(server.port).send(head);
     await wire.until("HTTP/1.1 100 Continue\r\n\r\n");
@@ -215,25 +215,25 @@ describe("gateway: Expect: 100-continue", () => {
     other.halfClose();
   });
 
-  it("does not ask for a body that is announced as too large", async () => {
+  it("the gateway does not ask for a body whose announced length is too large", async () => {
     const [head] = parts(good(CLOWK, [EXPECT]));
     const wire = new Wire(server.port).send(head.replace(/Content-Length: \d+/, "Content-Length: 65537"));
     expect(await wire.answer()).to.include({ status: 413, continued: false });
     wire.halfClose();
   });
 
-  it("asks for nothing that HTTP/1.0 does not know", async () => {
+  it("the gateway sends no 100 Continue to an HTTP/1.0 client", async () => {
     const bytes = good(CLOWK, [EXPECT]).toString().replace("HTTP/1.1", "HTTP/1.0");
     expect(await new Wire(server.port).send(bytes).answer()).to.include({ status: 200, continued: false });
   });
 
-  it("takes an expectation that it does not know for none", async () => {
+  it("the gateway ignores an unknown expectation", async () => {
     const wire = new Wire(server.port).send(good(CLOWK, [["Expect", "the-unexpected"]]));
     expect(await wire.answer()).to.include({ status: 200, body: GOOD_BODY[CLOWK], continued: false });
     wire.halfClose();
   });
 
-  it("answers 404 without asking where there is no face", async () => {
+  it("a path without a face is answered with 404 and no 100 Continue", async () => {
     const [head] = parts(good(CLOWK, [EXPECT]));
     const wire = new Wire(server.port).send(head.replace(CLOWK, "/nowhere"));
     expect(await wire.answer()).to.include({ status: 404, continued: false });
@@ -242,7 +242,7 @@ describe("gateway: Expect: 100-continue", () => {
 });
 
 describe("gateway: closing", () => {
-  it("answers what is under way, says that the connection ends, and is closed without waiting for the time-out", async () => {
+  it("a closing gateway answers the requests under way with Connection: close, and does not wait for its time-out", async () => {
     let release!: (outcome: Outcome) => void;
     let seen!: () => void;
     const asked = new Promise<void>((resolve) => {
@@ -258,7 +258,7 @@ describe("gateway: closing", () => {
     await idle.answer();
     const wire = new Wire(server.port).send(good(INTEGURU));
     await asked;
-    // Longer than any test may take.
+    // This is longer than any test may take.
     const closed = server.gateway.close(600_000);
     await idle.closed;
     release({ kind: "rejected", reason: "TOKEN_EXPIRED", claim: "exp", checks: [] });
@@ -269,7 +269,7 @@ describe("gateway: closing", () => {
     await wire.closed;
   });
 
-  it("answers every request of one packet", async () => {
+  it("a closing gateway answers every request of one packet", async () => {
     const pending: ((outcome: Outcome) => void)[] = [];
     const server = await open(
       () =>
@@ -287,18 +287,19 @@ describe("gateway: closing", () => {
     await closed;
   });
 
-  it("does not wait for peers that say nothing, or stop amid the head of a request", async () => {
+  it("a closing gateway does not wait for peers that are silent or stop within a request's head", async () => {
     const server = await open();
     const [silent, begun] = [new Wire(server.port), new Wire(server.port).send("POST / HTTP/1.1\r\nHost: a\r\n")];
     while (server.gateway.connections() < 2) await new Promise((resolve) => setImmediate(resolve));
-    // Longer than any test may take.
+    // This is longer than any test may take.
     expect(await server.gateway.close(600_000), "requests cut").to.equal(0);
     await silent.closed;
     await begun.closed;
   });
 
-  it("opens to nobody any more", async () => {
-    // An address of its own: at that of the other tests another process may have opened the same port meanwhile.
+  it("a closed gateway takes no more connections", async () => {
+    // Another process may have opened the same port at the other tests' address in the meantime, so this test has
+    // its own.
     const host = "127.0.0.3";
     const server = await open(verdict, {}, {}, undefined, host);
     await server.gateway.close(0);
@@ -307,7 +308,7 @@ describe("gateway: closing", () => {
     expect(wire.text).to.equal("");
   });
 
-  it("cuts what is still open after the time-out", async () => {
+  it("a closing gateway cuts the connections that are still open after its time-out", async () => {
     const server = await open(() => new Promise(() => {}));
     const wire = new Wire(server.port).send(good(INTEGURU));
     while (server.asked.length === 0) await new Promise((resolve) => setImmediate(resolve));

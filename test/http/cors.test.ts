@@ -3,13 +3,13 @@ import { expect } from "chai";
 import { isOrigin } from "../../src/http/cors.js";
 import { INTEGURU, type Opened, open, verdict } from "./harness.js";
 
-// Pages of other origins: what a browser is told, as the Fetch standard's CORS protocol has it.
+// Requests from pages of other origins, by the Fetch standard's CORS protocol.
 
 const APP = "https://app.example";
 const VERIFY = "/tokenverifier.v1.TokenVerifier/VerifyToken";
 const GOOD = '{"realm":"shown","token":"good"}';
 
-/** All headers of an answer that CORS is about. */
+/** Returns the headers of an answer that CORS defines. */
 function corsOf(answer: Response): Record<string, string> {
   return Object.fromEntries(
     [...answer.headers].filter(([name]) => name.startsWith("access-control-") || name === "vary"),
@@ -43,7 +43,7 @@ describe("gateway: CORS", () => {
   const READABLE = { "access-control-expose-headers": "Retry-After, X-Request-Id" };
 
   for (const origin of [APP, "http://localhost:3000"]) {
-    it(`lets a page of ${origin} ask and read, whatever is answered`, async () => {
+    it(`a page of ${origin} may send requests and read every answer`, async () => {
       const answer = await preflight(server, origin);
       expect(answer.status).to.equal(204);
       const shared = { vary: "Origin", "access-control-allow-origin": origin, ...READABLE };
@@ -77,7 +77,7 @@ describe("gateway: CORS", () => {
     "https://app.example/",
     "*",
   ]) {
-    it(`tells a page of ${origin} nothing`, async () => {
+    it(`a page of ${origin} may read nothing`, async () => {
       const answer = await preflight(server, origin);
       expect(answer.status).to.equal(204);
       expect(corsOf(answer)).to.deep.equal({ vary: "Origin", ...ALLOWED });
@@ -85,7 +85,7 @@ describe("gateway: CORS", () => {
     });
   }
 
-  it("lets every page ask where it says so, and caches need not tell them apart", async () => {
+  it('origins: ["*"] allows every page, and the answers do not vary by origin', async () => {
     for (const origin of [undefined, APP, "null"]) {
       const shared = { "access-control-allow-origin": "*", ...READABLE };
       const answer = await preflight(everyone, origin);
@@ -94,7 +94,7 @@ describe("gateway: CORS", () => {
     }
   });
 
-  it("never lets cookies in", async () => {
+  it("no answer allows cookies", async () => {
     for (const opened of [server, everyone]) {
       for (const answer of [await preflight(opened, APP), await ask(opened, POST, APP)]) {
         expect(answer.headers.get("access-control-allow-credentials")).to.equal(null);
@@ -102,14 +102,14 @@ describe("gateway: CORS", () => {
     }
   });
 
-  it("admits what Connect's client sends from a page for such a call", async () => {
+  it("a preflight allows the headers that Connect's browser client sends", async () => {
     const admitted = new Set(ALLOWED["access-control-allow-headers"].toLowerCase().split(", "));
     const sent = connectCors.allowedHeaders.filter((name) => !/grpc|user-agent|encoding/i.test(name));
     expect(sent).to.have.length(3);
     for (const name of sent) expect([...admitted]).to.include(name.toLowerCase());
   });
 
-  it("leaves the faces and unknown paths as they are", async () => {
+  it("the faces and unknown paths are the same with and without CORS", async () => {
     const plain = await open(verdict);
     for (const path of [INTEGURU, "/nowhere"]) {
       const [with_, without] = [await preflight(server, APP, path), await preflight(plain, APP, path)];
@@ -119,7 +119,7 @@ describe("gateway: CORS", () => {
     }
   });
 
-  it("tells of a preflight as one, and of no verdict", async () => {
+  it("a preflight is reported to the observer as one, without a verdict", async () => {
     const { calls, asked } = server;
     const [toldBefore, askedBefore] = [calls.length, asked.length];
     await preflight(server, APP);
@@ -133,7 +133,7 @@ describe("gateway: CORS", () => {
 
 describe("isOrigin", () => {
   for (const text of ["https://app.example", "http://localhost:3000", "http://127.0.0.1:8080", "https://[::1]:8443"]) {
-    it(`${text} is one`, () => expect(isOrigin(text)).to.equal(true));
+    it(`isOrigin accepts ${text}`, () => expect(isOrigin(text)).to.equal(true));
   }
   for (const text of [
     "",
@@ -150,6 +150,6 @@ describe("isOrigin", () => {
     "file:///x",
     " https://app.example",
   ]) {
-    it(`${JSON.stringify(text)} is none`, () => expect(isOrigin(text)).to.equal(false));
+    it(`isOrigin refuses ${JSON.stringify(text)}`, () => expect(isOrigin(text)).to.equal(false));
   }
 });

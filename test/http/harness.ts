@@ -25,20 +25,20 @@ const pathOf = (name: string): string => TEST_VENDORS.find((vendor) => vendor.na
 
 /** The paths of all faces. */
 export const FACES = TEST_VENDORS.map(({ path }) => path);
-/** Those of faces that read the body. */
+/** The paths of the faces that read the body. */
 export const READING_FACES = TEST_VENDORS.flatMap((vendor) =>
   exampleRequest(vendor, "good", {}).body.length > 0 ? [vendor.path] : [],
 );
 
-// Faces that tests are about for what is their own: the one that reads no body, the one that answers about its caller
-// before it answers about the body, and the one that finds all it needs in the body.
+// Faces that some tests need for what is special about them: Integuru's reads no body, Clowk's answers about its
+// caller before the body, and Fiserv's finds everything in the body.
 export const INTEGURU = pathOf("integuru");
 export const CLOWK = pathOf("clowk");
 export const FISERV = pathOf("fiserv");
 
 const GOOD_CALLER = { secretKey: "sk_good", clientId: "a", clientSecret: "b" };
 
-/** A vendor's face with the defaults of its settings. */
+/** A vendor's face with its default settings. */
 function faceOf({ face, faceSettings, maxTokenLength }: Vendor): Face {
   return face(z.object(faceSettings).parse({}), maxTokenLength);
 }
@@ -62,7 +62,7 @@ const VERIFIED: Verified = {
   checks: [],
 };
 
-/** Takes the token `good` and the secret key `sk_good` for good, and throws at the token `throw`. */
+/** Verifies the token `good`, accepts the secret key `sk_good`, and throws at the token `throw`. */
 export function verdict({ token, credential }: VerificationRequest): Outcome {
   if (credential?.kind === "instance" && credential.secretKey.isEmpty) return failure("CALLER_MISSING");
   if (credential?.kind === "instance" && credential.secretKey.reveal() !== "sk_good") return failure("CALLER_UNKNOWN");
@@ -78,7 +78,7 @@ export interface Opened {
   /** The requests that were answered. */
   readonly calls: (FinishedCall & Pick<Call, "via" | "requestId">)[];
   readonly faults: { readonly error: unknown; readonly requestId: string }[];
-  /** What the verifier was asked. */
+  /** The requests that the verifier received. */
   readonly asked: VerificationRequest[];
 }
 
@@ -96,8 +96,8 @@ afterEachFile(() => Promise.all(opened.splice(0).map(({ gateway }) => gateway.cl
 /**
  * Opens a gateway with every vendor's face.
  *
- * @param rpc what it shows of the contract; nothing where it is left out
- * @param host where it listens
+ * @param rpc the part of the contract that the gateway shows; nothing if it is left out
+ * @param host the address that the gateway listens on
  */
 export async function open(
   verify: Verifier["verify"] = verdict,
@@ -147,7 +147,7 @@ export class Wire {
   readonly #socket: net.Socket;
   #received = Buffer.alloc(0);
   #wake: (() => void)[] = [];
-  /** Once the server has closed its side, or reset the connection. */
+  /** Resolves once the server has closed its side or reset the connection. */
   readonly closed: Promise<void>;
   isClosed = false;
 
@@ -177,20 +177,21 @@ export class Wire {
     return this;
   }
 
-  /** Takes nothing more of what the server sends. */
+  /** Stops reading what the server sends. */
   stopReading(): this {
     this.#socket.pause();
     return this;
   }
 
-  /** Says that nothing more will be sent, and goes on reading. */
+  /** Closes the sending side and goes on reading. */
   halfClose(): void {
     this.#socket.end();
   }
 
-  /** Goes away without a word, unless it is saying just now that nothing more will come. */
+  /** Drops the connection without an end, unless the sending side is being closed just now. */
   reset(): void {
-    // Node loses a socket that is reset while it is being ended: its descriptor stays, and the process cannot end any more.
+    // Node loses a socket that is reset while it is being ended: its descriptor stays open, and the process cannot
+    // end.
     if (this.#socket.writableEnded && !this.#socket.writableFinished) this.#socket.destroy();
     else this.#socket.resetAndDestroy();
   }
@@ -199,7 +200,7 @@ export class Wire {
     return this.#received.toString("latin1");
   }
 
-  /** Waits for a text; fails where the server closes before it came. */
+  /** Waits for a text. @throws if the server closes before the text has arrived */
   async until(text: string): Promise<void> {
     while (!this.text.includes(text)) {
       if (this.isClosed) throw new Error(`closed before ${JSON.stringify(text)}: ${this.text}`);
@@ -207,7 +208,7 @@ export class Wire {
     }
   }
 
-  /** The next answer, without `100 Continue`; fails where the server closes before it is whole. */
+  /** Returns the next answer, without `100 Continue`. @throws if the server closes before the answer is whole */
   async answer(method = "POST"): Promise<HttpAnswer> {
     let continued = false;
     for (;;) {
@@ -237,21 +238,23 @@ export class Wire {
   }
 }
 
-/** A good request to a face, or to a path that has none, whose connection stays open. */
+/** A good request to a face, or to a path without one, that keeps its connection open. */
 export function good(path: string, headers: readonly (readonly [string, string])[] = []): Buffer {
   const request = exampleRequest(vendorAt(path) ?? vendorAt(FISERV)!, "good", GOOD_CALLER);
   return requestBytes({ ...request, target: path, headers: [...request.headers, ...headers] }, "");
 }
 
-/** The body of a good request to a face; empty where it reads none. */
+/** The body of a good request to a face; empty if the face reads none. */
 export const bodyOf = (path: string): string => exampleRequest(vendorAt(path)!, "good", GOOD_CALLER).body.toString();
 
-/** A request to a face that differs from the good one in its body alone. @param connection as in {@link requestBytes} */
+/**
+ * A request to a face that differs from the good one only in its body. @param connection as in {@link requestBytes}
+ */
 export function withBody(path: string, body: Buffer, chunked = false, connection = "close"): Buffer {
   return requestBytes({ ...exampleRequest(vendorAt(path)!, "good", GOOD_CALLER), body, chunked }, connection);
 }
 
-/** The body of the answer to a good request. */
+/** The body of the answer to a good request, by path. */
 export const GOOD_BODY: Readonly<Record<string, string>> = Object.fromEntries(
   TEST_VENDORS.map((vendor) => {
     const request = { method: "POST", target: vendor.path, headers: {} };
@@ -259,7 +262,7 @@ export const GOOD_BODY: Readonly<Record<string, string>> = Object.fromEntries(
   }),
 );
 
-/** What each face answers in a row of its contract, as a case of that row says: the bodies by path. */
+/** The bodies that the faces answer in a row of their contract, by path, taken from the cases of that row. */
 export function bodiesInRow(row: string): Readonly<Record<string, string>> {
   return Object.fromEntries(
     readCases().flatMap(({ covers, rest }) => {

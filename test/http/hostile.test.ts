@@ -16,7 +16,7 @@ import {
   withBody,
 } from "./harness.js";
 
-// What no client should send. The same server answers a good request after each of them.
+// Requests that no client should send. The same server answers a good request after each of them.
 
 const MB = 1024 ** 2;
 
@@ -37,7 +37,7 @@ describe("gateway: bodies", () => {
   });
   afterEach(() => expectAlive(server));
 
-  /** A good request whose body has this many bytes: a member or a parameter more, which no face looks at. */
+  /** A good request whose body is filled up to a length with one more member or parameter, which no face reads. */
   const padded = (path: string, length: number, chunked: boolean, connection?: string): Buffer => {
     const body = bodyOf(path);
     const frame = body.startsWith("{") ? body.replace("{", '{"x":"",') : `x=&${body}`;
@@ -54,17 +54,17 @@ describe("gateway: bodies", () => {
         expect(answer).to.include({ status: 200, body: GOOD_BODY[path] });
       });
 
-      it(`${path}, ${how}: one byte more is ${READING_FACES.includes(path) ? "413" : "never looked at"}`, async () => {
+      it(`${path}, ${how}: a body of one byte more than the limit is ${READING_FACES.includes(path) ? "answered with 413" : "ignored"}`, async () => {
         const wire = new Wire(server.port).send(padded(path, 64 * 1024 + 1, chunked, ""));
         const answer = await wire.answer();
         if (!READING_FACES.includes(path)) expect(answer).to.include({ status: 200, body: GOOD_BODY[path] });
         else expect(answer).to.include({ status: 413, body: TOO_LARGE[path] });
-        // What was left of it is dropped, and the connection goes on.
+        // The rest of the body is dropped, and the connection is kept.
         expect(await wire.send(good(path)).answer()).to.include({ status: 200, body: GOOD_BODY[path] });
         wire.halfClose();
       });
 
-      it(`${path}, ${how}: 10 MB`, async () => {
+      it(`${path}, ${how}: a body of 10 MB is ${READING_FACES.includes(path) ? "answered with 413" : "ignored"}, and the connection is kept`, async () => {
         const wire = new Wire(server.port).send(withBody(path, Buffer.alloc(10 * MB, "x"), chunked, ""));
         expect((await wire.answer()).status).to.equal(READING_FACES.includes(path) ? 413 : 200);
         expect(await wire.send(good(path)).answer()).to.include({ status: 200, body: GOOD_BODY[path] });
@@ -73,18 +73,18 @@ describe("gateway: bodies", () => {
     }
   }
 
-  it("413 comes while the body is still being sent", async () => {
+  it("413 is answered while the body is still being sent", async () => {
     for (const path of READING_FACES) {
       const head = withBody(path, Buffer.alloc(0), true, "").toString().replace("0\r\n\r\n", "");
       const wire = new Wire(server.port).send(head);
-      // 80 KiB of an endless body, and no more until the answer is there.
+      // 80 KiB of an endless body are sent, and no more until the answer has arrived.
       for (let chunk = 0; chunk < 10; chunk++) wire.send(`2000\r\n${"x".repeat(8192)}\r\n`);
       expect(await wire.answer()).to.include({ status: 413, body: TOO_LARGE[path] });
       wire.reset();
     }
   });
 
-  it("a chunked body of one byte a chunk is read whole", async () => {
+  it("a chunked body with one byte in each chunk is read whole", async () => {
     const [head, body] = good(FISERV).toString().split("\r\n\r\n") as [string, string];
     const chunks = Array.from(body, (byte) => `1\r\n${byte}\r\n`).join("");
     const wire = new Wire(server.port).send(
@@ -94,14 +94,14 @@ describe("gateway: bodies", () => {
     wire.halfClose();
   });
 
-  it("a body of 20,000 levels is answered", async () => {
+  it("a body nested 20,000 levels deep is answered with 400", async () => {
     const deep = Buffer.from(`{"token":${"[".repeat(20_000)}${"]".repeat(20_000)}}`);
     for (const path of READING_FACES) {
       expect((await new Wire(server.port).send(withBody(path, deep)).answer()).status).to.equal(400);
     }
   });
 
-  it("a body that is cut short by a half-closed client gets no verdict", async () => {
+  it("a request whose body is cut short by a half-closed client gets no verdict", async () => {
     for (const path of READING_FACES) {
       const wire = new Wire(server.port).send(good(path).subarray(0, -5));
       wire.halfClose();
@@ -111,7 +111,7 @@ describe("gateway: bodies", () => {
   });
 });
 
-describe("gateway: what is no HTTP request", () => {
+describe("gateway: malformed HTTP", () => {
   let server: Opened;
   before(async () => {
     server = await open();
@@ -125,11 +125,11 @@ describe("gateway: what is no HTTP request", () => {
 
   const malformed: Record<string, string | Buffer> = {
     "random bytes": Buffer.from("8f3ac1d2e4b5960718293a4b5c6d7e8ff0e1d2c3b4a59687", "hex"),
-    "an empty line and nothing sensible": "\r\n\r\nhello\r\n\r\n",
-    "a TLS greeting": Buffer.from("16030100c8010000c403035f", "hex"),
-    "the preface of HTTP/2": "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "an empty line and nonsense": "\r\n\r\nhello\r\n\r\n",
+    "a TLS ClientHello": Buffer.from("16030100c8010000c403035f", "hex"),
+    "the HTTP/2 preface": "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "HTTP/3.0": "POST / HTTP/3.0\r\nHost: a\r\n\r\n",
-    "a method that does not exist": "VERIFY / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "an unknown method": "VERIFY / HTTP/1.1\r\nHost: a\r\n\r\n",
     "a method in lower case": "post / HTTP/1.1\r\nHost: a\r\n\r\n",
     "a target with a space": "POST /a b HTTP/1.1\r\nHost: a\r\n\r\n",
     "a header without a colon": post(["X-Nothing"]),
@@ -150,39 +150,39 @@ describe("gateway: what is no HTTP request", () => {
     "TE.TE": post(["Transfer-Encoding: chunked", "Transfer-Encoding: identity"], `0\r\n\r\n${hidden}`),
     "chunked, but not last": post(["Transfer-Encoding: chunked, gzip"], `0\r\n\r\n${hidden}`),
     "a spelling of chunked": post(["Transfer-Encoding: xchunked"], `0\r\n\r\n${hidden}`),
-    "chunked behind a vertical tab": post(["Transfer-Encoding: \u000bchunked"], `0\r\n\r\n${hidden}`),
-    "a transfer coding that does not exist": post(["Transfer-Encoding: cow"], `0\r\n\r\n${hidden}`),
+    "chunked after a vertical tab": post(["Transfer-Encoding: \u000bchunked"], `0\r\n\r\n${hidden}`),
+    "an unknown transfer coding": post(["Transfer-Encoding: cow"], `0\r\n\r\n${hidden}`),
   };
   for (const [what, bytes] of Object.entries(malformed)) {
-    it(`${what}: 400, and closed`, async () => {
+    it(`${what} gets 400 and a closed connection`, async () => {
       const wire = new Wire(server.port).send(bytes);
       const answer = await wire.answer();
       expect(answer).to.include({ status: 400, body: '{"error":"Bad Request"}' });
       expect(valuesOf(answer, "Connection")).to.deep.equal(["close"]);
       await wire.closed;
-      // Nothing that was hidden in it is answered.
+      // No request that was hidden inside is answered.
       expect(wire.text).to.equal("");
     });
   }
 
-  it("a request without Host: 400, and closed", async () => {
+  it("a request without Host gets 400 and a closed connection", async () => {
     const wire = new Wire(server.port).send(good(INTEGURU).toString().replace("Host: 127.0.0.1\r\n", ""));
     expect((await wire.answer()).status).to.equal(400);
     await wire.closed;
   });
 
   for (const [what, chunks] of [
-    ["a chunk of no size", "zz\r\nabc\r\n0\r\n\r\n"],
-    ["a chunk that is longer than it says", '5\r\n{"token":"good"}\r\n0\r\n\r\n'],
+    ["a chunk without a size", "zz\r\nabc\r\n0\r\n\r\n"],
+    ["a chunk longer than its size", '5\r\n{"token":"good"}\r\n0\r\n\r\n'],
     ["a chunk size beyond 64 bits", "fffffffffffffffff\r\na\r\n0\r\n\r\n"],
-    ["a bare line feed behind a chunk size", "5\n{}   \r\n0\r\n\r\n"],
+    ["a bare line feed after a chunk size", "5\n{}   \r\n0\r\n\r\n"],
   ] as const) {
-    it(`${what}: no verdict, and closed`, async () => {
+    it(`${what} gets no verdict and a closed connection`, async () => {
       for (const path of FACES) {
         const head = withBody(path, Buffer.alloc(0), true, "").toString().replace("0\r\n\r\n", "");
         const wire = new Wire(server.port).send(head + chunks + hidden);
         const answer = await wire.answer();
-        // A face that answers by the header alone may have done so before the body was seen to be none.
+        // A face that needs only the headers may have answered before the body turned out to be malformed.
         if (!READING_FACES.includes(path)) expect(answer.status).to.be.oneOf([200, 400]);
         else expect(answer).to.include({ status: 400, body: '{"error":"Bad Request"}' });
         await wire.closed;
@@ -191,7 +191,7 @@ describe("gateway: what is no HTTP request", () => {
     });
   }
 
-  it("nonsense behind a good request: the request is answered, then 400, then closed", async () => {
+  it("nonsense after good requests gets 400 and a closed connection, once the requests are answered", async () => {
     for (const path of FACES) {
       const wire = new Wire(server.port).send(Buffer.concat([good(path), good(path), Buffer.from("nonsense\r\n\r\n")]));
       expect(await wire.answer()).to.include({ status: 200, body: GOOD_BODY[path] });
@@ -201,7 +201,7 @@ describe("gateway: what is no HTTP request", () => {
     }
   });
 
-  it("CONNECT and Upgrade change nothing", async () => {
+  it("CONNECT is refused and Upgrade is ignored", async () => {
     const wire = new Wire(server.port).send("CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n");
     await wire.closed;
     const upgrade = [
@@ -214,7 +214,7 @@ describe("gateway: what is no HTTP request", () => {
     other.halfClose();
   });
 
-  it("64 KiB of headers: 431, and closed", async () => {
+  it("64 KiB of headers get 431 and a closed connection", async () => {
     for (const headers of [
       `X-Long: ${"x".repeat(64 * 1024)}\r\n`,
       "X-Many: y\r\n".repeat(6000),
@@ -230,7 +230,7 @@ describe("gateway: what is no HTTP request", () => {
     await wire.closed;
   });
 
-  it("headers within the limit are no matter, also many of them", async () => {
+  it("a request with many headers within the limit is answered", async () => {
     // Some versions of Node count about ten bytes more for each header than it has.
     const many = Array.from({ length: 500 }, (_, index) => [`X-${index}`, "y"] as const);
     const wire = new Wire(server.port).send(good(INTEGURU, many));
@@ -238,7 +238,7 @@ describe("gateway: what is no HTTP request", () => {
     wire.halfClose();
   });
 
-  it("500 connections that say nothing do not keep others out", async () => {
+  it("500 silent connections do not keep others out", async () => {
     const silent = Array.from({ length: 500 }, () => new Wire(server.port));
     await expectAlive(server);
     for (const wire of silent) wire.reset();
@@ -252,7 +252,7 @@ describe("gateway: slow clients", () => {
   });
   afterEach(() => expectAlive(server));
 
-  /** Sends a byte each 20 ms until the server closes. */
+  /** Sends a byte every 20 ms until the server closes. */
   async function drip(wire: Wire, bytes: string): Promise<void> {
     let at = 0;
     const timer = setInterval(() => wire.send(bytes[at++ % bytes.length] ?? "x"), 20);
@@ -260,20 +260,20 @@ describe("gateway: slow clients", () => {
     clearInterval(timer);
   }
 
-  it("headers that are sent a byte at a time are cut with 408", async () => {
+  it("a request whose headers are sent a byte at a time is cut with 408", async () => {
     const wire = new Wire(server.port).send("POST / HTTP/1.1\r\nHost: a\r\nX: ");
     await drip(wire, "x");
     expect(wire.text).to.match(/^HTTP\/1\.1 408 Request Timeout\r\n/);
     expect(wire.text).to.match(/\{"error":"Request Timeout"\}$/);
   });
 
-  it("a connection that says nothing is closed", async () => {
+  it("a silent connection is closed", async () => {
     const wire = new Wire(server.port);
     await wire.closed;
   });
 
   for (const path of READING_FACES) {
-    it(`${path}: a body that is sent a byte at a time is cut with 408`, async () => {
+    it(`${path}: a request whose body is sent a byte at a time is cut with 408`, async () => {
       const wire = new Wire(server.port).send(
         withBody(path, Buffer.alloc(0), true, "").toString().replace("0\r\n\r\n", ""),
       );
@@ -282,13 +282,13 @@ describe("gateway: slow clients", () => {
     });
   }
 
-  it("a connection is closed whose request was answered and whose body does not end", async () => {
+  it("a connection whose request was answered is closed if the request's body does not end", async () => {
     const wire = new Wire(server.port).send(
       withBody(INTEGURU, Buffer.alloc(0), true, "").toString().replace("0\r\n\r\n", ""),
     );
     expect(await wire.answer()).to.include({ status: 200, body: GOOD_BODY[INTEGURU] });
     await drip(wire, "1\r\nx\r\n");
-    // Its answer was given: no second one.
+    // The answer was given already, so there is no second one.
     expect(wire.text).to.equal("");
   });
 
@@ -306,7 +306,7 @@ describe("gateway: a process that stood still", () => {
     while (!until()) await new Promise((resolve) => setImmediate(resolve));
   };
 
-  it("does not take the time for the client's: a first request is answered", async () => {
+  it("a process that stood still answers a first request that arrived meanwhile", async () => {
     const server = await open(undefined, { idle: 100 });
     const wire = new Wire(server.port);
     await turns(() => server.gateway.connections() === 1);
@@ -314,11 +314,11 @@ describe("gateway: a process that stood still", () => {
     expect((await wire.answer()).status).to.equal(200);
   });
 
-  it("nor for the next request", async () => {
+  it("a process that stood still answers a next request that arrived meanwhile", async () => {
     const server = await open(undefined, { idle: 100 });
     const wire = new Wire(server.port).send(good(INTEGURU));
     await wire.answer();
-    // Node gives it a second more than it says.
+    // Node waits a second longer than the configured time.
     await standStill(1200, () => wire.send(good(INTEGURU)));
     expect((await wire.answer()).status).to.equal(200);
   });
@@ -328,17 +328,17 @@ describe("gateway: a process that stood still", () => {
       ["headers", 10],
       ["body", -1],
     ] as const) {
-      it(`${path}: nor for the rest of its ${what}`, async () => {
+      it(`${path}: a process that stood still answers a request whose ${what} arrived meanwhile`, async () => {
         const server = await open(undefined, { request: 300 });
         const wire = new Wire(server.port);
         const request = good(path);
         wire.send(request.subarray(0, part));
         await turns(() => server.gateway.connections() === 1);
-        // Until it was read, and no longer: a process that stood still here as well would be late itself.
+        // The process stands still only until the first part was read; any longer, and it would be late itself.
         for (let left = 20; left > 0; left--) await new Promise((resolve) => setImmediate(resolve));
         await standStill(500, () => wire.send(request.subarray(part)));
         expect((await wire.answer()).status).to.equal(200);
-        // And what comes next has no more time for it than ever.
+        // The time limit of the next request is the usual one.
         wire.send(request.subarray(0, part));
         expect((await wire.answer()).status).to.equal(408);
         await wire.closed;
@@ -346,7 +346,7 @@ describe("gateway: a process that stood still", () => {
     }
   }
 
-  it("and closes whoever has sent nothing", async () => {
+  it("a process that stood still closes a connection on which nothing has arrived", async () => {
     const server = await open(undefined, { idle: 100 });
     const wire = new Wire(server.port);
     await turns(() => server.gateway.connections() === 1);

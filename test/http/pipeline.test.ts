@@ -3,15 +3,15 @@ import type { Outcome } from "../../src/contract/verifier.js";
 import { valuesOf } from "../support/http.js";
 import { FISERV, GOOD_BODY, good, INTEGURU, open, verdict, Wire, withBody } from "./harness.js";
 
-// Many requests on one connection, before any of their answers.
+// Many requests sent on one connection before any of their answers.
 
-/** How many requests are answered at once, and how many more a piece that is read may hold. */
+/** The most requests that are under way at once: those answered together, and those in one more piece of input. */
 const MOST = 16 + 20;
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 describe("gateway: pipelined requests", () => {
-  it("all are answered, in their order, however many there are", async () => {
+  it("any number of pipelined requests are answered in order", async () => {
     const server = await open();
     const ids = Array.from({ length: 500 }, (_, index) => `id-${index}`);
     const paths = [INTEGURU, FISERV];
@@ -26,7 +26,7 @@ describe("gateway: pipelined requests", () => {
     await wire.closed;
   });
 
-  it("no more than some are read before there are answers; the others then", async () => {
+  it("a limited number of pipelined requests are read before there are answers, and the rest afterwards", async () => {
     const pending: (() => void)[] = [];
     let isQuick = false;
     const server = await open((request) => {
@@ -35,7 +35,7 @@ describe("gateway: pipelined requests", () => {
     });
     const wire = new Wire(server.port).send(Buffer.concat(Array.from({ length: 300 }, () => good(INTEGURU))));
     while (pending.length < 16) await turn();
-    // Whatever another connection asks for comes later than all that this one had sent.
+    // A request on another connection arrives after everything that this one had sent.
     const other = new Wire(server.port).send(good(INTEGURU, [["X-Request-Id", "other"]]));
     const before = pending.length;
     while (pending.length === before) await turn();
@@ -49,7 +49,7 @@ describe("gateway: pipelined requests", () => {
     other.halfClose();
   });
 
-  it("others have their turn between them", async () => {
+  it("floods of pipelined requests do not hold up another client's request", async () => {
     const server = await open();
     const floods = Array.from({ length: 20 }, () =>
       new Wire(server.port).send(Buffer.concat(Array.from({ length: 1000 }, () => good("/nowhere")))),
@@ -62,7 +62,7 @@ describe("gateway: pipelined requests", () => {
     for (const wire of floods) wire.reset();
   });
 
-  it("a large body behind many requests is read whole", async () => {
+  it("large bodies of many pipelined requests are read whole", async () => {
     const server = await open();
     const body = Buffer.from(`{"token":"good","client_id":"a","client_secret":"b","x":"${"x".repeat(60_000)}"}`);
     const requests = Array.from({ length: 40 }, (_, index) => withBody(FISERV, body, index % 2 === 0, ""));
@@ -71,7 +71,7 @@ describe("gateway: pipelined requests", () => {
     wire.halfClose();
   });
 
-  it("a client that closes its side behind them gets all their answers", async () => {
+  it("a client that closes its side after pipelined requests gets all their answers", async () => {
     const server = await open();
     const wire = new Wire(server.port).send(Buffer.concat(Array.from({ length: 100 }, () => good(INTEGURU))));
     wire.halfClose();
@@ -79,7 +79,7 @@ describe("gateway: pipelined requests", () => {
     await wire.closed;
   });
 
-  it("nonsense behind them is answered once, after them", async () => {
+  it("nonsense after pipelined requests is answered once, after them", async () => {
     const server = await open();
     const flood = Array.from({ length: 50 }, () => good(INTEGURU));
     const wire = new Wire(server.port).send(Buffer.concat([...flood, Buffer.from("nonsense\r\n\r\n".repeat(500))]));

@@ -11,9 +11,9 @@ import { createClient } from "../support/grpc.js";
 import { requestBytes } from "../support/http.js";
 import { INTEGURU, Wire } from "./harness.js";
 
-// The whole service as a process of its own: whatever is sent to either port, it goes on.
+// The whole service as its own process, which keeps serving whatever is sent to its ports.
 
-describe("the process", () => {
+describe("the service's process", () => {
   let service: Process;
   let grpc: string;
   let ports: { grpc: number; http: number };
@@ -33,7 +33,7 @@ describe("the process", () => {
   after(async () => {
     const { code, stderr } = await end(service);
     expect({ code, stderr }).to.deep.equal({ code: 0, stderr: "" });
-    // Nothing that was sent is a fault of the service's own.
+    // Nothing that was sent is a fault of the service itself.
     expect(service.lines().filter(({ level }) => level === "error" || level === "fatal")).to.deep.equal([]);
   });
 
@@ -54,11 +54,11 @@ describe("the process", () => {
       requestBytes({ method: "POST", target: INTEGURU, headers: [["Authorization", "Bearer x"]] }),
     "half a preface": () => PREFACE.slice(0, 10),
     "a preface and random bytes": () => Buffer.concat([Buffer.from(PREFACE), randomBytes(1000)]),
-    "a frame that is larger than admitted": () =>
+    "a frame above the size limit": () =>
       Buffer.concat([Buffer.from(PREFACE), SETTINGS, http2Frame(0, 0, 1, Buffer.alloc(100_000))]),
-    "DATA on a stream that nobody opened": () =>
+    "DATA on a stream that was never opened": () =>
       Buffer.concat([Buffer.from(PREFACE), SETTINGS, http2Frame(0, 0, 1, Buffer.alloc(10))]),
-    "HEADERS that are no HPACK": () =>
+    "HEADERS that are not HPACK": () =>
       Buffer.concat([Buffer.from(PREFACE), SETTINGS, http2Frame(1, 4, 1, Buffer.alloc(100, 0xff))]),
     "HEADERS on stream 0": () =>
       Buffer.concat([Buffer.from(PREFACE), SETTINGS, http2Frame(1, 5, 0, Buffer.from([0x82]))]),
@@ -70,10 +70,10 @@ describe("the process", () => {
       ]),
     "1000 SETTINGS": () => Buffer.concat([Buffer.from(PREFACE), ...Array.from({ length: 1000 }, () => SETTINGS)]),
     "a GOAWAY": () => Buffer.concat([Buffer.from(PREFACE), SETTINGS, http2Frame(7, 0, 0, Buffer.alloc(8))]),
-    "a TLS greeting": () => Buffer.from("16030100c8010000c403035f5f5f5f", "hex"),
+    "a TLS ClientHello": () => Buffer.from("16030100c8010000c403035f5f5f5f", "hex"),
   };
   for (const [what, bytes] of Object.entries(garbage)) {
-    it(`${what}, to either port`, async () => {
+    it(`${what} sent to either port gets no verdict`, async () => {
       for (const port of [ports.grpc, ports.http]) {
         const wire = new Wire(port).send(bytes());
         wire.halfClose();
@@ -83,7 +83,7 @@ describe("the process", () => {
     });
   }
 
-  it("connections that are opened and reset at once", async () => {
+  it("connections that are opened and reset at once do no harm", async () => {
     for (const port of [ports.grpc, ports.http]) {
       const wires = Array.from({ length: 200 }, () => new Wire(port).send("P"));
       for (const wire of wires) wire.reset();
@@ -91,7 +91,7 @@ describe("the process", () => {
     }
   });
 
-  /** A raw gRPC call: the status, by whichever way it comes. */
+  /** Makes a raw gRPC call, and returns its status from the headers or the trailers. */
   function call(path: string, body: Buffer, headers: Record<string, string> = {}): Promise<string> {
     const session = http2.connect(`http://${grpc}`);
     session.on("error", () => {});
@@ -128,22 +128,22 @@ describe("the process", () => {
     ["random bytes as a message", ["13", "3", "5"], () => message(randomBytes(200))],
     ["a string that is not UTF-8", ["13"], () => message(Buffer.from([0x0a, 0x02, 0xc3, 0x28]))],
     ["groups without an end", ["13", "3"], () => message(Buffer.alloc(10_000, 0x0b))],
-    ["a message that is longer than admitted", ["8"], () => message(Buffer.alloc(5 * 1024 ** 2))],
+    ["a message above the size limit", ["8"], () => message(Buffer.alloc(5 * 1024 ** 2))],
     ["a length of 4 GiB", ["8"], () => message(Buffer.alloc(10), 0, 0xffffffff)],
-    ["a compressed message that is none", ["13", "12", "5"], () => message(Buffer.alloc(10), 1)],
+    ["a message that is wrongly marked as compressed", ["13", "12", "5"], () => message(Buffer.alloc(10), 1)],
     ["no message", ["13", "12", "2"], () => Buffer.alloc(0)],
     [
-      "two messages where one belongs",
+      "two messages in a unary call",
       ["13", "12", "3"],
       () => Buffer.concat([message(Buffer.alloc(0)), message(Buffer.alloc(0))]),
     ],
   ] as const) {
-    it(`gRPC: ${what} is an error of the call`, async () => {
+    it(`gRPC: ${what} is an error of that call alone`, async () => {
       expect(await call(VERIFY, body())).to.be.oneOf([...status]);
     });
   }
 
-  it("gRPC: a method or service that does not exist is UNIMPLEMENTED", async () => {
+  it("gRPC: an unknown method or service is UNIMPLEMENTED", async () => {
     for (const path of [
       "/tokenverifier.v1.TokenVerifier/Nothing",
       "/nothing.Nothing/Nothing",
@@ -155,18 +155,18 @@ describe("the process", () => {
     }
   });
 
-  it("gRPC: another content type is 415", async () => {
+  it("gRPC: another content type is answered with 415", async () => {
     expect(await call(VERIFY, Buffer.from("{}"), { "content-type": "application/json" })).to.equal("415");
   });
 
-  it("gRPC: metadata beyond the limit ends the call, not the service", async () => {
+  it("gRPC: metadata above the limit ends the call, but not the service", async () => {
     const client = new Client(grpc, credentials.createInsecure(), { "grpc.use_local_subchannel_pool": 1 });
     client.close();
     const status = await call(VERIFY, message(Buffer.alloc(0)), { "x-long": "x".repeat(60_000) });
     expect(status).not.to.equal("0");
   });
 
-  it("gRPC: a call whose message never comes whole is ended within `limits.request`", async () => {
+  it("gRPC: a call whose message never arrives whole ends within limits.request", async () => {
     const session = http2.connect(`http://${grpc}`);
     session.on("error", () => {});
     const stream = session.request({
@@ -181,7 +181,7 @@ describe("the process", () => {
     session.destroy();
   });
 
-  it("gRPC: a cancelled stream and a lost connection are nobody's fault", async () => {
+  it("gRPC: a cancelled stream and a lost connection are not reported as faults", async () => {
     const client = createClient(grpc);
     const stream = client.open();
     const over = new Promise<ServiceError>((resolve) => stream.on("error", resolve));

@@ -4,18 +4,18 @@ import { type HttpRequest, requestBytes } from "../support/http.js";
 import { exampleRequest, TEST_VENDORS } from "../support/vendors.js";
 import { open, verdict, Wire } from "./harness.js";
 
-// How often a request to a face asks the verifier, and about what.
+// How often a request to a face asks the verifier, and about which tokens.
 
 const GOOD = { secretKey: "sk_good", clientId: "a", clientSecret: "b" };
 const STRANGER = { secretKey: "sk_wrong", clientId: "x", clientSecret: "y" };
 
-/** Takes `sk_good` and the client `a` for good callers, and any other for a stranger. */
+/** Accepts `sk_good` and the client `a` as callers, and no others. */
 const knowing: typeof verdict = (request) =>
   request.credential?.kind === "client" && request.credential.clientId !== "a"
     ? failure("CALLER_UNKNOWN")
     : verdict(request);
 
-/** Sends a request: the status of the answer, and the tokens that the verifier was asked about. */
+/** Sends a request, and returns the status of the answer and the tokens that the verifier was asked about. */
 async function ask(request: HttpRequest): Promise<{ readonly status: number; readonly tokens: readonly string[] }> {
   const { port, asked } = await open(knowing);
   const wire = new Wire(port).send(requestBytes(request, ""));
@@ -28,22 +28,22 @@ for (const vendor of TEST_VENDORS) {
   describe(`the verifier behind the face of ${vendor.name}`, () => {
     const good = exampleRequest(vendor, "good", GOOD);
 
-    it("is asked about the token of a good request, once", async () => {
+    it(`${vendor.name}: the verifier is asked once about the token of a good request`, async () => {
       expect(await ask(good)).to.deep.equal({ status: 200, tokens: ["good"] });
     });
 
-    it("is asked about a token that it rejects, once", async () => {
+    it(`${vendor.name}: the verifier is asked once about a token that it rejects`, async () => {
       expect((await ask(exampleRequest(vendor, "bad", GOOD))).tokens).to.deep.equal(["bad"]);
     });
 
     if (vendor.callers !== "anyone") {
-      it("is asked about the token of an unknown caller, once", async () => {
+      it(`${vendor.name}: the verifier is asked once about the token of an unknown caller`, async () => {
         const answer = await ask(exampleRequest(vendor, "good", STRANGER));
         expect(answer).to.deep.equal({ status: 401, tokens: ["good"] });
       });
     }
 
-    // These know their callers by a header, and answer about the caller before they answer about the body.
+    // These vendors identify callers by a header, and answer about the caller before the body.
     if (vendor.name === "clowk" || vendor.name === "acme") {
       const faults = (values: typeof GOOD): Readonly<Record<string, readonly [HttpRequest, number]>> => {
         const request = exampleRequest(vendor, "good", values);
@@ -54,22 +54,22 @@ for (const vendor of TEST_VENDORS) {
           "without a token": [{ ...request, body: Buffer.from("{}") }, 400],
           "with an empty body": [{ ...request, body: Buffer.alloc(0) }, 400],
           "of another content type": [{ ...request, headers }, 400],
-          "with a body that is announced as too large": [{ ...request, body: Buffer.alloc(65_537) }, 413],
-          "with a body that turns out too large": [{ ...request, body: Buffer.alloc(65_537), chunked: true }, 413],
+          "whose announced body is too large": [{ ...request, body: Buffer.alloc(65_537) }, 413],
+          "whose chunked body is too large": [{ ...request, body: Buffer.alloc(65_537), chunked: true }, 413],
         };
       };
       for (const [what, [request, status]] of Object.entries(faults(GOOD))) {
-        it(`is asked about the caller alone, once, for a request ${what}`, async () => {
+        it(`${vendor.name}: the verifier is asked once, about the caller alone, for a request ${what}`, async () => {
           expect(await ask(request)).to.deep.equal({ status, tokens: [""] });
         });
       }
       for (const [what, [request]] of Object.entries(faults(STRANGER))) {
-        it(`is asked about an unknown caller alone, once, for a request ${what}`, async () => {
+        it(`${vendor.name}: the verifier is asked once, about the unknown caller alone, for a request ${what}`, async () => {
           expect(await ask(request)).to.deep.equal({ status: 401, tokens: [""] });
         });
       }
 
-      it("is asked about the caller before a client that waits is asked for its body", async () => {
+      it(`${vendor.name}: the verifier is asked about the caller before a waiting client is asked for its body`, async () => {
         const waiting = (values: typeof GOOD): HttpRequest => {
           const request = exampleRequest(vendor, "good", values);
           return { ...request, headers: [...request.headers, ["Expect", "100-continue"]] };
@@ -81,9 +81,9 @@ for (const vendor of TEST_VENDORS) {
   });
 }
 
-describe("the deadline of a face's request", () => {
+describe("the deadline of a request to a face", () => {
   for (const vendor of TEST_VENDORS) {
-    it(`is limits.request after its arrival, and over it the answer of ${vendor.name} is 503`, async () => {
+    it(`${vendor.name}: a request that takes longer than limits.request is answered with 503`, async () => {
       const deadlines: number[] = [];
       let now = 0;
       const { port, calls } = await open(

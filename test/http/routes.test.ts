@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { type HttpAnswer, valuesOf } from "../support/http.js";
 import { bodiesInRow, CLOWK, FACES, FISERV, GOOD_BODY, good, INTEGURU, type Opened, open, Wire } from "./harness.js";
 
-// Which requests reach a face, and what every answer carries.
+// The requests that reach a face, and the headers that every answer has.
 
 const NOT_FOUND = '{"error":"Not found"}';
 
@@ -12,7 +12,7 @@ describe("gateway: paths", () => {
     server = await open();
   });
 
-  /** A good request to a face, with another target or method. */
+  /** Sends a good request to a face with another target or method. */
   function ask(path: string, target: string, method = "POST"): Promise<HttpAnswer> {
     const bytes = Buffer.from(
       good(path, [["Connection", "close"]])
@@ -26,27 +26,27 @@ describe("gateway: paths", () => {
   for (const path of FACES) {
     const last = path.at(-1)!;
     const strangers: Record<string, string> = {
-      "another case": path.toUpperCase(),
-      "one letter of another case": path.slice(0, -1) + (last === "n" ? "N" : last.toUpperCase()),
-      "a slash at the end": `${path}/`,
+      "capital letters": path.toUpperCase(),
+      "one capital letter": path.slice(0, -1) + (last === "n" ? "N" : last.toUpperCase()),
+      "a trailing slash": `${path}/`,
       "a double slash at the beginning": `/${path}`,
       "a double slash within": path.replace(/(?<=.)\//, "//"),
       "an encoded letter": path.replace(/[a-z](?=[^/]*$)/, (letter) => `%${letter.charCodeAt(0).toString(16)}`),
       "an encoded slash": path.replace(/(?<=.)\//, "%2F"),
       "a dot segment": `/.${path}`,
-      "a way back": `/x/..${path}`,
-      "a parameter behind a semicolon": `${path};a=b`,
+      "a parent segment": `/x/..${path}`,
+      "a parameter after a semicolon": `${path};a=b`,
       "a broken escape": `${path}%`,
       "a NUL, encoded": `${path}%00`,
-      "something before it": `/x${path}`,
-      "something behind it": `${path}x`,
+      "text before the path": `/x${path}`,
+      "text after the path": `${path}x`,
       "a fragment": `${path}#x`,
-      "a query that holds it": `/?${path}`,
-      "the root": "/",
-      "an asterisk": "*",
+      "the path in its query": `/?${path}`,
+      "only a slash": "/",
+      "only an asterisk": "*",
     };
     for (const [what, target] of Object.entries(strangers)) {
-      it(`${path}: ${what} is 404`, async () => {
+      it(`${path}: a target with ${what} is 404`, async () => {
         const answer = await ask(path, target);
         expect(answer, target).to.include({ status: 404, body: NOT_FOUND });
       });
@@ -56,21 +56,21 @@ describe("gateway: paths", () => {
         expect(await ask(path, path + query)).to.include({ status: 200, body: GOOD_BODY[path] });
       });
     }
-    it(`${path}: an absolute target is the same`, async () => {
+    it(`${path}: an absolute target is treated like its path`, async () => {
       expect(await ask(path, `http://127.0.0.1${path}?a=b`)).to.include({ status: 200, body: GOOD_BODY[path] });
       expect(await ask(path, `http://elsewhere.example:81${path}`)).to.include({ status: 200, body: GOOD_BODY[path] });
       expect(await ask(path, `http://127.0.0.1${path}/`)).to.include({ status: 404, body: NOT_FOUND });
     });
   }
 
-  it("a target with bytes that are not ASCII reaches no face", async () => {
+  it("a target with non-ASCII bytes reaches no face", async () => {
     for (const target of [`${INTEGURU}\u00a0`, `${INTEGURU}\u00e9`, `\u00a0${INTEGURU}`, `${INTEGURU}\u00ff\u00fe`]) {
       expect((await ask(INTEGURU, target)).status, JSON.stringify(target)).to.be.oneOf([400, 404]);
     }
   });
 
   for (const method of ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "M-SEARCH"]) {
-    it(`${method} is the face's affair on its path, and 404 elsewhere`, async () => {
+    it(`${method} is answered by the face on its path, and with 404 elsewhere`, async () => {
       const head = method === "HEAD";
       const integuru = await ask(INTEGURU, INTEGURU, method);
       const ok = method === "OPTIONS";
@@ -97,16 +97,18 @@ describe("gateway: headers", () => {
   });
 
   const answers: Record<string, (port: number) => Promise<HttpAnswer>> = {
-    "a good one": (port) => new Wire(port).send(good(INTEGURU)).answer(),
-    "a bad one": (port) => new Wire(port).send(good(CLOWK).toString().replace('"good"', '"bad!"')).answer(),
-    "404": (port) => new Wire(port).send(good("/nowhere")).answer(),
-    "an internal fault": (port) => new Wire(port).send(good(INTEGURU).toString().replace("good", "throw")).answer(),
-    "what is no HTTP": (port) => new Wire(port).send("no HTTP at all\r\n\r\n").answer(),
-    "headers that are too large": (port) =>
+    "the answer to a good token": (port) => new Wire(port).send(good(INTEGURU)).answer(),
+    "the answer to a bad token": (port) =>
+      new Wire(port).send(good(CLOWK).toString().replace('"good"', '"bad!"')).answer(),
+    "a 404": (port) => new Wire(port).send(good("/nowhere")).answer(),
+    "the answer after a fault": (port) =>
+      new Wire(port).send(good(INTEGURU).toString().replace("good", "throw")).answer(),
+    "the answer to malformed HTTP": (port) => new Wire(port).send("no HTTP at all\r\n\r\n").answer(),
+    "the answer to oversized headers": (port) =>
       new Wire(port).send(`GET / HTTP/1.1\r\nHost: a\r\nX: ${"x".repeat(17_000)}\r\n\r\n`).answer(),
   };
   for (const [what, answering] of Object.entries(answers)) {
-    it(`${what}: all that every answer carries, and nothing that none does`, async () => {
+    it(`${what} has the headers of every answer, and no others`, async () => {
       const answer = await answering(server.port);
       expect(valuesOf(answer, "Content-Type")).to.deep.equal(["application/json"]);
       expect(valuesOf(answer, "Cache-Control")).to.deep.equal(["no-store"]);
@@ -128,25 +130,25 @@ describe("gateway: headers", () => {
       return valuesOf(await new Wire(server.port).send(bytes).answer(), "X-Request-Id");
     };
 
-    it("comes back as it was sent", async () => {
+    it("X-Request-Id comes back as it was sent", async () => {
       for (const path of [...FACES, "/nowhere"]) expect(await sending(path, "abc-123")).to.deep.equal(["abc-123"]);
       expect(await sending(INTEGURU, "x".repeat(128))).to.deep.equal(["x".repeat(128)]);
       expect(await sending(INTEGURU, 'a "b" <c>')).to.deep.equal(['a "b" <c>']);
     });
 
-    it("is told to the observer", async () => {
+    it("X-Request-Id is passed to the observer", async () => {
       await sending(INTEGURU, "told");
       expect(server.calls.at(-1)).to.include({ requestId: "told", via: "integuru", realm: "integuru", status: 200 });
     });
 
     for (const [what, values] of [
-      ["none", []],
-      ["an empty one", [""]],
-      ["one that is too long", ["x".repeat(129)]],
-      ["one that is not ASCII", ["é"]],
-      ["one with a tab", ["a\tb"]],
+      ["no id", []],
+      ["an empty id", [""]],
+      ["an id that is too long", ["x".repeat(129)]],
+      ["an id that is not ASCII", ["é"]],
+      ["an id with a tab", ["a\tb"]],
     ] as const) {
-      it(`is made where there is ${what}`, async () => {
+      it(`X-Request-Id is generated if the client sends ${what}`, async () => {
         const [first] = await sending(INTEGURU, ...values);
         const [second] = await sending(INTEGURU, ...values);
         expect(first).to.match(UUID);
@@ -154,7 +156,7 @@ describe("gateway: headers", () => {
       });
     }
 
-    it("stays one where it was sent twice", async () => {
+    it("X-Request-Id is answered once if it was sent twice", async () => {
       expect(await sending(INTEGURU, "a", "b")).to.have.length(1);
     });
   });
@@ -168,11 +170,11 @@ describe("gateway: faults", () => {
     },
     "rejects later": () => Promise.reject(new Error("a fault of the test's own")),
   };
-  it("has a body for every face", () => expect(Object.keys(bodies)).to.have.members(FACES));
+  it("every face has a body for its 500", () => expect(Object.keys(bodies)).to.have.members(FACES));
 
   for (const [how, verify] of Object.entries(throwing)) {
     for (const [path, body] of Object.entries(bodies)) {
-      it(`${path}: a verifier that ${how} is the vendor's 500, and a fault that the observer hears of`, async () => {
+      it(`${path}: a verifier that ${how} is answered with the vendor's 500, and reported as a fault`, async () => {
         const server = await open(verify);
         const wire = new Wire(server.port).send(good(path, [["X-Request-Id", "a-fault"]]));
         expect(await wire.answer()).to.include({ status: 500, body });
@@ -181,14 +183,14 @@ describe("gateway: faults", () => {
         expect(String(server.faults[0]?.error)).to.include("a fault of the test's own");
         expect(server.calls).to.have.length(1);
         expect(server.calls[0]).to.include({ status: 500, requestId: "a-fault" });
-        // The connection goes on.
+        // The connection is kept.
         expect((await wire.send(good("/nowhere")).answer()).status).to.equal(404);
         wire.halfClose();
       });
     }
   }
 
-  it("an observer that throws fails no call, and ends nothing", async () => {
+  it("an observer that throws fails no call and does not stop the gateway", async () => {
     const observer = {
       ended: () => {
         throw new Error("the log is full");

@@ -4,7 +4,7 @@ import { failure, type Outcome, type Token } from "../../src/contract/verifier.j
 import { exchange, type HttpAnswer, type HttpRequest, requestBytes, valuesOf } from "../support/http.js";
 import { INTEGURU, type Opened, open, verdict, Wire } from "./harness.js";
 
-// VerifyToken over HTTP/1.1 as bytes: what is read, what is refused, and in which words.
+// VerifyToken over HTTP/1.1 as bytes: the requests it reads, those it refuses, and its error messages.
 
 const PATH = "/tokenverifier.v1.TokenVerifier/VerifyToken";
 const JSON_TYPE = ["Content-Type", "application/json"] as const;
@@ -35,7 +35,7 @@ const TOKEN: Token = {
 };
 const SHOWN = { realms: ["shown"], cors: undefined };
 
-/** A request to VerifyToken, good but for what is given. */
+/** A good request to VerifyToken, except for the given parts. */
 function request({ headers = [JSON_TYPE], body = GOOD, method = "POST" }: Partial<Asked> = {}): HttpRequest {
   return { method, target: PATH, headers, body: Buffer.isBuffer(body) ? body : Buffer.from(body) };
 }
@@ -55,7 +55,7 @@ describe("gateway: VerifyToken over HTTP", () => {
   });
   const ask = (asked: Partial<Asked> = {}): Promise<HttpAnswer> => exchange(server.port, request(asked));
 
-  it("answers a good token in the JSON of proto3", async () => {
+  it("a good token is answered in proto3's JSON", async () => {
     const answer = await ask();
     expect(answer.status).to.equal(200);
     expect(bodyOf(answer)).to.deep.equal({
@@ -67,7 +67,7 @@ describe("gateway: VerifyToken over HTTP", () => {
     });
   });
 
-  it("carries what every answer of the gateway carries, and nothing of CORS", async () => {
+  it("an answer has the headers of every gateway answer, and none of CORS", async () => {
     for (const answer of [
       await ask({ headers: [JSON_TYPE, ["X-Request-Id", "mine"], ["Origin", "https://app.example"]] }),
       await ask({ headers: [JSON_TYPE, ["X-Request-Id", "mine"], ["Origin", "https://app.example"]], body: "x" }),
@@ -88,13 +88,13 @@ describe("gateway: VerifyToken over HTTP", () => {
     }
   });
 
-  it("answers a bad token with 200 and the reason", async () => {
+  it("a bad token is answered with 200 and its reason", async () => {
     const answer = await ask({ body: '{"realm":"shown","token":"bad"}' });
     expect(answer.status).to.equal(200);
     expect(bodyOf(answer)).to.have.nested.property("rejected.reason", "REASON_TOKEN_MALFORMED");
   });
 
-  it("writes times, durations, optional texts and checks as the JSON mapping says", async () => {
+  it("times, durations, optional strings and checks are written as the JSON mapping says", async () => {
     const full: Outcome = {
       kind: "verified",
       token: {
@@ -142,22 +142,25 @@ describe("gateway: VerifyToken over HTTP", () => {
       '{"realm":"shown","token":"t","client_credentials":{"client_id":"i","client_secret":"s"},"explain":false}',
       { credential: "client i s", explain: false },
     ],
-    "an instance's key": ['{"realm":"shown","token":"t","instanceSecretKey":"k"}', { credential: "instance k" }],
-    "an instance's empty key": ['{"realm":"shown","token":"t","instance_secret_key":""}', { credential: "instance " }],
-    "half of a client's credentials": [
+    "an instance's secret key": ['{"realm":"shown","token":"t","instanceSecretKey":"k"}', { credential: "instance k" }],
+    "an instance's empty secret key": [
+      '{"realm":"shown","token":"t","instance_secret_key":""}',
+      { credential: "instance " },
+    ],
+    "client credentials without a secret": [
       '{"realm":"shown","token":"t","clientCredentials":{"clientId":"i"}}',
       { credential: "client i " },
     ],
-    "credentials of nothing": ['{"realm":"shown","token":"t","clientCredentials":{}}', { credential: "client  " }],
+    "empty client credentials": ['{"realm":"shown","token":"t","clientCredentials":{}}', { credential: "client  " }],
     "null for absent": [
       '{"realm":"shown","token":"t","explain":null,"instanceSecretKey":null,"clientCredentials":{"clientId":null}}',
       { credential: "client  " },
     ],
     "escapes and white space": [' {"real\\u006d" : "sh\\u006fwn",\r\n\t"token":"t"} ', {}],
-    "any other order": ['{"token":"t","realm":"shown"}', {}],
+    "members in another order": ['{"token":"t","realm":"shown"}', {}],
   };
   for (const [what, [body, asked]] of Object.entries(ASKED)) {
-    it(`reads ${what}`, async () => {
+    it(`VerifyToken reads ${what}`, async () => {
       server.asked.length = 0;
       expect((await ask({ body })).status).to.be.oneOf([200, 401]);
       const [{ realm, token, credential, explain } = expect.fail("was not asked")] = server.asked;
@@ -182,9 +185,9 @@ describe("gateway: VerifyToken over HTTP", () => {
     null: ["null", "The body is not a JSON object."],
     "a string": ['"good"', "The body is not a JSON object."],
     "a number": ["1", "The body is not a JSON object."],
-    "half of it": [GOOD.slice(0, -1), "The body is not JSON."],
-    "something behind it": [`${GOOD}x`, "The body is not JSON."],
-    "two of them": [GOOD + GOOD, "The body is not JSON."],
+    "half of an object": [GOOD.slice(0, -1), "The body is not JSON."],
+    "an object with text after it": [`${GOOD}x`, "The body is not JSON."],
+    "two objects": [GOOD + GOOD, "The body is not JSON."],
     "a comment": [`/**/${GOOD}`, "The body is not JSON."],
     "a comma at the end": [GOOD.replace("}", ",}"), "The body is not JSON."],
     "a form": ["realm=shown&token=good", "The body is not JSON."],
@@ -196,18 +199,18 @@ describe("gateway: VerifyToken over HTTP", () => {
     "a surrogate in UTF-8": [Buffer.from('{"realm":"\xed\xa0\x80"}', "latin1"), "The body is not UTF-8."],
     "half of an escaped pair": ['{"realm":"\\ud800"}', /half of a surrogate pair/],
     "half of a pair in a name": ['{"\\udc00":""}', /half of a surrogate pair/],
-    "a number beyond all": ['{"realm":1e400}', /a number that is too large/],
+    "a number that is too large": ['{"realm":1e400}', /a number that is too large/],
     "128 levels": [deep(127), 'The member "token" must be a string.'],
     "129 levels": [deep(128), /more than 128 levels/],
-    "as many levels as the body admits": [deep(32_000), /more than 128 levels/],
-    "many levels, not closed": ["[".repeat(65_000), "The body is not JSON."],
+    "as many levels as fit into a body": [deep(32_000), /more than 128 levels/],
+    "many levels that are not closed": ["[".repeat(65_000), "The body is not JSON."],
     "2001 members": [`{${Array.from({ length: 2001 }, (_, i) => `"${i}":1`).join()}}`, /more than 2000 members/],
     "a member twice": ['{"realm":"shown","token":"a","token":"b"}', 'The member "token" appears twice in one object.'],
     "a member twice, once escaped": [
       '{"realm":"shown","token":"a","t\\u006fken":"b"}',
       'The member "token" appears twice in one object.',
     ],
-    "a member twice within": [
+    "a nested member twice": [
       '{"clientCredentials":{"clientId":"a","clientSecret":"{\\"clientId\\":1}","clientId":"b"}}',
       'The member "clientId" appears twice in one object.',
     ],
@@ -219,15 +222,15 @@ describe("gateway: VerifyToken over HTTP", () => {
       '{"clientCredentials":{"clientId":"a","client_id":null}}',
       'The members "clientId" and "client_id" of "clientCredentials" exclude each other.',
     ],
-    "both callers": [
+    "two callers": [
       '{"realm":"shown","instanceSecretKey":"secret-1","client_credentials":{}}',
       'The members "instanceSecretKey" and "client_credentials" exclude each other.',
     ],
-    "a member that nothing is known of": ['{"realm":"shown","tokens":"secret-2"}', 'There is no member "tokens".'],
-    "another case": ['{"Realm":"shown"}', 'There is no member "Realm".'],
+    "an unknown member": ['{"realm":"shown","tokens":"secret-2"}', 'There is no member "tokens".'],
+    "a name in another case": ['{"Realm":"shown"}', 'There is no member "Realm".'],
     "an extension": ['{"[tokenverifier.v1.x]":1}', 'There is no member "[tokenverifier.v1.x]".'],
     "the name of a oneof": ['{"caller":{}}', 'There is no member "caller".'],
-    "an unknown member within": [
+    "an unknown nested member": [
       '{"client_credentials":{"secret":"secret-3"}}',
       'There is no member "secret" of "client_credentials".',
     ],
@@ -238,17 +241,20 @@ describe("gateway: VerifyToken over HTTP", () => {
     "a token of the wrong type": ['{"realm":"shown","token":12345}', 'The member "token" must be a string.'],
     "an object for a token": ['{"realm":"shown","token":{"a":"secret-4"}}', 'The member "token" must be a string.'],
     "a list for a realm": ['{"realm":["shown"]}', 'The member "realm" must be a string.'],
-    "a text for true": ['{"explain":"true"}', 'The member "explain" must be true or false.'],
-    "a number for true": ['{"explain":1}', 'The member "explain" must be true or false.'],
-    "a text for credentials": ['{"clientCredentials":"secret-5"}', 'The member "clientCredentials" must be an object.'],
+    "a string for a boolean": ['{"explain":"true"}', 'The member "explain" must be true or false.'],
+    "a number for a boolean": ['{"explain":1}', 'The member "explain" must be true or false.'],
+    "a string for credentials": [
+      '{"clientCredentials":"secret-5"}',
+      'The member "clientCredentials" must be an object.',
+    ],
     "a list for credentials": ['{"clientCredentials":[]}', 'The member "clientCredentials" must be an object.'],
-    "a number within": [
+    "a number for a nested string": [
       '{"clientCredentials":{"clientSecret":12345}}',
       'The member "clientSecret" of "clientCredentials" must be a string.',
     ],
   };
   for (const [what, [body, message]] of Object.entries(BAD)) {
-    it(`refuses ${what}`, async () => {
+    it(`VerifyToken refuses ${what}`, async () => {
       server.asked.length = 0;
       const answer = await ask({ body });
       expect(answer.status, answer.body).to.equal(400);
@@ -264,12 +270,12 @@ describe("gateway: VerifyToken over HTTP", () => {
   }
 
   const over = `${GOOD.slice(0, -1)}${" ".repeat(64 * 1024 - GOOD.length)}}`;
-  it("reads a body of exactly limits.body", async () => {
+  it("VerifyToken reads a body of exactly limits.body", async () => {
     expect(over).to.have.length(64 * 1024);
     expect((await ask({ body: over })).status).to.equal(200);
   });
   for (const chunked of [false, true]) {
-    it(`refuses a byte more, ${chunked ? "in chunks" : "announced"}`, async () => {
+    it(`VerifyToken refuses one byte more, ${chunked ? "in chunks" : "announced"}`, async () => {
       const answer = await exchange(server.port, { ...request({ body: `${over} ` }), chunked });
       expect(answer.status).to.equal(429);
       expect(bodyOf(answer)).to.deep.equal({
@@ -282,40 +288,40 @@ describe("gateway: VerifyToken over HTTP", () => {
 
   const HEADS: Readonly<Record<string, readonly [asked: Partial<Asked>, status: number, body?: object]>> = {
     "a charset": [{ headers: [["Content-Type", "application/json; charset=utf-8"]] }, 200],
-    "a charset in other words": [{ headers: [["Content-Type", 'Application/JSON;Charset="UTF-8"']] }, 200],
-    "version 1": [{ headers: [JSON_TYPE, ["Connect-Protocol-Version", "1"]] }, 200],
-    "another version": [
+    "a charset spelt differently": [{ headers: [["Content-Type", 'Application/JSON;Charset="UTF-8"']] }, 200],
+    "protocol version 1": [{ headers: [JSON_TYPE, ["Connect-Protocol-Version", "1"]] }, 200],
+    "another protocol version": [
       { headers: [JSON_TYPE, ["Connect-Protocol-Version", "2"]] },
       400,
       { code: "invalid_argument", message: 'Connect-Protocol-Version must be "1".' },
     ],
-    "two versions": [
+    "two protocol versions": [
       {
         headers: [JSON_TYPE, ["Connect-Protocol-Version", "1"], ["Connect-Protocol-Version", "1"]],
       },
       400,
     ],
-    "an empty version": [{ headers: [JSON_TYPE, ["Connect-Protocol-Version", ""]] }, 400],
-    identity: [{ headers: [JSON_TYPE, ["Content-Encoding", "identity"]] }, 200],
-    gzip: [
+    "an empty protocol version": [{ headers: [JSON_TYPE, ["Connect-Protocol-Version", ""]] }, 400],
+    "the encoding identity": [{ headers: [JSON_TYPE, ["Content-Encoding", "identity"]] }, 200],
+    "the encoding gzip": [
       { headers: [JSON_TYPE, ["Content-Encoding", "gzip"]] },
       501,
       { code: "unimplemented", message: 'Content-Encoding must be absent or "identity".' },
     ],
     "two encodings": [{ headers: [JSON_TYPE, ["Content-Encoding", "identity, gzip"]] }, 501],
-    "an answer compressed at will": [{ headers: [JSON_TYPE, ["Accept-Encoding", "gzip, br"]] }, 200],
+    "an Accept-Encoding header": [{ headers: [JSON_TYPE, ["Accept-Encoding", "gzip, br"]] }, 200],
     "a timeout": [{ headers: [JSON_TYPE, ["Connect-Timeout-Ms", "5000"]] }, 200],
     "a timeout of ten digits": [{ headers: [JSON_TYPE, ["Connect-Timeout-Ms", "9999999999"]] }, 200],
-    "a timeout of eleven": [
+    "a timeout of eleven digits": [
       { headers: [JSON_TYPE, ["Connect-Timeout-Ms", "10000000000"]] },
       400,
       { code: "invalid_argument", message: "Connect-Timeout-Ms must have 1 to 10 digits." },
     ],
-    "a timeout in words": [{ headers: [JSON_TYPE, ["Connect-Timeout-Ms", "5s"]] }, 400],
-    "a timeout below nothing": [{ headers: [JSON_TYPE, ["Connect-Timeout-Ms", "-1"]] }, 400],
+    "a timeout with a unit": [{ headers: [JSON_TYPE, ["Connect-Timeout-Ms", "5s"]] }, 400],
+    "a negative timeout": [{ headers: [JSON_TYPE, ["Connect-Timeout-Ms", "-1"]] }, 400],
   };
   for (const [what, [asked, status, body]] of Object.entries(HEADS)) {
-    it(`${what}: ${status}`, async () => {
+    it(`a request with ${what} is answered with ${status}`, async () => {
       const answer = await ask(asked);
       expect(answer.status, answer.body).to.equal(status);
       if (body !== undefined) expect(bodyOf(answer)).to.deep.equal(body);
@@ -352,7 +358,7 @@ describe("gateway: VerifyToken over HTTP", () => {
     });
   }
 
-  it("a realm that is configured and not shown is as one that is not: the verifier is not asked", async () => {
+  it("a realm that is configured but not shown looks like an unknown one, and the verifier is not asked", async () => {
     server.asked.length = 0;
     for (const realm of ["integuru", "nowhere", "", "Shown", "shown "]) {
       for (const more of ['"token":"good"', '"token":"","explain":true', '"token":"t","instanceSecretKey":"sk_good"']) {
@@ -364,7 +370,7 @@ describe("gateway: VerifyToken over HTTP", () => {
     expect(server.asked).to.deep.equal([]);
   });
 
-  it("tells failures with their details, and when to come back", async () => {
+  it("a failure is answered with its details and Retry-After", async () => {
     const limited = await open(() => failure("RATE_LIMITED", 1500), {}, {}, SHOWN);
     const answer = await exchange(limited.port, request());
     expect(answer.status).to.equal(429);
@@ -383,7 +389,7 @@ describe("gateway: VerifyToken over HTTP", () => {
     });
   });
 
-  it("gives up at Connect-Timeout-Ms, and at limits.request where that is sooner", async () => {
+  it("a call ends at Connect-Timeout-Ms, or at limits.request if that is sooner", async () => {
     const deadlines: number[] = [];
     const silent = await open(
       (_, { deadline }) => {
@@ -403,13 +409,13 @@ describe("gateway: VerifyToken over HTTP", () => {
     expect(deadlines.map((deadline) => deadline - first)).to.deep.equal([0, 50, 200]);
   });
 
-  it("answers a fault as one, and tells the observer", async () => {
+  it("a fault is answered as an internal error and reported to the observer", async () => {
     for (const verify of [
       () => {
         throw new Error("a fault of the test's own");
       },
       () => Promise.reject(new Error("a fault of the test's own")),
-      // What cannot be written: no time is as late as that.
+      // This verdict cannot be written, because no timestamp may be that late.
       (): Outcome => ({
         kind: "verified",
         token: { ...TOKEN, expiresAt: { seconds: 2 ** 62, nanos: 0 } },
@@ -427,7 +433,7 @@ describe("gateway: VerifyToken over HTTP", () => {
     }
   });
 
-  it("tells the observer of each call", async () => {
+  it("the observer is told of each call over HTTP", async () => {
     const { port, calls } = await open(verdict, {}, {}, SHOWN);
     await exchange(port, request());
     await exchange(port, request({ body: "x" }));
@@ -440,7 +446,7 @@ describe("gateway: VerifyToken over HTTP", () => {
     ]);
   });
 
-  it("says of the other methods that they are gRPC's alone", async () => {
+  it("the batch and stream methods are 501 over HTTP", async () => {
     for (const name of ["BatchVerifyTokens", "StreamVerifyTokens"]) {
       const target = `/tokenverifier.v1.TokenVerifier/${name}`;
       const answer = await exchange(server.port, { ...request(), target });
@@ -452,7 +458,7 @@ describe("gateway: VerifyToken over HTTP", () => {
     expect(unknown).to.include({ status: 404, body: '{"error":"Not found"}' });
   });
 
-  it("asks for a body that waits to be asked for, and not for one that is refused", async () => {
+  it("VerifyToken asks a waiting client for its body, but not if the request is refused", async () => {
     const expecting = (headers: HttpRequest["headers"]): HttpRequest =>
       request({ headers: [...headers, ["Expect", "100-continue"]] });
     expect(await exchange(server.port, expecting([JSON_TYPE]))).to.include({ status: 200, continued: true });
@@ -460,7 +466,7 @@ describe("gateway: VerifyToken over HTTP", () => {
     expect(refused).to.include({ status: 415, continued: false });
   });
 
-  it("is nobody's affair once the client has gone before its body was whole", async () => {
+  it("a client that leaves before its body is whole is not reported to the observer", async () => {
     const { gateway, port, calls, faults } = await open(verdict, {}, {}, SHOWN);
     const bytes = requestBytes(request());
     const wire = new Wire(port).send(bytes.subarray(0, bytes.length - 5));
@@ -471,8 +477,8 @@ describe("gateway: VerifyToken over HTTP", () => {
   });
 });
 
-describe("gateway: without http.rpc", () => {
-  it("nothing of the contract is there", async () => {
+describe("gateway without http.rpc", () => {
+  it("a gateway without http.rpc serves nothing of the contract", async () => {
     for (const rpc of [undefined, { realms: [], cors: undefined }]) {
       const { port, gateway } = await open(verdict, {}, {}, rpc);
       for (const method of ["POST", "GET", "OPTIONS"]) {

@@ -31,7 +31,8 @@ import {
 } from "../../src/net/internals.js";
 import { pki } from "../support/certificates.js";
 
-// What the project relies on in Node and grpc-js without their word: a test that fails here names what an upgrade removed.
+// Behaviour of Node and grpc-js that the project relies on although it is undocumented; a test that fails here names
+// what an upgrade removed.
 
 const closing: (() => unknown)[] = [];
 afterEach(async () => {
@@ -52,7 +53,7 @@ async function connected(port: number, options: net.NetConnectOpts = { port }): 
   return socket;
 }
 
-describe("Node: listeners of its servers can be taken", () => {
+describe("Node: listeners of servers", () => {
   const { server: pair } = pki();
   const anyServers: Record<string, () => net.Server> = {
     "http.Server": () => http.createServer(),
@@ -87,7 +88,7 @@ describe("Node: listeners of its servers can be taken", () => {
     expect(paths).to.deep.equal(["/by-hand"]);
   });
 
-  it("what no longer exists is named in the error", () => {
+  it("the error names the internal that is missing", () => {
     expect(() => takeListeners(new Readable(), "connection")).to.throw(
       InternalsChangedError,
       /^Readable's own "connection" listener is missing: this version of Node or grpc-js is not supported$/,
@@ -104,11 +105,11 @@ describe("Node: listeners of its servers can be taken", () => {
 });
 
 describe("Node: http.Server.httpAllowHalfOpen", () => {
-  it("is there, and false by default", () => {
+  it("http.Server.httpAllowHalfOpen exists, and is false by default", () => {
     expect(http.createServer()).to.have.property("httpAllowHalfOpen", false);
   });
 
-  it("lets a client that has closed its side read the answers to all of its requests", async () => {
+  it("httpAllowHalfOpen lets a client that has closed its side read the answers to all its requests", async () => {
     const pending: http.ServerResponse[] = [];
     const server = http.createServer((_req, res) => {
       pending.push(res);
@@ -129,7 +130,7 @@ describe("Node: TLSSocket of a failed handshake", () => {
   const { authority, server: pair, stranger } = pki();
   const options = { cert: pair.cert, key: pair.key, ca: authority.cert, requestCert: true };
 
-  /** What a server's listener finds out about a failed handshake, at once: the socket is destroyed already. */
+  /** Returns what a server's listener finds out about a failed handshake at once; by then the socket is destroyed. */
   async function failed<Found>(client: (port: number) => net.Socket, find: (socket: tls.TLSSocket) => Found) {
     const server = tls.createServer(options);
     const found = new Promise<Found>((resolve) => {
@@ -141,7 +142,7 @@ describe("Node: TLSSocket of a failed handshake", () => {
     return found;
   }
 
-  it("has the TCP socket in _parent, which knows the peer's address", async () => {
+  it("the TLSSocket of a failed handshake has its TCP socket in _parent, which knows the peer's address", async () => {
     const plaintext = (port: number): net.Socket => {
       const socket = net.connect(port, "127.0.0.1");
       socket.write("GET / HTTP/1.1\r\n\r\n");
@@ -155,7 +156,7 @@ describe("Node: TLSSocket of a failed handshake", () => {
     expect(address, "TLSSocket._parent.remoteAddress").to.equal("127.0.0.1");
   });
 
-  it("has a string as authorizationError, the reason why the certificate was refused", async () => {
+  it("the TLSSocket of a failed handshake has the reason as a string in authorizationError", async () => {
     const { cert, key } = stranger;
     const code = await failed(
       (port) => tls.connect({ port, host: "127.0.0.1", ca: authority.cert, cert, key }),
@@ -168,7 +169,7 @@ describe("Node: TLSSocket of a failed handshake", () => {
 });
 
 describe("grpc-js: ChannelCredentials._createSecureConnector", () => {
-  it("can be made to send no server name for an IP address, whose certificate is checked all the same", async () => {
+  it("_createSecureConnector can be made to send no server name for an IP address, and still check the certificate", async () => {
     const { authority, server: pair } = pki();
     const server = http2.createSecureServer({ cert: pair.cert, key: pair.key });
     const names = new Set<string | false | null>();
@@ -234,7 +235,7 @@ describe("grpc-js: Server, its calls and its HTTP/2 servers", () => {
       );
     });
 
-  it('handles its calls in the only "stream" listener of each HTTP/2 server (http2Servers)', async () => {
+  it('handles its calls in the only "grpc-js handles its calls in the only "stream" listener of each HTTP/2 server (http2Servers)" listener of each HTTP/2 server (http2Servers)', async () => {
     let taken = 0;
     const { client } = await serve({}, (server) => {
       const handlers = takeListeners(server, "stream");
@@ -248,7 +249,7 @@ describe("grpc-js: Server, its calls and its HTTP/2 servers", () => {
     expect(taken).to.equal(1);
   });
 
-  it("announces the header limit set in commonServerOptions.settings", async () => {
+  it("grpc-js announces the header limit set in commonServerOptions.settings", async () => {
     const { address } = await serve({});
     const session = http2.connect(`http://${address}`);
     closing.push(() => session.destroy());
@@ -256,7 +257,7 @@ describe("grpc-js: Server, its calls and its HTTP/2 servers", () => {
     expect(settings.maxHeaderListSize).to.equal(4000);
   });
 
-  it("sends a call's headers with the stream's respond()", async () => {
+  it("grpc-js sends a call's headers with the stream's respond()", async () => {
     const { address } = await serve({}, (server) => {
       server.prependListener("stream", (stream) => addResponseHeaders(stream, { "grpc-accept-encoding": "identity" }));
     });
@@ -273,7 +274,7 @@ describe("grpc-js: Server, its calls and its HTTP/2 servers", () => {
     expect(headers["grpc-accept-encoding"]).to.equal("identity");
   });
 
-  it("has the session of unary and streaming calls in call.stream.session", async () => {
+  it("grpc-js keeps the session of unary and streaming calls in call.stream.session", async () => {
     const sessions = new Set<unknown>();
     const found: unknown[] = [];
     const { client } = await serve(
@@ -298,7 +299,7 @@ describe("grpc-js: Server, its calls and its HTTP/2 servers", () => {
     expect(sessionOfCall({}), "of a call that is over").to.equal(undefined);
   });
 
-  it("reads ahead no more messages of a paused stream than its _readableState.highWaterMark", async () => {
+  it("grpc-js reads ahead no more messages of a paused stream than its _readableState.highWaterMark", async () => {
     const opened = new Promise<ServerDuplexStream<Buffer, Buffer>>((resolve) => {
       void serve({ bidi: resolve }).then(({ client }) => {
         const stream = client.makeBidiStreamRequest(`${PATH}Bidi`, same, same);

@@ -6,7 +6,7 @@ describe("the bytes of an incomplete message", () => {
   const call = Buffer.concat([0, 1, 7, 0, 300, 70_000].map((length) => frame(Buffer.alloc(length, 255))));
 
   for (const size of [1, 2, 3, 4, 5, 6, 7, 1000, call.length]) {
-    it(`are counted the same in chunks of ${size} as in one`, () => {
+    it(`the bytes of an incomplete message are counted the same in chunks of ${size} as in one piece`, () => {
       const take = createMessageCounter();
       let message = 0;
       const ends = new Set<number>();

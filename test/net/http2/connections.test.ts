@@ -5,13 +5,13 @@ import { expect } from "chai";
 import { closeAtAge, randomConnectionAge } from "../../../src/net/http2/connections.js";
 
 describe("a connection's age", () => {
-  it("is 27 to 33 minutes, of few distinct durations: Node keeps a timer list for each", () => {
+  it("a connection lives 27 to 33 minutes, in few distinct durations, because Node keeps a timer list for each", () => {
     const ages = new Set(Array.from({ length: 1_000 }, randomConnectionAge));
     expect(ages.size).to.be.within(2, 10);
     expect([...ages].every((age) => age >= 27 * 60_000 && age <= 33 * 60_000)).to.equal(true);
   });
 
-  it("closes the connection, and lets an open call finish", async () => {
+  it("a connection that reaches its age is closed after its open call has finished", async () => {
     const server = http2.createServer();
     server.on("stream", ({ session }) => session !== undefined && closeAtAge(session as http2.ServerHttp2Session, 1));
     const called = once(server, "stream") as Promise<[http2.ServerHttp2Stream]>;

@@ -15,14 +15,14 @@ describe("Quota", () => {
     expect(quota.open("e")(1)).to.equal(true);
   });
 
-  it("a smaller reservation gives back the rest, and a refused one changes nothing", () => {
+  it("a smaller reservation gives back the difference, and a refused one changes nothing", () => {
     const quota = new Quota(100, 25);
     const one = quota.open("a");
     expect([one(10), one(26), one(25), one(3), one(0)]).to.deep.equal([true, false, true, true, true]);
     expect(quota.open("a")(25)).to.equal(true);
   });
 
-  it("a total smaller than the clients' limits together is a limit too", () => {
+  it("a total below the sum of the clients' limits is a limit too", () => {
     const quota = new Quota(2, 1);
     expect(quota.open("a")(1)).to.equal(true);
     expect(quota.open("a")(1)).to.equal(false);
@@ -49,7 +49,7 @@ describe("quotaClient", () => {
     "": undefined,
   };
   for (const [peer, client] of Object.entries(clients)) {
-    it(`${peer || "a socket file"}: ${client ?? "none"}`, () => {
+    it(`quotaClient maps ${peer || "a socket file"} to ${client ?? "no client"}`, () => {
       expect(quotaClient(peer, isProxy)).to.equal(client);
     });
   }
