@@ -14,8 +14,8 @@ import {
 } from "../support/grpc.js";
 import { makeToken } from "../support/token.js";
 
-// What concerns batches, streams and the server as a whole, over a real port: the failures that no single token brings
-// about, and that what is wrong with one item is that item's affair.
+// Batches, streams and the server as a whole, over a real port: the failures that no single token causes, and the
+// independence of the items of a batch.
 
 const good = makeToken({ key: "p256", header: { alg: "ES256" }, claims: { exp: 1_800_003_600 } });
 const ask = { realm: "lax", token: good };
@@ -26,13 +26,13 @@ const caller = (index: number): Message => ({
 });
 const many = (count: number): Message[] => Array.from({ length: count }, () => ask);
 
-/** The reason and the code of a call that failed as a whole. */
+/** The code and the reason of a call that failed as a whole. */
 function failed(answer: readonly unknown[] | CallError): readonly [number, string | undefined] {
   if (!isCallError(answer)) throw new Error("the call did not fail");
   return [answer.code, answer.reason];
 }
 
-/** How a stream ends: with an error. */
+/** The error that ends a stream. */
 function ending(stream: Stream): Promise<CallError> {
   return new Promise((resolve, reject) => {
     stream.on("error", (error) => resolve(readError(error)));
@@ -61,26 +61,26 @@ describe("calls", () => {
   after(() => deployment.close());
 
   describe("a batch", () => {
-    it("may be empty", async () => expect(await client.batch([])).to.deep.equal([]));
+    it("a batch may be empty", async () => expect(await client.batch([])).to.deep.equal([]));
 
-    it("may be as large as the limit", async () => expect(await client.batch(many(20))).to.have.length(20));
+    it("a batch may be as large as limits.batch", async () => expect(await client.batch(many(20))).to.have.length(20));
 
-    it("fails as a whole above it", async () => {
+    it("a batch larger than limits.batch fails as a whole", async () => {
       expect(failed(await client.batch(many(21)))).to.deep.equal([3, "BATCH_TOO_LARGE"]);
     });
 
-    it("may have eight callers, whoever they are", async () => {
+    it("a batch may have eight distinct callers, even unknown ones", async () => {
       const items = await client.batch(Array.from({ length: 16 }, (_, index) => caller(index % 8)));
       if (isCallError(items)) throw new Error(items.message);
       for (const item of items) expect(item).to.have.nested.property("error.reason", "CALLER_UNKNOWN");
     });
 
-    it("fails as a whole with nine", async () => {
+    it("a batch with nine distinct callers fails as a whole", async () => {
       const requests = Array.from({ length: 9 }, (_, index) => caller(index));
       expect(failed(await client.batch(requests))).to.deep.equal([3, "TOO_MANY_CALLERS"]);
     });
 
-    it("takes clients of one id and two secrets for two callers", async () => {
+    it("clients with the same id and different secrets count as different callers of a batch", async () => {
       const requests = Array.from({ length: 9 }, (_, index) => ({
         ...ask,
         realm: "clients",
@@ -89,7 +89,7 @@ describe("calls", () => {
       expect(failed(await client.batch(requests))).to.deep.equal([3, "TOO_MANY_CALLERS"]);
     });
 
-    it("gives each bad item its own error and leaves the others as they are", async () => {
+    it("a bad item of a batch gets its own error, and leaves the other items as they are", async () => {
       const items = await client.batch([
         ask,
         { realm: "nowhere", token: good },
@@ -119,14 +119,14 @@ describe("calls", () => {
       expect(items[8]).to.deep.equal(items[0]);
     });
 
-    it("fails as a whole where the message is too large", async () => {
+    it("a batch whose message is too large fails as a whole", async () => {
       const answer = await client.batch([{ realm: "lax", token: "x".repeat(70_000) }]);
       expect(failed(answer)[0]).to.equal(8);
     });
   });
 
   describe("a stream", () => {
-    it("answers messages by their id, which may have 128 bytes", async () => {
+    it("messages of a stream are answered by their id, which may have 128 bytes", async () => {
       const ids = ["", "ü".repeat(64), "x".repeat(128), "x"];
       const answers = await client.stream(ids.map((id) => ({ id, requests: [ask] })));
       if (isCallError(answers)) throw new Error(answers.message);
@@ -143,12 +143,12 @@ describe("calls", () => {
         "TOO_MANY_CALLERS",
       ],
     ] as const) {
-      it(`ends at a message with ${what}`, async () => {
+      it(`a stream ends at a message with ${what}`, async () => {
         expect(failed(await client.stream([message]))).to.deep.equal([3, reason]);
       });
     }
 
-    it("is refused where as many are open as may be, and let in again after one has ended", async () => {
+    it("a stream beyond limits.streams is refused, and admitted once another has ended", async () => {
       const [one, two] = [client.open(), client.open()];
       await Promise.all(
         [one, two].map((stream, index) => {
@@ -172,7 +172,7 @@ describe("calls", () => {
 });
 
 describe("a server that shuts down", () => {
-  it("answers what is under way in a stream, then ends it", async () => {
+  it("a server that shuts down answers the messages under way in a stream, then ends it", async () => {
     const deployment = await deploy("verifier.yaml");
     const client = createClient(deployment.grpc);
     try {
@@ -192,7 +192,7 @@ describe("a server that shuts down", () => {
     }
   });
 
-  it("is, once gone, VERIFIER_UNAVAILABLE to who asks over a channel", async () => {
+  it("a server that has shut down is VERIFIER_UNAVAILABLE over a channel", async () => {
     const deployment = await deploy("verifier.yaml");
     const channel = channelVerifier(deployment.grpc);
     try {
@@ -234,7 +234,7 @@ describe("a running service", () => {
     });
   const asked = (jti: string): Message => ({ realm: "clowk", token: token(jti), instance_secret_key: secretKey });
 
-  /** Asks until the answer has this reason: the feed is followed by the clock on the wall. */
+  /** Asks until the answer has this reason, because the service follows the feed on the machine's clock. */
   async function until(reason: string, request: Message): Promise<void> {
     for (;;) {
       const answer = await client.verify(request);
@@ -243,14 +243,14 @@ describe("a running service", () => {
     }
   }
 
-  it("learns of a revocation, seen before or not", async () => {
+  it("a revocation applies to a running service, whether or not the token was seen before", async () => {
     expect(await client.verify(asked("one"))).to.have.nested.property("verdict.verified");
     await deployment.folder.apply([{ kind: "revoke", token: { realm: "clowk/inst_abc123", jti: "one" } }]);
     await until("REASON_TOKEN_REVOKED", asked("one"));
     expect(await client.verify(asked("two"))).to.have.nested.property("verdict.verified");
   });
 
-  it("learns that a user, a secret key and an instance are gone", async () => {
+  it("the removal of a user, a secret key or an instance applies to a running service", async () => {
     expect(await client.verify(asked("two"))).to.have.nested.property("verdict.verified");
     await deployment.folder.apply([{ kind: "removeUser", instanceId: "inst_abc123", id: userId }]);
     await until("REASON_USER_UNKNOWN", asked("two"));
@@ -261,7 +261,8 @@ describe("a running service", () => {
       { kind: "putUser", ...user },
       { kind: "putInstance", id: "inst_abc123", appId: "app_xyz789", secretKeys: [other] },
     ]);
-    // The retired key neither authenticates nor verifies: a token of it that was seen before is no longer good either.
+    // The retired key neither authenticates nor verifies, so a token of it that was seen before is no longer good
+    // either.
     await until("CALLER_UNKNOWN", asked("two"));
     const byOther = { ...asked("two"), instance_secret_key: other.reveal() };
     await until("REASON_SIGNATURE_INVALID", byOther);

@@ -11,20 +11,20 @@ import { exchange } from "../support/http.js";
 import { KEYS } from "../support/keys.js";
 import { revocations } from "../support/revocations.js";
 
-// Every case of test/cases, in every way in which it can be asked. What the service is made of here is real: a
-// configuration file, a store, sockets; only a case with a `condition` may put a script in the core's place.
+// Every case of test/cases, asked in every way that it can be. The service is real, with a configuration file, a
+// store and sockets; only a case with a `condition` may replace the core by a script.
 
 const CASES = readCases();
 const ROWS = readRows();
 
-/** Asks the core itself, without a wire. */
+/** Asks the core directly, without a port. */
 async function askCore({ verifier }: Deployment, request: Message): Promise<Answer> {
   const message = VerifyTokenRequest.fromPartial(partialOf(request));
   const context = { requestId: "a-test", address: "", deadline: Number.POSITIVE_INFINITY };
   return answerOf(await verifier.verify(requestFromWire(message), context));
 }
 
-/** A request in the contract's names as the generated code names it. */
+/** Translates a request from the contract's names to those of the generated code. */
 function partialOf({ instance_secret_key: key, client_credentials: client, ...others }: Message): object {
   const { client_id: clientId, client_secret: clientSecret } = (client ?? {}) as Message;
   if (key !== undefined) return { ...others, caller: { $case: "instanceSecretKey", value: key } };
@@ -48,52 +48,54 @@ async function close({ deployment, client }: Services): Promise<void> {
   await deployment.close();
 }
 
-/** One case, in each of its ways. */
+/** Checks one case in each way that it can be asked. */
 function check(one: Case, services: () => Services): void {
   const { rest, grpc, condition = "" } = one;
   const { channelOnly = false, callsOnly = false, addressed = false } = CONDITIONS[condition] ?? {};
   if (rest !== undefined) {
     if (!channelOnly) {
-      it("over HTTP, the core in process", async () => {
+      it(`${one.file}: ${one.name} over HTTP, with the core in process`, async () => {
         expectAnswer(await exchange(services().deployment.inProcess, rest.request), rest.answer);
       });
     }
-    it("over HTTP, the core behind a gRPC channel", async () => {
+    it(`${one.file}: ${one.name} over HTTP, with the core behind a gRPC channel`, async () => {
       expectAnswer(await exchange(services().deployment.overChannel, rest.request), rest.answer);
     });
   }
   if (grpc !== undefined) {
     if (!channelOnly && !callsOnly && !addressed && !condition.endsWith("fault")) {
-      it("asked in process", async () => {
+      it(`${one.file}: ${one.name} in process`, async () => {
         expectOutcome(await askCore(services().deployment, grpc.request), grpc.outcome, one);
       });
     }
-    it("over gRPC", async () => {
+    it(`${one.file}: ${one.name} over gRPC`, async () => {
       expectOutcome(await services().client.verify(grpc.request), grpc.outcome, one);
     });
     for (const binary of [false, true]) {
-      it(`over HTTP by the contract itself, in ${binary ? "protobuf" : "JSON"}`, async () => {
+      it(`${one.file}: ${one.name} over HTTP by the contract itself, in ${binary ? "protobuf" : "JSON"}`, async () => {
         const { inProcess, overChannel } = services().deployment;
-        // In JSON the core is in process, in protobuf behind a channel: the other two say nothing new.
+        // JSON is tried with the core in process, and protobuf behind a channel; the other two pairs would add
+        // nothing.
         const transport = connectTransport(binary || channelOnly ? overChannel : inProcess, binary);
         expectOutcome(await callVerifyToken(transport, grpc.request), grpc.outcome, one);
       });
     }
   }
-  if (one.compact !== undefined) it("is the token that it always was", () => expect(one.token).to.equal(one.compact));
+  if (one.compact !== undefined)
+    it(`${one.file}: ${one.name} has the token that was written down`, () => expect(one.token).to.equal(one.compact));
 }
 
-/** Cases in batches and in messages of a stream: no item concerns another. */
+/** Checks the cases in batches and in messages of a stream, where no item affects another. */
 function checkTogether(cases: readonly Case[], services: () => Services): void {
-  describe("many at once", () => {
+  describe("cases asked together", () => {
     const asked = cases.filter(({ grpc }) => grpc !== undefined);
     for (const [index, batch] of batches(asked).entries()) {
-      it(`batch ${index + 1}: each item as if it were alone`, async () => {
+      it(`batch ${index + 1} answers each item as if it were alone`, async () => {
         const items = await services().client.batch(batch.map(({ grpc }) => grpc!.request));
         if (!Array.isArray(items)) throw new Error(JSON.stringify(items));
         expectItems(items as Answer[], batch);
       });
-      it(`message ${index + 1} of a stream: the same`, async () => {
+      it(`message ${index + 1} of a stream answers each item as if it were alone`, async () => {
         const messages = [{ id: "one", requests: batch.map(({ grpc }) => grpc!.request) }, { id: "two" }];
         const answers = await services().client.stream(messages);
         if (!Array.isArray(answers)) throw new Error(JSON.stringify(answers));
@@ -133,7 +135,7 @@ describe("cases", () => {
 
       checkTogether(healthy, () => services);
 
-      it("leaves no token and no secret in the log", async () => {
+      it(`the log of ${configuration} contains no token and no secret`, async () => {
         const { deployment, client } = services;
         for (const { rest, grpc } of healthy) {
           if (rest !== undefined && (rest.request.body?.length ?? 0) < 100_000)
@@ -175,7 +177,7 @@ function expectItems(items: readonly Answer[], batch: readonly Case[]): void {
   }
 }
 
-/** Cuts cases into batches that the service admits: of at most eight callers. */
+/** Splits cases into batches that the service admits, with at most eight callers each. */
 function batches(cases: readonly Case[]): Case[][] {
   const made: Case[][] = [];
   let callers = new Set<string>();
@@ -195,25 +197,25 @@ function batches(cases: readonly Case[]): Case[][] {
 describe("coverage of the contract by cases", () => {
   const covered = new Set(CASES.flatMap(({ covers }) => covers));
 
-  it("has a case for every row", () => {
+  it("every row of the contract has a case", () => {
     expect([...ROWS.keys()].filter((row) => !covered.has(row))).to.deep.equal([]);
   });
 
-  it("has a row for everything that a case says it covers", () => {
+  it("every row that a case covers is in the contract", () => {
     expect([...covered].filter((row) => !ROWS.has(row))).to.deep.equal([]);
   });
 
   const names = (numbers: object, prefix: string): string[] =>
     Object.keys(numbers).filter((name) => name.startsWith(prefix) && !name.endsWith("_UNSPECIFIED"));
 
-  it("has a case for every Reason", () => {
+  it("every Reason has a case", () => {
     const reasons = CASES.flatMap(({ grpc }) =>
       grpc && "rejected" in grpc.outcome ? `REASON_${grpc.outcome.rejected}` : [],
     );
     expect(names(Reason, "REASON_").filter((name) => !reasons.includes(name))).to.deep.equal([]);
   });
 
-  it("has a case for every ErrorReason", () => {
+  it("every ErrorReason has a case", () => {
     const errors = CASES.flatMap(({ grpc }) => (grpc && "error" in grpc.outcome ? grpc.outcome.error : []));
     const known = new Set([...errors, ...ELSEWHERE]);
     const missing = names(ErrorReason, "ERROR_REASON_").filter((name) => !known.has(name.replace("ERROR_REASON_", "")));
@@ -221,7 +223,10 @@ describe("coverage of the contract by cases", () => {
   });
 });
 
-/** Failures of batches, streams and servers, which test/e2e/calls.test.ts brings about; what a gateway alone meets; and what needs certificates, in test/e2e/tls.test.ts. */
+/**
+ * Failures of batches, streams and servers, which test/e2e/calls.test.ts causes; those that only a gateway meets;
+ * and those that need certificates, in test/e2e/tls.test.ts.
+ */
 const ELSEWHERE = [
   "CALLER_DENIED",
   "BATCH_TOO_LARGE",

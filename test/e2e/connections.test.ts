@@ -5,12 +5,12 @@ import { expectAnswer } from "../support/expect.js";
 import { type HttpRequest, readAnswers, requestBytes, sendBytes } from "../support/http.js";
 import { revocations } from "../support/revocations.js";
 
-// "Answers are the same over HTTP/1.1 keep-alive, pipelined and `Connection: close`, and with `Expect: 100-continue`."
-// The cases themselves close each connection; here they follow one another on one.
+// Answers are the same over HTTP/1.1 keep-alive, pipelined and `Connection: close`, and with `Expect: 100-continue`.
+// The cases themselves close each connection; here they follow one another on a single one.
 
 type RestCase = Case & { readonly rest: NonNullable<Case["rest"]> };
 
-/** Cases whose request is read whole. What is left of a body that nobody read ends the connection, or is dropped. */
+/** Cases whose request is read whole; the rest of an unread body would end the connection or be dropped. */
 const CASES = readCases().filter(
   (one): one is RestCase =>
     one.rest !== undefined &&
@@ -19,21 +19,24 @@ const CASES = readCases().filter(
     (one.rest.request.body?.length ?? 0) < 50_000,
 );
 
-/** The bytes of requests on one connection; the last one closes it. */
+/** The bytes of requests on one connection; the last request closes it. */
 function together(requests: readonly HttpRequest[]): Buffer {
   return Buffer.concat(
     requests.map((request, index) => requestBytes(request, index === requests.length - 1 ? "close" : "")),
   );
 }
 
-/** Whether the face asks for the body before it answers: who is refused for the credential, say, is not asked for one. */
+/**
+ * Whether the face asks for the body before it answers; a caller with a refused credential, for instance, is not
+ * asked.
+ */
 function wantsBody({ file, rest: { answer } }: RestCase): boolean | undefined {
   if (file === "integuru" || [404, 405, 415].includes(answer.status)) return answer.body.includes("User not found");
   if (answer.status === 401 && file === "clowk") return answer.body.includes("valid");
   return answer.status === 200 ? true : undefined;
 }
 
-describe("connections", () => {
+describe("cases on shared connections", () => {
   let deployment: Deployment;
   before(async () => {
     deployment = await deploy("verifier.yaml", { commands: revocations() });
@@ -59,12 +62,13 @@ describe("connections", () => {
   const size = 25;
   for (let start = 0; start < CASES.length; start += size) {
     const cases = CASES.slice(start, start + size);
-    it(`pipelined: cases ${start + 1} to ${start + cases.length}`, () => expectAll(cases, (request) => request));
-    it(`pipelined in chunks: cases ${start + 1} to ${start + cases.length}`, () =>
+    it(`cases ${start + 1} to ${start + cases.length} are answered the same when pipelined`, () =>
+      expectAll(cases, (request) => request));
+    it(`cases ${start + 1} to ${start + cases.length} are answered the same when pipelined in chunks`, () =>
       expectAll(cases, (request) => ({ ...request, chunked: request.body !== undefined })));
   }
 
-  it("says 100 Continue where it wants the body, and the same answer", async () => {
+  it("a face sends 100 Continue if it wants the body, and the answer stays the same", async () => {
     for (const one of CASES.filter(({ rest }) => rest.request.body !== undefined)) {
       const request = {
         ...one.rest.request,
@@ -81,7 +85,7 @@ describe("connections", () => {
     }
   });
 
-  it("answers a pipelined pair in order, whichever is decided first", async () => {
+  it("a pipelined pair is answered in order, whichever is decided first", async () => {
     const slow = CASES.find(({ file, name }) => file === "clowk" && name === "a good token")!;
     const fast = CASES.find(({ file, name }) => file === "integuru" && name === "no Authorization")!;
     await expectAll([slow, fast, slow, fast], (request) => request);

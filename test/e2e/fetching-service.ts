@@ -7,12 +7,18 @@ import { type Running, serve } from "../../src/server/serve.js";
 import { healthClient } from "../grpc/health-client.js";
 import { createMemoryLog } from "../support/log.js";
 
-/** Fetched again and again. No issuer of these tests is silent: one that takes longer is held up by the machine alone. */
+/**
+ * Options of keys that are fetched every second; no issuer of these tests is silent, so a fetch takes long only on a
+ * slow machine.
+ */
 export const FAST = "insecure: true, refreshMin: 1s, refreshMax: 1s, cooldown: 1s, timeout: 1m";
-/** Fetched once, and again only for a question; whoever waits for the end of the cooldown sets the clock ahead. */
+/**
+ * Options of keys that are fetched once, and again only for a token; a test that waits for the cooldown sets the
+ * clock ahead.
+ */
 export const SLOW = "insecure: true, refreshMin: 1h, refreshMax: 1h, cooldown: 10m, timeout: 1m";
 
-/** A realm of an issuer, by a URL. */
+/** A realm whose issuer publishes its keys at a URL. */
 export const realm = (name: string, url: string, options = FAST, issuer = "https://issuer.example"): string =>
   `  ${name}: { algorithms: [ES256], issuer: "${issuer}", audience: null, keys: [{ jwksUri: "${url}", ${options} }] }\n`;
 
@@ -26,14 +32,14 @@ masterKey: ${MASTER_KEY}
 realms:
 `;
 
-/** A service that fetches keys, in a folder that outlives its restarts. */
+/** A service that fetches keys, in a folder that is kept over restarts. */
 export class FetchingService {
   readonly folder = mkdtempSync(join(tmpdir(), "fetching-service-"));
   readonly file = join(this.folder, "verifier.yaml");
   readonly #log = createMemoryLog();
-  /** Milliseconds that its clock is ahead. */
+  /** The milliseconds by which its clock is ahead. */
   ahead = 0;
-  /** Where its clock stands still, in milliseconds since 1970; it goes where it is left out. */
+  /** The time at which its clock is stopped, in milliseconds since 1970; the clock runs if it is undefined. */
   stands: number | undefined;
   #look = (): void => {};
   #running: Running | undefined;
@@ -43,7 +49,7 @@ export class FetchingService {
     writeFileSync(this.file, HEAD + realms);
   }
 
-  /** Starts it, or starts it again. @param realms what it has; as before where it is left out */
+  /** Starts the service, or restarts it. @param realms its realms; those of the last start if left out */
   async start(realms?: string): Promise<void> {
     if (realms !== undefined) this.write(realms);
     this.#running = await serve(this.file, undefined, {
@@ -55,7 +61,7 @@ export class FetchingService {
         return () => {};
       },
     });
-    // A client's deadline is by the machine's clock. Nothing here is waited for in vain: it is to pass for nobody.
+    // A client's deadline is on the machine's clock; no call here is expected to reach it.
     this.#client = connect(this.#address("grpc"), { deadlineMs: 60_000, clock: () => Date.now() });
   }
 
@@ -79,7 +85,7 @@ export class FetchingService {
     return this.#log.text();
   }
 
-  /** The lines of one message, with their levels by name. */
+  /** The log lines with the given message, with their levels by name. */
   lines(message: string): readonly Readonly<Record<string, unknown>>[] {
     const all = this.log().split("\n").filter(Boolean);
     return all
@@ -92,7 +98,7 @@ export class FetchingService {
     return this.#address("metrics");
   }
 
-  /** The verdict in short: `verified`, `stale`, `rejected REASON` or `no verdict REASON`. */
+  /** The verdict as a short text: `verified`, `stale`, `rejected REASON` or `no verdict REASON`. */
   async ask(name: string, token: string): Promise<string> {
     const answer = await this.answer(name, token);
     if (answer instanceof VerificationFailure) return `no verdict ${answer.reason}`;
@@ -115,7 +121,7 @@ export class FetchingService {
     return answer;
   }
 
-  /** Asks until it is answered so; the test's own time-out ends it where it never is. */
+  /** Asks until the answer is the given one; the test's own time-out ends the wait. */
   async until(name: string, token: string, want: string): Promise<void> {
     while ((await this.ask(name, token)) !== want) await new Promise((resolve) => setTimeout(resolve, 25));
   }
@@ -124,14 +130,14 @@ export class FetchingService {
     return (await fetch(`http://${this.metrics}${path}`)).json();
   }
 
-  /** The value of a series; undefined where there is none. */
+  /** The value of a series, or undefined if there is none. */
   async metric(series: string): Promise<number | undefined> {
     const text = await (await fetch(`http://${this.metrics}/metrics`)).text();
     const line = text.split("\n").find((one) => one.startsWith(`tokenverifier_${series} `));
     return line === undefined ? undefined : Number(line.split(" ").at(-1));
   }
 
-  /** What gRPC health says of a realm. */
+  /** The status of a realm in gRPC health. */
   async health(name: string): Promise<string> {
     this.#look();
     const client = healthClient(this.#address("grpc"));

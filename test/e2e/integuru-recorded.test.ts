@@ -3,10 +3,10 @@ import { expect } from "chai";
 import { type Deployment, deploy } from "../support/deployment.js";
 import { exchange, type HttpAnswer, valuesOf } from "../support/http.js";
 
-// What a real stack said (Django 3.2, DRF 3.14 with the JSON renderer alone, SimpleJWT 5.2.2, PyJWT 2.6), replayed against
-// ours byte by byte. Where we differ on purpose, an exchange has our own answer too, and which of a few reasons for it.
+// Answers of a real stack (Django 3.2, DRF 3.14 with the JSON renderer alone, SimpleJWT 5.2.2, PyJWT 2.6), compared
+// with ours byte by byte. An exchange in which ours differs on purpose has our answer too, and the reason for it.
 
-/** A text, or its pieces: texts, names of texts of the first line, and repetitions. */
+/** A text, or its pieces: texts, names of texts in the first line, and repetitions. */
 type Text = string | Piece | readonly (string | Piece)[];
 type Piece = { readonly text: string } | { readonly repeat: string; readonly times: number };
 
@@ -19,12 +19,12 @@ interface Exchange extends Answer {
   readonly name: string;
   readonly method?: string;
   readonly target?: Text;
-  /** Names and values as sent, latin-1. */
+  /** Names and values as sent, in latin-1. */
   readonly headers: readonly (readonly [string, Text])[];
   readonly body?: Text;
-  /** The recorded headers, where they are not those of an ordinary answer. */
+  /** The recorded headers, if they are not those of an ordinary answer. */
   readonly responseHeaders?: Readonly<Record<string, string>>;
-  /** Of a HEAD's answer. */
+  /** The recorded length, for the answer to a HEAD request. */
   readonly contentLength?: number;
   readonly ours?: Answer;
   readonly why?: string;
@@ -32,7 +32,7 @@ interface Exchange extends Answer {
 
 interface Preamble {
   readonly texts: Readonly<Record<string, string>>;
-  /** The reasons for which an answer may be ours. */
+  /** The reasons for which our answer may differ. */
   readonly why: Readonly<Record<string, string>>;
 }
 
@@ -49,7 +49,7 @@ function plain(text: Text): string {
   return "text" in piece ? (texts[piece.text] ?? "") : piece.repeat.repeat(piece.times);
 }
 
-/** Methods that the recorder announced a length for, whether or not there was a body. */
+/** Methods for which the recorder announced a length, with or without a body. */
 const WITH_BODY = new Set(["POST", "PUT", "PATCH"]);
 
 function send(
@@ -65,7 +65,7 @@ function send(
   });
 }
 
-/** The three headers that were recorded, as each status has them. */
+/** The three headers that were recorded, for each status. */
 function headersOf(status: number): Readonly<Record<string, string>> {
   return {
     "content-type": "application/json",
@@ -74,7 +74,7 @@ function headersOf(status: number): Readonly<Record<string, string>> {
   };
 }
 
-describe("what the real stack said to POST /api/verify-token", () => {
+describe("POST /api/verify-token against a recorded stack", () => {
   let deployment: Deployment;
   before(async () => {
     deployment = await deploy("recorded.yaml");
@@ -96,7 +96,7 @@ describe("what the real stack said to POST /api/verify-token", () => {
     });
   }
 
-  it("differs from ours for a reason of the list alone, and then truly", () => {
+  it("our answer differs from the recorded one only for a listed reason, and does differ", () => {
     for (const { name, ours, why, status, answer } of EXCHANGES) {
       expect(why === undefined, name).to.equal(ours === undefined);
       if (ours === undefined) continue;
@@ -105,7 +105,7 @@ describe("what the real stack said to POST /api/verify-token", () => {
     }
   });
 
-  it("is never a 200 of ours where it was an error, but for what the stack could not do", () => {
+  it("our answer is never a 200 for a recorded error, except where the stack crashed or could not do it", () => {
     const laxer = EXCHANGES.filter(({ status, ours }) => ours?.status === 200 && status !== 200);
     for (const { name, why } of laxer) expect(["crash", "framework"], name).to.include(why);
   });

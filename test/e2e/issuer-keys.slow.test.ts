@@ -9,7 +9,7 @@ import { startProxy } from "../support/connect-proxy.js";
 import { IssuerKey } from "../support/issuer-key.js";
 import { FAST, FetchingService, realm, SLOW } from "./fetching-service.js";
 
-// Keys that issuers publish, over a real service: its start, its restarts, its reloads, and what it tells of them.
+// Keys that issuers publish, with a real service: its start, restarts and reloads, and its reports.
 
 const HOUR = 3_600_000;
 const CLAIMS = { iss: "https://issuer.example", exp: 4_000_000_000 };
@@ -22,7 +22,7 @@ describe("keys that issuers publish", () => {
   let issuer: Issuer;
   let service: FetchingService;
   let began: number;
-  /** Seconds since the test began: what was fetched in it is no older, whatever holds the machine up. */
+  /** Seconds since the test began; a key set that it fetched is at most this old, however slow the machine is. */
   const lasted = (): number => (Date.now() - began) / 1000;
   before(async () => {
     issuer = await Issuer.start();
@@ -39,7 +39,7 @@ describe("keys that issuers publish", () => {
   const asked = async (path = "/jwks"): Promise<number> =>
     (await issuer.requests()).filter((one) => one === path).length;
 
-  it("the service starts while the issuer is down, says why it gives no verdicts, and heals by itself", async () => {
+  it("a service whose issuer is down starts, says why it gives no verdicts, and recovers by itself", async () => {
     await issuer.be("503", {}, { path: "/jwks" });
     await service.start(realm("partner", issuer.url));
     await service.until("partner", token, "no verdict KEYS_UNAVAILABLE");
@@ -62,7 +62,7 @@ describe("keys that issuers publish", () => {
     expect(service.log()).to.include("keys cannot be fetched").and.include("keys can be fetched again");
   });
 
-  it("a verdict of an outage says that it is stale, and of what age; past the bound there is none", async () => {
+  it("a verdict during an outage has the age of its stale keys, and there is none past the bound", async () => {
     await service.start(realm("partner", issuer.url, `${FAST}, staleIfError: 2h`));
     await service.until("partner", token, "verified");
     await issuer.be("500", {}, { path: "/jwks" });
@@ -74,9 +74,9 @@ describe("keys that issuers publish", () => {
     const { evidence } = await service.verified("partner", token);
     expect((evidence.keySetAge ?? 0) / 1000).to.be.within(3600, 3600 + lasted());
     service.ahead = 2 * HOUR + 60_000;
-    // The directory, too, is read again first.
+    // The directory is read again first, too.
     await service.until("partner", token, "no verdict KEYS_UNAVAILABLE");
-    // Known or new, and whatever its kid: nobody can say.
+    // No token gets a verdict, known or new, whatever its kid.
     for (const asked of [token, one.token({ ...CLAIMS, jti: "new" }), stranger.token(CLAIMS)]) {
       expect(await service.ask("partner", asked)).to.equal("no verdict KEYS_UNAVAILABLE");
     }
@@ -91,7 +91,7 @@ describe("keys that issuers publish", () => {
     expect((await service.get("/readyz")).keys[0].leftSeconds).to.be.within(2 * 3600 - 1 - lasted(), 2 * 3600);
   });
 
-  it("a restart while the issuer is down verifies with the saved set, of its age", async () => {
+  it("a service restarted while its issuer is down verifies with the saved key set, at its true age", async () => {
     await service.start(realm("partner", issuer.url));
     await service.until("partner", token, "verified");
     await service.stop();
@@ -108,7 +108,7 @@ describe("keys that issuers publish", () => {
     expect(await service.ask("partner", token)).to.equal("no verdict KEYS_UNAVAILABLE");
   });
 
-  it("a saved set that was altered, moved to another realm or to another URL is as none", async () => {
+  it("a saved key set that was altered, or moved to another realm or URL, is not used", async () => {
     const [first, second] = [issuer.at("/first"), issuer.at("/second")];
     for (const path of ["/first", "/second"]) await issuer.be("publish", setOf(one), { path });
     const realms = realm("first", first) + realm("second", second);
@@ -116,7 +116,7 @@ describe("keys that issuers publish", () => {
       ["nothing", "SELECT 1", ["stale", "stale"]],
       [
         "altered",
-        // The first character of the tag, whatever it is, by another.
+        // The first character of the tag is replaced by another.
         `UPDATE key_sets SET sealed = substr(sealed, 1, length(sealed) - 22)
            || iif(substr(sealed, -22, 1) = 'A', 'B', 'A') || substr(sealed, -21) WHERE realm = 'first'`,
         ["no verdict KEYS_UNAVAILABLE", "stale"],
@@ -156,7 +156,7 @@ describe("keys that issuers publish", () => {
     }
   });
 
-  it("what one authority vouched for counts no more under another, running or after a restart", async () => {
+  it("a key set fetched under one authority is not used under another, with or without a restart", async () => {
     const { authority: old, stranger: next, server } = pki();
     const secure = await Issuer.start({ tls: server });
     try {
@@ -173,7 +173,7 @@ describe("keys that issuers publish", () => {
       expect(await service.ask("partner", token), "restarted").to.equal("no verdict KEYS_UNAVAILABLE");
       await service.stop();
       await secure.be("503");
-      // The control: under the authority that vouched for it, it counts still.
+      // As a control, the set still counts under the authority that vouched for it.
       await service.start(under("old"));
       expect(await service.ask("partner", token), "as before").to.equal("stale");
     } finally {
@@ -181,7 +181,7 @@ describe("keys that issuers publish", () => {
     }
   });
 
-  it("sets of realms that are gone leave the store after 30 days, at a start or a reload; those in use stay", async () => {
+  it("a start or a reload deletes key sets of removed realms after 30 days, and keeps those in use", async () => {
     const [kept, gone, other] = ["kept", "gone", "other"].map((name) => realm(name, issuer.url, SLOW)) as [
       string,
       string,
@@ -207,7 +207,7 @@ describe("keys that issuers publish", () => {
     expect(stored(), "at a reload").to.deep.equal(["kept"]);
   });
 
-  it("a new key verifies at the first token of it; a removed one verifies nothing from then on, known or not", async () => {
+  it("a new key verifies from its first token on, and a removed key verifies nothing once it is gone", async () => {
     await service.start(realm("partner", issuer.url, SLOW));
     await service.until("partner", token, "verified");
     expect(await service.ask("partner", token), "known by now").to.equal("verified");
@@ -223,7 +223,7 @@ describe("keys that issuers publish", () => {
     expect(service.log()).to.include('"added":["two"],"removed":["one"]');
   });
 
-  it("many who ask for one new key share one fetch", async () => {
+  it("many tokens of one new key share one fetch", async () => {
     await service.start(realm("partner", issuer.url, SLOW));
     await service.until("partner", token, "verified");
     await issuer.be("publish", setOf(one, two), { path: "/jwks" });
@@ -235,7 +235,7 @@ describe("keys that issuers publish", () => {
     expect(await asked()).to.equal(1);
   });
 
-  it("a reload keeps what was fetched of a realm that did not change, and asks no more for one that is gone", async () => {
+  it("a reload keeps the keys of an unchanged realm, and stops fetching those of a removed one", async () => {
     await issuer.be("publish", setOf(one), { path: "/gone" });
     await issuer.be("publish", setOf(one), { path: "/marker" });
     const [kept, gone, marker] = [
@@ -247,12 +247,12 @@ describe("keys that issuers publish", () => {
     for (const name of ["partner", "gone", "marker"]) await service.until(name, token, "verified");
     expect(await asked()).to.equal(1);
     service.reload(kept + marker);
-    // What was on its way to the issuer at the reload has reached it before a connection that was made after it.
+    // A request under way at the reload has reached the issuer before a connection made after it.
     await fetch(issuer.at("/barrier"));
     await issuer.requests();
     expect(await service.ask("partner", token)).to.equal("verified");
     expect(await service.ask("gone", token)).to.equal("no verdict REALM_UNKNOWN");
-    // As often as the other realm is fetched the one that is gone would be.
+    // The removed realm would be fetched as often as the other one.
     const seen: string[] = [];
     while (seen.filter((path) => path === "/marker").length < 3) {
       seen.push(...(await issuer.requests()));
@@ -260,13 +260,13 @@ describe("keys that issuers publish", () => {
     }
     expect(seen.filter((path) => path !== "/marker")).to.deep.equal([]);
     expect((await service.get("/readyz")).realms).to.deep.equal({ partner: "fresh", marker: "fresh" });
-    // A change of how they are fetched begins anew.
+    // Changed fetch options start the fetching again.
     service.reload(realm("partner", issuer.url, SLOW.replace("cooldown: 10m", "cooldown: 11m")) + marker);
     await service.until("partner", token, "verified");
     expect((await issuer.requests()).filter((path) => path === "/jwks")).to.have.length(1);
   });
 
-  it("a made-up kid within the cooldown is no fault of the service: its line and its count say what it waits for", async () => {
+  it("a made-up kid within the cooldown is logged and counted as waiting, and not as a fault of the service", async () => {
     await service.start(`${realm("partner", issuer.url, SLOW)}  any: { byIssuer: [partner] }\n`);
     await service.until("any", token, "verified");
     expect(await service.ask("any", stranger.token(CLAIMS))).to.match(/KEY_UNKNOWN|KEYS_UNAVAILABLE/);
@@ -280,7 +280,7 @@ describe("keys that issuers publish", () => {
     const labels = 'realm="any",via="VerifyToken",outcome="waiting",reason="KEYS_UNAVAILABLE"';
     expect(await service.metric(`verifications_total{${labels}}`)).to.be.at.least(1);
     expect((await service.get("/readyz")).realms).to.include({ partner: "fresh" });
-    // The issuer is gone, and so is its set: now it is the service that has none.
+    // The issuer and its set are gone, so now the service itself has no keys.
     await issuer.be("503", {}, { path: "/jwks" });
     service.ahead = 48 * HOUR;
     await service.until("any", token, "no verdict KEYS_UNAVAILABLE");
@@ -288,7 +288,7 @@ describe("keys that issuers publish", () => {
     expect(last).to.include({ level: "warn", reason: "KEYS_UNAVAILABLE", kid: "one", why: "keys cannot be fetched" });
   });
 
-  it("a realm by issuer hands each token to its issuer's keys, whatever becomes of the other's", async () => {
+  it("a realm by issuer verifies each token with its issuer's keys, whatever happens to the other issuer", async () => {
     await issuer.be("publish", setOf(two), { path: "/second" });
     const routed = `${realm("first", issuer.url)}${realm("second", issuer.at("/second"), FAST, "https://second.example")}  any: { byIssuer: [first, second] }\n`;
     await service.start(routed);
@@ -302,7 +302,7 @@ describe("keys that issuers publish", () => {
     expect((await service.get("/readyz")).realms).to.include({ any: "stale", first: "fresh", second: "stale" });
   });
 
-  it("a realm by issuer is as the worst of its issuers, serves while one does, and says which does not", async () => {
+  it("a realm by issuer is as bad as its worst issuer, serves while one of them does, and names the one that is down", async () => {
     await issuer.be("503", {}, { path: "/jwks" });
     await issuer.be("503", {}, { path: "/second" });
     const routed = `${realm("first", issuer.url)}${realm("second", issuer.at("/second"), FAST, "https://second.example")}  any: { byIssuer: [first, second] }\n`;
@@ -340,7 +340,7 @@ describe("keys that issuers publish", () => {
     expect(await row()).to.include({ state: "fresh", serving: true });
   });
 
-  it("discovery finds the keys, and refuses another issuer's", async () => {
+  it("discovery finds the keys, and refuses the metadata of another issuer", async () => {
     const metadata = (name: string): object => ({ issuer: name, jwks_uri: issuer.url });
     const path = "/.well-known/openid-configuration";
     await issuer.be("publish", metadata("https://issuer.example"), { path });
@@ -353,7 +353,7 @@ describe("keys that issuers publish", () => {
     expect((await service.get("/readyz")).keys[0].why).to.include("another issuer's");
   });
 
-  it("says how far an issuer's clock is ahead, where its tokens say so", async () => {
+  it("the metrics show how far an issuer's clock is ahead, by its tokens", async () => {
     await service.start(realm("partner", issuer.url, SLOW));
     await service.until("partner", token, "verified");
     expect(await service.metric('issuer_clock_ahead_seconds{realm="partner"}')).to.equal(0);
@@ -367,7 +367,7 @@ describe("keys that issuers publish", () => {
     expect((meant as { message: string }).message).not.to.include("clock");
   });
 
-  it("keys diff says which keys would disappear, and how much they are used", async () => {
+  it("keys diff shows which keys would disappear, and how much they are used", async () => {
     await issuer.be("publish", setOf(one, two), { path: "/jwks" });
     await service.start(`${realm("partner", issuer.url, SLOW)}  any: { byIssuer: [partner] }\n`);
     await service.until("partner", token, "verified");
@@ -408,7 +408,7 @@ describe("keys that issuers publish", () => {
     expect((await diff("next.json")).code).to.equal(3);
   });
 
-  it("goes through the proxy of the environment", async () => {
+  it("keys are fetched through the proxy that the environment names", async () => {
     const proxy = await startProxy(() => issuer.port);
     try {
       service.write(realm("partner", "http://keys.example/jwks", SLOW));
@@ -422,7 +422,7 @@ describe("keys that issuers publish", () => {
     }
   });
 
-  it("a set with keys that are refused: they are counted, named in the log, and the others verify", async () => {
+  it("refused keys of a set are counted and named in the log, and the other keys verify", async () => {
     await issuer.be(
       "publish",
       { keys: [two.privateJwk, one.jwk, { kty: "oct", k: "c2VjcmV0", kid: "o" }] },
@@ -442,7 +442,7 @@ describe("keys that issuers publish", () => {
     expect(await service.ask("partner", two.token(CLAIMS))).not.to.equal("verified");
   });
 
-  it("of a set with many keys that are refused ten are named, and the others counted", async () => {
+  it("the log names ten refused keys of a set and counts the rest", async () => {
     const bad = Array.from({ length: 99 }, (_, index) => ({ kty: "oct", k: "c2VjcmV0", kid: `o${index}` }));
     await issuer.be("publish", { keys: [one.jwk, ...bad] }, { path: "/jwks" });
     await service.start(realm("partner", issuer.url, SLOW));

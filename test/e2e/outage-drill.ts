@@ -9,16 +9,16 @@ import { certify, pki } from "../support/certificates.js";
 import { IssuerKey } from "../support/issuer-key.js";
 import { createMemoryLog } from "../support/log.js";
 
-// The drill: issuers in every kind of trouble under a service that is asked all the while. A test asserts what became of the
-// calls, and a benchmark (bench/outages.ts) how long they took as well.
+// A drill with issuers in every kind of trouble under a service that is asked all the while. A test asserts the
+// outcomes of the calls, and a benchmark (bench/outages.ts) also how long they took.
 
-/** Milliseconds that a call may take by the service's configuration; its client would wait for much longer. */
+/** Milliseconds that the service allows for a call; the client would wait much longer. */
 export const DEADLINE = 2000;
 /** Milliseconds between two rounds of a realm's calls. */
 const PAUSE = 400;
-/** Seconds, as configured below: a fetch may take longer than a call. */
+/** The configured times in seconds; a fetch may take longer than a call. */
 const [REFRESH_MAX, COOLDOWN, TIMEOUT] = [2, 2, 5];
-/** Milliseconds within which a new key is known once its issuer is well again. */
+/** Milliseconds until a new key is known after its issuer has recovered. */
 export const RECOVERY = (TIMEOUT + REFRESH_MAX + COOLDOWN) * 1000;
 
 const CLAIMS = { iss: "https://issuer.example", exp: 4_000_000_000 };
@@ -32,15 +32,15 @@ const leaked = new IssuerKey("leaked");
 const SET = { keys: [now.jwk] };
 const REST = { keys: [next.jwk, now.jwk] };
 
-/** A trouble: what the issuer does, and what it publishes while it can. */
+/** A kind of trouble: the issuer's behaviour, and the document it publishes while it can. */
 interface Trouble {
   readonly name: string;
   readonly mode: string;
   readonly document: unknown;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Requests that one fetch makes (default 1). */
+  /** The number of requests that one fetch makes (default 1). */
   readonly requests?: number;
-  /** The shortest time between two fetches in turn, in seconds (default: half of the longest pause). */
+  /** The shortest time between two scheduled fetches, in seconds (default: half of the longest pause). */
   readonly step?: number;
 }
 
@@ -54,7 +54,7 @@ const published = (name: string, document: unknown, headers = {}): Trouble => ({
 
 const TROUBLES: readonly Trouble[] = [
   published("rotates", REST),
-  // A second after what was good, half a second at least after what was not.
+  // A fetch follows a good one after a second, and a failed one after at least half a second.
   { name: "flaps", mode: "flap", document: SET, step: 0.75 },
   ...[
     "500",
@@ -85,32 +85,35 @@ const NAMES = [...TROUBLES.map(({ name }) => name), SECURE];
 const pathOf = (name: string): string => `/${encodeURIComponent(name)}`;
 const realmOf = (name: string): string => name.replaceAll(" ", "-");
 
-/** What became of the calls of one issuer's realm. */
+/** The outcomes of the calls of one issuer's realm. */
 export interface Seen {
   /** Calls by kind of token and answer, such as `good: verified`. */
   readonly counts: Record<string, number>;
   /** Milliseconds that the slowest call took. */
   slowest: number;
-  /** Times that the issuer was asked for its keys. */
+  /** The number of times that the issuer was asked for its keys. */
   fetches: number;
-  /** The most times that it may be asked in the time that the drill took. */
+  /** The most times that the issuer may be asked during the drill. */
   allowed: number;
 }
 
-/** A service and its issuers, all well at first. */
+/** A service and its issuers, which are all healthy at first. */
 export interface Drill {
   /**
-   * Has every issuer be in its trouble, and asks about good and bad tokens for some seconds; at least twice for each kind of
-   * token, should the machine stand still for all that time.
+   * Puts every issuer into its trouble and asks about good and bad tokens for some seconds, at least twice for each
+   * kind of token even if the machine stands still for all that time.
    *
-   * @returns by the trouble's name, what became of the calls
+   * @returns the outcomes of the calls, by the trouble's name
    */
   trouble(seconds: number): Promise<ReadonlyMap<string, Seen>>;
-  /** Has every issuer be well and publish a new key alone. Resolves when all know it, after so many milliseconds. */
+  /** Restores every issuer, with a new key alone. Resolves with the milliseconds after which every realm knows it. */
   recover(): Promise<number>;
-  /** Asks every realm, after the recovery, about a token of the old key: the realms that verify it although they must not. */
+  /**
+   * Asks every realm, after the recovery, about a token of the old key, and returns the realms that wrongly verify
+   * it.
+   */
   stale(): Promise<readonly string[]>;
-  /** Asks until each realm says that the old key is unknown. */
+  /** Asks until every realm says that the old key is unknown. */
   forget(): Promise<void>;
   close(): Promise<void>;
 }
@@ -165,14 +168,15 @@ export async function startDrill(): Promise<Drill> {
     }
   }
 
-  /** Asks until an answer comes; the caller's own time-out ends it where none does. */
+  /** Asks until the answer is the wanted one; the caller's own time-out ends the wait. */
   async function until(name: string, token: string, want: string): Promise<void> {
     while ((await ask(name, token)) !== want) await delay(50);
   }
 
   /** Asks about tokens of each kind, round by round, until the time is over. */
   async function load(name: string, index: number, end: number): Promise<void> {
-    // One after the other, as callers come: all at once they would wait for each other, and not for an issuer.
+    // The calls follow one another, as callers' do; all at once, they would wait for each other instead of an
+    // issuer.
     await delay((index * PAUSE) / NAMES.length);
     const { counts } = seenOf(name);
     for (let round = 0; round < 2 || Date.now() < end; round++) {
@@ -198,7 +202,7 @@ export async function startDrill(): Promise<Drill> {
   return {
     async trouble(seconds) {
       for (const one of seen.values()) one.slowest = 0;
-      // The same host and port, with a certificate that has expired.
+      // The same host and port, with an expired certificate.
       const hour = 3_600_000;
       await secure.show(
         certify("server", {
@@ -215,11 +219,12 @@ export async function startDrill(): Promise<Drill> {
       await Promise.all(NAMES.map((name, index) => load(name, index, began + seconds * 1000)));
       const lasted = (Date.now() - began) / 1000;
       const requests = (await plain.requests()).map((path) => decodeURIComponent(path.slice(1)));
-      // Nothing can be asked over TLS with such a certificate: what comes of a fetch there is a connection.
+      // No request gets through TLS with such a certificate, so a fetch counts as a connection.
       const { connections, requests: inside } = await secure.counts();
       if (inside.length > 0) throw new Error(`asked in spite of an expired certificate: ${inside.join()}`);
       const tally = (name: string, fetches: number, step = REFRESH_MAX / 2): void => {
-        // In turn: a pause after a failure is shortened to the half at most. Out of turn: one in a cooldown.
+        // Scheduled fetches: a pause after a failure is at least half as long. Unscheduled ones: one in each
+        // cooldown.
         const allowed = 2 + Math.ceil(lasted / step) + 2 + Math.ceil(lasted / COOLDOWN);
         Object.assign(seenOf(name), { fetches, allowed });
       };
@@ -236,8 +241,8 @@ export async function startDrill(): Promise<Drill> {
       return performance.now() - began;
     },
     async stale() {
-      // The set that has the new key came without the old one, which was gone at once. Only where the new one had been
-      // published beside it before, that it verifies does not say which set it is.
+      // The set with the new key came without the old key, which was gone at once. If the new key had been published
+      // beside the old one before, its verification would not show which set the service has.
       const atOnce = TROUBLES.filter(({ mode, document }) => mode !== "publish" || document !== REST);
       const old = await Promise.all(
         atOnce.map(async ({ name }) => [name, await ask(name, now.token(CLAIMS))] as const),

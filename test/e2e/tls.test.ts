@@ -18,7 +18,7 @@ import { type Certified, certify, pki } from "../support/certificates.js";
 import { createMemoryLog, type MemoryLog } from "../support/log.js";
 import { greet } from "../support/tls.js";
 
-// A whole service over TLS: who is let in, and what a rotation of certificates leaves alone.
+// A whole service over TLS: which callers it admits, and how it renews certificates.
 
 const { authority, server, workload } = pki();
 const nameless = certify("nobody", { issuer: authority });
@@ -47,7 +47,7 @@ interface Service {
   readonly running: Running;
   readonly folder: string;
   readonly log: MemoryLog;
-  /** Has its files looked at. */
+  /** Looks at its files for changes. */
   readonly look: () => void;
 }
 
@@ -93,7 +93,7 @@ const token = (folder: string, realm: string): Promise<string> =>
 function client(address: string, of: Certified | undefined, more: ClientTls = {}): VerifierClient {
   const one = connect(address, {
     waitForReady: false,
-    // More than any machine takes: nobody here waits for it to pass.
+    // More time than any machine takes; no test waits for it to pass.
     deadlineMs: 60_000,
     tls: { ca: authority.cert, ...(of !== undefined && { cert: of.cert, key: of.key }), ...more },
   });
@@ -101,7 +101,7 @@ function client(address: string, of: Certified | undefined, more: ClientTls = {}
   return one;
 }
 
-/** How a request fails. */
+/** The reason and the code with which a request fails. */
 async function reasonOf(asked: Promise<unknown>): Promise<string> {
   const error = await asked.then(
     () => undefined,
@@ -113,7 +113,7 @@ async function reasonOf(asked: Promise<unknown>): Promise<string> {
 
 const agent = (ca = authority.cert): https.Agent => new https.Agent({ ca, keepAlive: true, maxSockets: 4 });
 
-/** Integuru's endpoint; the status. */
+/** Asks Integuru's endpoint, and returns the status. */
 function post(address: string, bearer: string, by: https.Agent): Promise<number> {
   const [host, port] = address.split(":");
   const headers = { Authorization: `Bearer ${bearer}` };
@@ -128,13 +128,16 @@ function post(address: string, bearer: string, by: https.Agent): Promise<number>
   });
 }
 
-/** What a URL gives. */
+/** Returns the text behind a URL. */
 async function textOf(url: string): Promise<string> {
   const [res] = (await once(https.get(url, { ca: authority.cert }), "response")) as [IncomingMessage];
   return textIn(res);
 }
 
-/** VerifyToken over HTTP; the status, and the answer. @param by who asks, with what it shows */
+/**
+ * Calls VerifyToken over HTTP, and returns the status and the answer. @param by the agent with the caller's
+ * certificate
+ */
 async function postRpc(address: string, realm: string, bearer: string, by: https.Agent): Promise<readonly unknown[]> {
   const [host, port] = address.split(":");
   const path = "/tokenverifier.v1.TokenVerifier/VerifyToken";
@@ -148,7 +151,7 @@ async function postRpc(address: string, realm: string, bearer: string, by: https
   return [res.statusCode, await json(res)];
 }
 
-describe("callers by certificate", () => {
+describe("callers identified by a certificate", () => {
   let service: Service;
   let address: string;
   let folder: string;
@@ -158,7 +161,7 @@ describe("callers by certificate", () => {
     address = service.running.addresses["grpc"] ?? "";
   });
 
-  it("are answered where their certificate has a name that the realm lists", async () => {
+  it("a caller whose certificate has a name that the realm lists is answered", async () => {
     const web = client(address, workload);
     for (const realm of ["web", "dns"]) {
       const verdict = await web.verify({ realm, token: await token(folder, realm) });
@@ -172,7 +175,7 @@ describe("callers by certificate", () => {
     expect(batch.map((one) => ("kind" in one ? one.kind : one.reason))).to.deep.equal(["verified", "rejected"]);
   });
 
-  it("are denied where it has not, and asked nothing of the token", async () => {
+  it("a caller whose certificate has no listed name is denied before its token is looked at", async () => {
     for (const one of [other, nameless]) {
       const denied = client(address, one);
       for (const realm of ["web", "dns", "any"]) {
@@ -184,19 +187,19 @@ describe("callers by certificate", () => {
     }
   });
 
-  it("send no credential besides", async () => {
+  it("a caller with a certificate may not send a credential as well", async () => {
     const asked = client(address, workload).verify({ realm: "web", token: "x", instanceSecretKey: "sk_live_x" });
     expect(await reasonOf(asked)).to.equal("CREDENTIAL_REFUSED INVALID_ARGUMENT");
   });
 
-  it("have verdicts explained where the realm lists them for that", async () => {
+  it("a caller may ask for explained verdicts if the realm lists its certificate for them", async () => {
     const request = { realm: "explained", token: await token(folder, "explained"), explain: true };
     const verdict = await client(address, workload).verify(request);
     expect(verdict.checks).not.to.have.length(0);
     expect(await reasonOf(client(address, other).verify(request))).to.equal("EXPLAIN_DENIED PERMISSION_DENIED");
   });
 
-  it("reach nothing without a certificate, or without trusting the service's", async () => {
+  it("a client without a certificate, or without trust in the service's, reaches nothing", async () => {
     expect(await reasonOf(client(address, undefined).verify({ realm: "web", token: "x" }))).to.match(/ UNAVAILABLE$/);
     const distrusting = client(address, workload, { ca: certify("x", { isAuthority: true }).cert });
     expect(await reasonOf(distrusting.verify({ realm: "web", token: "x" }))).to.match(/ UNAVAILABLE$/);
@@ -206,7 +209,7 @@ describe("callers by certificate", () => {
     expect((await renamed.verify({ realm: "web", token: "x" })).kind).to.equal("rejected");
   });
 
-  it("are missing where a port asks for no certificate", async () => {
+  it("a caller on a port that asks for no certificate is CALLER_MISSING", async () => {
     const open = folderFor(
       CONFIG.replace(TLS, "tls: { certFile: server.pem, keyFile: server.key }").replace(
         `http: { address: "127.0.0.1:0", tls: { certFile: server.pem, keyFile: server.key } }`,
@@ -218,7 +221,7 @@ describe("callers by certificate", () => {
     expect(await reasonOf(asked)).to.equal("CALLER_MISSING UNAUTHENTICATED");
   });
 
-  it("are answered over HTTP in the contract's own words, too", async () => {
+  it("a caller with a certificate may call VerifyToken over HTTP", async () => {
     const shown = `http: { address: "127.0.0.1:0", rpc: [web, any], ${TLS} }`;
     const { running } = await startAt(folderFor(CONFIG.replace(/^http: .*$/m, shown)));
     const at = running.addresses["http"] ?? "";
@@ -234,7 +237,7 @@ describe("callers by certificate", () => {
     }
   });
 
-  it("are missing over HTTP where that port asks for no certificate", async () => {
+  it("a caller on an HTTP port that asks for no certificate is CALLER_MISSING", async () => {
     const shown = 'http: { address: "127.0.0.1:0", rpc: [web], tls: { certFile: server.pem, keyFile: server.key } }';
     const { running } = await startAt(folderFor(CONFIG.replace(/^http: .*$/m, shown)));
     const by = new https.Agent({ ca: authority.cert, cert: workload.cert, key: workload.key });
@@ -243,7 +246,7 @@ describe("callers by certificate", () => {
     expect(JSON.stringify(error)).to.include('"reason":"CALLER_MISSING"');
   });
 
-  it("may be the command line", async () => {
+  it("the command line may be a caller with a certificate", async () => {
     const asking = ["verify", "--address", address, "--realm", "web", await token(folder, "web")];
     const trusting = [...asking, "--ca-file", "ca.pem"];
     const good = await run([...trusting, "--cert-file", "web.pem", "--key-file", "web.key"], folder);
@@ -258,8 +261,8 @@ describe("callers by certificate", () => {
     expect(checked.stdout).to.match(/^http {5}127\.0\.0\.1:0 \(TLS\)$/m);
   });
 
-  it("leave no key in the log, and no more than ten lines a second of who was refused", async () => {
-    // All of it in one second of the service's.
+  it("refused handshakes leave no key in the log, and at most ten lines a second", async () => {
+    // All handshakes fall into one second of the service's clock.
     const now = Date.now();
     const { running, log } = await startAt(folder, undefined, () => now);
     const port = Number(running.addresses["grpc"]?.split(":").at(-1));
@@ -286,13 +289,13 @@ describe("callers by certificate", () => {
 });
 
 describe("certificates that change on disk", () => {
-  // A test that failed or timed out leaves no load behind.
+  // A test that failed or timed out must not leave its load running.
   const load = { isOn: false };
   afterEach(() => {
     load.isOn = false;
   });
 
-  it("fail no call under load: new connections are shown the new ones, and the others live on", async () => {
+  it("renewed certificates fail no call under load, and old connections live on", async () => {
     const folder = folderFor(CONFIG);
     const { running, log, look } = await startAt(folder);
     const { grpc = "", http = "" } = running.addresses;
@@ -320,7 +323,7 @@ describe("certificates that change on disk", () => {
     const raw = new Client(
       grpc,
       credentials.createSsl(Buffer.from(authority.cert), Buffer.from(workload.key), Buffer.from(workload.cert)),
-      // Node.js 26 takes no address for a server's name.
+      // Node.js 26 refuses an IP address as a server's name.
       { "grpc.ssl_target_name_override": "localhost" },
     );
     const stream = raw.makeBidiStreamRequest(
@@ -342,7 +345,7 @@ describe("certificates that change on disk", () => {
       else stream.end();
     });
     send();
-    // The first call that fails ends the test, and with it the others.
+    // The first call that fails ends the test, and the others with it.
     const loads = Promise.all([
       loop("unary", async () => (await web.verify({ realm: "web", token: good.web })).kind === "verified"),
       loop("rest", async () => (await post(http, good.integuru, by)) === 200),
@@ -389,7 +392,7 @@ describe("certificates that change on disk", () => {
     by.destroy();
   });
 
-  it("need a restart where a port is to speak TLS only now, or to ask for certificates", async () => {
+  it("a port that starts to use TLS or to ask for certificates needs a restart", async () => {
     const folder = folderFor(CONFIG);
     const { running, log } = await startAt(folder);
     write(folder, {
@@ -403,7 +406,7 @@ describe("certificates that change on disk", () => {
     expect(await post(running.addresses["http"] ?? "", await token(folder, "integuru"), agent())).to.equal(200);
   });
 
-  it("are told of where they expired", async () => {
+  it("the log warns of an expired certificate", async () => {
     const old = certify("server", { issuer: authority, from: Date.now() - 2000, to: Date.now() - 1000 });
     const folder = folderFor(CONFIG);
     write(folder, { "server.pem": old.cert, "server.key": old.key });
@@ -415,8 +418,8 @@ describe("certificates that change on disk", () => {
 });
 
 describe("a service with TLS that drains", () => {
-  it("ends its idle connections without waiting for the time-out", async () => {
-    // Longer than any test may take.
+  it("a service with TLS ends its idle connections when it drains, without waiting for the time-out", async () => {
+    // This is longer than any test may take.
     const { running, folder } = await startAt(folderFor(CONFIG.replace("timeout: 1m", "timeout: 1h")));
     const { grpc = "", http = "" } = running.addresses;
     const web = client(grpc, workload);
@@ -428,7 +431,7 @@ describe("a service with TLS that drains", () => {
   });
 });
 
-describe("a gateway on its own", () => {
+describe("a gateway with a service elsewhere", () => {
   const gateway = (upstream: string, tls: string): string => `http: 127.0.0.1:0
 upstream: { address: "${upstream}", tls: ${tls} }
 drain: { delay: 0s, timeout: 1s }
@@ -441,7 +444,7 @@ realms:
     return (await fetch(`http://${address}/api/verify-token`, { method: "POST", headers })).status;
   };
 
-  it("asks its service over TLS, shows its own certificate, and takes another without a failed call", async () => {
+  it("a gateway asks its service over TLS with its own certificate, and renews it without a failed call", async () => {
     const core = await startAt(folderFor(CONFIG));
     const upstream = core.running.addresses["grpc"] ?? "";
     const good = await token(core.folder, "integuru");
@@ -465,7 +468,7 @@ realms:
     expect(log.text()).to.include('"certificates":["upstream"]').and.not.to.include("restart needed");
   });
 
-  it("answers 503 where its service does not know it, or it does not know its service", async () => {
+  it("a gateway answers 503 if it and its service do not trust each other", async () => {
     const core = await startAt(folderFor(CONFIG));
     const upstream = core.running.addresses["grpc"] ?? "";
     for (const tls of ["{ caFile: ca.pem }", "{ certFile: web.pem, keyFile: web.key }", "{}"]) {
