@@ -9,10 +9,10 @@ export const METHODS = {
   stream: "/tokenverifier.v1.TokenVerifier/StreamVerifyTokens",
 };
 
-/** What is sent was encoded before, and what comes is not decoded: the clients shall cost little. */
+/** Requests are encoded in advance and answers are not decoded, so that the clients cost little. */
 export const asIs = (bytes: Buffer): Buffer => bytes;
 
-/** Opens a channel of its own. @param shown in the clear where it is left out */
+/** Opens a separate channel. @param shown the credentials of the channel (default: plaintext) */
 export const channel = (address: string, shown = credentials.createInsecure()): Client =>
   new Client(address, shown, { "grpc.use_local_subchannel_pool": 1 });
 
@@ -23,12 +23,12 @@ export function requestOf(realm: string, token: string, instanceSecretKey?: stri
   return Buffer.from(VerifyTokenRequest.encode({ realm, token, caller, explain: false }).finish());
 }
 
-/** A request about a good token of user n of the benchmarks' directory, in the realm `clowk`. */
+/** Encodes a request about a good token of user n of the benchmarks' directory, in the realm `clowk`. */
 export function clowkRequest(user: number, extra?: Readonly<Record<string, unknown>>): Buffer {
   return requestOf("clowk", clowkToken(user, extra), secretKeyOf(user));
 }
 
-/** Asks once over gRPC; the answer's bytes. */
+/** Makes one gRPC call and returns the answer's bytes. */
 export function call(client: Client, request: Buffer, method = METHODS.verify): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     client.makeUnaryRequest(method, asIs, asIs, request, (error, answer) =>
@@ -37,7 +37,7 @@ export function call(client: Client, request: Buffer, method = METHODS.verify): 
   });
 }
 
-/** What an answer says, where it says that the token is good. */
+/** Returns the content of an answer that verifies the token, and undefined for any other. */
 export function verified(answer: Buffer): { readonly position: string } | undefined {
   const { verdict } = VerifyTokenResponse.decode(answer);
   return verdict?.$case === "verified" ? { position: verdict.value.evidence?.feedPosition ?? "" } : undefined;

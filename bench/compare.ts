@@ -1,6 +1,6 @@
 import type { Load, Measured } from "./measured.js";
 
-/** The middle of some figures, and their ends. */
+/** Returns the least, the median and the greatest of some figures. */
 export function spread(figures: readonly number[]): {
   readonly min: number;
   readonly median: number;
@@ -11,32 +11,32 @@ export function spread(figures: readonly number[]): {
   return { min: at(0), median: at(Math.floor(sorted.length / 2)), max: at(sorted.length - 1) };
 }
 
-/** Says whether a figure keeps to its bound; where one does not, the process ends with 1. */
+/** Returns a text on whether a figure is within its bound, and sets the exit code to 1 if it is not. */
 export function held(figure: number, most: number, unit: string): string {
   if (figure <= most) return `(at most ${most} ${unit}: held)`;
   process.exitCode = 1;
   return `(at most ${most} ${unit}: NOT HELD)`;
 }
 
-/** What is compared. */
+/** A server to compare, and its load. */
 export interface Contender {
   readonly name: string;
   readonly server: Measured;
   readonly send: Load;
-  /** Done before each round, and not measured. */
+  /** Runs before each round, unmeasured. */
   readonly prepare?: () => Promise<void>;
 }
 
-/** How much is measured. */
+/** The size of a measurement. */
 export interface Plan {
   readonly rounds: number;
-  /** In each round. */
+  /** The number of requests in each round. */
   readonly requests: number;
 }
 
 /**
- * CPU per request of a server beside that of another: in turn, round by round, so that a drift of the machine's speed
- * meets both. What counts is the ratio.
+ * Compares the CPU per request of two servers in alternating rounds, so that a drift of the machine's speed affects
+ * both; the result is the ratio.
  *
  * @returns the ratio's median
  */

@@ -8,17 +8,17 @@ import { start, VERIFIED } from "../test/grpc/harness.js";
 import { endFile } from "../test/support/after-file.js";
 import { held } from "./compare.js";
 
-// What input costs that is made to cost much: CPU that must grow with its length and no faster.
+// The CPU cost of input made to be expensive, which must grow no faster than the input's length.
 
-/** A modulus of 8192 bits that has no fault that a look at it finds. */
+/** A modulus of 8192 bits in which the checks find no fault. */
 const MODULUS = largeModulus();
 
 interface Costly {
   readonly name: string;
-  /** The most that it may take, in milliseconds of CPU. */
+  /** The maximum of CPU time, in milliseconds. */
   readonly most: number;
   readonly run: () => unknown;
-  /** How often it runs in one measurement (default 1): the figure is that of one. */
+  /** The number of runs in one measurement (default 1); the figure is that of one run. */
   readonly times?: number;
 }
 
@@ -45,9 +45,9 @@ const COSTLY: readonly Costly[] = [
   { name: "100 keys: Ed25519", most: 400, run: hundredOf(edKey(), "EdDSA") },
 ];
 
-/** How often each is measured: the least counts, for a compiler or a collection of garbage does not come every time. */
+/** The number of measurements, of which the least counts, since compilation and garbage collection disturb only some. */
 const ROUNDS = 3;
-/** Requests of a batch. */
+/** The number of requests in a batch. */
 const BATCH = 20_000;
 
 export async function costlyInput(): Promise<void> {
@@ -67,7 +67,7 @@ export async function costlyInput(): Promise<void> {
   await endFile();
 }
 
-/** A batch whose requests have one token and differ in all else, beside one whose tokens differ. */
+/** Compares a batch whose requests share one token and differ otherwise with a batch of different tokens. */
 async function batch(): Promise<void> {
   const { client } = await start(() => VERIFIED, { batch: BATCH });
   const millis = (tokenOf: (index: number) => string): Promise<number> => {
@@ -78,7 +78,7 @@ async function batch(): Promise<void> {
   tell(`a batch of ${BATCH} requests of one token`, await millis(() => "t".repeat(150)), Math.round(2 * usual + 500));
 }
 
-/** Milliseconds of CPU, of this whole process. */
+/** Returns the CPU time that the whole process takes for the work, in milliseconds. */
 async function millisOf(run: () => unknown): Promise<number> {
   const before = process.cpuUsage();
   await run();

@@ -13,7 +13,7 @@ export interface Deployment {
 /** The secret of the realm `integuru`. */
 export const SECRET = "a-secret-that-is-used-for-benchmarks-only";
 
-/** A configuration with a store, and the realms of the benchmarks. @param store its file */
+/** Returns a configuration with a store and the realms of the benchmarks. @param store the store's file */
 export const withDirectory = (store = "./verifier.db"): string => `grpc: 127.0.0.1:0
 http: 127.0.0.1:0
 store: sqlite:${store}
@@ -24,7 +24,7 @@ realms:
   clowk: { preset: clowk }
 `;
 
-/** Makes a folder under the system's temporary one. @param text the configuration */
+/** Writes a configuration into a new folder for temporary files. @param text the configuration */
 export function deploy(text: string): Deployment {
   const folder = mkdtempSync(path.join(tmpdir(), "verifier-bench-"));
   const config = path.join(folder, "verifier.yaml");

@@ -1,21 +1,21 @@
 import { createHmac } from "node:crypto";
 import { closeSync, openSync, writeSync } from "node:fs";
 
-// A directory of any size, and tokens of its users: what user n is called follows from n alone.
+// A directory of any size, and tokens of its users; all names of user n follow from n.
 
-/** How many instances share the users. */
+/** The number of instances that share the users. */
 export const INSTANCES = 10;
-/** How many lines make a chunk. */
+/** The number of lines in a chunk. */
 const CHUNK = 1_000;
 
 const instanceOf = (user: number): number => user % INSTANCES;
 const instanceId = (instance: number): string => `inst_${instance}`;
 const userId = (user: number): string => `00000000-0000-4000-8000-${String(user).padStart(12, "0")}`;
 
-/** The secret key of the instance that has user n. */
+/** Returns the secret key of user n's instance. */
 export const secretKeyOf = (user: number): string => `sk_live_of_the_benchmark_${instanceOf(user)}`;
 
-/** Lines of an import: so many users, and their instances. @param domain of their addresses: another one changes them all */
+/** Yields the lines of an import of users and their instances. @param domain of the users' email addresses */
 function* directoryLines(users: number, domain = "example.com"): Generator<string> {
   for (let user = 0; user < users; user++) {
     if (user < INSTANCES) {
@@ -28,7 +28,7 @@ function* directoryLines(users: number, domain = "example.com"): Generator<strin
   }
 }
 
-/** The same as chunks of bytes. */
+/** Yields the lines as chunks of bytes. */
 function* directoryBytes(users: number, domain?: string): Generator<Buffer> {
   let lines: string[] = [];
   for (const line of directoryLines(users, domain)) {
@@ -40,7 +40,7 @@ function* directoryBytes(users: number, domain?: string): Generator<Buffer> {
   yield Buffer.from(`${lines.join("\n")}\n`);
 }
 
-/** The same as a file. */
+/** Writes the lines to a file. */
 export function writeDirectory(file: string, users: number, domain?: string): void {
   const fd = openSync(file, "w");
   try {
@@ -52,26 +52,26 @@ export function writeDirectory(file: string, users: number, domain?: string): vo
 
 const encode = (text: string): string => Buffer.from(text).toString("base64url");
 
-/** Signs claims with HS256: quick, for tens of thousands of tokens are wanted. */
+/** Signs claims with HS256, fast enough for tens of thousands of tokens. */
 export function hs256(claims: Readonly<Record<string, unknown>>, secret: string): string {
   return hs256Text(JSON.stringify(claims), secret);
 }
 
-/** The same for a payload whose very text is given. */
+/** Signs the text of a payload with HS256. */
 export function hs256Text(payload: string, secret: string): string {
   const input = `${encode('{"alg":"HS256","typ":"JWT"}')}.${encode(payload)}`;
   return `${input}.${createHmac("sha256", secret).update(input).digest("base64url")}`;
 }
 
-/** Seconds since 1970 when a token made now ends: a day from now. */
+/** The expiry of new tokens, a day from now, in seconds since 1970. */
 export const later = (): number => Math.floor(Date.now() / 1000) + 86_400;
 
-/** A good token of Integuru. @param jti makes it another one */
+/** Returns a good token of Integuru. @param jti makes the token unique */
 export function integuruToken(jti: string, secret: string): string {
   return hs256({ token_type: "access", exp: later(), jti, client_app_id: "a", taiki_user_id: "u" }, secret);
 }
 
-/** A good Clowk token of user n. @param extra claims that make it another one */
+/** Returns a good Clowk token of user n. @param extra claims that make the token unique */
 export function clowkToken(user: number, extra: Readonly<Record<string, unknown>> = {}): string {
   const claims = { iss: "clowk", exp: later(), sub: userId(user), instance_id: instanceId(instanceOf(user)), ...extra };
   return hs256(claims, secretKeyOf(user));

@@ -10,8 +10,8 @@ import { runImport } from "./run-import.js";
 
 const FOLDER = path.join(tmpdir(), "token-verifier-bench");
 
-// Users as directory-data.ts describes them, in the order of the table. An import of a million takes a minute or more
-// (`npm run bench -- import` measures that); here they are only wanted.
+// The users of directory-data.ts, in the order of the table, inserted directly: an import of a million takes a minute or
+// more (`npm run bench -- import` measures it).
 const USERS = `
   INSERT OR IGNORE INTO users (instance_id, id, email, name, provider)
   WITH RECURSIVE
@@ -21,7 +21,7 @@ const USERS = `
   SELECT 'inst_' || i, printf('00000000-0000-4000-8000-%012d', n), 'user' || n || '@example.com', 'User ' || n, 'google'
   FROM user WHERE n < :users`;
 
-/** The file of a store of so many users, made where there is none. */
+/** Returns the file of a store with this many users, and makes the store if it does not exist. */
 export async function storeOf(users: number): Promise<string> {
   const store = path.join(FOLDER, `${users}-users.db`);
   if (existsSync(store)) return store;
@@ -40,12 +40,12 @@ export async function storeOf(users: number): Promise<string> {
   return store;
 }
 
-/** Removes the stores that were kept. */
+/** Removes the stores kept from earlier runs. */
 export function removeStores(): void {
   rmSync(FOLDER, { recursive: true, force: true });
 }
 
-/** Instances are imported: only the program seals their keys. Each has a user. */
+/** Imports the instances, each with one user, since only the program can seal their keys. */
 async function importInstances(store: string): Promise<void> {
   const deployment = deploy(withDirectory(store));
   try {

@@ -7,21 +7,21 @@ import { removeStores, storeOf } from "./directory-store.js";
 import { load, type Measured, start } from "./measured.js";
 import { runImport } from "./run-import.js";
 
-// The CPU that a verification costs whose user is looked up, in a directory of a million users beside one of a thousand:
-// where the user is known, and where the store is asked.
+// Compares the CPU of a verification with a user look-up in a directory of a million users with one of a thousand, for
+// cached users and for users read from the store.
 
 const [LARGE, SMALL] = [1_000_000, 1_000] as const;
 
 /**
- * What a look-up may cost in the large directory, in those of the small one: nothing more, but for the noise, and the
- * deeper tree of the store that is asked.
+ * The maximum ratio of a look-up's cost in the large directory to that in the small one: it allows for noise and for the
+ * deeper tree of the large store.
  */
 const BOUND = 1.2;
 
-/** Users asked about in a round: all of the small directory. */
+/** The number of users looked up in a round, which is all of the small directory. */
 const ASKED = SMALL;
 
-/** A service with a directory of so many users. */
+/** A service with a directory of a given size. */
 interface Subject {
   readonly known: Contender;
   readonly unknown: Contender;
@@ -44,7 +44,7 @@ async function subjectOf(users: number): Promise<Subject> {
     });
   const positionOf = async (): Promise<string> => verified(await call(client, clowkRequest(0)))?.position ?? "";
   let round = 0;
-  /** Has the service forget everybody, by an import that changes one client. */
+  /** Empties the service's cache by an import that changes one client. */
   const forget = async (): Promise<void> => {
     const before = await positionOf();
     const bulk = path.join(deployment.folder, "one.jsonl");
@@ -66,7 +66,7 @@ async function subjectOf(users: number): Promise<Subject> {
   };
 }
 
-/** Compares a large directory with a small one; the exit code is 1 where it costs more. @param isFresh make their stores anew */
+/** Compares a large directory with a small one; sets the exit code to 1 if it costs more. @param isFresh rebuild the stores */
 export async function directory({ rounds, requests }: Plan, isFresh: boolean): Promise<void> {
   if (isFresh) removeStores();
   const large = await subjectOf(LARGE);

@@ -4,16 +4,16 @@ import { endFile } from "../test/support/after-file.js";
 import { createClient } from "../test/support/grpc.js";
 import { held } from "./compare.js";
 
-// What memory a service takes under floods, and what it still holds afterwards.
+// The memory that a service takes under floods, and the memory that it still holds afterwards.
 
 const MIB = 1024 ** 2;
-/** MiB that the process may take more under a flood, garbage that is not yet collected among them. */
+/** The maximum growth of the process under a flood in MiB, including uncollected garbage. */
 const TAKEN = 512;
-/** MiB that the heap may hold more afterwards, once its garbage is collected: what Node.js compiled meanwhile. */
+/** The maximum growth of the heap after a flood and a garbage collection in MiB, for code compiled during the flood. */
 const HELD = 8;
-/** How often another caller asks under a flood. */
+/** The number of calls that another caller makes under a flood. */
 const ROUNDS = 8;
-/** How often it is asked afterwards, until what was cut is gone: the event loop comes to it later on a busy machine. */
+/** The number of measurements until cut connections are gone, which the event loop handles later on a busy machine. */
 const SETTLING = 50;
 
 export async function floods(): Promise<void> {
@@ -29,7 +29,7 @@ export async function floods(): Promise<void> {
 async function http2(): Promise<void> {
   const service = await besiege("limits: { request: 3s, idle: 3s, perAddress: 300, streams: 20 }");
   try {
-    // Until everything is compiled.
+    // These calls let Node.js compile everything.
     for (let turn = 0; turn < SETTLING; turn++) await service.expectRight();
     await Promise.all([floodOnce(service, RESETS, true), floodOnce(service, RESETS, false)]);
     for (const [name, frames] of Object.entries(FLOODS)) {
@@ -54,7 +54,7 @@ async function http2(): Promise<void> {
   }
 }
 
-/** Fills the cache of facts several times over. */
+/** Fills the fact cache several times over. */
 async function tokens(): Promise<void> {
   const service = await besiege("cache: { facts: 1MiB }");
   const client = createClient(`127.0.0.1:${service.port("grpc")}`);

@@ -6,8 +6,8 @@ import { deploy, SECRET } from "./deployment.js";
 import { integuruToken } from "./directory-data.js";
 import { type Load, load, start } from "./measured.js";
 
-// The CPU that a verification of a token seen before costs, over unary gRPC and over a REST face, each beside the least
-// that grpc-js and Express can do, in one run.
+// Compares the CPU of verifying a token seen before, over unary gRPC and over a REST face, with the minimum that grpc-js
+// and Express need, in one run.
 
 const CONFIG = `grpc: 127.0.0.1:0
 http: 127.0.0.1:0
@@ -22,7 +22,7 @@ function grpcLoad(client: Client, request: Buffer, expected: number): Load {
   });
 }
 
-/** Asks once over REST; the answer's body. */
+/** Makes one REST request and returns the answer's body. */
 function post(address: string, agent: http.Agent, token: string): Promise<Buffer> {
   const [host, port] = address.split(":");
   const options = {

@@ -2,14 +2,14 @@ import { fork } from "node:child_process";
 import { availableParallelism } from "node:os";
 import { newTally, type Tally, tryMutants } from "../test/jws/oracle.js";
 
-// npm run fuzz -- --seconds 60 --seed 7 --workers 2: mutants of tokens through our own check and through jose, a process
-// a core. Says how many there were and where jose is the more lenient; ends with code 1 where the two disagree in a way
-// that has no name. The same seed and worker make the same mutants, up to the salts and nonces of their signatures.
+// npm run fuzz -- --seconds 60 --seed 7 --workers 2: checks mutants of tokens with our own check and with jose, in one
+// process per core. Prints their number and the cases in which jose is more lenient; exits with code 1 if the two disagree
+// in a way without a name. The same seed and worker make the same mutants, except for salts and nonces of signatures.
 
-/** Mutants between two looks at the clock. */
+/** The number of mutants between two readings of the clock. */
 const ROUND = 2_000;
 
-/** Of the mutants that we refuse jose is asked about one in so many. */
+/** jose is asked about one in this many of the mutants that we refuse. */
 const SAMPLE = 300;
 
 const option = (name: string, usual: number): number => {
@@ -17,7 +17,7 @@ const option = (name: string, usual: number): number => {
   return at < 0 ? usual : Number(process.argv[at + 1]);
 };
 
-/** One worker: tries mutants until its time is up, and tells its parent of each round. */
+/** Runs one worker, which tries mutants until its time is up and reports each round to its parent. */
 async function work(seed: number, seconds: number): Promise<void> {
   const end = Date.now() + seconds * 1000;
   for (let round = 0; Date.now() < end; round++) {

@@ -7,10 +7,10 @@ import { openCore } from "../src/server/core.js";
 import { deploy } from "./deployment.js";
 import { LENGTHS, tellCost } from "./largest-token.js";
 
-// The most that a token can cost that anybody can make: one without a `kid` and with a signature of the right form, which
-// is tried against as many keys as any token is (src/keys/key-set.ts), of each kind, in a realm with as many keys as a set may hold.
+// The maximum cost of a token that anyone can make: it has no `kid` and a signature of the right form, so that it is tried
+// against as many keys of a kind as any token is (src/keys/key-set.ts), in a realm with as many keys as a set may have.
 
-/** A modulus that nothing is wrong with at first sight: nobody has to know its factors for this. */
+/** Returns a modulus in which the checks find no fault; its factors are not needed. */
 function rsaModulus(): string {
   for (;;) {
     const n = randomBytes(8192 / 8);
@@ -19,7 +19,7 @@ function rsaModulus(): string {
   }
 }
 
-/** Makes keys of one modulus, each with another exponent: one modulus takes as long to look at as all the checks. */
+/** Makes keys with one modulus and different exponents, since checking a new modulus would take long. */
 function rsaKeys(): () => JsonWebKey {
   const n = rsaModulus();
   let e = 0xffffffff + 2;
@@ -38,11 +38,11 @@ const edKey = (): JsonWebKey => generateKeyPairSync("ed25519").publicKey.export(
 interface Kind {
   readonly about: string;
   readonly key: () => JsonWebKey;
-  /** Bytes of a signature. */
+  /** The length of a signature in bytes. */
   readonly width: number;
 }
 
-/** By algorithm. */
+/** The kinds of keys, by algorithm. */
 const KINDS: Readonly<Record<string, Kind>> = {
   RS512: { about: "RSA of 8192 bits", key: rsaKey, width: 1024 },
   PS512: { about: "RSA-PSS of 8192 bits", key: rsaKey, width: 1024 },
@@ -54,9 +54,9 @@ const KINDS: Readonly<Record<string, Kind>> = {
 
 const encode = (bytes: string | Buffer): string => Buffer.from(bytes).toString("base64url");
 
-/** A token of nearly so many characters, whose signature is in range and nobody's. */
+/** Returns a token of nearly this many characters, whose signature is in range and no key's. */
 function garbage(algorithm: string, width: number, length: number): string {
-  // Both halves of an ECDSA signature, S of Ed25519 and the number of RSA are less than what they must be less than.
+  // Both halves of an ECDSA signature, S of Ed25519 and the integer of RSA are below their limits.
   const signature = randomBytes(width);
   signature[0] = 0;
   signature[width / 2] = 0;
@@ -66,7 +66,7 @@ function garbage(algorithm: string, width: number, length: number): string {
   return `${encode(`{"alg":"${algorithm}"}`)}.${encode(payload)}.${encode(signature)}`;
 }
 
-/** Measures them, each kind of key for itself. */
+/** Measures garbage tokens for each kind of key. */
 export async function garbageToken(): Promise<void> {
   const realms = Object.entries(KINDS).map(([algorithm, { key }]) => {
     const jwks = JSON.stringify({ keys: Array.from({ length: MAX_KEYS }, key) });

@@ -1,17 +1,17 @@
 import { readFileSync } from "node:fs";
 
-/** An object in a heap: what it is one of, and its bytes without what it refers to. */
+/** An object in a heap: its class, and its own bytes without the objects it refers to. */
 interface Thing {
   readonly of: string;
   readonly bytes: number;
 }
 
-/** What a heap snapshot holds, by the id that V8 gives an object for as long as it lives. */
+/** The objects of a heap snapshot, by the id that V8 gives an object for its lifetime. */
 export type Heap = ReadonlyMap<number, Thing>;
 
-/** What is V8's own: compiled code with its feedback, shapes of objects, its tables of weak references, the roots. */
+/** The kinds that belong to V8: compiled code with its feedback, object shapes, tables of weak references, and roots. */
 const V8S = new Set(["code", "hidden", "object shape", "synthetic"]);
-/** Kinds whose names are values, and not classes. */
+/** The kinds whose names are values and not classes. */
 const VALUES = new Set(["string", "concatenated string", "sliced string", "number", "bigint", "symbol", "regexp"]);
 
 interface Snapshot {
@@ -20,7 +20,7 @@ interface Snapshot {
   readonly strings: readonly string[];
 }
 
-/** Reads the objects of a heap snapshot: all but what is V8's own, which grows for long with what it compiles, and ends. */
+/** Reads the objects of a heap snapshot except V8's own, which grow with compilation for a long time, but not for ever. */
 export function objectsOf(file: string): Heap {
   const { snapshot, nodes, strings } = JSON.parse(readFileSync(file, "utf8")) as Snapshot;
   const { node_fields: fields, node_types } = snapshot.meta;
@@ -35,18 +35,18 @@ export function objectsOf(file: string): Heap {
   return heap;
 }
 
-/** What was made between the first of three snapshots and the second, and is there in the third. */
+/** Returns the objects made between the first and the second of three snapshots that are still in the third. */
 export const lasting = (first: Heap, second: Heap, third: Heap): readonly Thing[] =>
   [...third].flatMap(([id, thing]) => (second.has(id) && !first.has(id) ? [thing] : []));
 
-/** The bytes of all. */
+/** Returns the total of bytes. */
 export function bytesOf(things: Iterable<Thing>): number {
   let sum = 0;
   for (const { bytes } of things) sum += bytes;
   return sum;
 }
 
-/** The bytes by class, the most first. */
+/** Returns the bytes by class, the largest first. */
 export function byClass(things: Iterable<Thing>): readonly [string, number][] {
   const classes = new Map<string, number>();
   for (const { of, bytes } of things) classes.set(of, (classes.get(of) ?? 0) + bytes);

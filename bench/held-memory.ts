@@ -7,7 +7,7 @@ import { Secret } from "../src/util/secret.js";
 import { limitCredentials } from "../src/verifier/credential-rate-limit.js";
 import { held } from "./compare.js";
 
-// What stays in the heap of what callers make up: addresses, clients whose credentials fail, and documents.
+// The memory that stays in the heap for values that callers make up: addresses, clients that fail, and documents.
 
 const MIB = 1024 ** 2;
 
@@ -21,7 +21,7 @@ export async function heldMemory(): Promise<void> {
   }
 }
 
-/** Measures between the end of a preparation and the end of its measured part. */
+/** Prints the growth of the heap during the function that the preparation returns. */
 async function tell(name: string, most: number, prepare: () => Promise<() => Promise<unknown>>): Promise<void> {
   const measured = await prepare();
   const before = heapUsed();
@@ -64,14 +64,14 @@ async function manyClients(): Promise<() => Promise<unknown>> {
   return () => attack(320_000);
 }
 
-/** A document whose members are named like indices, below which an array would reserve room. */
+/** Returns a document whose member names look like array indices, for which an array would reserve room. */
 async function indexed(name: string): Promise<unknown> {
   const document = readObject(Buffer.from(`{"a":[${Array(990).fill(`{"${name}":0}`).join()}]}`));
   if (document === undefined) throw new Error("the document was refused");
   return document;
 }
 
-/** Asks with a client's wrong secret from an address. @param window milliseconds for which a client's failures count */
+/** Returns a function that fails as a client from an address. @param window of failures, in milliseconds */
 function failing(window: number): (address: string, clientId: string) => Promise<void> {
   const core = { verify: () => failure("CALLER_UNKNOWN") };
   const limits = { perClient: { count: 3, window }, perAddress: { count: 1e6, window: 60_000 } };
@@ -83,7 +83,7 @@ function failing(window: number): (address: string, clientId: string) => Promise
   };
 }
 
-/** Bytes, after everything unreachable was collected. */
+/** Returns the used heap in bytes after a garbage collection. */
 function heapUsed(): number {
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc") as () => void;

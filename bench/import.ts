@@ -5,16 +5,16 @@ import { integuruToken, writeDirectory } from "./directory-data.js";
 import { type Measured, start } from "./measured.js";
 import { type Imported, runImport } from "./run-import.js";
 
-// What an import beside a running service costs: its time and memory, and how long calls wait meanwhile. The same load
-// goes to a bare gRPC server, which knows no store, at the same time: what delays that one, too, is the machine.
+// The cost of an import beside a running service: its time and memory, and the latency of calls during it. A bare gRPC
+// server without a store gets the same load at the same time; a delay of that server too comes from the machine.
 
-/** Users of the files that are imported, one after the other. */
+/** The numbers of users in the files that are imported one after the other. */
 const SIZES = [10_000, 100_000, 500_000] as const;
-/** Users that calls are about. */
+/** The number of users that calls are about. */
 const USERS = 10_000;
-/** Milliseconds from one call to the next. */
+/** The time from one call to the next, in milliseconds. */
 const PACE = 2;
-/** Milliseconds that are looked at before an import, and after it. */
+/** The time measured before and after an import, in milliseconds. */
 const AROUND = 3_000;
 
 const pause = (millis: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, millis));
@@ -22,7 +22,7 @@ const pause = (millis: number): Promise<void> => new Promise((resolve) => setTim
 /** A steady load on a server. */
 interface Steady {
   readonly server: Measured;
-  /** How long each call took since this was last asked, in milliseconds. */
+  /** Returns the latencies of the calls since the last take, in milliseconds. */
   take(): readonly number[];
   stop(): void;
 }
@@ -60,7 +60,7 @@ function steadily(server: Measured, address: string, next: () => Buffer): Steady
   };
 }
 
-/** A known user, any of many users, and a token that needs no directory, in turn. */
+/** Alternates between a known user, any of many users, and a token that needs no directory. */
 function requests(): () => Buffer {
   const known = clowkRequest(0);
   const other = requestOf("integuru", integuruToken("j", SECRET));
@@ -85,7 +85,7 @@ async function measure(phase: string, loads: readonly Steady[], work: () => Prom
   console.log(`  ${phase.padEnd(8)} ${columns.join("  |")}`);
 }
 
-/** Imports beside a running service. */
+/** Measures imports beside a running service. */
 export async function importBeside(): Promise<void> {
   const deployment = deploy(withDirectory());
   const { config, folder } = deployment;
@@ -94,7 +94,7 @@ export async function importBeside(): Promise<void> {
     const first = path.join(folder, "start.jsonl");
     writeDirectory(first, USERS);
     await runImport(first, config);
-    // Before the load begins: writing them would hold it up.
+    // The files are written before the load begins, which writing would delay.
     const files = SIZES.map((users, at) => {
       const file = path.join(folder, `${at}.jsonl`);
       writeDirectory(file, users, `example${at}.com`);

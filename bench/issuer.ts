@@ -5,12 +5,12 @@ import { later } from "./directory-data.js";
 
 /** An issuer that publishes its keys over HTTP, and rotates them. */
 export interface Issuer {
-  /** What its tokens say in `iss`, and where its key set is. */
+  /** The `iss` of its tokens, and the URL of its key set. */
   readonly iss: string;
   readonly jwksUri: string;
-  /** A good token of its own, under the newest key that was fetched twice: whoever asks for keys has it by now. */
+  /** Returns a good token under the newest key that was fetched twice, so that the service has the key by now. */
   token(): string;
-  /** Takes the oldest key out and puts a new one in. */
+  /** Replaces the oldest key with a new one. */
   rotate(): void;
   close(): void;
 }
@@ -19,11 +19,11 @@ interface Key {
   readonly kid: string;
   readonly privateKey: KeyObject;
   readonly jwk: JsonWebKey;
-  /** How often it was fetched. */
+  /** The number of fetches of the key set with this key. */
   fetched: number;
 }
 
-/** Starts an issuer on a free port. Three keys are published at a time, so that each goes some rotations after it came. */
+/** Starts an issuer on a free port; it publishes three keys at a time, so that a key stays for some rotations. */
 export async function startIssuer(): Promise<Issuer> {
   let made = 0;
   let serial = 0;

@@ -8,19 +8,19 @@ import { writeDirectory } from "./directory-data.js";
 import { start } from "./measured.js";
 import { MAIN, runImport } from "./run-import.js";
 
-// Whether an import that is killed leaves the old directory or the new one, whole, and the service beside it answers
-// rightly throughout. Two directories differ in every user's address; the kills come at random, half of them in the last
-// tenth of the time, where the commit is.
+// Checks that a killed import leaves the whole old or the whole new directory, and that the service beside it answers
+// correctly throughout. Two directories differ in every user's email address; the kills come at random times, half of them
+// in the last tenth, when the commit happens.
 
 const USERS = 20_000;
 const DOMAINS = ["old.example", "new.example"] as const;
-/** Milliseconds from one call to the next, and those in which the service must have heard of a change. */
+/** The time from one call to the next, and the time within which the service must notice a change, in milliseconds. */
 const PACE = 5;
 const HEARD = 5_000;
 
 const pause = (millis: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, millis));
 
-/** Kills so many imports. @throws where anything is but old or new */
+/** Kills this many imports. @throws if the directory is neither the old nor the new one */
 export async function kill(kills: number): Promise<void> {
   const deployment = deploy(withDirectory());
   const { config, folder } = deployment;
@@ -49,7 +49,7 @@ export async function kill(kills: number): Promise<void> {
         await pause(PACE);
       }
     })();
-    // Each look at the store waits for it.
+    // Each check of the store waits for the import's end.
     asking.catch(() => {});
     const { seconds } = await runImport(fileOf(DOMAINS[1]), config);
     const tally = { old: 0, new: 0 };
@@ -79,7 +79,7 @@ export async function kill(kills: number): Promise<void> {
   }
 }
 
-/** Starts an import and kills it after so long, if it is not done. */
+/** Starts an import and kills it after a time if it has not ended. */
 async function killed(file: string, config: string, millis: number): Promise<void> {
   const child = spawn(process.execPath, [MAIN, "import", file, "--config", config], { stdio: "ignore" });
   const closed = new Promise((resolve) => child.once("close", resolve));
@@ -88,7 +88,7 @@ async function killed(file: string, config: string, millis: number): Promise<voi
   clearTimeout(timer);
 }
 
-/** The one domain of all users in the store. @throws where there are two, or the store is damaged */
+/** Returns the one domain of all users in the store. @throws if there are two, or the store is damaged */
 function stored(folder: string): string {
   const db = new Database(path.join(folder, "verifier.db"), { readonly: true });
   try {

@@ -8,25 +8,25 @@ import { held, spread } from "./compare.js";
 import { deploy, SECRET } from "./deployment.js";
 import { hs256Text } from "./directory-data.js";
 
-// The most that one token can cost: the largest that a realm admits, in the shapes that cost the most to read and to judge.
-// Each is signed well, for a token with a bad signature is done with before its claims are looked at.
+// The maximum cost of one token: the largest that a realm accepts, in the shapes that are most expensive to read and judge.
+// Each has a good signature, since a token with a bad one is rejected before its claims are checked.
 
-/** Milliseconds of CPU that any token may take. */
+/** The maximum CPU time of a token, in milliseconds. */
 const MOST_MILLIS = 50;
 const ROUNDS = 9;
 
-/** How long tokens are, in characters. */
+/** The lengths of tokens in characters. */
 export const LENGTHS: Readonly<Record<string, number>> = {
   "16 KiB, which is the default": 16 * 1024,
   "1 MiB, which is the most that a realm can be given": 1024 ** 2,
 };
 
-/** A realm that looks at every claim there is, and explains. */
+/** Returns a realm that checks every claim and explains. */
 const realmOf = (name: string, length: number): string =>
   `  ${name}: { algorithms: [HS256], issuer: null, audience: https://api.example, requiredClaims: [], ` +
   `claims: { scope: { includes: read } }, explain: anyone, maxTokenLength: ${length}, keys: [{ secret: ${SECRET} }] }\n`;
 
-/** The same piece again and again, numbered, in so many bytes: and in no more pieces than a document may have. */
+/** Fills this many bytes with a numbered piece, in no more pieces than a document may have. */
 function filled(bytes: number, piece: (n: number) => string, most = MAX_ITEMS - 10): string {
   const pieces: string[] = [];
   for (let left = bytes, n = 0; n < most; n++) {
@@ -41,7 +41,7 @@ function filled(bytes: number, piece: (n: number) => string, most = MAX_ITEMS - 
 const nested = (levels: number): string => "[".repeat(levels) + "]".repeat(levels);
 const padding = (bytes: number): string => "x".repeat(Math.max(0, Math.floor(bytes / MAX_ITEMS) - 14));
 
-/** A payload's one member, or all of its members, in so many bytes. */
+/** The members of a payload that fill this many bytes. */
 const SHAPES: Readonly<Record<string, (bytes: number) => string>> = {
   "one long text": (bytes) => `"a":"${"x".repeat(bytes - 6)}"`,
   "many members": (bytes) => filled(bytes, (n) => `"${n}${padding(bytes)}":0`),
@@ -59,7 +59,7 @@ const SHAPES: Readonly<Record<string, (bytes: number) => string>> = {
   "white space": (bytes) => `"a":0${" ".repeat(bytes - 5)}`,
 };
 
-/** A token of nearly so many characters; no other has its bytes. */
+/** Returns a token of nearly this many characters, with unique bytes. */
 function largest(length: number, shape: (bytes: number) => string, round: number): string {
   const head = `{"round":${round},`;
   const token = hs256Text(`${head}${shape(Math.floor(((length - 100) * 3) / 4) - head.length - 1)}}`, SECRET);
@@ -72,7 +72,7 @@ function endOf(outcome: Outcome): string {
   return outcome.kind === "rejected" ? `${outcome.reason} ${outcome.claim}`.trim() : outcome.reason;
 }
 
-/** Tells what some tokens took, beside the most that any may take. @param make a token that nobody saw before, by its round */
+/** Prints the cost of some tokens and the maximum allowed. @param make returns a new token for a round */
 export async function tellCost(verifier: Verifier, realm: string, name: string, make: (round: number) => string) {
   const found: { millis: number; end: string }[] = [];
   for (let round = 0; round < ROUNDS; round++) found.push(await cost(verifier, realm, make(round)));
@@ -81,7 +81,7 @@ export async function tellCost(verifier: Verifier, realm: string, name: string, 
   console.log(`  ${name.padEnd(24)} ${figures.padEnd(20)} ${held(median, MOST_MILLIS, "ms")}  ${found[0]?.end ?? ""}`);
 }
 
-/** Milliseconds of CPU that a token takes, and what became of it. */
+/** Returns the CPU time that a token takes in milliseconds, and its verdict. */
 async function cost(verifier: Verifier, realm: string, token: string): Promise<{ millis: number; end: string }> {
   const request = { realm, token: new Secret(token), credential: undefined, explain: true };
   const context = { requestId: "bench", address: "", deadline: Number.POSITIVE_INFINITY };
@@ -91,7 +91,7 @@ async function cost(verifier: Verifier, realm: string, token: string): Promise<{
   return { millis: (user + system) / 1_000, end: endOf(outcome) };
 }
 
-/** Measures them, each shape for itself. */
+/** Measures the largest token of each shape. */
 export async function largestToken(): Promise<void> {
   const lengths = Object.entries(LENGTHS).map(([about, length]) => ({ about, length, realm: `realm${length}` }));
   const realms = lengths.map(({ realm, length }) => realmOf(realm, length)).join("");

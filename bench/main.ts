@@ -15,17 +15,17 @@ import { strictJson } from "./strict-json.js";
 import { tls } from "./tls.js";
 import { waits } from "./waits.js";
 
-// npm run bench runs the quick benchmarks; npm run bench -- NAME ... those that are named. CONTRIBUTING.md tells of them.
+// npm run bench runs the quick benchmarks, and npm run bench -- NAME ... the named ones. CONTRIBUTING.md describes them.
 
 interface Options extends Plan {
-  /** How long a benchmark lasts that goes by time (default: its own). */
+  /** The length of a timed benchmark (default: its own). */
   readonly seconds: number | undefined;
-  /** Whether what is kept from run to run is made anew. */
+  /** Whether stores kept from earlier runs are rebuilt. */
   readonly fresh: boolean;
 }
 
 interface Benchmark {
-  /** Whether it runs where none is named. */
+  /** Whether it runs if no benchmark is named. */
   readonly quick: boolean;
   readonly about: string;
   readonly run: (options: Options) => Promise<void> | void;

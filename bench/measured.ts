@@ -1,21 +1,21 @@
 import { type ChildProcess, fork } from "node:child_process";
 
-/** A server in a process of its own, whose CPU time can be read. */
+/** A server in its own process, whose CPU time can be read. */
 export interface Measured {
-  /** What the server said when it was ready. */
+  /** The addresses that the server reported when it was ready. */
   readonly ready: { readonly address?: string; readonly addresses?: Readonly<Record<string, string>> };
-  /** CPU time of the whole process so far, user and system, in microseconds. */
+  /** Returns the CPU time of the whole process so far, user and system, in microseconds. */
   cpu(): Promise<number>;
-  /** How late its event loop came round at worst since this was last asked, in milliseconds. */
+  /** Returns the longest delay of its event loop since the last call, in milliseconds. */
   delay(): Promise<number>;
-  /** What it holds, in bytes: `heapUsed` after everything unreachable was collected. */
+  /** Returns its memory in bytes, with `heapUsed` after a garbage collection. */
   memory(): Promise<{ readonly rss: number; readonly heapUsed: number; readonly external: number }>;
-  /** Writes a heap snapshot to a file; the server stands still for a second or two. */
+  /** Writes a heap snapshot to a file, which stops the server for a second or two. */
   snapshot(file: string): Promise<unknown>;
   stop(): void;
 }
 
-/** Starts one of bench/servers. */
+/** Starts a server of bench/servers. */
 export async function start(name: string, ...args: readonly string[]): Promise<Measured> {
   const file = new URL(`servers/${name}.mjs`, import.meta.url);
   const preload = new URL("servers/probe.mjs", import.meta.url);
@@ -49,10 +49,10 @@ function next<Message>(child: ChildProcess): Promise<Message> {
   });
 }
 
-/** Sends so many requests, and resolves when all are answered well. */
+/** Sends this many requests, and resolves when all have good answers. */
 export type Load = (count: number) => Promise<void>;
 
-/** A load of `inFlight` requests at a time. */
+/** Returns a load of `inFlight` concurrent requests. */
 export function load(inFlight: number, send: () => Promise<void>): Load {
   return async (count) => {
     let left = count;

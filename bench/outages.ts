@@ -2,12 +2,12 @@ import { alignColumns } from "../src/cli/output.js";
 import { DEADLINE, RECOVERY, type Seen, startDrill } from "../test/e2e/outage-drill.js";
 import { held } from "./compare.js";
 
-// How long calls take while issuers are in every kind of trouble, and how long it takes until a new key is known afterwards.
+// The latency of calls while issuers misbehave in every way, and the time until a new key is known afterwards.
 
-/** Milliseconds that a call may take longer than the service's own deadline, and a recovery longer than its pauses. */
+/** The slack of a call beyond the service's deadline, and of a recovery beyond its pauses, in milliseconds. */
 const [LATE_CALL, LATE_RECOVERY] = [1000, 5000];
 
-/** @param seconds how long the troubles last */
+/** Measures calls during and after outages. @param seconds the length of the outages */
 export async function outages(seconds: number): Promise<void> {
   const drill = await startDrill();
   try {
@@ -44,7 +44,7 @@ function row([name, seen]: readonly [string, Seen]): string[] {
   return [name, ...figures, `${seen.fetches} of ${seen.allowed}`, seen.slowest.toFixed(0)];
 }
 
-/** Calls whose token is of a kind and whose answer has a word; an empty text admits all. */
+/** Selects calls by the kind of token and a word in the answer; an empty text selects all. */
 function count({ counts }: Seen, kind: string, answer: string): number {
   return Object.entries(counts)
     .filter(([key]) => key.startsWith(kind) && key.includes(answer))

@@ -2,14 +2,14 @@ import { spawn } from "node:child_process";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 
-/** The program, as it is shipped. */
+/** The program as shipped. */
 export const MAIN = fileURLToPath(new URL("../dist/src/cli/main.js", import.meta.url));
 const PEAK = new URL("servers/peak.mjs", import.meta.url).href;
 
-/** How an import ended. */
+/** The result of an import. */
 export interface Imported {
   readonly seconds: number;
-  /** The most memory that its process had, in MiB. */
+  /** The peak memory of its process, in MiB. */
   readonly peak: number;
 }
 

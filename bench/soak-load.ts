@@ -11,9 +11,9 @@ import { SECRET } from "./deployment.js";
 import { clowkToken, hs256, integuruToken, later, secretKeyOf } from "./directory-data.js";
 import type { Issuer } from "./issuer.js";
 
-// What the soak sends: one of everything that a service meets, good and bad.
+// The requests of the soak: every kind that a service meets, good and bad.
 
-/** Where to send it. */
+/** The service and issuer that the load is for. */
 export interface Target {
   readonly grpc: string;
   readonly http: string;
@@ -25,13 +25,13 @@ export interface Target {
 /** The client of the realm `fiserv`, as a line of an import. */
 export const CLIENT = { clientId: "soak-client", clientSecret: "a-secret-of-the-soak" };
 
-/** The users that calls are about: few enough to be known, all of them, after the warm-up. */
+/** The number of users that calls are about, few enough to be all cached after the warm-up. */
 export const USERS = 1_000;
 
-/** Wrong credentials come from so many addresses: all of them are remembered after the warm-up. */
+/** The number of addresses that send wrong credentials, all of them counted after the warm-up. */
 const STRANGERS = 1_000;
 
-/** Streams that one connection may cancel: Node ends one that resets too many too fast. */
+/** The number of streams that one connection cancels, since Node ends a connection that resets too many too fast. */
 const CANCELLED = 500;
 
 const { publicKey, privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
@@ -41,7 +41,7 @@ export const PEM = publicKey.export({ type: "spki", format: "pem" }).toString();
 
 let serial = 0;
 
-/** Numbers below a count, each in its turn: after so many, all were there. */
+/** Returns a function that cycles through the numbers below a count. */
 function below(count: number): () => number {
   let next = 0;
   return () => next++ % count;
@@ -62,7 +62,7 @@ interface Sent {
   readonly body?: string;
 }
 
-/** Asks over HTTP. @returns the status */
+/** Makes an HTTP request. @returns the status */
 function fetchStatus(address: string, path: string, agent: http.Agent, sent: Sent): Promise<number> {
   const [host, port] = address.split(":");
   const { method = "POST", headers = {}, body = "" } = sent;
@@ -78,10 +78,10 @@ function fetchStatus(address: string, path: string, agent: http.Agent, sent: Sen
 
 const PATHS = { integuru: "/api/verify-token", clowk: "/api/v1/tokens/verify", fiserv: "/v1/api/oauth/validateToken" };
 
-/** A sender of one kind of request. It rejects where the answer is not the one that belongs to it. */
+/** Sends one kind of request, and rejects if the answer is not the expected one. */
 export type Sender = () => Promise<void>;
 
-/** All kinds of requests, by name. */
+/** Returns the senders of all kinds of requests, by name. */
 export function senders({ grpc, http: rest, metrics, issuer }: Target): Readonly<Record<string, Sender>> {
   const client = channel(grpc);
   const [oneUser, anotherUser, nobody, oneStranger] = [below(USERS), below(USERS), below(500), below(STRANGERS)];
@@ -154,7 +154,7 @@ export function senders({ grpc, http: rest, metrics, issuer }: Target): Readonly
       const [header = "", ...rest] = issuer.token().split(".");
       const other = JSON.stringify({ ...JSON.parse(Buffer.from(header, "base64url").toString()), kid: `x${serial++}` });
       const token = [Buffer.from(other).toString("base64url"), ...rest].join(".");
-      // The fetch that finds no such key rejects; until it may be asked again, there is no verdict.
+      // The fetch that does not find the key gives a rejection; until the next fetch is allowed, there is no verdict.
       await call(client, requestOf("issuer", token)).catch((error: unknown) =>
         expect((error as ServiceError).code, status.UNAVAILABLE),
       );

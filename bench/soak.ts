@@ -8,10 +8,10 @@ import { type Measured, start } from "./measured.js";
 import { runImport } from "./run-import.js";
 import { CLIENT, PEM, type Sender, senders, USERS } from "./soak-load.js";
 
-// Whether memory stays flat under a load of everything. The caches are small, so that they are full after the warm-up. V8
-// goes on compiling for long, reloads above all, which come seldom: the whole heap grows by a MiB or so in ten minutes, all
-// of it code and V8's own tables. And two snapshots differ by hundreds of KiB of the calls that are just under way. So what
-// is judged is what lasts: objects made in the first half that are there at the end.
+// Checks that memory stays flat under a load of all kinds. The caches are small, so that they are full after the warm-up.
+// V8 goes on compiling for a long time, especially the rare reloads, so that the whole heap grows by about a MiB in ten
+// minutes, all of it code and V8's own tables. Two snapshots also differ by hundreds of KiB of calls in flight. The check
+// therefore counts lasting objects: those made in the first half that still exist at the end.
 
 const configOf = (issuer: Issuer): string =>
   `${withDirectory()}  fiserv: { preset: fiserv, keys: [{ pemFile: ./fiserv.pem }] }
@@ -26,23 +26,23 @@ metrics: 127.0.0.1:0
 trustedProxies: [127.0.0.1]
 `.replace("http: 127.0.0.1:0", "http: { address: 127.0.0.1:0, rpc: [any] }");
 
-/** The warm-up sends so many requests of each kind, as fast as they are answered. */
+/** The number of requests of each kind in the warm-up, sent as fast as they are answered. */
 const WARM_UP = 5_000;
 /**
- * Requests under way at a time, each followed by a rest of so many milliseconds once warm: others may want the machine
- * too.
+ * The number of concurrent requests, and the pause after each once warm in milliseconds, which leaves some of the machine
+ * to other programs.
  */
 const WORKERS = 12;
 const REST = 20;
-/** Milliseconds between two samples, between two changes of the configuration, and between two of the issuer's keys. */
+/** The intervals of samples, changes of the configuration, and rotations of the issuer's keys, in milliseconds. */
 const SAMPLING = 10_000;
 const RELOADING = 15_000;
 const ROTATING = 6_000;
-/** How much faster reloads come while the service warms up: V8 compiles what they run after dozens of them. */
+/** The factor by which reloads are faster during the warm-up, since V8 compiles their code only after dozens. */
 const HURRY = 20;
-/** What may last of what a minute made, in KiB, to be called flat: V8 notes where objects are made, code by code. */
+/** The maximum of lasting objects per minute in KiB; V8 keeps some notes for each place that makes objects. */
 const FLAT = 16;
-/** How many classes are named that most lasts of. */
+/** The number of classes with the most lasting bytes that are printed. */
 const NAMED = 5;
 
 interface Sample {
@@ -55,7 +55,7 @@ interface Sample {
 const KIB = 1024;
 const pause = (millis: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, millis));
 
-/** Soaks a service for so many seconds after the warm-up. The exit code is 1 where the objects in its heap grow. */
+/** Soaks a service for this many seconds after the warm-up; sets the exit code to 1 if lasting objects grow. */
 export async function soak(seconds: number): Promise<void> {
   const issuer = await startIssuer();
   const deployment = deploy(configOf(issuer));
@@ -78,7 +78,7 @@ export async function soak(seconds: number): Promise<void> {
   }
 }
 
-/** Changes the configuration every so many milliseconds, and the issuer's keys now and then. @returns what ends it */
+/** Changes the configuration at an interval in milliseconds, and rotates the issuer's keys. @returns a function to stop */
 type Changes = (reloading: number) => () => void;
 
 function changing(config: string, issuer: Issuer): Changes {
@@ -98,7 +98,7 @@ function changing(config: string, issuer: Issuer): Changes {
 
 interface Soaked {
   readonly service: Measured;
-  /** For snapshots. */
+  /** The folder for snapshots. */
   readonly folder: string;
   readonly changes: Changes;
 }
@@ -148,12 +148,12 @@ async function objects(service: Measured, folder: string): Promise<Heap> {
 
 type Kinds = Readonly<Record<string, Sender>>;
 
-/** Sends one kind after the other. */
+/** A load that sends the kinds of requests in turn. */
 interface Load {
-  /** How many requests were answered. */
+  /** The number of answered requests. */
   readonly done: () => number;
   stop(): void;
-  /** Resolves when all is answered, or rejects with the first answer that is not the one that belongs there. */
+  /** Resolves when all requests are answered, or rejects with the first unexpected answer. */
   readonly ended: Promise<unknown>;
 }
 
@@ -180,7 +180,7 @@ function loadOf(kinds: Kinds, rest: number, count: number): Load {
   };
 }
 
-/** Samples until so many seconds have gone by since it began. */
+/** Takes samples until this many seconds have passed since the start. */
 async function sampled(
   service: Measured,
   began: number,
@@ -201,7 +201,7 @@ async function sampled(
   return samples;
 }
 
-/** The least squares' slope of a figure, in KiB a minute. */
+/** Returns the least-squares slope of a figure, in KiB per minute. */
 function slope(samples: readonly Sample[], figure: "rss" | "heap"): number {
   const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
   const [time, size] = [mean(samples.map(({ minutes }) => minutes)), mean(samples.map((sample) => sample[figure]))];

@@ -1,14 +1,14 @@
 import { readObject } from "../src/jws/json.js";
 import { held, spread } from "./compare.js";
 
-// What strictness costs: the reader of headers and payloads beside JSON.parse, which takes whatever is JSON.
+// The cost of strictness: compares the reader of headers and payloads with JSON.parse, which accepts all JSON.
 
-/** How many times the CPU of JSON.parse the reader may take. */
+/** The maximum ratio of the reader's CPU time to that of JSON.parse. */
 const MOST_TIMES = 3;
-/** Reads of one round, which is a matter of milliseconds. */
+/** The number of reads in a round, which takes milliseconds. */
 const READS = 2_000;
 const ROUNDS = 51;
-/** Rounds that come before, until everything is compiled. */
+/** The number of rounds before the measurement, in which everything is compiled. */
 const WARM_UP = 5;
 
 const CLAIMS = {
@@ -36,7 +36,7 @@ const DOCUMENTS: Readonly<Record<string, object>> = {
   "a long payload": { ...CLAIMS, ...MEMBERSHIPS },
 };
 
-/** Nanoseconds of CPU that one of many reads takes. */
+/** Returns the CPU time of one read in nanoseconds, measured over many. */
 function cost(read: () => unknown): number {
   const before = process.cpuUsage();
   let taken = 0;
@@ -47,8 +47,8 @@ function cost(read: () => unknown): number {
 }
 
 /**
- * Compares the reader, which is given bytes, with JSON.parse of a text that is there already. In turn, round by round: what
- * counts is the ratio.
+ * Compares the reader, which gets bytes, with JSON.parse, which gets a decoded text, in alternating rounds; the result is
+ * the ratio.
  */
 export function strictJson(): void {
   console.log(`strict JSON beside JSON.parse: CPU per read, median of ${ROUNDS} rounds of ${READS}`);

@@ -8,25 +8,25 @@ import type { Credential, Verifier } from "../src/contract/verifier.js";
 import { openCore } from "../src/server/core.js";
 import { Secret } from "../src/util/secret.js";
 
-// npm run timing -- --samples 20000: whether the time of an answer tells a client that does not exist from one whose
-// secret is wrong. The two are asked in turn, in an order drawn anew for each pair, over the core with a store in a file.
+// npm run timing -- --samples 20000: checks that the time of an answer does not tell an unknown client from one with a
+// wrong secret. Both questions of a pair are asked in random order, of the core with a store in a file.
 
-/** What was found of two kinds of question. Nanoseconds. */
+/** The result for two kinds of question, in nanoseconds. */
 export interface Difference {
   readonly name: string;
-  /** Mean of the first less that of the second, over the pairs. */
+  /** The mean of the first minus that of the second, over the pairs. */
   readonly mean: number;
-  /** Half the width of its 99 % confidence interval. */
+  /** Half the width of the difference's 99 % confidence interval. */
   readonly margin: number;
-  /** Means of the two. */
+  /** The means of the two. */
   readonly means: readonly [number, number];
   readonly samples: number;
 }
 
-/** Share of the slowest pairs that is left out: the collector of garbage and the machine's other work. */
+/** The share of the slowest pairs that is left out, as garbage collection or other work of the machine slowed them. */
 const OUTLIERS = 0.1;
 
-/** The normal distribution's quantile for 99 %. With thousands of pairs, Student's is no other. */
+/** The normal distribution's quantile for 99 %, which equals Student's for thousands of pairs. */
 const Z99 = 2.576;
 
 type Ask = (n: number) => Credential;
@@ -56,7 +56,7 @@ realms:
   return file;
 };
 
-/** A text as a request brings it: one that nobody has seen, hashed or put together before. */
+/** Returns a new string as a request brings it, which V8 has neither hashed nor flattened before. */
 const fresh = (text: string): string => Buffer.from(text).toString();
 const client = (clientId: string, secret: string): Credential => ({
   kind: "client",
@@ -66,7 +66,7 @@ const client = (clientId: string, secret: string): Credential => ({
 const instance = (key: string): Credential => ({ kind: "instance", secretKey: new Secret(fresh(key)) });
 const digits = (n: number): string => String(n).padStart(11, "0");
 
-/** The questions, two by two. Ids and secrets are of the same lengths. */
+/** The pairs of questions, with ids and secrets of equal lengths. */
 const PAIRS: readonly (readonly [name: string, first: Ask, second: Ask])[] = [
   [
     "unknown client, wrong secret; each new",
@@ -102,7 +102,7 @@ async function timed(verifier: Verifier, credential: Credential): Promise<number
   return time;
 }
 
-/** The differences of pairs, without the outliers, which are told by the slower of the two. */
+/** Returns the differences of the pairs without outliers, which are those with the slowest answers. */
 function compare(name: string, pairs: readonly (readonly [number, number])[]): Difference {
   const kept = pairs
     .toSorted((a, b) => Math.max(...a) - Math.max(...b))
@@ -121,9 +121,9 @@ function compare(name: string, pairs: readonly (readonly [number, number])[]): D
 }
 
 /**
- * Measures the pairs of questions that must not be told apart by time.
+ * Measures the pairs of questions that must not be distinguishable by time.
  *
- * @param samples of each pair
+ * @param samples the number of measurements of each pair
  */
 export async function timing(samples: number): Promise<readonly Difference[]> {
   const folder = mkdtempSync(path.join(tmpdir(), "verifier-timing-"));
@@ -139,7 +139,7 @@ export async function timing(samples: number): Promise<readonly Difference[]> {
       const pairs: (readonly [number, number])[] = [];
       for (let round = -samples / 10; round < samples; round++) {
         n++;
-        // The real client is in use meanwhile, so that it is known in memory.
+        // The real client calls during the measurement, so that it stays cached.
         if (n % 50 === 0) {
           const request = { realm: "clients", token: new Secret("x"), credential: real, explain: false };
           await core.verifier.verify(request, { requestId: "", address: "", deadline: Number.POSITIVE_INFINITY });
@@ -162,7 +162,7 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
   const at = process.argv.indexOf("--samples");
   const found = await timing(at < 0 ? 20_000 : Number(process.argv[at + 1]));
   const same = found.at(-1);
-  // What asking the same thing twice shows is what this machine shows of nothing.
+  // Asking the same question twice shows the machine's own noise.
   const noise = same === undefined ? 0 : Math.abs(same.mean) + same.margin;
   for (const { name, mean, margin, means, samples } of found) {
     const shows = Math.abs(mean) > margin + noise ? "DIFFERS" : "no difference above noise";

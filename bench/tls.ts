@@ -8,8 +8,8 @@ import { deploy, SECRET } from "./deployment.js";
 import { integuruToken } from "./directory-data.js";
 import { load, start } from "./measured.js";
 
-// The CPU that a unary call for a token seen before costs the service over TLS, and over mutual TLS to a realm that knows
-// its callers by certificate, each beside the same in the clear.
+// Compares the CPU of a unary call for a token seen before over TLS, and over mutual TLS to a realm that identifies its
+// callers by certificate, with the same call over plaintext.
 
 const { authority, server, workload } = pki();
 const FILES = { "server.pem": server.cert, "server.key": server.key, "ca.pem": authority.cert };
@@ -20,13 +20,13 @@ const SECURED = credentials.createSsl(
   Buffer.from(workload.cert),
 );
 
-/** A service with one realm. @param tls what its port has besides its address @param callers those of the realm */
+/** Returns the configuration of a service with one realm. @param tls options of its port @param callers of the realm */
 const configOf = (tls: string, callers: string): string => `grpc: { address: "127.0.0.1:0"${tls} }
 realms:
   partner: { algorithms: [HS256], issuer: null, audience: null, keys: [{ secret: ${SECRET} }], callers: ${callers} }
 `;
 
-/** Starts one in a folder of its own, and has it verify the token once. */
+/** Starts a service in its own folder, and lets it verify the token once. */
 async function contender(
   name: string,
   config: string,
@@ -52,7 +52,7 @@ async function contender(
   return { name, server: started, send, end };
 }
 
-/** Compares TLS, and mutual TLS, with a port in the clear. */
+/** Compares TLS and mutual TLS with a plaintext port. */
 export async function tls(plan: Plan): Promise<void> {
   const all: Awaited<ReturnType<typeof contender>>[] = [];
   const add = async (...of: Parameters<typeof contender>): Promise<Contender> => {

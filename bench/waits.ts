@@ -10,17 +10,17 @@ import { Issuer } from "../test/keys/remote/misbehaving.js";
 import { endFile } from "../test/support/after-file.js";
 import { held } from "./compare.js";
 
-// How long something waits for a peer that is slow, silent or holds a lock: as long as it is configured, and not much longer.
+// Checks that waits for a peer that is slow, silent or holds a lock end at the configured time, and not much later.
 
 interface Wait {
   readonly name: string;
-  /** The shortest and the longest that it may take, in milliseconds. */
+  /** The shortest and longest time that the wait may take, in milliseconds. */
   readonly bounds: readonly [least: number, most: number];
-  /** Resolves when it is over, with the milliseconds that it took. */
+  /** Resolves at the end of the wait with its length in milliseconds. */
   readonly run: () => Promise<number>;
 }
 
-/** Milliseconds that a slow client has for a request. */
+/** The time limit for a slow client's request, in milliseconds. */
 const REQUEST = 300;
 
 const WAITS: readonly Wait[] = [
@@ -58,14 +58,14 @@ export async function waits(): Promise<void> {
   }
 }
 
-/** Milliseconds until something is over. */
+/** Returns the time until some work is done, in milliseconds. */
 async function millisOf(over: Promise<unknown>): Promise<number> {
   const began = performance.now();
   await over;
   return performance.now() - began;
 }
 
-/** Resolves once something has failed, as it must. */
+/** Resolves once some work has failed, as it must. */
 async function failureOf(doing: Promise<unknown>): Promise<void> {
   const failed = await doing.then(
     () => false,
@@ -89,7 +89,7 @@ async function lockedWriter(): Promise<number> {
 const unfinished = (path: string): string =>
   withBody(path, Buffer.alloc(0), true, "").toString().replace("0\r\n\r\n", "");
 
-/** Sends a request's beginning, then some bytes each 20 ms until the server closes. */
+/** Sends the beginning of a request, then some bytes every 20 ms until the server closes. */
 async function drip(beginning: string, bytes: string): Promise<number> {
   const server = await open(undefined, { request: REQUEST });
   const wire = new Wire(server.port).send(beginning);
@@ -117,7 +117,7 @@ async function neverWhole(): Promise<number> {
   return millis;
 }
 
-/** Fetches from an issuer that gives no answer, while the garbage is collected again and again. */
+/** Fetches from an issuer that does not answer, while garbage is collected repeatedly. */
 async function fetching(mode: string): Promise<number> {
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc") as () => void;

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Known weaknesses of what is shipped, and the registry's signatures on all that is installed. Where the registry has no answer
-# to such questions, as many mirrors, that is said and is no failure: nothing was found, for nothing was looked at.
+# Checks the shipped packages for known vulnerabilities, and the registry's signatures on all installed packages. A
+# registry that does not answer these questions, like many mirrors, is reported and is not a failure.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
 ask() { # name, command...
   local name=$1 said code=0
   shift
-  # Of the npm that runs this script, npm would inherit its silence.
+  # npm would inherit the log level of the npm that runs this script.
   said=$(npm_config_loglevel=notice "$@" --fetch-retries=0 --fetch-timeout=20000 2>&1) || code=$?
   if ((code == 0)); then
     echo "ok      $name"

@@ -1,5 +1,5 @@
-// Holds the code to the import rule of .dependency-cruiser.mjs, and looks at the looker: without a parser that knows our
-// TypeScript, dependency-cruiser sees nothing and calls it clean. So each file on disk must be among the modules it saw.
+// Checks the import rule of .dependency-cruiser.mjs, and that dependency-cruiser works at all: without a parser for our
+// TypeScript it sees no files and reports no errors, so each file on disk must be among the modules it saw.
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";

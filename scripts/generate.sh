@@ -3,19 +3,19 @@
 #
 #   gen/tokenverifier, gen/google   TypeScript of the messages, by buf and ts-proto (buf.gen.yaml)
 #   gen/descriptors.ts              the compiler's own descriptors, which reflection serves
-#   docs/reference                  the pages that are made of the code (scripts/reference)
+#   docs/reference                  the pages made from the code (scripts/reference)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$PWD/node_modules/.bin:$PATH"
 
-# Made beside gen and moved in at the end, so that a run that fails leaves gen as it was.
+# The output is made beside gen and moved at the end, so that a failed run leaves gen as it was.
 work=$(mktemp -d ./.generate.XXXXXX)
 trap 'rm -rf "$work"' EXIT
 
 buf generate --output "$work"
 
-# Health and reflection describe themselves too; their .proto files come from packages. A FileDescriptorSet is one
-# repeated field: sets put end to end are one set.
+# Reflection serves health and reflection too, whose .proto files come from packages. A FileDescriptorSet is one repeated
+# field, so that concatenated sets are one set.
 health=node_modules/grpc-health-check/proto
 reflection=node_modules/@grpc/reflection/build/proto
 buf build proto --as-file-descriptor-set --exclude-source-info -o "$work/1.binpb"
@@ -33,7 +33,7 @@ buf build "$reflection" --path "$reflection/grpc/reflection" --as-file-descripto
 rm -rf gen
 mv "$work/gen" gen
 
-# The pages are made by the code that gen has just changed. Here the comments count.
+# The pages come from the code that gen has just changed, and from the comments of the proto.
 buf build proto --as-file-descriptor-set -o "$work/contract.binpb"
 tsx scripts/reference/main.ts "$work/contract.binpb" "$work/reference"
 cp "$work"/reference/* docs/reference/

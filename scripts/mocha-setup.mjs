@@ -5,8 +5,8 @@ import { endFile } from "../test/support/after-file.ts";
 const OUTPUT = ["--outDir", ".test-build", "--incremental", "--declaration", "false", "--sourceMap", "false"];
 
 /**
- * Compiles what tests start in processes of their own: they start in half the time, and it is what is shipped. Coverage looks
- * at the sources themselves, and does without (test/cli/harness.ts).
+ * Compiles the program that tests start in separate processes, as it is shipped, which halves their start time. Coverage
+ * measures the sources themselves and does not use it (test/cli/harness.ts).
  */
 export function mochaGlobalSetup() {
   if (process.env.NODE_V8_COVERAGE !== undefined) return;
@@ -19,7 +19,7 @@ export function mochaGlobalSetup() {
   if (status !== 0) throw new Error(`what the tests start does not compile:\n${stdout}`);
 }
 
-/** In each worker, after each file. */
+/** The hook that runs in each worker after each file. */
 export const mochaHooks = { afterAll: endFile };
 
 // Mocha 12 swallows unhandled rejections. This listener throws them again, which fails the running test or the run.

@@ -1,5 +1,5 @@
-// npm run pack:client [-- FOLDER]: packs the Node client as a package of its own, token-verifier-client-VERSION.tgz, into
-// FOLDER (default: the root of this repository). What it packs stays in dist-client/.
+// npm run pack:client [-- FOLDER]: packs the Node client as a separate package, token-verifier-client-VERSION.tgz, into
+// FOLDER (default: the root of this repository). The packed files stay in dist-client/.
 
 import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";

@@ -1,5 +1,5 @@
-// Preloaded into each measured server: tells, when asked, how much CPU its process has used, how late its event loop came
-// round at worst since it was last asked, and what memory it holds.
+// Preloaded into each measured server: reports on request the CPU time of its process, the longest delay of its event loop
+// since the last report, and its memory.
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { writeHeapSnapshot } from "node:v8";
 
@@ -20,5 +20,5 @@ const ANSWERS = {
   snapshot: (file) => writeHeapSnapshot(file),
 };
 process.on("message", ([question, ...args]) => process.send?.(ANSWERS[question]?.(...args)));
-// A benchmark that has ended, in whatever way, leaves no server behind.
+// The server ends with its benchmark, however that ends.
 process.on("disconnect", () => process.exit());

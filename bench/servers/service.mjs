@@ -1,7 +1,7 @@
-// The service as it is shipped: the built tree, and a configuration given by its file's name.
+// The service as shipped: the built tree, with the configuration file named in the arguments.
 import { pino } from "pino";
 
-// Built just before the benchmark runs.
+// The tree is built just before the benchmark runs.
 const { serve } = await import(new URL("../../dist/src/server/serve.js", import.meta.url).href);
 const log = pino({ level: "silent" });
 const running = await serve(process.argv[2], undefined, { env: process.env, clock: Date.now, log });

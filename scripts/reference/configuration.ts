@@ -26,7 +26,7 @@ function row(key: string, schema: z.core.$ZodType): readonly string[] {
   return [code(key), formOf(schema), fallback, limitsOf(schema), meaningOf(schema)];
 }
 
-/** The rows of members, each followed by those of its own long form. */
+/** Returns the rows of members, each followed by the rows of its own members. */
 const rows = (members: Members, within = ""): readonly (readonly string[])[] =>
   Object.entries(members).flatMap(([name, schema]) => [
     row(`${within}${name}`, schema),
@@ -35,7 +35,7 @@ const rows = (members: Members, within = ""): readonly (readonly string[])[] =>
 
 const keysTable = (members: Members, within = ""): string => table(HEAD, rows(members, within));
 
-/** The top level: keys with a value of their own in a table, then a table for each section. */
+/** Returns the top level: a table of the keys with plain values, then a table for each section. */
 function topLevel(members: Members): readonly string[] {
   const all = Object.entries(members);
   const plain = all.filter(([, schema]) => !isSection(schema));
@@ -50,7 +50,7 @@ function topLevel(members: Members): readonly string[] {
   ];
 }
 
-/** The forms of a key, each with what may stand beside it; then what these are, once. */
+/** Returns a table of a key's forms with the members allowed beside each, then a table of these members. */
 function keyTables(): readonly string[] {
   const beside = (name: string, members: Members): readonly string[] =>
     Object.keys(members).filter((key) => key !== name);

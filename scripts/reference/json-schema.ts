@@ -5,10 +5,10 @@ import { defaultOf } from "./schema-view.js";
 
 type Json = Record<string, unknown>;
 
-/** A text with an environment variable in it: nobody but the reader knows what it will be. */
+/** A text with an environment variable, whose value is known only when the configuration is read. */
 const VARIABLE = { type: "string", pattern: "\\$\\{" };
 
-/** Makes JSON Schemas of ours. What is read later stands among the definitions, by its name. */
+/** A converter of our schemas to JSON Schemas, in which values that are read later become definitions by name. */
 class Converter {
   readonly definitions: Record<string, Json> = {};
 
@@ -22,7 +22,7 @@ class Converter {
     return json;
   }
 
-  /** Adds what Zod leaves out: the forms of texts, defaults as they are written, and what is read later. */
+  /** Adds the parts that Zod leaves out: forms of texts, defaults as written, and values that are read later. */
   #complete(schema: z.core.$ZodType, json: Json): void {
     const later = laterOf(schema);
     if (later !== undefined) {
@@ -43,14 +43,14 @@ class Converter {
   }
 }
 
-/** docs/reference/configuration.schema.json, for editors (draft 7): a service's configuration, or that of a gateway on its own. */
+/** docs/reference/configuration.schema.json, for editors (draft 7): the configuration of a service or a separate gateway. */
 export function configurationSchema(): string {
   const converter = new Converter();
   const schema = {
     $schema: "http://json-schema.org/draft-07/schema#",
     title: "Configuration of Token Verifier",
     type: "object",
-    // Told apart by the one key that a gateway must have, so that what is wrong is said of the right one.
+    // The one key that a gateway must have selects its schema, so that errors are about the right one.
     dependencies: { upstream: converter.convert(gatewaySchema) },
     if: { required: ["upstream"] },
     else: converter.convert(coreSchema),

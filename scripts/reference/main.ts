@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { referencePages } from "./pages.js";
 
-// Writes the pages of docs/reference: main.ts DESCRIPTORS FOLDER, with what buf build wrote of the contract.
+// main.ts DESCRIPTORS FOLDER: writes the pages of docs/reference into FOLDER, from the descriptors that buf build wrote.
 
 const [descriptors = "", folder = ""] = process.argv.slice(2);
 mkdirSync(folder, { recursive: true });

@@ -9,6 +9,6 @@ const cell = (text: string): string => text.replace(/\s*\n\s*/g, " ").replaceAll
 /** A text as code. */
 export const code = (text: string): string => `\`${text}\``;
 
-/** A page: its first line says where it comes from, so that nobody edits it. */
+/** A page, whose first line names its source as a warning against editing it. */
 export const page = (source: string, ...parts: readonly string[]): string =>
   `${[`<!-- Made by npm run generate of ${source}. DO NOT EDIT. -->`, ...parts].join("\n\n")}\n`;

@@ -7,7 +7,7 @@ import { readContract } from "./proto.js";
 import { reasonsPage } from "./reasons.js";
 import { rpcsPage } from "./rpcs.js";
 
-/** The pages of docs/reference that are made of the code, by their names. @param descriptors of the contract, with comments */
+/** Returns the generated pages of docs/reference by name. @param descriptors of the contract, with comments */
 export function referencePages(descriptors: Uint8Array): Readonly<Record<string, string>> {
   const contract = readContract(descriptors);
   return {

@@ -7,14 +7,14 @@ export const PROTO_FILE = "tokenverifier/v1/token_verifier.proto";
 /** The contract as the compiler describes it, with its comments. */
 export interface Contract {
   readonly file: FileDescriptorProto;
-  /** The comment ahead of an element. @param path as in google.protobuf.SourceCodeInfo */
+  /** Returns the leading comment of an element. @param path as in google.protobuf.SourceCodeInfo */
   readonly comment: (...path: readonly number[]) => string;
 }
 
-/** Numbers of fields in descriptor.proto, of which paths to comments are made. */
+/** The numbers of fields in descriptor.proto that make up paths to comments. */
 export const PATH = { message: 4, enum: 5, service: 6, field: 2, value: 2, method: 2, oneof: 8 } as const;
 
-/** Reads what `buf build --as-file-descriptor-set` wrote. @throws where the contract is not in it */
+/** Reads the output of `buf build --as-file-descriptor-set`. @throws if the contract is not in it */
 export function readContract(descriptors: Uint8Array): Contract {
   const set = fromBinary(FileDescriptorSetSchema, descriptors);
   const file = set.file.find(({ name }) => name === PROTO_FILE);
@@ -25,7 +25,7 @@ export function readContract(descriptors: Uint8Array): Contract {
   return { file, comment: (...path) => unwrapped(comments.get(path.join(".")) ?? "") };
 }
 
-/** A comment without the line ends that it has for its width alone: those of paragraphs stay. */
+/** Joins the lines of each paragraph of a comment. */
 const unwrapped = (comment: string): string =>
   comment
     .split(/\n\s*\n/)

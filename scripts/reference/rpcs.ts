@@ -31,7 +31,7 @@ export function rpcsPage({ file, comment }: Contract): string {
         [oneofOf(field, message.oneofDecl), comment(PATH.message, at, PATH.field, index)].filter(Boolean).join(" "),
       ]),
     ),
-    // An `optional` field has a oneof of its own, which the compiler adds.
+    // The compiler adds a oneof for each `optional` field.
     ...message.oneofDecl.flatMap((oneof, index) =>
       message.field.some((field) => field.proto3Optional && field.oneofIndex === index)
         ? []
@@ -73,7 +73,7 @@ function oneofOf(field: FieldDescriptorProto, oneofs: readonly { readonly name: 
   return oneof === undefined ? "" : `(one of \`${oneof.name}\`)`;
 }
 
-/** A type of ours leads to its place on the page. */
+/** Links one of our types to its place on the page. */
 function typeOf({ type, typeName, label, proto3Optional }: FieldDescriptorProto): string {
   const name = shortName(typeName);
   const scalar = FieldDescriptorProto_Type[type].toLowerCase();

@@ -2,11 +2,11 @@ import { z } from "zod";
 import { forms, laterOf } from "../../src/config/values.js";
 import { code } from "./markdown.js";
 
-// A Zod schema as a reader of documentation sees it.
+// A Zod schema as readers of the documentation see it.
 
 type Schema = z.core.$ZodType;
 
-/** What is in a schema's definition, of whatever kind it is. */
+/** A schema's definition, with the members of every kind of schema. */
 interface Definition {
   readonly type: string;
   readonly innerType?: Schema;
@@ -23,13 +23,13 @@ interface Definition {
 
 const definition = (schema: Schema): Definition => schema._zod.def;
 
-/** What a schema is made of, one layer further in; undefined for one that wraps nothing. */
+/** Returns the schema that a schema wraps, or undefined if it wraps none. */
 function inner(schema: Schema): Schema | undefined {
   const { type, innerType, in: input } = definition(schema);
   return type === "pipe" ? input : innerType;
 }
 
-/** The members of a mapping, under defaults, alternatives and the like; undefined where it is none. */
+/** Returns the members of a mapping, within defaults and alternatives, or undefined for any other schema. */
 export function membersOf(schema: Schema): Readonly<Record<string, Schema>> | undefined {
   const { shape, options = [] } = definition(schema);
   if (shape !== undefined) return shape;
@@ -39,20 +39,20 @@ export function membersOf(schema: Schema): Readonly<Record<string, Schema>> | un
   return shapes.length === 0 ? undefined : Object.fromEntries(shapes.flatMap(Object.entries<Schema>));
 }
 
-/** True for a mapping that has no other form. */
+/** Returns whether a schema is a mapping without another form. */
 export function isSection(schema: Schema): boolean {
   const within = inner(schema);
   return within === undefined ? definition(schema).shape !== undefined : isSection(within);
 }
 
-/** What a key means: the text that describes it, or what is within it. */
+/** Returns the description of a key, or that of the schema within it. */
 export function meaningOf(schema: Schema): string {
   const own = z.globalRegistry.get(schema)?.description;
   const within = inner(schema);
   return own ?? (within === undefined ? "" : meaningOf(within));
 }
 
-/** The texts for schemas that say all by their type. */
+/** The names of schemas that only have a type. */
 const NAMES: Readonly<Record<string, string>> = {
   string: "text",
   number: "number",
@@ -63,7 +63,7 @@ const NAMES: Readonly<Record<string, string>> = {
   null: "`null`",
 };
 
-/** How a value is written. */
+/** Returns the form in which a value is written. */
 export function formOf(schema: Schema): string {
   const form = forms.get(schema);
   if (form !== undefined) return form.name;
@@ -84,7 +84,7 @@ export function formOf(schema: Schema): string {
 
 const grouped = (form: string): string => (form.includes(", ") ? `(${form})` : form);
 
-/** What holds of a value besides its form; empty where nothing does. */
+/** Returns the limits of a value besides its form, or "" if there are none. */
 export function limitsOf(schema: Schema): string {
   const form = forms.get(schema);
   if (form !== undefined) return form.limits;
@@ -101,7 +101,7 @@ export function limitsOf(schema: Schema): string {
   return minimum === undefined || maximum === undefined ? "" : `${minimum} to ${maximum}`;
 }
 
-/** A value as a configuration would have it: what a schema's reader makes, written back. */
+/** Returns a value that a schema has read in the form in which a configuration has it. */
 function written(schema: Schema, value: unknown): unknown {
   const form = forms.get(schema);
   if (form !== undefined) return form.write(value);
@@ -118,14 +118,14 @@ function written(schema: Schema, value: unknown): unknown {
   );
 }
 
-/** What stands for a key that is absent; undefined where nothing does. */
+/** Returns the default of an absent key, or undefined if it has none. */
 export function defaultOf(schema: Schema): unknown {
   const { type, defaultValue } = definition(schema);
   const within = inner(schema);
-  if (type === "prefault") return undefined; // each of its members has its own
+  if (type === "prefault") return undefined; // each member has its own default
   if (type === "default" && within !== undefined) return written(within, defaultValue);
   return within === undefined ? undefined : defaultOf(within);
 }
 
-/** Whether a configuration without the key is refused. */
+/** Returns whether a configuration without the key is refused. */
 export const isRequired = (schema: Schema): boolean => schema._zod.optin === undefined;

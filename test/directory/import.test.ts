@@ -193,13 +193,13 @@ describe("an import", () => {
       message: /line 2, instance\.secretKeys\[0\]: belongs to the instance "old"/,
     },
     {
-      name: "a user of nobody",
+      name: "a user without an instance",
       values: [client("x", "a"), user("x", "u")],
       code: "conflict",
       message: /line 2, user\.instance: is the unknown instance "x"/,
     },
     {
-      name: "a user of what is pruned",
+      name: "a user of a pruned instance",
       values: [user("old", "u")],
       prune: true,
       code: "conflict",

@@ -146,7 +146,7 @@ describe("RSASSA-PKCS1-v1_5", () => {
     "the digest of something else": block(Buffer.concat([prefix.subarray(0, 19), sha("sha256", Buffer.from("x"))])),
   };
   for (const [name, bytes] of Object.entries(LOOSE)) {
-    it(`refuses ${name}`, () => {
+    it(`PKCS#1 v1.5 refuses ${name}`, () => {
       expect(bytes).to.have.length(256);
       // A block that is not below the modulus cannot be signed, and serves as the signature itself.
       const signature = bytes[0] === 0 ? raw("RS256", bytes) : bytes;
@@ -262,7 +262,7 @@ describe("RSASSA-PSS", () => {
     "a salt one byte too long": { salt: 33 },
   };
   for (const [name, parts] of Object.entries(LOOSE)) {
-    it(`refuses ${name}`, () => expect(verifies(raw("PS256", encode(parts)))).to.equal(false));
+    it(`PSS refuses ${name}`, () => expect(verifies(raw("PS256", encode(parts)))).to.equal(false));
   }
 
   it("PSS refuses a block whose highest bit is set", () => {

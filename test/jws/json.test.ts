@@ -305,7 +305,7 @@ describe("member", () => {
     it(`finds no ${name} in an object without one`, () => expect(member({}, name)).to.equal(undefined));
   }
 
-  it("does not find members of an object under __proto__", () => {
+  it("member does not find members of an object under __proto__", () => {
     expect(member(read('{"__proto__":{"admin":true}}')?.value ?? {}, "admin")).to.equal(undefined);
   });
 });

@@ -37,7 +37,7 @@ const SIGNERS: Readonly<Record<Algorithm, string>> = {
   EdDSA: "ed25519",
 };
 
-/** Returns the public JWK of an algorithm, or the JWK of its secret. */
+/** The public JWK of each algorithm, or the JWK of its secret. */
 export const JWKS = Object.fromEntries(
   NAMES.map((name) => {
     const { signer } = keyOf(SIGNERS[name]);

@@ -198,7 +198,7 @@ describe("public vectors", () => {
 
     for (const { vector, realm } of asked) {
       const { id, comment, flags, token, now } = vector;
-      it(`${id}: ${comment}`, async () => {
+      it(`over gRPC, ${id}: ${comment}`, async () => {
         deployment.clock.set(now === undefined ? NOW : now * 1000);
         const answer = await client.verify({ realm, token });
         if ("error" in answer) {

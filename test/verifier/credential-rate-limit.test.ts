@@ -85,7 +85,7 @@ describe("limitCredentials", () => {
         expect(await ask("b", instance(GOOD))).to.equal("rejected");
       });
 
-      it("a refused call is told to wait until the end of the window that the first failure started", async () => {
+      it("a refused call gets the time until the end of the window that the first failure started", async () => {
         const { ask, clock, limited } = setUp({ late });
         await ask("a", client("x"));
         clock.set(NOW + 20_000);

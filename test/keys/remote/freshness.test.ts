@@ -5,7 +5,7 @@ import { pauseAfter } from "../../../src/keys/remote/remote-keys.js";
 
 const DATE = "Fri, 15 Jan 2027 08:00:00 GMT";
 
-/** Returns the lifetime (RFC 9111) that an answer with these headers has. */
+/** The lifetimes (RFC 9111) of answers, by their headers. */
 const ROWS: readonly (readonly [headers: Readonly<Record<string, string>>, seconds: number | undefined])[] = [
   [{}, undefined],
   [{ "cache-control": "public" }, undefined],

@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 
 // An issuer in its own process that may misbehave in any way: messages set its behaviour and report the requests it received.
 
-/** Sets how the issuer behaves. */
+/** A message that sets how the issuer behaves. */
 export interface Order {
   readonly mode: string;
   /** The key set that it publishes, as JSON. */
@@ -21,7 +21,7 @@ export interface Certificate {
   readonly key: string;
 }
 
-/** Replaces the server's certificate; open connections are cut off. */
+/** A message that replaces the server's certificate and cuts off open connections. */
 export interface NewCertificate {
   readonly tls: Certificate;
 }

@@ -110,10 +110,10 @@ describe("RemoteKeys: fresh", () => {
 describe("RemoteKeys: an outage", () => {
   for (const [what, document] of [
     ["an empty set", { keys: [] }],
-    ["no set", { kees: [] }],
+    ["an object that is not a key set", { kees: [] }],
     ["null", null],
-    ["no usable key", { keys: [{ kty: "oct", k: "c2VjcmV0" }] }],
-    ["keys of another algorithm alone", { keys: [jwkOf("rsa")] }],
+    ["a set without a usable key", { keys: [{ kty: "oct", k: "c2VjcmV0" }] }],
+    ["a set with only keys of another algorithm", { keys: [jwkOf("rsa")] }],
   ] as const) {
     it(`${what} is a failed fetch, and the old set stays`, async () => {
       const rig = new Rig();
