@@ -17,8 +17,9 @@ import {
   type Target,
 } from "./harness.js";
 
-// security.md, "Caching": a token was verified and is remembered; then something changes, or somebody shows what is nearly it.
-// That no two realms share what is remembered is held in confusion.test.ts, its bounds in test/verifier/facts.test.ts.
+// Attacks on the cache of facts: a token was verified and is remembered, and then something changes, or a token that
+// is nearly the same arrives. confusion.test.ts checks that realms share no facts, and test/verifier/facts.test.ts
+// checks the bounds of the cache.
 
 const configuration = (es256: string, hs256 = "hs256", facts = "64MiB"): string => `
 grpc: 127.0.0.1:0
@@ -35,7 +36,7 @@ const OTHER = "{ pemFile: ./p256-other.pem }";
 
 const N = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
 
-/** The other signature that ECDSA has for the same text. */
+/** The other valid signature that ECDSA has for the same text. */
 function otherSignature(token: string): string {
   const dot = token.lastIndexOf(".");
   const bytes = decode(token.slice(dot + 1));
@@ -64,7 +65,7 @@ async function attackedWith(
   };
 }
 
-describe("attacks on what is remembered", () => {
+describe("attacks on remembered facts", () => {
   const BY_DIGEST: Target = { ...ES256, claims: { exp: NOW + 3600, sub: "revoked by digest" } };
   let service: Attacked & { close(): Promise<void> };
   before(async () => {
@@ -73,7 +74,7 @@ describe("attacks on what is remembered", () => {
   after(() => service.close());
 
   for (const target of [ES256, RS256, HS256]) {
-    it(`${target.realm}: what is nearly a token that was verified is refused, before it and behind it`, async () => {
+    it(`${target.realm}: near copies of a verified token are refused, before and after it was verified`, async () => {
       const token = makeToken(target, { payload: claimsWith({ sub: `nearly ${target.realm}` }) });
       const dot = token.lastIndexOf(".");
       const near: Readonly<Record<string, string>> = {
@@ -96,7 +97,7 @@ describe("attacks on what is remembered", () => {
     });
   }
 
-  it("a token is refused elsewhere though it was verified in its own realm", async () => {
+  it("a token that was verified in its own realm is refused in others", async () => {
     const token = makeToken(ES256, { payload: claimsWith({ sub: "elsewhere" }) });
     await expectGrpc(service, ES256, token, "verified");
     for (const realm of ["rs256", "hs256"])
@@ -104,7 +105,7 @@ describe("attacks on what is remembered", () => {
     await expectGrpc(service, ES256, token, "verified");
   });
 
-  it("a second valid signature does not escape a revocation, by jti or by digest", async () => {
+  it("a second valid signature does not help a revoked token, whether it was revoked by jti or by digest", async () => {
     const byJti = makeToken(ES256, { payload: claimsWith({ jti: "revoked" }) });
     for (const token of [byJti, makeToken(ES256, { payload: claimsWith({ jti: "revoked" }) })]) {
       for (const one of [token, otherSignature(token)]) await expectGrpc(service, ES256, one, "TOKEN_REVOKED jti");
@@ -116,7 +117,7 @@ describe("attacks on what is remembered", () => {
     for (const one of [control, otherSignature(control)]) await expectGrpc(service, ES256, one, "verified");
   });
 
-  it("a remembered token expires", async () => {
+  it("a remembered token expires on time", async () => {
     const token = makeToken(HS256, { payload: claimsWith({ exp: NOW + 10 }) });
     await expectGrpc(service, HS256, token, "verified");
     try {
@@ -160,7 +161,7 @@ describe("attacks on what is remembered", () => {
     }
   });
 
-  it("a flood of tokens stays within the bound, and refused ones are not remembered at all", async () => {
+  it("a flood of tokens stays within the cache's bound, and refused tokens are not remembered", async () => {
     const flooded = await attackedWith(configuration(P256, "hs256", "256KiB"));
     try {
       const { core } = flooded.deployment;

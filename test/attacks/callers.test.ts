@@ -5,14 +5,14 @@ import { exchange } from "../support/http.js";
 import { secretOf } from "../support/keys.js";
 import { attacked, CLOWK, claimsWith, expectGrpc, FISERV, faceRequest, makeToken, type Target } from "./harness.js";
 
-// security.md, "Callers". Held elsewhere: limits of failures (test/verifier/credential-rate-limit.test.ts), of callers in a batch
-// (test/e2e/calls.test.ts), whose word counts for an address (test/util/client-address.test.ts), and the time that a refusal
-// takes (npm run timing; test/directory/directory-cache.test.ts).
+// Attacks on callers' credentials. Other files test the limits of failures (test/verifier/credential-rate-
+// limit.test.ts) and of callers in a batch (test/e2e/calls.test.ts), trusted proxies (test/util/client-
+// address.test.ts), and the time that a refusal takes (npm run timing; test/directory/directory-cache.test.ts).
 
 describe("attacks on callers", () => {
   const service = attacked();
 
-  /** What a careless comparison takes for a text. */
+  /** Texts that a careless comparison takes for the given one. */
   const nearly = (text: string): string[] => [
     `${text} `,
     ` ${text}`,
@@ -66,18 +66,19 @@ describe("attacks on callers", () => {
     it(`the client ${JSON.stringify(text)} is unknown`, () => refusedClient({ ...CLIENT, client_id: text }));
   }
   for (const text of [...nearly(CLIENT.client_secret), "another-secret-of-32-characters-x", CLIENT.client_id]) {
-    it(`the secret ${JSON.stringify(text)} is wrong, in the same words`, () =>
+    it(`the client secret ${JSON.stringify(text)} is wrong, and refused in the same words`, () =>
       refusedClient({ ...CLIENT, client_secret: text }));
   }
-  it("id and secret the wrong way round are unknown", () =>
+  it("a client whose id and secret are swapped is unknown", () =>
     refusedClient({ client_id: CLIENT.client_secret, client_secret: CLIENT.client_id }));
-  it("control: the client is known, to the end", () => expectGrpc(service(), FISERV, makeToken(FISERV), "verified"));
+  it("control: the right client credentials are accepted", () =>
+    expectGrpc(service(), FISERV, makeToken(FISERV), "verified"));
 
   const key = secretOf("clowk");
-  // HTTP itself trims a header, and carries no control characters: those are asked over gRPC alone.
+  // HTTP trims headers and carries no control characters, so those keys are tried over gRPC alone.
   const sent = (text: string): boolean => /^[\x21-\x7e]+$/.test(text);
   for (const text of [...nearly(key), secretOf("integuru"), secretOf("hs256"), "inst_abc123", "app_xyz789"]) {
-    it(`the secret key ${JSON.stringify(text.replace(key, "KEY"))} is nobody's`, async () => {
+    it(`the secret key ${JSON.stringify(text.replace(key, "KEY"))} is unknown`, async () => {
       const target: Target = { ...CLOWK, caller: { instance_secret_key: text } };
       const token = makeToken(CLOWK);
       expectOutcome(await service().client.verify({ realm: "clowk", token, ...target.caller }), UNKNOWN, {
@@ -88,9 +89,9 @@ describe("attacks on callers", () => {
       expectAnswer(answer, { status: 401, body: '{"error":"Unauthorized"}' });
     });
   }
-  it("control: the secret key is its instance's", () => expectGrpc(service(), CLOWK, makeToken(CLOWK), "verified"));
+  it("control: the right secret key is accepted", () => expectGrpc(service(), CLOWK, makeToken(CLOWK), "verified"));
 
-  it("an instance learns nothing of another's tokens: genuine, forged and expired are told in the same words", async () => {
+  it("an instance gets the same answer for another's tokens, whether genuine, forged or expired", async () => {
     const other: Target = { ...CLOWK, caller: { instance_secret_key: secretOf("clowk-other") } };
     for (const token of [
       makeToken(CLOWK),
@@ -106,7 +107,7 @@ describe("attacks on callers", () => {
     }
   });
 
-  it("an instance's own key does not make another's token its own", async () => {
+  it("an instance cannot verify another's token with its own key", async () => {
     const other: Target = { ...CLOWK, key: "clowk-other", caller: { instance_secret_key: secretOf("clowk-other") } };
     const own = { ...other.claims, instance_id: "inst_other", sub: "only-of-other" };
     await expectGrpc(service(), other, makeToken({ ...other, claims: own }), "verified");
@@ -119,7 +120,7 @@ describe("attacks on callers", () => {
     );
   });
 
-  it("no failure says more than its catalogue: no secret, token, path, SQL or stack", async () => {
+  it("no failure's message contains a path, SQL or stack, and the log contains no secret", async () => {
     for (const { message } of Object.values(FAILURES)) {
       expect(message).to.not.match(/SELECT|sqlite|\/[a-z]+\/|at .*:\d+|\$\{/i);
     }

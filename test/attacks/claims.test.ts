@@ -16,13 +16,13 @@ import {
   VENDORS,
 } from "./harness.js";
 
-// security.md, "Claims". The values are written as JSON texts, for some cannot be had otherwise. Held elsewhere: the order of
-// the checks of each vendor, and issuers and audiences in other cases, as parts and with more (test/cases/*.yaml).
+// Attacks on claims. The values are JSON texts, because some of them cannot be made otherwise. The cases
+// (test/cases/*.yaml) test the order of each vendor's checks, and altered issuers and audiences.
 
 describe("attacks on claims", () => {
   const service = attacked();
 
-  /** A claim of a target given another text; undefined takes it away. */
+  /** Replaces the JSON text of a target's claim; undefined removes the claim. */
   const claim = (name: string, text: string | undefined): Flaw => ({
     payload: ({ claims }) => {
       const texts = Object.entries(claims).flatMap(([one, value]) =>
@@ -94,7 +94,7 @@ describe("attacks on claims", () => {
   const FUTURE = ["1800000000.001", "1800000001", "1.8000036e9", "18000036e2", "253402300799", "253402300799.0"];
 
   attack(
-    "exp",
+    "the claim exp",
     service,
     [
       CONTROL,
@@ -102,10 +102,10 @@ describe("attacks on claims", () => {
       ...PAST.map((text): Row => [text, claim("exp", text), "TOKEN_EXPIRED exp"]),
       ...NO_TIMES.map((text): Row => [text, claim("exp", text), "CLAIM_MISTYPED exp"]),
       ...NO_NUMBERS.map((text): Row => [text, claim("exp", text), "TOKEN_MALFORMED"]),
-      ["none", claim("exp", undefined), "CLAIM_MISSING exp"],
+      ["no exp", claim("exp", undefined), "CLAIM_MISSING exp"],
       ...["EXP", "Exp", "exp ", " exp", "exp\u0000", "e\u200bxp", "еxp", "expires", "expires_at", "exp.", "ｅｘｐ"].map(
         (name): Row => [
-          `${JSON.stringify(name)} in its place`,
+          `${JSON.stringify(name)} in place of exp`,
           { payload: ({ claims: { exp, ...claims } }) => JSON.stringify({ ...claims, [name]: exp }) },
           "CLAIM_MISSING exp",
         ],
@@ -116,11 +116,11 @@ describe("attacks on claims", () => {
         "CLAIM_MISSING exp",
       ],
       [
-        "past, and to come in the header",
+        "past in the claims and to come in the header",
         { ...claim("exp", "1"), header: headerWith('"exp":1800003600') },
         "TOKEN_EXPIRED exp",
       ],
-      ["control: to come, and past in the header", { header: headerWith('"exp":1') }, "verified"],
+      ["control: to come in the claims and past in the header", { header: headerWith('"exp":1') }, "verified"],
       [
         "on the prototype",
         {
@@ -158,7 +158,7 @@ describe("attacks on claims", () => {
   }
 
   attack(
-    "what a vendor does not look at is looked at by nobody",
+    "claims that the vendor ignores",
     service,
     [
       CONTROL,
@@ -191,7 +191,7 @@ describe("attacks on claims", () => {
   const NO_STRINGS = ["null", "true", "false", "0", "7", "1.5", "[]", "{}", '{"toString":"x"}'];
   const ISSUER = "https://issuer.example";
   const API = "https://api.example";
-  /** What a careless comparison takes for the text. */
+  /** Texts that a careless comparison takes for the given one. */
   const nearly = (text: string): string[] =>
     [
       "",
@@ -234,11 +234,11 @@ describe("attacks on claims", () => {
     ].filter((one) => one !== text);
 
   attack(
-    "iss",
+    "the claim iss",
     service,
     [
       ["control", HEADER, "verified"],
-      ["none", of("iss", undefined), "CLAIM_MISSING iss"],
+      ["no iss", of("iss", undefined), "CLAIM_MISSING iss"],
       ...[...NO_STRINGS, `["${ISSUER}"]`, `{"iss":"${ISSUER}"}`, `[["${ISSUER}"]]`, `["${ISSUER}","x"]`].map(
         (text): Row => [text, of("iss", text), "CLAIM_MISTYPED iss"],
       ),
@@ -256,14 +256,14 @@ describe("attacks on claims", () => {
   );
 
   attack(
-    "aud",
+    "the claim aud",
     service,
     [
       ["control", HEADER, "verified"],
       ["control: in a list", of("aud", `["x","${API}"]`), "verified"],
-      ["control: the other one", of("aud", `"${API}/v2"`), "verified"],
-      ["control: one text twice", of("aud", `["${API}","${API}"]`), "verified"],
-      ["none", of("aud", undefined), "CLAIM_MISSING aud"],
+      ["control: the other audience", of("aud", `"${API}/v2"`), "verified"],
+      ["control: one audience twice", of("aud", `["${API}","${API}"]`), "verified"],
+      ["no aud", of("aud", undefined), "CLAIM_MISSING aud"],
       ...[
         ...NO_STRINGS,
         `{"0":"${API}"}`,
@@ -281,8 +281,8 @@ describe("attacks on claims", () => {
         [JSON.stringify(text), of("aud", JSON.stringify(text)), "AUDIENCE_MISMATCH aud"],
         [`${JSON.stringify(text)} in a list`, of("aud", JSON.stringify([text, "x"])), "AUDIENCE_MISMATCH aud"],
       ]),
-      ["the letters in a list", of("aud", JSON.stringify(API.split(""))), "AUDIENCE_MISMATCH aud"],
-      ["the beginning of the longer one", of("aud", `"${API}/v"`), "AUDIENCE_MISMATCH aud"],
+      ["its letters in a list", of("aud", JSON.stringify(API.split(""))), "AUDIENCE_MISMATCH aud"],
+      ["the beginning of the longer audience", of("aud", `"${API}/v"`), "AUDIENCE_MISMATCH aud"],
       [
         "in the header alone",
         { ...of("aud", undefined), header: `{"alg":"ES256","typ":"JWT","kid":"p256","aud":"${API}"}` },
@@ -298,7 +298,7 @@ describe("attacks on claims", () => {
   );
 
   attack(
-    "sub and jti",
+    "the claims sub and jti",
     service,
     [
       ["control", HEADER, "verified"],
@@ -324,7 +324,7 @@ describe("attacks on claims", () => {
   );
 
   attack(
-    "claims that must have a value",
+    "claims with a required value",
     service,
     [
       ["control", HEADER, "verified"],
@@ -333,7 +333,7 @@ describe("attacks on claims", () => {
       ["control: the text 3.0", of("level", '"3.0"'), "verified"],
       ["control: 30e-1 is 3", of("level", "30e-1"), "verified"],
       ["control: the largest number", of("level", "9007199254740991"), "verified"],
-      // JavaScript takes each for one that is admitted.
+      // JavaScript converts each of these to an admitted value.
       ...["3.00000000000000000001", "9007199254740991.4", "9007199254740990.7"].map(
         (text): Row => [`level: ${text}`, of("level", text), "CLAIM_MISMATCH level"],
       ),
@@ -366,13 +366,13 @@ describe("attacks on claims", () => {
       ].map((text): Row => [`scope: ${text}`, of("scope", text), "CLAIM_MISMATCH scope"]),
       ["a lifetime of a second more than a day", of("exp", String(NOW + 86_401)), "LIFETIME_TOO_LONG exp"],
       ["a lifetime that begins in 1970", of("iat", "0"), "LIFETIME_TOO_LONG exp"],
-      ["no iat, so that the lifetime cannot be told", of("iat", undefined), "CLAIM_MISSING iat"],
+      ["no iat, which leaves the lifetime unknown", of("iat", undefined), "CLAIM_MISSING iat"],
     ],
     [PARTNER],
   );
 
   attack(
-    "Integuru's own",
+    "Integuru's claims",
     service,
     [
       CONTROL,
@@ -408,7 +408,7 @@ describe("attacks on claims", () => {
   );
 
   attack(
-    "Clowk's own",
+    "Clowk's claims",
     service,
     [
       CONTROL,

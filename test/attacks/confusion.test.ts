@@ -7,9 +7,9 @@ import { type Deployment, deploy, type Folder, makeFolder } from "../support/dep
 import { secretOf } from "../support/keys.js";
 import { encode, signatureOf } from "./harness.js";
 
-// Nothing of one realm, instance or client counts for another: whatever was asked before, whoever asked it, with a memory
-// of facts or without, before a reload and behind it, and through a realm that hands tokens on. What must come of each
-// request is told by a model that remembers nothing.
+// Nothing of one realm, instance or client counts for another, whatever was asked before and by whom, with or
+// without a cache of facts, before and after a reload, and through a realm by issuer. A model that remembers nothing
+// gives the expected outcome of each request.
 
 const configuration = (facts: string, { key, others }: { key: string; others: string }): string => `
 grpc: 127.0.0.1:0
@@ -26,7 +26,7 @@ realms:
 ${others}
 `;
 
-/** Before the reload and behind it: realm a has another key then, and realm d is gone. */
+/** The configurations before and after the reload, which gives realm a another key and removes realm d. */
 const VARIANTS = [
   {
     key: "p256",
@@ -64,7 +64,7 @@ const ISSUERS: Readonly<Record<string, string>> = {
   d: "https://d.example",
 };
 
-/** Revoked: one id in realm a, the same one in an instance. */
+/** The realms in which the jti "revoked" is revoked: realm a and one instance. */
 const REVOKED = ["a", "clowk/inst_other"];
 
 const anyAsked: fc.Arbitrary<Asked> = fc.record({
@@ -90,7 +90,7 @@ const anyAsked: fc.Arbitrary<Asked> = fc.record({
   ),
 });
 
-/** Requests with everything right, or nearly: left to chance alone they come up too seldom. */
+/** Requests that are right or nearly right, which chance alone would make too seldom. */
 const fitting: fc.Arbitrary<Asked> = fc
   .record({
     way: fc.constantFrom(
@@ -117,7 +117,7 @@ const asked: fc.Arbitrary<Asked> = fc.oneof(anyAsked, fitting);
 
 const algorithmOf = (key: string): string => (key.startsWith("p256") ? "ES256" : "HS256");
 
-// ECDSA draws a number each time: the same token must be the very same text, or no memory would ever be hit.
+// ECDSA signs differently each time, so each token is made once: otherwise no cache would ever be hit.
 const made = new Map<string, string>();
 function tokenOf({ key, claims }: Asked): string {
   const name = JSON.stringify([key, claims]);
@@ -143,7 +143,7 @@ function credentialOf(caller: string): Credential | undefined {
   return client(caller, CLIENTS[caller] ?? CLIENTS["another-client"]!);
 }
 
-/** What must come of a request: by the words of the configuration, from the beginning each time. */
+/** The expected outcome of a request, worked out from the configuration alone. */
 function expected(request: Asked, variant: number): string {
   const { realm, key, claims, caller } = request;
   const routes = variant === 0 ? ["a", "b", "d"] : ["a", "b"];
@@ -188,7 +188,7 @@ function said(outcome: Outcome): string {
   return `verified ${id} of ${instanceId}`;
 }
 
-describe("attacks by confusion", () => {
+describe("attacks by confusing realms, instances and clients", () => {
   const services: Deployment[] = [];
   const folders: Folder[] = [];
   const configs: Config[] = [];
@@ -212,7 +212,7 @@ describe("attacks by confusion", () => {
 
   const step = fc.oneof({ weight: 12, arbitrary: asked }, { weight: 1, arbitrary: fc.constant("reload" as const) });
 
-  it("no verdict, memory, user, revocation or failure of one counts for another", async function () {
+  it("no verdict, fact, user, revocation or failure of one realm, instance or client counts for another", async function () {
     this.timeout(60_000);
     const seen = new Map<string, number>();
     let variant = 0;
@@ -238,7 +238,7 @@ describe("attacks by confusion", () => {
       }),
       { numRuns: 60 },
     );
-    // The model was put to use: every kind of end came up, and facts were remembered by the one and not by the other.
+    // The model was exercised: every outcome occurred, and only the service with a cache remembered facts.
     expect([...seen.keys()]).to.include.members([
       "verified",
       "TOKEN_REVOKED",
@@ -251,7 +251,7 @@ describe("attacks by confusion", () => {
     expect(cold).to.equal(0);
   });
 
-  it("many at once are answered each for itself", async () => {
+  it("each of many simultaneous requests is answered on its own", async () => {
     for (const { core } of services) core.reload(configs[0]!);
     await fc.assert(
       fc.asyncProperty(fc.array(asked, { minLength: 20, maxLength: 100 }), async (all) => {

@@ -13,8 +13,8 @@ import {
   type Target,
 } from "./harness.js";
 
-// security.md, "Encoding". One spelling a token: everything here is signed by the right key after it was misspelt, so that
-// nothing but the reading stands in its way.
+// Attacks on encodings. Every token here is signed with the right key after it was misspelt, so only the reader can
+// refuse it.
 
 describe("attacks on encodings", () => {
   const service = attacked();
@@ -27,7 +27,7 @@ describe("attacks on encodings", () => {
         .map((one, at) => (at === which ? change(one) : one))
         .join("."),
   });
-  /** The same of a segment that is signed as it is misspelt. */
+  /** Misspells a segment before it is signed. */
   const signed = (which: 0 | 1, change: (text: string) => string): Flaw => {
     let at = 0;
     return { spell: (text) => (at++ % 2 === which ? change(text) : text) };
@@ -38,7 +38,7 @@ describe("attacks on encodings", () => {
     const next = LETTERS[LETTERS.indexOf(text.at(-1)!) + 1];
     return `${text.slice(0, -1)}${next}`;
   };
-  /** A space behind where the text's base64url would have no spare bits. */
+  /** Adds a space if the text's base64url would have no spare bits. */
   const withSpare = (text: string): string => (text.length % 3 === 0 ? `${text} ` : text);
 
   const MISSPELLINGS: Readonly<Record<string, (text: string) => string>> = {
@@ -46,11 +46,11 @@ describe("attacks on encodings", () => {
     "padding of two": (text) => `${text}==`,
     "padding of three": (text) => `${text}===`,
     "padding inside": (text) => `${text.slice(0, 4)}=${text.slice(4)}`,
-    "padding in front": (text) => `=${text}`,
+    "leading padding": (text) => `=${text}`,
     "a plus": (text) => `${text.slice(0, 4)}+${text.slice(5)}`,
     "a slash": (text) => `${text.slice(0, 4)}/${text.slice(5)}`,
-    "a space in front": (text) => ` ${text}`,
-    "a space behind": (text) => `${text} `,
+    "a leading space": (text) => ` ${text}`,
+    "a trailing space": (text) => `${text} `,
     "a space inside": (text) => `${text.slice(0, 5)} ${text.slice(5)}`,
     "a tab": (text) => `${text}\t`,
     "a line end": (text) => `${text}\n`,
@@ -63,7 +63,7 @@ describe("attacks on encodings", () => {
     "a zero-width space": (text) => `${text}\u200b`,
     "a byte order mark": (text) => `\ufeff${text}`,
     "a line separator": (text) => `${text}\u2028`,
-    "lines of 76": (text) => text.replace(/.{12}/g, "$&\r\n"),
+    "line breaks": (text) => text.replace(/.{12}/g, "$&\r\n"),
     "a letter of another script": (text) => text.replace(/[Aaeo]|$/, "а"),
     "a full-width letter": (text) => `${text.slice(0, 3)}Ａ${text.slice(4)}`,
     "a letter with a byte above ASCII": (text) =>
@@ -77,9 +77,9 @@ describe("attacks on encodings", () => {
     "a character too many": (text) => `${text}${"A".repeat((5 - (text.length % 4)) % 4)}`,
   };
 
-  attack("base64url, signed as it is misspelt", service, [
+  attack("misspelt base64url", service, [
     CONTROL,
-    ["control: spelt as it should be", signed(0, (text) => encode(decode(text))), "verified"],
+    ["control: a token that is spelt correctly", signed(0, (text) => encode(decode(text))), "verified"],
     ...Object.entries(MISSPELLINGS).flatMap(([name, change]): Row[] =>
       ([0, 1] as const).map((which) => [`${NAMES[which]}: ${name}`, signed(which, change), MALFORMED]),
     ),
@@ -98,7 +98,7 @@ describe("attacks on encodings", () => {
   ]);
 
   const whole = (change: (token: string) => string): Flaw => ({ after: change });
-  attack("segments and what stands around them", service, [
+  attack("misplaced segments", service, [
     CONTROL,
     ["one segment", whole((token) => token.split(".")[0]!), MALFORMED],
     ["two segments", whole((token) => token.split(".").slice(0, 2).join(".")), MALFORMED],
@@ -107,7 +107,7 @@ describe("attacks on encodings", () => {
       whole((token) => `${token.split(".").slice(0, 2).join(".")}.`),
       "SIGNATURE_INVALID",
     ],
-    ["the last two", whole((token) => token.split(".").slice(1).join(".")), MALFORMED],
+    ["the last two segments", whole((token) => token.split(".").slice(1).join(".")), MALFORMED],
     ["four segments", whole((token) => `${token}.AAAA`), MALFORMED],
     ["four segments, the last empty", whole((token) => `${token}.`), MALFORMED],
     ["four segments, the first empty", whole((token) => `.${token}`), MALFORMED],
@@ -121,18 +121,22 @@ describe("attacks on encodings", () => {
     ["a dot", whole(() => "."), MALFORMED],
     ["three letters", whole(() => "a.b.c"), MALFORMED],
     ["empty objects", whole(() => "e30.e30."), "ALGORITHM_MISMATCH alg"],
-    ["commas for dots", whole((token) => token.replaceAll(".", ",")), MALFORMED],
+    ["commas in place of dots", whole((token) => token.replaceAll(".", ",")), MALFORMED],
     ["percent-encoded dots", whole((token) => token.replaceAll(".", "%2E")), MALFORMED],
     ["ideographic dots", whole((token) => token.replaceAll(".", "。")), MALFORMED],
     ["full-width dots", whole((token) => token.replaceAll(".", "．")), MALFORMED],
-    ["dots of one character above", whole((token) => token.replaceAll(".", "\u012e")), MALFORMED],
-    ["in upper case", whole((token) => token.toUpperCase()), MALFORMED],
-    ["backwards", whole((token) => token.split("").reverse().join("")), MALFORMED],
-    ["the first two swapped", whole((token) => token.replace(/^([^.]*)\.([^.]*)/, "$2.$1")), "ALGORITHM_MISMATCH alg"],
-    ["spaces around", whole((token) => ` ${token} `), MALFORMED],
-    ["a line end behind", whole((token) => `${token}\r\n`), MALFORMED],
-    ["a NUL and another token behind", whole((token) => `${token}\0${token}`), MALFORMED],
-    ["in plain base64 once more", whole((token) => Buffer.from(token).toString("base64")), MALFORMED],
+    ["dots with a byte above ASCII", whole((token) => token.replaceAll(".", "\u012e")), MALFORMED],
+    ["a token in upper case", whole((token) => token.toUpperCase()), MALFORMED],
+    ["a reversed token", whole((token) => token.split("").reverse().join("")), MALFORMED],
+    [
+      "the first two segments swapped",
+      whole((token) => token.replace(/^([^.]*)\.([^.]*)/, "$2.$1")),
+      "ALGORITHM_MISMATCH alg",
+    ],
+    ["surrounding spaces", whole((token) => ` ${token} `), MALFORMED],
+    ["a trailing line end", whole((token) => `${token}\r\n`), MALFORMED],
+    ["a NUL and another token at the end", whole((token) => `${token}\0${token}`), MALFORMED],
+    ["a token in base64 once more", whole((token) => Buffer.from(token).toString("base64")), MALFORMED],
   ]);
 
   const bytes = (hex: string): Buffer => Buffer.from(hex, "hex");
@@ -151,11 +155,11 @@ describe("attacks on encodings", () => {
       [`payload: ${name}`, payload, outcome],
     ];
   };
-  /** A member more, of this text. */
+  /** Adds a member with the given text. */
   const member = (name: string, text: string, outcome: Row[2] = MALFORMED): Row[] =>
     both(name, (json) => `${json.slice(0, -1)},${text}}`, outcome);
 
-  attack("characters", service, [
+  attack("invalid characters", service, [
     CONTROL,
     ...member("control: characters of two, three and four bytes", '"é€😀":"é€😀"', "verified"),
     ...member("control: a surrogate pair in escapes", '"a":"\\ud83d\\ude00"', "verified"),
@@ -206,7 +210,7 @@ describe("attacks on encodings", () => {
     "a list of one": (text) => `[${text}]`,
     "two objects": (text) => `${text}${text}`,
     "two objects in two lines": (text) => `${text}\n${text}`,
-    "a comma behind": (text) => `${text},`,
+    "a trailing comma": (text) => `${text},`,
     "a brace too many": (text) => `${text}}`,
     "a brace too few": (text) => text.slice(0, -1),
     "a brace of another kind": (text) => `${text.slice(0, -1)}]`,
@@ -219,14 +223,14 @@ describe("attacks on encodings", () => {
     "a name without quotes": (text) => `${text.slice(0, -1)},a:1}`,
     "a name that is a number": (text) => `${text.slice(0, -1)},1:1}`,
     "a name without a value": (text) => `${text.slice(0, -1)},"a"}`,
-    "a name without a value behind its colon": (text) => `${text.slice(0, -1)},"a":}`,
+    "a name and a colon without a value": (text) => `${text.slice(0, -1)},"a":}`,
     "an equals sign": (text) => text.replace(":", "="),
     "a comment": (text) => `/**/${text}`,
     "a comment in lines": (text) => `//\n${text}`,
     "a comment of a shell": (text) => `#\n${text}`,
     "an XSSI prefix": (text) => `)]}'\n${text}`,
-    "a NUL behind": (text) => `${text}\0`,
-    "a NUL in front": (text) => `\0${text}`,
+    "a trailing NUL": (text) => `${text}\0`,
+    "a leading NUL": (text) => `\0${text}`,
     "a vertical tab": (text) => `\v${text}`,
     "a form feed": (text) => `${text}\f`,
     "a no-break space": (text) => `\u00a0${text}`,
@@ -239,7 +243,7 @@ describe("attacks on encodings", () => {
     YAML: () => "alg: HS256\nexp: 1800003600\n",
   };
 
-  attack("JSON", service, [
+  attack("invalid JSON", service, [
     CONTROL,
     ...both(
       "control: white space everywhere",
@@ -318,7 +322,7 @@ describe("attacks on encodings", () => {
     ...member("1e999 deep inside", '"a":[[{"b":1e999}]]'),
   ]);
 
-  attack("members twice", service, [
+  attack("duplicate members", service, [
     CONTROL,
     ...member("control: a name on two levels", '"a":{"a":{"a":1}},"b":[{"a":1},{"a":2}]', "verified"),
     ...member("control: names that differ by case and by normal form", '"a":1,"A":1,"é":1,"e\u0301":1', "verified"),
@@ -357,7 +361,7 @@ describe("attacks on encodings", () => {
     `${open.repeat(levels)}1${close.repeat(levels)}`;
   const LARGE: Target = { ...HS256, realm: "large", claims: {} };
   attack(
-    "size",
+    "large tokens",
     service,
     [
       ["control: an empty object", {}, "verified"],
@@ -414,13 +418,13 @@ describe("attacks on encodings", () => {
   );
 
   attack(
-    "a token as a whole, from each side",
+    "a misspelt token",
     service,
     [
       CONTROL,
-      ["a control character in front", whole((token) => `\u0001${token}`), MALFORMED],
+      ["a leading control character", whole((token) => `\u0001${token}`), MALFORMED],
       [
-        "made twice, each half of another",
+        "control: the halves of two identical tokens",
         whole((token) => `${token.slice(0, token.length / 2)}${makeToken(HS256).slice(token.length / 2)}`),
         ({ realm }) => (realm === "hs256" ? "verified" : undefined),
       ],

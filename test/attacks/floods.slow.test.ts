@@ -4,10 +4,10 @@ import { createClient } from "../support/grpc.js";
 import { FLOODS, startFlood } from "./http2-floods.js";
 import { type Besieged, besiege } from "./siege.js";
 
-// Much at once, against a service in a process of its own, while another caller is given right answers about good and bad
-// tokens. The memory that it takes is measured by bench/floods.ts.
+// Floods of a service in its own process, while another caller gets right answers about good and bad tokens. The
+// benchmark bench/floods.ts measures the memory that they take.
 
-/** How often another caller asks under a flood. */
+/** The number of rounds in which another caller asks during a flood. */
 const ROUNDS = 8;
 
 const post = (path: string, more: string): string => `POST ${path} HTTP/1.1\r\nHost: a\r\n${more}`;
@@ -19,7 +19,7 @@ describe("floods of HTTP/2", function () {
   });
   after(() => service.end());
   for (const [what, frames] of Object.entries(FLOODS)) {
-    it(`leave another caller his answers, and no connection or stream behind: ${what}`, async () => {
+    it(`a flood of ${what} leaves another caller's answers right, and no connection or stream open`, async () => {
       const flood = startFlood(service, frames);
       let sent: number;
       try {
@@ -28,7 +28,7 @@ describe("floods of HTTP/2", function () {
         sent = await flood.end();
       }
       expect(sent, "bytes of the flood").to.be.above(10_000);
-      // The other caller's connection alone is left.
+      // Only the other caller's connection is left.
       const open = 'tokenverifier_connections{port="grpc"}';
       while ((await service.metric(open)) > 1) await service.expectRight();
       expect(await service.metric('tokenverifier_streams{port="grpc"}')).to.equal(0);
@@ -45,9 +45,9 @@ describe("a flood of pipelined HTTP/1 requests", function () {
   });
   after(() => service.end());
 
-  it("another caller is answered before a fifth of it", async () => {
+  it("another caller is answered before a fifth of a flood of pipelined requests", async () => {
     const clients = 100;
-    // 64 KiB each: what Node reads and parses at once.
+    // Each client sends 64 KiB, which Node reads and parses at once.
     const requests = 1200;
     const pipelined = post("/", "Content-Length: 0\r\n\r\n").repeat(requests);
     const sockets = Array.from({ length: clients }, () => service.attacker("http", ""));
@@ -68,7 +68,7 @@ describe("a flood of pipelined HTTP/1 requests", function () {
   });
 });
 
-/** The answers in a piece of text, by the first characters of a status line, which no piece divides for long. */
+/** Counts the answers in a piece of text by the start of their status lines, which pieces rarely divide. */
 const occurrences = (text: unknown): number => String(text).split("HTTP/1.1 ").length - 1;
 
 describe("a flood of distinct tokens", function () {
@@ -80,7 +80,7 @@ describe("a flood of distinct tokens", function () {
   });
   after(() => service.end());
 
-  it("stays within the cache's bound, and leaves the tokens of other realms theirs", async () => {
+  it("a flood of distinct tokens stays within the cache's bound, and does not evict the tokens of other realms", async () => {
     const client = createClient(`127.0.0.1:${service.port("grpc")}`);
     const lookups = (result: string): Promise<number> =>
       service.metric(`tokenverifier_fact_cache_lookups_total{result="${result}"}`);
@@ -96,7 +96,7 @@ describe("a flood of distinct tokens", function () {
       for (const outcome of outcomes) expect(outcome).to.have.nested.property("verdict.verified");
       const [hits, misses] = [await lookups("hit"), await lookups("miss")];
       await service.expectRight();
-      // What was there before the flood is there still: the other realm's token, twice a round at the least.
+      // The other realm's token is still cached: it is looked up at least twice a round.
       expect(await lookups("hit")).to.be.above(hits);
       expect(misses).to.be.above(turn * 500);
       held = Math.max(held, await service.metric("tokenverifier_fact_cache_bytes"));

@@ -8,23 +8,23 @@ import { exchange, type HttpRequest } from "../support/http.js";
 import { keyOf, secretOf } from "../support/keys.js";
 import { revocations } from "../support/revocations.js";
 
-// Attacks are tables: a flaw in a token, and the reason that must be given for it. Each flaw is tried on every target
-// that it fits, over gRPC and at the vendor's face; and each table holds controls, which are made in the same way without
-// the flaw, and must verify.
+// Attacks are tables of flaws in a token, each with the reason that must be given for it. Each flaw is tried on
+// every target that it fits, over gRPC and at the vendor's face. Each table has controls, which are made in the same
+// way without the flaw and must verify.
 
-/** What is attacked. */
+/** A realm that is attacked, and what a good token for it has. */
 export interface Target {
   readonly realm: string;
   readonly algorithm: string;
   /** Name of the test key that signs. */
   readonly key: string;
   readonly claims: Readonly<Record<string, unknown>>;
-  /** The caller, in the contract's names. */
+  /** The caller's credential, in the contract's names. */
   readonly caller?: Readonly<Record<string, unknown>>;
   readonly face?: "integuru" | "clowk" | "fiserv";
 }
 
-/** The tests' time in seconds. */
+/** The time of the tests' clock, in seconds. */
 export const NOW = 1_800_000_000;
 
 const exp = NOW + 3600;
@@ -71,21 +71,21 @@ export const FISERV: Target = {
 
 export const VENDORS: readonly Target[] = [INTEGURU, CLOWK, FISERV];
 
-/** Those that most flaws are tried on: a target for each kind of key, and the vendors. */
+/** The targets of most flaws: one for each kind of key, and the vendors. */
 export const TARGETS: readonly Target[] = [HS256, RS256, ES256, EDDSA, ...VENDORS];
 
-/** All realms of a single algorithm. */
+/** A target for each algorithm, each in a realm that takes that algorithm alone. */
 export const ALGORITHMS: readonly Target[] = [HS256, RS256, PS256, ES256, ES384, ES512, EDDSA];
 
 type Of<T> = T | ((target: Target) => T);
 
-/** How a token is made otherwise than well. */
+/** The ways in which a token differs from a good one. */
 export interface Flaw {
-  /** The header's text or bytes; `{"alg":"..."}` where it is left out. */
+  /** The header's text or bytes (default: `{"alg":"..."}`). */
   readonly header?: Of<string | Buffer>;
-  /** The payload's text or bytes; the target's claims where it is left out. */
+  /** The payload's text or bytes (default: the target's claims). */
   readonly payload?: Of<string | Buffer>;
-  /** Makes the signature; the right one where it is left out. */
+  /** Makes the signature (default: the right one). */
   readonly signature?: (input: string, target: Target) => Buffer;
   /** Spells header and payload before they are signed. */
   readonly spell?: (segment: string) => string;
@@ -93,13 +93,16 @@ export interface Flaw {
   readonly after?: (token: string, target: Target) => string;
 }
 
-/** A row: the flaw's name, the flaw, and `REASON claim`, `verified`, or one of these by target; undefined: not this target. */
+/**
+ * A row: the flaw's name, the flaw, and its outcome as `REASON claim` or `verified`, or by target; a target without
+ * an outcome is skipped.
+ */
 export type Row = readonly [name: string, flaw: Flaw, outcome: Of<string | undefined>];
 
 export const encode = (text: string | Buffer): string => Buffer.from(text).toString("base64url");
 export const decode = (text: string): Buffer => Buffer.from(text, "base64url");
 
-/** The right signature of a target over a text. */
+/** The right signature for a target over a text. */
 export function signatureOf(
   { algorithm, key }: Pick<Target, "algorithm" | "key">,
   input: string,
@@ -118,25 +121,25 @@ export function signatureOf(
 const given = <T>(value: Of<T> | undefined, target: Target): T | undefined =>
   typeof value === "function" ? (value as (target: Target) => T)(target) : value;
 
-/** The header's text of a target, with more members. */
+/** The header's text for a target, with more members. */
 export const headerWith =
   (more: string) =>
   (target: Target): string =>
     `{"alg":"${target.algorithm}",${more}}`;
 
-/** The payload's text of a target, with other claims; undefined takes one away. */
+/** The payload's text for a target, with other claims; undefined removes one. */
 export const claimsWith =
   (more: Readonly<Record<string, unknown>>) =>
   (target: Target): string =>
     JSON.stringify({ ...target.claims, ...more });
 
-/** The payload's text of a target, with members behind those that are there. */
+/** The payload's text for a target, with members after its own. */
 export const payloadWith =
   (more: string) =>
   (target: Target): string =>
     `${JSON.stringify(target.claims).slice(0, -1)},${more}}`;
 
-/** Makes a token. */
+/** Makes a token for a target, with or without a flaw. */
 export function makeToken(target: Target, flaw: Flaw = {}): string {
   const { spell = (segment: string) => segment, after = (token: string) => token } = flaw;
   const header = given(flaw.header, target) ?? `{"alg":"${target.algorithm}"}`;
@@ -148,7 +151,7 @@ export function makeToken(target: Target, flaw: Flaw = {}): string {
 
 const json = { "Content-Type": "application/json" };
 
-/** The request that asks a vendor's face for a token. */
+/** The request that asks a vendor's face about a token. */
 export function faceRequest(target: Target, token: string): HttpRequest {
   const request = (path: string, headers: Record<string, string>, body?: unknown): HttpRequest => ({
     method: "POST",
@@ -184,7 +187,10 @@ const clowk = (error: string, status = 401): ExpectedAnswer => ({
   body: status === 401 ? `{"valid":false,"error":"${error}"}` : `{"error":"${error}"}`,
 });
 
-/** What each face says to a rejection: by reason and claim, by reason, or else. Written down from the vendors' pages, not from src. */
+/**
+ * The answers of each face to a rejection, by reason and claim, by reason, or else. They come from the vendors'
+ * pages, and not from src.
+ */
 const SAID: Readonly<Record<"integuru" | "clowk" | "fiserv", Readonly<Record<string, ExpectedAnswer>>>> = {
   integuru: {
     "CLAIM_MISSING exp": INVALID("Token has no 'exp' claim"),
@@ -211,7 +217,7 @@ const SAID: Readonly<Record<"integuru" | "clowk" | "fiserv", Readonly<Record<str
   fiserv: { else: { status: 200, body: '{"valid":false}' } },
 };
 
-/** What a face must answer to a rejection. */
+/** The answer that a face must give to a rejection. */
 function saidBy(face: keyof typeof SAID, rejection: string): ExpectedAnswer {
   const said = SAID[face];
   const [reason = ""] = rejection.split(" ");
@@ -224,7 +230,7 @@ export interface Attacked {
   readonly client: GrpcClient;
 }
 
-/** Brings it up before the tests of a block, and takes it down behind them. */
+/** Starts the service before the tests of a block, and stops it after them. */
 export function attacked(configuration = "verifier-attacks.yaml"): () => Attacked {
   let service: Attacked;
   before(async () => {
@@ -238,7 +244,7 @@ export function attacked(configuration = "verifier-attacks.yaml"): () => Attacke
   return () => service;
 }
 
-/** Shows a token to a target over gRPC, and holds what comes against `verified` or `REASON claim`. */
+/** Asks a target about a token over gRPC, and compares the outcome with `verified` or `REASON claim`. */
 export async function expectGrpc({ client }: Attacked, target: Target, token: string, outcome: string): Promise<void> {
   const [reason = "", claim = ""] = outcome.split(" ");
   const answer = await client.verify({ realm: target.realm, token, ...target.caller });
@@ -247,7 +253,10 @@ export async function expectGrpc({ client }: Attacked, target: Target, token: st
   });
 }
 
-/** The same at the vendor's face, its answer to the byte; nothing for a target without a face. */
+/**
+ * Asks the vendor's face about a token, and compares its answer to the byte; does nothing for a target without a
+ * face.
+ */
 export async function expectFace(
   { deployment }: Attacked,
   target: Target,
@@ -255,7 +264,7 @@ export async function expectFace(
   outcome: string,
 ): Promise<void> {
   const { face } = target;
-  // What no header can carry is no token there: test/cases/integuru.yaml has such headers.
+  // A token that no header can carry cannot be asked about there; test/cases/integuru.yaml has such headers.
   if (face === undefined || (face === "integuru" && !/^[\x21-\x7e]+$/.test(token))) return;
   const answer = await exchange(deployment.inProcess, faceRequest(target, token));
   if (outcome === "verified") expect(answer.status, answer.body).to.equal(200);
@@ -263,13 +272,16 @@ export async function expectFace(
   if (outcome === "verified" && face === "fiserv") expect(answer.body).to.equal('{"valid":true}');
 }
 
-/** Tries each row of a table on each of the targets. A table without a control, or a row without a target, fails. */
+/**
+ * Tries each row of a table on each of the targets. A table without a control fails, and so does a row without a
+ * target.
+ */
 export function attack(title: string, service: () => Attacked, rows: readonly Row[], targets = TARGETS): void {
   describe(title, () => {
     const controls = new Set<Target>();
     for (const [name, flaw, outcome] of rows) {
       const concerned = targets.filter((target) => given(outcome, target) !== undefined);
-      it(`${name}: ${typeof outcome === "string" ? outcome : "as each target says"}`, async () => {
+      it(`${title}: ${name} ${typeof outcome === "string" ? `is ${outcome}` : "has the outcome of each target"}`, async () => {
         expect(concerned, "targets").to.not.have.length(0);
         await Promise.all(
           concerned.map(async (target) => {
@@ -287,11 +299,11 @@ export function attack(title: string, service: () => Attacked, rows: readonly Ro
       });
     }
 
-    it("has a valid control for each target", () => {
+    it(`${title}: each target has a valid control`, () => {
       expect(targets.filter((target) => !controls.has(target)).map(({ realm }) => realm)).to.deep.equal([]);
     });
   });
 }
 
-/** The control that most tables begin with: nothing wrong at all. */
-export const CONTROL: Row = ["control: without a flaw", {}, "verified"];
+/** The control of most tables: a token without any flaw. */
+export const CONTROL: Row = ["control: a flawless token", {}, "verified"];

@@ -20,8 +20,8 @@ import {
   type Target,
 } from "./harness.js";
 
-// security.md, "Header". Held elsewhere: kids that are paths, SQL, prototype members, empty or full of control characters
-// (test/cases/realms.yaml), and the rows of each vendor for crit, jwk and typ (test/cases/*.yaml).
+// Attacks on headers. The cases test kids that are paths, SQL, prototype members, empty or full of control
+// characters (test/cases/realms.yaml), and each vendor's rows for crit, jwk and typ (test/cases/*.yaml).
 
 describe("attacks on headers", () => {
   const service = attacked();
@@ -38,10 +38,10 @@ describe("attacks on headers", () => {
     x5c: ['["MIIB"]', '[""]'],
   };
 
-  attack("parameters that are refused, whatever their value", service, [
+  attack("a parameter that is always refused", service, [
     CONTROL,
     [
-      "control: parameters that mean nothing here",
+      "control: parameters that are ignored",
       { header: headerWith('"x5t":"x","x5t#S256":1,"url":"u","nonce":[],"ver":1,"Crit":["x"],"JWK":{}') },
       "verified",
     ],
@@ -54,7 +54,7 @@ describe("attacks on headers", () => {
     ["crit under another spelling", { header: headerWith('"\\u0063rit":["exp"]') }, "HEADER_REFUSED crit"],
     ["jwk before alg", { header: ({ algorithm }) => `{"jwk":{},"alg":"${algorithm}"}` }, "HEADER_REFUSED jwk"],
     [
-      "crit and b64, and the payload as it is",
+      "crit and b64 with an encoded payload",
       { header: headerWith('"crit":["b64"],"b64":false') },
       "HEADER_REFUSED crit",
     ],
@@ -75,7 +75,7 @@ describe("attacks on headers", () => {
     return JSON.stringify(publicKey.export({ format: "jwk" }));
   };
 
-  describe("keys that the token brings along", () => {
+  describe("keys in the token's header", () => {
     let server: Server;
     let asked = 0;
     before((done) => {
@@ -86,7 +86,7 @@ describe("attacks on headers", () => {
     });
     after((done) => void server.close(done));
 
-    it("are neither trusted nor fetched", async () => {
+    it("a key that a token carries or points to is neither trusted nor fetched", async () => {
       const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks.json`;
       for (const target of TARGETS) {
         for (const name of ["jku", "x5u", "iss"]) {
@@ -104,13 +104,13 @@ describe("attacks on headers", () => {
     });
   });
 
-  attack("kid, typ and cty of other types", service, [
+  attack("kid, typ and cty of the wrong type", service, [
     CONTROL,
-    ["control: texts", { header: headerWith('"kid":"k","cty":"x"') }, "verified"],
+    ["control: strings", { header: headerWith('"kid":"k","cty":"x"') }, "verified"],
     ...["null", "true", "0", "7", "1.5", "[]", '["k"]', "{}", '{"k":1}', '{"toString":"k"}'].flatMap((value): Row[] => [
       [`kid: ${value}`, { header: headerWith(`"kid":${value}`) }, "TOKEN_MALFORMED kid"],
       [`cty: ${value}`, { header: headerWith(`"cty":${value}`) }, "TOKEN_MALFORMED cty"],
-      // Integuru's stack does not look at typ.
+      // Integuru's stack ignores typ.
       [
         `typ: ${value}`,
         { header: headerWith(`"typ":${value}`) },
@@ -138,13 +138,13 @@ describe("attacks on headers", () => {
   const typed = (typ: string): Flaw => ({ header: `{"alg":"ES256","kid":"p256","typ":${typ}}` });
 
   attack(
-    "typ, where the realm says which it takes",
+    "typ in a realm that lists the types it takes",
     service,
     [
       ["control: JWT", typed('"JWT"'), "verified"],
-      ["control: in another case, with its tree", typed('"APPLICATION/jWt"'), "verified"],
-      ["control: the other one", typed('"KB+JWT"'), "verified"],
-      ["none", { header: '{"alg":"ES256","kid":"p256"}' }, "TYPE_MISMATCH typ"],
+      ["control: another case and the prefix application/", typed('"APPLICATION/jWt"'), "verified"],
+      ["control: the other listed type", typed('"KB+JWT"'), "verified"],
+      ["no typ", { header: '{"alg":"ES256","kid":"p256"}' }, "TYPE_MISMATCH typ"],
       ...[
         "at+jwt",
         "dpop+jwt",
@@ -190,11 +190,11 @@ describe("attacks on headers", () => {
 
   const kid = (text: string): Flaw => ({ header: `{"alg":"ES256","typ":"JWT","kid":${text}}` });
   attack(
-    "kid, where keys have one",
+    "kid in a realm whose keys have one",
     service,
     [
-      ["control: its own", kid('"p256"'), "verified"],
-      ["control: none, so that every key is tried", { header: '{"alg":"ES256","typ":"JWT"}' }, "verified"],
+      ["control: the kid of the key", kid('"p256"'), "verified"],
+      ["control: no kid, so every key is tried", { header: '{"alg":"ES256","typ":"JWT"}' }, "verified"],
       ...[
         "P256",
         "p256 ",
@@ -223,7 +223,7 @@ describe("attacks on headers", () => {
         "|ls",
         "$(id)",
       ].map((name): Row => [name, kid(`"${name}"`), "KEY_UNKNOWN kid"]),
-      ["of 1,000 characters", kid(`"${"p256".repeat(250)}"`), "KEY_UNKNOWN kid"],
+      ["a kid of 1,000 characters", kid(`"${"p256".repeat(250)}"`), "KEY_UNKNOWN kid"],
     ],
     [PARTNER],
   );
@@ -231,7 +231,7 @@ describe("attacks on headers", () => {
   const whole = (text: (target: Target) => string): Flaw => ({ after: (_token, target) => text(target) });
   const parts = (target: Target): string[] => makeToken(target).split(".");
 
-  attack("other serializations and kinds", service, [
+  attack("other serializations and token formats", service, [
     CONTROL,
     [
       "a JWE in five segments",
@@ -241,7 +241,7 @@ describe("attacks on headers", () => {
       ),
       "TOKEN_MALFORMED",
     ],
-    ["five segments of which three are good", whole((target) => `${makeToken(target)}.AAAA.AAAA`), "TOKEN_MALFORMED"],
+    ["five segments, three of them good", whole((target) => `${makeToken(target)}.AAAA.AAAA`), "TOKEN_MALFORMED"],
     [
       "the flattened JSON serialization",
       whole((target) => {
@@ -260,7 +260,7 @@ describe("attacks on headers", () => {
     ],
     ["a detached payload", whole((target) => `${parts(target)[0]}..${parts(target)[2]}`), "TOKEN_MALFORMED"],
     [
-      "a payload that is not encoded",
+      "an unencoded payload",
       {
         header: headerWith('"b64":false,"crit":["b64"]'),
         after: (token, { claims }) => token.replace(/\.[^.]*\./, `.${JSON.stringify(claims)}.`),
@@ -273,21 +273,21 @@ describe("attacks on headers", () => {
       "TOKEN_MALFORMED",
     ],
     [
-      "a token in a JSON text",
+      "a token in a JSON string",
       { header: headerWith('"cty":"JWT"'), payload: (target) => JSON.stringify(makeToken(target)) },
       "TOKEN_MALFORMED",
     ],
-    ["claims in a JSON text", { payload: ({ claims }) => JSON.stringify(JSON.stringify(claims)) }, "TOKEN_MALFORMED"],
+    ["claims in a JSON string", { payload: ({ claims }) => JSON.stringify(JSON.stringify(claims)) }, "TOKEN_MALFORMED"],
     ["claims encoded twice", { payload: ({ claims }) => encode(JSON.stringify(claims)) }, "TOKEN_MALFORMED"],
     ["claims in a list", { payload: ({ claims }) => JSON.stringify([claims]) }, "TOKEN_MALFORMED"],
     [
-      "a header in a JSON text",
+      "a header in a JSON string",
       { header: ({ algorithm }) => JSON.stringify(`{"alg":"${algorithm}"}`) },
       "TOKEN_MALFORMED",
     ],
     ["a header in a list", { header: ({ algorithm }) => `[{"alg":"${algorithm}"}]` }, "TOKEN_MALFORMED"],
     ["an SD-JWT", whole((target) => `${makeToken(target)}~WyJzYWx0IiwiYSIsMV0~`), "TOKEN_MALFORMED"],
-    ["a token with its scheme", whole((target) => `Bearer ${makeToken(target)}`), "TOKEN_MALFORMED"],
+    ["a token with the scheme Bearer", whole((target) => `Bearer ${makeToken(target)}`), "TOKEN_MALFORMED"],
     ["a token in quotes", whole((target) => `"${makeToken(target)}"`), "TOKEN_MALFORMED"],
     ["two tokens with a comma", whole((target) => `${makeToken(target)},${makeToken(target)}`), "TOKEN_MALFORMED"],
     ["two tokens with a dot", whole((target) => `${makeToken(target)}.${makeToken(target)}`), "TOKEN_MALFORMED"],
@@ -295,7 +295,7 @@ describe("attacks on headers", () => {
     ["XML", whole(() => "<saml:Assertion/>"), "TOKEN_MALFORMED"],
     ["CBOR in base64url", whole(() => encode(Buffer.from("d28443a10126a0", "hex"))), "TOKEN_MALFORMED"],
     [
-      "the payload's signature by the right key, and no alg",
+      "a good signature without alg",
       { header: '{"typ":"JWT"}', signature: (input, target) => signatureOf(target, input) },
       "ALGORITHM_MISMATCH alg",
     ],

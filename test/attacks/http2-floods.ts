@@ -2,8 +2,8 @@ import type net from "node:net";
 import { callHeaders, hpackHeader, http2Frame, PREFACE, SETTINGS } from "../grpc/raw.js";
 import { type Besieged, overWith } from "./siege.js";
 
-// Floods of HTTP/2 frames: a test asserts that another caller is answered meanwhile, and a benchmark (bench/floods.ts) what
-// memory they take.
+// Floods of HTTP/2 frames. A test asserts that another caller is answered meanwhile, and a benchmark
+// (bench/floods.ts) measures the memory they take.
 
 /** What a client sends first: the preface and its SETTINGS. */
 export const GREETING = Buffer.concat([Buffer.from(PREFACE), SETTINGS]);
@@ -12,10 +12,10 @@ export const CALL = callHeaders("VerifyToken");
 /** The type of a HEADERS frame, and its flag END_HEADERS. */
 export const [HEADERS, END_HEADERS] = [1, 4];
 const CANCEL = Buffer.from([0, 0, 0, 8]);
-/** Connections of a flood at a time: of two that read what they are sent, and of two that do not. */
+/** The number of a flood's connections at a time: two read what they are sent, and two do not. */
 const ATTACKERS = 4;
 
-/** Frames that are sent again and again on one connection. @param turn how often before */
+/** Makes the frames that one connection sends in a turn. @param turn the number of turns before */
 export type Flood = (turn: number) => Buffer;
 
 const many = (count: number, frame: (n: number) => Buffer): Buffer =>
@@ -24,7 +24,7 @@ const ACK_WANTED = many(1000, () => http2Frame(6, 0, 0, Buffer.alloc(8)));
 const NEW_WINDOW = many(1000, () => http2Frame(4, 0, 0, Buffer.from([0, 4, 0, 0, 255, 255])));
 const NO_DATA = many(1000, () => http2Frame(0, 0, 1, Buffer.alloc(0)));
 const OTHER_ORDER = many(1000, () => http2Frame(2, 0, 1, Buffer.from([0, 0, 0, 0, 1])));
-/** Calls that were not there before: ids of a client's streams are odd. */
+/** Opens new calls; the ids of a client's streams are odd. */
 const calls = (turn: number, more: (id: number) => Buffer, headers = CALL): Buffer =>
   many(500, (n) => {
     const id = (turn * 500 + n) * 2 + 1;
@@ -45,12 +45,12 @@ export const FLOODS: Readonly<Record<string, Flood>> = {
   "calls that are reset at once": RESETS,
   "calls that are left open": (turn) => calls(turn, () => Buffer.alloc(0)),
   "messages that are left unfinished": (turn) => calls(turn, (id) => http2Frame(0, 0, id, BEGUN), CHECK),
-  "calls that are reset by an error of their own": (turn) => calls(turn, (id) => http2Frame(8, 0, id, Buffer.alloc(4))),
-  "headers without end": (turn) => continued(turn, turn === 0 ? CALL : hpackHeader("x", "y".repeat(8000))),
-  "headers in frames of nothing": (turn) =>
+  "calls that cause their own reset": (turn) => calls(turn, (id) => http2Frame(8, 0, id, Buffer.alloc(4))),
+  "endless headers": (turn) => continued(turn, turn === 0 ? CALL : hpackHeader("x", "y".repeat(8000))),
+  "headers in empty frames": (turn) =>
     turn === 0 ? continued(0, CALL) : many(100, () => continued(1, Buffer.alloc(0))),
-  "headers that unpack to megabytes": (turn) => {
-    // One header of 4,000 bytes for the table, and a thousand mentions of it.
+  "headers that decompress to megabytes": (turn) => {
+    // One header of 4,000 bytes for the table, and a thousand references to it.
     const mentions = Buffer.alloc(1000, 0xbe);
     return http2Frame(
       HEADERS,
@@ -59,8 +59,8 @@ export const FLOODS: Readonly<Record<string, Flood>> = {
       Buffer.concat([CALL, hpackHeader("x", "y".repeat(4000), true), mentions]),
     );
   },
-  "data of nothing": (turn) => (turn === 0 ? http2Frame(HEADERS, END_HEADERS, 1, CALL) : NO_DATA),
-  "changes of priority": () => OTHER_ORDER,
+  "empty DATA frames": (turn) => (turn === 0 ? http2Frame(HEADERS, END_HEADERS, 1, CALL) : NO_DATA),
+  "priority changes": () => OTHER_ORDER,
 };
 
 /** A flood that goes on until it is ended. */
@@ -107,7 +107,7 @@ export async function floodOnce(
   return sent;
 }
 
-/** Waits until a connection takes more; false where it takes no more within a while, or is over. */
+/** Waits until a connection takes more; false if it takes no more within 300 ms, or is over. */
 function drained(socket: net.Socket): Promise<boolean> {
   return new Promise((resolve) => {
     const done = (): void => {

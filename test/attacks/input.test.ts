@@ -7,9 +7,9 @@ import { exchange } from "../support/http.js";
 import { secretOf } from "../support/keys.js";
 import { attacked, expectGrpc, FISERV, HS256, INTEGURU, makeToken, VENDORS } from "./harness.js";
 
-// security.md, "Input". Held elsewhere: protocols broken on purpose, slow and half-closed connections, and limits
-// (test/grpc/protocol.test.ts, test/http/hostile.test.ts, test/http/connections.test.ts); tokens of megabytes, deep and
-// full ones (encoding.test.ts).
+// Attacks with malformed input. Other files test broken protocols, slow and half-closed connections and limits
+// (test/grpc/protocol.test.ts, test/http/hostile.test.ts, test/http/connections.test.ts), and huge, deep or full
+// tokens (encoding.test.ts).
 
 describe("attacks by input", () => {
   const service = attacked();
@@ -36,7 +36,7 @@ describe("attacks by input", () => {
     });
   }
 
-  it("no bytes in place of a request do harm: each is refused or judged, and the next good one is verified", async () => {
+  it("random bytes in place of a request are refused or judged, and the next good request is verified", async () => {
     const { deployment, client } = service();
     const session = http2.connect(`http://${deployment.grpc}`);
     session.on("error", () => undefined);
@@ -61,13 +61,14 @@ describe("attacks by input", () => {
     } finally {
       session.close();
     }
-    // OK, INVALID_ARGUMENT, NOT_FOUND, RESOURCE_EXHAUSTED, INTERNAL (undecodable), UNAUTHENTICATED: and never UNKNOWN or a cut.
+    // The statuses are OK, INVALID_ARGUMENT, NOT_FOUND, RESOURCE_EXHAUSTED, INTERNAL (undecodable) and
+    // UNAUTHENTICATED, but never UNKNOWN or a cut.
     expect([...ends].filter((end) => !["0", "3", "5", "7", "8", "13", "16"].includes(end))).to.deep.equal([]);
     expect(ends.has("13"), "some could not be decoded").to.equal(true);
     expect(await client.verify({ realm: "hs256", token: makeToken(HS256) })).to.have.property("verdict");
   });
 
-  it("no text in place of a token does harm at any face", async () => {
+  it("random text in place of a token is malformed at every face", async () => {
     const random = randomOf(11);
     const units = ["a", ".", "=", "{", '"', "\\", "é", "😀", "\u0000", "e30", "\ud800", "%", "/", " "];
     for (let round = 0; round < 150; round++) {
@@ -91,7 +92,7 @@ describe("attacks by input", () => {
     await expectGrpc(service(), HS256, makeToken(HS256), "verified");
   });
 
-  it("a token that is made to cost much gets a verdict as any other", async () => {
+  it("a token that is costly to read gets a verdict like any other", async () => {
     const costly = [
       "x".repeat(1_048_576),
       ".".repeat(1_048_576),

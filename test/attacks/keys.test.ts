@@ -5,8 +5,8 @@ import { toBytes, toInteger } from "../jws/signing.js";
 import { keyOf } from "../support/keys.js";
 import { decode, encode } from "./harness.js";
 
-// security.md, "Keys": each key stands in the configuration of a realm, where it must be refused with its place, in words
-// that hold nothing of it. What each loader says value by value is held in test/keys.
+// Attacks by keys in the configuration: each must be refused with its place, in a message that contains nothing of
+// it. test/keys tests the loaders' messages value by value.
 
 describe("attacks by keys in the configuration", () => {
   const jwkOf = (name: string): JsonWebKey => createPublicKey(keyOf(name).publicPem ?? "").export({ format: "jwk" });
@@ -22,7 +22,7 @@ describe("attacks by keys in the configuration", () => {
   const frame = (bytes: Buffer, label = "PUBLIC KEY"): string =>
     `-----BEGIN ${label}-----\n${bytes.toString("base64")}\n-----END ${label}-----\n`;
 
-  /** A realm with these keys. */
+  /** The configuration of a realm with the given keys. */
   const realm = (algorithms: readonly string[], ...keys: unknown[]): string =>
     JSON.stringify({ grpc: "127.0.0.1:0", realms: { r: { algorithms, issuer: null, audience: null, keys } } });
 
@@ -43,7 +43,7 @@ describe("attacks by keys in the configuration", () => {
 
   type Keys = readonly [algorithms: readonly string[], ...keys: unknown[]];
 
-  /** What must load: what the others are, without what is wrong with them. */
+  /** Keys that must load: those of the rows below without their flaws. */
   const CONTROLS: Readonly<Record<string, Keys>> = {
     "a secret": [["HS256"], { secret: SECRET }],
     "RSA in PEM": [["RS256"], { pem: PEM }],
@@ -62,7 +62,7 @@ describe("attacks by keys in the configuration", () => {
         },
       },
     ],
-    "EC put together by hand": [
+    "an EC key assembled by hand": [
       ["ES256"],
       { pem: frame(ecSpki(`03420004${decode(EC.x ?? "").toString("hex")}${decode(EC.y ?? "").toString("hex")}`)) },
     ],
@@ -90,10 +90,10 @@ describe("attacks by keys in the configuration", () => {
     "a secret of 47 bytes for HS384": [[["HS384"], { secret: "x".repeat(47) }], /HS384 needs at least 48/],
     "a secret of 63 bytes for HS512": [[["HS512"], { secret: "x".repeat(63) }], /HS512 needs at least 64/],
     "an empty secret": [[["HS256"], { secret: "" }], /./],
-    "a PEM for a secret": [[["HS256"], { secret: PEM }], /text of a PEM file/],
-    "a JWK for a secret": [[["HS256"], { secret: JSON.stringify(EC) }], /text of a JWK/],
-    "DER for a secret": [[["HS256"], { secretBase64: der("rsa").toString("base64") }], /public key in DER/],
-    "DER of an EC key for a secret": [
+    "a PEM in place of a secret": [[["HS256"], { secret: PEM }], /text of a PEM file/],
+    "a JWK in place of a secret": [[["HS256"], { secret: JSON.stringify(EC) }], /text of a JWK/],
+    "DER in place of a secret": [[["HS256"], { secretBase64: der("rsa").toString("base64") }], /public key in DER/],
+    "DER of an EC key in place of a secret": [
       [["HS256"], { secretBase64: der("p256").toString("base64") }],
       /public key in DER/,
     ],
@@ -135,7 +135,7 @@ describe("attacks by keys in the configuration", () => {
     "EC of P-256 under the name of P-384": [[["ES384"], { jwk: { ...EC, crv: "P-384" } }], /it must have 48/],
     "EC of P-384 for ES256": [[["ES256"], { jwk: jwkOf("p384") }], /fits none/],
     "EC at infinity": [[["ES256"], { pem: frame(ecSpki("03020000")) }], /not a point/],
-    "EC with its point cut": [
+    "EC with a truncated point": [
       [["ES256"], { pem: frame(ecSpki(`03220004${decode(EC.x ?? "").toString("hex")}`)) }],
       /cannot be read|not a point/,
     ],
@@ -172,7 +172,7 @@ describe("attacks by keys in the configuration", () => {
     ...Object.fromEntries(
       SMALL_ORDER.map((hex) => [`Ed25519 of small order: ${hex}`, [[["EdDSA"], { jwk: point(hex) }], /small order/]]),
     ),
-    "Ed25519 that is no point": [[["EdDSA"], { jwk: point(`02${"00".repeat(31)}`) }], /not a point/],
+    "Ed25519 that is not a point": [[["EdDSA"], { jwk: point(`02${"00".repeat(31)}`) }], /not a point/],
     "Ed25519 that is not reduced": [
       [["EdDSA"], { jwk: point(`f0${"ff".repeat(30)}7f`) }],
       /canonical form|small order|not a point/,
@@ -190,7 +190,7 @@ describe("attacks by keys in the configuration", () => {
       /RSA-PSS/,
     ],
     "a private key in PEM": [[["RS256"], { pem: priv("rsa") }], /a private key/],
-    "a private key behind a public one": [[["RS256"], { pem: PEM + priv("rsa") }], /a private key/],
+    "a private key after a public one": [[["RS256"], { pem: PEM + priv("rsa") }], /a private key/],
     "two public keys": [[["RS256"], { pem: PEM + PEM }], /2 blocks/],
     "a certificate": [[["RS256"], { pem: frame(der("rsa"), "CERTIFICATE") }], /a certificate/],
     "PKCS#1": [[["RS256"], { pem: createPublicKey(PEM).export({ format: "pem", type: "pkcs1" }) }], /PKCS#1/],
@@ -210,7 +210,7 @@ describe("attacks by keys in the configuration", () => {
       /make the two agree/,
     ],
     "alg of another kind of key": [[["RS256", "ES256"], { jwk: { ...EC, alg: "RS256" } }], /does not take/],
-    "none that says which of two algorithms": [[["RS256", "PS256"], { jwk: RSA }], /fits several/],
+    "an RSA key that fits two algorithms": [[["RS256", "PS256"], { jwk: RSA }], /fits several/],
     "kty of another kind": [[["RS256"], { jwk: { ...EC, kty: "RSA" } }], /no member "n"/],
     "kty in another case": [[["ES256"], { jwk: { ...EC, kty: "ec" } }], /no algorithm here takes/],
     "no kty": [[["ES256"], { jwk: { ...EC, kty: undefined } }], /no member "kty"/],
@@ -255,21 +255,21 @@ describe("attacks by keys in the configuration", () => {
       /101 keys, more than 100/,
     ],
     "an empty set": [[["ES256"], { jwks: { keys: [] } }], /no key in it is for ES256/],
-    "a set that is none": [[["ES256"], { jwks: EC }], /not a JWK Set/],
+    "a JWK in place of a set": [[["ES256"], { jwks: EC }], /not a JWK Set/],
     "a set for other algorithms alone": [[["ES256"], { jwks: { keys: [RSA] } }], /no key in it is for ES256/],
     "two forms in one entry": [[["ES256"], { jwk: EC, pem: PEM }], /exactly one of/],
     "no key": [[["ES256"], {}], /exactly one of/],
-    "no list of keys that holds one": [[["ES256"]], /./],
-    "an algorithm that is none": [[["none"], { jwk: EC }], /./],
+    "an empty list of keys": [[["ES256"]], /./],
+    "the algorithm none": [[["none"], { jwk: EC }], /./],
     "an algorithm in another case": [[["es256"], { jwk: EC }], /./],
   };
 
   for (const [name, [keys, message]] of Object.entries(ROWS)) {
-    it(`refuses ${name}`, () => {
+    it(`a configuration with ${name} is refused`, () => {
       const told = wrongs(() => load(realm(...keys)));
       expect(told.join("\n")).to.match(message);
       for (const one of told) expect(one).to.match(/^realms\.r\.(keys|algorithms)/);
-      // Nothing of the key itself stands in the words.
+      // The message contains nothing of the key itself.
       const written = JSON.stringify(keys);
       for (const piece of told.join(" ").match(/[A-Za-z0-9+/_-]{24,}/g) ?? []) expect(written).to.not.include(piece);
     });

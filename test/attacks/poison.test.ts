@@ -16,10 +16,10 @@ import {
   type Target,
 } from "./harness.js";
 
-// security.md, "Parsing". One text with a member name that ends in a backslash makes V8's JSON.parse misread escaped
-// names from then on (test/support/poison.ts), so an unsigned token could hide the `exp` of tokens that come after it.
+// Attacks on V8's JSON.parse: a member name that ends in a backslash makes it misread escaped names from then on
+// (test/support/poison.ts), so an unsigned token could hide the `exp` of later tokens.
 
-/** A JSON object whose names are spelt in part, or as a whole, with escapes. */
+/** A JSON object whose names are partly or wholly escaped. */
 const spelt = (claims: object, from: (name: string) => number): string =>
   `{${Object.entries(claims)
     .map(([name, value]) => {
@@ -36,7 +36,7 @@ const SPELLINGS: Readonly<Record<string, (name: string) => number>> = {
 
 const expired = ({ claims }: Target): object => ({ ...claims, exp: NOW - 86_400 });
 
-describe("attacks on later tokens by way of the JSON parser", () => {
+describe("attacks on later tokens through the JSON parser", () => {
   const service = attacked();
 
   before(async () => {
@@ -51,27 +51,27 @@ describe("attacks on later tokens by way of the JSON parser", () => {
     }
   });
 
-  attack("claims whose names are escaped, after poisonous tokens", service, [
+  attack("escaped claim names after poisonous tokens", service, [
     CONTROL,
     ...Object.entries(SPELLINGS).flatMap(([spelling, from]) => [
       [
-        `control: names with ${spelling}`,
+        `control: a token with names that have ${spelling}`,
         { payload: ({ claims }: Target) => spelt(claims, from) },
         "verified",
       ] as const,
       [
-        `an exp in the past, names with ${spelling}`,
+        `an exp in the past with names that have ${spelling}`,
         { payload: (target: Target) => spelt(expired(target), from) },
         "TOKEN_EXPIRED exp",
       ] as const,
     ]),
     [
-      "an exp in the past, the name alone escaped",
+      "an exp in the past, with only its name escaped,",
       { payload: (target: Target) => JSON.stringify(expired(target)).replace('"exp"', '"ex\\u0070"') },
       "TOKEN_EXPIRED exp",
     ],
     [
-      "an exp in the past, and another ahead under an escaped name",
+      "an exp in the past, with another to come under an escaped name,",
       { payload: (target: Target) => `${JSON.stringify(expired(target)).slice(0, -1)},"ex\\u0070":${NOW + 60}}` },
       "TOKEN_MALFORMED",
     ],
@@ -83,7 +83,7 @@ describe("attacks on later tokens by way of the JSON parser", () => {
   ]);
 
   for (const target of TARGETS) {
-    it(`an unsigned token does not make the exp of the next vanish: ${target.realm}`, async () => {
+    it(`${target.realm}: an unsigned token does not hide the exp of the next token`, async () => {
       const poisonous = makeToken(target, { payload: '{"a":"x","ex\\\\":0}', signature: () => Buffer.alloc(0) });
       const payload = JSON.stringify({ a: "x", exp: NOW - 86_400, ...expired(target) });
       const token = makeToken(target, { payload: payload.replace('"exp"', '"ex\\u0070"') });
@@ -95,7 +95,7 @@ describe("attacks on later tokens by way of the JSON parser", () => {
   }
 
   for (const target of [CLOWK, FISERV]) {
-    it(`a body at the face of ${target.realm} whose names are escaped is read as it is written`, async () => {
+    it(`${target.realm}: a body with escaped names is read correctly by the face`, async () => {
       const ask = async (claims: object): Promise<string> => {
         const request = faceRequest(target, makeToken(target, { payload: JSON.stringify(claims) }));
         const body = (request.body ?? "").toString().replace('"token"', '"toke\\u006e"');

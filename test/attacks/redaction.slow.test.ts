@@ -13,18 +13,18 @@ import { createClient } from "../support/grpc.js";
 import { exchange, type HttpRequest } from "../support/http.js";
 import { KEYS, keyOf, secretOf } from "../support/keys.js";
 
-// Whatever is asked, and whatever is wrong: no log line, metric, answer or message holds a token, a secret or a key.
+// Log lines, metrics, answers and messages contain no token, secret or key, whatever the request or mistake.
 
-/** Shorter than this, a text is found anywhere by chance. */
+/** The shortest secret to search for; a shorter text may occur by chance. */
 const SHORTEST = 16;
 
-/** Fails where one of the texts stands in what was said. It names none of them whole. */
+/** Fails if one of the secrets occurs in the output, without showing it whole. */
 function expectNone(said: string, secrets: Iterable<string>): void {
   const found = [...new Set(secrets)].filter((secret) => secret.length >= SHORTEST && said.includes(secret));
   expect(found.map((secret) => `${secret.slice(0, 60)} (${secret.length})`)).to.deep.equal([]);
 }
 
-/** A token, and the parts of it that only its holder may have. */
+/** A token, and its parts that only its holder may have. */
 function* partsOf(token: string): Generator<string> {
   yield token;
   const [, payload = "", signature = ""] = token.split(".");
@@ -32,7 +32,7 @@ function* partsOf(token: string): Generator<string> {
   yield signature;
 }
 
-/** All that is secret about the test keys: the secrets' texts, and the private halves. */
+/** Everything secret about the test keys: the texts of the secrets, and the private halves. */
 function* keyTexts(): Generator<string> {
   for (const { secret, signer } of KEYS.values()) {
     if (secret !== undefined) {
@@ -54,7 +54,7 @@ for (const file of new Set(CASES.map((one) => one.configuration))) {
     let folder: Folder;
     let running: Running;
     const said: string[] = [];
-    /** What a caller gave with a request. */
+    /** The credentials and tokens that callers sent. */
     const given: string[] = [];
     const written: string[] = [];
     const outputs = (["stdout", "stderr"] as const).map((name) => ({
@@ -64,7 +64,7 @@ for (const file of new Set(CASES.map((one) => one.configuration))) {
 
     before(async function () {
       this.timeout(120_000);
-      // The vendor of the tests' own is one that the program does not have.
+      // The program does not have the vendor that the tests define.
       const text = configurationWith(file, "metrics: 127.0.0.1:0\ndrain: { delay: 0s, timeout: 1s }").replace(
         /^ {2}acme:\n(?: {4}.*\n)+/m,
         "",
@@ -75,7 +75,7 @@ for (const file of new Set(CASES.map((one) => one.configuration))) {
         return `http: { ${own}, rpc: [${realms.join(", ")}] }`;
       });
       folder = makeFolder(http);
-      // Time goes on with each look, so that no second has more lines than are written.
+      // The clock advances at each look, so that no second exceeds the limit of log lines.
       let time = NOW;
       const clock = (): number => (time += 5);
       const log = createLogger(
@@ -131,7 +131,7 @@ for (const file of new Set(CASES.map((one) => one.configuration))) {
       client.close();
     }
 
-    /** Credentials that cases come with, good and bad. */
+    /** The credentials of the cases, good and bad. */
     function* credentials(): Generator<string> {
       for (const { grpc } of cases) {
         const { instance_secret_key: key, client_credentials: client } = grpc?.request ?? {};
@@ -142,7 +142,7 @@ for (const file of new Set(CASES.map((one) => one.configuration))) {
       yield* Object.values(testEnvironment());
     }
 
-    it("was asked, and answered, and told of", () => {
+    it(`the service of ${file} answered and logged every kind of case`, () => {
       const log = written.join("");
       expect(written.length).to.be.above(cases.length * 2);
       for (const outcome of ["verified", "rejected", "failed", "refused"])
@@ -152,7 +152,7 @@ for (const file of new Set(CASES.map((one) => one.configuration))) {
       expect(said.at(-2)).to.include("tokenverifier_verifications_total");
     });
 
-    it("says no token, secret or key anywhere", () => {
+    it(`the output of the service of ${file} contains no token, secret or key`, () => {
       const everything = [...written, ...said].join("\n");
       expectNone(
         everything,
@@ -171,39 +171,39 @@ const REALM = `  r: { ${HS256}, keys: [{ secret: ${SECRET} }] }\n`;
 const STORE = `store: sqlite:./store.db\nmasterKey: ${MASTER_KEY}\n`;
 const web = certify("web");
 
-/** A configuration with a secret where none belongs, or beside what is wrong. */
+/** Configurations with a secret in a wrong place or beside a mistake. */
 const BROKEN: Readonly<Record<string, string>> = {
   "no blank behind the colon": `realms:\n  r: { ${HS256}, keys: [{ secret:${SECRET} }] }`,
   "no blank behind the colon of another key": `realms:\n  r: { ${HS256}, keys: [{ pem: a, kid:${SECRET} }] }`,
   "no blank, at the top": `masterKey:${SECRET}\nrealms: {}`,
   "no blank, at the top, in braces": `{ masterKey:${SECRET}, realms: {} }`,
-  "a secret for a key": `realms:\n  r: { ${HS256}, keys: [{ ${SECRET}: secret }] }`,
+  "a secret as the name of a key": `realms:\n  r: { ${HS256}, keys: [{ ${SECRET}: secret }] }`,
   "a quote that is not closed": `masterKey: "${SECRET}\nrealms: {}`,
   "an alias": `masterKey: *${SECRET}\nrealms: {}`,
   "a tag": `masterKey: !${SECRET}\nrealms: {}`,
   "an escape": `masterKey: "\\x${SECRET}"\nrealms: {}`,
-  "a key that stands there twice": `${SECRET}: 1\n${SECRET}: 1\nrealms: {}`,
+  "a duplicate key": `${SECRET}: 1\n${SECRET}: 1\nrealms: {}`,
   "a brace that is not closed": `masterKey: "\${${SECRET}"\nrealms: {}`,
-  "a master key that is none": `masterKey: ${SECRET}\nrealms: {}`,
+  "a master key of the wrong length": `masterKey: ${SECRET}\nrealms: {}`,
   "an algorithm": `realms:\n  r: { ${HS256}, keys: [{ secret: a, alg: ${SECRET} }] }`,
-  "the secret for its file": `realms:\n  r: { ${HS256}, keys: [{ secretFile: ${SECRET} }] }`,
-  "the master key for its file": `masterKeyFile: ${SECRET}\nrealms: {}`,
-  "the secret for base64": `realms:\n  r: { ${HS256}, keys: [{ secretBase64: "${SECRET}!" }] }`,
+  "the secret in place of its file": `realms:\n  r: { ${HS256}, keys: [{ secretFile: ${SECRET} }] }`,
+  "the master key in place of its file": `masterKeyFile: ${SECRET}\nrealms: {}`,
+  "the secret in place of base64": `realms:\n  r: { ${HS256}, keys: [{ secretBase64: "${SECRET}!" }] }`,
   "a secret that is too short for its algorithm": `realms:\n  r: { algorithms: [HS512], issuer: null, audience: null, keys: [{ secret: ${SECRET} }] }`,
   "a private key for a public one": `realms:\n  r: { algorithms: [ES256], issuer: null, audience: null, keys: [{ jwk: { kty: EC, crv: P-256, x: ${SECRET}, y: a, d: ${SECRET} } }] }`,
   "a type of key": `realms:\n  r: { ${HS256}, keys: [{ jwk: { kty: ${SECRET}, k: ${SECRET} } }] }`,
-  "no PEM": `realms:\n  r: { algorithms: [ES256], issuer: null, audience: null, keys: [{ pem: ${SECRET} }] }`,
+  "a secret for a PEM": `realms:\n  r: { algorithms: [ES256], issuer: null, audience: null, keys: [{ pem: ${SECRET} }] }`,
   "a store with a password": `store: postgres://user:${SECRET}@host/db\nrealms: {}`,
   "a URL with credentials": `realms:\n  r: { algorithms: [ES256], issuer: null, audience: null, keys: [{ jwksUri: "https://u:${SECRET}@issuer.example/" }] }`,
-  "a URL that is none": `realms:\n  r: { algorithms: [ES256], issuer: null, audience: null, keys: [{ jwksUri: "//${SECRET}" }] }`,
+  "a malformed URL": `realms:\n  r: { algorithms: [ES256], issuer: null, audience: null, keys: [{ jwksUri: "//${SECRET}" }] }`,
   "a URL with a query": `realms:\n  r: { algorithms: [ES256], issuer: null, audience: null, keys: [{ jwksUri: "http://127.0.0.1:1/?k=${SECRET}", insecure: true }] }`,
   "a metadata URL with a query": `realms:\n  r: { algorithms: [ES256], issuer: null, audience: null, keys: [{ discovery: "http://127.0.0.1:1/?k=${SECRET}", insecure: true }] }`,
-  "a TLS key that is none": `admin: { address: "127.0.0.1:0", tls: { certFile: ./web.crt, keyFile: ./bad.key } }\nrealms: {}`,
+  "a malformed TLS key": `admin: { address: "127.0.0.1:0", tls: { certFile: ./web.crt, keyFile: ./bad.key } }\nrealms: {}`,
   "another certificate's TLS key": `admin: { address: "127.0.0.1:0", tls: { certFile: ./web.crt, keyFile: ./other.key } }\nrealms: {}`,
-  "the TLS key for its file": `admin: { address: "127.0.0.1:0", tls: { certFile: ./web.crt, keyFile: ${SECRET} } }\nrealms: {}`,
+  "the secret in place of a TLS key's file": `admin: { address: "127.0.0.1:0", tls: { certFile: ./web.crt, keyFile: ${SECRET} } }\nrealms: {}`,
 };
 
-/** Seeds and imports, in the same way. */
+/** Seeds and imports with a secret in a wrong place or beside a mistake. */
 const SEEDS: Readonly<Record<string, string>> = {
   "no blank behind the colon": `clients:\n  - { clientId: a, clientSecret:${SECRET} }`,
   "a text for a list": `instances:\n  - { id: a, appId: b, secretKeys: ${SECRET} }`,
@@ -220,7 +220,7 @@ const IMPORTS: Readonly<Record<string, string>> = {
   "a list for a text": `{"client":{"clientId":"a","clientSecret":["${SECRET}"]}}`,
   "a text for a list": instance("a", SECRET),
   "one key of two instances": `${instance("a", [SECRET])}\n${instance("b", [SECRET])}`,
-  "what only looks sealed": `{"client":{"clientId":"a","clientSecret":"sealed:v1.${SECRET}"}}`,
+  "a text that only looks sealed": `{"client":{"clientId":"a","clientSecret":"sealed:v1.${SECRET}"}}`,
 };
 
 const FILES = {
@@ -231,7 +231,7 @@ const FILES = {
 
 describe("mistakes with a secret in them", () => {
   const secrets = [SECRET, MASTER_KEY, FILES["other.key"].split("\n")[1] ?? "", web.key.split("\n")[1] ?? ""];
-  /** Runs a command, told and as JSON: it must say something, and nothing of the secret. */
+  /** Runs a command, with and without --json: it must print something, and nothing of the secret. */
   async function expectQuiet(folder: string, ...args: readonly string[]): Promise<void> {
     for (const more of [[], ["--json"]]) {
       const { stdout, stderr } = await run([...args, ...more], folder);
@@ -241,14 +241,14 @@ describe("mistakes with a secret in them", () => {
   }
 
   for (const [what, text] of Object.entries(BROKEN)) {
-    it(`a configuration with ${what}`, async () => {
+    it(`a configuration with ${what} is reported without showing the secret`, async () => {
       const whole = text.startsWith("{") ? text : `grpc: 127.0.0.1:0\n${text}\n`;
       await expectQuiet(folderOf(whole, FILES), "check", "--config", "verifier.yaml");
     });
   }
 
   for (const [what, seed] of Object.entries(SEEDS)) {
-    it(`a seed with ${what}`, async () => {
+    it(`a seed with ${what} is reported without showing the secret`, async () => {
       const folder = folderOf(`grpc: 127.0.0.1:0\n${STORE}directory: ./directory.yaml\nrealms:\n${REALM}`, {
         "directory.yaml": seed,
       });
@@ -259,13 +259,13 @@ describe("mistakes with a secret in them", () => {
   }
 
   for (const [what, lines] of Object.entries(IMPORTS)) {
-    it(`an import with ${what}`, async () => {
+    it(`an import with ${what} is reported without showing the secret`, async () => {
       const folder = folderOf(`grpc: 127.0.0.1:0\n${STORE}realms:\n${REALM}`, { "bulk.jsonl": lines });
       await expectQuiet(folder, "import", "bulk.jsonl", "--config", "verifier.yaml");
     });
   }
 
-  it("commands about tokens and keys", async () => {
+  it("commands about tokens and keys show no token, secret or key", async () => {
     const folder = folderOf();
     const { stdout } = await run(["mint", "--config", "verifier.yaml", "--realm", "integuru"], folder);
     const token = stdout.trim();
@@ -338,7 +338,7 @@ describe("mistakes with a secret in them", () => {
     expectNone(said.join("\n"), keyTexts());
   });
 
-  it("a running service that is given them, and whose issuer cannot be reached", async () => {
+  it("a running service that is sent secrets, and whose issuer is unreachable, shows none of them", async () => {
     const fetched = `  remote: { algorithms: [ES256], issuer: null, audience: null, keys: [{ jwksUri: "http://127.0.0.1:1/?k=${SECRET}", insecure: true }] }\n`;
     const folder = folderOf(
       `${configuration("metrics: 127.0.0.1:0\nlog: { level: trace, calls: all }\ndrain: { delay: 0s }")}${fetched}`,
@@ -366,7 +366,7 @@ describe("mistakes with a secret in them", () => {
     ]);
   });
 
-  it("a process that dies of an error that holds a request", () => {
+  it("a process that dies of an error with a request inside does not show its secrets", () => {
     const script = `import { Secret } from "./src/util/secret.ts";
       const request = { realm: "r", token: new Secret("${SECRET}"), credential: { kind: "client", clientSecret: new Secret("${SECRET}") } };
       Promise.reject(Object.assign(new Error("a fault of the test's own", { cause: request }), { request }));`;

@@ -10,12 +10,12 @@ import { pki } from "../support/certificates.js";
 import { createClient } from "../support/grpc.js";
 import { requestBytes } from "../support/http.js";
 
-// A service in a process of its own, somebody who floods it from one address, and somebody else who wants answers.
+// A service in its own process, an attacker who floods it from one address, and another caller who wants answers.
 
-/** Where attackers come from: all of 127.0.0.0/8 is this machine. The others come from 127.0.0.1. */
+/** The attackers' address; all of 127.0.0.0/8 is this machine, and other callers come from 127.0.0.1. */
 const ATTACKER = "127.0.0.2";
 
-/** Has the service collect its garbage at a signal, and say so in a line that is none of its log. */
+/** Makes the service collect garbage at a signal, and say so in a line apart from its log. */
 const COLLECTING = [
   "--expose-gc",
   "--import",
@@ -23,26 +23,26 @@ const COLLECTING = [
 process.on("SIGUSR2", () => { gc(); fs.writeSync(1, "collected " + ++times + "\\n"); })`,
 ];
 
-/** A service that is attacked. */
+/** A service under attack. */
 export interface Besieged {
   port(name: string): number;
-  /** How a client trusts the port `admin`, which alone has TLS. */
+  /** The TLS options of a client of the port `admin`, the only one with TLS. */
   readonly trust: tls.ConnectionOptions;
-  /** A connection from the attacker's address. @param first what is sent at once */
+  /** Opens a connection from the attacker's address. @param first the bytes that are sent at once */
   attacker(port: string, first: Buffer | string): net.Socket;
-  /** Signs a token of a realm. */
+  /** Signs a token for a realm. */
   mint(realm: string, ...claims: readonly string[]): Promise<string>;
-  /** The value of a series of its metrics; 0 where there is none. */
+  /** The value of a series of its metrics, or 0 if there is none. */
   metric(series: string): Promise<number>;
-  /** Bytes of the heap that are held once all garbage was collected. */
+  /** The bytes of the heap that are in use after a garbage collection. */
   held(): Promise<number>;
-  /** Fails where another caller is not given the right answers about good and bad tokens, at each port. */
+  /** Asks about good and bad tokens at each port as another caller. @throws if an answer is wrong */
   expectRight(): Promise<void>;
-  /** Ends it; fails where it says that anything was its own fault. */
+  /** Ends the service. @throws if it reported a fault of its own */
   end(): Promise<void>;
 }
 
-/** Starts one. @param more keys of its configuration's top level */
+/** Starts a service to attack. @param more top-level keys for its configuration */
 export async function besiege(more: string): Promise<Besieged> {
   const { authority, server } = pki();
   const ports = `metrics: 127.0.0.1:0

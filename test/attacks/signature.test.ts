@@ -24,8 +24,8 @@ import {
   type Target,
 } from "./harness.js";
 
-// security.md, "Signature". What each primitive refuses is held value by value in test/jws/attacks.test.ts; here it is held
-// that the whole service does, and what it says.
+// Attacks on signatures, with the answers of the whole service. test/jws/attacks.test.ts tests what each primitive
+// refuses, value by value.
 
 describe("attacks on signatures", () => {
   const service = attacked();
@@ -108,7 +108,7 @@ describe("attacks on signatures", () => {
     '{"toString":"HS256"}',
   ];
 
-  /** Every way to say it for a name that is no algorithm's: signed as the target would have it, and not signed at all. */
+  /** Rows for names that are not algorithms, each with the target's signature and with none. */
   const refusedNames = (values: readonly string[]): Row[] =>
     values.flatMap((value): Row[] => [
       [`alg ${value}`, named(value), "ALGORITHM_MISMATCH alg"],
@@ -117,7 +117,7 @@ describe("attacks on signatures", () => {
 
   attack("alg: none, in every spelling", service, [CONTROL, ...refusedNames(NONE.map((name) => `"${name}"`))]);
 
-  attack("alg: what is no algorithm's name", service, [
+  attack("alg: a name that is not an algorithm", service, [
     CONTROL,
     ...refusedNames([...SPELLINGS, ...NAMES].map((name) => JSON.stringify(name))),
     ...refusedNames(OF_OTHER_TYPES),
@@ -139,7 +139,7 @@ describe("attacks on signatures", () => {
     "EdDSA",
   ];
 
-  attack("alg: spelt or placed otherwise", service, [
+  attack("alg: misspelt or misplaced", service, [
     [
       "control: escapes in its name and value",
       {
@@ -149,12 +149,12 @@ describe("attacks on signatures", () => {
       "verified",
     ],
     ["control: typ and kid beside it", { header: headerWith('"typ":"JWT","kid":"k"') }, "verified"],
-    ["none at all", { header: "{}" }, "ALGORITHM_MISMATCH alg"],
+    ["no alg", { header: "{}" }, "ALGORITHM_MISMATCH alg"],
     ["only typ", { header: '{"typ":"JWT"}' }, "ALGORITHM_MISMATCH alg"],
     ["in lower case", { header: ({ algorithm }) => `{"alg":"${algorithm.toLowerCase()}"}` }, "ALGORITHM_MISMATCH alg"],
-    ["with a space behind", { header: ({ algorithm }) => `{"alg":"${algorithm} "}` }, "ALGORITHM_MISMATCH alg"],
-    ["with a space before", { header: ({ algorithm }) => `{"alg":" ${algorithm}"}` }, "ALGORITHM_MISMATCH alg"],
-    ["with a NUL behind", { header: ({ algorithm }) => `{"alg":"${algorithm}\\u0000"}` }, "ALGORITHM_MISMATCH alg"],
+    ["with a trailing space", { header: ({ algorithm }) => `{"alg":"${algorithm} "}` }, "ALGORITHM_MISMATCH alg"],
+    ["with a leading space", { header: ({ algorithm }) => `{"alg":" ${algorithm}"}` }, "ALGORITHM_MISMATCH alg"],
+    ["with a trailing NUL", { header: ({ algorithm }) => `{"alg":"${algorithm}\\u0000"}` }, "ALGORITHM_MISMATCH alg"],
     [
       "with a zero-width space",
       { header: ({ algorithm }) => `{"alg":"${algorithm}\u200b"}` },
@@ -167,7 +167,7 @@ describe("attacks on signatures", () => {
     ],
     ["in a list", { header: ({ algorithm }) => `{"alg":["${algorithm}"]}` }, "ALGORITHM_MISMATCH alg"],
     ["in an object", { header: ({ algorithm }) => `{"alg":{"alg":"${algorithm}"}}` }, "ALGORITHM_MISMATCH alg"],
-    ["two in one text", { header: ({ algorithm }) => `{"alg":"${algorithm},none"}` }, "ALGORITHM_MISMATCH alg"],
+    ["two names in one string", { header: ({ algorithm }) => `{"alg":"${algorithm},none"}` }, "ALGORITHM_MISMATCH alg"],
     ["Alg", { header: ({ algorithm }) => `{"Alg":"${algorithm}"}` }, "ALGORITHM_MISMATCH alg"],
     ["ALG", { header: ({ algorithm }) => `{"ALG":"${algorithm}"}` }, "ALGORITHM_MISMATCH alg"],
     ["alg with a space", { header: ({ algorithm }) => `{"alg ":"${algorithm}"}` }, "ALGORITHM_MISMATCH alg"],
@@ -178,7 +178,7 @@ describe("attacks on signatures", () => {
       "ALGORITHM_MISMATCH alg",
     ],
     [
-      "on the constructor's",
+      "on the constructor's prototype",
       { header: ({ algorithm }) => `{"constructor":{"prototype":{"alg":"${algorithm}"}}}` },
       "ALGORITHM_MISMATCH alg",
     ],
@@ -189,7 +189,7 @@ describe("attacks on signatures", () => {
     ],
     ...ALL.map(
       (name): Row => [
-        `${name} in place of its own`,
+        `${name} in place of its own name`,
         named(`"${name}"`),
         ({ algorithm }) => (algorithm === name ? "verified" : "ALGORITHM_MISMATCH alg"),
       ],
@@ -200,7 +200,7 @@ describe("attacks on signatures", () => {
   const part = (key: string, name: string): Buffer =>
     decode(publicOf(key).export({ format: "jwk" })[name as "n"] ?? "");
 
-  /** A public key in every form that somebody has taken for a secret. */
+  /** A public key in every form that has been mistaken for a secret. */
   const PUBLIC_TEXTS: Readonly<Record<string, (key: string) => string | Buffer>> = {
     PEM: (key) => keyOf(key).publicPem ?? "",
     "PEM without its last line end": (key) => (keyOf(key).publicPem ?? "").trimEnd(),
@@ -236,7 +236,7 @@ describe("attacks on signatures", () => {
   const ASYMMETRIC: readonly Target[] = [RS256, PS256, ES256, ES384, ES512, EDDSA, FISERV];
 
   attack(
-    "HMAC keyed with what is public",
+    "HMAC with a public key as its secret",
     service,
     [
       CONTROL,
@@ -259,7 +259,7 @@ describe("attacks on signatures", () => {
   const MIXED_HMAC: Target = { ...HS256, realm: "mixed" };
 
   attack(
-    "HMAC keyed with what is public, where the realm takes HMACs too",
+    "HMAC with a public key as its secret, in a realm that also takes HMACs",
     service,
     [
       CONTROL,
@@ -273,7 +273,7 @@ describe("attacks on signatures", () => {
   );
 
   attack(
-    "a key of one algorithm under the name of another that the realm takes",
+    "a key under the name of another algorithm of its realm",
     service,
     [
       CONTROL,
@@ -303,7 +303,7 @@ describe("attacks on signatures", () => {
     });
 
   attack(
-    "signatures changed",
+    "changed signatures",
     service,
     [
       CONTROL,
@@ -311,13 +311,13 @@ describe("attacks on signatures", () => {
       ...[0, 1, 2, 16, 31].map(
         (length): Row => [`cut to ${length} bytes`, onBytes((bytes) => bytes.subarray(0, length)), "SIGNATURE_INVALID"],
       ),
-      ["cut by a byte", onBytes((bytes) => bytes.subarray(0, -1)), "SIGNATURE_INVALID"],
-      ["cut by a byte in front", onBytes((bytes) => bytes.subarray(1)), "SIGNATURE_INVALID"],
+      ["without its last byte", onBytes((bytes) => bytes.subarray(0, -1)), "SIGNATURE_INVALID"],
+      ["without its first byte", onBytes((bytes) => bytes.subarray(1)), "SIGNATURE_INVALID"],
       ["cut to half", onBytes((bytes) => bytes.subarray(0, bytes.length / 2)), "SIGNATURE_INVALID"],
-      ["a zero more behind", onBytes((bytes) => Buffer.concat([bytes, Buffer.alloc(1)])), "SIGNATURE_INVALID"],
-      ["a zero more in front", onBytes((bytes) => Buffer.concat([Buffer.alloc(1), bytes])), "SIGNATURE_INVALID"],
-      ["twice", onBytes((bytes) => Buffer.concat([bytes, bytes])), "SIGNATURE_INVALID"],
-      ["4 KiB more", onBytes((bytes) => Buffer.concat([bytes, Buffer.alloc(4096)])), "SIGNATURE_INVALID"],
+      ["a trailing zero", onBytes((bytes) => Buffer.concat([bytes, Buffer.alloc(1)])), "SIGNATURE_INVALID"],
+      ["one more zero in front", onBytes((bytes) => Buffer.concat([Buffer.alloc(1), bytes])), "SIGNATURE_INVALID"],
+      ["repeated twice", onBytes((bytes) => Buffer.concat([bytes, bytes])), "SIGNATURE_INVALID"],
+      ["4 KiB longer", onBytes((bytes) => Buffer.concat([bytes, Buffer.alloc(4096)])), "SIGNATURE_INVALID"],
       ["all zeros", onBytes((bytes) => Buffer.alloc(bytes.length)), "SIGNATURE_INVALID"],
       ["all ones", onBytes((bytes) => Buffer.alloc(bytes.length, 0xff)), "SIGNATURE_INVALID"],
       [
@@ -325,7 +325,7 @@ describe("attacks on signatures", () => {
         onBytes((bytes) => Buffer.concat([Buffer.alloc(bytes.length - 1), Buffer.from([1])])),
         "SIGNATURE_INVALID",
       ],
-      ["backwards", onBytes((bytes) => Buffer.from(bytes).reverse()), "SIGNATURE_INVALID"],
+      ["reversed", onBytes((bytes) => Buffer.from(bytes).reverse()), "SIGNATURE_INVALID"],
       [
         "halves swapped",
         onBytes((bytes) => Buffer.concat([bytes.subarray(bytes.length / 2), bytes.subarray(0, bytes.length / 2)])),
@@ -334,7 +334,7 @@ describe("attacks on signatures", () => {
       ["inverted", onBytes((bytes) => Buffer.from(bytes.map((byte) => byte ^ 0xff))), "SIGNATURE_INVALID"],
       ["in hexadecimal", onBytes((bytes) => Buffer.from(bytes.toString("hex"))), "SIGNATURE_INVALID"],
       ["in base64 once more", onBytes((bytes) => Buffer.from(bytes.toString("base64url"))), "SIGNATURE_INVALID"],
-      // A bit in each region, and in each of the first and last bytes.
+      // One bit in each region, and in the first and last bytes, is flipped.
       ...[0, 1, 2, 3, 7, 15, 16, 24, 31, -32, -17, -16, -4, -3, -2, -1].flatMap((at): Row[] =>
         [1, 0x80].map((mask): Row => [`bit ${mask} of byte ${at} turned over`, flipAt(at, mask), "SIGNATURE_INVALID"]),
       ),
@@ -347,7 +347,7 @@ describe("attacks on signatures", () => {
   });
 
   attack(
-    "signatures of something else",
+    "signatures over something else",
     service,
     [
       CONTROL,
@@ -370,7 +370,7 @@ describe("attacks on signatures", () => {
         "SIGNATURE_INVALID",
       ],
       [
-        "over what is decoded",
+        "over the decoded segments",
         {
           signature: (input, target) =>
             signatureOf(
@@ -384,12 +384,12 @@ describe("attacks on signatures", () => {
         "SIGNATURE_INVALID",
       ],
       [
-        "over the two without a dot",
+        "over header and payload without a dot",
         { signature: (input, target) => signatureOf(target, input.replace(".", "")) },
         "SIGNATURE_INVALID",
       ],
       [
-        "over the two and a dot",
+        "over header, payload and another dot",
         { signature: (input, target) => signatureOf(target, `${input}.`) },
         "SIGNATURE_INVALID",
       ],
@@ -400,7 +400,7 @@ describe("attacks on signatures", () => {
         "SIGNATURE_INVALID",
       ],
       [
-        "over the two swapped",
+        "over header and payload swapped",
         { signature: (input, target) => signatureOf(target, input.split(".").reverse().join(".")) },
         "SIGNATURE_INVALID",
       ],
@@ -413,12 +413,12 @@ describe("attacks on signatures", () => {
         "SIGNATURE_INVALID",
       ],
       [
-        "a payload put in its place",
+        "a replaced payload",
         { after: (token) => token.replace(/\.[^.]*\./, `.${encode('{"exp":1900000000}')}.`) },
         "SIGNATURE_INVALID",
       ],
       [
-        "a claim more",
+        "an added claim",
         {
           after: (token, { claims }) =>
             token.replace(/\.[^.]*\./, `.${encode(JSON.stringify({ ...claims, admin: true }))}.`),
@@ -426,12 +426,12 @@ describe("attacks on signatures", () => {
         "SIGNATURE_INVALID",
       ],
       [
-        "white space more in the payload",
+        "added white space in the payload",
         { after: (token, { claims }) => token.replace(/\.[^.]*\./, `.${encode(`${JSON.stringify(claims)} `)}.`) },
         "SIGNATURE_INVALID",
       ],
       [
-        "a header put in its place",
+        "a replaced header",
         { after: (token, { algorithm }) => token.replace(/^[^.]*/, encode(`{"alg":"${algorithm}","typ":"JWT"}`)) },
         "SIGNATURE_INVALID",
       ],
@@ -439,7 +439,7 @@ describe("attacks on signatures", () => {
     [...TARGETS, PS256],
   );
 
-  /** A key of the same kind that nobody trusts here. */
+  /** Keys of the same kind that the realm does not trust. */
   const FOREIGN: Readonly<Record<string, string>> = {
     hs256: "integuru-other",
     rsa: "rsa-other",
@@ -507,7 +507,7 @@ describe("attacks on signatures", () => {
     service,
     [
       CONTROL,
-      ["control: n - s, the other signature that there is", onPair((r, s, n) => [r, n - s]), "verified"],
+      ["control: n - s, the other valid signature", onPair((r, s, n) => [r, n - s]), "verified"],
       ...Object.entries(EDGES).flatMap(([first, a]): Row[] => [
         ...Object.entries(EDGES).map(
           ([second, b]): Row => [
@@ -526,7 +526,7 @@ describe("attacks on signatures", () => {
       ["r and s swapped", onPair((r, s) => [s, r]), "SIGNATURE_INVALID"],
       ["a leading zero each", onPair((r, s) => [r, s], 1), "SIGNATURE_INVALID"],
       ["two leading zeros each", onPair((r, s) => [r, s], 2), "SIGNATURE_INVALID"],
-      ["a byte less each", onPair((r, s) => [r, s], -1), "SIGNATURE_INVALID"],
+      ["one byte less each", onPair((r, s) => [r, s], -1), "SIGNATURE_INVALID"],
       [
         "DER",
         {
@@ -548,7 +548,7 @@ describe("attacks on signatures", () => {
     },
   });
   const point = (hex: string): Buffer => Buffer.from(hex, "hex");
-  /** The points whose order divides 8, and second spellings of some. */
+  /** The points whose order divides 8, and second spellings of some of them. */
   const SMALL: Readonly<Record<string, Buffer>> = {
     neutral: Buffer.concat([Buffer.from([1]), Buffer.alloc(31)]),
     "of order 2": point(`ec${"ff".repeat(30)}7f`),
@@ -599,7 +599,7 @@ describe("attacks on signatures", () => {
       Buffer.concat([Buffer.from(hex, "hex"), createHash("sha256").update(input).digest()]);
   const DIGEST_INFO = info(`3031300d0609${OID}05000420`);
 
-  /** PKCS#1 v1.5 by hand: `behind` takes the place of so much of the padding. */
+  /** Pads by PKCS#1 v1.5, with bytes behind the content in place of that much padding. */
   const padded = (content: (input: string) => Buffer, { type = 1, fill = 0xff, behind = 0, mark = 0 } = {}): Flaw => ({
     signature: (input, { key }) => {
       const inside = content(input);
@@ -632,14 +632,18 @@ describe("attacks on signatures", () => {
       CONTROL,
       ["control: padded by hand", padded(DIGEST_INFO), "verified"],
       ...UNREDUCED,
-      ["garbage behind, as Bleichenbacher left it", padded(DIGEST_INFO, { behind: 150 }), "SIGNATURE_INVALID"],
-      ["a byte behind", padded(DIGEST_INFO, { behind: 1 }), "SIGNATURE_INVALID"],
+      [
+        "garbage after the digest, as in Bleichenbacher's attack",
+        padded(DIGEST_INFO, { behind: 150 }),
+        "SIGNATURE_INVALID",
+      ],
+      ["a byte after the digest", padded(DIGEST_INFO, { behind: 1 }), "SIGNATURE_INVALID"],
       ["no padding", padded(DIGEST_INFO, { behind: 202 }), "SIGNATURE_INVALID"],
       ["eight bytes of padding", padded(DIGEST_INFO, { behind: 194 }), "SIGNATURE_INVALID"],
       ["block type 0", padded(DIGEST_INFO, { type: 0, fill: 0 }), "SIGNATURE_INVALID"],
       ["block type 2", padded(DIGEST_INFO, { type: 2, fill: 0x33 }), "SIGNATURE_INVALID"],
       ["padding of zeros", padded(DIGEST_INFO, { fill: 0 }), "SIGNATURE_INVALID"],
-      ["no mark behind the padding", padded(DIGEST_INFO, { mark: 0xff }), "SIGNATURE_INVALID"],
+      ["no separator after the padding", padded(DIGEST_INFO, { mark: 0xff }), "SIGNATURE_INVALID"],
       ["DigestInfo without NULL", padded(info(`302f300b0609${OID}0420`)), "SIGNATURE_INVALID"],
       ["DigestInfo with a long length", padded(info(`308131300d0609${OID}05000420`)), "SIGNATURE_INVALID"],
       ["DigestInfo of indefinite length", padded(info(`3080300d0609${OID}05000420`)), "SIGNATURE_INVALID"],

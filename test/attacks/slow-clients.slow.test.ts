@@ -4,9 +4,9 @@ import { greet } from "../support/tls.js";
 import { CALL, END_HEADERS, GREETING, HEADERS } from "./http2-floods.js";
 import { type Besieged, besiege, overWith } from "./siege.js";
 
-// Clients that send a byte at a time, or nothing, against a service in a process of its own.
+// Clients that send a byte at a time, or nothing, to a service in its own process.
 
-/** What a slow client sends first, and what at each turn from then on. */
+/** The bytes that a slow client sends first, and those that it sends at each later turn. */
 interface Slow {
   readonly first?: Buffer | string;
   readonly turns?: (turn: number) => Buffer | string;
@@ -16,7 +16,7 @@ interface Slow {
 const post = (path: string, more: string): string => `POST ${path} HTTP/1.1\r\nHost: a\r\n${more}`;
 const withBody = (more: string): string =>
   post("/api/v1/tokens/verify", `X-Clowk-Secret-Key: x\r\nContent-Type: application/json\r\n${more}\r\n\r\n`);
-/** The first bytes of a message, then one at a time. */
+/** Sends the first bytes of a message, then one at a time. */
 const slowly = (headers: Buffer): Slow => ({
   first: Buffer.concat([
     GREETING,
@@ -55,7 +55,7 @@ const SLOW: Readonly<Record<string, Readonly<Record<string, Slow>>>> = {
     "sends a question to health a byte at a time": slowly(callHeaders("/grpc.health.v1.Health/Check")),
     "sends a watch of health a byte at a time": slowly(callHeaders("/grpc.health.v1.Health/Watch")),
     "sends a question to reflection a byte at a time": slowly(callHeaders(REFLECT)),
-    "sends a message to nobody a byte at a time": slowly(callHeaders("/a.b/C")),
+    "sends a message to an unknown method a byte at a time": slowly(callHeaders("/a.b/C")),
     "sends a compressed message a byte at a time": slowly(callHeaders("VerifyToken", ["grpc-encoding", "gzip"])),
     "opens a stream, and says no more": {
       first: Buffer.concat([GREETING, http2Frame(HEADERS, END_HEADERS, 1, callHeaders("StreamVerifyTokens"))]),
@@ -87,11 +87,11 @@ describe("slow clients, as many as one address may have", function () {
   after(() => service.end());
 
   for (const [port, kinds] of Object.entries(SLOW)) {
-    it(`are all cut at the port ${port}, while another caller is answered`, async () => {
+    it(`slow clients at the port ${port} are all cut, while another caller is answered`, async () => {
       const refused = `tokenverifier_connections_refused_total{port="${port}",reason="address"}`;
       const open = `tokenverifier_connections{port="${port}"}`;
       const all = Object.values(kinds);
-      // Counted by the clients' own sockets: a question to the service may be answered only after it has cut them.
+      // The clients' own sockets count, because the service may answer a question only after it has cut them.
       const counted = { open: 0, atOnce: 0 };
       const clients = Array.from({ length: 300 }, (_, index) => {
         const slow = all[index % all.length]!;
@@ -125,7 +125,7 @@ describe("slow clients, as many as one address may have", function () {
     });
   }
 
-  it("are closed at once where they are one more, while another caller is answered", async () => {
+  it("slow clients beyond limits.perAddress are closed at once, while another caller is answered", async () => {
     const refused = 'tokenverifier_connections_refused_total{port="grpc",reason="address"}';
     const sockets = Array.from({ length: 400 }, () => service.attacker("grpc", GREETING).resume());
     await Promise.all([...sockets.map(overWith), service.expectRight(), service.expectRight()]);

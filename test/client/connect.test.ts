@@ -118,7 +118,7 @@ describe("connect", () => {
 
   it("a call has a deadline of 2 seconds by default", async () => {
     const { address, asked } = await start(() => VERIFIED, { request: 600_000 });
-    // The client's clock is a minute ahead, so the call has a minute besides its two seconds, however slow the
+    // The client's clock is a minute ahead, so the call has a minute more than its two seconds, however slow the
     // machine is.
     const began = Date.now();
     const client = connect(address, { clock: () => Date.now() + 60_000 });

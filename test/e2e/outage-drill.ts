@@ -101,7 +101,7 @@ export interface Seen {
 export interface Drill {
   /**
    * Puts every issuer into its trouble and asks about good and bad tokens for some seconds, at least twice for each
-   * kind of token even if the machine stands still for all that time.
+   * kind of token even if the machine stalls for all that time.
    *
    * @returns the outcomes of the calls, by the trouble's name
    */

@@ -147,7 +147,7 @@ describe("BatchVerifyTokens", () => {
     expect(verified).to.have.length(3);
   });
 
-  it("items that were not started by the deadline are TIMED_OUT, and the observer is told", async () => {
+  it("items that were not started by the deadline are TIMED_OUT, and reported to the observer", async () => {
     let now = NOW;
     const slow = (): Outcome => {
       now += 10;

@@ -52,7 +52,7 @@ describe("limits on calls", () => {
       const call = new RawCall(address, "StreamVerifyTokens");
       const one = frame(Buffer.concat([Buffer.from([0x12, GOOD.length]), GOOD]));
       for (let turn = 0; turn < 8; turn++) {
-        // Messages are cut anywhere, and the rest is sent along with the first byte, so a process that stands still
+        // Messages are cut anywhere, and the rest is sent along with the first byte, so a process that stalls
         // delays both.
         const parts = [one.subarray(0, 3), one.subarray(3, 7), one.subarray(7)];
         await call.arrived(...parts.map((part) => http2Frame(0, 0, 1, part)));
@@ -111,12 +111,12 @@ describe("limits on calls", () => {
     });
   });
 
-  describe("time limits after the process stood still", () => {
+  describe("time limits after the process stalled", () => {
     const ANSWER = [1, 0, 1];
     const message = (bytes: Buffer): Buffer => http2Frame(0, 0, 1, bytes);
 
     /**
-     * Sends part of a message, then the rest just before the process stands still; returns the types of the call's
+     * Sends part of a message, then the rest just before the process stalls; returns the types of the call's
      * frames.
      */
     async function asking(path: string, first: Buffer, rest: Buffer, frames: number): Promise<readonly number[]> {
@@ -135,18 +135,18 @@ describe("limits on calls", () => {
       ["a batch", PATHS.BatchVerifyTokens, frame(Buffer.alloc(0))],
       ["a health check", PATHS["Health/Check"], frame(Buffer.alloc(0))],
     ] as const) {
-      it(`the rest of ${what} counts as received in time after the process stood still`, async () => {
+      it(`the rest of ${what} counts as received in time after the process stalled`, async () => {
         const [first, rest] = [message(bytes.subarray(0, 4)), http2Frame(0, 1, 1, bytes.subarray(4))];
         expect(await asking(path, first, rest, 3)).to.deep.equal(ANSWER);
       });
     }
 
-    it("the rest of a watch request counts as received in time after the process stood still", async () => {
+    it("the rest of a watch request counts as received in time after the process stalled", async () => {
       const [first, rest] = [message(Buffer.alloc(4)), http2Frame(0, 1, 1, Buffer.alloc(1))];
       expect(await asking(PATHS["Health/Watch"], first, rest, 2)).to.deep.equal([1, 0]);
     });
 
-    it("the rest of a stream's message, and its next message, count as received in time after the process stood still", async () => {
+    it("the rest of a stream's message, and its next message, count as received in time after the process stalled", async () => {
       const path = PATHS.StreamVerifyTokens;
       const [first, rest] = [message(one.subarray(0, 4)), message(one.subarray(4))];
       expect((await asking(path, first, rest, 2)).slice(0, 2)).to.deep.equal([1, 0]);

@@ -216,7 +216,7 @@ describe("StreamVerifyTokens", () => {
     expect((await all).messages).to.have.length(10);
   });
 
-  it("a stream holds one message besides those under way, and no queue of them", async () => {
+  it("a stream holds one message more than those under way, and no queue", async () => {
     const size = 100_000;
     const { address, asked, client } = await start(() => new Promise(() => undefined), { message: size });
     const caller = http2.connect(`http://${address}`);

@@ -147,7 +147,7 @@ describe("VerifyToken", () => {
     }
   });
 
-  it("the observer is told of each verification", async () => {
+  it("each verification is reported to the observer", async () => {
     const { client, verified } = await start(() => REJECTED);
     await client.call("VerifyToken", { realm: "r", token: "t" }, { "x-request-id": "id-1" });
     expect(verified).to.have.length(1);

@@ -30,7 +30,7 @@ export const READING_FACES = TEST_VENDORS.flatMap((vendor) =>
   exampleRequest(vendor, "good", {}).body.length > 0 ? [vendor.path] : [],
 );
 
-// Faces that some tests need for what is special about them: Integuru's reads no body, Clowk's answers about its
+// Faces with something special that some tests need: Integuru's reads no body, Clowk's answers about its
 // caller before the body, and Fiserv's finds everything in the body.
 export const INTEGURU = pathOf("integuru");
 export const CLOWK = pathOf("clowk");

@@ -301,12 +301,12 @@ describe("gateway: slow clients", () => {
   });
 });
 
-describe("gateway: a process that stood still", () => {
+describe("gateway: a process that stalled", () => {
   const turns = async (until: () => boolean): Promise<void> => {
     while (!until()) await new Promise((resolve) => setImmediate(resolve));
   };
 
-  it("a process that stood still answers a first request that arrived meanwhile", async () => {
+  it("a process that stalled answers a first request that arrived meanwhile", async () => {
     const server = await open(undefined, { idle: 100 });
     const wire = new Wire(server.port);
     await turns(() => server.gateway.connections() === 1);
@@ -314,7 +314,7 @@ describe("gateway: a process that stood still", () => {
     expect((await wire.answer()).status).to.equal(200);
   });
 
-  it("a process that stood still answers a next request that arrived meanwhile", async () => {
+  it("a process that stalled answers a next request that arrived meanwhile", async () => {
     const server = await open(undefined, { idle: 100 });
     const wire = new Wire(server.port).send(good(INTEGURU));
     await wire.answer();
@@ -328,13 +328,13 @@ describe("gateway: a process that stood still", () => {
       ["headers", 10],
       ["body", -1],
     ] as const) {
-      it(`${path}: a process that stood still answers a request whose ${what} arrived meanwhile`, async () => {
+      it(`${path}: a process that stalled answers a request whose ${what} arrived meanwhile`, async () => {
         const server = await open(undefined, { request: 300 });
         const wire = new Wire(server.port);
         const request = good(path);
         wire.send(request.subarray(0, part));
         await turns(() => server.gateway.connections() === 1);
-        // The process stands still only until the first part was read; any longer, and it would be late itself.
+        // The process stalls only until the first part was read; any longer, and it would be late itself.
         for (let left = 20; left > 0; left--) await new Promise((resolve) => setImmediate(resolve));
         await standStill(500, () => wire.send(request.subarray(part)));
         expect((await wire.answer()).status).to.equal(200);
@@ -346,7 +346,7 @@ describe("gateway: a process that stood still", () => {
     }
   }
 
-  it("a process that stood still closes a connection on which nothing has arrived", async () => {
+  it("a process that stalled closes a connection on which nothing has arrived", async () => {
     const server = await open(undefined, { idle: 100 });
     const wire = new Wire(server.port);
     await turns(() => server.gateway.connections() === 1);

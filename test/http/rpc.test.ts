@@ -433,7 +433,7 @@ describe("gateway: VerifyToken over HTTP", () => {
     }
   });
 
-  it("the observer is told of each call over HTTP", async () => {
+  it("each call over HTTP is reported to the observer", async () => {
     const { port, calls } = await open(verdict, {}, {}, SHOWN);
     await exchange(port, request());
     await exchange(port, request({ body: "x" }));
