@@ -9,7 +9,7 @@ export interface CacheBounds {
 }
 
 /**
- * Entries of one kind by key, the least recently used evicted first. Null stands for an entry known not to exist.
+ * Entries of one kind by key, the least recently used evicted first. Null is an entry known not to exist.
  *
  * @typeParam Group what {@link dropGroups} selects by
  */

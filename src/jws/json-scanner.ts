@@ -43,7 +43,7 @@ const EXACT_DIGITS = 15;
 /** A number (RFC 8259 section 6). */
 const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
 
-/** What the letter behind a backslash stands for (RFC 8259 section 7). */
+/** The character of each letter after a backslash (RFC 8259, section 7). */
 const ESCAPES: ReadonlyMap<number, string> = new Map(
   Object.entries({ '"': '"', "\\": "\\", "/": "/", b: "\b", f: "\f", n: "\n", r: "\r", t: "\t" }).map(
     ([letter, meaning]) => [letter.charCodeAt(0), meaning],

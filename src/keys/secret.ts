@@ -16,7 +16,7 @@ export interface SecretOptions {
 /**
  * Loads the secret of an HMAC algorithm.
  *
- * @param secret its bytes, or a text that stands for its UTF-8 bytes
+ * @param secret its bytes, or a text, of which the UTF-8 bytes are taken
  * @throws KeyError if it is too short, or is a key in PEM, JWK or DER, plain or in base64 or hex: with a public key as the
  *   secret anyone could sign
  */

@@ -18,7 +18,7 @@ const QUIET_CHECKS = 20;
 export function gracefulClose(timeout: number, unanswered: () => number, open: () => Iterable<Socket>): () => number {
   let cut = 0;
   let quiet = 0;
-  // Counts checks instead of time: while this process is paused, its peers are told nothing.
+  // Counts checks instead of time: a paused process sends its peers nothing.
   const check = setInterval(() => {
     quiet = unanswered() === 0 ? quiet + 1 : 0;
     // destroySoon sends what a slow reader has not read yet.

@@ -15,7 +15,7 @@ import {
   type SavedSet,
 } from "./remote-keys.js";
 
-/** An entry of a realm's `keys` that stands for the keys an issuer publishes. */
+/** An entry of a realm's `keys` whose keys an issuer publishes. */
 export interface RemoteEntry extends RemoteSettings, Pick<FetchOptions, "insecure" | "ca"> {
   readonly location: Location;
 }
