@@ -20,7 +20,7 @@ export const channel = (address: string, shown = credentials.createInsecure()): 
 export function requestOf(realm: string, token: string, instanceSecretKey?: string): Buffer {
   const caller =
     instanceSecretKey === undefined ? undefined : ({ $case: "instanceSecretKey", value: instanceSecretKey } as const);
-  return Buffer.from(VerifyTokenRequest.encode({ realm, token, caller, explain: false }).finish());
+  return Buffer.from(VerifyTokenRequest.encode({ realm, token, caller, explain: false, proof: undefined }).finish());
 }
 
 /** Encodes a request about a good token of user n of the benchmarks' directory, in the realm `clowk`. */

@@ -62,6 +62,8 @@ const NEEDS_GOOD_CALLER: Readonly<Record<FailureReason, boolean>> = {
   EXPLAIN_DENIED: true,
   KEYS_UNAVAILABLE: true,
   TOO_MANY_KEYS: true,
+  KEY_REFUSED: true,
+  TOO_MANY_PROOFS: true,
   REALM_UNKNOWN: false,
   CREDENTIAL_REFUSED: false,
   CALLER_MISSING: false,

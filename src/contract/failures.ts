@@ -112,6 +112,16 @@ const CATALOGUE = {
       "The token has no `kid`, and the realm has more keys than the service tries for one token. The issuer has to set `kid`.",
     retryAfter: 60_000,
   },
+  KEY_REFUSED: {
+    status: "FAILED_PRECONDITION",
+    message:
+      "The issuer publishes the token's key in a form that the service cannot use. The issuer has to correct it.",
+  },
+  TOO_MANY_PROOFS: {
+    status: "UNAVAILABLE",
+    message: "The service remembers as many DPoP proofs as it can at the moment. Retry.",
+    retryAfter: 1_000,
+  },
 } as const satisfies Record<string, FailureEntry>;
 
 /** Why a call has no verdict: the names of the proto's `ErrorReason`, without their prefix. */

@@ -32,6 +32,16 @@ export interface Token {
   readonly algorithm: string;
   /** The payload: the JSON text exactly as signed. */
   readonly payload: string;
+  /** What the token is bound to by its `cnf` claim (RFC 7800); undefined for a bearer token. */
+  readonly confirmation: Confirmation | undefined;
+}
+
+/** The key or the certificate that a token is bound to; both are empty if `cnf` has neither. */
+export interface Confirmation {
+  /** The RFC 7638 thumbprint of the key of DPoP proofs (RFC 9449, section 6). */
+  readonly jkt: string;
+  /** The SHA-256 of the client certificate in base64url (RFC 8705, section 3.1). */
+  readonly x5tS256: string;
 }
 
 /** Who a token is about: a user, a client, or a user acting through a client. */
@@ -53,6 +63,8 @@ interface User {
   readonly provider?: string | undefined;
   /** Empty in realms without instances. */
   readonly instanceId: string;
+  /** The issuer within which the id is unique; empty in realms that look users up in the directory. */
+  readonly issuer: string;
 }
 
 /** An application that acts for itself or for a user. */

@@ -59,6 +59,8 @@ export interface Rejected extends Routed {
   readonly reason: ReasonName | undefined;
   /** The claim or header parameter concerned; empty if there is none. */
   readonly claim: string;
+  /** Whether the signature had verified before the reason was found; false if anybody may have made the token. */
+  readonly signatureVerified: boolean;
   /** What to look at besides the reason, as a sentence for a developer; never empty. */
   readonly hint?: string;
   /** The `kid` of a token whose key is unknown, as the caller sent it. For the operator's log; no response contains it. */

@@ -73,6 +73,11 @@ const REJECTIONS: Readonly<Record<ReasonName, Answer>> = {
   INSTANCE_MISMATCH: invalid("Token does not belong to this instance"),
   TOKEN_REVOKED: invalid("Token revoked"),
   USER_UNKNOWN: error(404, "User not found"),
+  KEY_WEAK: INVALID_SIGNATURE,
+  PROOF_MISSING: INVALID_CLAIMS,
+  PROOF_INVALID: INVALID_CLAIMS,
+  PROOF_MISMATCH: INVALID_CLAIMS,
+  PROOF_REPLAYED: INVALID_CLAIMS,
 };
 
 const FAILURES: Readonly<Record<FailureKind, Answer>> = {

@@ -116,6 +116,8 @@ const FAILURE_KINDS: Readonly<Record<FailureReason, FailureKind>> = {
   DIRECTORY_UNAVAILABLE: "unavailable",
   NO_VERDICT: "unavailable",
   TOO_MANY_KEYS: "unavailable",
+  KEY_REFUSED: "unavailable",
+  TOO_MANY_PROOFS: "unavailable",
   TIMED_OUT: "unavailable",
   SHUTTING_DOWN: "unavailable",
   VERIFIER_UNAVAILABLE: "unavailable",

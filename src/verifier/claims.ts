@@ -33,6 +33,7 @@ export function tokenOf(header: JsonObject, claims: JsonObject, payload: string)
     keyId: stringClaim(header, "kid") ?? "",
     algorithm: stringClaim(header, "alg") ?? "",
     payload,
+    confirmation: undefined,
   };
 }
 
@@ -77,9 +78,10 @@ export function principalOf(user: {
   avatarUrl?: string | undefined;
   provider?: string | undefined;
   instanceId?: string;
+  issuer?: string;
 }): Principal {
-  const { id, email, name, avatarUrl, provider, instanceId = "" } = user;
-  return { user: { id, email, name, avatarUrl, provider, instanceId }, client: undefined };
+  const { id, email, name, avatarUrl, provider, instanceId = "", issuer = "" } = user;
+  return { user: { id, email, name, avatarUrl, provider, instanceId, issuer }, client: undefined };
 }
 
 /** One principal for each user record: records are immutable, and a verified call should not allocate it again. */

@@ -63,7 +63,7 @@ export type Stage = (state: DecisionState) => EarlyEnd | undefined;
 
 /** Ends a decision with a rejection. */
 export function reject(reason: ReasonName, claim = ""): Rejected {
-  return { kind: "rejected", reason, claim, checks: [] };
+  return { kind: "rejected", reason, claim, signatureVerified: false, checks: [] };
 }
 
 /** Interrupts a decision until something is loaded. */

@@ -134,6 +134,10 @@ const tokenToJson = (token: Token): JsonMessage => ({
   keyId: text(token.keyId),
   algorithm: text(token.algorithm),
   payload: text(token.payload),
+  confirmation: token.confirmation && {
+    jkt: text(token.confirmation.jkt),
+    x5tS256: text(token.confirmation.x5tS256),
+  },
 });
 
 const principalToJson = ({ user, client }: Principal): JsonMessage => ({
@@ -145,6 +149,7 @@ const principalToJson = ({ user, client }: Principal): JsonMessage => ({
     avatarUrl: user.avatarUrl,
     provider: user.provider,
     instanceId: text(user.instanceId),
+    issuer: text(user.issuer),
   },
   client: client && { clientId: text(client.clientId) },
 });
@@ -156,11 +161,12 @@ const evidenceToJson = (evidence: Evidence): JsonMessage => ({
   keySetStale: evidence.keySetStale || undefined,
 });
 
-const rejectedToJson = ({ reason, claim, hint }: Rejected): JsonMessage => ({
+const rejectedToJson = ({ reason, claim, hint, signatureVerified }: Rejected): JsonMessage => ({
   reason: reason && `REASON_${reason}`,
   claim: text(claim),
   message: reasonMessage(reason, claim),
   hint: text(hint),
+  signatureVerified: signatureVerified || undefined,
 });
 
 const checkToJson = ({ name, result, reason, claim, message }: Check): JsonMessage => ({

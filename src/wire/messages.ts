@@ -75,6 +75,7 @@ export function requestToWire(request: VerificationRequest): VerifyTokenRequest 
     token: request.token.reveal(),
     caller: credentialToWire(request.credential),
     explain: request.explain,
+    proof: undefined,
   };
 }
 
@@ -167,8 +168,14 @@ const encodeEvidence = (evidence: Evidence): BinaryWriter =>
     cacheableUntil: timestamp(evidence.cacheableUntil),
   });
 
-const encodeRejected = ({ reason, claim, hint = "" }: Rejected): BinaryWriter =>
-  RejectedMessage.encode({ reason: reasonNumber(reason), claim, message: reasonMessage(reason, claim), hint });
+const encodeRejected = ({ reason, claim, hint = "", signatureVerified }: Rejected): BinaryWriter =>
+  RejectedMessage.encode({
+    reason: reasonNumber(reason),
+    claim,
+    message: reasonMessage(reason, claim),
+    hint,
+    signatureVerified,
+  });
 
 const encodeCheck = (check: Check): BinaryWriter =>
   CheckMessage.encode({ ...check, result: checkResultNumber(check.result), reason: reasonNumber(check.reason) });
@@ -187,8 +194,15 @@ function encodeItemError({ reason, retryAfter }: Failure): BinaryWriter {
 export function outcomeFromWire({ verdict, checks: messages }: VerifyTokenResponse): Outcome {
   const checks = messages.map(checkFromWire);
   if (verdict?.$case === "rejected") {
-    const { reason, claim, hint } = verdict.value;
-    return { kind: "rejected", reason: reasonName(reason), claim, ...(hint !== "" && { hint }), checks };
+    const { reason, claim, hint, signatureVerified } = verdict.value;
+    return {
+      kind: "rejected",
+      reason: reasonName(reason),
+      claim,
+      signatureVerified,
+      ...(hint !== "" && { hint }),
+      checks,
+    };
   }
   if (verdict?.$case === "verified" && verdict.value.token !== undefined) {
     const { token, principal, evidence = EvidenceMessage.create() } = verdict.value;

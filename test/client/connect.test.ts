@@ -42,6 +42,7 @@ describe("connect", () => {
       kind: "rejected",
       reason: "TOKEN_EXPIRED",
       claim: "exp",
+      signatureVerified: false,
       message: "The token has expired ('exp' is not after now).",
       checks: [],
     });

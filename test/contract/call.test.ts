@@ -5,7 +5,13 @@ import { Secret } from "../../src/util/secret.js";
 import { NOW } from "../support/clock.js";
 
 const REQUEST = { realm: "r", token: new Secret("t"), credential: undefined, explain: false };
-const REJECTED: Outcome = { kind: "rejected", reason: "TOKEN_EXPIRED", claim: "exp", checks: [] };
+const REJECTED: Outcome = {
+  kind: "rejected",
+  reason: "TOKEN_EXPIRED",
+  claim: "exp",
+  signatureVerified: false,
+  checks: [],
+};
 const FAULT = new Error("a fault of the test's own");
 
 const callUntil = (deadline: number): Call => ({

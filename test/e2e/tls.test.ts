@@ -332,7 +332,7 @@ describe("certificates that change on disk", () => {
       (bytes) => StreamVerifyTokensResponse.decode(bytes),
     );
     const send = (): void => {
-      const requests = [{ realm: "web", token: good.web, caller: undefined, explain: false }];
+      const requests = [{ realm: "web", token: good.web, caller: undefined, explain: false, proof: undefined }];
       stream.write({ id: String(done.stream), requests });
     };
     const streamEnd = new Promise<number>((resolve) => stream.once("status", ({ code }) => resolve(code)));

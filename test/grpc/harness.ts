@@ -33,13 +33,20 @@ export const VERIFIED: Verified = {
     keyId: "k1",
     algorithm: "RS256",
     payload: '{"sub":"jane"}',
+    confirmation: undefined,
   },
   principal: undefined,
   evidence: { keySetAge: undefined, keySetStale: false, feedPosition: "e:1", cacheableUntil: undefined },
   checks: [],
 };
 
-export const REJECTED: Outcome = { kind: "rejected", reason: "TOKEN_EXPIRED", claim: "exp", checks: [] };
+export const REJECTED: Outcome = {
+  kind: "rejected",
+  reason: "TOKEN_EXPIRED",
+  claim: "exp",
+  signatureVerified: false,
+  checks: [],
+};
 
 /** A call that reached the verifier. */
 export interface Asked {

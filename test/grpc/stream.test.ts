@@ -13,7 +13,7 @@ const message = (id: string, ...tokens: string[]) => ({ id, requests: tokens.map
 const encodeStreamRequest = (token: string, id = token) =>
   StreamVerifyTokensRequest.encode({
     id,
-    requests: [{ realm: "r", token, caller: undefined, explain: false }],
+    requests: [{ realm: "r", token, caller: undefined, explain: false, proof: undefined }],
   }).finish();
 
 /** Resolves once the server has taken a unary call on this client's connection, after everything sent before it. */

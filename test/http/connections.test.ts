@@ -97,7 +97,7 @@ describe("gateway: connections", () => {
       .replace("Bearer good", "Bearer slow");
     const wire = new Wire(slow.port).send(first + good(INTEGURU, [["X-Request-Id", "quick"]]).toString());
     await asked;
-    release({ kind: "rejected", reason: "TOKEN_EXPIRED", claim: "exp", checks: [] });
+    release({ kind: "rejected", reason: "TOKEN_EXPIRED", claim: "exp", signatureVerified: false, checks: [] });
     expect(valuesOf(await wire.answer(), "X-Request-Id")).to.deep.equal(["slow"]);
     expect(valuesOf(await wire.answer(), "X-Request-Id")).to.deep.equal(["quick"]);
     wire.halfClose();
@@ -119,10 +119,10 @@ describe("gateway: connections", () => {
     await asked;
     wire.reset();
     await wire.closed;
-    release({ kind: "rejected", reason: "TOKEN_EXPIRED", claim: "exp", checks: [] });
+    release({ kind: "rejected", reason: "TOKEN_EXPIRED", claim: "exp", signatureVerified: false, checks: [] });
     const other = new Wire(slow.port).send(good(INTEGURU));
     while (slow.asked.length < 2) await new Promise((resolve) => setImmediate(resolve));
-    release({ kind: "rejected", reason: "TOKEN_EXPIRED", claim: "exp", checks: [] });
+    release({ kind: "rejected", reason: "TOKEN_EXPIRED", claim: "exp", signatureVerified: false, checks: [] });
     expect((await other.answer()).status).to.equal(401);
     expect(slow.faults).to.deep.equal([]);
     other.halfClose();
@@ -261,7 +261,7 @@ describe("gateway: closing", () => {
     // This is longer than any test may take.
     const closed = server.gateway.close(600_000);
     await idle.closed;
-    release({ kind: "rejected", reason: "TOKEN_EXPIRED", claim: "exp", checks: [] });
+    release({ kind: "rejected", reason: "TOKEN_EXPIRED", claim: "exp", signatureVerified: false, checks: [] });
     const answer = await wire.answer();
     expect(answer.status).to.equal(401);
     expect(valuesOf(answer, "Connection")).to.deep.equal(["close"]);
@@ -280,7 +280,8 @@ describe("gateway: closing", () => {
     const wire = new Wire(server.port).send(Buffer.concat([good(INTEGURU), good(INTEGURU), good(INTEGURU)]));
     while (pending.length < 3) await new Promise((resolve) => setImmediate(resolve));
     const closed = server.gateway.close(15_000);
-    for (const resolve of pending) resolve({ kind: "rejected", reason: "TOKEN_EXPIRED", claim: "exp", checks: [] });
+    for (const resolve of pending)
+      resolve({ kind: "rejected", reason: "TOKEN_EXPIRED", claim: "exp", signatureVerified: false, checks: [] });
     const connections: (readonly string[])[] = [];
     for (let turn = 0; turn < 3; turn++) connections.push(valuesOf(await wire.answer(), "Connection"));
     expect(connections.at(-1)).to.deep.equal(["close"]);

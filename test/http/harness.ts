@@ -56,8 +56,9 @@ const VERIFIED: Verified = {
     keyId: "",
     algorithm: "HS256",
     payload: '{"taiki_user_id":"jane","client_app_id":"app"}',
+    confirmation: undefined,
   },
-  principal: Principal.fromPartial({ user: { id: "jane", instanceId: "inst" } }),
+  principal: Principal.fromPartial({ user: { id: "jane", instanceId: "inst", issuer: "" } }),
   evidence: { keySetAge: undefined, keySetStale: false, feedPosition: "", cacheableUntil: undefined },
   checks: [],
 };
@@ -69,7 +70,7 @@ export function verdict({ token, credential }: VerificationRequest): Outcome {
   if (token.isEmpty) return failure("TOKEN_EMPTY");
   if (token.reveal() === "throw") throw new Error("a fault of the test's own");
   if (token.reveal() === "good") return VERIFIED;
-  return { kind: "rejected", reason: "TOKEN_MALFORMED", claim: "", checks: [] };
+  return { kind: "rejected", reason: "TOKEN_MALFORMED", claim: "", signatureVerified: false, checks: [] };
 }
 
 export interface Opened {

@@ -32,6 +32,7 @@ const TOKEN: Token = {
   keyId: "",
   algorithm: "HS256",
   payload: "{}",
+  confirmation: undefined,
 };
 const SHOWN = { realms: ["shown"], cors: undefined };
 
@@ -104,7 +105,15 @@ describe("gateway: VerifyToken over HTTP", () => {
         issuedAt: { seconds: 0, nanos: 0 },
       },
       principal: {
-        user: { id: "jane", email: "", name: "Jané", avatarUrl: undefined, provider: undefined, instanceId: "" },
+        user: {
+          id: "jane",
+          email: "",
+          name: "Jané",
+          avatarUrl: undefined,
+          provider: undefined,
+          instanceId: "",
+          issuer: "",
+        },
         client: undefined,
       },
       evidence: {

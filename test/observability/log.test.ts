@@ -28,7 +28,13 @@ const VERIFIED: Outcome = {
   evidence: {},
   checks: [],
 } as unknown as Outcome;
-const REJECTED: Outcome = { kind: "rejected", reason: "TOKEN_EXPIRED", claim: "exp", checks: [] };
+const REJECTED: Outcome = {
+  kind: "rejected",
+  reason: "TOKEN_EXPIRED",
+  claim: "exp",
+  signatureVerified: false,
+  checks: [],
+};
 /** Failures that only callers with a good credential get. */
 const AFTER_THE_CALLER: ReadonlySet<string> = new Set([
   "TOKEN_EMPTY",
@@ -95,6 +101,7 @@ describe("the log lines about calls", () => {
         kind: "rejected",
         reason: "KEY_UNKNOWN",
         claim: "kid",
+        signatureVerified: false,
         checks: [],
         ...(kid && { kid }),
       };
@@ -254,7 +261,14 @@ describe("the log lines about calls", () => {
   it("a token sent as a realm, kid or request id is shortened in the line", () => {
     const { log, lines } = capture();
     const token = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJqYW5lIn0.c2ln";
-    const outcome: Outcome = { kind: "rejected", reason: "KEY_UNKNOWN", claim: "kid", kid: `k ${token}`, checks: [] };
+    const outcome: Outcome = {
+      kind: "rejected",
+      reason: "KEY_UNKNOWN",
+      claim: "kid",
+      signatureVerified: false,
+      kid: `k ${token}`,
+      checks: [],
+    };
     logging(log, "all", createClock().now)(line(outcome, { realm: token, requestId: `Bearer ${token}` }));
     expect(lines()[0]).to.include({ realm: "eyJ…", kid: "k eyJ…", requestId: "Bearer eyJ…" });
   });

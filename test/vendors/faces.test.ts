@@ -21,6 +21,8 @@ const STATUSES: Readonly<Record<FailureReason, number>> = {
   DIRECTORY_UNAVAILABLE: 503,
   NO_VERDICT: 503,
   TOO_MANY_KEYS: 503,
+  KEY_REFUSED: 503,
+  TOO_MANY_PROOFS: 503,
   TIMED_OUT: 503,
   SHUTTING_DOWN: 503,
   VERIFIER_UNAVAILABLE: 503,
@@ -78,7 +80,7 @@ for (const vendor of TEST_VENDORS) {
     for (const reason of [...REASON_NAMES, undefined] as (ReasonName | undefined)[]) {
       it(`the face of ${vendor.name} answers the rejection ${reason ?? "of a later version"} as in its cases`, () => {
         for (const claim of ["", "exp", "sub", "anything"]) {
-          const { status, body } = write({ kind: "rejected", reason, claim, checks: [] });
+          const { status, body } = write({ kind: "rejected", reason, claim, signatureVerified: false, checks: [] });
           expect(rejections).to.include(`${status} ${body}`);
         }
       });

@@ -7,7 +7,13 @@ import { createClock, NOW } from "../support/clock.js";
 
 const LIMITS: FailureLimits = { perClient: { count: 3, window: 60_000 }, perAddress: { count: 5, window: 60_000 } };
 const GOOD = "the right secret";
-const REJECTED: Outcome = { kind: "rejected", reason: "TOKEN_EXPIRED", claim: "exp", checks: [] };
+const REJECTED: Outcome = {
+  kind: "rejected",
+  reason: "TOKEN_EXPIRED",
+  claim: "exp",
+  signatureVerified: false,
+  checks: [],
+};
 
 const client = (clientId: string, secret = "wrong"): Credential => ({
   kind: "client",

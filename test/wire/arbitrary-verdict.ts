@@ -27,11 +27,20 @@ const token: fc.Arbitrary<Token> = fc.record({
   keyId: text,
   algorithm: text,
   payload: text,
+  confirmation: fc.option(fc.record({ jkt: text, x5tS256: text }), { nil: undefined }),
 });
 const optional = fc.option(text, { nil: undefined });
 const principal = fc.record({
   user: fc.option(
-    fc.record({ id: text, email: optional, name: optional, avatarUrl: optional, provider: optional, instanceId: text }),
+    fc.record({
+      id: text,
+      email: optional,
+      name: optional,
+      avatarUrl: optional,
+      provider: optional,
+      instanceId: text,
+      issuer: text,
+    }),
     { nil: undefined },
   ),
   client: fc.option(fc.record({ clientId: text }), { nil: undefined }),
@@ -60,6 +69,13 @@ export const verified: fc.Arbitrary<Verified> = fc.record({
   checks,
 });
 export const rejected: fc.Arbitrary<Rejected> = fc
-  .record({ kind: fc.constant("rejected" as const), reason, claim: text, checks, hint: fc.option(text) })
+  .record({
+    kind: fc.constant("rejected" as const),
+    reason,
+    claim: text,
+    signatureVerified: fc.boolean(),
+    checks,
+    hint: fc.option(text),
+  })
   .map(({ hint, ...others }) => ({ ...others, ...(hint !== null && hint !== "" && { hint }) }));
 export const verdict: fc.Arbitrary<Verdict> = fc.oneof(verified, rejected);

@@ -72,11 +72,11 @@ function message(of: Verdict): VerifyTokenResponse {
         cacheableUntil: timestamp(evidence.cacheableUntil),
       },
     };
-    return { verdict: { $case: "verified", value }, checks };
+    return { verdict: { $case: "verified", value }, checks, dpopNonce: "" };
   }
-  const { reason, claim, hint = "" } = of;
-  const value = { reason: reasonNumber(reason), claim, message: reasonMessage(reason, claim), hint };
-  return { verdict: { $case: "rejected", value }, checks };
+  const { reason, claim, hint = "", signatureVerified } = of;
+  const value = { reason: reasonNumber(reason), claim, message: reasonMessage(reason, claim), hint, signatureVerified };
+  return { verdict: { $case: "rejected", value }, checks, dpopNonce: "" };
 }
 
 describe("verdicts on the wire", () => {
@@ -119,7 +119,13 @@ describe("verdicts on the wire", () => {
 
   it("a rejection with an unknown reason reads as a rejection without one", () => {
     const later = VerifyTokenResponse.decode(Buffer.from([0x12, 3, 0x08, 0xe7, 0x07]));
-    expect(outcomeFromWire(later)).to.deep.equal({ kind: "rejected", reason: undefined, claim: "", checks: [] });
+    expect(outcomeFromWire(later)).to.deep.equal({
+      kind: "rejected",
+      reason: undefined,
+      claim: "",
+      signatureVerified: false,
+      checks: [],
+    });
   });
 });
 

@@ -87,6 +87,29 @@ export const Reason = {
   REASON_TOKEN_REVOKED: 18,
   /** REASON_USER_UNKNOWN - The token is good, but the directory has no user with its subject. */
   REASON_USER_UNKNOWN: 19,
+  /**
+   * REASON_KEY_WEAK - The token names a key with which anyone can sign: its private half is published,
+   * or can be computed.
+   */
+  REASON_KEY_WEAK: 20,
+  /**
+   * REASON_PROOF_MISSING - The token is bound to a key or a certificate (`cnf`), and the request has no
+   * proof of it.
+   */
+  REASON_PROOF_MISSING: 21,
+  /**
+   * REASON_PROOF_INVALID - The DPoP proof is malformed, has a key or an algorithm that the realm does not
+   * accept, or its signature does not verify.
+   */
+  REASON_PROOF_INVALID: 22,
+  /**
+   * REASON_PROOF_MISMATCH - The proof does not fit the token or the request. `claim` names what differs:
+   * `cnf`, `htm`, `htu`, `ath`, `iat` or `nonce`. After `nonce`, ask the bearer for
+   * a proof with `dpop_nonce` (RFC 9449, section 9).
+   */
+  REASON_PROOF_MISMATCH: 23,
+  /** REASON_PROOF_REPLAYED - The DPoP proof was used before. */
+  REASON_PROOF_REPLAYED: 24,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -113,6 +136,11 @@ export namespace Reason {
   export type REASON_INSTANCE_MISMATCH = typeof Reason.REASON_INSTANCE_MISMATCH;
   export type REASON_TOKEN_REVOKED = typeof Reason.REASON_TOKEN_REVOKED;
   export type REASON_USER_UNKNOWN = typeof Reason.REASON_USER_UNKNOWN;
+  export type REASON_KEY_WEAK = typeof Reason.REASON_KEY_WEAK;
+  export type REASON_PROOF_MISSING = typeof Reason.REASON_PROOF_MISSING;
+  export type REASON_PROOF_INVALID = typeof Reason.REASON_PROOF_INVALID;
+  export type REASON_PROOF_MISMATCH = typeof Reason.REASON_PROOF_MISMATCH;
+  export type REASON_PROOF_REPLAYED = typeof Reason.REASON_PROOF_REPLAYED;
   export type UNRECOGNIZED = typeof Reason.UNRECOGNIZED;
 }
 
@@ -219,6 +247,18 @@ export const ErrorReason = {
    * signature. The issuer has to set `kid`, or to publish fewer keys.
    */
   ERROR_REASON_TOO_MANY_KEYS: 20,
+  /**
+   * ERROR_REASON_KEY_REFUSED - FAILED_PRECONDITION: the issuer publishes the token's key, but the service
+   * cannot use it: it is malformed, contradicts itself, is of an unsupported kind or
+   * meant for another use. The metadata of the ErrorInfo say which, as `cause`. The
+   * issuer has to publish the key correctly.
+   */
+  ERROR_REASON_KEY_REFUSED: 21,
+  /**
+   * ERROR_REASON_TOO_MANY_PROOFS - UNAVAILABLE: the service remembers as many DPoP proofs as it can, and cannot
+   * tell whether this one was used before. Retry after the delay of RetryInfo.
+   */
+  ERROR_REASON_TOO_MANY_PROOFS: 22,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -246,6 +286,8 @@ export namespace ErrorReason {
   export type ERROR_REASON_INTERNAL = typeof ErrorReason.ERROR_REASON_INTERNAL;
   export type ERROR_REASON_CALLER_DENIED = typeof ErrorReason.ERROR_REASON_CALLER_DENIED;
   export type ERROR_REASON_TOO_MANY_KEYS = typeof ErrorReason.ERROR_REASON_TOO_MANY_KEYS;
+  export type ERROR_REASON_KEY_REFUSED = typeof ErrorReason.ERROR_REASON_KEY_REFUSED;
+  export type ERROR_REASON_TOO_MANY_PROOFS = typeof ErrorReason.ERROR_REASON_TOO_MANY_PROOFS;
   export type UNRECOGNIZED = typeof ErrorReason.UNRECOGNIZED;
 }
 
@@ -277,6 +319,62 @@ export interface VerifyTokenRequest {
    * PERMISSION_DENIED unless the realm allows this caller explanations.
    */
   explain: boolean;
+  /**
+   * What the bearer of the token proved to the caller: that it holds the key, or
+   * the certificate, that the token is bound to. Unset for a plain bearer token. A
+   * proof that is given is always checked.
+   */
+  proof: Proof | undefined;
+}
+
+/**
+ * Proof is the evidence that whoever sent a bound token (one with a `cnf` claim,
+ * RFC 7800) may use it. A token that is bound to both a key and a certificate
+ * needs both members.
+ */
+export interface Proof {
+  /** A DPoP proof (RFC 9449), for a token with `cnf.jkt`. */
+  dpop:
+    | DpopProof
+    | undefined;
+  /**
+   * The client certificate of the connection that the token arrived on (RFC 8705),
+   * for a token with `cnf.x5t#S256`. The service believes what the caller says
+   * here: take it from the TLS connection, never from the bearer's own headers.
+   */
+  clientCertificate: ClientCertificate | undefined;
+}
+
+/** DpopProof is a DPoP proof and the HTTP request that it came with. */
+export interface DpopProof {
+  /** The value of the request's only `DPoP` header, at most 8 KiB. */
+  proof: string;
+  /** The method of the HTTP request, for example `GET`. Exact and case-sensitive. */
+  method: string;
+  /**
+   * The absolute URL of the HTTP request, as the bearer sees it (in front of
+   * proxies). Query and fragment are ignored.
+   */
+  url: string;
+  /**
+   * Requires a nonce of this service in the proof (RFC 9449, section 9; default
+   * false). Hand `VerifyTokenResponse.dpop_nonce` to the bearer in the header
+   * `DPoP-Nonce`.
+   */
+  nonceRequired: boolean;
+}
+
+/** ClientCertificate identifies the certificate of a TLS client. */
+export interface ClientCertificate {
+  /** The certificate, in either form. */
+  form:
+    | //
+    /** The SHA-256 of the certificate in DER: 32 bytes. */
+    { $case: "sha256"; value: Buffer }
+    | //
+    /** The certificate in DER, at most 16 KiB. */
+    { $case: "der"; value: Buffer }
+    | undefined;
 }
 
 /** ClientCredentials authenticate a client. */
@@ -306,6 +404,12 @@ export interface VerifyTokenResponse {
    * set `explain`.
    */
   checks: Check[];
+  /**
+   * The nonce that the bearer's next DPoP proof must contain. Set whenever the
+   * request's proof has `nonce_required`, also for a rejected token; otherwise
+   * empty. Valid for two to three minutes.
+   */
+  dpopNonce: string;
 }
 
 /** Verified is the verdict on a good token. */
@@ -363,6 +467,26 @@ export interface Token {
    * including white space and the order of members.
    */
   payload: string;
+  /**
+   * What the token is bound to, by its `cnf` claim (RFC 7800). Unset for a plain
+   * bearer token. Set whether or not a proof was checked; a realm that ignores
+   * bindings verifies a bound token as a bearer token.
+   */
+  confirmation: Confirmation | undefined;
+}
+
+/**
+ * Confirmation names the key or the certificate that a token is bound to. Both
+ * members are empty if the `cnf` claim has neither.
+ */
+export interface Confirmation {
+  /** The RFC 7638 thumbprint of the key of DPoP proofs (`jkt`; RFC 9449, section 6). */
+  jkt: string;
+  /**
+   * The SHA-256 of the client certificate (`x5t#S256`; RFC 8705, section 3.1), in
+   * base64url.
+   */
+  x5tS256: string;
 }
 
 /**
@@ -404,6 +528,12 @@ export interface User {
     | undefined;
   /** The id of the user's instance; empty in realms without instances. */
   instanceId: string;
+  /**
+   * The issuer that the id belongs to, in realms that take the user from the token.
+   * An id is unique within its issuer only, so key users by both. Empty in realms
+   * that look users up in the directory.
+   */
+  issuer: string;
 }
 
 /** Client is an application that acts for itself or for a user. */
@@ -463,6 +593,13 @@ export interface Rejected {
    * service's.
    */
   hint: string;
+  /**
+   * True if the signature had verified before the reason was found: the token is
+   * genuine. False means that nobody may have signed it; for example, an expired
+   * token whose key the service does not have is rejected with TOKEN_EXPIRED. No
+   * reason implies either.
+   */
+  signatureVerified: boolean;
 }
 
 /** Check is the result of one check. */
@@ -545,7 +682,7 @@ export interface StreamVerifyTokensResponse {
 }
 
 function createBaseVerifyTokenRequest(): VerifyTokenRequest {
-  return { realm: "", token: "", caller: undefined, explain: false };
+  return { realm: "", token: "", caller: undefined, explain: false, proof: undefined };
 }
 
 export const VerifyTokenRequest: MessageFns<VerifyTokenRequest> = {
@@ -566,6 +703,9 @@ export const VerifyTokenRequest: MessageFns<VerifyTokenRequest> = {
     }
     if (message.explain !== false) {
       writer.uint32(40).bool(message.explain);
+    }
+    if (message.proof !== undefined) {
+      Proof.encode(message.proof, writer.uint32(50).fork()).join();
     }
     return writer;
   },
@@ -623,6 +763,14 @@ export const VerifyTokenRequest: MessageFns<VerifyTokenRequest> = {
             message.explain = reader.bool();
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.proof = Proof.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -657,6 +805,248 @@ export const VerifyTokenRequest: MessageFns<VerifyTokenRequest> = {
       }
     }
     message.explain = object.explain ?? false;
+    message.proof = (object.proof !== undefined && object.proof !== null) ? Proof.fromPartial(object.proof) : undefined;
+    return message;
+  },
+};
+
+function createBaseProof(): Proof {
+  return { dpop: undefined, clientCertificate: undefined };
+}
+
+export const Proof: MessageFns<Proof> = {
+  encode(message: Proof, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.dpop !== undefined) {
+      DpopProof.encode(message.dpop, writer.uint32(10).fork()).join();
+    }
+    if (message.clientCertificate !== undefined) {
+      ClientCertificate.encode(message.clientCertificate, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Proof {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseProof();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.dpop = DpopProof.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.clientCertificate = ClientCertificate.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<Proof>, I>>(base?: I): Proof {
+    return Proof.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Proof>, I>>(object: I): Proof {
+    const message = createBaseProof();
+    message.dpop = (object.dpop !== undefined && object.dpop !== null) ? DpopProof.fromPartial(object.dpop) : undefined;
+    message.clientCertificate = (object.clientCertificate !== undefined && object.clientCertificate !== null)
+      ? ClientCertificate.fromPartial(object.clientCertificate)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseDpopProof(): DpopProof {
+  return { proof: "", method: "", url: "", nonceRequired: false };
+}
+
+export const DpopProof: MessageFns<DpopProof> = {
+  encode(message: DpopProof, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.proof !== "") {
+      writer.uint32(10).string(message.proof);
+    }
+    if (message.method !== "") {
+      writer.uint32(18).string(message.method);
+    }
+    if (message.url !== "") {
+      writer.uint32(26).string(message.url);
+    }
+    if (message.nonceRequired !== false) {
+      writer.uint32(32).bool(message.nonceRequired);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DpopProof {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDpopProof();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.proof = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.method = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.url = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.nonceRequired = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<DpopProof>, I>>(base?: I): DpopProof {
+    return DpopProof.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<DpopProof>, I>>(object: I): DpopProof {
+    const message = createBaseDpopProof();
+    message.proof = object.proof ?? "";
+    message.method = object.method ?? "";
+    message.url = object.url ?? "";
+    message.nonceRequired = object.nonceRequired ?? false;
+    return message;
+  },
+};
+
+function createBaseClientCertificate(): ClientCertificate {
+  return { form: undefined };
+}
+
+export const ClientCertificate: MessageFns<ClientCertificate> = {
+  encode(message: ClientCertificate, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.form?.$case) {
+      case "sha256":
+        writer.uint32(10).bytes(message.form.value);
+        break;
+      case "der":
+        writer.uint32(18).bytes(message.form.value);
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ClientCertificate {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseClientCertificate();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.form = { $case: "sha256", value: Buffer.from(reader.bytes()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.form = { $case: "der", value: Buffer.from(reader.bytes()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ClientCertificate>, I>>(base?: I): ClientCertificate {
+    return ClientCertificate.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ClientCertificate>, I>>(object: I): ClientCertificate {
+    const message = createBaseClientCertificate();
+    switch (object.form?.$case) {
+      case "sha256": {
+        if (object.form?.value !== undefined && object.form?.value !== null) {
+          message.form = { $case: "sha256", value: object.form.value };
+        }
+        break;
+      }
+      case "der": {
+        if (object.form?.value !== undefined && object.form?.value !== null) {
+          message.form = { $case: "der", value: object.form.value };
+        }
+        break;
+      }
+    }
     return message;
   },
 };
@@ -729,7 +1119,7 @@ export const ClientCredentials: MessageFns<ClientCredentials> = {
 };
 
 function createBaseVerifyTokenResponse(): VerifyTokenResponse {
-  return { verdict: undefined, checks: [] };
+  return { verdict: undefined, checks: [], dpopNonce: "" };
 }
 
 export const VerifyTokenResponse: MessageFns<VerifyTokenResponse> = {
@@ -744,6 +1134,9 @@ export const VerifyTokenResponse: MessageFns<VerifyTokenResponse> = {
     }
     for (const v of message.checks) {
       Check.encode(v!, writer.uint32(26).fork()).join();
+    }
+    if (message.dpopNonce !== "") {
+      writer.uint32(34).string(message.dpopNonce);
     }
     return writer;
   },
@@ -785,6 +1178,14 @@ export const VerifyTokenResponse: MessageFns<VerifyTokenResponse> = {
             message.checks.push(Check.decode(reader, reader.uint32()));
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.dpopNonce = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -817,6 +1218,7 @@ export const VerifyTokenResponse: MessageFns<VerifyTokenResponse> = {
       }
     }
     message.checks = object.checks?.map((e) => Check.fromPartial(e)) || [];
+    message.dpopNonce = object.dpopNonce ?? "";
     return message;
   },
 };
@@ -916,6 +1318,7 @@ function createBaseToken(): Token {
     keyId: "",
     algorithm: "",
     payload: "",
+    confirmation: undefined,
   };
 }
 
@@ -950,6 +1353,9 @@ export const Token: MessageFns<Token> = {
     }
     if (message.payload !== "") {
       writer.uint32(82).string(message.payload);
+    }
+    if (message.confirmation !== undefined) {
+      Confirmation.encode(message.confirmation, writer.uint32(90).fork()).join();
     }
     return writer;
   },
@@ -1047,6 +1453,14 @@ export const Token: MessageFns<Token> = {
             message.payload = reader.string();
             continue;
           }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.confirmation = Confirmation.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1080,6 +1494,76 @@ export const Token: MessageFns<Token> = {
     message.keyId = object.keyId ?? "";
     message.algorithm = object.algorithm ?? "";
     message.payload = object.payload ?? "";
+    message.confirmation = (object.confirmation !== undefined && object.confirmation !== null)
+      ? Confirmation.fromPartial(object.confirmation)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseConfirmation(): Confirmation {
+  return { jkt: "", x5tS256: "" };
+}
+
+export const Confirmation: MessageFns<Confirmation> = {
+  encode(message: Confirmation, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.jkt !== "") {
+      writer.uint32(10).string(message.jkt);
+    }
+    if (message.x5tS256 !== "") {
+      writer.uint32(18).string(message.x5tS256);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Confirmation {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseConfirmation();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.jkt = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.x5tS256 = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<Confirmation>, I>>(base?: I): Confirmation {
+    return Confirmation.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Confirmation>, I>>(object: I): Confirmation {
+    const message = createBaseConfirmation();
+    message.jkt = object.jkt ?? "";
+    message.x5tS256 = object.x5tS256 ?? "";
     return message;
   },
 };
@@ -1154,7 +1638,15 @@ export const Principal: MessageFns<Principal> = {
 };
 
 function createBaseUser(): User {
-  return { id: "", email: undefined, name: undefined, avatarUrl: undefined, provider: undefined, instanceId: "" };
+  return {
+    id: "",
+    email: undefined,
+    name: undefined,
+    avatarUrl: undefined,
+    provider: undefined,
+    instanceId: "",
+    issuer: "",
+  };
 }
 
 export const User: MessageFns<User> = {
@@ -1176,6 +1668,9 @@ export const User: MessageFns<User> = {
     }
     if (message.instanceId !== "") {
       writer.uint32(50).string(message.instanceId);
+    }
+    if (message.issuer !== "") {
+      writer.uint32(58).string(message.issuer);
     }
     return writer;
   },
@@ -1241,6 +1736,14 @@ export const User: MessageFns<User> = {
             message.instanceId = reader.string();
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.issuer = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1264,6 +1767,7 @@ export const User: MessageFns<User> = {
     message.avatarUrl = object.avatarUrl ?? undefined;
     message.provider = object.provider ?? undefined;
     message.instanceId = object.instanceId ?? "";
+    message.issuer = object.issuer ?? "";
     return message;
   },
 };
@@ -1419,7 +1923,7 @@ export const Evidence: MessageFns<Evidence> = {
 };
 
 function createBaseRejected(): Rejected {
-  return { reason: 0, claim: "", message: "", hint: "" };
+  return { reason: 0, claim: "", message: "", hint: "", signatureVerified: false };
 }
 
 export const Rejected: MessageFns<Rejected> = {
@@ -1435,6 +1939,9 @@ export const Rejected: MessageFns<Rejected> = {
     }
     if (message.hint !== "") {
       writer.uint32(34).string(message.hint);
+    }
+    if (message.signatureVerified !== false) {
+      writer.uint32(40).bool(message.signatureVerified);
     }
     return writer;
   },
@@ -1484,6 +1991,14 @@ export const Rejected: MessageFns<Rejected> = {
             message.hint = reader.string();
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.signatureVerified = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1505,6 +2020,7 @@ export const Rejected: MessageFns<Rejected> = {
     message.claim = object.claim ?? "";
     message.message = object.message ?? "";
     message.hint = object.hint ?? "";
+    message.signatureVerified = object.signatureVerified ?? false;
     return message;
   },
 };
