@@ -4,6 +4,7 @@ import { redactFileName } from "../config/read-file.js";
 import type { ConfiguredRealm } from "../config/realms.js";
 import { type LoadedSet, loadPublishedKeys } from "../keys/jwks.js";
 import { KeyError, type VerificationKey } from "../keys/key.js";
+import { isFaulty } from "../keys/left-out.js";
 import { fetchOnce } from "../keys/remote/documents.js";
 import { FetchError, readDocument } from "../keys/remote/fetch.js";
 import { locationName, printableLocation, type RemoteEntry } from "../keys/remote/keyring.js";
@@ -93,7 +94,7 @@ async function keysDiff(config: Config, options: KeysDiffOptions): Promise<KeysD
       .map((key) => ({ ...toDiffed(key), verificationsLastHour: usesOf(uses, key) })),
     added: after.filter((key) => !isIn(before, key)).map(toDiffed),
     kept: after.filter((key) => isIn(before, key)).map(toDiffed),
-    refused: leftOut.filter(({ refused }) => refused).map(({ index, why }) => `keys[${index}]: ${why}`),
+    refused: leftOut.filter(isFaulty).map(({ index, why }) => `keys[${index}]: ${why}`),
     notAsked: typeof inUse === "string" ? inUse : null,
   };
 }

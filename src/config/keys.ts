@@ -5,6 +5,7 @@ import { readJson } from "../jws/json.js";
 import { loadJwk } from "../keys/jwk.js";
 import { loadJwks } from "../keys/jwks.js";
 import { KeyError, type VerificationKey } from "../keys/key.js";
+import { isFaulty, type LeftOut } from "../keys/left-out.js";
 import { loadPem } from "../keys/pem.js";
 import { isPublicAddress } from "../keys/remote/addresses.js";
 import type { Location } from "../keys/remote/documents.js";
@@ -17,8 +18,8 @@ import { type ReadFile, redactFileName, unreadable } from "./read-file.js";
 /** Keys of a realm, loaded and checked. */
 export interface LoadedKeys {
   readonly keys: readonly VerificationKey[];
-  /** Keys of sets that are for algorithms outside the realm's list, one sentence each. No error. */
-  readonly setAside: readonly string[];
+  /** Keys of sets that are set aside because they are for something else. No error. */
+  readonly leftOut: readonly LeftOut[];
   /** Absolute names of the files of public keys; a development key has its private half beside it. */
   readonly files: readonly string[];
   /** Keys that issuers publish; the server fetches them. */
@@ -32,7 +33,7 @@ interface KeyContext {
   readonly resolve: (file: string) => string;
   readonly readFile: ReadFile;
   readonly issues: Issue[];
-  readonly setAside: string[];
+  readonly leftOut: LeftOut[];
   readonly files: string[];
   readonly remotes: RemoteEntry[];
   /** Issuers of the realm; null if none is checked. */
@@ -75,21 +76,14 @@ const LOADERS: Loaders = {
 export function loadKeys(
   entries: readonly unknown[],
   path: IssuePath,
-  context: Omit<KeyContext, "setAside" | "files" | "remotes">,
+  context: Omit<KeyContext, "leftOut" | "files" | "remotes">,
 ): LoadedKeys {
-  const setAside: string[] = [];
+  const leftOut: LeftOut[] = [];
   const files: string[] = [];
   const remotes: RemoteEntry[] = [];
-  const found = { ...context, setAside, files, remotes };
+  const found = { ...context, leftOut, files, remotes };
   const keys = entries.flatMap((entry, index) => loadEntry(entry, [...path, index], found));
-  const seen = new Map<string, number>();
-  for (const { kid } of keys) if (kid !== undefined) seen.set(kid, (seen.get(kid) ?? 0) + 1);
-  for (const [kid, times] of seen) {
-    if (times < 2) continue;
-    const message = `${times} keys have the kid ${JSON.stringify(kid)}: give each a kid of its own`;
-    context.issues.push({ place: formatPath(path), message });
-  }
-  return { keys, setAside, files, remotes };
+  return { keys, leftOut, files, remotes };
 }
 
 function loadEntry(entry: unknown, path: IssuePath, context: KeyContext): readonly VerificationKey[] {
@@ -132,11 +126,11 @@ function secretKey(
   return loadSecret(secret, { algorithm, ...(kid !== undefined && { kid }) });
 }
 
-function keySet(document: unknown, { algorithms, setAside }: KeyContext): readonly VerificationKey[] {
+function keySet(document: unknown, { algorithms, leftOut: found }: KeyContext): readonly VerificationKey[] {
   const { keys, leftOut } = loadJwks(document, { algorithms, several: "error" });
-  const refused = leftOut.filter((one) => one.refused);
+  const refused = leftOut.filter(isFaulty);
   if (refused.length > 0) throw new KeyError(refused.map(({ index, why }) => `keys[${index}]: ${why}`).join("; "));
-  setAside.push(...leftOut.map(({ index, why }) => `keys[${index}]: ${why}`));
+  found.push(...leftOut);
   if (keys.length === 0)
     throw new KeyError(
       `no key in it is for ${algorithms.join(", ")}: give a set that has one, or add its algorithm to algorithms`,

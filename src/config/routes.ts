@@ -71,7 +71,7 @@ function readRoute(
     maxTokenLength,
     settings: { ...settings, maxTokenLength },
     keys: [],
-    setAside: [],
+    leftOut: [],
     files: [],
     remotes: [],
   };

@@ -26,19 +26,22 @@ export interface LoadOptions {
  * The algorithm that the configuration or the key's own `alg` requires; undefined if neither names one.
  *
  * @param stated the key's own `alg`
- * @throws KeyError if the two differ, or if the realm does not take the algorithm (`foreign`)
+ * @throws KeyError if the two differ, or if the realm does not take the algorithm (cause `set aside`)
  */
 export function requiredAlgorithm(options: LoadOptions, stated: string | undefined): Algorithm | undefined {
   const { alg, algorithms } = options;
   if (stated !== undefined && alg !== undefined && stated !== alg) {
-    throw new KeyError(`the key's "alg" is ${quote(stated)}, but ${alg} is configured for it: make the two agree`);
+    throw new KeyError(
+      `the key's "alg" is ${quote(stated)}, but ${alg} is configured for it: make the two agree`,
+      "contradictory",
+    );
   }
   const required = alg ?? stated;
   if (required === undefined) return undefined;
   if (isAlgorithm(required) && algorithms.includes(required)) return required;
   throw new KeyError(
     `the key is for ${quote(required)}, which is not among the realm's algorithms: ${algorithms.join(", ")}`,
-    { foreign: true },
+    "set aside",
   );
 }
 
@@ -47,7 +50,7 @@ export function requiredAlgorithm(options: LoadOptions, stated: string | undefin
  *
  * @param required the result of {@link requiredAlgorithm}
  * @param kind the kind of key as messages name it, such as "a secret"
- * @throws KeyError if the key does not fit the required algorithm, fits none of the realm's (`foreign`), or fits several
+ * @throws KeyError if the key does not fit the required algorithm, fits none of the realm's (cause `set aside`), or fits several
  */
 export function chooseAlgorithm(
   key: KeyObject,
@@ -57,15 +60,18 @@ export function chooseAlgorithm(
 ): Algorithm {
   if (required !== undefined) {
     if (fitsAlgorithm(required, key)) return required;
-    throw new KeyError(`${required} does not take ${kind}: correct "alg", or give a key of its kind`);
+    throw new KeyError(`${required} does not take ${kind}: correct "alg", or give a key of its kind`, "contradictory");
   }
   const fitting = algorithms.filter((algorithm) => fitsAlgorithm(algorithm, key));
   const [first, second] = fitting;
   if (first === undefined) {
-    throw new KeyError(`${kind} fits none of the realm's algorithms: ${algorithms.join(", ")}`, { foreign: true });
+    throw new KeyError(`${kind} fits none of the realm's algorithms: ${algorithms.join(", ")}`, "set aside");
   }
   if (second !== undefined && several === "error") {
-    throw new KeyError(`${kind} fits several of the realm's algorithms: set "alg" to one of ${fitting.join(", ")}`);
+    throw new KeyError(
+      `${kind} fits several of the realm's algorithms: set "alg" to one of ${fitting.join(", ")}`,
+      "contradictory",
+    );
   }
   return first;
 }
@@ -90,13 +96,16 @@ export function chooseKid(configured: string | undefined, stated: unknown): stri
   checkKid(configured);
   checkKid(stated);
   if (configured !== undefined && stated !== undefined && configured !== stated) {
-    throw new KeyError(`the key's "kid" is ${quote(stated)}, but ${quote(configured)} is configured: make them agree`);
+    throw new KeyError(
+      `the key's "kid" is ${quote(stated)}, but ${quote(configured)} is configured: make them agree`,
+      "contradictory",
+    );
   }
   return configured ?? stated;
 }
 
 /** Finds what makes a key weak or invalid, by its type. EC points need no check here: Node checks them when it reads them. */
-const FAULTS: Readonly<Record<string, (jwk: JsonWebKey) => string | undefined>> = {
+const FAULTS: Readonly<Record<string, (jwk: JsonWebKey) => KeyError | undefined>> = {
   rsa: ({ n, e }) => rsaFault(integer(n), integer(e)),
   ed25519: ({ x }) => ed25519Fault(decodeBase64url(x ?? "") ?? Buffer.alloc(0)),
 };
@@ -114,14 +123,17 @@ export function bindPublicKey(
 ): VerificationKey {
   const type = key.asymmetricKeyType ?? "";
   if (type === "rsa-pss") {
-    throw new KeyError('the key is typed RSA-PSS (id-RSASSA-PSS): give it as a plain RSA key, and set "alg" to PS256');
+    throw new KeyError(
+      'the key is typed RSA-PSS (id-RSASSA-PSS): give it as a plain RSA key, and set "alg" to PS256',
+      "unsupported",
+    );
   }
   const { namedCurve } = key.asymmetricKeyDetails ?? {};
   const kind = `a key of type ${type}${namedCurve === undefined ? "" : ` on the curve ${namedCurve}`}`;
   const algorithm = chooseAlgorithm(key, required, options, kind);
   const jwk = key.export({ format: "jwk" });
   const fault = FAULTS[type]?.(jwk);
-  if (fault !== undefined) throw new KeyError(fault);
+  if (fault !== undefined) throw fault;
   return { algorithm, kid, key, label: thumbprint(jwk), uses: new KeyUses() };
 }
 

@@ -1,5 +1,5 @@
 import { createPublicKey, createSecretKey, type JsonWebKey, type KeyObject } from "node:crypto";
-import { isAlgorithm } from "../jws/algorithms.js";
+import { ALGORITHMS, type Algorithm, type AlgorithmRow, isAlgorithm } from "../jws/algorithms.js";
 import { decodeBase64url } from "../jws/compact.js";
 import { type JsonObject, member } from "../jws/json.js";
 import { quote } from "../util/printable.js";
@@ -10,14 +10,38 @@ import { loadSecret } from "./secret.js";
 /** The values of `kty` that come with a curve. */
 const CURVED = new Set(["EC", "OKP"]);
 
-/** The members of a public key, by `kty` and `crv`, with their lengths in bytes; 0 for any length. */
-const SHAPES: ReadonlyMap<string, Readonly<Record<string, number>>> = new Map([
-  ["RSA", { n: 0, e: 0 }],
-  ["EC P-256", { x: 32, y: 32 }],
-  ["EC P-384", { x: 48, y: 48 }],
-  ["EC P-521", { x: 66, y: 66 }],
-  ["OKP Ed25519", { x: 32 }],
+/** A kind of public key. */
+interface Kind {
+  /** Its members, with their lengths in bytes; 0 for any length. */
+  readonly members: Readonly<Record<string, number>>;
+  /** The algorithms that take it. */
+  readonly algorithms: readonly Algorithm[];
+}
+
+const NAMES = Object.keys(ALGORITHMS) as readonly Algorithm[];
+
+const takenBy = (keyType: string, curve?: string): readonly Algorithm[] =>
+  NAMES.filter((name) => {
+    const row: AlgorithmRow = ALGORITHMS[name];
+    return row.keyType === keyType && row.curve === curve;
+  });
+
+/** The kinds of public keys, by `kty` and `crv`. */
+const KINDS: ReadonlyMap<string, Kind> = new Map([
+  ["RSA", { members: { n: 0, e: 0 }, algorithms: takenBy("rsa") }],
+  ["EC P-256", { members: { x: 32, y: 32 }, algorithms: takenBy("ec", "prime256v1") }],
+  ["EC P-384", { members: { x: 48, y: 48 }, algorithms: takenBy("ec", "secp384r1") }],
+  ["EC P-521", { members: { x: 66, y: 66 }, algorithms: takenBy("ec", "secp521r1") }],
+  ["OKP Ed25519", { members: { x: 32 }, algorithms: takenBy("ed25519") }],
 ]);
+
+/** The algorithms that a key of this type and curve verifies, whatever else it holds; empty if its type is unknown. */
+export function algorithmsOfType(jwk: JsonObject): readonly Algorithm[] {
+  const [kty, crv] = [member(jwk, "kty"), member(jwk, "crv")];
+  if (kty === "oct") return takenBy("secret");
+  if (typeof kty !== "string") return [];
+  return KINDS.get(CURVED.has(kty) ? `${kty} ${String(crv)}` : kty)?.algorithms ?? [];
+}
 
 /**
  * The bytes before the coordinates in the SubjectPublicKeyInfo of a point, by curve (RFC 5480). Read in this form, OpenSSL
@@ -41,7 +65,7 @@ const PRIVATE = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
  * leading zeros in an RSA modulus, since old libraries write one.
  *
  * @param jwk a parsed JSON value of any kind
- * @throws KeyError if it is refused; `foreign` if it is meant for another algorithm or use
+ * @throws KeyError if it is refused; its cause is `set aside` if it is meant for another algorithm or use
  */
 export function loadJwk(jwk: unknown, options: LoadOptions): VerificationKey {
   const members = membersOf(jwk);
@@ -49,7 +73,10 @@ export function loadJwk(jwk: unknown, options: LoadOptions): VerificationKey {
   const kty = text(members, "kty");
   const secret = PRIVATE.find((name) => Object.hasOwn(members, name) && !(kty === "oct" && name === "k"));
   if (secret !== undefined) {
-    throw new KeyError(`the JWK holds the private member ${quote(secret)}: give the public key, and replace this one`);
+    throw new KeyError(
+      `the JWK holds the private member ${quote(secret)}: give the public key, and replace this one`,
+      "weak",
+    );
   }
   checkPurpose(members);
   const required = requiredAlgorithm(options, optionalText(members, "alg"));
@@ -78,7 +105,10 @@ function checkPurpose(members: JsonObject): void {
   // If another member says that the key verifies, the key contradicts itself and is refused, not set aside.
   const saysVerify = isAlgorithm(member(members, "alg")) || use === "sig" || operations?.includes("verify");
   const what = byUse ? '"key_ops" of the key is without "verify"' : `the key's "use" is ${quote(use)}, not "sig"`;
-  throw new KeyError(`${what}: give a key that is for verifying signatures`, { foreign: saysVerify !== true });
+  throw new KeyError(
+    `${what}: give a key that is for verifying signatures`,
+    saysVerify ? "contradictory" : "set aside",
+  );
 }
 
 function isTextList(value: unknown): value is string[] {
@@ -88,18 +118,18 @@ function isTextList(value: unknown): value is string[] {
 function publicKey(members: JsonObject, kty: string): KeyObject {
   const crv = optionalText(members, "crv");
   const kind = kty === "RSA" || crv === undefined ? kty : `${kty} ${crv}`;
-  const shape = kty === "RSA" || CURVED.has(kty) ? SHAPES.get(kind) : undefined;
+  if (crv === undefined && CURVED.has(kty)) throw new KeyError('the JWK has no member "crv": export the key again');
+  const shape = kty === "RSA" || CURVED.has(kty) ? KINDS.get(kind)?.members : undefined;
   if (shape === undefined) {
-    const known = [...SHAPES.keys()].join(", ");
-    throw new KeyError(`no algorithm here takes a key of the kind ${quote(kind)}: give one of ${known}`, {
-      foreign: true,
-    });
+    const known = [...KINDS.keys()].join(", ");
+    throw new KeyError(`no algorithm here takes a key of the kind ${quote(kind)}: give one of ${known}`, "set aside");
   }
   const parts = Object.entries(shape).map(([name, width]) => [name, part(members, name, width)] as const);
   const long = parts.find(([, bytes]) => bytes.length > MAX_BYTES);
   if (long !== undefined) {
     throw new KeyError(
       `the JWK's member "${long[0]}" has ${long[1].length} bytes, more than ${MAX_BYTES}: make a new key`,
+      "unsupported",
     );
   }
   const head = SPKI_HEADS.get(kind);

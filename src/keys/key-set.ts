@@ -1,5 +1,6 @@
 import type { Algorithm } from "../jws/algorithms.js";
 import type { VerificationKey } from "./key.js";
+import type { LeftOut } from "./left-out.js";
 
 /** The keys of one algorithm, indexed by how tokens look for them. */
 interface KeysOfAlgorithm {
@@ -8,21 +9,27 @@ interface KeysOfAlgorithm {
   /** For tokens whose `kid` no key has: the keys without a `kid`. */
   readonly unnamed: readonly VerificationKey[];
   /** For tokens with the `kid` of a key. */
-  readonly named: ReadonlyMap<string, readonly VerificationKey[]>;
+  readonly named: ReadonlyMap<string | undefined, readonly VerificationKey[]>;
 }
 
 const NONE: readonly VerificationKey[] = [];
+const NONE_LEFT_OUT: readonly LeftOut[] = [];
 
-/** An immutable set of keys that a realm trusts. Different keys make a different set. */
+/** An immutable set of keys that a realm trusts. Different keys, or other keys left out, make a different set. */
 export class KeySet {
   /** Every key once, in the order given. */
   readonly keys: readonly VerificationKey[];
+  /** The keys of the same sources that are not used, in the order given. */
+  readonly leftOut: readonly LeftOut[];
+  readonly #leftOutByKid: ReadonlyMap<string | undefined, readonly LeftOut[]>;
   readonly #trusted: ReadonlySet<VerificationKey>;
   readonly #kids: ReadonlySet<string>;
   readonly #byAlgorithm: ReadonlyMap<Algorithm, KeysOfAlgorithm>;
 
-  /** @param keys in the order in which they are tried */
-  constructor(keys: Iterable<VerificationKey>) {
+  /** @param keys in the order in which they are tried @param leftOut keys that only explain why a token has no key */
+  constructor(keys: Iterable<VerificationKey>, leftOut: readonly LeftOut[] = []) {
+    this.leftOut = Object.freeze([...leftOut]);
+    this.#leftOutByKid = groupByKid(this.leftOut);
     this.#trusted = new Set(keys);
     this.keys = Object.freeze([...this.#trusted]);
     this.#kids = new Set(this.keys.flatMap(({ kid }) => kid ?? []));
@@ -52,22 +59,32 @@ export class KeySet {
     return this.#kids.has(kid);
   }
 
+  /** The unused keys with this `kid`; those without one for a token without a `kid`. Allocates nothing. */
+  leftOutFor(kid: string | undefined): readonly LeftOut[] {
+    return this.#leftOutByKid.get(kid) ?? NONE_LEFT_OUT;
+  }
+
   /** Whether this very object is one of the keys. */
   trusts(key: VerificationKey): boolean {
     return this.#trusted.has(key);
   }
 }
 
+/** Lists of those that share a `kid`, in their order. */
+function groupByKid<T extends { readonly kid?: string | undefined }>(all: readonly T[]): Map<string | undefined, T[]> {
+  const groups = new Map<string | undefined, T[]>();
+  for (const one of all) {
+    const list = groups.get(one.kid);
+    if (list === undefined) groups.set(one.kid, [one]);
+    else list.push(one);
+  }
+  return groups;
+}
+
 /** @param keys a list that is frozen by this */
 function indexKeys(keys: readonly VerificationKey[]): KeysOfAlgorithm {
   const unnamed = keys.filter(({ kid }) => kid === undefined);
-  const named = new Map<string, VerificationKey[]>();
-  for (const key of keys) {
-    if (key.kid === undefined) continue;
-    const list = named.get(key.kid);
-    if (list === undefined) named.set(key.kid, [key]);
-    else list.push(key);
-  }
+  const named = groupByKid(keys.filter(({ kid }) => kid !== undefined));
   return {
     all: Object.freeze(keys),
     unnamed: Object.freeze(unnamed),
@@ -112,8 +129,8 @@ export interface KeySource {
 }
 
 /** A source of configured keys, which never change. */
-export function staticSource(keys: Iterable<VerificationKey>): KeySource {
-  const set = new KeySet(keys);
+export function staticSource(keys: Iterable<VerificationKey>, leftOut: readonly LeftOut[] = []): KeySource {
+  const set = new KeySet(keys, leftOut);
   return {
     current: () => set,
     answers: () => true,

@@ -21,19 +21,34 @@ export interface VerificationKey {
   readonly uses: KeyUses;
 }
 
-/** A key that is refused. The message says what is wrong and how to put it right, and contains no key material. */
+/**
+ * Why a key cannot be used. `malformed`: it cannot be read. `contradictory`: its members, or the configuration, contradict
+ * each other. `unsupported`: no algorithm here can use it safely. `set aside`: by its own words it is for something else.
+ * `weak`: anyone can sign with it.
+ */
+export type KeyErrorCause = "malformed" | "contradictory" | "unsupported" | "set aside" | "weak";
+
+/**
+ * What a token signed by an unusable key is worth. `set aside`: the key is for something else; a set skips it in silence.
+ * `worthless`: anyone can sign with the key, so no token of it is good. `refused`: nothing is known about its tokens.
+ */
+export type KeyErrorKind = "set aside" | "worthless" | "refused";
+
+/** A key that cannot be used. The message says what is wrong and how to put it right, and contains no key material. */
 export class KeyError extends Error {
   override readonly name = "KeyError";
+  override readonly cause: KeyErrorCause;
 
-  /**
-   * True if the key itself is sound but meant for another algorithm or use. A key set skips such a key; a single key is
-   * refused like any other.
-   */
-  readonly foreign: boolean;
-
-  constructor(message: string, { foreign = false }: { readonly foreign?: boolean } = {}) {
+  /** @param cause default `malformed` */
+  constructor(message: string, cause: KeyErrorCause = "malformed") {
     super(message);
-    this.foreign = foreign;
+    this.cause = cause;
+  }
+
+  /** What a token signed by the key is worth. */
+  get kind(): KeyErrorKind {
+    if (this.cause === "weak") return "worthless";
+    return this.cause === "set aside" ? "set aside" : "refused";
   }
 }
 

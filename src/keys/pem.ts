@@ -64,6 +64,7 @@ function readSpki(der: Buffer): KeyObject | undefined {
   if (der.includes(EC_PUBLIC_KEY) && !EC_BY_NAME.test(der.toString("hex"))) {
     throw new KeyError(
       "the EC key is not a point on P-256, P-384 or P-521, given by name: try openssl ecparam -name P-256 -genkey",
+      "unsupported",
     );
   }
   try {

@@ -23,7 +23,10 @@ export interface SecretOptions {
 export function loadSecret(secret: string | Buffer, { algorithm, kid, minBytes }: SecretOptions): VerificationKey {
   const { minSecretBytes }: AlgorithmRow = ALGORITHMS[algorithm];
   if (minSecretBytes === undefined) {
-    throw new KeyError(`${algorithm} takes a public key, not a secret: give "pem" or "jwk", or set "alg" to HS256`);
+    throw new KeyError(
+      `${algorithm} takes a public key, not a secret: give "pem" or "jwk", or set "alg" to HS256`,
+      "contradictory",
+    );
   }
   checkKid(kid);
   const bytes = Buffer.from(secret);
@@ -32,6 +35,7 @@ export function loadSecret(secret: string | Buffer, { algorithm, kid, minBytes }
   if (bytes.length < least) {
     throw new KeyError(
       `the secret has ${bytes.length} bytes, ${algorithm} needs at least ${least}: try openssl rand -base64 ${least}`,
+      "weak",
     );
   }
   const key = createSecretKey(bytes);
@@ -42,12 +46,13 @@ export function loadSecret(secret: string | Buffer, { algorithm, kid, minBytes }
 function refusePublicText(secret: Buffer): void {
   for (const bytes of [secret, ...decoded(secret.toString("latin1"))]) {
     if (bytes.includes("-----BEGIN")) {
-      throw new KeyError('the secret is the text of a PEM file: give a public key as "pem" or "pemFile"');
+      throw new KeyError('the secret is the text of a PEM file: give a public key as "pem" or "pemFile"', "weak");
     }
     if (/^[\s\ufeff[]*\{.*"kty"/s.test(bytes.toString("utf8"))) {
-      throw new KeyError('the secret is the text of a JWK: give it as "jwk"');
+      throw new KeyError('the secret is the text of a JWK: give it as "jwk"', "weak");
     }
-    if (isDer(bytes)) throw new KeyError('the secret is a public key in DER: give it as "pem", with its algorithm');
+    if (isDer(bytes))
+      throw new KeyError('the secret is a public key in DER: give it as "pem", with its algorithm', "weak");
   }
 }
 

@@ -1,3 +1,5 @@
+import { KeyError } from "./key.js";
+
 // Finds public keys that anyone can sign with: RSA moduli that are easily factored, Ed25519 points of small order.
 
 /** Shortest modulus accepted, in bits (RFC 7518, section 3.3). */
@@ -19,21 +21,35 @@ const MAX_EXPONENT_BITS = 32;
  * @param n the modulus
  * @param e the public exponent
  */
-export function rsaFault(n: bigint, e: bigint): string | undefined {
+export function rsaFault(n: bigint, e: bigint): KeyError | undefined {
   const bits = bitLength(n);
-  if (bits < MIN_BITS) return `the RSA key has ${bits} bits: make one of at least ${MIN_BITS}`;
-  if (bits > MAX_BITS) return `the RSA key has ${bits} bits: make one of at most ${MAX_BITS}`;
-  if (n % 2n === 0n) return "the RSA key's modulus is even, which no valid key has: export the key again";
-  if (e < 3n || e % 2n === 0n) return "the RSA key's exponent is even or less than 3: make a key with 65537";
+  if (bits < MIN_BITS) return new KeyError(`the RSA key has ${bits} bits: make one of at least ${MIN_BITS}`, "weak");
+  if (bits > MAX_BITS)
+    return new KeyError(`the RSA key has ${bits} bits: make one of at most ${MAX_BITS}`, "unsupported");
+  if (n % 2n === 0n)
+    return new KeyError("the RSA key's modulus is even, which no valid key has: export the key again", "weak");
+  if (e < 3n || e % 2n === 0n)
+    return new KeyError("the RSA key's exponent is even or less than 3: make a key with 65537", "weak");
   if (bitLength(e) > MAX_EXPONENT_BITS) {
-    return `the RSA key's exponent has ${bitLength(e)} bits, more than ${MAX_EXPONENT_BITS}: make a key with 65537`;
+    return new KeyError(
+      `the RSA key's exponent has ${bitLength(e)} bits, more than ${MAX_EXPONENT_BITS}: make a key with 65537`,
+      "unsupported",
+    );
   }
-  if (isRoca(n)) return "the RSA key can be factored (ROCA, CVE-2017-15361): make a new one with other software";
+  if (isRoca(n))
+    return new KeyError(
+      "the RSA key can be factored (ROCA, CVE-2017-15361): make a new one with other software",
+      "weak",
+    );
   const factor = smallFactor(n);
   if (factor !== undefined) {
-    return `the RSA key's modulus is divisible by ${factor}, so it can be factored: make a new key`;
+    return new KeyError(
+      `the RSA key's modulus is divisible by ${factor}, so it can be factored: make a new key`,
+      "weak",
+    );
   }
-  if (hasCloseFactors(n)) return "the RSA key's factors are close together and can be found: make a new key";
+  if (hasCloseFactors(n))
+    return new KeyError("the RSA key's factors are close together and can be found: make a new key", "weak");
   return undefined;
 }
 
@@ -134,13 +150,13 @@ const P = 2n ** 255n - 19n;
  *
  * @param bytes the key as RFC 8032, section 5.1.2 encodes it: y in little endian, the sign of x in the highest bit
  */
-export function ed25519Fault(bytes: Buffer): string | undefined {
-  if (bytes.length !== 32) return `the Ed25519 key has ${bytes.length} bytes: it must have 32`;
+export function ed25519Fault(bytes: Buffer): KeyError | undefined {
+  if (bytes.length !== 32) return new KeyError(`the Ed25519 key has ${bytes.length} bytes: it must have 32`);
   const y = BigInt.asUintN(255, BigInt(`0x${Buffer.from(bytes).reverse().toString("hex")}`));
   if (hasSmallOrder(y % P))
-    return "the Ed25519 key is a point of small order, by which anyone can sign: make a new key";
-  if (y >= P) return "the Ed25519 key is not in its canonical form: export the key again";
-  if (!isOnCurve(y)) return "the Ed25519 key is not a point of the curve: export the key again";
+    return new KeyError("the Ed25519 key is a point of small order, by which anyone can sign: make a new key", "weak");
+  if (y >= P) return new KeyError("the Ed25519 key is not in its canonical form: export the key again");
+  if (!isOnCurve(y)) return new KeyError("the Ed25519 key is not a point of the curve: export the key again");
   return undefined;
 }
 

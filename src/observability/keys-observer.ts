@@ -1,5 +1,7 @@
 import type { Logger } from "pino";
+import { isFaulty } from "../keys/left-out.js";
 import type { RemoteObserver } from "../keys/remote/remote-keys.js";
+import { truncate } from "../util/printable.js";
 import { tell } from "./lines.js";
 import { isLoggedFailure } from "./logger.js";
 import type { FetchObserver } from "./observed.js";
@@ -26,9 +28,9 @@ export function keysObserver(
       if (wasOut) tell(log, "keys can be fetched again: verdicts are given", { ...at, failures });
       else if (failures > 0) tell(log, "keys can be fetched again", { ...at, failures });
       if (added.length > 0 || removed.length > 0) tell(log, "keys changed", { ...at, added, removed });
-      const refused = leftOut.filter((one) => one.refused);
+      const refused = leftOut.filter(isFaulty);
       for (const { index, kid, why } of refused.slice(0, MAX_REFUSED))
-        tell(log, "key refused", { ...at, index, kid, why });
+        tell(log, "key refused", { ...at, index, kid: kid && truncate(kid, 64), why });
       const omitted = refused.length - MAX_REFUSED;
       if (omitted > 0) tell(log, "more keys refused", { ...at, omitted });
     },

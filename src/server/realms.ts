@@ -72,7 +72,7 @@ function buildRealm(
 }
 
 /** Everything that makes a realm what it is, except its configured keys. */
-function settingsOf({ keys: _keys, setAside: _setAside, files: _files, ...settings }: ConfiguredRealm): object {
+function settingsOf({ keys: _keys, files: _files, ...settings }: ConfiguredRealm): object {
   return settings;
 }
 
@@ -102,9 +102,10 @@ function policyOf({ vendor, settings, ...configured }: ConfiguredRealm): Policy 
   return { ...policy, algorithms, callers, explain, keysOf, maxTokenLength };
 }
 
-const keyringRequest = ({ name, algorithms, keys, remotes }: ConfiguredRealm): KeyringRequest => ({
+const keyringRequest = ({ name, algorithms, keys, leftOut, remotes }: ConfiguredRealm): KeyringRequest => ({
   realm: name,
   algorithms,
   configured: keys,
+  leftOut,
   entries: remotes,
 });

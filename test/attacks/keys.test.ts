@@ -226,24 +226,6 @@ describe("attacks by keys in the configuration", () => {
       [["RS256"], { jwks: { keys: [RSA, weak.export({ format: "jwk" })] } }],
       /keys\[1\]: .*1024 bits/,
     ],
-    "two keys of one kid in a set": [
-      [
-        ["ES256"],
-        {
-          jwks: {
-            keys: [
-              { ...EC, kid: "k" },
-              { ...jwkOf("p256-other"), kid: "k" },
-            ],
-          },
-        },
-      ],
-      /different keys have the "kid" "k"/,
-    ],
-    "two keys of one kid in the list": [
-      [["ES256"], { jwk: { ...EC, kid: "k" } }, { jwk: { ...jwkOf("p256-other"), kid: "k" } }],
-      /2 keys have the kid "k"/,
-    ],
     "an empty kid": [[["ES256"], { jwk: { ...EC, kid: "" } }], /"kid" is empty/],
     "a kid that is a number": [[["ES256"], { jwk: { ...EC, kid: 1 } }], /"kid" is not a string/],
     "a kid that contradicts the configuration's": [

@@ -153,14 +153,22 @@ describe("a good configuration", () => {
     for (const key of loaded) expect(key?.export().toString()).to.equal(SECRET);
   });
 
+  it("keys may share a kid", () => {
+    const { realms } = load(
+      withKey("{ pemFile: ./p256.pem, kid: a }, { pemFile: ./rsa.pem, kid: a }", "ES256, RS256"),
+      FILES,
+    );
+    expect(realms[0]?.keys.map(({ kid }) => kid)).to.deep.equal(["a", "a"]);
+  });
+
   it("keys of a set for other algorithms are left out and reported", () => {
     const { realms } = load(
       withKey(`{ jwks: { keys: [${JSON.stringify(jwkOf("rsa"))}, ${JSON.stringify(jwkOf("p256"))}] } }`),
       FILES,
     );
     expect(realms[0]?.keys).to.have.length(1);
-    expect(realms[0]?.setAside).to.have.length(1);
-    expect(realms[0]?.setAside[0]).to.match(/^keys\[0\]: /);
+    expect(realms[0]?.leftOut).to.have.length(1);
+    expect(realms[0]?.leftOut[0]).to.include({ index: 0, kind: "set aside" });
   });
 
   it("realms and routes keep the order of the file", () => {

@@ -248,10 +248,6 @@ describe("a wrong configuration", () => {
       text: withKey("{ jwkFile: ./p256.pem }"),
       is: ["realms.partner.keys[0].jwkFile: the file is not JSON"],
     },
-    "two keys with one kid": {
-      text: withKey("{ pemFile: ./p256.pem, kid: a }, { pemFile: ./p256.pem, kid: a }"),
-      is: ['realms.partner.keys: 2 keys have the kid "a": give each a kid of its own'],
-    },
     "a public key that fits several algorithms": {
       text: withKey("{ pemFile: ./rsa.pem }", "RS256, PS256"),
       is: [

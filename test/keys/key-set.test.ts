@@ -2,6 +2,7 @@ import { expect } from "chai";
 import type { Algorithm } from "../../src/jws/algorithms.js";
 import { KeyUses, type VerificationKey } from "../../src/keys/key.js";
 import { KeySet, mostTried, staticSource } from "../../src/keys/key-set.js";
+import type { LeftOut } from "../../src/keys/left-out.js";
 import { loadSecret } from "../../src/keys/secret.js";
 import { NAMES, pairOf } from "../jws/signing.js";
 
@@ -36,6 +37,20 @@ describe("KeySet", () => {
   it("selects without a kid every key of the algorithm, in their order", () => {
     expect(set.select(undefined, "ES256")).to.deep.equal([free, a, b]);
     expect(set.select(undefined, "RS256")).to.deep.equal([rsa]);
+  });
+
+  it("finds the left-out keys of a kid; for a token without a kid, those without one", () => {
+    const leftOut = ["x", "y", undefined, "x"].map((kid, index): LeftOut => {
+      const what = { index, why: "", kind: "refused", cause: "malformed", algorithms: [] } as const;
+      return kid === undefined ? what : { ...what, kid };
+    });
+    const holey = new KeySet([a], leftOut);
+    expect(holey.leftOut).to.deep.equal(leftOut);
+    const found = ["x", "y", undefined, "a", "__proto__"].map((kid) => holey.leftOutFor(kid).map(({ index }) => index));
+    expect(found).to.deep.equal([[0, 3], [1], [2], [], []]);
+    expect(holey.leftOutFor("x"), "allocates nothing").to.equal(holey.leftOutFor("x"));
+    expect(new KeySet([a]).leftOutFor(undefined)).to.deep.equal([]);
+    expect(staticSource([a], leftOut).current(0)?.leftOut).to.deep.equal(leftOut);
   });
 
   it("never selects a key of another algorithm", () => {

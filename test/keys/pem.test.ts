@@ -123,7 +123,7 @@ describe("loadPem", () => {
     it(`refuses ${name} and says how to correct it`, () => {
       const error = refusal(() => loadPem(pem, { algorithms: PUBLIC, several: "first" }));
       expect(error.message).to.include(message);
-      expect(error.foreign).to.equal(false);
+      expect(error.kind).to.equal("refused");
       const line = pem.split("\n").find((each) => each.length > 40 && !each.includes("-----"));
       if (line !== undefined) expect(error.message).to.not.include(line.slice(0, 20));
     });
@@ -182,7 +182,7 @@ describe("loadPem", () => {
       expect(error.message).to.equal(
         "a key of type ec on the curve secp384r1 fits none of the realm's algorithms: RS256, ES256",
       );
-      expect(error.foreign).to.equal(true);
+      expect(error.kind).to.equal("set aside");
       expect(refusal(() => loadPem(rsaPem, { algorithms: ["HS256"] })).message).to.include("fits none");
     });
 

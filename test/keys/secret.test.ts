@@ -28,7 +28,7 @@ describe("loadSecret", () => {
       expect(error.message).to.equal(
         `the secret has ${least - 1} bytes, ${algorithm} needs at least ${least}: try openssl rand -base64 ${least}`,
       );
-      expect(error.foreign).to.equal(false);
+      expect(error.cause).to.equal("weak");
     });
   }
 

@@ -52,6 +52,8 @@ const torsion = (): Point[] => {
   }
 };
 
+const faultOf = (bytes: Buffer): string | undefined => ed25519Fault(bytes)?.message;
+
 describe("ed25519Fault", () => {
   const points = torsion();
 
@@ -69,7 +71,7 @@ describe("ed25519Fault", () => {
 
   for (const bytes of encodings) {
     it(`refuses the point of small order ${bytes.toString("hex")}`, () => {
-      expect(ed25519Fault(bytes)).to.equal(
+      expect(faultOf(bytes)).to.equal(
         "the Ed25519 key is a point of small order, by which anyone can sign: make a new key",
       );
     });
@@ -89,9 +91,7 @@ describe("ed25519Fault", () => {
   it("refuses every other unreduced encoding", () => {
     for (let y = P + 2n; y < 2n ** 255n; y++) {
       for (const sign of [0n, 1n]) {
-        expect(ed25519Fault(encode(y, sign))).to.equal(
-          "the Ed25519 key is not in its canonical form: export the key again",
-        );
+        expect(faultOf(encode(y, sign))).to.equal("the Ed25519 key is not in its canonical form: export the key again");
       }
     }
   });
@@ -100,21 +100,21 @@ describe("ed25519Fault", () => {
     for (let y = 2n; y < 60n; y++) {
       const fault =
         withY(y) === undefined ? "the Ed25519 key is not a point of the curve: export the key again" : undefined;
-      expect(ed25519Fault(encode(y, 0n)), `y = ${y}`).to.equal(fault);
-      expect(ed25519Fault(encode(y, 1n)), `y = ${y}`).to.equal(fault);
+      expect(faultOf(encode(y, 0n)), `y = ${y}`).to.equal(fault);
+      expect(faultOf(encode(y, 1n)), `y = ${y}`).to.equal(fault);
     }
   });
 
   it("accepts keys that OpenSSL made", () => {
     for (let round = 0; round < 50; round++) {
       const { x } = generateKeyPairSync("ed25519").publicKey.export({ format: "jwk" });
-      expect(ed25519Fault(Buffer.from(x ?? "", "base64url"))).to.equal(undefined);
+      expect(faultOf(Buffer.from(x ?? "", "base64url"))).to.equal(undefined);
     }
   });
 
   it("refuses a point of another length", () => {
     for (const length of [0, 31, 33, 57]) {
-      expect(ed25519Fault(Buffer.alloc(length, 3))).to.equal(`the Ed25519 key has ${length} bytes: it must have 32`);
+      expect(faultOf(Buffer.alloc(length, 3))).to.equal(`the Ed25519 key has ${length} bytes: it must have 32`);
     }
   });
 

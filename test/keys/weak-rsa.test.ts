@@ -6,6 +6,8 @@ import { pairOf, toInteger } from "../jws/signing.js";
 const modulusOf = (jwk: { n?: string }): bigint => toInteger(Buffer.from(jwk.n ?? "", "base64url"));
 const N = modulusOf(pairOf("RS256").publicKey.export({ format: "jwk" }));
 
+const faultOf = (n: bigint, e: bigint): string | undefined => rsaFault(n, e)?.message;
+
 /** Returns the first number, from this one on in steps, that no number under 1000 divides. */
 function withoutSmallFactors(start: bigint, step: bigint): bigint {
   let n = start;
@@ -17,31 +19,43 @@ describe("rsaFault", () => {
   it("accepts keys that OpenSSL made, with the usual exponents", () => {
     for (const publicExponent of [3, 65537]) {
       const { publicKey } = generateKeyPairSync("rsa", { modulusLength: 2048, publicExponent });
-      expect(rsaFault(modulusOf(publicKey.export({ format: "jwk" })), BigInt(publicExponent))).to.equal(undefined);
+      expect(faultOf(modulusOf(publicKey.export({ format: "jwk" })), BigInt(publicExponent))).to.equal(undefined);
     }
   });
 
   it("accepts a modulus of 2048 to 8192 bits", () => {
-    expect(rsaFault(withoutSmallFactors(2n ** 2047n + 1n, 2n), 65537n)).to.equal(undefined);
-    expect(rsaFault(withoutSmallFactors(2n ** 8192n - 3n, -2n), 65537n)).to.equal(undefined);
-    expect(rsaFault(2n ** 2047n - 1n, 65537n)).to.equal("the RSA key has 2047 bits: make one of at least 2048");
-    expect(rsaFault(2n ** 8192n + 1n, 65537n)).to.equal("the RSA key has 8193 bits: make one of at most 8192");
-    for (const n of [0n, 1n]) expect(rsaFault(n, 3n)).to.include(`the RSA key has ${n} bits`);
+    expect(faultOf(withoutSmallFactors(2n ** 2047n + 1n, 2n), 65537n)).to.equal(undefined);
+    expect(faultOf(withoutSmallFactors(2n ** 8192n - 3n, -2n), 65537n)).to.equal(undefined);
+    expect(faultOf(2n ** 2047n - 1n, 65537n)).to.equal("the RSA key has 2047 bits: make one of at least 2048");
+    expect(faultOf(2n ** 8192n + 1n, 65537n)).to.equal("the RSA key has 8193 bits: make one of at most 8192");
+    for (const n of [0n, 1n]) expect(faultOf(n, 3n)).to.include(`the RSA key has ${n} bits`);
   });
 
-  it("refuses an even modulus", () => expect(rsaFault(N + 1n, 65537n)).to.include("modulus is even"));
+  it("refuses an even modulus", () => expect(faultOf(N + 1n, 65537n)).to.include("modulus is even"));
 
   it("refuses even exponents and those under 3", () => {
     for (const e of [0n, 1n, 2n, 4n, 65536n]) {
-      expect(rsaFault(N, e)).to.equal("the RSA key's exponent is even or less than 3: make a key with 65537");
+      expect(faultOf(N, e)).to.equal("the RSA key's exponent is even or less than 3: make a key with 65537");
     }
   });
 
   it("refuses exponents of more than 32 bits", () => {
-    expect(rsaFault(N, 2n ** 32n - 1n)).to.equal(undefined);
-    expect(rsaFault(N, 2n ** 32n + 1n)).to.equal(
+    expect(faultOf(N, 2n ** 32n - 1n)).to.equal(undefined);
+    expect(faultOf(N, 2n ** 32n + 1n)).to.equal(
       "the RSA key's exponent has 33 bits, more than 32: make a key with 65537",
     );
+  });
+
+  it("calls keys weak that anyone can sign with, and unsupported those that are only too large", () => {
+    const causes = [
+      rsaFault(2n ** 2047n - 1n, 65537n),
+      rsaFault(N + 1n, 65537n),
+      rsaFault(N, 1n),
+      rsaFault(N * 3n, 65537n),
+      rsaFault(2n ** 8192n + 1n, 65537n),
+      rsaFault(N, 2n ** 32n + 1n),
+    ].map((fault) => fault?.cause);
+    expect(causes).to.deep.equal(["weak", "weak", "weak", "weak", "unsupported", "unsupported"]);
   });
 
   it("refuses keys with the fingerprint of ROCA", () => {
@@ -55,7 +69,7 @@ describe("rsaFault", () => {
       let rest = 1n;
       for (let round = 0n; round < exponent; round++) rest = (rest * 65537n) % product;
       const n = (2n ** 2047n / product + 1n) * product + rest;
-      expect(rsaFault(n, 65537n)).to.equal(
+      expect(faultOf(n, 65537n)).to.equal(
         "the RSA key can be factored (ROCA, CVE-2017-15361): make a new one with other software",
       );
     }
@@ -63,7 +77,7 @@ describe("rsaFault", () => {
 
   it("refuses a modulus with a small factor", () => {
     for (const factor of [3n, 5n, 7n, 401n, 743n, 751n]) {
-      expect(rsaFault(N * factor, 65537n), `${factor}`).to.equal(
+      expect(faultOf(N * factor, 65537n), `${factor}`).to.equal(
         `the RSA key's modulus is divisible by ${factor}, so it can be factored: make a new key`,
       );
     }
@@ -74,9 +88,9 @@ describe("rsaFault", () => {
     const q = withoutSmallFactors(p + 2n, 2n);
     const far = withoutSmallFactors(p + 2n ** 514n, 2n);
     for (const n of [p * p, p * q, p * far]) {
-      expect(rsaFault(n, 65537n)).to.equal("the RSA key's factors are close together and can be found: make a new key");
+      expect(faultOf(n, 65537n)).to.equal("the RSA key's factors are close together and can be found: make a new key");
     }
-    expect(rsaFault(p * (p + 2n ** 1000n), 65537n)).to.satisfy(
+    expect(faultOf(p * (p + 2n ** 1000n), 65537n)).to.satisfy(
       (fault?: string) => fault === undefined || fault.includes("divisible by"),
     );
   });

@@ -48,7 +48,7 @@ function knownDirectory(seed: string): KnownDirectory {
 
 /** Key sources that use only configured keys, and fetch none. */
 export const STATIC_KEYS: Parameters<typeof buildRealms>[1] = {
-  source: ({ configured }) => staticSource(configured),
+  source: ({ configured, leftOut }) => staticSource(configured, leftOut),
   keepOnly: () => {},
 };
 

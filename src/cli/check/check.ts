@@ -99,7 +99,7 @@ function describe(subject: CheckSubject, warnings: readonly Finding[]): CheckRep
     file: subject.file,
     ...describeListeners({ grpc, http, admin, metrics }),
     store: subject.masterKeys.length === 0 ? null : subject.store.url,
-    realms: subject.realms.map(({ name, byIssuer, vendor, algorithms, callers, keys, setAside }) => ({
+    realms: subject.realms.map(({ name, byIssuer, vendor, algorithms, callers, keys, leftOut }) => ({
       name,
       byIssuer: byIssuer === undefined ? null : Object.fromEntries(byIssuer),
       unreached: [...new Set(byIssuer?.values())].filter((target) => isUnreached(subject, target)),
@@ -112,7 +112,7 @@ function describe(subject: CheckSubject, warnings: readonly Finding[]): CheckRep
         label,
       })),
       fetchedFrom: subject.fetches.filter((one) => one.realm === name).map(({ location }) => location),
-      setAside,
+      setAside: leftOut.map(({ index, why }) => `keys[${index}]: ${why}`),
     })),
     faces: subject.faces.map(({ path, realm }) => ({ path, realm })),
     rpc: http?.rpc ?? [],

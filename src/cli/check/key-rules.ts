@@ -1,6 +1,7 @@
 import type { Algorithm } from "../../jws/algorithms.js";
 import type { VerificationKey } from "../../keys/key.js";
 import { mostTried } from "../../keys/key-set.js";
+import { isFaulty } from "../../keys/left-out.js";
 import { printableLocation } from "../../keys/remote/keyring.js";
 import type { CheckRule } from "./findings.js";
 import type { CheckSubject } from "./subject.js";
@@ -28,12 +29,10 @@ export const KEY_RULES: readonly CheckRule<WithKeys>[] = [
       fetches.flatMap(({ realm, location, set }) =>
         typeof set === "string"
           ? []
-          : set.leftOut
-              .filter(({ refused }) => refused)
-              .map(({ index, why }) => ({
-                place: `realms.${realm}.keys`,
-                message: `${location}: keys[${index}]: ${why}`,
-              })),
+          : set.leftOut.filter(isFaulty).map(({ index, why }) => ({
+              place: `realms.${realm}.keys`,
+              message: `${location}: keys[${index}]: ${why}`,
+            })),
       ),
     fix: "Ask the issuer to replace the key; the service uses its other keys.",
   },

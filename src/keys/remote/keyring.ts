@@ -4,6 +4,7 @@ import type { Clock } from "../../util/clock.js";
 import { type After, runAfter } from "../../util/timeouts.js";
 import type { VerificationKey } from "../key.js";
 import { KeySet, type KeySource, staticSource } from "../key-set.js";
+import { isFaulty, type LeftOut } from "../left-out.js";
 import { fetchKeySet, type Location } from "./documents.js";
 import { createFetcher, type Fetcher, type FetchOptions } from "./fetch.js";
 import type { Proxies } from "./proxies.js";
@@ -63,6 +64,8 @@ export interface KeyringRequest {
   readonly algorithms: readonly Algorithm[];
   /** Keys from the configuration. */
   readonly configured: readonly VerificationKey[];
+  /** Keys of the configuration's sets that are not used. */
+  readonly leftOut: readonly LeftOut[];
   /** Keys that issuers publish. */
   readonly entries: readonly RemoteEntry[];
 }
@@ -97,11 +100,12 @@ export class Keyring {
   }
 
   /** The source of a realm's keys; fetching starts at once. */
-  source({ realm, algorithms, configured, entries }: KeyringRequest): KeySource {
-    if (entries.length === 0) return staticSource(configured);
+  source({ realm, algorithms, configured, leftOut, entries }: KeyringRequest): KeySource {
+    if (entries.length === 0) return staticSource(configured, leftOut);
     return networkSource(
       configured,
       entries.map((entry) => this.#remote(realm, algorithms, entry)),
+      leftOut,
     );
   }
 
@@ -125,7 +129,7 @@ export class Keyring {
       location,
       ...remote.status(now),
       keys: remote.current(now)?.keys ?? [],
-      refused: remote.leftOut.filter(({ refused }) => refused).length,
+      refused: remote.leftOut.filter(isFaulty).length,
     }));
   }
 
@@ -185,9 +189,14 @@ const nameOf = (realm: string, algorithms: readonly Algorithm[], entry: RemoteEn
  * the others still verify, but a token that none of them fits gets no verdict.
  *
  * @param remotes at least one
+ * @param leftOut keys of the configuration's sets that are not used
  */
-export function networkSource(configured: readonly VerificationKey[], remotes: readonly RemoteKeys[]): KeySource {
-  const fixed = configured.length === 0 ? [] : [new KeySet(configured)];
+export function networkSource(
+  configured: readonly VerificationKey[],
+  remotes: readonly RemoteKeys[],
+  leftOut: readonly LeftOut[] = [],
+): KeySource {
+  const fixed = configured.length === 0 && leftOut.length === 0 ? [] : [new KeySet(configured, leftOut)];
   let parts: readonly KeySet[] = [];
   let union: KeySet | undefined;
 
@@ -196,7 +205,10 @@ export function networkSource(configured: readonly VerificationKey[], remotes: r
     if (sets.length < 2) return sets[0];
     if (sets.length !== parts.length || sets.some((set, index) => set !== parts[index])) {
       parts = sets;
-      union = new KeySet(sets.flatMap(({ keys }) => keys));
+      union = new KeySet(
+        sets.flatMap(({ keys }) => keys),
+        sets.flatMap((set) => set.leftOut),
+      );
     }
     return union;
   }

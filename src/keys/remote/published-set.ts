@@ -1,9 +1,11 @@
+import { isDeepStrictEqual } from "node:util";
 import type { Algorithm } from "../../jws/algorithms.js";
 import { readObject } from "../../jws/json.js";
 import { truncate } from "../../util/printable.js";
-import { type LeftOut, loadPublishedKeys } from "../jwks.js";
+import { loadPublishedKeys } from "../jwks.js";
 import { KeyError, keptKey, type VerificationKey } from "../key.js";
 import { KeySet } from "../key-set.js";
+import type { LeftOut } from "../left-out.js";
 import type { Memory } from "./documents.js";
 
 /** The differences between a key set and the one before it. */
@@ -23,7 +25,6 @@ export const NO_CHANGES: SetChanges = { added: [], removed: [], leftOut: [] };
 export class PublishedSet {
   readonly #algorithms: readonly Algorithm[];
   #set: KeySet | undefined;
-  #leftOut: readonly LeftOut[] = [];
   #document = "";
   #memory: Memory | undefined;
 
@@ -32,14 +33,14 @@ export class PublishedSet {
     this.#algorithms = algorithms;
   }
 
-  /** The usable keys; undefined before the first good set. The same object while no key changes. */
+  /** The keys; undefined before the first good set. The same object while neither a key nor what is left out changes. */
   get set(): KeySet | undefined {
     return this.#set;
   }
 
   /** The keys of the set that are not used. */
   get leftOut(): readonly LeftOut[] {
-    return this.#leftOut;
+    return this.#set?.leftOut ?? [];
   }
 
   /** The document as JSON; empty before the first good set. */
@@ -86,14 +87,14 @@ export class PublishedSet {
     const before = this.#set?.keys ?? [];
     const keys = loaded.keys.map((key, index) => keptKey(before, index, key));
     const isSame = keys.length === before.length && keys.every((key, index) => key === before[index]);
+    const leavesOutSame = isDeepStrictEqual(loaded.leftOut, this.leftOut);
     const changes = {
       added: keys.filter((key) => !before.includes(key)).map(nameOf),
       removed: before.filter((key) => !keys.includes(key)).map(nameOf),
-      leftOut: JSON.stringify(loaded.leftOut) === JSON.stringify(this.#leftOut) ? [] : loaded.leftOut,
+      leftOut: leavesOutSame ? [] : loaded.leftOut,
     };
     // Nothing below can throw.
-    if (!isSame || this.#set === undefined) this.#set = new KeySet(keys);
-    this.#leftOut = loaded.leftOut;
+    if (!isSame || !leavesOutSame || this.#set === undefined) this.#set = new KeySet(keys, loaded.leftOut);
     this.#document = document;
     return changes;
   }

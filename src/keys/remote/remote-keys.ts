@@ -1,9 +1,9 @@
 import type { Algorithm } from "../../jws/algorithms.js";
 import type { Clock } from "../../util/clock.js";
 import { type After, until } from "../../util/timeouts.js";
-import type { LeftOut } from "../jwks.js";
 import { KeyError } from "../key.js";
 import type { KeySet } from "../key-set.js";
+import type { LeftOut } from "../left-out.js";
 import type { FetchedSet, Memory } from "./documents.js";
 import { FetchError } from "./fetch.js";
 import { NO_CHANGES, PublishedSet, type SetChanges } from "./published-set.js";
@@ -126,7 +126,7 @@ export class RemoteKeys {
     this.#begin(false);
   }
 
-  /** The keys usable at a time; undefined if none are. The same object while no key changes. */
+  /** The keys usable at a time; undefined if none are. The same object while neither a key nor what is left out changes. */
   current(now: number): KeySet | undefined {
     return now - this.#fetchedAt <= this.#settings.staleIfError ? this.#published.set : undefined;
   }

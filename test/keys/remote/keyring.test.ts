@@ -38,7 +38,9 @@ describe("a keyring's saved sets", () => {
       observe: () => NOBODY,
     });
     try {
-      return await run(keyring.source({ realm: "r", algorithms: ["ES256"], configured: [], entries: [one] }));
+      return await run(
+        keyring.source({ realm: "r", algorithms: ["ES256"], configured: [], leftOut: [], entries: [one] }),
+      );
     } finally {
       await keyring.close();
     }

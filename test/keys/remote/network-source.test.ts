@@ -1,6 +1,7 @@
 import { createPublicKey } from "node:crypto";
 import { expect } from "chai";
 import { KeyUses, type VerificationKey } from "../../../src/keys/key.js";
+import type { LeftOut } from "../../../src/keys/left-out.js";
 import { networkSource } from "../../../src/keys/remote/keyring.js";
 import { keyOf } from "../../support/keys.js";
 import { documentOf, HOUR, kidsOf, Rig, SECOND } from "./rig.js";
@@ -44,6 +45,21 @@ describe("networkSource", () => {
     const asked = source.load("a", rig.now, rig.now + SECOND);
     await rig.last.fail();
     expect(await asked).to.be.above(0);
+  });
+
+  it("a source has the left-out keys of all issuers and of the configuration", async () => {
+    const time = new VirtualTime();
+    const [one, two] = [new Rig({}, undefined, 0, time), new Rig({}, undefined, 0, time)] as const;
+    const fixed: LeftOut = { index: 0, kid: "x", why: "", kind: "set aside", cause: "set aside", algorithms: [] };
+    const source = networkSource([], [one.keys, two.keys], [fixed]);
+    await one.last.give({ keys: [...documentOf("a").keys, { kty: "EC", kid: "x" }] }, 3600);
+    await two.last.give({ keys: [{ kty: "RSA", kid: "x" }, ...documentOf("b").keys] }, 3600);
+    const found = source.current(time.clock())?.leftOutFor("x");
+    expect(found?.map(({ index, kind }) => [index, kind])).to.deep.equal([
+      [0, "set aside"],
+      [1, "refused"],
+      [0, "refused"],
+    ]);
   });
 
   it("a source has all keys, in order, as one set that stays the same object", async () => {

@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import { isFaulty } from "../../../src/keys/left-out.js";
 import { jwkOf } from "../../support/keys.js";
 import { documentOf, HOUR, kidsOf, MINUTE, Rig, SECOND, SETTINGS } from "./rig.js";
 import { VirtualTime } from "./virtual-time.js";
@@ -97,13 +98,27 @@ describe("RemoteKeys: fresh", () => {
     };
     const rig = new Rig();
     await rig.last.give(document);
-    expect(kidsOf(rig.keys.current(rig.now))).to.deep.equal(["good"]);
-    const refused = rig.keys.leftOut.filter((one) => one.refused).map(({ index }) => index);
-    expect(refused).to.include.members([1, 2, 3, 4, 6]);
+    expect(kidsOf(rig.keys.current(rig.now))).to.deep.equal(["good", "twice", "twice"]);
+    const refused = rig.keys.leftOut.filter(isFaulty).map(({ index }) => index);
+    expect(refused).to.include.members([1, 2, 6]);
     expect(rig.changes[0]?.leftOut).to.deep.equal(rig.keys.leftOut);
     await rig.time.pass(HOUR);
     await rig.last.give(document);
     expect(rig.changes[1]?.leftOut, "told once").to.deep.equal([]);
+  });
+});
+
+describe("RemoteKeys: left-out keys", () => {
+  it("a set that only leaves out other keys is a new set with the same key objects", async () => {
+    const rig = new Rig();
+    await rig.last.give(documentOf("a"));
+    const before = rig.keys.current(rig.now);
+    await rig.time.pass(HOUR);
+    await rig.last.give({ keys: [...documentOf("a").keys, { kty: "EC", kid: "b" }] });
+    const after = rig.keys.current(rig.now);
+    expect(after?.leftOutFor("b").map(({ kind }) => kind)).to.deep.equal(["refused"]);
+    expect(after?.keys[0]).to.equal(before?.keys[0]);
+    expect(rig.changes[1]).to.deep.include({ added: [], removed: [] });
   });
 });
 
