@@ -61,9 +61,9 @@ export interface DecisionState extends RuleContext {
 /** A stage of a decision, or a rule. Returns undefined if the token may go on. */
 export type Stage = (state: DecisionState) => EarlyEnd | undefined;
 
-/** Ends a decision with a rejection. */
-export function reject(reason: ReasonName, claim = ""): Rejected {
-  return { kind: "rejected", reason, claim, signatureVerified: false, checks: [] };
+/** Ends a decision with a rejection. @param signatureVerified whether the reason was found after the signature had verified */
+export function reject(reason: ReasonName, claim = "", signatureVerified = false): Rejected {
+  return { kind: "rejected", reason, claim, signatureVerified, checks: [] };
 }
 
 /** Interrupts a decision until something is loaded. */

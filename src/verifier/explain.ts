@@ -34,7 +34,7 @@ export function explain(state: DecisionState, steps: readonly Step[]): Explanati
     if (end === undefined || end.kind === "rejected") {
       first ??= end;
       skipsRest = end !== undefined && index <= lastUnsigned;
-      checks.push(found(step, end, detailOf(step, state, end !== undefined, index > lastUnsigned)));
+      checks.push(found(step, end, detailOf(step, state, end, index > lastUnsigned)));
     } else if (first === undefined) {
       return { end, checks };
     } else {
@@ -52,9 +52,9 @@ function found(step: Step, end: Rejected | undefined, detail: string): Check {
 }
 
 /** The detail of a step. Up to the signature only a failure has one, because nothing the token says is signed yet. */
-function detailOf({ detail, rule }: Step, state: DecisionState, hasFailed: boolean, isSigned: boolean): string {
-  if (hasFailed && detail !== undefined) return detail(state);
-  return hasFailed || isSigned ? (rule?.detail?.(state.claims, state) ?? "") : "";
+function detailOf({ detail, rule }: Step, state: DecisionState, end: Rejected | undefined, isSigned: boolean): string {
+  if (end !== undefined && detail !== undefined) return detail(state, end);
+  return end !== undefined || isSigned ? (rule?.detail?.(state.claims, state) ?? "") : "";
 }
 
 /** Names the realm that verifies the token instead of the one asked for. */

@@ -44,6 +44,10 @@ const TYPES: readonly Rule[] = [
   ...["iss", "sub", "jti"].map((claim) => typed(claim, isString)),
   typed("aud", isAudience),
 ];
+const REGISTERED: ReadonlySet<string> = new Set(TYPES.map(({ claim }) => claim));
+
+/** Marks a rule as certain: see {@link Rule.certain}. */
+const certain = (rule: Rule): Rule => ({ ...rule, certain: true });
 
 /**
  * Makes the policy of a realm without a preset. Every claim that a setting refers to is required; the registered claims must
@@ -57,8 +61,9 @@ export function genericPolicy(settings: GenericSettings): Policy {
     ...(settings.issuer === null ? [] : ["iss"]),
     ...(settings.audience === null ? [] : ["aud"]),
     ...(settings.maxLifetime === undefined ? [] : ["iat", "exp"]),
-    ...claimRules.map(([claim]) => claim),
   ]);
+  // Their presence is no certain rule: like the conditions themselves, it is checked on signed claims alone.
+  const conditional = claimRules.map(([claim]) => claim).filter((claim) => !needed.has(claim));
   return {
     algorithms: settings.algorithms,
     maxTokenLength: settings.maxTokenLength,
@@ -68,14 +73,17 @@ export function genericPolicy(settings: GenericSettings): Policy {
     keysOf: "realm",
     clockTolerance: tolerance,
     rules: [
-      ...(settings.typ === undefined && !settings.typRequired ? [] : [headerType(settings.typ, settings.typRequired)]),
-      ...[...needed].map(required),
-      ...TYPES,
-      notExpired(tolerance),
+      ...(settings.typ === undefined && !settings.typRequired
+        ? []
+        : [certain(headerType(settings.typ, settings.typRequired))]),
+      ...[...needed].map((claim) => (REGISTERED.has(claim) ? certain(required(claim)) : required(claim))),
+      ...conditional.map(required),
+      ...TYPES.map(certain),
+      certain(notExpired(tolerance)),
       notBefore(tolerance),
-      ...(settings.issuer === null ? [] : [issuer(settings.issuer)]),
-      ...(settings.audience === null ? [] : [audience(settings.audience)]),
-      ...(settings.maxLifetime === undefined ? [] : [lifetime(settings.maxLifetime / 1000)]),
+      ...(settings.issuer === null ? [] : [certain(issuer(settings.issuer))]),
+      ...(settings.audience === null ? [] : [certain(audience(settings.audience))]),
+      ...(settings.maxLifetime === undefined ? [] : [certain(lifetime(settings.maxLifetime / 1000))]),
       ...claimRules.map(([claim, rule]) => claimRule(claim, rule)),
     ],
     subject: subjectOfClaims,

@@ -53,6 +53,8 @@ export interface Rule {
   readonly claim: string;
   /** Runs before the signature is checked. Its input may be forged, so it can only reject. */
   readonly beforeSignature?: true;
+  /** Also rejects a token whose key is not at hand, by its unsigned claims: no signature could save a token that fails it. */
+  readonly certain?: true;
   /**
    * Whether the token meets the condition. Pure. A rule about a claim's value passes if the claim is absent or mistyped,
    * because separate rules check that.

@@ -4,13 +4,13 @@ import { type Algorithm, verifySignature } from "../jws/algorithms.js";
 import { readJwt } from "../jws/compact.js";
 import { member } from "../jws/json.js";
 import type { VerificationKey } from "../keys/key.js";
-import { type KeySet, mostTried } from "../keys/key-set.js";
-import { printableJson, printableList } from "../util/printable.js";
+import { mostTried } from "../keys/key-set.js";
 import { identifierClaim, instant, tokenOf } from "./claims.js";
 import { type DecisionState, type EarlyEnd, needs, reject, type Stage } from "./decision-state.js";
 import { type Fact, factSize, tokenDigest } from "./facts.js";
 import { type Caller, type Callers, isListed, type Realm, type Rule } from "./realm.js";
 import { LAST_SECOND, secondsAhead } from "./rules.js";
+import { detailUnverified, endTooManyKeys, endUnverified } from "./unverified.js";
 
 // The stages of a decision, and the steps that a realm makes of them and its rules.
 
@@ -109,39 +109,13 @@ function key(state: DecisionState): EarlyEnd | undefined {
     state.candidates = keys.filter((one) => one.algorithm === alg);
     return state.candidates.length > 0 ? undefined : reject("ALGORITHM_MISMATCH", "alg");
   }
-  const kid = member(state.header, "kid") as string | undefined; // the strict reader refuses any other type
   const keys = state.realm.keys.current(state.now);
-  if (keys === undefined) return needs({ kind: "keys", realm: state.realm, kid, since: state.since });
-  state.candidates = keys.select(kid, alg as Algorithm);
-  if (state.candidates.length > 0) return undefined;
-  return unfetched(state) ?? unfitting(kid, keys);
-}
-
-/** Most `kid`s that an explanation lists. */
-const MAX_KIDS = 16;
-
-/** The detail for a token with an unknown `kid`: it, and the known ones. Empty for any other token. */
-function knownKids({ realm, header, now, candidates, fact }: DecisionState): string {
-  const kid = member(header, "kid");
-  const keys = realm.policy.keysOf === "realm" ? realm.keys.current(now) : undefined;
-  if (fact !== undefined || candidates.length > 0 || typeof kid !== "string") return "";
-  if (keys === undefined || keys.hasKid(kid)) return "";
-  const kids = [...new Set(keys.keys.flatMap((one) => one.kid ?? []))];
-  const known = kids.length === 0 ? "no key has one" : `known: ${printableList(kids, MAX_KIDS)}`;
-  return `'kid' is ${printableJson(kid)}; ${known}.`;
-}
-
-/** The rejection if no key fits. A token without a `kid` names no key that could be unknown, so its signature is invalid. */
-function unfitting(kid: string | undefined, keys: KeySet): EarlyEnd {
-  if (kid === undefined) return reject("SIGNATURE_INVALID");
-  return keys.hasKid(kid) ? reject("ALGORITHM_MISMATCH", "alg") : { ...reject("KEY_UNKNOWN", "kid"), kid };
-}
-
-/** Asks for keys if the token's key may have been published after the realm's keys were fetched. */
-function unfetched({ realm, header, since, now }: DecisionState): EarlyEnd | undefined {
-  if (realm.policy.keysOf === "instance") return undefined;
-  const kid = member(header, "kid") as string | undefined;
-  return realm.keys.answers(kid, since, now) ? undefined : needs({ kind: "keys", realm, kid, since });
+  if (keys !== undefined) {
+    const kid = member(state.header, "kid") as string | undefined; // the strict reader refuses any other type
+    state.candidates = keys.select(kid, alg as Algorithm);
+    if (state.candidates.length > 0) return undefined;
+  }
+  return endUnverified(state);
 }
 
 /** Checks the signature with the keys that fit, at most {@link mostTried}; caches the fact that it verifies. */
@@ -155,9 +129,7 @@ function signature(state: DecisionState): EarlyEnd | undefined {
   );
   if (signer === undefined) {
     // A key that was not tried may have signed it.
-    return most < state.candidates.length
-      ? failure("TOO_MANY_KEYS")
-      : (unfetched(state) ?? reject("SIGNATURE_INVALID"));
+    return most < state.candidates.length ? endTooManyKeys(state) : endUnverified(state);
   }
   const { subject, clockTolerance } = state.realm.policy;
   const exp = member(state.claims, "exp");
@@ -178,12 +150,16 @@ function signature(state: DecisionState): EarlyEnd | undefined {
   return undefined;
 }
 
+const REVOKED = reject("TOKEN_REVOKED", "", true);
+const REVOKED_BY_ID = reject("TOKEN_REVOKED", "jti", true);
+
 /** Rejects a revoked token: by its `jti`, or by the digest of its header and payload, since one signature may have several encodings. */
 function revocation(state: DecisionState): EarlyEnd | undefined {
   const jti = state.fact?.jti;
   const digest = (): string => revocationDigest(state.text);
   const revoked = state.view.directory.isRevoked(issuerOf(state), jti, digest);
-  return revoked ? reject("TOKEN_REVOKED", jti === undefined ? "" : "jti") : undefined;
+  if (!revoked) return undefined;
+  return jti === undefined ? REVOKED : REVOKED_BY_ID;
 }
 
 /**
@@ -206,7 +182,7 @@ function subject(state: DecisionState): EarlyEnd | undefined {
   const { subject } = state.realm.policy;
   if (subject.from === "claims") return undefined;
   const found = subject.find(state.claims, state.caller, state.view.directory);
-  if (found === null) return reject("USER_UNKNOWN", subject.claim);
+  if (found === null) return reject("USER_UNKNOWN", subject.claim, true);
   if ("kind" in found) return needs(found);
   state.principal = found;
   return undefined;
@@ -220,7 +196,7 @@ export interface Step {
   readonly claim: string;
   readonly run: Stage;
   /** What an explanation adds if the step failed. */
-  readonly detail?: (state: DecisionState) => string;
+  readonly detail?: (state: DecisionState, end: EarlyEnd) => string;
   /** The rule, if the step is one, for its details. */
   readonly rule?: Rule;
 }
@@ -229,7 +205,7 @@ const stage = (check: string, run: Stage): Step => ({ check, claim: "", run });
 
 function ruleStep(rule: Rule): Step {
   const { check, reason, claim, test, hint } = rule;
-  const rejection = reject(reason, claim);
+  const rejection = reject(reason, claim, !rule.beforeSignature);
   const run: Stage =
     hint === undefined || rule.beforeSignature
       ? (state) => (test(state.claims, state) ? undefined : rejection)
@@ -242,7 +218,7 @@ function ruleStep(rule: Rule): Step {
 }
 
 /** The step after which the token's claims are known to be signed. */
-export const SIGNATURE = stage("signature", signature);
+export const SIGNATURE: Step = { ...stage("signature", signature), detail: detailUnverified };
 const STEPS = new WeakMap<Realm, readonly Step[]>();
 
 /** The steps of a realm's decisions, in order. */
@@ -254,7 +230,7 @@ export function stepsOf(realm: Realm): readonly Step[] {
       stage("caller", caller),
       stage("shape", shape),
       ...rules.filter((rule) => rule.beforeSignature).map(ruleStep),
-      { ...stage("key", key), detail: knownKids },
+      { ...stage("key", key), detail: detailUnverified },
       SIGNATURE,
       ...rules.filter((rule) => !rule.beforeSignature).map(ruleStep),
       stage("revocation", revocation),

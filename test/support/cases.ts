@@ -66,7 +66,13 @@ const ask = z.strictObject({
 });
 
 const expectation = z.union([
-  z.strictObject({ rejected: z.string(), claim: z.string().default(""), checks: z.array(object).optional() }),
+  z.strictObject({
+    rejected: z.string(),
+    claim: z.string().default(""),
+    /** Whether the signature had verified before. Default: as for most rejections of this reason. */
+    signed: z.boolean().optional(),
+    checks: z.array(object).optional(),
+  }),
   z.strictObject({
     verified: z.strictObject({
       token: object.optional(),
@@ -196,11 +202,11 @@ function readFile(name: string): Case[] {
   });
 }
 
-/** `rejected REASON claim`, `error REASON`, `error REASON 60` or `verified`. */
+/** `rejected REASON claim`, with `unsigned` at its end or without; `error REASON`, `error REASON 60` or `verified`. */
 function readOutcome(short: string): ExpectedOutcome {
-  const [kind, reason = "", rest = ""] = short.split(" ");
+  const [kind, reason = "", rest = "", last] = short.split(" ");
   if (kind === "verified" && reason === "") return { verified: {} };
-  if (kind === "rejected") return { rejected: reason, claim: rest };
+  if (kind === "rejected") return { rejected: reason, claim: rest, ...(last === "unsigned" && { signed: false }) };
   if (kind === "error") return { error: reason, ...(rest !== "" && { retryAfter: Number(rest) }) };
   throw new Error(`no form of an outcome: "${short}"`);
 }

@@ -33,6 +33,18 @@ export function expectAnswer(got: HttpAnswer, want: ExpectedAnswer): void {
   expect(valuesOf(got, "X-Request-Id")).to.have.length(1);
 }
 
+/** Reasons that are found before the signature has verified. Others may be as well: their cases say so. */
+const UNSIGNED: ReadonlySet<string> = new Set<ReasonName>([
+  "TOKEN_TOO_LARGE",
+  "TOKEN_MALFORMED",
+  "HEADER_REFUSED",
+  "ALGORITHM_MISMATCH",
+  "KEY_UNKNOWN",
+  "KEY_WEAK",
+  "SIGNATURE_INVALID",
+  "INSTANCE_MISMATCH",
+]);
+
 /** An outcome encoded as on the wire and read by the independent client. */
 export function answerOf(outcome: Outcome): Answer {
   if (outcome.kind === "failure") {
@@ -64,7 +76,9 @@ export function expectOutcome(got: Answer, want: ExpectedOutcome, { payload }: P
     if (rejected === undefined) throw new Error(`no rejection: ${JSON.stringify(got.verdict)}`);
     const { message, hint, ...others } = rejected;
     const claim = want.claim === "" ? {} : { claim: want.claim };
-    expect(others).to.deep.equal({ reason: `REASON_${want.rejected as ReasonName}`, ...claim });
+    const signed = (want.signed ?? !UNSIGNED.has(want.rejected)) ? { signature_verified: true } : {};
+    expect(others).to.deep.equal({ reason: `REASON_${want.rejected as ReasonName}`, ...claim, ...signed });
+    if (want.signed === false) expect(hint).to.equal(undefined);
     expect(message).to.be.a("string").that.is.not.empty;
     if (hint !== undefined) expect(hint).to.match(/^This issuer's clock is .* ahead of ours\.$/);
   } else {

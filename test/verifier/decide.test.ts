@@ -171,7 +171,7 @@ describe("decide with something not loaded yet", () => {
       const decision = decide({ ...request, explain }, view, NOW);
       return "reason" in decision ? String(decision.reason) : decision.kind === "needs" ? decision.need.kind : "";
     };
-    const token = makeToken({ key: "p256", header: { alg: "ES256" }, claims: {} });
+    const token = makeToken({ key: "p256", header: { alg: "ES256" }, claims: { exp: 1_800_003_600 } });
     const ways = [
       [true, token, "EXPLAIN_DENIED"],
       [false, "", "TOKEN_EMPTY"],

@@ -172,8 +172,14 @@ describe("an explanation of an unknown key", () => {
   const rsa = (kid: string): string =>
     makeToken({
       key: "rsa",
-      header: { alg: "RS256", kid },
-      claims: { iss: "https://issuer.example", exp: 1_800_003_600 },
+      header: { alg: "RS256", typ: "JWT", kid },
+      claims: {
+        iss: "https://issuer.example",
+        aud: "https://api.example",
+        sub: "somebody",
+        iat: 1_800_000_000,
+        exp: 1_800_003_600,
+      },
     });
 
   it("the explanation of an unknown key shows the token's kid and the known ones", () => {
