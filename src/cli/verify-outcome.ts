@@ -1,6 +1,6 @@
 import { isUnreachable } from "../client/channel.js";
 import { type ConnectionProblem, describeConnectionProblem } from "../client/connection-problem.js";
-import { FAILURES, type FailureReason, type StatusName } from "../contract/failures.js";
+import { FAILURES, type FailureReason, failureMessage, type StatusName } from "../contract/failures.js";
 import { rejectionMessage } from "../contract/reasons.js";
 import type { Check, CheckResult, Evidence, Outcome, Principal, Token, Verdict } from "../contract/verifier.js";
 import { printable } from "../util/printable.js";
@@ -26,7 +26,7 @@ const USAGE_STATUSES: ReadonlySet<StatusName> = new Set([
  */
 export function noVerdict(outcome: Extract<Outcome, { kind: "failure" }>, asked?: string): CommandFailure {
   const { reason } = outcome;
-  const { status, message } = FAILURES[reason];
+  const { status } = FAILURES[reason];
   if (asked !== undefined && isUnreachable(outcome)) {
     const { problem, detail } = outcome;
     return {
@@ -40,7 +40,7 @@ export function noVerdict(outcome: Extract<Outcome, { kind: "failure" }>, asked?
   const end = asked !== undefined && exitCode === EXIT.unavailable ? ` (asked ${asked}).` : ".";
   return {
     code: reason,
-    message: (MESSAGES[reason] ?? message).replace(/\.$/, end),
+    message: (MESSAGES[reason] ?? failureMessage(outcome)).replace(/\.$/, end),
     exitCode,
     details: { status },
   };
@@ -75,9 +75,9 @@ export function verdictOutput(verdict: Verdict): unknown {
   }));
   const explained = checks.length > 0 ? { checks } : {};
   if (verdict.kind === "rejected") {
-    const { reason, claim } = verdict;
+    const { reason, claim, signatureVerified } = verdict;
     return {
-      rejected: { reason: reason ?? "UNKNOWN", claim, message: rejectionMessage(verdict) },
+      rejected: { reason: reason ?? "UNKNOWN", claim, message: rejectionMessage(verdict), signatureVerified },
       ...explained,
     };
   }

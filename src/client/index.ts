@@ -7,6 +7,7 @@ export type { Check, Evidence, Principal, Token } from "../contract/verifier.js"
 export { type CallOptions, type ConnectOptions, connect, type VerifierClient } from "./connect.js";
 export { CaFileError, type ClientTls } from "./tls.js";
 export {
+  type FailureCause,
   type FailureReason,
   type ReasonName,
   type RejectedToken,

@@ -1,4 +1,4 @@
-import { FAILURES, type FailureReason } from "../contract/failures.js";
+import { FAILURES, type FailureCause, type FailureReason, failureMessage } from "../contract/failures.js";
 import { type ReasonName, rejectionMessage } from "../contract/reasons.js";
 import type {
   Check,
@@ -13,7 +13,7 @@ import type {
 import { Secret } from "../util/secret.js";
 import { statusNumber } from "../wire/catalogue.js";
 
-export type { FailureReason, ReasonName };
+export type { FailureCause, FailureReason, ReasonName };
 
 /** A token to verify. Name at most one caller, of either kind, if the realm requires it. */
 export interface VerifyRequest {
@@ -51,6 +51,8 @@ export interface RejectedToken {
   readonly claim: string;
   /** The reason in English, for a log. */
   readonly message: string;
+  /** Whether the signature had verified before the reason was found; false if anybody may have made the token. */
+  readonly signatureVerified: boolean;
   /** The result of each check; empty without `explain`. */
   readonly checks: readonly Check[];
 }
@@ -71,6 +73,8 @@ export class VerificationFailure extends Error {
   override readonly name = "VerificationFailure";
   /** The proto's ErrorReason, without its prefix. */
   readonly reason: FailureReason;
+  /** What is told apart within the reason, such as why a key was refused (KEY_REFUSED); undefined for most failures. */
+  readonly causeName: FailureCause | undefined;
   /** The gRPC status code (14: UNAVAILABLE). */
   readonly code: number;
   /** Milliseconds to wait before a retry; undefined if retrying does not help. */
@@ -79,15 +83,12 @@ export class VerificationFailure extends Error {
   readonly requestId: string;
 
   /** @param unreachable the message and cause to report if no service was reached */
-  constructor(
-    { reason, retryAfter }: Failure,
-    requestId: string,
-    unreachable?: { readonly message: string; readonly cause: Error },
-  ) {
-    super(unreachable?.message ?? FAILURES[reason].message, unreachable && { cause: unreachable.cause });
-    this.reason = reason;
-    this.code = statusNumber(FAILURES[reason].status);
-    this.retryAfterMs = retryAfter;
+  constructor(failed: Failure, requestId: string, unreachable?: { readonly message: string; readonly cause: Error }) {
+    super(unreachable?.message ?? failureMessage(failed), unreachable && { cause: unreachable.cause });
+    this.reason = failed.reason;
+    this.causeName = failed.cause;
+    this.code = statusNumber(FAILURES[failed.reason].status);
+    this.retryAfterMs = failed.retryAfter;
     this.requestId = requestId;
   }
 }
@@ -118,7 +119,7 @@ export function fromOutcome(outcome: Outcome, requestId: string): Verdict | Veri
     const { token, principal, evidence, checks } = outcome;
     return { kind: "verified", token, principal, evidence, checks };
   }
-  const { reason, claim, checks } = outcome;
+  const { reason, claim, signatureVerified, checks } = outcome;
   const message = rejectionMessage(outcome);
-  return { kind: "rejected", reason, claim, message, checks };
+  return { kind: "rejected", reason, claim, message, signatureVerified, checks };
 }

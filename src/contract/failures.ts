@@ -114,8 +114,7 @@ const CATALOGUE = {
   },
   KEY_REFUSED: {
     status: "FAILED_PRECONDITION",
-    message:
-      "The issuer publishes the token's key in a form that the service cannot use. The issuer has to correct it.",
+    message: "The service cannot use the key that the issuer publishes for this token. The issuer has to correct it.",
   },
   TOO_MANY_PROOFS: {
     status: "UNAVAILABLE",
@@ -132,3 +131,24 @@ export const FAILURES: Readonly<Record<FailureReason, FailureEntry>> = CATALOGUE
 
 /** All failures, in the order of the proto. */
 export const FAILURE_REASONS = Object.keys(FAILURES) as readonly FailureReason[];
+
+/**
+ * What callers and operators tell apart within one reason.
+ *
+ * `cooldown`, of KEYS_UNAVAILABLE: the realm's keys are fresh, none of them is the token's, and the issuer will be asked
+ * again only after a pause. Any token with an invented `kid` causes it, so it is no sign of trouble.
+ *
+ * The others, of KEY_REFUSED, say why the service cannot use the token's key. `malformed`: it cannot be read.
+ * `contradictory`: its members contradict each other. `unsupported`: no algorithm here takes it. `set aside`: by its own
+ * words it is for something else.
+ */
+export const FAILURE_CAUSES = ["cooldown", "malformed", "contradictory", "unsupported", "set aside"] as const;
+
+/** One of {@link FAILURE_CAUSES}. */
+export type FailureCause = (typeof FAILURE_CAUSES)[number];
+
+/** What a person reads about a failure: the message of its reason, and the cause if a key was refused. */
+export function failureMessage(failed: { readonly reason: FailureReason; readonly cause?: FailureCause }): string {
+  const { message } = FAILURES[failed.reason];
+  return failed.reason === "KEY_REFUSED" && failed.cause !== undefined ? `${message} Cause: ${failed.cause}.` : message;
+}

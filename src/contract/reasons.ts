@@ -20,7 +20,7 @@ const MESSAGES = {
   INSTANCE_MISMATCH: "The token belongs to an instance other than the caller ({claim}).",
   TOKEN_REVOKED: "The token was revoked.",
   USER_UNKNOWN: "The directory has no user with this subject ({claim}).",
-  KEY_WEAK: "Anyone can sign with the token's key, so its signature proves nothing.",
+  KEY_WEAK: "Anyone can sign with the key of this token, so its signature proves nothing.",
   PROOF_MISSING: "The token is bound to a key or a certificate ({claim}), and there is no proof of it.",
   PROOF_INVALID: "The DPoP proof is malformed, its key or algorithm is not accepted, or its signature does not verify.",
   PROOF_MISMATCH: "The proof does not fit the token or the request ({claim}).",

@@ -1,6 +1,6 @@
 import type { Secret } from "../util/secret.js";
 import type { WorkloadNames } from "../util/workload-names.js";
-import { FAILURES, type FailureReason } from "./failures.js";
+import { FAILURES, type FailureCause, type FailureReason } from "./failures.js";
 import type { ReasonName } from "./reasons.js";
 import type { Check, Evidence, Principal, Token } from "./verdict-parts.js";
 
@@ -63,7 +63,7 @@ export interface Rejected extends Routed {
   readonly signatureVerified: boolean;
   /** What to look at besides the reason, as a sentence for a developer; never empty. */
   readonly hint?: string;
-  /** The `kid` of a token whose key is unknown, as the caller sent it. For the operator's log; no response contains it. */
+  /** The `kid` of a token whose key is unknown or weak, as the caller sent it. For the operator's log; no response contains it. */
   readonly kid?: string;
   /** The result of each check; empty unless the request asked for it. */
   readonly checks: readonly Check[];
@@ -75,17 +75,11 @@ export interface Failure extends Routed {
   readonly reason: FailureReason;
   /** Milliseconds to wait before a retry; undefined if a retry does not help. */
   readonly retryAfter: number | undefined;
-  /** What operators tell apart within one reason; undefined for most failures. */
+  /** What is told apart within one reason; undefined for most failures. */
   readonly cause?: FailureCause;
-  /** The `kid` of a token whose key is unknown so far, as the caller sent it. For the operator's log; no response contains it. */
+  /** The `kid` of a token whose key is unknown so far, or refused, as the caller sent it. For the operator's log; no response contains it. */
   readonly kid?: string;
 }
-
-/**
- * `cooldown`: the realm's keys are fresh, none of them is the token's, and the issuer will be asked again only after a
- * pause. Any token with an invented `kid` causes it, so it is no sign of trouble.
- */
-export type FailureCause = "cooldown";
 
 /** An answer to the question. */
 export type Verdict = Verified | Rejected;

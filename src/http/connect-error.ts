@@ -1,4 +1,4 @@
-import { FAILURES, type StatusName } from "../contract/failures.js";
+import { FAILURES, failureMessage, type StatusName } from "../contract/failures.js";
 import type { Failure } from "../contract/verifier.js";
 import { type Answer, json, retryAfter } from "../vendors/vendor.js";
 import { durationToJson } from "../wire/json.js";
@@ -39,8 +39,7 @@ export function httpRefusal(http: 405 | 415, message: string, headers: Readonly<
 
 /** A failure, with its details of gRPC: as bytes, and in JSON under `debug` for people. */
 export function connectFailure(failed: Failure): Answer {
-  const { status, message } = FAILURES[failed.reason];
-  const [name, http] = CODES[status];
+  const [name, http] = CODES[FAILURES[failed.reason].status];
   const readable = [
     {
       reason: failed.reason,
@@ -54,5 +53,5 @@ export function connectFailure(failed: Failure): Answer {
     value: value.toString("base64").replace(/=+$/, ""),
     debug: readable[index],
   }));
-  return json(http, { code: name, message, details }, retryAfter(failed));
+  return json(http, { code: name, message: failureMessage(failed), details }, retryAfter(failed));
 }

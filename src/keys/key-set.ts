@@ -32,7 +32,7 @@ export class KeySet {
     this.#leftOutByKid = groupByKid(this.leftOut);
     this.#trusted = new Set(keys);
     this.keys = Object.freeze([...this.#trusted]);
-    this.#kids = new Set(this.keys.flatMap(({ kid }) => kid ?? []));
+    this.#kids = new Set([...this.keys, ...this.leftOut].flatMap(({ kid }) => kid ?? []));
     const algorithms = new Set(this.keys.map(({ algorithm }) => algorithm));
     this.#byAlgorithm = new Map(
       [...algorithms].map((name) => [name, indexKeys(this.keys.filter(({ algorithm }) => algorithm === name))]),
@@ -54,7 +54,7 @@ export class KeySet {
     return kid === undefined ? keys.all : (keys.named.get(kid) ?? keys.unnamed);
   }
 
-  /** Whether a key of any algorithm has this `kid`. */
+  /** Whether a key of any algorithm has this `kid`, used or left out. */
   hasKid(kid: string): boolean {
     return this.#kids.has(kid);
   }
@@ -108,8 +108,8 @@ export interface KeySource {
   /** The keys trusted now; undefined if none are usable yet or any longer. The same object while nothing changes. */
   current(now: number): KeySet | undefined;
   /**
-   * Whether {@link current} settles a question that none of its keys fits: it has the `kid`, or was fetched after the
-   * question, so that no key published by then can be missing. Always true for configured keys.
+   * Whether {@link current} settles a question that none of its keys fits: a key of it, used or left out, has the `kid`, or
+   * it was fetched after the question, so that no key published by then can be missing. Always true for configured keys.
    *
    * @param kid the `kid` sought; undefined for any key
    * @param since when the question came

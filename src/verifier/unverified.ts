@@ -1,10 +1,13 @@
-import { failure } from "../contract/verifier.js";
+import { type Failure, failure } from "../contract/verifier.js";
+import type { Algorithm } from "../jws/algorithms.js";
 import { member } from "../jws/json.js";
+import type { LeftOut } from "../keys/left-out.js";
 import { printableJson, printableList } from "../util/printable.js";
 import { type DecisionState, type EarlyEnd, needs, reject } from "./decision-state.js";
 import type { Realm, Rule } from "./realm.js";
 
 // What becomes of a token that no key verified: a certain rejection, a load, or the end for want of a key.
+// Decisions 0011 and 0015 say why.
 
 /** Ends a decision on a token that none of the keys at hand verified, if any fits it at all. */
 export function endUnverified(state: DecisionState): EarlyEnd {
@@ -23,10 +26,46 @@ function endForWantOfKey({ realm, header, since, now, candidates }: DecisionStat
   const keys = realm.keys.current(now);
   // The token's key may have been published after the realm's keys were fetched.
   if (keys === undefined || !realm.keys.answers(kid, since, now)) return needs({ kind: "keys", realm, kid, since });
+  const alg = member(header, "alg") as Algorithm; // the stage `key` admits the realm's algorithms alone
+  // A token without a `kid` was tried with every key of its algorithm.
+  const wasTried = kid === undefined ? candidates.length > 0 : candidates.some((one) => one.kid === kid);
+  const end = endByLeftOut(keys.leftOutFor(kid), kid, alg, wasTried);
+  if (end !== undefined) return end;
   // A token without a `kid` names no key that could be unknown.
   if (candidates.length > 0 || kid === undefined) return reject("SIGNATURE_INVALID");
   return keys.hasKid(kid) ? reject("ALGORITHM_MISMATCH", "alg") : { ...reject("KEY_UNKNOWN", "kid"), kid };
 }
+
+/**
+ * The end by the keys that were left out of the set and may have signed the token: those of its `kid`, of a type that takes
+ * its algorithm. One that cannot be read may have made a good signature, so there is no verdict.
+ *
+ * @param wasTried whether a usable key of this `kid` and algorithm was tried; one set aside signed nothing then
+ */
+function endByLeftOut(
+  named: readonly LeftOut[],
+  kid: string | undefined,
+  alg: Algorithm,
+  wasTried: boolean,
+): EarlyEnd | undefined {
+  const possible = named.filter(({ algorithms }) => algorithms.length === 0 || algorithms.includes(alg));
+  const name = kid === undefined ? {} : { kid };
+  const refused = possible.find(({ kind }) => kind === "refused");
+  if (refused !== undefined) return { ...keyRefused(refused), ...name };
+  if (possible.some(({ kind }) => kind === "worthless")) {
+    return { ...reject("KEY_WEAK", kid === undefined ? "" : "kid"), ...name };
+  }
+  const setAside = possible.filter(({ kind }) => kind === "set aside");
+  const [first] = setAside;
+  if (first === undefined || wasTried) return undefined;
+  const fitting = setAside.find((one) => one.alg === undefined || one.alg === alg);
+  return fitting === undefined ? reject("ALGORITHM_MISMATCH", "alg") : { ...keyRefused(fitting), ...name };
+}
+
+const keyRefused = ({ cause }: LeftOut): Failure => ({
+  ...failure("KEY_REFUSED"),
+  ...(cause !== "weak" && { cause }),
+});
 
 /** The end if the signature was checked with as many keys as are tried for one token, and more remain. */
 export function endTooManyKeys(state: DecisionState): EarlyEnd {

@@ -12,7 +12,7 @@ import {
   type VerifyTokenRequest,
   type VerifyTokenResponse,
 } from "../../gen/tokenverifier/v1/token_verifier.js";
-import { FAILURES } from "../contract/failures.js";
+import { FAILURES, failureMessage } from "../contract/failures.js";
 import { reasonMessage } from "../contract/reasons.js";
 import {
   type Check,
@@ -180,13 +180,12 @@ const encodeRejected = ({ reason, claim, hint = "", signatureVerified }: Rejecte
 const encodeCheck = (check: Check): BinaryWriter =>
   CheckMessage.encode({ ...check, result: checkResultNumber(check.result), reason: reasonNumber(check.reason) });
 
-function encodeItemError({ reason, retryAfter }: Failure): BinaryWriter {
-  const { status, message } = FAILURES[reason];
+function encodeItemError(failed: Failure): BinaryWriter {
   return ItemError.encode({
-    code: statusNumber(status),
-    reason: failureNumber(reason),
-    message,
-    retryAfter: duration(retryAfter),
+    code: statusNumber(FAILURES[failed.reason].status),
+    reason: failureNumber(failed.reason),
+    message: failureMessage(failed),
+    retryAfter: duration(failed.retryAfter),
   });
 }
 

@@ -1,7 +1,14 @@
 import { Metadata, type ServiceError } from "@grpc/grpc-js";
 import { ErrorInfo, RetryInfo } from "../../gen/google/rpc/error_details.js";
 import { Status } from "../../gen/google/rpc/status.js";
-import { FAILURES, type FailureReason, type StatusName } from "../contract/failures.js";
+import {
+  FAILURE_CAUSES,
+  FAILURES,
+  type FailureCause,
+  type FailureReason,
+  failureMessage,
+  type StatusName,
+} from "../contract/failures.js";
 import type { Failure } from "../contract/verifier.js";
 import { statusNumber } from "./catalogue.js";
 import { durationFromMillis, millisFromDuration } from "./protobuf.js";
@@ -37,16 +44,16 @@ export function failureDetails({ reason, retryAfter, cause }: Failure): FailureD
 }
 
 function makeStatus(failed: Failure): FailureStatus {
-  const { status, message } = FAILURES[failed.reason];
-  const code = statusNumber(status);
+  const message = failureMessage(failed);
+  const code = statusNumber(FAILURES[failed.reason].status);
   const details = failureDetails(failed);
   const metadata = new Metadata();
   metadata.set(DETAILS_KEY, Buffer.from(Status.encode({ code, message, details }).finish()));
   return { code, details: message, metadata };
 }
 
-/** Statuses of failures with the catalogue's retryAfter and without a cause, as most are: encoded once each. */
-const MADE = new Map<FailureReason, FailureStatus>();
+/** Statuses of failures with the catalogue's retryAfter, as most are: encoded once for each reason and cause. */
+const MADE = new Map<string, FailureStatus>();
 
 /**
  * The gRPC status of a failure, with its {@link failureDetails}.
@@ -54,12 +61,13 @@ const MADE = new Map<FailureReason, FailureStatus>();
  * Equal failures may share one object: clone its metadata before you add to it.
  */
 export function failureToStatus(failed: Failure): FailureStatus {
-  const isPlain = failed.cause === undefined && failed.retryAfter === FAILURES[failed.reason].retryAfter;
-  if (!isPlain) return makeStatus(failed);
-  let made = MADE.get(failed.reason);
+  const { reason, cause, retryAfter } = failed;
+  if (retryAfter !== FAILURES[reason].retryAfter) return makeStatus(failed);
+  const name = cause === undefined ? reason : `${reason} ${cause}`;
+  let made = MADE.get(name);
   if (made === undefined) {
     made = makeStatus(failed);
-    MADE.set(failed.reason, made);
+    MADE.set(name, made);
   }
   return made;
 }
@@ -67,15 +75,15 @@ export function failureToStatus(failed: Failure): FailureStatus {
 /**
  * The failure that the error of a call describes. Never throws.
  *
- * A known reason comes back as it was sent. Otherwise the status code decides; an error without a usable code (a thrown
+ * A known reason comes back as it was sent, without a cause that this version does not know. Otherwise the status code decides; an error without a usable code (a thrown
  * Error, for example) is INTERNAL.
  */
 export function failureFromStatus(error: Partial<Pick<ServiceError, "code" | "metadata">>): Failure {
   const { info, retryAfter } = readDetails(error.metadata);
   const ours = info?.domain === ERROR_DOMAIN;
   if (ours && Object.hasOwn(FAILURES, info.reason)) {
-    const cause = info.metadata["cause"] === "cooldown" ? { cause: "cooldown" as const } : {};
-    return { kind: "failure", reason: info.reason as FailureReason, retryAfter, ...cause };
+    const cause = FAILURE_CAUSES.find((one): one is FailureCause => one === info.metadata["cause"]);
+    return { kind: "failure", reason: info.reason as FailureReason, retryAfter, ...(cause !== undefined && { cause }) };
   }
   return (ours ? laterFailure : foreignFailure)(error.code, retryAfter);
 }

@@ -84,6 +84,15 @@ describe("connect", () => {
     });
   }
 
+  it("a VerificationFailure has the cause for which a key was refused", async () => {
+    const { address } = await start(() => ({ ...failure("KEY_REFUSED"), cause: "unsupported" }));
+    const error = await thrownBy(open(address).verify({ realm: "r", token: "t" }));
+    expect(error).to.include({ reason: "KEY_REFUSED", code: 9, causeName: "unsupported", retryAfterMs: undefined });
+    expect(error)
+      .to.have.property("message")
+      .that.matches(/Cause: unsupported\.$/);
+  });
+
   it("verifyBatch answers in order, with failures in their places", async () => {
     const { address } = await start(({ token }) =>
       token.reveal() === "no" ? failure("REALM_UNKNOWN") : token.reveal() === "bad" ? REJECTED : VERIFIED,

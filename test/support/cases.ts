@@ -81,7 +81,7 @@ const expectation = z.union([
     }),
     checks: z.array(object).optional(),
   }),
-  z.strictObject({ error: z.string(), retryAfter: z.number().optional() }),
+  z.strictObject({ error: z.string(), retryAfter: z.number().optional(), cause: z.string().optional() }),
 ]);
 
 const oneCase = z.strictObject({
@@ -202,12 +202,18 @@ function readFile(name: string): Case[] {
   });
 }
 
-/** `rejected REASON claim`, with `unsigned` at its end or without; `error REASON`, `error REASON 60` or `verified`. */
+/** `rejected REASON claim`, with `unsigned` at its end or without; `error REASON`, `error REASON 60`, `error REASON cause` or `verified`. */
 function readOutcome(short: string): ExpectedOutcome {
-  const [kind, reason = "", rest = "", last] = short.split(" ");
+  const [kind, reason = "", rest = "", last = ""] = short.split(" ");
   if (kind === "verified" && reason === "") return { verified: {} };
   if (kind === "rejected") return { rejected: reason, claim: rest, ...(last === "unsigned" && { signed: false }) };
-  if (kind === "error") return { error: reason, ...(rest !== "" && { retryAfter: Number(rest) }) };
+  if (kind === "error" && rest === "") return { error: reason };
+  if (kind === "error") {
+    return {
+      error: reason,
+      ...(/^\d/.test(rest) ? { retryAfter: Number(rest) } : { cause: `${rest} ${last}`.trim() }),
+    };
+  }
   throw new Error(`no form of an outcome: "${short}"`);
 }
 

@@ -4,6 +4,7 @@ import { NOW } from "./clock.js";
 import { configurationWith, type Deployment, type DeploymentOptions, deploy } from "./deployment.js";
 import { exchange, type HttpRequest } from "./http.js";
 import { secretOf } from "./keys.js";
+import { publishedVerifier } from "./published.js";
 import { exampleRequest, TEST_VENDORS } from "./vendors.js";
 
 /** A kind of trouble that a service can be in. */
@@ -87,6 +88,12 @@ export const CONDITIONS: Readonly<Record<string, Condition>> = {
   "said to be rate limited": saying("RATE_LIMITED"),
   /** The core is replaced, since these configurations fetch no keys (test/e2e/issuer-keys.slow.test.ts has some that do). */
   "keys unavailable": saying("KEYS_UNAVAILABLE"),
+  /** The core is replaced by one whose issuer publishes odd keys beside good ones. */
+  "odd keys published": {
+    // Only the realm's name counts here: http.rpc answers for the realms of the configuration.
+    configuration: (text) => `${text}\n  published: { preset: fiserv, keys: [{ pemFile: ./fiserv.pem }] }\n`,
+    options: { script: publishedVerifier },
+  },
   "no verdict": saying("NO_VERDICT"),
   "timed out": saying("TIMED_OUT"),
   /** The core never answers. */

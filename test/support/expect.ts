@@ -65,7 +65,7 @@ export function expectOutcome(got: Answer, want: ExpectedOutcome, { payload }: P
         reason: want.error,
         domain: "tokenverifier.v1",
         retryAfter: retry,
-        message: entry.message,
+        message: want.cause === undefined ? entry.message : `${entry.message} Cause: ${want.cause}.`,
       },
     });
     return;

@@ -1,3 +1,4 @@
+import { BinaryReader } from "@bufbuild/protobuf/wire";
 import { Metadata, status } from "@grpc/grpc-js";
 import { expect } from "chai";
 import fc from "fast-check";
@@ -7,6 +8,7 @@ import {
   BatchItem,
   BatchVerifyTokensResponse,
   type ErrorReason,
+  Rejected,
   StreamVerifyTokensResponse,
   VerifyTokenRequest,
   VerifyTokenResponse,
@@ -134,6 +136,48 @@ const detail = (type: string, value: Uint8Array) => ({
   value: Buffer.from(value),
 });
 
+describe("signature_verified on the wire", () => {
+  const signed: Verdict = {
+    kind: "rejected",
+    reason: "TOKEN_EXPIRED",
+    claim: "exp",
+    signatureVerified: true,
+    checks: [],
+  };
+
+  it("a rejection by a service that does not know signature_verified reads as one of an unsigned token", () => {
+    const { verdict } = VerifyTokenResponse.decode(encodeVerdict(signed));
+    if (verdict?.$case !== "rejected") throw new Error("no rejection");
+    const { signatureVerified: _later, ...earlier } = verdict.value;
+    const sent = VerifyTokenResponse.fromPartial({ verdict: { $case: "rejected", value: earlier } });
+    const back = VerifyTokenResponse.decode(VerifyTokenResponse.encode(sent).finish());
+    expect(outcomeFromWire(back)).to.deep.equal({ ...signed, signatureVerified: false });
+  });
+
+  it("a client that does not know signature_verified reads the rest of the rejection", () => {
+    const { verdict } = VerifyTokenResponse.decode(encodeVerdict(signed));
+    if (verdict?.$case !== "rejected") throw new Error("no rejection");
+    const reader = new BinaryReader(Rejected.encode(verdict.value).finish());
+    const fields = new Map<number, unknown>();
+    const unknown: number[] = [];
+    while (reader.pos < reader.len) {
+      const [number, type] = reader.tag();
+      if (number === 1) fields.set(number, reader.int32());
+      else if (number < 5) fields.set(number, reader.string());
+      else {
+        unknown.push(number);
+        reader.skip(type);
+      }
+    }
+    expect([...fields]).to.deep.equal([
+      [1, reasonNumber("TOKEN_EXPIRED")],
+      [2, "exp"],
+      [3, reasonMessage("TOKEN_EXPIRED", "exp")],
+    ]);
+    expect(unknown).to.deep.equal([5]);
+  });
+});
+
 describe("batches and streams on the wire", () => {
   it("batches and streams have each outcome in order", () => {
     fc.assert(
@@ -162,6 +206,16 @@ describe("batches and streams on the wire", () => {
       });
     });
   }
+
+  it("an item for a refused key has the cause in its message", () => {
+    const refused: Failure = { ...failure("KEY_REFUSED"), cause: "set aside" };
+    const { responses } = BatchVerifyTokensResponse.decode(encodeBatch([refused]));
+    expect(responses[0]?.outcome).to.have.nested.property(
+      "value.message",
+      `${FAILURES.KEY_REFUSED.message} Cause: set aside.`,
+    );
+    expect(outcomeFromItem(responses[0]!)).to.deep.equal(failure("KEY_REFUSED"));
+  });
 
   it("an item with an unknown reason is read by its code, like a call", () => {
     for (let code = 0; code <= 17; code++) {

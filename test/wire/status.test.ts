@@ -86,6 +86,23 @@ describe("a failure's status", () => {
     }
   });
 
+  for (const cause of ["malformed", "contradictory", "unsupported", "set aside"] as const) {
+    it(`the status of a key refused as ${cause} says so in its ErrorInfo and its message, and survives a round trip`, () => {
+      const sent = { ...failure("KEY_REFUSED"), cause, kid: "kid-of-a-token" };
+      for (let times = 0; times < 2; times++) {
+        const { code, details, metadata } = failureToStatus(sent);
+        expect({ code, details }).to.deep.equal({
+          code: 9,
+          details: `${FAILURES.KEY_REFUSED.message} Cause: ${cause}.`,
+        });
+        const read = Status.decode(metadata.get("grpc-status-details-bin")[0] as Buffer);
+        expect(read.details.map(({ typeUrl }) => typeUrl)).to.deep.equal(["type.googleapis.com/google.rpc.ErrorInfo"]);
+        expect(ErrorInfo.decode(read.details[0]?.value as Buffer).metadata).to.deep.equal({ cause });
+        expect(failureFromStatus({ code, metadata })).to.deep.equal({ ...failure("KEY_REFUSED"), cause });
+      }
+    });
+  }
+
   it("a failure's status shows neither the token's kid nor the realm that judged", () => {
     const sent = { ...failure("KEYS_UNAVAILABLE", 2500), kid: "kid-of-a-token", target: "name-of-a-realm" };
     const { metadata } = failureToStatus(sent);
