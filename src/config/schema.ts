@@ -76,9 +76,11 @@ const limits = z
     body: size(1024, 64 * 1024 ** 2)
       .default(64 * 1024)
       .describe("Size of a REST request's body."),
-    headers: size(1024, 1024 ** 2)
+    headers: size(1024, 128 * 1024)
       .default(16 * 1024)
-      .describe("Size of all headers of a request or call together."),
+      .describe(
+        "Size of all headers of a request or call together, at every port; above: 431, and RESOURCE_EXHAUSTED over gRPC. A gRPC call may have 256 headers, each counted as 32 bytes more than it has; a single one above 64 KiB ends the connection.",
+      ),
     message: size(1024, 64 * 1024 ** 2)
       .default(4 * 1024 ** 2)
       .describe(

@@ -1,6 +1,6 @@
 import type { EventEmitter } from "node:events";
 import type { Server as HttpServer } from "node:http";
-import type { Http2Server, Http2Session, ServerHttp2Stream } from "node:http2";
+import type { Http2Server, Http2Session, OutgoingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { isIP, type Socket } from "node:net";
 import type { Readable } from "node:stream";
 import type { TLSSocket } from "node:tls";
@@ -59,21 +59,41 @@ export function http2ServersOf(server: GrpcServer): readonly Http2Server[] {
 }
 
 /**
- * Sets SETTINGS_MAX_HEADER_LIST_SIZE (RFC 9113, section 6.5.2) for the HTTP/2 servers that a grpc-js server makes later
- * (`commonServerOptions`); grpc-js has no option for it.
+ * Limits the headers of calls for the HTTP/2 servers that a grpc-js server makes later (`commonServerOptions`); grpc-js has no
+ * option for it. Node resets a call above either limit with ENHANCE_YOUR_CALM, but holds to `bytes` only once the client has
+ * acknowledged SETTINGS.
  *
- * @param bytes of a call's header names and values, plus 32 per header
+ * @param bytes of a call's header names and values, plus 32 per header (RFC 9113, section 6.5.2, SETTINGS_MAX_HEADER_LIST_SIZE)
+ * @param fields of a call, `:path` and the like included; Node's default is 128
  */
-export function setMaxHeaderListSize(server: GrpcServer, bytes: number): void {
-  const { commonServerOptions } = server as unknown as { readonly commonServerOptions?: { settings?: object } };
-  if (commonServerOptions === undefined) throw new InternalsChangedError("grpc-js Server.commonServerOptions");
-  commonServerOptions.settings = { ...commonServerOptions.settings, maxHeaderListSize: bytes };
+export function setHeaderLimits(server: GrpcServer, bytes: number, fields: number): void {
+  const { commonServerOptions: options } = server as unknown as {
+    readonly commonServerOptions?: { settings?: object; maxHeaderListPairs?: number };
+  };
+  if (options === undefined) throw new InternalsChangedError("grpc-js Server.commonServerOptions");
+  options.settings = { ...options.settings, maxHeaderListSize: bytes };
+  options.maxHeaderListPairs = fields;
 }
 
 /** Adds headers to the answer of a call. grpc-js sends its headers with the stream's `respond`, which is replaced here. */
 export function addResponseHeaders(stream: ServerHttp2Stream, added: Readonly<Record<string, string>>): void {
   const respond = stream.respond.bind(stream);
   stream.respond = (headers, options) => respond({ ...(headers as object), ...added }, options);
+}
+
+/** Sends the status of a call in trailers even where there is no message before it. It replaces the stream's `respond`, too. */
+export function sendStatusInTrailers(stream: ServerHttp2Stream): void {
+  const respond = stream.respond.bind(stream);
+  stream.respond = (answer, options) => {
+    const { "grpc-status": code, "grpc-message": message, ...headers } = { ...(answer as OutgoingHttpHeaders) };
+    if (options?.endStream !== true || code === undefined) {
+      respond(answer, options);
+      return;
+    }
+    stream.once("wantTrailers", () => stream.sendTrailers({ "grpc-status": code, "grpc-message": message }));
+    respond(headers, { waitForTrailers: true });
+    stream.end();
+  };
 }
 
 /** The HTTP/2 session of a grpc-js server call (`call.stream.session`); undefined once the call is over. */

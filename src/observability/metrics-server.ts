@@ -11,16 +11,19 @@ export interface Readiness extends ServiceState {
 }
 
 /** Limits of the port: probes are small, and one client must not lock out the others. Times in milliseconds. */
-const BOUNDS: HttpBounds = { headers: 16 * 1024, request: 10_000, idle: 10_000, connections: 1000, perAddress: 100 };
+const BOUNDS = { request: 10_000, idle: 10_000, connections: 1000, perAddress: 100 } satisfies Partial<HttpBounds>;
 
 /**
  * Makes the metrics port: `/metrics`, `/healthz` (the process is alive), `/readyz` (it accepts calls) and `/keys` (the keys
  * in use). It does not listen yet.
+ *
+ * @param headers bytes of a request's headers in all; above: 431
  */
 export function createMetricsServer(
   metrics: Metrics,
   readiness: () => Readiness,
   keys: () => KeysInUse,
+  headers: number,
   entrance: ListenerOptions = {},
 ): HttpPort {
   const json = (res: http.ServerResponse, code: number, body: unknown): void => {
@@ -56,5 +59,5 @@ export function createMetricsServer(
     if (route === undefined) json(res, 404, { error: "Not found" });
     else void Promise.resolve(route(res)).catch(() => res.destroy());
   };
-  return createHttpPort(answer, BOUNDS, entrance);
+  return createHttpPort(answer, { ...BOUNDS, headers }, entrance);
 }

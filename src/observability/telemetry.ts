@@ -90,6 +90,7 @@ export function createTelemetry(
       ...(core?.serviceState() ?? { realms: Object.fromEntries([...known].map((name) => [name, "fresh"])) }),
     }),
     () => ({ realms: core?.keysInUse() ?? {} }),
+    config.limits.headers,
     { tls, refused: (refusal) => refused("metrics", refusal) },
   );
   return {

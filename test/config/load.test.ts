@@ -84,6 +84,10 @@ describe("a wrong configuration", () => {
       text: top("limits: { body: 65536 }"),
       is: ["limits.body: must be a size such as 64KiB or 4MiB, from 1024 to 67108864 bytes"],
     },
+    "headers above what HTTP/2 can hold": {
+      text: top("limits: { headers: 129KiB }"),
+      is: ["limits.headers: must be a size such as 64KiB or 4MiB, from 1024 to 131072 bytes"],
+    },
     "a size in another unit": {
       text: top("limits: { body: 64KB }"),
       is: [/^limits\.body: must be a size such as 64KiB/],

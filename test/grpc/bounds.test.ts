@@ -1,10 +1,10 @@
 import http2 from "node:http2";
 import net from "node:net";
 import { gzipSync } from "node:zlib";
-import { status } from "@grpc/grpc-js";
+import { compressionAlgorithms, status } from "@grpc/grpc-js";
 import { expect } from "chai";
 import { standStill } from "../support/stand-still.js";
-import { collect, eventually, start, VERIFIED } from "./harness.js";
+import { collect, eventually, failing, start, testClient, VERIFIED } from "./harness.js";
 import { watchHealth } from "./health-client.js";
 import { callHeaders, frame, grpcRequest, grpcStatus, http2Frame, PREFACE, RawCall, SETTINGS } from "./raw.js";
 
@@ -12,6 +12,9 @@ import { callHeaders, frame, grpcRequest, grpcStatus, http2Frame, PREFACE, RawCa
 const GOOD = Buffer.from([0x0a, 1, 0x72, 0x12, 1, 0x74]);
 /** The first bytes of a message of 65,280 bytes. */
 const BEGUN = Buffer.from([0, 0, 0, 255, 0, 0]);
+
+/** The flag of a message that grpc-js does not compress (its WriteFlags.NoCompress). */
+const NO_COMPRESS = 2;
 
 const PATHS = {
   VerifyToken: "/tokenverifier.v1.TokenVerifier/VerifyToken",
@@ -278,6 +281,58 @@ describe("limits on calls", () => {
         expect(asked).to.have.length(0);
       });
     }
+
+    for (const [name, path] of Object.entries(PATHS).filter(
+      ([name]) => name.endsWith("Token") || name.endsWith("Tokens"),
+    )) {
+      for (const encoding of ["gzip", "deflate", "br", "identity", "snappy, gzip"]) {
+        it(`${name}: a message that is not flagged as compressed is taken with grpc-encoding ${encoding}`, async () => {
+          const { address, asked } = await start(() => VERIFIED);
+          const call = grpcRequest(connect(address), "", { ":path": path, "grpc-encoding": encoding });
+          // A request, a batch of it, and a stream's message with it.
+          const field = {
+            VerifyToken: [],
+            BatchVerifyTokens: [0x0a, GOOD.length],
+            StreamVerifyTokens: [0x12, GOOD.length],
+          };
+          call.end(frame(Buffer.from([...(field[name as keyof typeof field] ?? []), ...GOOD])));
+          expect(await grpcStatus(call)).to.equal("0");
+          expect(asked).to.have.length(1);
+        });
+      }
+    }
+
+    it("a message that is flagged as compressed ends a stream whose messages before it were taken", async () => {
+      const { address } = await start(() => VERIFIED);
+      const call = grpcRequest(connect(address), "StreamVerifyTokens", { "grpc-encoding": "gzip" });
+      call.write(frame(Buffer.from([0x0a, 1, 0x61])));
+      await new Promise((resolve) => call.once("data", resolve));
+      call.write(packed);
+      expect(await grpcStatus(call)).to.equal(String(status.UNIMPLEMENTED));
+    });
+
+    it("a grpc-js client that compresses is refused once, and sends what follows uncompressed", async () => {
+      const { address, asked } = await start(() => VERIFIED);
+      const { call, raw } = testClient(address, { "grpc.default_compression_algorithm": compressionAlgorithms.gzip });
+      const error = await failing(call("VerifyToken", { token: "t" }));
+      expect(error.code).to.equal(status.UNIMPLEMENTED);
+      expect(error.details).to.contain("send messages uncompressed");
+      expect((await call("VerifyToken", { token: "t" })).value.verdict).to.equal("verified");
+      expect(asked).to.have.length(1);
+      raw.close();
+    });
+
+    it("a grpc-js client that compresses may send a stream's messages with the flag NoCompress", async () => {
+      const { address } = await start(() => VERIFIED);
+      const { raw } = testClient(address, { "grpc.default_compression_algorithm": compressionAlgorithms.gzip });
+      const stream = raw["StreamVerifyTokens"]();
+      stream.write({ id: "a", requests: [{ token: "t" }] }, NO_COMPRESS);
+      stream.end();
+      const { messages, status: ended } = await collect(stream);
+      expect(messages.map(({ id }) => id)).to.deep.equal(["a"]);
+      expect(ended.code).to.equal(status.OK);
+      raw.close();
+    });
 
     it("the service accepts only the identity encoding", async () => {
       const { address } = await start(() => VERIFIED);

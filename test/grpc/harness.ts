@@ -1,4 +1,4 @@
-import grpc, { type Client, type Metadata, type ServiceError } from "@grpc/grpc-js";
+import grpc, { type ChannelOptions, type Client, type Metadata, type ServiceError } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
 import type { FinishedCall } from "../../src/contract/call.js";
 import type { CallContext, Outcome, VerificationRequest, Verified, Verifier } from "../../src/contract/verifier.js";
@@ -150,10 +150,12 @@ function metadataOf(values: Record<string, string>): Metadata {
   return metadata;
 }
 
-export function testClient(address: string): TestClient {
+/** A client of the service at an address, with channel options of its own. */
+export function testClient(address: string, options: ChannelOptions = {}): TestClient {
   const raw = new loaded.tokenverifier.v1.TokenVerifier(address, grpc.credentials.createInsecure(), {
     "grpc.use_local_subchannel_pool": 1,
     "grpc.max_receive_message_length": -1,
+    ...options,
   });
   return {
     raw,

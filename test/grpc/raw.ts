@@ -50,6 +50,15 @@ export const callHeaders = (path: string, ...more: readonly [string, string][]):
     ].map(([name = "", value = ""]) => hpackHeader(name, value)),
   );
 
+/** A HEADERS frame and as many CONTINUATION frames as a block of headers needs (RFC 9113, section 6.10). */
+export function headerFrames(stream: number, block: Buffer): readonly Buffer[] {
+  const most = 16 * 1024;
+  const parts = Array.from({ length: Math.ceil(block.length / most) }, (_, at) =>
+    block.subarray(at * most, (at + 1) * most),
+  );
+  return parts.map((part, at) => http2Frame(at === 0 ? 1 : 9, at === parts.length - 1 ? 4 : 0, stream, part));
+}
+
 /** A gRPC message: the five bytes of its prefix and its content. */
 export function frame(bytes: Uint8Array): Buffer {
   const head = Buffer.alloc(5);
@@ -72,14 +81,14 @@ export class RawCall {
   #received = Buffer.alloc(0);
   #pings = 0;
 
-  /** Opens the connection and the call. @param path as in {@link callHeaders} */
-  constructor(address: string, path: string) {
+  /** Opens the connection and the call in one write. @param path and more as in {@link callHeaders} */
+  constructor(address: string, path: string, ...more: readonly [string, string][]) {
     this.#socket = net.connect({ port: Number(address.split(":").at(-1)), host: "127.0.0.1" });
     this.#socket.on("error", () => undefined);
     this.#socket.on("data", (data) => {
       this.#received = Buffer.concat([this.#received, data]);
     });
-    this.send(Buffer.from(PREFACE), SETTINGS, http2Frame(1, 4, 1, callHeaders(path)));
+    this.send(Buffer.from(PREFACE), SETTINGS, ...headerFrames(1, callHeaders(path, ...more)));
   }
 
   send(...frames: readonly Buffer[]): void {
@@ -97,6 +106,16 @@ export class RawCall {
   async frames(count: number): Promise<readonly number[]> {
     await this.#until(() => frameTypes(this.#received, 1).length >= count);
     return frameTypes(this.#received, 1);
+  }
+
+  /** Whether the connection is over. */
+  get isClosed(): boolean {
+    return this.#socket.closed;
+  }
+
+  /** Waits until the connection is over. */
+  async closed(): Promise<void> {
+    await this.#until(() => this.isClosed);
   }
 
   close(): void {

@@ -230,6 +230,21 @@ describe("gateway: malformed HTTP", () => {
     await wire.closed;
   });
 
+  it("limits.headers holds below and above Node's own default of 16 KiB", async () => {
+    const filler = (bytes: number) => [["X-Filler", "x".repeat(bytes)]] as const;
+    for (const [headers, bytes, status] of [
+      [4 * 1024, 3 * 1024, 200],
+      [4 * 1024, 5 * 1024, 431],
+      [4 * 1024, 40 * 1024, 431],
+      [128 * 1024, 100 * 1024, 200],
+      [128 * 1024, 130 * 1024, 431],
+    ] as const) {
+      const { port } = await open(undefined, { headers });
+      const answer = await new Wire(port).send(good(INTEGURU, filler(bytes))).answer();
+      expect(answer.status, `${bytes} bytes with a limit of ${headers}`).to.equal(status);
+    }
+  });
+
   it("a request with many headers within the limit is answered", async () => {
     // Some versions of Node count about ten bytes more for each header than it has.
     const many = Array.from({ length: 500 }, (_, index) => [`X-${index}`, "y"] as const);

@@ -23,8 +23,9 @@ import {
   http2ServersOf,
   InternalsChangedError,
   omitAddressAsServerName,
+  sendStatusInTrailers,
   sessionOfCall,
-  setMaxHeaderListSize,
+  setHeaderLimits,
   setReadAhead,
   takeListeners,
   tcpSocketOf,
@@ -97,10 +98,7 @@ describe("Node: listeners of servers", () => {
       InternalsChangedError,
       /^grpc-js Server\.http2Servers is missing/,
     );
-    expect(() => setMaxHeaderListSize({} as Server, 1)).to.throw(
-      InternalsChangedError,
-      /commonServerOptions is missing/,
-    );
+    expect(() => setHeaderLimits({} as Server, 1, 1)).to.throw(InternalsChangedError, /commonServerOptions is missing/);
   });
 });
 
@@ -209,7 +207,7 @@ describe("grpc-js: Server, its calls and its HTTP/2 servers", () => {
     prepare: (server: http2.Http2Server) => void = () => {},
   ): Promise<{ readonly client: Client; readonly address: string }> {
     const server = new Server();
-    setMaxHeaderListSize(server, 4000);
+    setHeaderLimits(server, 4000, 200);
     const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
     const [http2Server, ...others] = http2ServersOf(server);
     expect(others).to.deep.equal([]);
@@ -257,6 +255,25 @@ describe("grpc-js: Server, its calls and its HTTP/2 servers", () => {
     expect(settings.maxHeaderListSize).to.equal(4000);
   });
 
+  it("grpc-js takes calls with as many headers as commonServerOptions.maxHeaderListPairs says, and Node resets others", async () => {
+    const { address } = await serve({});
+    const session = http2.connect(`http://${address}`);
+    closing.push(() => session.destroy());
+    const send = async (count: number): Promise<unknown> => {
+      const head = { ":method": "POST", ":path": `${PATH}Unary`, "content-type": "application/grpc", te: "trailers" };
+      // Besides these five, there is ":scheme"; ":authority" is the address.
+      const request = session.request({
+        ...head,
+        ...Object.fromEntries(Array.from({ length: count - 6 }, (_, i) => [`x${i}`, "1"])),
+      });
+      request.end(Buffer.from([0, 0, 0, 0, 0]));
+      const error = new Promise((resolve) => request.once("error", resolve));
+      return Promise.race([once(request, "response").then(() => "answered"), error.then(() => request.rstCode)]);
+    };
+    expect(await send(200)).to.equal("answered");
+    expect(await send(201)).to.equal(http2.constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  });
+
   it("grpc-js sends a call's headers with the stream's respond()", async () => {
     const { address } = await serve({}, (server) => {
       server.prependListener("stream", (stream) => addResponseHeaders(stream, { "grpc-accept-encoding": "identity" }));
@@ -272,6 +289,19 @@ describe("grpc-js: Server, its calls and its HTTP/2 servers", () => {
     request.end(Buffer.from([0, 0, 0, 0, 0]));
     const [headers] = (await once(request, "response")) as [http2.IncomingHttpHeaders];
     expect(headers["grpc-accept-encoding"]).to.equal("identity");
+  });
+
+  it("grpc-js sends a status without a message in respond()'s headers, and sendStatusInTrailers moves it", async () => {
+    const { client } = await serve(
+      { unary: (_call, callback) => callback({ code: 5, details: "no such thing" }) },
+      (server) => server.prependListener("stream", sendStatusInTrailers),
+    );
+    const metadata: unknown[] = [];
+    const unary = client.makeUnaryRequest(`${PATH}Unary`, same, same, Buffer.from("x"), () => {});
+    unary.on("metadata", (headers) => metadata.push(headers));
+    const [ended] = (await once(unary, "status")) as [{ code: number; details: string }];
+    expect(ended).to.include({ code: 5, details: "no such thing" });
+    expect(metadata, "headers apart from the status").to.have.length(1);
   });
 
   it("grpc-js keeps the session of unary and streaming calls in call.stream.session", async () => {

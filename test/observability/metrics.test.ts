@@ -28,6 +28,7 @@ describe("the metrics port", () => {
       `grpc: 127.0.0.1:0
 http: { address: 127.0.0.1:0, rpc: [integuru], cors: { origins: ["*"] } }
 metrics: 127.0.0.1:0
+limits: { headers: 4KiB }
 drain: { delay: 0s, timeout: 1s }
 realms:
   integuru: { preset: integuru, keys: [{ secret: a-secret-that-is-used-in-this-test-only }] }
@@ -96,6 +97,14 @@ realms:
     expect(wire.text).to.match(
       /^HTTP\/1.1 200 OK\r\n.*{"status":"ok"}.*HTTP\/1.1 400 Bad Request\r\n.*{"error":"Bad Request"}$/s,
     );
+  });
+
+  it("the metrics port answers 431 to headers above limits.headers", async () => {
+    const port = Number(running.addresses["metrics"]?.split(":").at(-1));
+    const ask = (bytes: number) =>
+      `GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX: ${"x".repeat(bytes)}\r\n\r\n`;
+    expect((await new Wire(port).send(ask(3 * 1024)).answer()).status).to.equal(200);
+    expect((await new Wire(port).send(ask(40 * 1024)).answer()).status).to.equal(431);
   });
 
   const verifyToken = "/tokenverifier.v1.TokenVerifier/VerifyToken";

@@ -2562,8 +2562,9 @@ export const StreamVerifyTokensResponse: MessageFns<StreamVerifyTokensResponse> 
  * The service writes it to its log and returns it in the trailing metadata; it
  * generates an id for a call without one.
  *
- * Limits: messages are never compressed; a call with a `grpc-encoding` other than
- * identity fails with UNIMPLEMENTED. A request may have 1000 fields, nested and
+ * Limits: messages are never compressed; a call that sends a message flagged as
+ * compressed fails with UNIMPLEMENTED, and one whose metadata exceeds
+ * `limits.headers` (16 KiB by default) with RESOURCE_EXHAUSTED. A request may have 1000 fields, nested and
  * unknown ones included; a batch may have 16 more for each request that it may
  * hold. A request with more fields, or one that cannot be decoded, fails with
  * INTERNAL.

@@ -1,21 +1,22 @@
-import http2 from "node:http2";
+import type http2 from "node:http2";
 import net from "node:net";
 import tls from "node:tls";
 import { Server, ServerCredentials, status } from "@grpc/grpc-js";
 import { type Admission, admit, type ListenerOptions, refuseFailedHandshakes } from "../admission.js";
 import { gracefulClose } from "../graceful-close.js";
-import { addResponseHeaders, http2ServersOf, setMaxHeaderListSize, takeListeners } from "../internals.js";
+import { addResponseHeaders, http2ServersOf, setHeaderLimits, takeListeners } from "../internals.js";
 import { listen, type TransportPort } from "../port.js";
 import { renewTls, serverOptions } from "../tls.js";
 import { boundCall, type CallTimeouts, type MethodKinds } from "./call-bounds.js";
 import { closeAtAge, destroyIfIdle, randomConnectionAge, rememberWorkload } from "./connections.js";
 import { Quota, quotaClient } from "./quota.js";
+import { refuseCompressed, refuseForMemory, refuseHeaders } from "./refused-calls.js";
 
 /** The limits of an HTTP/2 port. `request` is also the limit of a TLS handshake. */
 export interface Http2Limits extends CallTimeouts, Pick<Admission, "connections" | "perAddress"> {
   /** Bytes of one message from a client; above: RESOURCE_EXHAUSTED. */
   readonly message: number;
-  /** Bytes of a call's headers in all, plus 32 per header; above: the call is reset. */
+  /** Bytes of a call's headers in all, plus 32 per header, at most 128 KiB; above, or above 256 headers: RESOURCE_EXHAUSTED. */
   readonly headers: number;
 }
 
@@ -36,6 +37,9 @@ export interface Http2Port extends TransportPort {
   readonly services: Server;
 }
 
+/** Headers of a call, `:path` and the like included; above: the call is reset. */
+const MAX_FIELDS = 256;
+
 const MINUTE = 60_000;
 const MB = 1024 ** 2;
 
@@ -55,7 +59,7 @@ export function createHttp2Port(options: Http2PortOptions): Http2Port {
     // Its debugging counters take several microseconds per call.
     "grpc.enable_channelz": 0,
   });
-  setMaxHeaderListSize(services, limits.headers);
+  setHeaderLimits(services, limits.headers, MAX_FIELDS);
   // The listeners below handle TLS.
   const injector = services.createConnectionInjector(ServerCredentials.createInsecure());
   const calls = boundCalls(http2ServersOf(services), options);
@@ -123,10 +127,11 @@ function boundCalls(
       destroyIfIdle(session, limits.idle + limits.request);
     });
     const handlers = takeListeners(server, "stream");
-    server.on("stream", (stream, headers) => {
+    server.on("stream", (stream, headers, _flags, raw: readonly string[]) => {
       const path = headers[":path"] ?? "";
       const reserve = memory.open(clients.get(stream.session ?? stream));
-      const own = OPEN_CALL + sizeOf(headers);
+      const size = sizeOf(raw);
+      const own = OPEN_CALL + size;
       let unbound = (): void => {};
       calls++;
       // One listener for all purposes: every call has it.
@@ -137,14 +142,16 @@ function boundCalls(
         onCallEnd?.(path, statusOf(stream));
       });
       if (!reserve(own)) {
-        refuse(stream);
+        refuseForMemory(stream);
         return;
       }
-      if ((headers["grpc-encoding"] ?? "identity") !== "identity") {
-        refuseCompression(stream);
+      // Node itself resets such a call, but only once the client has acknowledged the setting.
+      if (size > limits.headers) {
+        refuseHeaders(stream, limits.headers);
       } else {
         // grpc-js would announce gzip and deflate.
         addResponseHeaders(stream, ACCEPT_ENCODING);
+        if (headers["grpc-encoding"] !== undefined) refuseCompressed(stream, headers);
         for (const handle of handlers) handle.call(server, stream, headers);
       }
       unbound = boundCall(stream, path, methods, limits, reserve, own);
@@ -156,51 +163,15 @@ function boundCalls(
 /** Bytes of memory for calls that are incomplete or stay open; above: reset. One client address may use a quarter. */
 const callMemory = (message: number): number => Math.max(256 * MB, 16 * message);
 
+const ACCEPT_ENCODING = { "grpc-accept-encoding": "identity" };
+
 /** Bytes of memory that an open call counts as, besides its headers. */
 const OPEN_CALL = 16 * 1024;
 
-/** Refused calls of a connection after which it is destroyed. */
-const MAX_REFUSED = 100;
-
-/** The number of refused calls of each connection. */
-const REFUSED = new WeakMap<object, number>();
-
-/** Refuses a call for which there is no memory. A client that makes ever more calls loses its connection. */
-function refuse(stream: http2.ServerHttp2Stream): void {
-  const { session } = stream;
-  stream.on("error", () => {});
-  stream.close(http2.constants.NGHTTP2_ENHANCE_YOUR_CALM);
-  if (session === undefined) return;
-  const count = (REFUSED.get(session) ?? 0) + 1;
-  REFUSED.set(session, count);
-  // Deferred until nghttp2 has processed the bytes that came with this call: Node aborts the process when data arrives for a
-  // call behind it that a destroyed session has not reported to JavaScript.
-  if (count === MAX_REFUSED + 1) setImmediate(() => session.destroy());
-}
-
-const ACCEPT_ENCODING = { "grpc-accept-encoding": "identity" };
-
-/**
- * Answers UNIMPLEMENTED to a call with compressed messages (gRPC's compression.md): tokens hardly shrink, and a small message
- * may decompress to megabytes.
- */
-function refuseCompression(stream: http2.ServerHttp2Stream): void {
-  stream.on("error", () => {});
-  const headers = {
-    ":status": 200,
-    "content-type": "application/grpc+proto",
-    "grpc-status": status.UNIMPLEMENTED,
-    "grpc-message": "Messages are not taken compressed: send them with grpc-encoding identity.",
-    ...ACCEPT_ENCODING,
-  };
-  stream.respond(headers, { endStream: true });
-}
-
-type Headers = http2.IncomingHttpHeaders;
-
-function sizeOf(headers: Headers): number {
-  let bytes = 0;
-  for (const name in headers) bytes += name.length + String(headers[name]).length;
+/** Bytes of a call's headers as RFC 9113, section 6.5.2 counts them: 32 more for each. @param raw names and values in turn */
+function sizeOf(raw: readonly string[]): number {
+  let bytes = 16 * raw.length;
+  for (const text of raw) bytes += text.length;
   return bytes;
 }
 
