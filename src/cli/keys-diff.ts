@@ -133,7 +133,10 @@ const toDiffed = ({ kid, algorithm, label }: VerificationKey): DiffedKey => ({ k
 
 function usesOf(uses: KeysInUse["realms"][string] | undefined, key: VerificationKey): number | null {
   if (uses === undefined) return null;
-  return uses.find(({ kid, label }) => kid === (key.kid ?? null) && label === key.label)?.verificationsLastHour ?? 0;
+  const { algorithm, kid = null, label } = key;
+  // Keys that stand for several algorithms share their label.
+  const same = uses.find((one) => one.algorithm === algorithm && one.kid === kid && one.label === label);
+  return same?.verificationsLastHour ?? 0;
 }
 
 /**
@@ -149,7 +152,7 @@ async function readCandidate(
 ): Promise<LoadedSet> {
   const isUrl = /^https?:\/\//.test(candidate);
   try {
-    if (!isUrl) return loadPublishedKeys(readDocument(readNamedFile(candidate)), algorithms);
+    if (!isUrl) return loadPublishedKeys(readDocument(readNamedFile(candidate)), { algorithms });
     const { timeout = TIMEOUT, insecure = false, ca } = source ?? {};
     return await fetchOnce({ jwksUri: candidate }, { timeout, insecure, ca, proxies }, algorithms);
   } catch (error) {

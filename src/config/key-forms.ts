@@ -18,7 +18,7 @@ const alg = {
   alg: algorithm
     .optional()
     .describe(
-      "Algorithm that the key verifies. Default: the only algorithm of the realm that fits the key's type and curve.",
+      "Algorithm that the key verifies. Default for a public key: each algorithm of the realm that fits its type and curve; for a secret: the only one that fits.",
     ),
 };
 const jsonObject = (what: string) => z.record(z.string(), z.unknown()).describe(what);
@@ -54,33 +54,70 @@ const fetching = {
   caFile: file("certificates in PEM that are trusted instead of the system's").optional(),
 };
 
+const weak = {
+  weak: z
+    .boolean()
+    .default(false)
+    .describe(
+      "Takes a secret of 8 bytes or more that another party chose; `check` warns of it. Anyone can guess a short secret from one token.",
+    ),
+};
+
+/** The setting that says of which uses the keys of a set are taken. */
+const use = {
+  use: z
+    .array(
+      z
+        .string()
+        .min(1)
+        .refine((one) => one !== "enc", "enc is for encryption: keys of this use sign no tokens"),
+    )
+    .min(1)
+    .optional()
+    .describe(
+      "Values of `use` of the keys that are taken; `none` stands for an absent `use`. Default: `[sig, none]`. SPIFFE bundles need `[jwt-svid]`.",
+    ),
+};
+
 /** Forms of a key, each by the member that only it has. */
 export const keyForms = {
   secret: z.strictObject({
     secret: secret("HMAC secret as text, at least as long as the hash (HS256: 32 bytes)."),
     ...alg,
     ...kid,
+    ...weak,
   }),
-  secretBase64: z.strictObject({ secretBase64: secret("HMAC secret in base64."), ...alg, ...kid }),
+  secretBase64: z.strictObject({
+    secretBase64: secret("HMAC secret in base64 or base64url, padded or not."),
+    ...alg,
+    ...kid,
+    ...weak,
+  }),
   secretFile: z.strictObject({
     secretFile: file("an HMAC secret as text; a line end at its end is dropped"),
     ...alg,
     ...kid,
+    ...weak,
   }),
   pem: z.strictObject({
-    pem: z.string().describe("Public key in PEM (`-----BEGIN PUBLIC KEY-----`)."),
+    pem: z
+      .string()
+      .describe(
+        "Public key in PEM (`-----BEGIN PUBLIC KEY-----`), a certificate, of which only the key counts, or the bare base64 of an SPKI. `\\n` written out is a line end.",
+      ),
     ...alg,
     ...kid,
   }),
-  pemFile: z.strictObject({ pemFile: file("a public key in PEM"), ...alg, ...kid }),
+  pemFile: z.strictObject({ pemFile: file("what `pem` takes"), ...alg, ...kid }),
   jwk: z.strictObject({ jwk: jsonObject("One JSON Web Key (RFC 7517); `kty: oct` is allowed."), ...alg, ...kid }),
   jwkFile: z.strictObject({ jwkFile: file("one JSON Web Key"), ...alg, ...kid }),
   jwks: z.strictObject({
     jwks: jsonObject(
       "Set of public keys (RFC 7517, section 5). Keys for algorithms outside the realm's list are set aside.",
     ),
+    ...use,
   }),
-  jwksFile: z.strictObject({ jwksFile: file("a set of public keys") }),
+  jwksFile: z.strictObject({ jwksFile: file("a set of public keys"), ...use }),
   jwksUri: z.strictObject({
     jwksUri: z.string().describe("URL of an issuer's key set, which is fetched and refreshed."),
     ...fetching,

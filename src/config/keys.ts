@@ -2,15 +2,17 @@ import { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import type { Algorithm } from "../jws/algorithms.js";
 import { readJson } from "../jws/json.js";
+import { type LoadOptions, requiredAlgorithm } from "../keys/binding.js";
 import { loadJwk } from "../keys/jwk.js";
-import { loadJwks } from "../keys/jwks.js";
+import { loadJwks, requireUsable } from "../keys/jwks.js";
 import { KeyError, type VerificationKey } from "../keys/key.js";
 import { isFaulty, type LeftOut } from "../keys/left-out.js";
 import { loadPem } from "../keys/pem.js";
 import { isPublicAddress } from "../keys/remote/addresses.js";
 import type { Location } from "../keys/remote/documents.js";
 import type { RemoteEntry } from "../keys/remote/keyring.js";
-import { loadSecret } from "../keys/secret.js";
+import { loadSecret, secretAlgorithm, WEAK_SECRET_BYTES } from "../keys/secret.js";
+import { decodeBase64, withoutByteOrderMark } from "../keys/spelling.js";
 import { formatPath, type Issue, type IssuePath, issuesOf, READABLE } from "../util/issues.js";
 import { keyForms } from "./key-forms.js";
 import { type ReadFile, redactFileName, unreadable } from "./read-file.js";
@@ -47,24 +49,19 @@ type Loaders = { readonly [F in KeyForm]: (entry: KeyEntry<F>, context: KeyConte
 const options = (
   { alg, kid }: { alg?: Algorithm | undefined; kid?: string | undefined },
   { algorithms }: KeyContext,
-) => ({
-  algorithms,
-  several: "error" as const,
-  ...(alg !== undefined && { alg }),
-  ...(kid !== undefined && { kid }),
-});
+): LoadOptions => ({ algorithms, alg, kid });
 
 /** Loads each form of a key. @throws {KeyError} that names the fault and what is right */
 const LOADERS: Loaders = {
   secret: (entry, context) => [secretKey(entry.secret, entry, context)],
   secretBase64: (entry, context) => [secretKey(base64(entry.secretBase64), entry, context)],
   secretFile: (entry, context) => [secretKey(read(entry.secretFile, context).replace(/\r?\n$/, ""), entry, context)],
-  pem: (entry, context) => [loadPem(entry.pem, options(entry, context))],
-  pemFile: (entry, context) => [loadPem(readPublic(entry.pemFile, context), options(entry, context))],
-  jwk: (entry, context) => [loadJwk(entry.jwk, options(entry, context))],
-  jwkFile: (entry, context) => [loadJwk(json(readPublic(entry.jwkFile, context)), options(entry, context))],
-  jwks: (entry, context) => keySet(entry.jwks, context),
-  jwksFile: (entry, context) => keySet(json(readPublic(entry.jwksFile, context)), context),
+  pem: (entry, context) => loadPem(entry.pem, options(entry, context)),
+  pemFile: (entry, context) => loadPem(readPublic(entry.pemFile, context), options(entry, context)),
+  jwk: (entry, context) => loadJwk(entry.jwk, options(entry, context)),
+  jwkFile: (entry, context) => loadJwk(json(readPublic(entry.jwkFile, context)), options(entry, context)),
+  jwks: (entry, context) => keySet(entry.jwks, entry, context),
+  jwksFile: (entry, context) => keySet(json(readPublic(entry.jwksFile, context)), entry, context),
   jwksUri: (entry, context) => remote({ jwksUri: publicUrl(entry.jwksUri, entry) }, entry, context),
   discovery: (entry, context) => {
     const discovery = publicUrl(entry.discovery, entry);
@@ -109,33 +106,22 @@ function loadEntry(entry: unknown, path: IssuePath, context: KeyContext): readon
   }
 }
 
-function secretKey(
-  secret: string | Buffer,
-  { alg, kid }: { alg?: Algorithm | undefined; kid?: string | undefined },
-  { algorithms }: KeyContext,
-): VerificationKey {
-  const fitting = algorithms.filter((name) => name.startsWith("HS"));
-  const algorithm = alg ?? (fitting.length === 1 ? fitting[0] : undefined);
-  if (algorithm === undefined || !fitting.includes(algorithm)) {
-    throw new KeyError(
-      fitting.length === 0
-        ? `a secret verifies HS256, HS384 or HS512, and this realm takes ${algorithms.join(", ")}: give a public key`
-        : `say which algorithm it is for: alg: one of ${fitting.join(", ")}`,
-    );
-  }
-  return loadSecret(secret, { algorithm, ...(kid !== undefined && { kid }) });
+type SetEntry = KeyEntry<"jwks"> | KeyEntry<"jwksFile">;
+type SecretEntry = KeyEntry<"secret"> | KeyEntry<"secretBase64"> | KeyEntry<"secretFile">;
+
+function secretKey(secret: string | Buffer, entry: SecretEntry, context: KeyContext): VerificationKey {
+  const algorithm = secretAlgorithm(requiredAlgorithm(options(entry, context), undefined), context);
+  const minBytes = entry.weak ? WEAK_SECRET_BYTES : undefined;
+  return loadSecret(secret, { algorithm, kid: entry.kid, minBytes });
 }
 
-function keySet(document: unknown, { algorithms, leftOut: found }: KeyContext): readonly VerificationKey[] {
-  const { keys, leftOut } = loadJwks(document, { algorithms, several: "error" });
-  const refused = leftOut.filter(isFaulty);
+function keySet(document: unknown, { use }: SetEntry, { algorithms, leftOut }: KeyContext): readonly VerificationKey[] {
+  const set = loadJwks(document, { algorithms, uses: use });
+  const refused = set.leftOut.filter(isFaulty);
   if (refused.length > 0) throw new KeyError(refused.map(({ index, why }) => `keys[${index}]: ${why}`).join("; "));
-  found.push(...leftOut);
-  if (keys.length === 0)
-    throw new KeyError(
-      `no key in it is for ${algorithms.join(", ")}: give a set that has one, or add its algorithm to algorithms`,
-    );
-  return keys;
+  requireUsable(set, { algorithms, uses: use });
+  leftOut.push(...set.leftOut);
+  return set.keys;
 }
 
 type Fetching = KeyEntry<"jwksUri"> | KeyEntry<"discovery">;
@@ -207,13 +193,13 @@ function readPublic(file: string, context: KeyContext): string {
 }
 
 function json(text: string): unknown {
-  const value = readJson(Buffer.from(text));
+  const value = readJson(withoutByteOrderMark(Buffer.from(text)));
   if (value === undefined) throw new KeyError("the file is not JSON");
   return value;
 }
 
 function base64(text: string): Buffer {
-  const bytes = Buffer.from(text, "base64");
-  if (bytes.toString("base64").replace(/=+$/, "") === text.replace(/=+$/, "")) return bytes;
-  throw new KeyError("is not base64: openssl rand -base64 32 makes a good one");
+  const bytes = decodeBase64(text);
+  if (bytes !== undefined) return bytes;
+  throw new KeyError("is neither base64 nor base64url: openssl rand -base64 32 makes a good one");
 }

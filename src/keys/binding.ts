@@ -5,21 +5,25 @@ import { quote } from "../util/printable.js";
 import { KeyError, KeyUses, type VerificationKey } from "./key.js";
 import { ed25519Fault, rsaFault } from "./weak-keys.js";
 
-// Binds a key to the one algorithm and the `kid` that it serves.
+// Binds a key to its `kid` and to the algorithms that it verifies, by one key object each.
 
 /** What the configuration says about a key. */
 export interface LoadOptions {
   /** The realm's algorithms; at least one. */
   readonly algorithms: readonly Algorithm[];
-  /** The algorithm configured for the key. Default: the key's own `alg`, or else the only one of the realm's that fits. */
+  /** The algorithm configured for the key. Default: the key's own `alg`, or else each of the realm's that fits. */
   readonly alg?: Algorithm | undefined;
   /** The `kid` configured for the key. Default: the key's own `kid`, or else none. */
   readonly kid?: string | undefined;
-  /**
-   * What happens to a key without `alg` that fits several of the realm's algorithms: "error" (the default, for configured
-   * keys) refuses it, "first" (for published keys) binds it to the first of them.
-   */
-  readonly several?: "error" | "first" | undefined;
+  /** The values of `use` of the JWKs that are taken; `none` stands for an absent `use`. Default: `sig` and `none`. */
+  readonly uses?: readonly string[] | undefined;
+}
+
+/** A public key as read, not judged yet. */
+export interface PublicKey {
+  readonly key: KeyObject;
+  /** When the certificate that it came in expires, in milliseconds since 1970. */
+  readonly expires?: number;
 }
 
 /**
@@ -46,62 +50,57 @@ export function requiredAlgorithm(options: LoadOptions, stated: string | undefin
 }
 
 /**
- * Chooses the one algorithm that a key verifies.
+ * Chooses the algorithms that a public key verifies: the required one, or else each of the realm's that fits its type and
+ * curve. RFC 8725, section 3.1, wants one algorithm for a key; issuers publish RSA keys without one, and no attack on RS256
+ * beside PS256 under one key is known.
  *
  * @param required the result of {@link requiredAlgorithm}
- * @param kind the kind of key as messages name it, such as "a secret"
- * @throws KeyError if the key does not fit the required algorithm, fits none of the realm's (cause `set aside`), or fits several
+ * @returns at least one
+ * @throws KeyError if the key does not fit the required algorithm, or fits none of the realm's (cause `set aside`)
  */
-export function chooseAlgorithm(
+function chooseAlgorithms(
   key: KeyObject,
   required: Algorithm | undefined,
-  { algorithms, several = "error" }: LoadOptions,
-  kind: string,
-): Algorithm {
+  algorithms: readonly Algorithm[],
+): readonly Algorithm[] {
+  const { namedCurve } = key.asymmetricKeyDetails ?? {};
+  const kind = `a key of type ${key.asymmetricKeyType}${namedCurve === undefined ? "" : ` on the curve ${namedCurve}`}`;
   if (required !== undefined) {
-    if (fitsAlgorithm(required, key)) return required;
+    if (fitsAlgorithm(required, key)) return [required];
     throw new KeyError(`${required} does not take ${kind}: correct "alg", or give a key of its kind`, "contradictory");
   }
   const fitting = algorithms.filter((algorithm) => fitsAlgorithm(algorithm, key));
-  const [first, second] = fitting;
-  if (first === undefined) {
-    throw new KeyError(`${kind} fits none of the realm's algorithms: ${algorithms.join(", ")}`, "set aside");
-  }
-  if (second !== undefined && several === "error") {
-    throw new KeyError(
-      `${kind} fits several of the realm's algorithms: set "alg" to one of ${fitting.join(", ")}`,
-      "contradictory",
-    );
-  }
-  return first;
+  if (fitting.length > 0) return fitting;
+  throw new KeyError(`${kind} fits none of the realm's algorithms: ${algorithms.join(", ")}`, "set aside");
 }
 
-/**
- * Checks the `kid` of a key (RFC 7517, section 4.5).
- *
- * @throws KeyError if it is present and not a string, or empty
- */
-export function checkKid(kid: unknown): asserts kid is string | undefined {
-  if (kid === undefined) return;
-  if (typeof kid !== "string") throw new KeyError('"kid" is not a string: give a text, or leave it out');
-  if (kid === "") throw new KeyError('"kid" is empty: give the text that tokens carry, or leave it out');
+/** The `kid` (RFC 7517, section 4.5) that tokens name a key by. A number counts by its digits; other types name nothing. */
+export function kidText(kid: unknown): string | undefined {
+  if (typeof kid === "string") return kid;
+  return Number.isSafeInteger(kid) ? String(kid) : undefined;
 }
 
 /**
  * The `kid` of a key: the configured one, or else the key's own.
  *
+ * @param stated null counts as absent
  * @throws KeyError if either is malformed, or if the two differ
  */
-export function chooseKid(configured: string | undefined, stated: unknown): string | undefined {
-  checkKid(configured);
-  checkKid(stated);
-  if (configured !== undefined && stated !== undefined && configured !== stated) {
+export function chooseKid(configured: string | undefined, stated?: unknown): string | undefined {
+  const own = kidText(stated);
+  if (own === undefined && stated !== undefined && stated !== null) {
+    throw new KeyError('"kid" is neither a string nor a whole number: give a text, or leave it out');
+  }
+  if (configured === "" || own === "") {
+    throw new KeyError('"kid" is empty: give the text that tokens carry, or leave it out');
+  }
+  if (configured !== undefined && own !== undefined && configured !== own) {
     throw new KeyError(
-      `the key's "kid" is ${quote(stated)}, but ${quote(configured)} is configured: make them agree`,
+      `the key's "kid" is ${quote(own)}, but ${quote(configured)} is configured: make them agree`,
       "contradictory",
     );
   }
-  return configured ?? stated;
+  return configured ?? own;
 }
 
 /** Finds what makes a key weak or invalid, by its type. EC points need no check here: Node checks them when it reads them. */
@@ -111,16 +110,18 @@ const FAULTS: Readonly<Record<string, (jwk: JsonWebKey) => KeyError | undefined>
 };
 
 /**
- * Checks a public key and binds it to its algorithm.
+ * Checks a public key and binds it to its algorithms.
  *
- * @throws KeyError if it is weak or invalid, or as {@link chooseAlgorithm} throws
+ * @param required the one algorithm that it may verify; undefined for each of the realm's that fits
+ * @returns one object for each algorithm
+ * @throws KeyError if it is weak or invalid, or as {@link chooseAlgorithms} throws
  */
 export function bindPublicKey(
-  key: KeyObject,
+  { key, expires }: PublicKey,
   kid: string | undefined,
   required: Algorithm | undefined,
-  options: LoadOptions,
-): VerificationKey {
+  { algorithms }: Pick<LoadOptions, "algorithms">,
+): readonly VerificationKey[] {
   const type = key.asymmetricKeyType ?? "";
   if (type === "rsa-pss") {
     throw new KeyError(
@@ -128,13 +129,19 @@ export function bindPublicKey(
       "unsupported",
     );
   }
-  const { namedCurve } = key.asymmetricKeyDetails ?? {};
-  const kind = `a key of type ${type}${namedCurve === undefined ? "" : ` on the curve ${namedCurve}`}`;
-  const algorithm = chooseAlgorithm(key, required, options, kind);
+  const chosen = chooseAlgorithms(key, required, algorithms);
   const jwk = key.export({ format: "jwk" });
   const fault = FAULTS[type]?.(jwk);
   if (fault !== undefined) throw fault;
-  return { algorithm, kid, key, label: thumbprint(jwk), uses: new KeyUses() };
+  const label = thumbprint(jwk);
+  return chosen.map((algorithm) => ({
+    algorithm,
+    kid,
+    key,
+    label,
+    ...(expires !== undefined && { expires }),
+    uses: new KeyUses(),
+  }));
 }
 
 function integer(base64url: string | undefined): bigint {

@@ -1,9 +1,10 @@
-import type { Algorithm } from "../jws/algorithms.js";
-import { isObject, type JsonObject, member } from "../jws/json.js";
-import type { LoadOptions } from "./binding.js";
-import { algorithmsOfType, loadJwk } from "./jwk.js";
+import { isObject, member } from "../jws/json.js";
+import { quote } from "../util/printable.js";
+import { kidText, type LoadOptions } from "./binding.js";
+import { DEFAULT_USES, loadJwk } from "./jwk.js";
 import { KeyError, type VerificationKey } from "./key.js";
 import { isFaulty, type LeftOut } from "./left-out.js";
+import { algorithmsOfType } from "./public-jwk.js";
 
 /**
  * Most entries of a set, usable or not: far more than any issuer publishes. Loading an entry takes up to a millisecond of
@@ -11,13 +12,16 @@ import { isFaulty, type LeftOut } from "./left-out.js";
  */
 export const MAX_KEYS = 100;
 
-/** The keys of a JWK Set, checked. */
+/** The keys of a set, checked. */
 export interface LoadedSet {
-  /** The usable keys in the set's order; may be empty. */
+  /** The usable keys in the set's order; may be empty. A key without `alg` is there once for each algorithm. */
   readonly keys: readonly VerificationKey[];
   /** The other keys in the set's order. */
   readonly leftOut: readonly LeftOut[];
 }
+
+/** How a set is loaded: the realm's algorithms, and the uses of the keys that are taken. */
+export type SetOptions = Pick<LoadOptions, "algorithms" | "uses">;
 
 /**
  * Loads a JWK Set (RFC 7517, section 5) of public keys. Each key is checked on its own, so a refused one does not affect the
@@ -27,22 +31,13 @@ export interface LoadedSet {
  * @param doc a parsed JSON value of any kind
  * @throws KeyError if it is not a key set, or has more than {@link MAX_KEYS} entries
  */
-export function loadJwks(
-  doc: unknown,
-  { algorithms, several }: Pick<LoadOptions, "algorithms" | "several">,
-): LoadedSet {
-  const list = typeof doc === "object" && doc !== null ? member(doc as JsonObject, "keys") : undefined;
-  if (!Array.isArray(list)) throw new KeyError('this is not a JWK Set: give an object as {"keys": [...]}');
-  if (list.length > MAX_KEYS) {
-    throw new KeyError(`the set has ${list.length} keys, more than ${MAX_KEYS}: take out those that are not in use`);
-  }
+export function loadJwks(doc: unknown, options: SetOptions): LoadedSet {
   const keys: VerificationKey[] = [];
   const leftOut: LeftOut[] = [];
-  for (const [index, jwk] of list.entries()) {
+  for (const [index, jwk] of listOf(doc).entries()) {
     try {
       refuseSymmetric(jwk);
-      const key = loadJwk(jwk, { algorithms, several });
-      if (!keys.some((one) => isTwin(one, key))) keys.push(key);
+      for (const key of loadJwk(jwk, options)) if (!keys.some((one) => isTwin(one, key))) keys.push(key);
     } catch (error) {
       if (!(error instanceof KeyError)) throw error;
       leftOut.push(leftOutAt(index, jwk, error));
@@ -51,27 +46,68 @@ export function loadJwks(
   return { keys, leftOut };
 }
 
+/** The entries of a JWK Set. @throws KeyError that says what the document is instead */
+function listOf(doc: unknown): readonly unknown[] {
+  const members = isObject(doc) ? doc : {};
+  const list = member(members, "keys");
+  if (Array.isArray(list)) {
+    if (list.length <= MAX_KEYS) return list;
+    throw new KeyError(`the set has ${list.length} keys, more than ${MAX_KEYS}: take out those that are not in use`);
+  }
+  const values = Object.values(members);
+  if (values.length > 0 && values.every(isCertificate)) {
+    throw new KeyError("this is a map of kid to certificate, not a JWK Set: give its URL as x509Uri");
+  }
+  throw new KeyError('this is not a JWK Set: give an object as {"keys": [...]}');
+}
+
+const isCertificate = (value: unknown): boolean =>
+  typeof value === "string" && value.trimStart().startsWith("-----BEGIN CERTIFICATE-----");
+
 /** Whether two keys of a set are the same for every token. A label tells public keys apart by their values. */
 const isTwin = (one: VerificationKey, other: VerificationKey): boolean =>
   one.label === other.label && one.algorithm === other.algorithm && one.kid === other.kid;
 
 /**
- * Loads a set as an issuer publishes it. A key without `alg` verifies the first of the realm's algorithms that it fits.
+ * Loads a set as an issuer publishes it.
  *
- * @param value a parsed JSON value of any kind
+ * @param doc a parsed JSON value of any kind
  * @throws KeyError as {@link loadJwks} does, and if no key is usable; `check` and the log use its message
  */
-export function loadPublishedKeys(value: unknown, algorithms: readonly Algorithm[]): LoadedSet {
-  const loaded = loadJwks(value, { algorithms, several: "first" });
-  if (loaded.keys.length > 0) return loaded;
-  const { leftOut } = loaded;
+export function loadPublishedKeys(doc: unknown, options: SetOptions): LoadedSet {
+  const loaded = loadJwks(doc, options);
+  requireUsable(loaded, options);
+  return loaded;
+}
+
+/**
+ * Checks that a set has a usable key.
+ *
+ * @throws KeyError that names the first key at fault, or else the first key
+ */
+export function requireUsable({ keys, leftOut }: LoadedSet, { algorithms, uses }: SetOptions): void {
+  if (keys.length > 0) return;
   const first = leftOut.find(isFaulty) ?? leftOut[0];
-  const detail = first === undefined ? "it is empty" : `number ${first.index}: ${first.why}`;
-  throw new KeyError(`the set has no usable key for ${algorithms.join(", ")} (${detail})`);
+  const detail =
+    first === undefined ? "it is empty: give one with a public key" : `number ${first.index}: ${first.why}`;
+  throw new KeyError(`the set has no usable key for ${algorithms.join(", ")} (${detail})${otherUses(leftOut, uses)}`);
+}
+
+/** Most values of `use` that a message names. */
+const MAX_USES = 5;
+
+/** Names the uses of the keys that are set aside for their use, and the setting that takes them; empty if there are none. */
+function otherUses(leftOut: readonly LeftOut[], uses = DEFAULT_USES): string {
+  const found = leftOut.flatMap(({ use }) =>
+    use === undefined || use === "enc" || uses.includes(use) ? [] : quote(use),
+  );
+  const named = [...new Set(found)].slice(0, MAX_USES);
+  if (named.length === 0) return "";
+  return `; it has keys whose "use" is ${named.join(", ")}: name those that sign tokens, as in use: [jwt-svid]`;
 }
 
 function refuseSymmetric(jwk: unknown): void {
-  if (typeof jwk === "object" && jwk !== null && member(jwk as JsonObject, "kty") === "oct") {
+  if (isObject(jwk) && member(jwk, "kty") === "oct") {
     throw new KeyError(
       'a symmetric key (kty "oct") in a set of public keys: take it out, and replace it if others saw it',
       "weak",
@@ -81,20 +117,16 @@ function refuseSymmetric(jwk: unknown): void {
 
 function leftOutAt(index: number, jwk: unknown, { message, kind, cause }: KeyError): LeftOut {
   const members = isObject(jwk) ? jwk : {};
-  const alg = member(members, "alg");
+  const [alg, use] = [member(members, "alg"), member(members, "use")];
+  const kid = kidText(member(members, "kid"));
   return {
     index,
-    ...kidOf(members),
+    ...(kid !== undefined && { kid }),
     why: message,
     kind,
     cause,
     algorithms: algorithmsOfType(members),
     ...(typeof alg === "string" && { alg }),
+    ...(typeof use === "string" && { use }),
   };
-}
-
-function kidOf(members: JsonObject): { kid?: string } {
-  const kid = member(members, "kid");
-  if (typeof kid === "string") return { kid };
-  return Number.isSafeInteger(kid) ? { kid: String(kid) } : {};
 }

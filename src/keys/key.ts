@@ -17,6 +17,11 @@ export interface VerificationKey {
    * digest would let a guessable secret be found.
    */
   readonly label: string;
+  /**
+   * When the certificate that the key came in expires, in milliseconds since 1970; absent for a key from elsewhere. An
+   * expired certificate is warned of, and its key verifies.
+   */
+  readonly expires?: number;
   /** Counts the tokens it verified; counted for the keys of realms, not for those of instances. */
   readonly uses: KeyUses;
 }
@@ -79,6 +84,7 @@ export function keptKey(before: readonly VerificationKey[], index: number, key: 
     one.kid === key.kid &&
     // Comparing labels is cheaper than comparing keys.
     one.label === key.label &&
+    one.expires === key.expires &&
     isSameKey(one.key, key.key);
   const samePlace = before[index];
   return (isSame(samePlace) ? samePlace : before.find(isSame)) ?? key;

@@ -17,6 +17,8 @@ export interface LeftOut {
   readonly algorithms: readonly Algorithm[];
   /** Its own `alg`, if that is a string. */
   readonly alg?: string;
+  /** Its own `use`, if that is a string. */
+  readonly use?: string;
 }
 
 /**

@@ -1,49 +1,128 @@
-import { createPublicKey, type KeyObject } from "node:crypto";
-import { bindPublicKey, chooseKid, type LoadOptions, requiredAlgorithm } from "./binding.js";
+import { createPublicKey, X509Certificate } from "node:crypto";
+import { bindPublicKey, chooseKid, type LoadOptions, type PublicKey, requiredAlgorithm } from "./binding.js";
 import { KeyError, type VerificationKey } from "./key.js";
-
-/** What a PEM label that is not a public key stands for, and the command that yields the public key. The first match counts. */
-const OTHER_LABELS: readonly (readonly [label: RegExp, what: string, fix: string])[] = [
-  [/PRIVATE KEY$/, "a private key", "give the public key: openssl pkey -in KEY -pubout"],
-  [/^(X509 |TRUSTED )?CERTIFICATE$/, "a certificate", "give its public key: openssl x509 -in CERT -noout -pubkey"],
-  [
-    /^RSA PUBLIC KEY$/,
-    "a public key in the PKCS#1 form",
-    "give the SPKI form: openssl rsa -RSAPublicKey_in -in KEY -pubout",
-  ],
-];
+import { decodeBase64 } from "./spelling.js";
 
 /**
- * Loads a public key from PEM: exactly one block `PUBLIC KEY` (SPKI; RFC 7468, section 13). Text around the block is ignored.
+ * Loads a public key: from one PEM block (RFC 7468) that holds a public key (SPKI or PKCS#1) or a certificate, or from the
+ * bare base64 of an SPKI. Of a certificate only the key counts: neither dates nor names nor who signed it. Of a chain the
+ * first certificate counts. Text around blocks is ignored, and `\n` written out is a line end, as in files of environment
+ * variables.
  *
- * @throws KeyError for anything else, with the command that puts it right; for a weak key; for one that fits no algorithm
+ * @returns one key for each algorithm that it verifies
+ * @throws KeyError for anything else, with what puts it right; for a weak key; for one that fits no algorithm
  */
-export function loadPem(pem: string, options: LoadOptions): VerificationKey {
-  const kid = chooseKid(options.kid, undefined);
+export function loadPem(text: string, options: LoadOptions): readonly VerificationKey[] {
+  const kid = chooseKid(options.kid);
   const required = requiredAlgorithm(options, undefined);
-  return bindPublicKey(readPem(pem), kid, required, options);
+  return bindPublicKey(readPem(text), kid, required, options);
 }
 
-function readPem(pem: string): KeyObject {
-  const labels = Array.from(pem.matchAll(/-----BEGIN ([^-\r\n]*)-----/g), (match) => match[1] ?? "");
-  const [label] = labels;
-  if (label === undefined) {
+/** Reads what {@link loadPem} takes, without judging the key. @throws KeyError */
+export function readPem(text: string): PublicKey {
+  const lines = text.replaceAll("\\r", "").replaceAll("\\n", "\n");
+  const blocks = lines.split("-----BEGIN ").slice(1).map(blockOf);
+  const [first] = blocks;
+  if (first === undefined) return readBare(lines);
+  if (blocks.some(({ label }) => label.endsWith("PRIVATE KEY"))) {
+    throw new KeyError("this is a private key: give the public key: openssl pkey -in KEY -pubout", "weak");
+  }
+  const read = READERS.get(first.label);
+  if (read === undefined)
+    throw new KeyError("the PEM text holds no public key: give a block PUBLIC KEY or CERTIFICATE");
+  const others = blocks.slice(1);
+  if (others.length > 0 && !isChain(blocks)) {
+    throw new KeyError(`the PEM text holds ${blocks.length} blocks: give one public key for each entry`);
+  }
+  return known(first.der && read(first.der), "PEM text");
+}
+
+interface Block {
+  readonly label: string;
+  /** Undefined if the block is not whole, or its text is not base64. */
+  readonly der: Buffer | undefined;
+}
+
+/** @param text what follows `-----BEGIN ` */
+function blockOf(text: string): Block {
+  // The label and the base64 have no "-----" in them, so this takes time in proportion to the text.
+  const [label = "", body = "", end = ""] = text.split("-----", 3);
+  return { label, der: end === `END ${label}` ? decodeBase64(body.replace(/\s+/g, "")) : undefined };
+}
+
+/** Readers of DER by the label of the PEM block. */
+const READERS: ReadonlyMap<string, (der: Buffer) => PublicKey | undefined> = new Map([
+  ["PUBLIC KEY", readSpki],
+  ["RSA PUBLIC KEY", (der) => readKey(der, "pkcs1")],
+  ["CERTIFICATE", readCertificate],
+  ["X509 CERTIFICATE", readCertificate],
+]);
+
+/** Reads the base64 of an SPKI without a frame. */
+function readBare(text: string): PublicKey {
+  const bare = text.replace(/\s+/g, "");
+  const der = bare === "" ? undefined : decodeBase64(bare);
+  // Every SPKI is a SEQUENCE; a text that is not DER is more likely a file name or another mistake.
+  if (der?.[0] !== 0x30) {
     throw new KeyError("this is not a PEM text: give the whole text, from -----BEGIN PUBLIC KEY----- on");
   }
-  const other = OTHER_LABELS.find(([pattern]) => labels.some((each) => pattern.test(each)));
-  if (other !== undefined) throw new KeyError(`this is ${other[1]}: ${other[2]}`);
-  if (labels.length > 1)
-    throw new KeyError(`the PEM text holds ${labels.length} blocks: give one public key for each entry`);
-  if (label !== "PUBLIC KEY") throw new KeyError("the PEM text holds no public key: give a block PUBLIC KEY");
-  // Lines may have any length and any line end.
-  const body = /-----BEGINPUBLICKEY-----([A-Za-z0-9+/]+={0,2})-----ENDPUBLICKEY-----/.exec(
-    pem.replace(/\s+/g, ""),
-  )?.[1];
-  const key = body === undefined ? undefined : readSpki(Buffer.from(body, "base64"));
+  return known(readSpki(der), "base64");
+}
+
+function known(key: PublicKey | undefined, what: string): PublicKey {
   if (key !== undefined) return key;
   throw new KeyError(
-    "the PEM text cannot be read as a public key (cut short, changed, or a point not on its curve): export it again",
+    `the ${what} cannot be read as a public key (cut short, changed, or a point not on its curve): export it again`,
   );
+}
+
+/** Whether each block is a certificate that the next one's subject issued, as servers send them. */
+function isChain(blocks: readonly Block[]): boolean {
+  const certificates = blocks.map(({ label, der }) => (label.endsWith("CERTIFICATE") ? certificateOf(der) : undefined));
+  return certificates.every((one, index) => {
+    const next = certificates[index + 1];
+    return one !== undefined && (index === blocks.length - 1 || (next !== undefined && one.checkIssued(next)));
+  });
+}
+
+function certificateOf(der: Buffer | undefined): X509Certificate | undefined {
+  try {
+    return der && new X509Certificate(der);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Reads the key of a certificate (RFC 5280, section 4.1). */
+function readCertificate(der: Buffer): PublicKey | undefined {
+  const certificate = certificateOf(der);
+  if (certificate === undefined) return undefined;
+  // Not from `publicKey`: Node 22 aborts there at a point at infinity.
+  const fields = elementsOf(elementsOf(der)[0]);
+  const hasVersion = fields[0]?.[0] === 0xa0;
+  const spki = fields[hasVersion ? 6 : 5];
+  const key = spki && readSpki(spki);
+  return key && { ...key, expires: Date.parse(certificate.validTo) };
+}
+
+/** The elements in a constructed DER value, each whole. Of a value that is not DER, any pieces. */
+function elementsOf(der: Buffer | undefined): readonly Buffer[] {
+  const elements: Buffer[] = [];
+  for (let rest = splitElement(der).contents; rest.length > 1; ) {
+    const { whole } = splitElement(rest);
+    elements.push(whole);
+    rest = rest.subarray(whole.length);
+  }
+  return elements;
+}
+
+/** The DER element at the start of some bytes (X.690, section 8.1). */
+function splitElement(bytes: Buffer = Buffer.alloc(0)): { readonly whole: Buffer; readonly contents: Buffer } {
+  const first = bytes[1] ?? 0;
+  const start = first < 0x80 ? 2 : 2 + (first & 0x7f);
+  const length = first < 0x80 ? first : Number.parseInt(bytes.toString("hex", 2, start), 16) || 0;
+  const whole = bytes.subarray(0, start + length);
+  return { whole, contents: whole.subarray(start) };
 }
 
 /** OBJECT IDENTIFIER id-ecPublicKey (RFC 5480, section 2.1.1). */
@@ -59,7 +138,7 @@ const EC_BY_NAME =
  * @returns undefined if it cannot be read
  * @throws KeyError for an EC key on another curve, with explicit curve parameters, or at infinity
  */
-function readSpki(der: Buffer): KeyObject | undefined {
+function readSpki(der: Buffer): PublicKey | undefined {
   // Before Node reads it: Node accepts the point at infinity, and then aborts (22) or throws (24, 26) when it exports the key.
   if (der.includes(EC_PUBLIC_KEY) && !EC_BY_NAME.test(der.toString("hex"))) {
     throw new KeyError(
@@ -67,8 +146,12 @@ function readSpki(der: Buffer): KeyObject | undefined {
       "unsupported",
     );
   }
+  return readKey(der, "spki");
+}
+
+function readKey(der: Buffer, type: "spki" | "pkcs1"): PublicKey | undefined {
   try {
-    return createPublicKey({ key: der, format: "der", type: "spki" });
+    return { key: createPublicKey({ key: der, format: "der", type }) };
   } catch {
     return undefined;
   }

@@ -1,7 +1,10 @@
 import { createPublicKey, createSecretKey } from "node:crypto";
 import { ALGORITHMS, type Algorithm, type AlgorithmRow } from "../jws/algorithms.js";
-import { checkKid } from "./binding.js";
+import { chooseKid, type LoadOptions } from "./binding.js";
 import { KeyError, KeyUses, type VerificationKey } from "./key.js";
+
+/** Fewest bytes of a secret with `weak: true`, in the configuration. */
+export const WEAK_SECRET_BYTES = 8;
 
 /** How a secret is used. */
 export interface SecretOptions {
@@ -11,6 +14,30 @@ export interface SecretOptions {
   readonly kid?: string | undefined;
   /** Minimum length in bytes, at least 1. Default: the length of the hash (RFC 7518, section 3.2). */
   readonly minBytes?: number | undefined;
+}
+
+/**
+ * The algorithm of a secret: the required one, or else the only HMAC of the realm. A secret never stands for several (RFC
+ * 8725, section 3.1), because which of them it fits would depend on its length.
+ *
+ * @param required the result of `requiredAlgorithm`
+ * @throws KeyError if the realm has none (cause `set aside`), or several
+ */
+export function secretAlgorithm(
+  required: Algorithm | undefined,
+  { algorithms }: Pick<LoadOptions, "algorithms">,
+): Algorithm {
+  if (required !== undefined) return required;
+  const fitting = algorithms.filter((name) => (ALGORITHMS[name] as AlgorithmRow).minSecretBytes !== undefined);
+  const [first, second] = fitting;
+  if (first === undefined) {
+    throw new KeyError(
+      `a secret verifies HS256, HS384 or HS512, and this realm takes ${algorithms.join(", ")}: give a public key`,
+      "set aside",
+    );
+  }
+  if (second === undefined) return first;
+  throw new KeyError(`a secret is for one algorithm: set "alg" to one of ${fitting.join(", ")}`, "contradictory");
 }
 
 /**
@@ -28,18 +55,20 @@ export function loadSecret(secret: string | Buffer, { algorithm, kid, minBytes }
       "contradictory",
     );
   }
-  checkKid(kid);
   const bytes = Buffer.from(secret);
   refusePublicText(bytes);
   const least = Math.max(1, minBytes ?? minSecretBytes);
   if (bytes.length < least) {
+    const fix = `try openssl rand -base64 ${minSecretBytes}`;
+    const choice = minBytes === undefined && bytes.length >= WEAK_SECRET_BYTES;
     throw new KeyError(
-      `the secret has ${bytes.length} bytes, ${algorithm} needs at least ${least}: try openssl rand -base64 ${least}`,
+      `the secret has ${bytes.length} bytes, ${algorithm} needs at least ${least}: ${fix}` +
+        (choice ? `, or add weak: true beside "secret" if another party chose it` : ""),
       "weak",
     );
   }
   const key = createSecretKey(bytes);
-  return { algorithm, kid, key, label: `secret of ${bytes.length} bytes`, uses: new KeyUses() };
+  return { algorithm, kid: chooseKid(kid), key, label: `secret of ${bytes.length} bytes`, uses: new KeyUses() };
 }
 
 /** Refuses the text of a key that is, or may be, public. */

@@ -22,7 +22,7 @@ describe("check of a set without a usable key", () => {
         `grpc: 127.0.0.1:0\nrealms:\n  r: { algorithms: [RS256], issuer: null, audience: null, keys: [{ jwksUri: "${jwksUri}", insecure: true }] }\n`,
       );
       const [fetched] = await fetchSets(loadConfig(`${folder}/verifier.yaml`, { env: {} }));
-      expect(() => loadPublishedKeys({ keys: [weak] }, ["RS256"])).to.throw(fetched?.set as string);
+      expect(() => loadPublishedKeys({ keys: [weak] }, { algorithms: ["RS256"] })).to.throw(fetched?.set as string);
       expect(fetched?.set).to.include("1024 bits");
     } finally {
       server.close();

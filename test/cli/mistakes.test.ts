@@ -88,12 +88,12 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
     wrong: /a private key/,
     fix: /openssl pkey -in KEY -pubout/,
   },
-  "a certificate in place of a public key": {
+  "a certificate that cannot be read": {
     broken: same,
     files: { "partner.pem": `-----BEGIN CERTIFICATE-----\n${SECRET}\n-----END CERTIFICATE-----\n` },
     place: "realms.partner.keys[0].pemFile",
-    wrong: /a certificate/,
-    fix: /openssl x509 -in CERT -noout -pubkey/,
+    wrong: /cannot be read as a public key/,
+    fix: /export it again/,
   },
   "a file that does not exist": {
     broken: put("./partner.pem", "./parnter.pem"),
@@ -195,8 +195,8 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
   "a key set with no usable key": {
     broken: put("{ pemFile: ./partner.pem, kid: p1 }", "{ jwks: { keys: [] } }"),
     place: "realms.partner.keys[0].jwks",
-    wrong: /no key in it is for ES256/,
-    fix: /give a set that has one, or add its algorithm to algorithms/,
+    wrong: /the set has no usable key for ES256/,
+    fix: /it is empty: give one with a public key/,
   },
   "a missing audience": {
     broken: put(/ {4}audience: .*\n/, ""),

@@ -26,7 +26,7 @@ describe("loadSecret", () => {
     it(`refuses ${least - 1} bytes for ${algorithm} and says how many are needed`, () => {
       const error = refusal(() => loadSecret("x".repeat(least - 1), { algorithm }));
       expect(error.message).to.equal(
-        `the secret has ${least - 1} bytes, ${algorithm} needs at least ${least}: try openssl rand -base64 ${least}`,
+        `the secret has ${least - 1} bytes, ${algorithm} needs at least ${least}: try openssl rand -base64 ${least}, or add weak: true beside "secret" if another party chose it`,
       );
       expect(error.cause).to.equal("weak");
     });
@@ -51,15 +51,10 @@ describe("loadSecret", () => {
     expect(key.export()).to.deep.equal(Buffer.alloc(32, 7));
   });
 
-  it("takes the configured kid, and refuses an empty one or one that is not a string", () => {
+  it("takes the configured kid, and refuses an empty one", () => {
     const secret = "x".repeat(32);
     expect(loadSecret(secret, { algorithm: "HS256", kid: "one" }).kid).to.equal("one");
     expect(refusal(() => loadSecret(secret, { algorithm: "HS256", kid: "" })).message).to.include('"kid" is empty');
-    for (const kid of [1, null, {}] as unknown as string[]) {
-      expect(refusal(() => loadSecret(secret, { algorithm: "HS256", kid })).message).to.include(
-        '"kid" is not a string',
-      );
-    }
   });
 
   for (const algorithm of NAMES.filter((name) => !name.startsWith("HS"))) {

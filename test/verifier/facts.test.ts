@@ -188,9 +188,9 @@ describe("a cached fact", () => {
   });
 
   it("a cached fact does not count for another signature, and failures are not cached", () => {
-    const pem = loadPem(keyOf("p256").publicPem!, { algorithms: ["ES256"], several: "error" });
+    const pem = loadPem(keyOf("p256").publicPem!, { algorithms: ["ES256"] });
     const ecPolicy = bench.realms.get("es256")!.policy;
-    const realm = createRealm("r", ecPolicy, staticSource([pem]));
+    const realm = createRealm("r", ecPolicy, staticSource(pem));
     const facts = new FactCache(1024 ** 2);
     const es = makeToken({ key: "p256", header: { alg: "ES256" }, claims: { sub: "s" } });
     const bad = makeToken({ key: "p256", header: { alg: "ES256" }, claims: { sub: "s" }, tamper: ["flip signature"] });

@@ -105,7 +105,7 @@ export async function fetchOnce(
   try {
     const fetched = await fetcher.within((get) => fetchKeySet(location, get, undefined));
     // Without validators the answer cannot be "unchanged".
-    return loadPublishedKeys(fetched.kind === "document" ? fetched.value : undefined, algorithms);
+    return loadPublishedKeys(fetched.kind === "document" ? fetched.value : undefined, { algorithms });
   } finally {
     await fetcher.close();
   }

@@ -1,6 +1,7 @@
 import { fetch, type Response } from "undici";
 import { type JsonObject, MAX_DEPTH, MAX_ITEMS, readObject } from "../../jws/json.js";
 import { type After, runAfter } from "../../util/timeouts.js";
+import { withoutByteOrderMark } from "../spelling.js";
 import { isPublicAddress, lookupPublic } from "./addresses.js";
 import { type Proxies, type ProxySelector, selectProxies } from "./proxies.js";
 
@@ -184,13 +185,14 @@ async function bytesOf(response: Response): Promise<Buffer> {
 }
 
 /**
- * Reads a document as strictly as a token, because a duplicate member would make it ambiguous.
+ * Reads a document as strictly as a token, because a duplicate member would make it ambiguous. It may begin with a byte
+ * order mark.
  *
  * @throws {FetchError} if it is longer than 1 MiB, ambiguous, or not a JSON object
  */
 export function readDocument(bytes: Buffer): JsonObject {
   checkLength(bytes.length);
-  const document = readObject(bytes);
+  const document = readObject(withoutByteOrderMark(bytes));
   if (document !== undefined) return document.value;
   throw new FetchError(
     "the answer is not JSON that can be read in one way only: an object in UTF-8, no member twice, " +

@@ -83,7 +83,7 @@ export class PublishedSet {
   }
 
   #load(value: unknown, document: string): SetChanges {
-    const loaded = loadPublishedKeys(value, this.#algorithms);
+    const loaded = loadPublishedKeys(value, { algorithms: this.#algorithms });
     const before = this.#set?.keys ?? [];
     const keys = loaded.keys.map((key, index) => keptKey(before, index, key));
     const isSame = keys.length === before.length && keys.every((key, index) => key === before[index]);

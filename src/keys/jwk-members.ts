@@ -1,0 +1,77 @@
+import { isObject, type JsonObject, member } from "../jws/json.js";
+import { KeyError } from "./key.js";
+import { decodeBase64 } from "./spelling.js";
+
+// Reads the members of published keys as generously as it can be done without ambiguity. A key inside a token is part of
+// the token, and is not read here.
+
+/** Longest integer of a public key, in bytes: OpenSSL takes minutes for a number of a million bytes. */
+const MAX_BYTES = 4096;
+
+/** @throws KeyError if it is not a JSON object */
+export function membersOf(jwk: unknown): JsonObject {
+  if (isObject(jwk)) return jwk;
+  throw new KeyError('the JWK is not an object: give one as {"kty": "RSA", "n": ..., "e": ...}');
+}
+
+/** A member; undefined if it is absent or null, since libraries write what a key does not have as null. */
+export function present(members: JsonObject, name: string): unknown {
+  return member(members, name) ?? undefined;
+}
+
+/** A member that must be a string if it is present. @throws KeyError */
+export function optionalText(members: JsonObject, name: string): string | undefined {
+  const value = present(members, name);
+  if (value === undefined || typeof value === "string") return value;
+  throw new KeyError(`the JWK's member "${name}" is not a string: write it as text`);
+}
+
+/** A member that must be a string. @throws KeyError */
+export function text(members: JsonObject, name: string): string {
+  const value = optionalText(members, name);
+  if (value === undefined) throw new KeyError(`the JWK has no member "${name}": export the key again`);
+  return value;
+}
+
+/** Reads a member of a key. @throws KeyError */
+export type MemberReader = (members: JsonObject, name: string) => Buffer;
+
+/** Reads octets, in which a zero more or less is another key. @param width in bytes; undefined for at least one */
+export const octets =
+  (width?: number): MemberReader =>
+  (members, name) => {
+    const bytes = decoded(members, name);
+    if (width === undefined ? bytes.length > 0 : bytes.length === width) return bytes;
+    throw wrongLength(name, bytes, width === undefined ? "at least one" : `${width}`);
+  };
+
+/** Reads an unsigned integer, whatever zeros stand before it. @param width its result in bytes; undefined for the shortest */
+export const integer =
+  (width?: number): MemberReader =>
+  (members, name) => {
+    const bytes = decoded(members, name);
+    if (bytes.length === 0) throw wrongLength(name, bytes, "at least one");
+    const first = bytes.findIndex((byte) => byte !== 0);
+    const digits = first === -1 ? bytes.subarray(-1) : bytes.subarray(first);
+    if (digits.length > MAX_BYTES) {
+      throw new KeyError(
+        `the JWK's member "${name}" has ${digits.length} bytes, more than ${MAX_BYTES}: make a new key`,
+        "unsupported",
+      );
+    }
+    if (width === undefined) return digits;
+    if (digits.length > width) throw wrongLength(name, digits, `at most ${width}`);
+    return Buffer.concat([Buffer.alloc(width - digits.length), digits]);
+  };
+
+function decoded(members: JsonObject, name: string): Buffer {
+  const bytes = decodeBase64(text(members, name));
+  if (bytes !== undefined) return bytes;
+  throw new KeyError(`the JWK's member "${name}" is neither base64url nor base64, or not whole: export the key again`);
+}
+
+function wrongLength(name: string, bytes: Buffer, wanted: string): KeyError {
+  return new KeyError(
+    `the JWK's member "${name}" has ${bytes.length} bytes, it must have ${wanted}: export the key again`,
+  );
+}
