@@ -2,7 +2,7 @@ import { createHmac } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { expect } from "chai";
 import type { Algorithm } from "../../src/jws/algorithms.js";
-import { JWKS, type Mutant, signatureOf } from "./mutants.js";
+import { JWKS, keyMutantOf, type Mutant, signatureOf } from "./mutants.js";
 import { askJose, askUs, isMisread, newTally, STRICTNESS, strictness, tryMutants } from "./oracle.js";
 import { NAMES } from "./signing.js";
 
@@ -65,6 +65,16 @@ describe("our check and jose's", () => {
       expect(tally.verified, "some are good").to.be.above(50);
       expect(tally.asked, "some are not").to.be.above(200);
       expect(Object.keys(tally.refused)).to.include.members(["TOKEN_MALFORMED", "HEADER_REFUSED", "alg", "signature"]);
+    });
+  }
+
+  for (const seed of SEEDS) {
+    it(`jose verifies by every changed key that we take of the seed ${seed}, however it is spelt`, async () => {
+      const tally = newTally();
+      await tryMutants(seed, 1_000, 1, tally, keyMutantOf);
+      expect(tally.faults).to.deep.equal([]);
+      expect(tally.verified, "some keys are only respelled").to.be.above(200);
+      expect(tally.refused["key"], "some are refused").to.be.above(200);
     });
   }
 

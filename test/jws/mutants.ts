@@ -207,6 +207,9 @@ const WEIGHTED: readonly Kind[] = [
   "ofArithmetic",
 ];
 
+/** Returns a good token with a changed key. */
+export const keyMutantOf = (random: Random): Mutant => ({ ...ofKeys(random), kind: "ofKeys" });
+
 /** Returns the next mutant; one in 200 changes the key, since keys are slow to load. */
 export function mutantOf(random: Random): Mutant {
   const kind = random.oneIn(200) ? "ofKeys" : random.of(WEIGHTED);

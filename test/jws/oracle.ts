@@ -7,7 +7,7 @@ import { loadJwk } from "../../src/keys/jwk.js";
 import { KeyError, type VerificationKey } from "../../src/keys/key.js";
 import { onlyKey } from "../keys/only-key.js";
 import { JWKS, type Mutant, mutantOf } from "./mutants.js";
-import { randomOf } from "./random.js";
+import { type Random, randomOf } from "./random.js";
 import { NAMES } from "./signing.js";
 
 // Compares our verdict on a token with jose's. jose must verify every token that we verify, to the same payload; each
@@ -237,12 +237,18 @@ const add = (counts: Record<string, number>, name: string): void => {
 /**
  * Tries mutants of a seed and adds to a tally.
  *
- * @param count of mutants @param sample jose is asked about one in `sample` of the mutants that we refuse
+ * @param count of mutants @param sample jose is asked about one in `sample` of the mutants that we refuse @param next makes them
  */
-export async function tryMutants(seed: number, count: number, sample: number, tally: Tally): Promise<void> {
+export async function tryMutants(
+  seed: number,
+  count: number,
+  sample: number,
+  tally: Tally,
+  next: (random: Random) => Mutant = mutantOf,
+): Promise<void> {
   const random = randomOf(seed);
   for (let done = 0; done < count; done++) {
-    const mutant = mutantOf(random);
+    const mutant = next(random);
     const ours = askUs(mutant);
     tally.mutants++;
     const fault = (what: string): void => {
