@@ -56,7 +56,7 @@ export const PUBLISHED: readonly object[] = [
 
 /** A source of these keys. */
 export function publishedSource(...jwks: readonly object[]) {
-  const { keys, leftOut } = loadPublishedKeys({ keys: jwks }, ["ES256", "RS256"]);
+  const { keys, leftOut } = loadPublishedKeys({ keys: jwks }, { algorithms: ["ES256", "RS256"] });
   return staticSource(keys, leftOut);
 }
 
