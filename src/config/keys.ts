@@ -22,6 +22,8 @@ export interface LoadedKeys {
   readonly keys: readonly VerificationKey[];
   /** Keys of sets that are set aside because they are for something else. No error. */
   readonly leftOut: readonly LeftOut[];
+  /** The values of `use` that entries name for the keys they take. */
+  readonly uses: readonly string[];
   /** Absolute names of the files of public keys; a development key has its private half beside it. */
   readonly files: readonly string[];
   /** Keys that issuers publish; the server fetches them. */
@@ -36,6 +38,7 @@ interface KeyContext {
   readonly readFile: ReadFile;
   readonly issues: Issue[];
   readonly leftOut: LeftOut[];
+  readonly uses: string[];
   readonly files: string[];
   readonly remotes: RemoteEntry[];
   /** Issuers of the realm; null if none is checked. */
@@ -73,14 +76,15 @@ const LOADERS: Loaders = {
 export function loadKeys(
   entries: readonly unknown[],
   path: IssuePath,
-  context: Omit<KeyContext, "leftOut" | "files" | "remotes">,
+  context: Omit<KeyContext, "leftOut" | "uses" | "files" | "remotes">,
 ): LoadedKeys {
   const leftOut: LeftOut[] = [];
+  const uses: string[] = [];
   const files: string[] = [];
   const remotes: RemoteEntry[] = [];
-  const found = { ...context, leftOut, files, remotes };
+  const found = { ...context, leftOut, uses, files, remotes };
   const keys = entries.flatMap((entry, index) => loadEntry(entry, [...path, index], found));
-  return { keys, leftOut, files, remotes };
+  return { keys, leftOut, uses, files, remotes };
 }
 
 function loadEntry(entry: unknown, path: IssuePath, context: KeyContext): readonly VerificationKey[] {
@@ -97,6 +101,7 @@ function loadEntry(entry: unknown, path: IssuePath, context: KeyContext): readon
     context.issues.push(...issuesOf(parsed.error, path));
     return [];
   }
+  if ("use" in parsed.data) context.uses.push(...(parsed.data.use ?? []));
   try {
     return (LOADERS[form] as (entry: unknown, context: KeyContext) => readonly VerificationKey[])(parsed.data, context);
   } catch (error) {

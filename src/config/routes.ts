@@ -72,6 +72,7 @@ function readRoute(
     settings: { ...settings, maxTokenLength },
     keys: [],
     leftOut: [],
+    uses: [],
     files: [],
     remotes: [],
   };

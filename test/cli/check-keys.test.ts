@@ -34,7 +34,8 @@ describe("check of a set without a usable key", () => {
 describe("check's warning keys-insecure", () => {
   const find = KEY_RULES.find(({ name }) => name === "keys-insecure")?.find ?? expect.fail();
   const saidOf = (location: string): string | undefined =>
-    find({ realms: [], setsUnopened: [], fetches: [{ realm: "r", location, insecure: true, set: "" }] })[0]?.message;
+    find({ now: 0, realms: [], setsUnopened: [], fetches: [{ realm: "r", location, insecure: true, set: "" }] })[0]
+      ?.message;
 
   it("keys-insecure warns that plain http lets others substitute keys", () => {
     expect(saidOf("http://issuer.example/jwks")).to.include("substitute keys");

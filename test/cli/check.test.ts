@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, createPublicKey } from "node:crypto";
 import { once } from "node:events";
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import http from "node:http";
@@ -9,8 +9,9 @@ import { CHECK_RULES } from "../../src/cli/check/check.js";
 import { deriveMasterKeys } from "../../src/directory/master-keys.js";
 import { openSqliteDirectory } from "../../src/directory/sqlite/directory.js";
 import { Secret } from "../../src/util/secret.js";
+import { certificateOf, pemOf, spkiOf } from "../keys/der.js";
 import { certify } from "../support/certificates.js";
-import { jwkOf } from "../support/keys.js";
+import { jwkOf, keyOf } from "../support/keys.js";
 import { CLIENT_SECRET, configuration, type Ended, folderOf, MASTER_KEY, ROOT, run, seeded } from "./harness.js";
 
 // The findings of `check` in configurations that can be read, which docs/checks.md lists too.
@@ -33,6 +34,12 @@ const generic = (top = "grpc: 127.0.0.1:0", more: Files = {}): string => {
 /** A list of `count` keys without a `kid`, for a realm. */
 const secrets = (count: number): string =>
   `[${Array.from({ length: count }, (_, n) => `{ secretBase64: ${createHash("sha256").update(`${n}`).digest("base64")} }`).join(", ")}]`;
+
+const RSA = `[{ jwk: ${JSON.stringify({ ...jwkOf("rsa"), kid: "main" })} }]`;
+const EXPIRED = pemOf(
+  certificateOf(spkiOf(createPublicKey(keyOf("p256").publicPem ?? "")), { until: new Date("2021-06-05T00:00:00Z") }),
+  "CERTIFICATE",
+);
 
 const DAY = 86_400_000;
 const withCertificate = generic(
@@ -74,6 +81,18 @@ const MADE: Readonly<Record<string, readonly [place: string, text: string, files
     generic(undefined, { keys: '[{ jwksUri: "ISSUER/nothing", insecure: true }]' }),
   ],
   "key-refused": ["realms.partner.keys", generic(undefined, { keys: '[{ jwksUri: "ISSUER/keys", insecure: true }]' })],
+  "key-algorithms": ["realms.partner.keys", generic(undefined, { algorithms: "[RS256, PS256]", keys: RSA })],
+  "key-expired": [
+    "realms.partner.keys",
+    generic(undefined, { keys: "[{ pemFile: ./old.pem }]" }),
+    { "old.pem": EXPIRED },
+  ],
+  "svid-issuer": [
+    "realms.partner.issuer",
+    generic(undefined, {
+      keys: `[{ jwks: { keys: [${JSON.stringify({ ...jwkOf("p256"), use: "jwt-svid" })}] }, use: [jwt-svid] }]`,
+    }),
+  ],
   "keys-many": ["realms.partner.keys", generic(undefined, { algorithms: "[HS256]", keys: secrets(17) })],
   "keys-insecure": [
     "realms.partner.keys",

@@ -3,13 +3,14 @@ import type { VerificationKey } from "../../keys/key.js";
 import { mostTried } from "../../keys/key-set.js";
 import { isFaulty } from "../../keys/left-out.js";
 import { printableLocation } from "../../keys/remote/keyring.js";
+import { printable, truncate } from "../../util/printable.js";
 import type { CheckRule } from "./findings.js";
 import type { CheckSubject } from "./subject.js";
 
 const PLAIN_HTTP = "anyone on the network path can substitute keys of their own";
 const PRIVATE_HTTPS = "private addresses are asked too; the certificate is still checked";
 
-type WithKeys = Pick<CheckSubject, "fetches" | "realms" | "setsUnopened">;
+type WithKeys = Pick<CheckSubject, "fetches" | "now" | "realms" | "setsUnopened">;
 
 /** Likely mistakes about keys, above all those that are fetched. */
 export const KEY_RULES: readonly CheckRule<WithKeys>[] = [
@@ -35,6 +36,47 @@ export const KEY_RULES: readonly CheckRule<WithKeys>[] = [
             })),
       ),
     fix: "Ask the issuer to replace the key; the service uses its other keys.",
+  },
+  {
+    name: "key-algorithms",
+    level: "warning",
+    find: (subject) =>
+      realmKeys(subject).flatMap(({ place, keys }) =>
+        keys
+          .filter(({ key }, index) => keys.findIndex((one) => one.key === key) === index)
+          .map((first) => ({ first, all: keys.filter(({ key }) => key === first.key) }))
+          .filter(({ all }) => all.length > 1)
+          .map(({ first: { kid, label }, all }) => ({
+            place,
+            message: `the key ${nameOf({ kid, label })} names no algorithm, so it verifies ${all.map(({ algorithm }) => algorithm).join(", ")}`,
+          })),
+      ),
+    fix: "If the issuer signs with one algorithm, list only that one in algorithms, or set alg beside a configured key.",
+  },
+  {
+    name: "key-expired",
+    level: "warning",
+    find: ({ now, ...subject }) =>
+      realmKeys(subject).flatMap(({ place, keys }) =>
+        keys.flatMap(({ kid, label, expires }) =>
+          expires === undefined || expires > now
+            ? []
+            : [{ place, message: `the certificate of the key ${nameOf({ kid, label })} expired on ${dayOf(expires)}` }],
+        ),
+      ),
+    fix: "Ask the issuer whether the key is still in use, and replace the certificate. Until then its key verifies.",
+  },
+  {
+    name: "svid-issuer",
+    level: "warning",
+    find: ({ realms }) =>
+      realms
+        .filter(({ uses, settings }) => uses.includes("jwt-svid") && (settings["issuer"] ?? null) !== null)
+        .map(({ name }) => ({
+          place: `realms.${name}.issuer`,
+          message: "is set, but SPIFFE's tokens (use: [jwt-svid]) need not name an issuer: those without are rejected",
+        })),
+    fix: "Set issuer: null, and name the audience. The trust domain is in sub: claims: { sub: { prefix: spiffe://DOMAIN/ } }.",
   },
   {
     name: "keys-many",
@@ -69,6 +111,20 @@ export const KEY_RULES: readonly CheckRule<WithKeys>[] = [
     fix: "If the issuer answers, do nothing: the next fetch replaces the set. If it does not, add the earlier master key after the current one.",
   },
 ];
+
+/** A key's name in messages. */
+const nameOf = ({ kid, label }: Pick<VerificationKey, "kid" | "label">): string =>
+  printable(truncate(kid ?? label, 64));
+
+const dayOf = (at: number): string => new Date(at).toISOString().slice(0, 10);
+
+/** The keys of each realm from each of its sources: the configuration, then the sets of its issuers. */
+function realmKeys({ fetches, realms }: Pick<WithKeys, "fetches" | "realms">) {
+  return realms.flatMap(({ name, keys: configured }) => {
+    const sets = fetches.flatMap(({ realm, set }) => (realm === name && typeof set !== "string" ? [set.keys] : []));
+    return [configured, ...sets].map((keys) => ({ place: `realms.${name}.keys`, keys }));
+  });
+}
 
 /** Realms with more keys of an algorithm than the service tries for a token without a `kid`. */
 function crowded({ fetches, realms }: WithKeys) {

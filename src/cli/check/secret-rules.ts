@@ -1,4 +1,5 @@
 import type { DirectoryEntry } from "../../directory/commands.js";
+import { ALGORITHMS, type AlgorithmRow } from "../../jws/algorithms.js";
 import type { CheckRule } from "./findings.js";
 import type { CheckSubject } from "./subject.js";
 
@@ -34,11 +35,20 @@ export const SECRET_RULES: readonly CheckRule<CheckSubject>[] = [
   {
     name: "secret-weak",
     level: "warning",
-    find: ({ seed }) =>
-      seedSecrets(seed)
+    find: ({ realms, seed }) => [
+      ...realms.flatMap(({ name, keys }) =>
+        keys.flatMap(({ algorithm, key }) => {
+          const { minSecretBytes: least = 0 }: AlgorithmRow = ALGORITHMS[algorithm];
+          const { symmetricKeySize: size = least } = key;
+          const message = `the secret has ${size} bytes, ${algorithm} needs ${least}: anyone can guess it from one token`;
+          return size < least ? [{ place: `realms.${name}.keys`, message }] : [];
+        }),
+      ),
+      ...seedSecrets(seed)
         .filter(({ texts }) => texts.some((text) => text.length < MIN_LENGTH))
         .map(({ place }) => ({ place, message: `the secret has fewer than ${MIN_LENGTH} characters` })),
-    fix: "Generate a longer one (openssl rand -base64 24) and remove weak: true.",
+    ],
+    fix: "Generate a longer one (openssl rand -base64 32), or ask the party that chose it to, and remove weak: true.",
   },
   {
     name: "secret-readable",
