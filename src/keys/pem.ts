@@ -102,7 +102,8 @@ function readCertificate(der: Buffer): PublicKey | undefined {
   const hasVersion = fields[0]?.[0] === 0xa0;
   const spki = fields[hasVersion ? 6 : 5];
   const key = spki && readSpki(spki);
-  return key && { ...key, expires: Date.parse(certificate.validTo) };
+  const expires = Date.parse(certificate.validTo);
+  return key && (Number.isNaN(expires) ? key : { ...key, expires });
 }
 
 /** The elements in a constructed DER value, each whole. Of a value that is not DER, any pieces. */

@@ -45,6 +45,13 @@ describe("loadCertificateMap", () => {
     expect(keys.map(({ expires }) => expires)).to.deep.equal([until.getTime(), Date.parse("2100-01-01T00:00:00Z")]);
   });
 
+  it("takes a certificate whose dates cannot be read, since they do not count", () => {
+    const until = new Date(Number.NaN);
+    const spki = spkiOf(pairOf("ES256").publicKey);
+    const { keys } = load({ a: certificate(spki, { until }) });
+    expect(keys[0]?.expires).to.equal(undefined);
+  });
+
   it("takes certificates of every version, whoever issued them, and public keys in PEM", () => {
     const spki = spkiOf(pairOf("ES256").publicKey);
     const { keys, leftOut } = load({

@@ -15,7 +15,11 @@ export function tlv(tag: number, ...contents: Buffer[]): Buffer {
 const hex = (text: string): Buffer => Buffer.from(text, "hex");
 const ECDSA = tlv(0x30, hex("06082a8648ce3d040302"));
 const name = (text: string): Buffer => tlv(0x30, tlv(0x31, tlv(0x30, hex("0603550403"), tlv(0x0c, Buffer.from(text)))));
-const time = (at: Date): Buffer => tlv(0x18, Buffer.from(at.toISOString().replace(/[-:T]|\.\d+/g, "")));
+/** A GeneralizedTime; of no date, a UTCTime that nothing can read. */
+const time = (at: Date): Buffer =>
+  Number.isNaN(at.getTime())
+    ? tlv(0x17, Buffer.from("99991231235959Z"))
+    : tlv(0x18, Buffer.from(at.toISOString().replace(/[-:T]|\.\d+/g, "")));
 
 /** Returns an X.509 certificate in DER that holds an SPKI. @param version undefined for version 1 */
 export function certificateOf(
