@@ -144,13 +144,61 @@ describe("a good configuration", () => {
     ]) {
       expect(load(withKey(entry), files).realms[0]?.keys[0]?.algorithm, entry).to.equal("ES256");
     }
+    const marked = {
+      ...files,
+      "key.jwk": `\ufeff${jwk}`,
+      "keys.jwks": `\ufeff{"keys":[${jwk}]}`,
+      "p256.pem": `\ufeff${pem("p256")}`,
+    };
+    for (const entry of ["{ jwkFile: ./key.jwk }", "{ jwksFile: ./keys.jwks }", "{ pemFile: ./p256.pem }"]) {
+      expect(load(withKey(entry), marked).realms[0]?.keys, `${entry} after a byte order mark`).to.have.length(1);
+    }
     const secrets = [
       `{ secret: ${SECRET} }`,
       `{ secretBase64: ${Buffer.from(SECRET).toString("base64")} }`,
+      `{ secretBase64: "${Buffer.from(SECRET).toString("base64url")}" }`,
+      `{ secretBase64: "${Buffer.from(SECRET).toString("base64").replaceAll("=", "")}" }`,
       "{ secretFile: ./secret.key }",
     ];
     const loaded = secrets.map((entry) => load(withKey(entry, "HS256"), files).realms[0]?.keys[0]?.key);
     for (const key of loaded) expect(key?.export().toString()).to.equal(SECRET);
+  });
+
+  it("a key without alg verifies each algorithm of the realm that it fits", () => {
+    const { realms } = load(withKey("{ pemFile: ./rsa.pem, kid: a }", "PS512, ES256, RS256"), FILES);
+    expect(realms[0]?.keys.map(({ algorithm, kid }) => [algorithm, kid])).to.deep.equal([
+      ["PS512", "a"],
+      ["RS256", "a"],
+    ]);
+  });
+
+  it("a secret of 8 bytes may be used with weak: true", () => {
+    const files = { ...FILES, "secret.key": "12345678\n" };
+    for (const entry of [
+      "{ secret: '12345678', weak: true }",
+      "{ secretBase64: MTIzNDU2Nzg, weak: true }",
+      "{ secretFile: ./secret.key, weak: true }",
+    ]) {
+      expect(load(withKey(entry, "HS512"), files).realms[0]?.keys[0]?.key.symmetricKeySize, entry).to.equal(8);
+    }
+  });
+
+  it("use names the keys of a set that are taken, and none stands for an absent use", () => {
+    const jwks = JSON.stringify({
+      keys: [
+        { ...jwkOf("p256"), use: "jwt-svid", kid: "a" },
+        { ...jwkOf("p256-other"), use: "x509-svid" },
+        { ...jwkOf("p256-other"), kid: "c" },
+        { ...jwkOf("p256"), use: "sig", kid: "d" },
+      ],
+    });
+    const taken = (use: string) => {
+      const { realms } = load(withKey(`{ jwks: ${jwks}${use} }`), FILES);
+      return realms.map(({ keys, leftOut, uses }) => [keys.map(({ kid }) => kid), leftOut.length, uses])[0];
+    };
+    expect(taken("")).to.deep.equal([["c", "d"], 2, []]);
+    expect(taken(", use: [jwt-svid]")).to.deep.equal([["a"], 3, ["jwt-svid"]]);
+    expect(taken(", use: [jwt-svid, none]")).to.deep.equal([["a", "c"], 2, ["jwt-svid", "none"]]);
   });
 
   it("keys may share a kid", () => {

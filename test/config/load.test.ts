@@ -4,7 +4,19 @@ import { expect } from "chai";
 import { loadConfig } from "../../src/config/load.js";
 import { jwkOf } from "../support/keys.js";
 import { type Env, folderWith, load, wrongs } from "./harness.js";
-import { FILES, GOOD, issued, MASTER, OTHER_MASTER, PRESETS, partner, routed, SECRET, withKey } from "./samples.js";
+import {
+  FILES,
+  GOOD,
+  issued,
+  MASTER,
+  OTHER_MASTER,
+  PRESETS,
+  partner,
+  pem,
+  routed,
+  SECRET,
+  withKey,
+} from "./samples.js";
 
 describe("a wrong configuration", () => {
   interface Wrong {
@@ -251,6 +263,44 @@ describe("a wrong configuration", () => {
     "a jwkFile that is not JSON": {
       text: withKey("{ jwkFile: ./p256.pem }"),
       is: ["realms.partner.keys[0].jwkFile: the file is not JSON"],
+    },
+    "a set of other uses than the configuration takes": {
+      text: withKey(
+        `{ jwks: { keys: [${JSON.stringify({ ...jwkOf("p256"), use: "x509-svid" })}, ${JSON.stringify({ ...jwkOf("p256"), use: "jwt-svid" })}] } }`,
+      ),
+      is: [
+        'realms.partner.keys[0].jwks: the set has no usable key for ES256 (number 0: the key\'s "use" is "x509-svid", not "sig": give a key that is for verifying signatures); it has keys whose "use" is "x509-svid", "jwt-svid": name those that sign tokens, as in use: [jwt-svid]',
+      ],
+    },
+    "a use that is for encryption": {
+      text: withKey(`{ jwks: { keys: [${JSON.stringify(jwkOf("p256"))}] }, use: [sig, enc] }`),
+      is: ["realms.partner.keys[0].use[1]: enc is for encryption: keys of this use sign no tokens"],
+    },
+    "an empty list of uses": {
+      text: withKey(`{ jwks: { keys: [${JSON.stringify(jwkOf("p256"))}] }, use: [] }`),
+      is: [/^realms\.partner\.keys\[0\]\.use: /],
+    },
+    "a use beside a single key": {
+      text: withKey("{ pemFile: ./p256.pem, use: [sig] }"),
+      is: [/^realms\.partner\.keys\[0\].*use/],
+    },
+    "a weak secret of 7 bytes": {
+      text: withKey("{ secret: '1234567', weak: true }", "HS256"),
+      is: [
+        "realms.partner.keys[0].secret: the secret has 7 bytes, HS256 needs at least 8: try openssl rand -base64 32",
+      ],
+    },
+    "the text of a public key as a weak secret": {
+      text: withKey(`{ secret: ${JSON.stringify(pem("p256"))}, weak: true }`, "HS256"),
+      is: [/^realms\.partner\.keys\[0\]\.secret: the secret is the text of a PEM file/],
+    },
+    "weak beside a public key": {
+      text: withKey("{ pemFile: ./p256.pem, weak: true }"),
+      is: [/^realms\.partner\.keys\[0\].*weak/],
+    },
+    "a map of certificates in place of a set": {
+      text: withKey(`{ jwks: { a: "-----BEGIN CERTIFICATE-----" } }`),
+      is: ["realms.partner.keys[0].jwks: this is a map of kid to certificate, not a JWK Set: give its URL as x509Uri"],
     },
     "a secret that fits several algorithms": {
       text: withKey(`{ secret: ${SECRET} }`, "HS256, HS384"),

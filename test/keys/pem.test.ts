@@ -2,8 +2,10 @@ import { createPublicKey, generateKeyPairSync, type JsonWebKey, sign } from "nod
 import { expect } from "chai";
 import { calculateJwkThumbprint } from "jose";
 import { ALGORITHMS, type Algorithm, verifySignature } from "../../src/jws/algorithms.js";
+import { KeyError } from "../../src/keys/key.js";
 import { loadPem } from "../../src/keys/pem.js";
 import { NAMES, pairOf, parts, signedByJose } from "../jws/signing.js";
+import { AT_INFINITY, certificateOf } from "./der.js";
 import { onlyKey } from "./only-key.js";
 import { refusal } from "./refusal.js";
 
@@ -15,6 +17,8 @@ const wrap = (der: Buffer, label = "PUBLIC KEY"): string =>
 
 const CERTIFICATE = wrap(Buffer.alloc(300, 0x30), "CERTIFICATE");
 
+const derOf = (algorithm: Algorithm): Buffer => pairOf(algorithm).publicKey.export({ type: "spki", format: "der" });
+const labelOf = (pem: string): string => onlyLoaded(pem, { algorithms: ["ES256"] }).label;
 const onlyLoaded = (...args: Parameters<typeof loadPem>) => onlyKey(loadPem(...args));
 
 describe("loadPem", () => {
@@ -62,7 +66,96 @@ describe("loadPem", () => {
     expect(verifySignature("ES256", key.key, "a.b", signedBy("ES256"))).to.equal(true);
   });
 
-  const derOf = (algorithm: Algorithm): Buffer => pairOf(algorithm).publicKey.export({ type: "spki", format: "der" });
+  it("reads a line end written out, as files of environment variables have it", () => {
+    const pem = pemOf("ES256");
+    for (const text of [
+      pem.replaceAll("\n", "\\n"),
+      pem.replaceAll("\n", "\\r\\n"),
+      `${pem.trim().replaceAll("\n", "\\n")}\n`,
+    ]) {
+      expect(labelOf(text), text.slice(0, 40)).to.equal(labelOf(pem));
+    }
+  });
+
+  it("reads the bare base64 of an SPKI, in lines or not", () => {
+    const bare = derOf("ES256").toString("base64");
+    for (const text of [
+      bare,
+      bare.replaceAll("=", ""),
+      ` ${bare.replace(/.{64}/g, "$&\n")}\n`,
+      bare.replace(/.{64}/, "$&\\n"),
+    ]) {
+      expect(labelOf(text)).to.equal(labelOf(pemOf("ES256")));
+    }
+  });
+
+  it("reads a public key in PKCS#1", () => {
+    const pem = pairOf("RS256").publicKey.export({ type: "pkcs1", format: "pem" }).toString();
+    expect(onlyLoaded(pem, { algorithms: ["RS256"] }).label).to.equal(
+      onlyLoaded(pemOf("RS256"), { algorithms: ["RS256"] }).label,
+    );
+  });
+
+  describe("of a certificate", () => {
+    const until = new Date("2021-06-05T04:03:02Z");
+    const leaf = wrap(certificateOf(derOf("ES256"), { subject: "leaf", issuer: "middle", until }), "CERTIFICATE");
+    const middle = wrap(certificateOf(derOf("ES384"), { subject: "middle", issuer: "root" }), "CERTIFICATE");
+    const root = wrap(certificateOf(derOf("ES512"), { subject: "root", issuer: "root" }), "CERTIFICATE");
+
+    it("takes the public key, even if it has expired, and says when that was", () => {
+      const key = onlyLoaded(leaf, { algorithms: ["ES256"] });
+      expect(key.label).to.equal(labelOf(pemOf("ES256")));
+      expect(key.expires).to.equal(until.getTime());
+      expect("expires" in onlyLoaded(pemOf("ES256"), { algorithms: ["ES256"] })).to.equal(false);
+    });
+
+    it("takes the first certificate of a chain, which the next ones issued", () => {
+      expect(labelOf(leaf + middle)).to.equal(labelOf(leaf));
+      expect(labelOf(leaf + middle + root)).to.equal(labelOf(leaf));
+    });
+
+    it("refuses certificates that are no chain, or one in another order: it cannot tell which key is meant", () => {
+      for (const text of [
+        leaf + root,
+        middle + leaf,
+        leaf + middle + leaf,
+        leaf + pemOf("RS256"),
+        pemOf("ES256") + leaf,
+      ]) {
+        expect(refusal(() => loadPem(text, { algorithms: PUBLIC })).message).to.match(
+          /holds [23] blocks: give one public key/,
+        );
+      }
+    });
+
+    it("refuses a certificate beside a private key", () => {
+      const pem = leaf + pairOf("ES256").privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+      expect(refusal(() => loadPem(pem, { algorithms: PUBLIC })).message).to.include("this is a private key");
+    });
+
+    it("refuses a certificate with the point at infinity, at which Node 22 aborts", () => {
+      const pem = wrap(certificateOf(AT_INFINITY), "CERTIFICATE");
+      expect(refusal(() => loadPem(pem, { algorithms: PUBLIC })).message).to.include("not a point on P-256");
+    });
+
+    it("refuses bytes cut or changed anywhere, or reads the same key, and never throws anything else", () => {
+      const der = certificateOf(derOf("ES256"));
+      const label = labelOf(pemOf("ES256"));
+      for (let at = 0; at < der.length; at++) {
+        const changed = Buffer.from(der);
+        changed.writeUInt8(changed.readUInt8(at) ^ 0x85, at);
+        for (const bytes of [changed, der.subarray(0, at)]) {
+          try {
+            const key = onlyLoaded(wrap(bytes, "CERTIFICATE"), { algorithms: ["ES256"] });
+            if (!changed.includes(derOf("ES256"))) expect(key.label).to.not.equal(label);
+          } catch (error) {
+            if (!(error instanceof KeyError)) throw error;
+          }
+        }
+      }
+    });
+  });
+
   const signedBy = (algorithm: Algorithm): Buffer =>
     sign(ALGORITHMS[algorithm].hash, Buffer.from("a.b"), {
       key: pairOf(algorithm).privateKey,

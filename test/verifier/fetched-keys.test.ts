@@ -44,6 +44,25 @@ function ask(keys: KeySource, header: Readonly<Record<string, unknown>>, signer 
   return decision.kind === "needs" ? `needs ${decision.need.kind}` : decision.kind;
 }
 
+describe("decide with several keys of one kid", () => {
+  const signed = { alg: "ES256", kid: "a" };
+  const others = (count: number) => Array.from({ length: count }, () => key("p256", "a"));
+
+  it("the last of sixteen keys of one kid and algorithm verifies", () => {
+    expect(ask(source(true, ...others(15), key("p256-other", "a")), signed)).to.equal("verified");
+  });
+
+  it("no seventeenth key of one kid and algorithm is tried, and the token gets no verdict", () => {
+    expect(ask(source(true, ...others(16), key("p256-other", "a")), signed)).to.equal("failure");
+    expect(ask(source(true, ...others(16), key("p256-other")), signed), "a key without a kid").to.equal("failure");
+  });
+
+  it("keys of other algorithms under the same kid do not count", () => {
+    const rsa = Array.from({ length: 40 }, (): VerificationKey => ({ ...key("rsa", "a"), algorithm: "RS256" }));
+    expect(ask(source(true, ...rsa, key("p256-other", "a")), signed)).to.equal("verified");
+  });
+});
+
 describe("decide with fetched keys", () => {
   const known = key("p256", "a");
 
