@@ -1,12 +1,17 @@
 import { z } from "zod";
-import { ALGORITHMS } from "../jws/algorithms.js";
+import { ALGORITHM_NAMES, type Algorithm, algorithmOf, unavailable } from "../jws/algorithms.js";
 import { duration, LONGEST_TIMER, readLater } from "./values.js";
 
 // The forms of an entry of `keys`.
 
 const secret = (what: string) => z.string().min(1).describe(what);
-/** Name of a signature algorithm. */
-export const algorithm = z.enum(Object.keys(ALGORITHMS) as [keyof typeof ALGORITHMS, ...(keyof typeof ALGORITHMS)[]]);
+/** A signature algorithm by any of its names; one that the running Node lacks is an issue. */
+export const algorithm = z.enum(ALGORITHM_NAMES).transform((name, context): Algorithm => {
+  const found = algorithmOf(name) as Algorithm;
+  const lack = unavailable(found);
+  if (lack !== undefined) context.addIssue({ code: "custom", message: `${name} ${lack}` });
+  return found;
+});
 const kid = {
   kid: z
     .string()

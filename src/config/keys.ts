@@ -1,6 +1,6 @@
 import { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
-import type { Algorithm } from "../jws/algorithms.js";
+import { type Algorithm, listAlgorithms } from "../jws/algorithms.js";
 import { readJson } from "../jws/json.js";
 import { type LoadOptions, requiredAlgorithm } from "../keys/binding.js";
 import { loadJwk } from "../keys/jwk.js";
@@ -135,7 +135,9 @@ type Fetching = KeyEntry<"jwksUri"> | KeyEntry<"discovery">;
 function remote(location: Location, entry: Fetching, context: KeyContext): readonly [] {
   const { refreshMin, refreshMax, staleIfError, cooldown, timeout, insecure, caFile } = entry;
   if (context.algorithms.every((name) => name.startsWith("HS"))) {
-    throw new KeyError(`an issuer publishes no secrets, and this realm takes ${context.algorithms.join(", ")} alone`);
+    throw new KeyError(
+      `an issuer publishes no secrets, and this realm takes ${listAlgorithms(context.algorithms)} alone`,
+    );
   }
   if (refreshMin > refreshMax) throw new KeyError("refreshMin must not be longer than refreshMax");
   const ca = caFile === undefined ? undefined : read(caFile, context);

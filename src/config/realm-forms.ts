@@ -32,7 +32,13 @@ const claimValue = z.union([z.string(), exactNumber, z.boolean()]);
 
 /** A realm without a preset: tokens of any issuer. */
 export const genericSchema = z.strictObject({
-  algorithms: z.array(algorithm).min(1).describe("Algorithms that the realm's keys may have."),
+  algorithms: z
+    .array(algorithm)
+    .min(1)
+    .transform((names) => [...new Set(names)])
+    .describe(
+      "Algorithms that the realm's keys may have. `EdDSA` and `Ed25519` name the same one; ML-DSA needs Node 24.7 or later.",
+    ),
   issuer: oneOrMoreOrNull().describe("Accepted values of `iss`, exact. `null` turns the check off."),
   audience: oneOrMoreOrNull().describe(
     "Accepted values of `aud`, exact; a token needs at least one. `null` turns the check off.",

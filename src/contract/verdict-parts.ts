@@ -28,7 +28,7 @@ export interface Token {
   readonly id: string;
   /** The `kid` of the header. */
   readonly keyId: string;
-  /** The `alg` of the header, which is that of the key. */
+  /** The `alg` of the header: a name of the key's algorithm. */
   readonly algorithm: string;
   /** The payload: the JSON text exactly as signed. */
   readonly payload: string;

@@ -1,11 +1,19 @@
-import { constants, createHmac, type KeyObject, timingSafeEqual, verify } from "node:crypto";
+import {
+  constants,
+  createHmac,
+  createPublicKey,
+  type JsonWebKeyInput,
+  type KeyObject,
+  timingSafeEqual,
+  verify,
+} from "node:crypto";
 
 /** What an algorithm fixes, so that neither a token nor a key chooses any of it. */
 export interface AlgorithmRow {
-  /** node:crypto's name of the hash; null if the algorithm has its own (EdDSA). */
+  /** node:crypto's name of the hash; null if the algorithm has its own (EdDSA, ML-DSA). */
   readonly hash: string | null;
   /** node:crypto's type of the keys. An RSA key that is typed as RSA-PSS has another type and fits no algorithm. */
-  readonly keyType: "secret" | "rsa" | "ec" | "ed25519";
+  readonly keyType: "secret" | "rsa" | "ec" | "ed25519" | "ml-dsa-44" | "ml-dsa-65" | "ml-dsa-87";
   /** OpenSSL's name of the curve; only for EC keys. */
   readonly curve?: string;
   /** Length of every signature in bytes; absent for RSA, where it is the length of the modulus. */
@@ -14,6 +22,8 @@ export interface AlgorithmRow {
   readonly minSecretBytes?: number;
   /** node:crypto's padding options; only for RSASSA-PSS. */
   readonly pss?: { readonly padding: number; readonly saltLength: number };
+  /** Length in bytes of a key's `pub` in a JWK whose `kty` is AKP; absent for other kinds of keys (RFC 9964, section 3). */
+  readonly akpBytes?: number;
 }
 
 /** RFC 7518 section 3.2. */
@@ -36,7 +46,19 @@ function ecdsa(hash: string, curve: string, width: number): AlgorithmRow {
   return { hash, keyType: "ec", curve, signatureBytes: 2 * width };
 }
 
-/** All supported algorithms. `EdDSA` (RFC 8037 section 3.1) is Ed25519 only. */
+/** RFC 9964 section 4: pure ML-DSA with an empty context. Sizes are those of FIPS 204, table 2. */
+function mlDsa(
+  keyType: "ml-dsa-44" | "ml-dsa-65" | "ml-dsa-87",
+  akpBytes: number,
+  signatureBytes: number,
+): AlgorithmRow {
+  return { hash: null, keyType, akpBytes, signatureBytes };
+}
+
+/**
+ * All supported algorithms, each by the one name that keys and messages have. `EdDSA` (RFC 8037 section 3.1) is Ed25519
+ * only. ML-DSA needs a Node that has it: see {@link unavailable}.
+ */
 export const ALGORITHMS = {
   HS256: hmac("sha256", 32),
   HS384: hmac("sha384", 48),
@@ -51,14 +73,61 @@ export const ALGORITHMS = {
   ES384: ecdsa("sha384", "secp384r1", 48),
   ES512: ecdsa("sha512", "secp521r1", 66),
   EdDSA: { hash: null, keyType: "ed25519", signatureBytes: 64 } as AlgorithmRow,
+  "ML-DSA-44": mlDsa("ml-dsa-44", 1312, 2420),
+  "ML-DSA-65": mlDsa("ml-dsa-65", 1952, 3309),
+  "ML-DSA-87": mlDsa("ml-dsa-87", 2592, 4627),
 } as const satisfies Readonly<Record<string, AlgorithmRow>>;
 
-/** An algorithm by its name in a header's `alg` (RFC 7518 section 3.1). */
+/** An algorithm by its name in {@link ALGORITHMS}. */
 export type Algorithm = keyof typeof ALGORITHMS;
 
-/** Whether this is the exact name of one of {@link ALGORITHMS}. */
-export function isAlgorithm(name: unknown): name is Algorithm {
-  return typeof name === "string" && Object.hasOwn(ALGORITHMS, name);
+/** Second names of algorithms. RFC 9864 section 2.2 renames EdDSA with an Ed25519 key. */
+const ALIASES = { Ed25519: "EdDSA" } as const satisfies Readonly<Record<string, Algorithm>>;
+
+/** A name of an algorithm in a header, a key or the configuration. */
+export type AlgorithmName = Algorithm | keyof typeof ALIASES;
+
+/** The algorithm of an exact name (RFC 7518 section 3.1, RFC 9864, RFC 9964); undefined for anything else. */
+export function algorithmOf(name: unknown): Algorithm | undefined {
+  if (typeof name !== "string") return undefined;
+  if (Object.hasOwn(ALGORITHMS, name)) return name as Algorithm;
+  return Object.hasOwn(ALIASES, name) ? ALIASES[name as keyof typeof ALIASES] : undefined;
+}
+
+/** All names of an algorithm, the one in {@link ALGORITHMS} first. */
+export function namesOf(algorithm: Algorithm): readonly AlgorithmName[] {
+  const aliases = Object.keys(ALIASES) as (keyof typeof ALIASES)[];
+  return [algorithm, ...aliases.filter((alias) => ALIASES[alias] === algorithm)];
+}
+
+/** All names of all algorithms. */
+export const ALGORITHM_NAMES: readonly AlgorithmName[] = (Object.keys(ALGORITHMS) as Algorithm[]).flatMap(namesOf);
+
+/** Algorithms by all of their names, separated by commas, for messages. */
+export function listAlgorithms(algorithms: Iterable<Algorithm>): string {
+  return Array.from(algorithms).flatMap(namesOf).join(", ");
+}
+
+/** Whether this Node reads and verifies ML-DSA: from 24.7 on, where it is built with OpenSSL 3.5 or later. */
+const HAS_ML_DSA = hasMlDsa();
+
+function hasMlDsa(): boolean {
+  const pub = Buffer.alloc(1312).toString("base64url");
+  try {
+    return (
+      createPublicKey({ key: { kty: "AKP", alg: "ML-DSA-44", pub }, format: "jwk" } as JsonWebKeyInput).type ===
+      "public"
+    );
+  } catch {
+    return false;
+  }
+}
+
+/** What the running Node lacks for an algorithm, as the end of a sentence that begins with its name; undefined if nothing. */
+export function unavailable(algorithm: Algorithm): string | undefined {
+  const { akpBytes }: AlgorithmRow = ALGORITHMS[algorithm];
+  if (akpBytes === undefined || HAS_ML_DSA) return undefined;
+  return `needs Node 24.7 or later with OpenSSL 3.5 or later; this is Node ${process.versions.node} with OpenSSL ${process.versions.openssl}`;
 }
 
 /** Whether a key has the type and curve of an algorithm; a private key never fits. Its strength is not checked. */

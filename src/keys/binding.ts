@@ -1,5 +1,5 @@
 import { hash, type JsonWebKey, type KeyObject } from "node:crypto";
-import { type Algorithm, fitsAlgorithm, isAlgorithm } from "../jws/algorithms.js";
+import { type Algorithm, algorithmOf, fitsAlgorithm, listAlgorithms } from "../jws/algorithms.js";
 import { decodeBase64url } from "../jws/compact.js";
 import { quote } from "../util/printable.js";
 import { KeyError, KeyUses, type VerificationKey } from "./key.js";
@@ -34,17 +34,19 @@ export interface PublicKey {
  */
 export function requiredAlgorithm(options: LoadOptions, stated: string | undefined): Algorithm | undefined {
   const { alg, algorithms } = options;
-  if (stated !== undefined && alg !== undefined && stated !== alg) {
+  const own = algorithmOf(stated);
+  if (stated !== undefined && alg !== undefined && own !== alg) {
     throw new KeyError(
       `the key's "alg" is ${quote(stated)}, but ${alg} is configured for it: make the two agree`,
       "contradictory",
     );
   }
-  const required = alg ?? stated;
-  if (required === undefined) return undefined;
-  if (isAlgorithm(required) && algorithms.includes(required)) return required;
+  const required = alg ?? own;
+  if (required !== undefined && algorithms.includes(required)) return required;
+  const name = alg ?? stated;
+  if (name === undefined) return undefined;
   throw new KeyError(
-    `the key is for ${quote(required)}, which is not among the realm's algorithms: ${algorithms.join(", ")}`,
+    `the key is for ${quote(name)}, which is not among the realm's algorithms: ${listAlgorithms(algorithms)}`,
     "set aside",
   );
 }
@@ -71,7 +73,7 @@ function chooseAlgorithms(
   }
   const fitting = algorithms.filter((algorithm) => fitsAlgorithm(algorithm, key));
   if (fitting.length > 0) return fitting;
-  throw new KeyError(`${kind} fits none of the realm's algorithms: ${algorithms.join(", ")}`, "set aside");
+  throw new KeyError(`${kind} fits none of the realm's algorithms: ${listAlgorithms(algorithms)}`, "set aside");
 }
 
 /** The `kid` (RFC 7517, section 4.5) that tokens name a key by. A number counts by its digits; other types name nothing. */
@@ -148,8 +150,8 @@ function integer(base64url: string | undefined): bigint {
   return BigInt(`0x0${Buffer.from(base64url ?? "", "base64url").toString("hex")}`);
 }
 
-/** RFC 7638, section 3: SHA-256 over the required members in alphabetical order. */
-function thumbprint({ crv, e, kty, n, x, y }: JsonWebKey): string {
-  // JSON.stringify omits undefined members, which are those that a kind of key does not have.
-  return hash("sha256", JSON.stringify({ crv, e, kty, n, x, y }), "base64url");
+/** RFC 7638, section 3, and RFC 9964, section 6: SHA-256 over the required members in alphabetical order. */
+function thumbprint({ alg, crv, e, kty, n, pub, x, y }: JsonWebKey): string {
+  // JSON.stringify omits undefined members, which are those that a kind of key does not have. Node exports `alg` of AKP alone.
+  return hash("sha256", JSON.stringify({ alg, crv, e, kty, n, pub, x, y }), "base64url");
 }

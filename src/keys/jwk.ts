@@ -1,4 +1,4 @@
-import { isAlgorithm } from "../jws/algorithms.js";
+import { algorithmOf } from "../jws/algorithms.js";
 import { type JsonObject, member } from "../jws/json.js";
 import { quote } from "../util/printable.js";
 import { bindPublicKey, chooseKid, type LoadOptions, requiredAlgorithm } from "./binding.js";
@@ -7,8 +7,8 @@ import { KeyError, type VerificationKey } from "./key.js";
 import { readPublicKey } from "./public-jwk.js";
 import { loadSecret, secretAlgorithm } from "./secret.js";
 
-/** The members of private and symmetric keys (RFC 7518, sections 6.2.2, 6.3.2 and 6.4). */
-const PRIVATE = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+/** The members of private and symmetric keys (RFC 7518, sections 6.2.2, 6.3.2 and 6.4; RFC 9964, section 3). */
+const PRIVATE = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"];
 
 /** What stands for an absent `use` in a list of uses. */
 export const NO_USE = "none";
@@ -47,7 +47,7 @@ function checkPurpose(members: JsonObject, uses: readonly string[]): void {
   if (operations !== undefined && !isTextList(operations)) {
     throw new KeyError('"key_ops" is not a list of texts: write ["verify"], or leave it out');
   }
-  const signs = isAlgorithm(present(members, "alg"));
+  const signs = algorithmOf(present(members, "alg")) !== undefined;
   if (!uses.includes(use ?? NO_USE)) {
     const named = uses.filter((one) => one !== NO_USE);
     const wanted = named.length === 0 ? "absent" : named.map((one) => quote(one)).join(" or ");

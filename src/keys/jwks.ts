@@ -1,3 +1,4 @@
+import { algorithmOf, listAlgorithms } from "../jws/algorithms.js";
 import { isObject, member } from "../jws/json.js";
 import { quote } from "../util/printable.js";
 import { kidText, type LoadOptions } from "./binding.js";
@@ -90,7 +91,9 @@ export function requireUsable({ keys, leftOut }: LoadedSet, { algorithms, uses }
   const first = leftOut.find(isFaulty) ?? leftOut[0];
   const detail =
     first === undefined ? "it is empty: give one with a public key" : `number ${first.index}: ${first.why}`;
-  throw new KeyError(`the set has no usable key for ${algorithms.join(", ")} (${detail})${otherUses(leftOut, uses)}`);
+  throw new KeyError(
+    `the set has no usable key for ${listAlgorithms(algorithms)} (${detail})${otherUses(leftOut, uses)}`,
+  );
 }
 
 /** Most values of `use` that a message names. */
@@ -126,7 +129,7 @@ function leftOutAt(index: number, jwk: unknown, { message, kind, cause }: KeyErr
     kind,
     cause,
     algorithms: algorithmsOfType(members),
-    ...(typeof alg === "string" && { alg }),
+    ...(typeof alg === "string" && { alg: algorithmOf(alg) ?? alg }),
     ...(typeof use === "string" && { use }),
   };
 }

@@ -92,11 +92,17 @@ function indexKeys(keys: readonly VerificationKey[]): KeysOfAlgorithm {
   };
 }
 
-/** Most keys that one token is tried against. A signature on these curves takes ten times as long to check as any other. */
-const MOST_TRIED: Readonly<Partial<Record<Algorithm, number>>> = { ES384: 4, ES512: 4 };
+/** Most keys that one token is tried against, of algorithms whose signatures take several times as long to check as any other. */
+const MOST_TRIED: Readonly<Partial<Record<Algorithm, number>>> = {
+  ES384: 4,
+  ES512: 4,
+  "ML-DSA-44": 4,
+  "ML-DSA-65": 4,
+  "ML-DSA-87": 4,
+};
 
 /**
- * Most keys of an algorithm that one token is tried against, from the first: 16, and 4 of P-384 and P-521. Anyone can send
+ * Most keys of an algorithm that one token is tried against, from the first: 16, and 4 of P-384, P-521 and ML-DSA. Anyone can send
  * a token with a made-up signature, so its cost must not grow with the number of keys.
  */
 export function mostTried(algorithm: Algorithm): number {

@@ -15,7 +15,7 @@ export interface LeftOut {
   readonly cause: KeyErrorCause;
   /** The algorithms that a key of its type and curve verifies, in any realm; empty if its type is unknown. */
   readonly algorithms: readonly Algorithm[];
-  /** Its own `alg`, if that is a string. */
+  /** Its own `alg`, if that is a string; the name in `ALGORITHMS` of one that has two. */
   readonly alg?: string;
   /** Its own `use`, if that is a string. */
   readonly use?: string;

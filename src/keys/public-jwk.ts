@@ -2,11 +2,16 @@ import { createPublicKey, type JsonWebKey, type KeyObject } from "node:crypto";
 import { ALGORITHMS, type Algorithm, type AlgorithmRow } from "../jws/algorithms.js";
 import { type JsonObject, member } from "../jws/json.js";
 import { quote } from "../util/printable.js";
-import { integer, type MemberReader, octets, optionalText } from "./jwk-members.js";
+import { integer, type MemberReader, octets, text } from "./jwk-members.js";
 import { KeyError } from "./key.js";
 
-/** The values of `kty` that come with a curve. */
-const CURVED = new Set(["EC", "OKP"]);
+/** The values of `kty` of public keys, each with the member that tells its kinds apart; undefined for one kind alone. */
+const KIND_MEMBERS: ReadonlyMap<string, "crv" | "alg" | undefined> = new Map([
+  ["RSA", undefined],
+  ["EC", "crv"],
+  ["OKP", "crv"],
+  ["AKP", "alg"],
+]);
 
 /** A kind of public key. */
 interface Kind {
@@ -24,21 +29,41 @@ const takenBy = (keyType: string, curve?: string): readonly Algorithm[] =>
     return row.keyType === keyType && row.curve === curve;
   });
 
-/** The kinds of public keys, by `kty` and `crv`. */
+/** The kinds of keys with the `kty` AKP, each for one algorithm (RFC 9964, section 3). */
+const AKP_KINDS = NAMES.flatMap((name): [string, Kind][] => {
+  const { akpBytes }: AlgorithmRow = ALGORITHMS[name];
+  return akpBytes === undefined ? [] : [[`AKP ${name}`, { members: { pub: octets(akpBytes) }, algorithms: [name] }]];
+});
+
+/** The kinds of public keys, by `kty` and what {@link KIND_MEMBERS} names. */
 const KINDS: ReadonlyMap<string, Kind> = new Map([
   ["RSA", { members: { n: integer(), e: integer() }, algorithms: takenBy("rsa") }],
   ["EC P-256", { members: { x: integer(32), y: integer(32) }, algorithms: takenBy("ec", "prime256v1") }],
   ["EC P-384", { members: { x: integer(48), y: integer(48) }, algorithms: takenBy("ec", "secp384r1") }],
   ["EC P-521", { members: { x: integer(66), y: integer(66) }, algorithms: takenBy("ec", "secp521r1") }],
   ["OKP Ed25519", { members: { x: octets(32) }, algorithms: takenBy("ed25519") }],
+  ...AKP_KINDS,
 ]);
 
 /** The algorithms that a key of this type and curve verifies, whatever else it holds; empty if its type is unknown. */
 export function algorithmsOfType(jwk: JsonObject): readonly Algorithm[] {
-  const [kty, crv] = [member(jwk, "kty"), member(jwk, "crv")];
+  const kty = member(jwk, "kty");
   if (kty === "oct") return takenBy("secret");
   if (typeof kty !== "string") return [];
-  return KINDS.get(CURVED.has(kty) ? `${kty} ${String(crv)}` : kty)?.algorithms ?? [];
+  const found = KINDS.get(kindOf(kty, (name) => String(member(jwk, name))) ?? "");
+  if (found !== undefined) return found.algorithms;
+  return kty === "AKP" ? AKP_KINDS.flatMap(([, { algorithms }]) => algorithms) : [];
+}
+
+/**
+ * The kind of a key, as {@link KINDS} names it; undefined for a `kty` that is not there.
+ *
+ * @param read gives the value of the member that tells the kinds apart
+ */
+function kindOf(kty: string, read: (name: "crv" | "alg") => string): string | undefined {
+  const name = KIND_MEMBERS.get(kty);
+  if (name !== undefined) return `${kty} ${read(name)}`;
+  return KIND_MEMBERS.has(kty) ? kty : undefined;
 }
 
 /**
@@ -58,13 +83,14 @@ const SPKI_HEADS: ReadonlyMap<string, string> = new Map([
  * @throws KeyError if no algorithm takes a key of its kind (cause `set aside`), or if its members do not make a key
  */
 export function readPublicKey(members: JsonObject, kty: string): KeyObject {
-  const crv = optionalText(members, "crv");
-  const kind = kty === "RSA" || crv === undefined ? kty : `${kty} ${crv}`;
-  if (crv === undefined && CURVED.has(kty)) throw new KeyError('the JWK has no member "crv": export the key again');
-  const shape = kty === "RSA" || CURVED.has(kty) ? KINDS.get(kind)?.members : undefined;
-  if (shape === undefined) {
+  const kind = kindOf(kty, (name) => text(members, name));
+  const shape = kind === undefined ? undefined : KINDS.get(kind)?.members;
+  if (kind === undefined || shape === undefined) {
     const known = [...KINDS.keys()].join(", ");
-    throw new KeyError(`no algorithm here takes a key of the kind ${quote(kind)}: give one of ${known}`, "set aside");
+    throw new KeyError(
+      `no algorithm here takes a key of the kind ${quote(kind ?? kty)}: give one of ${known}`,
+      "set aside",
+    );
   }
   const parts = Object.entries(shape).map(([name, read]) => [name, read(members, name)] as const);
   const head = SPKI_HEADS.get(kind);
@@ -74,7 +100,9 @@ export function readPublicKey(members: JsonObject, kty: string): KeyObject {
       return createPublicKey({ key: der, format: "der", type: "spki" });
     }
     // A JWK of the checked members only, so that node:crypto sees no others.
-    const jwk: JsonWebKey = kty === "RSA" || crv === undefined ? { kty } : { kty, crv };
+    const jwk: JsonWebKey = { kty };
+    const told = KIND_MEMBERS.get(kty);
+    if (told !== undefined) jwk[told] = text(members, told);
     for (const [name, bytes] of parts) jwk[name] = bytes.toString("base64url");
     return createPublicKey({ key: jwk, format: "jwk" });
   } catch {

@@ -1,5 +1,5 @@
 import { createPublicKey, createSecretKey } from "node:crypto";
-import { ALGORITHMS, type Algorithm, type AlgorithmRow } from "../jws/algorithms.js";
+import { ALGORITHMS, type Algorithm, type AlgorithmRow, listAlgorithms } from "../jws/algorithms.js";
 import { chooseKid, type LoadOptions } from "./binding.js";
 import { KeyError, KeyUses, type VerificationKey } from "./key.js";
 
@@ -32,7 +32,7 @@ export function secretAlgorithm(
   const [first, second] = fitting;
   if (first === undefined) {
     throw new KeyError(
-      `a secret verifies HS256, HS384 or HS512, and this realm takes ${algorithms.join(", ")}: give a public key`,
+      `a secret verifies HS256, HS384 or HS512, and this realm takes ${listAlgorithms(algorithms)}: give a public key`,
       "set aside",
     );
   }

@@ -2,7 +2,7 @@ import type { ReasonName } from "../contract/reasons.js";
 import type { Principal } from "../contract/verifier.js";
 import type { DirectoryLack, KnownDirectory } from "../directory/directory.js";
 import type { Client, Instance } from "../directory/model.js";
-import type { Algorithm } from "../jws/algorithms.js";
+import { type Algorithm, namesOf } from "../jws/algorithms.js";
 import type { JsonObject } from "../jws/json.js";
 import type { KeySource } from "../keys/key-set.js";
 import type { WorkloadNames } from "../util/workload-names.js";
@@ -114,7 +114,8 @@ export interface Realm {
   readonly policy: Policy;
   /** Where its keys come from; an empty static source if the keys are the instances'. */
   readonly keys: KeySource;
-  readonly algorithms: ReadonlySet<string>;
+  /** The policy's algorithms by all of their names in a header. */
+  readonly algorithms: ReadonlyMap<string, Algorithm>;
   readonly ignoreHeaders: ReadonlySet<string>;
   /** How far the issuer's clock is ahead, as its tokens show. */
   readonly skew: ClockSkew;
@@ -126,7 +127,7 @@ export function createRealm(name: string, policy: Policy, keys: KeySource): Real
     name,
     policy,
     keys,
-    algorithms: new Set(policy.algorithms),
+    algorithms: new Map(policy.algorithms.flatMap((one) => namesOf(one).map((name) => [name, one] as const))),
     ignoreHeaders: new Set(policy.ignoreHeaders),
     skew: new ClockSkew(),
   };

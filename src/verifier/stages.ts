@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import { failure } from "../contract/verifier.js";
-import { type Algorithm, verifySignature } from "../jws/algorithms.js";
+import { verifySignature } from "../jws/algorithms.js";
 import { readJwt } from "../jws/compact.js";
 import { member } from "../jws/json.js";
 import type { VerificationKey } from "../keys/key.js";
@@ -102,17 +102,18 @@ function isTrusted({ caller, realm, now }: DecisionState, key: VerificationKey):
 /** Finds the keys that fit: of the header's `alg`, and of its `kid` if it has one. The header chooses no algorithm: it must match. */
 function key(state: DecisionState): EarlyEnd | undefined {
   if (state.fact !== undefined) return undefined;
-  const alg = member(state.header, "alg");
-  if (typeof alg !== "string" || !state.realm.algorithms.has(alg)) return reject("ALGORITHM_MISMATCH", "alg");
+  // The header may have either name of an algorithm that has two.
+  const algorithm = state.realm.algorithms.get(member(state.header, "alg") as string);
+  if (algorithm === undefined) return reject("ALGORITHM_MISMATCH", "alg");
   if (state.realm.policy.keysOf === "instance") {
     const keys = state.caller.kind === "instance" ? state.caller.instance.keys : [];
-    state.candidates = keys.filter((one) => one.algorithm === alg);
+    state.candidates = keys.filter((one) => one.algorithm === algorithm);
     return state.candidates.length > 0 ? undefined : reject("ALGORITHM_MISMATCH", "alg");
   }
   const keys = state.realm.keys.current(state.now);
   if (keys !== undefined) {
     const kid = member(state.header, "kid") as string | undefined; // the strict reader refuses any other type
-    state.candidates = keys.select(kid, alg as Algorithm);
+    state.candidates = keys.select(kid, algorithm);
     if (state.candidates.length > 0) return undefined;
   }
   return endUnverified(state);

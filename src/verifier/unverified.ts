@@ -1,5 +1,5 @@
 import { type Failure, failure } from "../contract/verifier.js";
-import type { Algorithm } from "../jws/algorithms.js";
+import { type Algorithm, algorithmOf } from "../jws/algorithms.js";
 import { member } from "../jws/json.js";
 import type { LeftOut } from "../keys/left-out.js";
 import { printableJson, printableList } from "../util/printable.js";
@@ -26,7 +26,7 @@ function endForWantOfKey({ realm, header, since, now, candidates }: DecisionStat
   const keys = realm.keys.current(now);
   // The token's key may have been published after the realm's keys were fetched.
   if (keys === undefined || !realm.keys.answers(kid, since, now)) return needs({ kind: "keys", realm, kid, since });
-  const alg = member(header, "alg") as Algorithm; // the stage `key` admits the realm's algorithms alone
+  const alg = algorithmOf(member(header, "alg")) as Algorithm; // the stage `key` admits the realm's algorithms alone
   // A token without a `kid` was tried with every key of its algorithm.
   const wasTried = kid === undefined ? candidates.length > 0 : candidates.some((one) => one.kid === kid);
   const end = endByLeftOut(keys.leftOutFor(kid), kid, alg, wasTried);

@@ -200,7 +200,13 @@ describe("a wrong configuration", () => {
     },
     "the algorithm none": {
       text: withKey("{ pemFile: ./p256.pem }", "none"),
-      is: [/^realms\.partner\.algorithms\[0\]: must be one of HS256, .*EdDSA$/],
+      is: [
+        /^realms\.partner\.algorithms\[0\]: must be one of HS256, .*EdDSA, Ed25519, ML-DSA-44, ML-DSA-65, ML-DSA-87$/,
+      ],
+    },
+    "the algorithm ES256K, which is left out on purpose": {
+      text: withKey("{ pemFile: ./p256.pem }", "ES256K"),
+      is: [/^realms\.partner\.algorithms\[0\]: must be one of HS256, /],
     },
     "an empty list of keys": {
       text: partner("algorithms: [ES256], keys: []"),

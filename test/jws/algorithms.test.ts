@@ -1,7 +1,17 @@
 import { createSecretKey, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { expect } from "chai";
 import * as fc from "fast-check";
-import { ALGORITHMS, type Algorithm, fitsAlgorithm, isAlgorithm, verifySignature } from "../../src/jws/algorithms.js";
+import {
+  ALGORITHM_NAMES,
+  ALGORITHMS,
+  type Algorithm,
+  algorithmOf,
+  fitsAlgorithm,
+  listAlgorithms,
+  namesOf,
+  unavailable,
+  verifySignature,
+} from "../../src/jws/algorithms.js";
 import { joseVerifies, NAMES, newPair, pairOf, parts, signedByJose } from "./signing.js";
 
 /** Returns another key that fits the algorithm; for RSA it is a sibling algorithm's, since RSA keys are slow to make. */
@@ -13,9 +23,29 @@ function otherThan(algorithm: Algorithm): KeyObject {
 const PAYLOAD = JSON.stringify({ sub: "someone", exp: 4_102_444_800 });
 
 describe("ALGORITHMS", () => {
-  it("the algorithms are those of RFC 7518 section 3.1 without none, and EdDSA", () => {
-    const families = ["HS", "RS", "PS", "ES"].flatMap((name) => [256, 384, 512].map((bits) => `${name}${bits}`));
-    expect(NAMES).to.deep.equal([...families, "EdDSA"]);
+  const families = ["HS", "RS", "PS", "ES"].flatMap((name) => [256, 384, 512].map((bits) => `${name}${bits}`));
+  const ML_DSA = ["ML-DSA-44", "ML-DSA-65", "ML-DSA-87"] satisfies Algorithm[];
+
+  it("the algorithms are those of RFC 7518 section 3.1 without none, EdDSA, and ML-DSA", () => {
+    expect(Object.keys(ALGORITHMS)).to.deep.equal([...families, "EdDSA", ...ML_DSA]);
+  });
+
+  it("every algorithm has its own name, and EdDSA is Ed25519 as well (RFC 9864)", () => {
+    expect(ALGORITHM_NAMES).to.deep.equal([...families, "EdDSA", "Ed25519", ...ML_DSA]);
+    for (const name of ALGORITHM_NAMES) {
+      expect(algorithmOf(name)).to.equal(name === "Ed25519" ? "EdDSA" : name);
+      expect(namesOf(algorithmOf(name)!)).to.include(name);
+    }
+    expect(listAlgorithms(["RS256", "EdDSA"])).to.equal("RS256, EdDSA, Ed25519");
+  });
+
+  it("ML-DSA is there from Node 24 on; Node 22 lacks it, and the message says which Node has it", () => {
+    const lacks = Number.parseInt(process.versions.node, 10) < 24;
+    for (const name of ML_DSA) {
+      if (lacks) expect(unavailable(name)).to.match(/^needs Node 24\.7 or later.*; this is Node 22\./);
+      else expect(unavailable(name)).to.equal(undefined);
+    }
+    for (const name of NAMES) expect(unavailable(name)).to.equal(undefined);
   });
 
   const NONE = [
@@ -34,13 +64,26 @@ describe("ALGORITHMS", () => {
     "HS1",
   ];
   const PROTOTYPE = ["constructor", "__proto__", "toString", "hasOwnProperty", "treeValue"];
-  for (const name of [...NONE, ...PROTOTYPE, "Ed25519", "Ed448", "RSA-OAEP", "dir", "A128GCM"]) {
-    it(`${JSON.stringify(name)} is not an algorithm`, () => expect(isAlgorithm(name)).to.equal(false));
+  for (const name of [
+    ...NONE,
+    ...PROTOTYPE,
+    "ed25519",
+    "Ed448",
+    "eddsa",
+    "ML-DSA",
+    "ml-dsa-44",
+    "ESP256",
+    "HashML-DSA-44",
+    "RSA-OAEP",
+    "dir",
+    "A128GCM",
+  ]) {
+    it(`${JSON.stringify(name)} is not an algorithm`, () => expect(algorithmOf(name)).to.equal(undefined));
   }
 
   for (const value of [undefined, null, 256, true, {}, ["HS256"], new String("HS256"), { toString: () => "HS256" }]) {
     it(`a value of type ${typeof value} is not an algorithm (${JSON.stringify(value)})`, () =>
-      expect(isAlgorithm(value)).to.equal(false));
+      expect(algorithmOf(value)).to.equal(undefined));
   }
 });
 

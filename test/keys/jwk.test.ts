@@ -184,8 +184,8 @@ describe("loadJwk", () => {
   }
 
   const FOREIGN: Record<string, [jwk: unknown, message: string]> = {
-    "a key of another kind": [{ kty: "AKP", alg: "ML-DSA-44", pub: "AAAA" }, '"ML-DSA-44"'],
-    "a key of another kind, without alg": [{ kty: "AKP", pub: "AAAA" }, 'of the kind "AKP": give one of RSA, EC P-256'],
+    "a key of another kind": [{ kty: "AKP", alg: "ML-KEM-768", pub: "AAAA" }, '"ML-KEM-768"'],
+    "a key of another kind, without alg": [{ kty: "LWE", pub: "AAAA" }, 'of the kind "LWE": give one of RSA, EC P-256'],
     "use in another case": [{ ...RSA, use: "SIG", alg: "RS256" }, `"use" is "SIG", not "sig"`],
     "use of a kind of token": [{ ...EC, use: "jwt-svid", alg: "ES256" }, `"use" is "jwt-svid", not "sig"`],
     secp256k1: [{ ...EC, crv: "secp256k1" }, 'of the kind "EC secp256k1"'],

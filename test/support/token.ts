@@ -23,10 +23,10 @@ export interface TokenSpec {
 
 const HASHES: Readonly<Record<string, string>> = { 256: "sha256", 384: "sha384", 512: "sha512" };
 
-/** Signs as RFC 7518, section 3, and RFC 8037 specify. */
+/** Signs as RFC 7518, section 3, RFC 8037 and RFC 9864 specify. */
 function signature(alg: string, input: string, key: KeyObject): Buffer {
   const data = Buffer.from(input, "ascii");
-  if (alg === "EdDSA") return sign(null, data, key);
+  if (alg === "EdDSA" || alg === "Ed25519") return sign(null, data, key);
   const hash = HASHES[alg.slice(2)];
   if (hash === undefined) throw new Error(`nobody signs with ${alg}`);
   switch (alg.slice(0, 2)) {
@@ -101,6 +101,8 @@ const TAMPERINGS = {
   "spare bit": (token: string) => edit(token, 2, spareBit),
   "space inside": (token: string) => token.replace(".", ". "),
   "line end behind": (token: string) => `${token}\n`,
+  Bearer: (token: string) => `Bearer ${token}`,
+  quotes: (token: string) => `"${token}"`,
   "non-ASCII signature": (token: string) => edit(token, 2, (text) => `é${text.slice(1)}`),
   "flip payload": (token: string) =>
     edit(token, 1, (text) => encode(Buffer.from(text, "base64url").toString().replace("}", " }"))),

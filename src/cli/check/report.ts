@@ -1,4 +1,5 @@
 import { TokenVerifierService } from "../../../gen/tokenverifier/v1/token_verifier.js";
+import { type Algorithm, listAlgorithms } from "../../jws/algorithms.js";
 import type { tlsKind } from "../../net/tls.js";
 import { alignColumns } from "../output.js";
 import type { Finding } from "./findings.js";
@@ -18,7 +19,7 @@ export interface CheckReport {
     /** For a routing realm: the targets whose keys could not be fetched; it still serves the others. */
     readonly unreached: readonly string[];
     readonly preset: string | null;
-    readonly algorithms: readonly string[];
+    readonly algorithms: readonly Algorithm[];
     readonly callers: string;
     /** The keys of the configuration and those fetched. */
     readonly keys: readonly { readonly algorithm: string; readonly kid: string | null; readonly label: string }[];
@@ -50,7 +51,7 @@ export function formatReport(report: CheckReport): string {
       }
       continue;
     }
-    lines.push(`realm ${name}: ${preset ?? "no preset"}, ${algorithms.join(", ")}, callers: ${callers}`);
+    lines.push(`realm ${name}: ${preset ?? "no preset"}, ${listAlgorithms(algorithms)}, callers: ${callers}`);
     if (keys.length === 0 && fetchedFrom.length === 0) lines.push("  keys: each instance's own");
     for (const location of fetchedFrom) lines.push(`  keys from ${location}`);
     for (const { algorithm, kid, label } of keys) {
