@@ -1,5 +1,5 @@
 import { FAILURE_REASONS, FAILURES } from "../../src/contract/failures.js";
-import { REASON_NAMES, reasonMessage } from "../../src/contract/reasons.js";
+import { FORM_FAULTS, REASON_NAMES, reasonMessage } from "../../src/contract/reasons.js";
 import { formatDuration } from "../../src/util/units.js";
 import { failureNumber, reasonNumber, statusNumber } from "../../src/wire/catalogue.js";
 import { code, page, table } from "./markdown.js";
@@ -23,6 +23,12 @@ Texts are for developers and may change; go by the names.`,
         valueComment(contract, "Reason", `REASON_${name}`),
         reasonMessage(name, "…"),
       ]),
+    ),
+    "### Messages of TOKEN_MALFORMED",
+    "The message of a malformed token says what is wrong with the form of its text.",
+    table(
+      ["form", "message"],
+      FORM_FAULTS.map((form) => [form, reasonMessage("TOKEN_MALFORMED", "…", form)]),
     ),
     "## ErrorReason: why no verdict was reached",
     commentOf(contract, "ErrorReason"),

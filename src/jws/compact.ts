@@ -1,9 +1,33 @@
-import { isObject, type JsonDocument, type JsonObject, member, readJson, readObject } from "./json.js";
+import { type FormFault, jsonFault, spellingFault } from "./form-fault.js";
+import {
+  isObject,
+  type JsonDocument,
+  type JsonObject,
+  MAX_ITEMS,
+  member,
+  readJson,
+  readObjectOrFault,
+} from "./json.js";
 
 /** How a realm reads its tokens. */
 export interface ReadOptions {
   /** Names of header parameters that the reader leaves out. */
   readonly ignoreHeaders: ReadonlySet<string>;
+  /** Most members and elements of the header, and of the payload; see {@link mostItems}. Default: {@link MAX_ITEMS}. */
+  readonly maxItems?: number;
+}
+
+/** Characters of `maxTokenLength` that allow one member or element. */
+const CHARACTERS_PER_ITEM = 8;
+
+/**
+ * Most members and elements that the header or the payload of a token may have: 2,000, or one for every 8 characters
+ * that the token may have where that is more.
+ *
+ * @param maxTokenLength characters of the longest token that is accepted
+ */
+export function mostItems(maxTokenLength: number): number {
+  return Math.max(MAX_ITEMS, Math.floor(maxTokenLength / CHARACTERS_PER_ITEM));
 }
 
 /** Why a token was refused unread. */
@@ -12,6 +36,8 @@ export interface Refusal {
   readonly reason: "TOKEN_MALFORMED" | "HEADER_REFUSED";
   /** The header parameter concerned; empty if there is no single one. */
   readonly claim: string;
+  /** What is wrong with the form of a malformed token; absent if a header parameter is refused. */
+  readonly form?: FormFault;
 }
 
 /** A JWS in the compact serialization (RFC 7515 section 7.1), read and not yet verified. */
@@ -42,7 +68,7 @@ const REFUSED = ["crit", "b64", "zip", "enc", "jwk", "jku", "x5u", "x5c"] as con
 /** Header parameters that must be strings. */
 const STRINGS = ["kid", "typ", "cty"] as const;
 
-const MALFORMED: Refusal = { ok: false, reason: "TOKEN_MALFORMED", claim: "" };
+const malformed = (form: FormFault, claim = ""): Refusal => ({ ok: false, reason: "TOKEN_MALFORMED", claim, form });
 
 /**
  * Decodes base64url without padding (RFC 7515 section 2). Every sequence of bytes has one accepted spelling.
@@ -66,13 +92,15 @@ export function readCompact(token: string, options: ReadOptions): CompactJws | R
   const first = token.indexOf(".");
   const second = token.indexOf(".", first + 1);
   // The decoder refuses a third dot in the signature.
-  if (first < 1 || second < first + 2) return MALFORMED;
+  if (first < 1 || second < first + 2) return malformed(spellingFault(token));
   const headerBytes = decodeBase64url(token.slice(0, first));
   const payload = decodeBase64url(token.slice(first + 1, second));
   const signature = decodeBase64url(token.slice(second + 1));
-  if (headerBytes === undefined || payload === undefined || signature === undefined) return MALFORMED;
-  const document = readObject(headerBytes);
-  if (document === undefined) return MALFORMED;
+  if (headerBytes === undefined || payload === undefined || signature === undefined) {
+    return malformed(spellingFault(token));
+  }
+  const document = readObjectOrFault(headerBytes, options.maxItems);
+  if (typeof document === "string") return malformed(jsonFault("header", document));
   const header = without(document, options.ignoreHeaders);
   return refusalOf(header) ?? { ok: true, header, signingInput: token.slice(0, second), payload, signature };
 }
@@ -81,8 +109,8 @@ export function readCompact(token: string, options: ReadOptions): CompactJws | R
 export function readJwt(token: string, options: ReadOptions): Jwt | Refusal {
   const jws = readCompact(token, options);
   if (!jws.ok) return jws;
-  const document = readObject(jws.payload);
-  if (document === undefined) return MALFORMED;
+  const document = readObjectOrFault(jws.payload, options.maxItems);
+  if (typeof document === "string") return malformed(jsonFault("payload", document));
   const { header, signingInput, payload, signature } = jws;
   return { ok: true, header, signingInput, payload, signature, claims: document.value, payloadText: document.text };
 }
@@ -113,5 +141,5 @@ function refusalOf(header: JsonObject): Refusal | undefined {
   const refused = REFUSED.find((name) => Object.hasOwn(header, name));
   if (refused !== undefined) return { ok: false, reason: "HEADER_REFUSED", claim: refused };
   const mistyped = STRINGS.find((name) => Object.hasOwn(header, name) && typeof header[name] !== "string");
-  return mistyped === undefined ? undefined : { ok: false, reason: "TOKEN_MALFORMED", claim: mistyped };
+  return mistyped === undefined ? undefined : malformed("header parameter is no string", mistyped);
 }

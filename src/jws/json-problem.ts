@@ -1,11 +1,19 @@
 import { isUtf8 } from "node:buffer";
 import { isObject, readJson } from "./json.js";
-import { JsonScanner, MAX_DEPTH, MAX_ITEMS } from "./json-scanner.js";
+import { type JsonFault, JsonScanner, MAX_DEPTH, MAX_ITEMS } from "./json-scanner.js";
 
 /** Most characters of a member name that a message repeats. */
 const LONGEST_NAME = 64;
 
 const BOM = Buffer.from("\ufeff");
+
+/** Faults of JSON objects that strict rules refuse. */
+const STRICT_FAULTS: Readonly<Partial<Record<JsonFault, string>>> = {
+  "too deep": `The body has more than ${MAX_DEPTH} levels.`,
+  "too many items": `The body has more than ${MAX_ITEMS} members and elements.`,
+  "number too large": "The body has a number that is too large.",
+  "half a character": "The body has half of a surrogate pair.",
+};
 
 /**
  * Why `readObject` refuses these bytes, as a sentence for the client that sent them. It may name a member, and never
@@ -21,10 +29,7 @@ export function jsonProblem(bytes: Buffer): string {
   const scanner = new JsonScanner(bytes, "strict");
   scanner.read();
   if (scanner.duplicate !== undefined) return `The member ${quoteName(scanner.duplicate)} appears twice in one object.`;
-  return (
-    `The body has more than ${MAX_DEPTH} levels, more than ${MAX_ITEMS} members and elements, ` +
-    "a number that is too large, or half of a surrogate pair."
-  );
+  return STRICT_FAULTS[scanner.fault] ?? "The body is not JSON.";
 }
 
 /** A member name in quotes, truncated to 64 characters. */

@@ -3,11 +3,22 @@ import { isAscii, isUtf8 } from "node:buffer";
 /** Deepest nesting of a strictly read text; the outermost object or array is the first level. */
 export const MAX_DEPTH = 128;
 
-/** Most members and array elements of a strictly read text, at all levels together. */
+/** Most members and array elements of a strictly read text, at all levels together, unless the reader says otherwise. */
 export const MAX_ITEMS = 2_000;
 
 /** How much of JSON is accepted: `tolerant` accepts what JSON.parse accepts, `strict` is explained at `readObject`. */
 export type Rules = "strict" | "tolerant";
+
+/** Why a text was refused. */
+export type JsonFault =
+  | "not UTF-8"
+  | "not JSON"
+  | "not an object"
+  | "duplicate member"
+  | "too deep"
+  | "too many items"
+  | "number too large"
+  | "half a character";
 
 type Members = Record<string, unknown>;
 
@@ -63,20 +74,25 @@ export class JsonScanner {
   readonly text: string | undefined;
   /** The member name for which the text was refused as a duplicate. */
   duplicate: string | undefined;
+  /** Why the text was refused; means nothing if it was not. */
+  fault: JsonFault = "not JSON";
   readonly #text: string;
   /** Scanned instead of the text: bytes are read faster than characters of a string. */
   readonly #bytes: Buffer;
   readonly #strict: boolean;
+  readonly #maxItems: number;
   /** The byte to read next. */
   #at = 0;
   /** How many bytes more than characters of the text come before it: `#at - #surplus` is its place in the text. */
   #surplus = 0;
   #items = 0;
 
-  /** @param bytes UTF-8 */
-  constructor(bytes: Buffer, rules: Rules) {
+  /** @param bytes UTF-8 @param maxItems most members and elements, by strict rules */
+  constructor(bytes: Buffer, rules: Rules, maxItems = MAX_ITEMS) {
     this.#strict = rules === "strict";
+    this.#maxItems = maxItems;
     this.text = textOf(bytes);
+    if (this.text === undefined) this.fault = "not UTF-8";
     this.#text = this.text ?? "";
     this.#bytes = this.text === undefined ? NO_BYTES : bytes;
   }
@@ -93,7 +109,7 @@ export class JsonScanner {
       let value: unknown;
       if (first === QUOTE) value = this.#string();
       else if (first === OPEN_BRACE || first === OPEN_BRACKET) {
-        if (this.#strict && outer.length === MAX_DEPTH) return undefined;
+        if (this.#strict && outer.length === MAX_DEPTH) return this.#refuse("too deep");
         this.#at++;
         const fresh = first === OPEN_BRACE ? {} : [];
         if (this.#skipSpace() === (first === OPEN_BRACE ? CLOSE_BRACE : CLOSE_BRACKET)) {
@@ -135,7 +151,7 @@ export class JsonScanner {
 
   /** Counts an element or a member, and reads the member's name and colon; the name of an element is empty. */
   #nextItem(inObject: boolean): string | undefined {
-    if (++this.#items > MAX_ITEMS && this.#strict) return undefined;
+    if (++this.#items > this.#maxItems && this.#strict) return this.#refuse("too many items");
     if (!inObject) return "";
     if (this.#skipSpace() !== QUOTE) return undefined;
     const name = this.#string();
@@ -156,6 +172,7 @@ export class JsonScanner {
     }
     if (!isNew && this.#strict && Object.hasOwn(object, name)) {
       this.duplicate = name;
+      this.#refuse("duplicate member");
       return false;
     }
     // Assigning to `__proto__` would set the prototype. Assigning to an array index reserves room for all indices below
@@ -229,7 +246,7 @@ export class JsonScanner {
         this.#at = at + 1;
         this.#surplus = surplus;
         // UTF-8 has no surrogates, so only escapes can spell one. The test also turns the parts into one flat string.
-        return this.#strict && LONE_SURROGATE.test(value) ? undefined : value;
+        return this.#strict && LONE_SURROGATE.test(value) ? this.#refuse("half a character") : value;
       }
       const letter = bytes[at + 1] ?? END;
       if (letter === LOWER_U) {
@@ -296,7 +313,11 @@ export class JsonScanner {
     if (text === undefined) return undefined;
     this.#at += text.length;
     const value = Number(text);
-    return this.#strict && !Number.isFinite(value) ? undefined : value;
+    return this.#strict && !Number.isFinite(value) ? this.#refuse("number too large") : value;
+  }
+
+  #refuse(fault: JsonFault): undefined {
+    this.fault = fault;
   }
 }
 

@@ -1,4 +1,4 @@
-import { JsonScanner } from "./json-scanner.js";
+import { type JsonFault, JsonScanner, MAX_ITEMS } from "./json-scanner.js";
 
 export { MAX_DEPTH, MAX_ITEMS } from "./json-scanner.js";
 
@@ -27,10 +27,17 @@ export function member(object: JsonObject, name: string): unknown {
  * @returns undefined for anything else
  */
 export function readObject(bytes: Buffer): JsonDocument | undefined {
-  const scanner = new JsonScanner(bytes, "strict");
+  const read = readObjectOrFault(bytes);
+  return typeof read === "string" ? undefined : read;
+}
+
+/** Reads a JSON object as {@link readObject} does, and says why if it refuses it. @param maxItems most members and elements */
+export function readObjectOrFault(bytes: Buffer, maxItems = MAX_ITEMS): JsonDocument | JsonFault {
+  const scanner = new JsonScanner(bytes, "strict", maxItems);
   const value = scanner.read();
   const { text } = scanner;
-  return text !== undefined && isObject(value) ? { text, value } : undefined;
+  if (text !== undefined && isObject(value)) return { text, value };
+  return value === undefined ? scanner.fault : "not an object";
 }
 
 /**

@@ -46,8 +46,8 @@ export function explain(state: DecisionState, steps: readonly Step[]): Explanati
 
 function found(step: Step, end: Rejected | undefined, detail: string): Check {
   if (end?.reason === undefined) return entry(step, "passed", detail);
-  const { reason, claim } = end;
-  const message = `${reasonMessage(reason, claim)} ${detail}`.trim();
+  const { reason, claim, form } = end;
+  const message = `${reasonMessage(reason, claim, form)} ${detail}`.trim();
   return { ...entry(step, "failed", message), reason, claim };
 }
 

@@ -3,6 +3,7 @@ import type { Principal } from "../contract/verifier.js";
 import type { DirectoryLack, KnownDirectory } from "../directory/directory.js";
 import type { Client, Instance } from "../directory/model.js";
 import { type Algorithm, namesOf } from "../jws/algorithms.js";
+import { mostItems } from "../jws/compact.js";
 import type { JsonObject } from "../jws/json.js";
 import type { KeySource } from "../keys/key-set.js";
 import type { WorkloadNames } from "../util/workload-names.js";
@@ -117,6 +118,8 @@ export interface Realm {
   /** The policy's algorithms by all of their names in a header. */
   readonly algorithms: ReadonlyMap<string, Algorithm>;
   readonly ignoreHeaders: ReadonlySet<string>;
+  /** Most members and elements of a token's header, and of its payload. */
+  readonly maxItems: number;
   /** How far the issuer's clock is ahead, as its tokens show. */
   readonly skew: ClockSkew;
 }
@@ -129,6 +132,7 @@ export function createRealm(name: string, policy: Policy, keys: KeySource): Real
     keys,
     algorithms: new Map(policy.algorithms.flatMap((one) => namesOf(one).map((name) => [name, one] as const))),
     ignoreHeaders: new Set(policy.ignoreHeaders),
+    maxItems: mostItems(policy.maxTokenLength),
     skew: new ClockSkew(),
   };
 }

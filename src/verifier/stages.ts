@@ -86,7 +86,7 @@ function shape(state: DecisionState): EarlyEnd | undefined {
     return undefined;
   }
   const jwt = readJwt(state.text, state.realm);
-  if (!jwt.ok) return reject(jwt.reason, jwt.claim);
+  if (!jwt.ok) return { ...reject(jwt.reason, jwt.claim), ...(jwt.form !== undefined && { form: jwt.form }) };
   state.header = jwt.header;
   state.claims = jwt.claims;
   state.payload = jwt.payloadText;

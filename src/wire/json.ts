@@ -161,10 +161,10 @@ const evidenceToJson = (evidence: Evidence): JsonMessage => ({
   keySetStale: evidence.keySetStale || undefined,
 });
 
-const rejectedToJson = ({ reason, claim, hint, signatureVerified }: Rejected): JsonMessage => ({
+const rejectedToJson = ({ reason, claim, form, hint, signatureVerified }: Rejected): JsonMessage => ({
   reason: reason && `REASON_${reason}`,
   claim: text(claim),
-  message: reasonMessage(reason, claim),
+  message: reasonMessage(reason, claim, form),
   hint: text(hint),
   signatureVerified: signatureVerified || undefined,
 });

@@ -13,7 +13,7 @@ import {
   type VerifyTokenResponse,
 } from "../../gen/tokenverifier/v1/token_verifier.js";
 import { FAILURES, failureMessage } from "../contract/failures.js";
-import { reasonMessage } from "../contract/reasons.js";
+import { formFaultOf, reasonMessage } from "../contract/reasons.js";
 import {
   type Check,
   type Credential,
@@ -168,11 +168,11 @@ const encodeEvidence = (evidence: Evidence): BinaryWriter =>
     cacheableUntil: timestamp(evidence.cacheableUntil),
   });
 
-const encodeRejected = ({ reason, claim, hint = "", signatureVerified }: Rejected): BinaryWriter =>
+const encodeRejected = ({ reason, claim, form, hint = "", signatureVerified }: Rejected): BinaryWriter =>
   RejectedMessage.encode({
     reason: reasonNumber(reason),
     claim,
-    message: reasonMessage(reason, claim),
+    message: reasonMessage(reason, claim, form),
     hint,
     signatureVerified,
   });
@@ -193,12 +193,15 @@ function encodeItemError(failed: Failure): BinaryWriter {
 export function outcomeFromWire({ verdict, checks: messages }: VerifyTokenResponse): Outcome {
   const checks = messages.map(checkFromWire);
   if (verdict?.$case === "rejected") {
-    const { reason, claim, hint, signatureVerified } = verdict.value;
+    const { reason: number, claim, message, hint, signatureVerified } = verdict.value;
+    const reason = reasonName(number);
+    const form = reason === "TOKEN_MALFORMED" ? formFaultOf(message, claim) : undefined;
     return {
       kind: "rejected",
-      reason: reasonName(reason),
+      reason,
       claim,
       signatureVerified,
+      ...(form !== undefined && { form }),
       ...(hint !== "" && { hint }),
       checks,
     };

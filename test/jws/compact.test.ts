@@ -1,6 +1,8 @@
 import { expect } from "chai";
 import * as fc from "fast-check";
-import { readCompact, readJwt } from "../../src/jws/compact.js";
+import { mostItems, readCompact, readJwt } from "../../src/jws/compact.js";
+import type { FormFault } from "../../src/jws/form-fault.js";
+import { readObjectOrFault } from "../../src/jws/json.js";
 import { anyObject, hasDouble, treeValue, whimsical, write } from "./json-tree.js";
 
 const NOTHING: ReadonlySet<string> = new Set();
@@ -11,7 +13,7 @@ const tokenOf = (header: string, payload = '{"sub":"someone"}', signature = "c2l
   `${encode(header)}.${encode(payload)}.${signature}`;
 
 const read = (token: string, ignore: readonly string[] = []) => readJwt(token, { ignoreHeaders: new Set(ignore) });
-const malformed = (claim = "") => ({ ok: false, reason: "TOKEN_MALFORMED", claim });
+const malformed = (form: FormFault, claim = "") => ({ ok: false, reason: "TOKEN_MALFORMED", claim, form });
 const refused = (claim: string) => ({ ok: false, reason: "HEADER_REFUSED", claim });
 
 const GOOD = tokenOf('{"alg":"HS256","typ":"JWT"}');
@@ -48,45 +50,78 @@ describe("readJwt", () => {
     expect(jwt.ok && jwt.signature).to.deep.equal(Buffer.alloc(0));
   });
 
-  const MALFORMED: Record<string, string> = {
-    "the empty text": "",
-    "a dot": ".",
-    "two dots": "..",
-    "no dot": H,
-    "one dot": `${H}.${P}`,
-    "three dots": `${GOOD}.`,
-    "four segments": `${GOOD}.${S}`,
-    "a dot in front": `.${GOOD}`,
-    "an empty header": `.${P}.${S}`,
-    "an empty payload": `${H}..${S}`,
-    "header and payload empty": `..${S}`,
-    "a JWE": `${H}.${P}.${S}.${P}.${S}`,
-    "a JWE with a key agreed on directly": `${H}..${S}.${P}.${S}`,
-    "the flattened JSON serialization": JSON.stringify({ protected: H, payload: P, signature: S }),
-    "the general JSON serialization": JSON.stringify({ payload: P, signatures: [{ protected: H, signature: S }] }),
-    "the JSON serialization with two dots in it": JSON.stringify({ protected: `${H}..`, payload: P, signature: S }),
-    "a scheme before it": `Bearer ${GOOD}`,
-    "a space before it": ` ${GOOD}`,
-    "a space behind it": `${GOOD} `,
-    "a line end behind it": `${GOOD}\n`,
-    "a line end within": `${H}.\n${P}.${S}`,
-    "a NUL behind it": `${GOOD}\0`,
-    "quotes around it": `"${GOOD}"`,
-    "a byte order mark before it": `\ufeff${GOOD}`,
-    "padding behind the header": `${H}=.${P}.${S}`,
-    "padding behind the payload": `${H}.${P}==.${S}`,
-    "padding behind the signature": `${H}.${P}.c2lnbg==`,
-    "base64 in the signature": `${H}.${P}.+/+/`,
-    "spare bits in the signature": `${H}.${P}.c2l`,
-    "spare bits in the payload": `${H}.${encode('{"a":1} ').replace(/A$/, "B")}.${S}`,
-    "non-ASCII in the signature": `${H}.${P}.c2lné`,
-    "a dot of another script": `${H}．${P}．${S}`,
-    "percent-encoding": `${H}%2E${P}%2E${S}`,
+  const MALFORMED: Record<string, readonly [form: FormFault, token: string]> = {
+    "the empty text": ["one segment", ""],
+    "a dot": ["two segments", "."],
+    "two dots": ["empty segment", ".."],
+    "no dot": ["one segment", H],
+    "one dot": ["two segments", `${H}.${P}`],
+    "three dots": ["many segments", `${GOOD}.`],
+    "four segments": ["many segments", `${GOOD}.${S}`],
+    "a dot in front": ["many segments", `.${GOOD}`],
+    "an empty header": ["empty segment", `.${P}.${S}`],
+    "an empty payload": ["empty segment", `${H}..${S}`],
+    "header and payload empty": ["empty segment", `..${S}`],
+    "a JWE": ["five segments", `${H}.${P}.${S}.${P}.${S}`],
+    "a JWE with a key agreed on directly": ["five segments", `${H}..${S}.${P}.${S}`],
+    "the flattened JSON serialization": [
+      "JSON serialization",
+      JSON.stringify({ protected: H, payload: P, signature: S }),
+    ],
+    "the general JSON serialization": [
+      "JSON serialization",
+      JSON.stringify({ payload: P, signatures: [{ protected: H, signature: S }] }),
+    ],
+    "the JSON serialization with two dots in it": [
+      "JSON serialization",
+      JSON.stringify({ protected: `${H}..`, payload: P, signature: S }),
+    ],
+    "a scheme before it": ["scheme", `Bearer ${GOOD}`],
+    "a space before it": ["white space", ` ${GOOD}`],
+    "a space behind it": ["white space", `${GOOD} `],
+    "a line end behind it": ["line end", `${GOOD}\n`],
+    "a line end within": ["white space", `${H}.\n${P}.${S}`],
+    "a NUL behind it": ["characters", `${GOOD}\0`],
+    "quotes around it": ["quotes", `"${GOOD}"`],
+    "a byte order mark before it": ["white space", `\ufeff${GOOD}`],
+    "padding behind the header": ["standard base64", `${H}=.${P}.${S}`],
+    "padding behind the payload": ["standard base64", `${H}.${P}==.${S}`],
+    "padding behind the signature": ["standard base64", `${H}.${P}.c2lnbg==`],
+    "base64 in the signature": ["standard base64", `${H}.${P}.+/+/`],
+    "spare bits in the signature": ["cut or changed", `${H}.${P}.c2l`],
+    "spare bits in the payload": ["cut or changed", `${H}.${encode('{"a":1} ').replace(/A$/, "B")}.${S}`],
+    "non-ASCII in the signature": ["characters", `${H}.${P}.c2lné`],
+    "a dot of another script": ["one segment", `${H}．${P}．${S}`],
+    "percent-encoding": ["percent-encoding", `${H}%2E${P}%2E${S}`],
+    "a scheme in lower case before it": ["scheme", `bearer ${GOOD}`],
+    "the scheme DPoP before it": ["scheme", `DPoP ${GOOD}`],
+    "a scheme and a tab before it": ["scheme", `BEARER\t${GOOD}`],
+    "a whole header line": ["scheme", `Authorization: Bearer ${GOOD}\r\n`],
+    "a scheme and quotes before it": ["scheme", `Bearer "${GOOD}"`],
+    "typographic quotes around it": ["quotes", `\u201c${GOOD}\u201d`],
+    "a line end of Windows behind it": ["line end", `${GOOD}\r\n`],
+    "line ends every 64 characters": ["white space", GOOD.replace(/.{20}/g, "$&\n")],
+    "an SD-JWT": ["disclosures", `${GOOD}~WyJzYWx0IiwiYSIsMV0~`],
+    "two tokens in one header": ["several tokens", `${GOOD}, ${GOOD}`.replace(" ", "")],
+    "padding that a URL encoded": ["percent-encoding", `${H}.${P}%3D.${S}`],
+    "six segments": ["many segments", `${GOOD}.${GOOD}`],
+    "an opaque token in base64": ["one segment", "mF_9.B5f-4.1JqM".replaceAll(".", "+/=")],
+    "a signature of another alphabet": ["characters", `${H}.${P}.c2ln!`],
+    "a payload that was cut off": ["cut or changed", `${H}.${P.slice(0, 5)}.${S}`],
   };
-  for (const [name, token] of Object.entries(MALFORMED)) {
-    it(`refuses ${name}`, () => expect(read(token)).to.deep.equal(malformed()));
+  for (const [name, [form, token]] of Object.entries(MALFORMED)) {
+    it(`refuses ${name}, and names its form`, () => expect(read(token)).to.deep.equal(malformed(form)));
   }
 
+  const FAULTS: Record<string, FormFault> = {
+    "two members of one name": "duplicate member",
+    "two members of one name, one escaped": "duplicate member",
+    "__proto__ twice": "duplicate member",
+    "1e999": "number too large",
+    "half of a surrogate pair": "half a character",
+    "20,000 levels": "too deep",
+    "100,000 members": "too many items",
+  };
   const NOT_OBJECTS: Record<string, string | Buffer> = {
     "a text": "foo",
     "a JSON string": '"foo"',
@@ -102,12 +137,15 @@ describe("readJwt", () => {
     "UTF-16": Buffer.from('{"alg":"HS256"}', "utf16le"),
     NaN: '{"alg":"HS256","x":NaN}',
     "1e999": '{"alg":"HS256","x":1e999}',
+    "half of a surrogate pair": '{"alg":"HS256","x":"\\ud800"}',
     "20,000 levels": `{"x":${"[".repeat(20_000)}${"]".repeat(20_000)}}`,
     "100,000 members": `{${Array.from({ length: 100_000 }, (_, n) => `"${n}":0`).join()}}`,
   };
   for (const [name, text] of Object.entries(NOT_OBJECTS)) {
-    it(`refuses a header with ${name}`, () => expect(read(`${encode(text)}.${P}.${S}`)).to.deep.equal(malformed()));
-    it(`refuses a payload with ${name}`, () => expect(read(`${H}.${encode(text)}.${S}`)).to.deep.equal(malformed()));
+    it(`refuses a header with ${name}, and names the fault`, () =>
+      expect(read(`${encode(text)}.${P}.${S}`)).to.deep.equal(malformed(FAULTS[name] ?? "header is not JSON")));
+    it(`refuses a payload with ${name}, and names the fault`, () =>
+      expect(read(`${H}.${encode(text)}.${S}`)).to.deep.equal(malformed(FAULTS[name] ?? "payload is not JSON")));
   }
 
   const SOME_VALUES: Record<string, readonly string[]> = {
@@ -150,7 +188,9 @@ describe("readJwt", () => {
   for (const name of ["kid", "typ", "cty"]) {
     for (const value of ["null", "1", "true", "[]", '["JWT"]', "{}"]) {
       it(`refuses ${name}: ${value} and names the parameter`, () => {
-        expect(read(tokenOf(`{"alg":"HS256","${name}":${value}}`))).to.deep.equal(malformed(name));
+        expect(read(tokenOf(`{"alg":"HS256","${name}":${value}}`))).to.deep.equal(
+          malformed("header parameter is no string", name),
+        );
       });
     }
     it(`reads the header without a mistyped ${name} if the realm ignores it`, () => {
@@ -184,9 +224,11 @@ describe("readJwt", () => {
   });
 
   it("refuses malformed tokens of megabytes", () => {
-    expect(read("a".repeat(5_000_000))).to.deep.equal(malformed());
-    expect(read(".".repeat(1_000_000))).to.deep.equal(malformed());
-    expect(read(`${H}.${"A".repeat(4_000_000)}.${S}`)).to.deep.equal(malformed());
+    expect(read("a".repeat(5_000_000))).to.deep.equal(malformed("one segment"));
+    expect(read(".".repeat(1_000_000))).to.deep.equal(malformed("many segments"));
+    expect(read(`${H}.${"A".repeat(4_000_000)}.${S}`)).to.deep.equal(malformed("payload is not JSON"));
+    expect(read(`${H}.${" ".repeat(4_000_000)}x.${S}`)).to.deep.equal(malformed("white space"));
+    expect(read(`${H}.${"A".repeat(4_000_001)}=.${S}`)).to.deep.equal(malformed("standard base64"));
   });
 
   it("reads every strict payload and refuses every other", () => {
@@ -197,7 +239,7 @@ describe("readJwt", () => {
           whimsical(() => whims.next().value as boolean),
         );
         const jwt = read(tokenOf('{"alg":"HS256"}', text));
-        if (hasDouble(tree)) expect(jwt).to.deep.equal(malformed());
+        if (hasDouble(tree)) expect(jwt).to.deep.equal(malformed("duplicate member"));
         else expect(jwt).to.deep.include({ ok: true, claims: treeValue(tree), payloadText: text });
       }),
     );
@@ -230,7 +272,28 @@ describe("readCompact", () => {
 
   it("readCompact refuses the same headers as readJwt", () => {
     expect(readCompact(tokenOf('{"crit":[]}'), { ignoreHeaders: NOTHING })).to.deep.equal(refused("crit"));
-    expect(readCompact(tokenOf('{"kid":1}'), { ignoreHeaders: NOTHING })).to.deep.equal(malformed("kid"));
-    expect(readCompact(`${H}.${P}=.${S}`, { ignoreHeaders: NOTHING })).to.deep.equal(malformed());
+    expect(readCompact(tokenOf('{"kid":1}'), { ignoreHeaders: NOTHING })).to.deep.equal(
+      malformed("header parameter is no string", "kid"),
+    );
+    expect(readCompact(`${H}.${P}=.${S}`, { ignoreHeaders: NOTHING })).to.deep.equal(malformed("standard base64"));
+  });
+});
+
+describe("the bound on members and elements", () => {
+  it("is 2,000, or one for every 8 characters of the longest token where that is more", () => {
+    const bounds = [16, 16_000, 16_008, 16_384, 16_391, 256 * 1024, 1024 ** 2].map(mostItems);
+    expect(bounds).to.deep.equal([2000, 2000, 2001, 2048, 2048, 32_768, 131_072]);
+  });
+
+  it("counts members and elements of all levels, of header and payload alone", () => {
+    const listOf = (count: number): string => JSON.stringify({ groups: Array.from({ length: count - 1 }, () => 0) });
+    for (const maxItems of [1, 2, 2000, 5000]) {
+      const options = { ignoreHeaders: NOTHING, maxItems };
+      expect(readJwt(tokenOf(listOf(maxItems), listOf(maxItems)), options)).to.include({ ok: true });
+      for (const token of [tokenOf(listOf(maxItems + 1), "{}"), tokenOf("{}", listOf(maxItems + 1))]) {
+        expect(readJwt(token, options)).to.deep.equal(malformed("too many items"));
+      }
+    }
+    expect(readObjectOrFault(Buffer.from(listOf(2001)))).to.equal("too many items");
   });
 });

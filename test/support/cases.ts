@@ -71,6 +71,8 @@ const expectation = z.union([
     claim: z.string().default(""),
     /** Whether the signature had verified before. Default: as for most rejections of this reason. */
     signed: z.boolean().optional(),
+    /** The whole message (default: any). */
+    message: z.string().optional(),
     checks: z.array(object).optional(),
   }),
   z.strictObject({

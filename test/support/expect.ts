@@ -80,6 +80,7 @@ export function expectOutcome(got: Answer, want: ExpectedOutcome, { payload }: P
     expect(others).to.deep.equal({ reason: `REASON_${want.rejected as ReasonName}`, ...claim, ...signed });
     if (want.signed === false) expect(hint).to.equal(undefined);
     expect(message).to.be.a("string").that.is.not.empty;
+    if (want.message !== undefined) expect(message).to.equal(want.message);
     if (hint !== undefined) expect(hint).to.match(/^This issuer's clock is .* ahead of ours\.$/);
   } else {
     if (verified === undefined) throw new Error(`not verified: ${JSON.stringify(got.verdict)}`);

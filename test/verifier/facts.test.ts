@@ -2,7 +2,8 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect } from "chai";
 import fc from "fast-check";
-import { readObject } from "../../src/jws/json.js";
+import { mostItems } from "../../src/jws/compact.js";
+import { readObjectOrFault } from "../../src/jws/json.js";
 import type { VerificationKey } from "../../src/keys/key.js";
 import { staticSource } from "../../src/keys/key-set.js";
 import { loadPem } from "../../src/keys/pem.js";
@@ -111,31 +112,38 @@ describe("the fact cache", () => {
     "two names of its own": (id) => `{"${id}":0.5,"${id}b":{}}`,
     "nested names of its own": (id) => `{"${id}":{"${id}":{}}}`,
   };
-  for (const [name, objectOf] of Object.entries(SHAPES)) {
-    it(`a token of 16 KiB is counted as at least the memory it takes: ${name}`, () => {
+  const LENGTHS = { "16 KiB": [16 * 1024, 50], "256 KiB": [256 * 1024, 5] } as const;
+  const sized = Object.entries(LENGTHS).flatMap(([size, bounds]) =>
+    Object.entries(SHAPES).map(([name, objectOf]) => [size, bounds, name, objectOf] as const),
+  );
+  for (const [size, [length, count], name, objectOf] of sized) {
+    it(`a token of ${size} with as many members as it may have is counted as at least the memory it takes: ${name}`, () => {
       setFlagsFromString("--expose-gc");
       const collect = runInNewContext("gc") as () => void;
       const payloadOf = (index: number): string => {
         let list = objectOf(`${index.toString(36)}_`);
-        for (let part = 1; part < 660 && list.length < 12_000; part++) {
+        for (let part = 1; part < mostItems(length) / 3 - 5 && list.length < (length * 3) / 4 - 288; part++) {
           list += `,${objectOf(`${index.toString(36)}_${part.toString(36)}`)}`;
         }
         return `{"a":[${list}]}`;
       };
       const kept: unknown[] = [];
       const keep = (index: number): number => {
-        const read = readObject(Buffer.from(payloadOf(index)));
-        if (read === undefined) throw new Error(`Payload ${index} is refused.`);
+        const read = readObjectOrFault(Buffer.from(payloadOf(index)), mostItems(length));
+        if (typeof read === "string") throw new Error(`Payload ${index} is refused: ${read}.`);
         kept.push(read, tokenOf({}, read.value, read.text));
         return factSize(Math.ceil((read.text.length * 4) / 3), {}, read.text);
       };
       keep(0);
       collect();
       const before = process.memoryUsage().heapUsed;
-      const estimate = Array.from({ length: 50 }, (_, index) => keep(index + 1)).reduce((sum, size) => sum + size, 0);
+      const estimate = Array.from({ length: count }, (_, index) => keep(index + 1)).reduce(
+        (sum, size) => sum + size,
+        0,
+      );
       collect();
       expect(process.memoryUsage().heapUsed - before).to.be.below(estimate);
-      expect(kept).to.have.length(102);
+      expect(kept).to.have.length(2 * count + 2);
     });
   }
 

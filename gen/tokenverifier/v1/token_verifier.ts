@@ -459,7 +459,8 @@ export interface Token {
   keyId: string;
   /**
    * The `alg` of the header (RFC 7518, section 3.1), for example RS256. It always
-   * equals the algorithm of the key that verified the signature.
+   * names the algorithm of the key that verified the signature; EdDSA and Ed25519
+   * (RFC 9864) are two names of one algorithm.
    */
   algorithm: string;
   /**
@@ -583,7 +584,9 @@ export interface Rejected {
   claim: string;
   /**
    * The reason and the claim as an English sentence, for a developer who reads a
-   * log. Not for parsing. Contains no value of the token.
+   * log; for TOKEN_MALFORMED, what is wrong with the form of the text (for example
+   * that `Bearer` precedes the token, or that it is encrypted) and what to do about
+   * it. Not for parsing. Contains no value of the token.
    */
   message: string;
   /**
