@@ -2,6 +2,7 @@ import { createPrivateKey, type KeyObject } from "node:crypto";
 import { type Command, Option } from "commander";
 import { type Config, loadConfig } from "../config/load.js";
 import type { ConfiguredRealm } from "../config/realms.js";
+import { type AlgorithmName, listAlgorithms, namesOf } from "../jws/algorithms.js";
 import { readJson } from "../jws/json.js";
 import {
   defaultLife,
@@ -31,6 +32,8 @@ interface MintOptions {
   readonly claim: readonly string[];
   /** The token's lifetime, as the configuration writes durations. */
   readonly expires?: string;
+  /** A name of an algorithm. */
+  readonly alg?: string;
   readonly keyFile?: string;
   readonly secretKeyFile?: string;
 }
@@ -46,6 +49,7 @@ export function addMintCommand(root: Command, context: CliContext): void {
         .default([], "none"),
     )
     .option("--expires <duration>", "the token's lifetime (default: 1h, or the realm's maxLifetime if shorter)")
+    .option("--alg <name>", "the algorithm, for a key that has several (default: the first in the realm's list)")
     .option("--key-file <file>", "a private key in PEM (default: NAME.private.pem beside the realm's NAME.pem)")
     .option(
       "--secret-key-file <file>",
@@ -109,17 +113,28 @@ function checkClaims(realm: ConfiguredRealm, claims: Readonly<Record<string, unk
   throw new UsageError(`The realm ${realm.name} requires claims that mint has no default value for. Add ${options}.`);
 }
 
-function keyToSign(realm: ConfiguredRealm, secretKey: string, { keyFile }: MintOptions): SigningKey {
+function keyToSign(realm: ConfiguredRealm, secretKey: string, { keyFile, alg }: MintOptions): SigningKey {
   const byInstance = realm.keysOf === "instance";
+  const wanted = alg === undefined ? undefined : algorithmNamed(realm, alg);
   const found =
-    keyFile === undefined || byInstance ? signingKey(realm, secretKey) : matchingKey(realm, readPrivateKey(keyFile));
+    keyFile === undefined || byInstance
+      ? signingKey(realm, secretKey, wanted)
+      : matchingKey(realm, readPrivateKey(keyFile), wanted);
   if (found !== undefined) return found;
   if (byInstance) throw new UsageError("Give the instance's secret key with --secret-key-file FILE.");
+  const of = wanted === undefined ? "" : ` for ${wanted}`;
   throw new UsageError(
     keyFile === undefined
-      ? `There is no private key for the realm ${realm.name}. Give one with --key-file FILE.`
-      : `The key in ${keyFile} belongs to no key of the realm ${realm.name}${hint(realm)}.`,
+      ? `There is no private key for the realm ${realm.name}${of}. Give one with --key-file FILE.`
+      : `The key in ${keyFile} belongs to no key of the realm ${realm.name}${of}${hint(realm)}.`,
   );
+}
+
+/** @throws {UsageError} if the realm does not take the algorithm */
+function algorithmNamed({ name, algorithms }: ConfiguredRealm, alg: string): AlgorithmName {
+  const found = algorithms.flatMap(namesOf).find((one) => one === alg);
+  if (found !== undefined) return found;
+  throw new UsageError(`--alg ${alg}: the realm ${name} takes ${listAlgorithms(algorithms)}.`);
 }
 
 /** What to give instead: `mint` knows only the keys in the configuration, and fetches none. */

@@ -1,4 +1,8 @@
+import { createPublicKey } from "node:crypto";
 import { expect } from "chai";
+import { compactVerify } from "jose";
+import { namesOf } from "../../src/jws/algorithms.js";
+import { NAMES, pairOf } from "../jws/signing.js";
 import { type Ended, folderOf, run } from "./harness.js";
 
 // `mint` makes tokens that its realm accepts, as judged by the service's own core.
@@ -82,5 +86,55 @@ describe("mint", () => {
     expect((await mint(TENANT, "--claim", "act=x")).stderr).to.include("--claim tenant=VALUE.");
     const minted = await mint(TENANT, "--claim", "act=x", "--claim", "tenant=acme");
     expect((await verify(TENANT, minted.stdout)).code, minted.stderr).to.equal(0);
+  });
+});
+
+/** The realm of an algorithm and the files of its development keys. */
+function developmentRealm(algorithm: (typeof NAMES)[number]): { text: string; files: Record<string, string> } {
+  const { publicKey, privateKey } = pairOf(algorithm);
+  const settings = `algorithms: [${algorithm}], issuer: https://issuer.example, audience: https://api.example`;
+  if (publicKey.type === "secret") {
+    const entry = `{ secretFile: ./${algorithm}.key, kid: dev }`;
+    const files = { [`${algorithm}.key`]: publicKey.export().toString() };
+    return { text: `  ${algorithm}: { ${settings}, keys: [${entry}] }\n`, files };
+  }
+  return {
+    text: `  ${algorithm}: { ${settings}, keys: [{ pemFile: ./${algorithm}.pem, kid: dev }] }\n`,
+    files: {
+      [`${algorithm}.pem`]: publicKey.export({ type: "spki", format: "pem" }).toString(),
+      [`${algorithm}.private.pem`]: privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
+    },
+  };
+}
+
+describe("mint, for each algorithm", () => {
+  let folder: string;
+  before(() => {
+    const realms = NAMES.map(developmentRealm);
+    const text = `grpc: 127.0.0.1:0\nrealms:\n${realms.map(({ text }) => text).join("")}`;
+    folder = folderOf(text, Object.assign({}, ...realms.map(({ files }) => files)) as Record<string, string>);
+  });
+
+  for (const algorithm of NAMES) {
+    for (const name of namesOf(algorithm)) {
+      it(`a token that mint signed with ${name} is verified by its realm and by jose`, async () => {
+        const minted = await run(["mint", "--realm", algorithm, ...CONFIG, "--alg", name], folder);
+        expect(minted).to.include({ code: 0, stderr: "" });
+        const verified = await run(["verify", "--realm", algorithm, ...CONFIG, "--json", "-"], folder, minted.stdout);
+        expect(verified.code, verified.stdout).to.equal(0);
+        expect(JSON.parse(verified.stdout)).to.have.nested.property("verified.token.algorithm", name);
+        const { publicKey } = pairOf(algorithm);
+        const { protectedHeader } = await compactVerify(
+          minted.stdout.trim(),
+          publicKey.type === "secret" ? publicKey : createPublicKey(publicKey.export({ type: "spki", format: "pem" })),
+        );
+        expect(protectedHeader).to.deep.equal({ alg: name, kid: "dev" });
+      });
+    }
+  }
+
+  it("mint --alg refuses an algorithm that the realm does not take, and lists those that it takes", async () => {
+    const refused = await run(["mint", "--realm", "EdDSA", ...CONFIG, "--alg", "ES256"], folder);
+    expect(refused).to.include({ code: 2, stdout: "", stderr: "--alg ES256: the realm EdDSA takes EdDSA, Ed25519.\n" });
   });
 });

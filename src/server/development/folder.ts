@@ -1,7 +1,7 @@
 import { generateKeyPairSync, type KeyPairKeyObjectResult, randomBytes, randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import type { Algorithm } from "../../jws/algorithms.js";
+import { ALGORITHMS, type AlgorithmRow } from "../../jws/algorithms.js";
 import { VENDORS } from "../../vendors/index.js";
 import type { Vendor } from "../../vendors/vendor.js";
 
@@ -10,22 +10,12 @@ import type { Vendor } from "../../vendors/vendor.js";
 /** Text of files, by name. */
 type FileTexts = Readonly<Record<string, string>>;
 
-/** Makes a key pair for development, by algorithm. */
-const KEY_PAIRS: Readonly<Partial<Record<Algorithm, () => KeyPairKeyObjectResult>>> = {
-  RS256: rsaPair,
-  RS384: rsaPair,
-  RS512: rsaPair,
-  PS256: rsaPair,
-  PS384: rsaPair,
-  PS512: rsaPair,
-  ES256: () => generateKeyPairSync("ec", { namedCurve: "P-256" }),
-  ES384: () => generateKeyPairSync("ec", { namedCurve: "P-384" }),
-  ES512: () => generateKeyPairSync("ec", { namedCurve: "P-521" }),
-  EdDSA: () => generateKeyPairSync("ed25519"),
-};
-
-function rsaPair(): KeyPairKeyObjectResult {
-  return generateKeyPairSync("rsa", { modulusLength: 2048 });
+/** Makes a key pair for development. @param keyType not that of a secret */
+function keyPair({ keyType, curve }: AlgorithmRow): KeyPairKeyObjectResult {
+  if (keyType === "rsa") return generateKeyPairSync("rsa", { modulusLength: 2048 });
+  if (curve !== undefined) return generateKeyPairSync("ec", { namedCurve: curve });
+  // @types/node describes Node 22, which does not have ML-DSA.
+  return generateKeyPairSync(keyType as "ed25519");
 }
 
 /** The `keys` entry of a vendor's realm and the files that it names; undefined if instances sign. */
@@ -35,15 +25,16 @@ function developmentKeys({
   algorithms,
 }: Vendor): { readonly entry: string; readonly files: () => FileTexts } | undefined {
   if (keysOf === "instance") return undefined;
-  const pair = algorithms[0] && KEY_PAIRS[algorithms[0]];
-  if (pair === undefined) {
+  const [algorithm = "HS256"] = algorithms;
+  const row: AlgorithmRow = ALGORITHMS[algorithm];
+  if (row.keyType === "secret") {
     return {
       entry: `{ secretFile: ./${name}.key }`,
       files: () => ({ [`${name}.key`]: `${randomBytes(64).toString("hex")}\n` }),
     };
   }
   const files = (): FileTexts => {
-    const { publicKey, privateKey } = pair();
+    const { publicKey, privateKey } = keyPair(row);
     return {
       [`${name}.pem`]: publicKey.export({ type: "spki", format: "pem" }).toString(),
       [`${name}.private.pem`]: privateKey.export({ type: "pkcs8", format: "pem" }).toString(),

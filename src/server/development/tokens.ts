@@ -1,7 +1,8 @@
-import { createPrivateKey, createPublicKey, createSecretKey, type KeyObject, randomUUID } from "node:crypto";
+import { createPrivateKey, createPublicKey, createSecretKey, type KeyObject, randomUUID, sign } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { CompactSign } from "jose";
 import type { ConfiguredRealm } from "../../config/realms.js";
+import { type AlgorithmName, algorithmOf } from "../../jws/algorithms.js";
 import { isSameKey } from "../../keys/key.js";
 import type { ExampleValues } from "../../vendors/vendor.js";
 import type { ClaimRule, GenericSettings } from "../../verifier/generic.js";
@@ -11,7 +12,8 @@ import type { ClaimRule, GenericSettings } from "../../verifier/generic.js";
 /** A key that signs tokens of a realm. */
 export interface SigningKey {
   readonly key: KeyObject;
-  readonly algorithm: string;
+  /** Goes into the header as `alg`. */
+  readonly algorithm: AlgorithmName;
   /** Goes into the header; undefined leaves it out. */
   readonly kid?: string | undefined;
 }
@@ -67,31 +69,40 @@ export function missingClaims(realm: ConfiguredRealm, claims: Readonly<Record<st
  * that lies beside a public one, `name.private.pem` for `name.pem`.
  *
  * @param secretKey the instance's, if instances sign; empty for none
+ * @param wanted the algorithm, by the name that the header has (default: that of the first key)
  * @returns undefined if there is no such key
  */
-export function signingKey(realm: ConfiguredRealm, secretKey: string): SigningKey | undefined {
+export function signingKey(realm: ConfiguredRealm, secretKey: string, wanted?: AlgorithmName): SigningKey | undefined {
   const { keys, keysOf, algorithms, files } = realm;
-  const [algorithm = ""] = algorithms;
   if (keysOf === "instance") {
-    return secretKey === "" ? undefined : { key: createSecretKey(secretKey, "utf8"), algorithm };
+    const algorithm = algorithms.find((one) => wanted === undefined || one === wanted);
+    if (secretKey === "" || algorithm === undefined) return undefined;
+    return { key: createSecretKey(secretKey, "utf8"), algorithm };
   }
-  const secret = keys.find(({ key }) => key.type === "secret");
+  const secret = keys.find(({ key, algorithm }) => key.type === "secret" && isWanted(algorithm, wanted));
   if (secret !== undefined) return { ...secret, key: secret.key };
   for (const file of files) {
     const privateFile = file.replace(/(\.[a-z]+)?$/, ".private.pem");
     if (!existsSync(privateFile)) continue;
-    const found = matchingKey(realm, createPrivateKey(readFileSync(privateFile, "utf8")));
+    const found = matchingKey(realm, createPrivateKey(readFileSync(privateFile, "utf8")), wanted);
     if (found !== undefined) return found;
   }
   return undefined;
 }
 
-/** A private key as the realm's signing key; undefined if the realm has no public key that it belongs to. */
-export function matchingKey({ keys }: ConfiguredRealm, key: KeyObject): SigningKey | undefined {
+/**
+ * A private key as the realm's signing key; undefined if the realm has no public key that it belongs to.
+ *
+ * @param wanted the algorithm, by the name that the header has (default: that of the first such key)
+ */
+export function matchingKey({ keys }: ConfiguredRealm, key: KeyObject, wanted?: AlgorithmName): SigningKey | undefined {
   const publicKey = createPublicKey(key);
-  const found = keys.find((one) => isSameKey(one.key, publicKey));
-  return found && { key, algorithm: found.algorithm, kid: found.kid };
+  const found = keys.find((one) => isWanted(one.algorithm, wanted) && isSameKey(one.key, publicKey));
+  return found && { key, algorithm: wanted ?? found.algorithm, kid: found.kid };
 }
+
+const isWanted = (algorithm: AlgorithmName, wanted: AlgorithmName | undefined): boolean =>
+  wanted === undefined || algorithm === algorithmOf(wanted);
 
 /** Signs claims as a compact JWS (RFC 7515, section 7.1), with a `typ` if the realm requires one. */
 export async function signToken(
@@ -105,5 +116,13 @@ export async function signToken(
     ...(typRequired && { typ: typ?.[0] ?? "JWT" }),
     ...(kid !== undefined && { kid }),
   };
-  return new CompactSign(new TextEncoder().encode(JSON.stringify(claims))).setProtectedHeader(header).sign(key);
+  const payload = JSON.stringify(claims);
+  // jose signs ML-DSA with WebCrypto, where Node calls it experimental and prints a warning.
+  if (algorithm.startsWith("ML-DSA")) return signMlDsa(header, payload, key);
+  return new CompactSign(new TextEncoder().encode(payload)).setProtectedHeader(header).sign(key);
+}
+
+function signMlDsa(header: object, payload: string, key: KeyObject): string {
+  const input = [JSON.stringify(header), payload].map((text) => Buffer.from(text).toString("base64url")).join(".");
+  return `${input}.${sign(null, Buffer.from(input), key).toString("base64url")}`;
 }
