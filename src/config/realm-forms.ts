@@ -22,7 +22,11 @@ const explain = z
   .describe("Who may ask what each check found; `false` for no one.");
 
 const maxTokenLength = (length: number) =>
-  characters().default(length).describe("Longest token, in characters, or as a size such as `16KiB`.");
+  characters()
+    .default(length)
+    .describe(
+      "Longest token, in characters, or as a size such as `16KiB`. It may have 2,000 members and elements, or one for every 8 characters where that is more. For long tokens raise `limits.body`, `limits.headers` and `limits.message` as well.",
+    );
 
 const member = z.string().regex(/^\S+$/).describe("Member that the list or text must have, without white space.");
 

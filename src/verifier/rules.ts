@@ -37,10 +37,20 @@ export function typed(claim: string, is: (value: unknown) => boolean): Rule {
     reason: "CLAIM_MISTYPED",
     claim,
     test: (claims) => !Object.hasOwn(claims, claim) || is(claims[claim]),
+    ...(is === isTime && { detail: milliseconds(claim) }),
   };
 }
 
 const at = (seconds: number): string => new Date(seconds * 1000).toISOString();
+
+/** Makes the detail of a claim that must be a time: that its number is one in milliseconds, if it is; empty for others. */
+function milliseconds(claim: string) {
+  return (claims: JsonObject): string => {
+    const value = member(claims, claim);
+    if (isTime(value) || typeof value !== "number" || !isTime(value / 1000)) return "";
+    return `'${claim}' reads like milliseconds (${at(value / 1000)}); a JWT has seconds (RFC 7519, section 2).`;
+  };
+}
 
 /** Makes the detail of a time claim: how far it is from now. */
 function distance(claim: string) {

@@ -49,6 +49,22 @@ describe("times", () => {
     expect([Number.NaN, Number.POSITIVE_INFINITY, undefined].filter(isTime)).to.deep.equal([]);
   });
 
+  it("a time that reads like milliseconds is refused, and the detail says so with the time it stands for", () => {
+    for (const claim of ["exp", "nbf", "iat"]) {
+      const rule = typed(claim, isTime);
+      const detailOf = (value: unknown): string | undefined => rule.detail?.({ [claim]: value }, at(0));
+      expect(passes(rule, { [claim]: 1_800_000_000_000 })).to.equal(false);
+      expect(detailOf(1_800_000_000_000)).to.equal(
+        `'${claim}' reads like milliseconds (2027-01-15T08:00:00.000Z); a JWT has seconds (RFC 7519, section 2).`,
+      );
+      expect(detailOf(1_799_999_999_999.5)).to.include("2027-01-15T07:59:59.999Z");
+      for (const other of [undefined, 1_800_000_000, 0, "1800000000000", null, -1.8e12, 1.8e18]) {
+        expect(detailOf(other)).to.equal("");
+      }
+    }
+    expect(typed("sub", (value) => typeof value === "string").detail).to.equal(undefined);
+  });
+
   it("a token has expired if exp is not after now less the tolerance", () => {
     fc.assert(
       fc.property(

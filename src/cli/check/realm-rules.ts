@@ -1,7 +1,7 @@
 import type { Config } from "../../config/load.js";
 import type { ConfiguredRealm } from "../../config/realms.js";
 import { isSameKey } from "../../keys/key.js";
-import { formatDuration } from "../../util/units.js";
+import { formatDuration, formatSize } from "../../util/units.js";
 import type { CheckRule, Fault } from "./findings.js";
 
 /** Milliseconds. Clocks that differ by more are broken, and every token is accepted for this long after it expired. */
@@ -77,6 +77,19 @@ export const REALM_RULES: readonly CheckRule<Config>[] = [
     fix: "Synchronize clocks with NTP, and use 5m or less.",
   },
   {
+    name: "token-exceeds-limits",
+    level: "warning",
+    find: (config) =>
+      config.realms.flatMap(({ name, maxTokenLength }) => {
+        const lower = limitsOf(config, name).filter(([, limit]) => limit < maxTokenLength);
+        if (lower.length === 0) return [];
+        const limits = lower.map(([setting, limit]) => `${setting} is ${formatSize(limit)}`).join(", ");
+        const message = `is ${formatSize(maxTokenLength)}, but ${limits}: the service refuses longer requests unread`;
+        return [{ place: `realms.${name}.maxTokenLength`, message }];
+      }),
+    fix: "Raise these limits as well, and those of proxies in front of the service; or lower maxTokenLength.",
+  },
+  {
     name: "key-shared",
     level: "warning",
     find: ({ realms }) =>
@@ -91,6 +104,20 @@ export const REALM_RULES: readonly CheckRule<Config>[] = [
     fix: "Give each realm its own keys. If one issuer signs for both, set issuer and audience to tell them apart.",
   },
 ];
+
+/** The limits of requests that hold a token of a realm: by gRPC, by a body over HTTP, and by a header of a face. */
+function limitsOf(
+  { grpc, http, faces, limits: { message, body, headers } }: Config,
+  realm: string,
+): readonly (readonly [setting: string, limit: number])[] {
+  const hasFace = http !== undefined && faces.some((face) => face.realm === realm);
+  const isHttp = hasFace || (http?.rpc.includes(realm) ?? false);
+  return [
+    ...(grpc === undefined ? [] : [["limits.message", message] as const]),
+    ...(isHttp ? [["limits.body", body] as const] : []),
+    ...(hasFace ? [["limits.headers", headers] as const] : []),
+  ];
+}
 
 /** A realm that no face serves. */
 interface FacelessRealm {
