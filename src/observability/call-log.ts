@@ -101,7 +101,7 @@ function fieldsOf(finished: FinishedCall, instanceOf: InstanceOf): FieldsOf<"cal
   };
 }
 
-type OutcomeFields = Pick<FieldsOf<"call">, "outcome" | "reason" | "claim" | "kid" | "why">;
+type OutcomeFields = Pick<FieldsOf<"call">, "outcome" | "reason" | "claim" | "kid" | "why" | "signed" | "cause">;
 
 function outcomeFields(outcome: CallOutcome): OutcomeFields {
   if (typeof outcome !== "object") return { outcome: kindOf(outcome) };
@@ -109,10 +109,11 @@ function outcomeFields(outcome: CallOutcome): OutcomeFields {
   if (outcome.kind === "verified") {
     return { outcome: "verified", ...(outcome.token.keyId !== "" && { kid: outcome.token.keyId }) };
   }
-  const { reason = "UNKNOWN", claim, kid } = outcome;
+  const { reason = "UNKNOWN", claim, kid, signatureVerified: signed } = outcome;
   return {
     outcome: "rejected",
     reason,
+    signed,
     ...(claim !== "" && { claim }),
     ...(kid !== undefined && { kid: unverifiedText(kid) }),
   };
@@ -121,10 +122,11 @@ function outcomeFields(outcome: CallOutcome): OutcomeFields {
 const COOLDOWN = "the keys are fresh and none fits; the issuer is asked again after the cooldown";
 const UNFETCHED = "keys cannot be fetched";
 
-function failureFields(failure: Failure): Pick<OutcomeFields, "why" | "kid"> {
+function failureFields(failure: Failure): Pick<OutcomeFields, "why" | "kid" | "cause"> {
   const { reason, cause, kid } = failure;
   return {
     ...(reason === "KEYS_UNAVAILABLE" && { why: cause === "cooldown" ? COOLDOWN : UNFETCHED }),
+    ...(reason === "KEY_REFUSED" && cause !== undefined && { cause }),
     ...(isUnreachable(failure) && { why: `no connection to the upstream: ${connectionCause(failure.problem)}` }),
     ...(kid !== undefined && { kid: unverifiedText(kid) }),
   };

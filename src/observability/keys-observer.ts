@@ -1,5 +1,5 @@
 import type { Logger } from "pino";
-import { isFaulty } from "../keys/left-out.js";
+import { isFaulty, type LeftOut } from "../keys/left-out.js";
 import type { RemoteObserver } from "../keys/remote/remote-keys.js";
 import { truncate } from "../util/printable.js";
 import { tell } from "./lines.js";
@@ -9,8 +9,11 @@ import type { FetchObserver } from "./observed.js";
 /** Most failures logged only because their cause changed, since the last good fetch. */
 const MAX_CHANGES = 16;
 
-/** Most refused keys of one set with a line each. */
+/** Most unused keys of one set with a line each. */
 const MAX_REFUSED = 10;
+
+/** Keys at fault are a warning; those set aside are for something else. */
+const levelOf = (left: readonly LeftOut[]): "warn" | "info" => (left.some(isFaulty) ? "warn" : "info");
 
 /** Logs the fetches of a realm's keys from one location. */
 export function keysObserver(
@@ -28,11 +31,13 @@ export function keysObserver(
       if (wasOut) tell(log, "keys can be fetched again: verdicts are given", { ...at, failures });
       else if (failures > 0) tell(log, "keys can be fetched again", { ...at, failures });
       if (added.length > 0 || removed.length > 0) tell(log, "keys changed", { ...at, added, removed });
-      const refused = leftOut.filter(isFaulty);
-      for (const { index, kid, why } of refused.slice(0, MAX_REFUSED))
-        tell(log, "key refused", { ...at, index, kid: kid && truncate(kid, 64), why });
-      const omitted = refused.length - MAX_REFUSED;
-      if (omitted > 0) tell(log, "more keys refused", { ...at, omitted });
+      const refused = [...leftOut.filter(isFaulty), ...leftOut.filter((one) => !isFaulty(one))];
+      for (const one of refused.slice(0, MAX_REFUSED)) {
+        const { index, kid, cause, why } = one;
+        tell(log, "key refused", { ...at, index, kid: kid && truncate(kid, 64), cause, why }, levelOf([one]));
+      }
+      const rest = refused.slice(MAX_REFUSED);
+      if (rest.length > 0) tell(log, "more keys refused", { ...at, omitted: rest.length }, levelOf(rest));
     },
     failed: (why, failures, left) => {
       onFetch(at.realm, "failed");

@@ -7,6 +7,8 @@ export const FIELDS = {
   added: "Realms, or keys of a realm (by `kid`, or by thumbprint), that are new.",
   address: "The caller's address; absent for a connection without one.",
   admin: "The address of the operators' port.",
+  cause:
+    "Why a key is not used, in one word: `malformed`, `contradictory`, `unsupported`, `set aside` (by its own words it is for something else) or `weak` (anyone can sign with it).",
   certificates: "The ports with a new certificate; `upstream` for the client certificate of a gateway on its own.",
   changed: "The realms that changed.",
   claim: "The claim or header parameter concerned; absent if there is none.",
@@ -27,7 +29,7 @@ export const FIELDS = {
   issues: "Everything that is wrong with a configuration, each with its `place` and `message`.",
   items: "Number of identical requests in a batch that were answered together; absent for one.",
   keys: "Keys of the configuration that differ from those at the start.",
-  kid: "The `kid` of the verified token, or of the key; absent if it has none. For `KEY_UNKNOWN` and `KEYS_UNAVAILABLE` it is unverified text from the token: at most 128 characters, with anything but printable ASCII as `\\uXXXX`.",
+  kid: "The `kid` of the verified token, or of the key; absent if it has none. For `KEY_UNKNOWN`, `KEY_WEAK`, `KEY_REFUSED` and `KEYS_UNAVAILABLE` it is unverified text from the token: at most 128 characters, with anything but printable ASCII as `\\uXXXX`.",
   lack: "What was to be loaded: `keys`, `instance`, `client` or `user`.",
   left: "Seconds until the last good set of keys expires; 0 if there is none.",
   lines: "Number of lines lost.",
@@ -46,6 +48,8 @@ export const FIELDS = {
     "Why a token was rejected or has no verdict: [a name of the catalogue](reasons.md), or `UNKNOWN` for one that this version does not know. For a connection: `connections` (the port is at `limits.connections`) or `address` (the peer is at `limits.perAddress`).",
   removed: "Realms, or keys, that are gone.",
   requestId: "The id that the answer carries in `X-Request-Id` (REST) or `x-request-id` (gRPC).",
+  signed:
+    "For a rejection: whether the signature had verified before the reason was found. `false` if anyone may have made the token, for example an expired one whose key is unknown.",
   stack: "Where in the program a warning comes from.",
   status: "The HTTP status, for a call over HTTP.",
   target: "The realm that judged the token, if `realm` routed it there.",
@@ -110,6 +114,8 @@ export const LINES = {
       "workload",
       "kid",
       "reason",
+      "signed",
+      "cause",
       "why",
       "claim",
       "items",
@@ -248,16 +254,17 @@ export const LINES = {
     meaning: "The outage is over, and the service gives verdicts again.",
   },
   "key refused": {
-    levels: ["warn"],
-    fields: ["realm", "location", "index", "why"],
+    levels: ["warn", "info"],
+    fields: ["realm", "location", "index", "cause", "why"],
     sometimes: ["kid"],
     meaning:
-      "A key of an issuer's set is not used; the others are. Logged when the set changes. The issuer has to replace the key.",
+      "A key of an issuer's set is not used; the others are. Logged when the set changes. Tokens of the key get KEY_REFUSED, or KEY_WEAK if the `cause` is `weak`, until the issuer has replaced it. `info` if the `cause` is `set aside`: the key is for something else, and nothing need be done.",
   },
   "more keys refused": {
-    levels: ["warn"],
+    levels: ["warn", "info"],
     fields: ["realm", "location", "omitted"],
-    meaning: "Follows ten `key refused` lines about one set: this many more of its keys are not used.",
+    meaning:
+      "Follows ten `key refused` lines about one set: this many more of its keys are not used. `info` if all of these are set aside.",
   },
   "key set not saved": {
     levels: ["warn"],

@@ -19,8 +19,8 @@ export const METRICS = {
   verifications: metric(
     "counter",
     "verifications_total",
-    ["realm", "via", "outcome", "reason"],
-    "Verifications; a batch counts each of its requests. `via` is the gRPC method, the face, or `http/` and the method for Connect JSON (`http/VerifyToken`). `outcome` is `verified`, `rejected`, `failed` (no verdict; `reason` says why), `refused` (a face answered without asking the verifier), `waiting` (`KEYS_UNAVAILABLE` although all keys are fresh: the token's key is not among them, and the issuer is asked for it once per `cooldown`; any client can cause this) or `probe` (an empty token, with which a gateway on its own asks whether a caller is known).",
+    ["realm", "via", "outcome", "reason", "signed"],
+    "Verifications; a batch counts each of its requests. `via` is the gRPC method, the face, or `http/` and the method for Connect JSON (`http/VerifyToken`). `outcome` is `verified`, `rejected`, `failed` (no verdict; `reason` says why), `refused` (a face answered without asking the verifier), `waiting` (`KEYS_UNAVAILABLE` although all keys are fresh: the token's key is not among them, and the issuer is asked for it once per `cooldown`; any client can cause this) or `probe` (an empty token, with which a gateway on its own asks whether a caller is known). `signed` is set for `rejected`: `true` if the signature had verified before the reason was found, `false` if anyone may have made the token.",
   ),
   seconds: metric(
     "histogram",
@@ -111,8 +111,8 @@ export const METRICS = {
   keysRefused: metric(
     "gauge",
     "keys_refused",
-    ["realm"],
-    "Keys of issuers' sets that are not used because they are weak, private, symmetric, of an unknown kind, or share a `kid`.",
+    ["realm", "cause"],
+    "Keys of issuers' sets that are not used, by cause: `malformed`, `contradictory`, `unsupported`, `weak` (anyone can sign with it) or `set aside` (by its own words it is for something else).",
   ),
   issuerClockAhead: metric(
     "gauge",

@@ -87,10 +87,11 @@ export function createMetrics(
       const known = realms.has(realm) ? realm : realm === "" ? "" : "unknown";
       const kind = kindOf(outcome);
       const reason = reasonOf(outcome);
-      const name = `${via} ${kind} ${reason} ${known}`;
+      const signed = signedOf(outcome);
+      const name = `${via} ${kind} ${reason} ${known} ${signed}`;
       let child = children.get(name);
       if (child === undefined) {
-        child = calls.labels({ realm: known, via, outcome: kind, reason });
+        child = calls.labels({ realm: known, via, outcome: kind, reason, ...(signed !== "" && { signed }) });
         children.set(name, child);
       }
       child.inc(items);
@@ -124,6 +125,11 @@ function reasonOf(outcome: Outcome | undefined): string {
   return outcome.reason ?? "UNKNOWN";
 }
 
+function signedOf(outcome: Outcome | undefined): "" | "true" | "false" {
+  if (outcome?.kind !== "rejected") return "";
+  return outcome.signatureVerified ? "true" : "false";
+}
+
 /** The settings of a metric for prom-client, from the table. */
 const settingsIn =
   (register: Registry) =>
@@ -134,8 +140,11 @@ const settingsIn =
     registers: [register],
   });
 
-/** Reads a value, or values by the metric's one label; undefined leaves the metric out. */
-type ReadGauge = (sources: Sources) => number | Readonly<Record<string, number>> | undefined;
+/** A value of a metric, with its labels. */
+type Sample = readonly [labels: Readonly<Record<string, string>>, value: number];
+
+/** Reads a value, values by the metric's one label, or values by several; undefined leaves the metric out. */
+type ReadGauge = (sources: Sources) => number | Readonly<Record<string, number>> | readonly Sample[] | undefined;
 
 const byPort = (what: "connections" | "streams") => (sources: Sources) =>
   Object.fromEntries(sources.ports().map((port) => [port.name, port[what]()]));
@@ -160,9 +169,14 @@ const GAUGES: { readonly [Name in keyof typeof METRICS]?: ReadGauge } = {
       const ages = sets.flatMap(({ age }) => age ?? []);
       return ages.length === sets.length ? Math.max(...ages) / 1000 : undefined;
     }),
-  keysRefused: ({ core }) => byRealm(core(), (sets) => sets.reduce((sum, { refused }) => sum + refused, 0)),
+  keysRefused: ({ core }) => core()?.keys.flatMap(refusedByCause),
   issuerClockAhead: ({ core }) => core()?.skew,
 };
+
+/** How many keys of a set are not used, for each cause that one has. */
+function refusedByCause({ realm, leftOut }: HeldStatus): readonly Sample[] {
+  return leftOut.map(({ cause }) => [{ realm, cause }, 1]);
+}
 
 /** A value for each realm that fetches keys. */
 function byRealm(
@@ -184,10 +198,11 @@ function registerGauges(register: Registry, sources: Sources): void {
   for (const [key, read] of Object.entries(GAUGES)) {
     const { name, help, type, labels } = METRICS[key as keyof typeof METRICS];
     const [label = ""] = labels;
-    const values = (): readonly (readonly [Record<string, string>, number])[] => {
+    const values = (): readonly Sample[] => {
       const now = read(sources);
       if (now === undefined) return [];
       if (typeof now === "number") return [[{}, now]];
+      if (Array.isArray(now)) return now as readonly Sample[];
       return Object.entries(now).map(([value, number]) => [{ [label]: value }, number]);
     };
     const settings = { name, help, labelNames: labels, registers: [], collect: () => take() };

@@ -1,6 +1,9 @@
 import type { DirectoryCacheStats } from "../directory/directory-cache.js";
+import type { KeyErrorCause } from "../keys/key.js";
+import type { LeftOut } from "../keys/left-out.js";
 import type { HeldStatus } from "../keys/remote/keyring.js";
 import type { RemoteStatus } from "../keys/remote/remote-keys.js";
+import { truncate } from "../util/printable.js";
 import type { FactCache } from "../verifier/facts.js";
 
 // What metrics, probes and `/keys` read of a running service. The server implements it.
@@ -31,9 +34,31 @@ export interface KeyInUse {
   readonly verificationsLastHour: number;
 }
 
-/** Keys in use, by realm; the body of `/keys`. */
+/** A key that a realm's issuer publishes, or a set of the configuration holds, and that is not used. */
+export interface UnusedKey {
+  /** Its position in the set, from 0. */
+  readonly index: number;
+  /** At most 64 characters. */
+  readonly kid: string | null;
+  readonly cause: KeyErrorCause;
+  /** What is wrong and how to put it right. */
+  readonly why: string;
+}
+
+/** A left-out key as probes and `/keys` show it. */
+export const unusedKey = ({ index, kid, cause, why }: LeftOut): UnusedKey => ({
+  index,
+  kid: kid === undefined ? null : truncate(kid, 64),
+  cause,
+  why,
+});
+
+/** Keys by realm; the body of `/keys`. */
 export interface KeysInUse {
+  /** The keys in use. */
   readonly realms: Readonly<Record<string, readonly KeyInUse[]>>;
+  /** The keys that are not used, for realms that have some. */
+  readonly unused: Readonly<Record<string, readonly UnusedKey[]>>;
 }
 
 /** State of a realm's keys: `fresh`, `stale` (used beyond their time), `cold` (none yet) or `failing` (none usable). */
@@ -60,7 +85,7 @@ export interface ServiceState {
 export interface Observed {
   readonly stats: () => CoreStats;
   readonly serviceState: () => ServiceState;
-  readonly keysInUse: () => KeysInUse["realms"];
+  readonly keysInUse: () => KeysInUse;
 }
 
 /** A port of the service, as metrics read it. */

@@ -89,7 +89,7 @@ export function createTelemetry(
       ready,
       ...(core?.serviceState() ?? { realms: Object.fromEntries([...known].map((name) => [name, "fresh"])) }),
     }),
-    () => ({ realms: core?.keysInUse() ?? {} }),
+    () => core?.keysInUse() ?? { realms: {}, unused: {} },
     config.limits.headers,
     { tls, refused: (refusal) => refused("metrics", refusal) },
   );

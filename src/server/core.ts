@@ -8,7 +8,7 @@ import type { VerificationKey } from "../keys/key.js";
 import { Keyring } from "../keys/remote/keyring.js";
 import { keysObserver } from "../observability/keys-observer.js";
 import { tell } from "../observability/lines.js";
-import type { FetchObserver, KeyInUse, Observed } from "../observability/observed.js";
+import { type FetchObserver, type KeyInUse, type Observed, unusedKey } from "../observability/observed.js";
 import type { Secret } from "../util/secret.js";
 import { limitCredentials } from "../verifier/credential-rate-limit.js";
 import type { View } from "../verifier/decision-state.js";
@@ -102,11 +102,17 @@ export async function openCore(config: Config, context: CoreContext): Promise<Co
     instanceOf: (secretKey) => store?.known.instance(secretKey)?.id,
     keysInUse: () => {
       const now = clock();
-      return Object.fromEntries(
-        realms
-          .filter(({ realm }) => realm.policy.keysOf === "realm" && !isRoute(realm))
-          .map(({ realm }) => [realm.name, (realm.keys.current(now)?.keys ?? []).map((key) => keyInUse(key, now))]),
-      );
+      const sets = realms
+        .filter(({ realm }) => realm.policy.keysOf === "realm" && !isRoute(realm))
+        .map(({ realm }) => [realm.name, realm.keys.current(now)] as const);
+      return {
+        realms: Object.fromEntries(
+          sets.map(([name, set]) => [name, (set?.keys ?? []).map((key) => keyInUse(key, now))]),
+        ),
+        unused: Object.fromEntries(
+          sets.flatMap(([name, set]) => (set?.leftOut.length ? [[name, set.leftOut.map(unusedKey)]] : [])),
+        ),
+      };
     },
     reload: (next) => {
       if (store === undefined) checkNeedsNoStore(next);

@@ -1,5 +1,6 @@
+import { isFaulty } from "../keys/left-out.js";
 import { type HeldStatus, isUsable } from "../keys/remote/keyring.js";
-import type { CoreStats, RealmState, ServiceState } from "../observability/observed.js";
+import { type CoreStats, type RealmState, type ServiceState, unusedKey } from "../observability/observed.js";
 
 /** What the state of a service is decided from. */
 export interface Observations extends Pick<CoreStats, "keys" | "isFresh">, Partial<Pick<CoreStats, "directory">> {
@@ -60,7 +61,8 @@ function directoryRow({ isFresh, trouble }: Observations): NonNullable<ServiceSt
   return trouble === undefined ? { state: "fresh" } : { state: "stale", why: trouble };
 }
 
-function keySetRow({ realm, location, state, why, age, next, left, keys, refused }: HeldStatus): object {
+function keySetRow({ realm, location, state, why, age, next, left, keys, leftOut }: HeldStatus): object {
+  const refused = leftOut.filter(isFaulty);
   return {
     realm,
     location,
@@ -70,7 +72,8 @@ function keySetRow({ realm, location, state, why, age, next, left, keys, refused
     nextFetchSeconds: Math.ceil(next / 1000),
     leftSeconds: Math.floor(left / 1000),
     keys: keys.length,
-    refused,
+    refused: refused.length,
+    ...(refused.length > 0 && { refusedKeys: refused.map(unusedKey) }),
   };
 }
 

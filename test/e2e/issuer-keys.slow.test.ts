@@ -430,7 +430,7 @@ describe("keys that issuers publish", () => {
     );
     await service.start(realm("partner", issuer.url, SLOW));
     await service.until("partner", token, "verified");
-    expect(await service.metric('keys_refused{realm="partner"}')).to.equal(2);
+    expect(await service.metric('keys_refused{realm="partner",cause="weak"}')).to.equal(2);
     const lines = service.log().trim().split("\n");
     const refused = lines.map((line) => JSON.parse(line)).filter(({ msg }) => msg === "key refused");
     expect(refused.map(({ index, kid }) => [index, kid])).to.deep.equal([
@@ -439,7 +439,61 @@ describe("keys that issuers publish", () => {
     ]);
     expect(service.log()).not.to.include(String(two.privateJwk["d"]));
     expect(service.log()).not.to.include("more keys refused");
-    expect(await service.ask("partner", two.token(CLAIMS))).not.to.equal("verified");
+    expect(await service.ask("partner", two.token(CLAIMS))).to.equal("rejected KEY_WEAK");
+  });
+
+  it("a token of a refused key gets no verdict with the cause, while the realm serves tokens of its other keys", async () => {
+    const [encrypting, broken] = ["encrypting", "broken"].map((kid) => new IssuerKey(kid));
+    const keys = [one.jwk, { ...encrypting!.jwk, use: "enc" }, { ...broken!.jwk, y: one.jwk["y"] }];
+    await issuer.be("publish", { keys }, { path: "/jwks" });
+    await service.start(realm("partner", issuer.url, SLOW));
+    await service.until("partner", token, "verified");
+    await issuer.requests();
+    for (const [key, cause] of [
+      [encrypting!, "contradictory"],
+      [broken!, "malformed"],
+    ] as const) {
+      for (let times = 0; times < 3; times++) {
+        const answer = await service.answer("partner", key.token(CLAIMS));
+        expect(answer).to.include({ reason: "KEY_REFUSED", causeName: cause, retryAfterMs: undefined, code: 9 });
+      }
+      expect(await service.metric(`keys_refused{realm="partner",cause="${cause}"}`)).to.equal(1);
+    }
+    expect(await asked(), "no fetch for a key that is known to be refused").to.equal(0);
+    expect(await service.ask("partner", token)).to.equal("verified");
+    expect(await service.health("partner")).to.equal("SERVING");
+    const { unused } = await service.get("/keys");
+    expect(unused.partner).to.have.length(2);
+    expect(unused.partner[0]).to.include({ index: 1, kid: "encrypting", cause: "contradictory" });
+    expect(unused.partner[1]).to.include({ index: 2, kid: "broken", cause: "malformed" });
+    const ready = await service.get("/readyz");
+    expect(ready.realms).to.deep.equal({ partner: "fresh" });
+    expect(ready.keys[0]).to.deep.include({ refused: 2, refusedKeys: unused.partner });
+    const lines = service.lines("call").filter(({ reason }) => reason === "KEY_REFUSED");
+    expect(lines[0]).to.include({ level: "info", outcome: "failed", kid: "encrypting", cause: "contradictory" });
+    expect(service.lines("key refused").map(({ kid, cause }) => [kid, cause])).to.deep.equal([
+      ["encrypting", "contradictory"],
+      ["broken", "malformed"],
+    ]);
+  });
+
+  it("an old token of an unknown key is rejected as expired each time, before and after the issuer was asked", async () => {
+    const gone = new IssuerKey("gone");
+    const old = gone.token({ ...CLAIMS, exp: 1 });
+    await issuer.be("503", {}, { path: "/jwks" });
+    await service.start(realm("partner", issuer.url, SLOW));
+    const ask = () => service.answer("partner", old);
+    const expired = { kind: "rejected", reason: "TOKEN_EXPIRED", claim: "exp", signatureVerified: false };
+    expect(await ask(), "no set yet").to.include(expired);
+    await issuer.be("publish", setOf(one), { path: "/jwks" });
+    await service.until("partner", token, "verified");
+    for (let times = 0; times < 3; times++) expect(await ask(), "a set without the key").to.include(expired);
+    service.ahead = 11 * 60_000;
+    await service.until("partner", gone.token(CLAIMS), "rejected KEY_UNKNOWN");
+    for (let times = 0; times < 3; times++) expect(await ask(), "a key known to be unknown").to.include(expired);
+    const labels = 'realm="partner",via="VerifyToken",outcome="rejected",reason="TOKEN_EXPIRED",signed="false"';
+    expect(await service.metric(`verifications_total{${labels}}`)).to.equal(7);
+    expect(service.lines("call").filter(({ reason }) => reason === "TOKEN_EXPIRED")[0]).to.include({ signed: false });
   });
 
   it("the log names ten refused keys of a set and counts the rest", async () => {
@@ -451,6 +505,6 @@ describe("keys that issuers publish", () => {
     const told = lines.map((line) => JSON.parse(line)).filter(({ msg }) => /refused/.test(msg));
     expect(told.map(({ msg }) => msg)).to.deep.equal([...Array(10).fill("key refused"), "more keys refused"]);
     expect(told.at(-1)).to.include({ realm: "partner", location: issuer.url, omitted: 89 });
-    expect(await service.metric('keys_refused{realm="partner"}')).to.equal(99);
+    expect(await service.metric('keys_refused{realm="partner",cause="weak"}')).to.equal(99);
   });
 });

@@ -55,6 +55,21 @@ describe("the log lines about key fetches", () => {
     expect(lines()).to.have.length(2 * first + 1);
   });
 
+  it("keys at fault are logged as warnings before those set aside, ten of one set", () => {
+    const { observer, lines } = observing();
+    const aside = { why: "it is for encryption", kind: "set aside", cause: "set aside", algorithms: [] } as const;
+    const weak = { why: "it has 1024 bits", kind: "worthless", cause: "weak", algorithms: ["RS256"] } as const;
+    const sets = Array.from({ length: 12 }, (_, index) => ({ index, kid: `k${index}`, ...aside }));
+    observer.fetched({ ...NOTHING, leftOut: [...sets, { index: 12, ...weak }] }, 0, false);
+    const told = lines().map(({ level, msg, index, kid, cause }) => [level, msg, index, kid, cause]);
+    expect(told[0]).to.deep.equal([40, "key refused", 12, undefined, "weak"]);
+    expect(told.slice(1, 10)).to.deep.equal(
+      sets.slice(0, 9).map(({ index, kid }) => [30, "key refused", index, kid, "set aside"]),
+    );
+    expect(lines().slice(10)).to.have.length(1);
+    expect(lines()[10]).to.include({ level: 30, msg: "more keys refused", omitted: 3 });
+  });
+
   it("the loss of verdicts is logged as an error, and their return too", () => {
     const { observer, lines } = observing();
     observer.failed("it answered 503", 1, 5000);

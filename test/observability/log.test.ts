@@ -41,6 +41,8 @@ const AFTER_THE_CALLER: ReadonlySet<string> = new Set([
   "EXPLAIN_DENIED",
   "KEYS_UNAVAILABLE",
   "TOO_MANY_KEYS",
+  "KEY_REFUSED",
+  "TOO_MANY_PROOFS",
 ]);
 const FAULT = failure("DIRECTORY_UNAVAILABLE");
 const REFUSED = failure("CALLER_UNKNOWN");
@@ -110,6 +112,26 @@ describe("the log lines about calls", () => {
       expect(lines()[0]?.["kid"]).to.equal(said);
     });
   }
+
+  it("the line of a rejection says whether the signature had verified", () => {
+    const { log, lines } = capture();
+    const tell = logging(log, "rejected", createClock().now);
+    for (const signatureVerified of [false, true]) tell(line({ ...REJECTED, signatureVerified }));
+    expect(lines().map(({ signed }) => signed)).to.deep.equal([false, true]);
+  });
+
+  it("the line of a refused key has its cause and kid, and is no fault of the service", () => {
+    const { log, lines } = capture();
+    const tell = logging(log, "rejected", createClock().now);
+    tell(line({ ...failure("KEY_REFUSED"), cause: "set aside", kid: "k" }));
+    expect(lines()[0]).to.include({
+      level: "info",
+      outcome: "failed",
+      reason: "KEY_REFUSED",
+      cause: "set aside",
+      kid: "k",
+    });
+  });
 
   describe("for missing keys", () => {
     const unfetched: Outcome = { ...failure("KEYS_UNAVAILABLE", 20_000), kid: "2027-\u009b2J" };
@@ -201,7 +223,7 @@ describe("the log lines about calls", () => {
     const same = { requestId: "id", via: "VerifyToken", msg: "call", millis: 1.235, level: "info" };
     expect(said).to.deep.equal([
       { ...same, realm: "r", address: "192.0.2.1", outcome: "verified", kid: "k", status: 200 },
-      { ...same, realm: "r", outcome: "rejected", reason: "TOKEN_EXPIRED", claim: "exp", items: 3 },
+      { ...same, realm: "r", outcome: "rejected", reason: "TOKEN_EXPIRED", signed: false, claim: "exp", items: 3 },
       { ...same, address: "192.0.2.1", outcome: "failed", reason: "CALLER_UNKNOWN" },
       { ...same, realm: "r", address: "192.0.2.1", outcome: "refused", status: 405 },
       { ...same, level: "warn", realm: "r", address: "192.0.2.1", outcome: "failed", reason: "DIRECTORY_UNAVAILABLE" },

@@ -119,7 +119,7 @@ realms:
     );
     const name = "tokenverifier_verifications_total";
     const good = `${name}{realm="integuru",via="integuru",outcome="verified",reason=""}`;
-    const bad = `${name}{realm="integuru",via="integuru",outcome="rejected",reason="TOKEN_MALFORMED"}`;
+    const bad = `${name}{realm="integuru",via="integuru",outcome="rejected",reason="TOKEN_MALFORMED",signed="false"}`;
     const none = `${name}{realm="integuru",via="integuru",outcome="refused",reason=""}`;
     const rpc = `${name}{realm="integuru",via="VerifyToken",outcome="verified",reason=""}`;
     expect((await post(`Bearer ${token}`)).status).to.equal(200);

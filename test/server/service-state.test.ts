@@ -13,7 +13,7 @@ const set = (realm: string, state: HeldStatus["state"], more: Partial<HeldStatus
   next: 1_200,
   left: 86_399_900,
   keys: [],
-  refused: 0,
+  leftOut: [],
   ...more,
 });
 
@@ -48,7 +48,12 @@ describe("the state of a service", () => {
   });
 
   it("the state gives the reason, age and next fetch of each key set, in seconds", () => {
-    const failing = set("a", "failing", { why: "it answered 500", age: undefined, left: 0, refused: 2 });
+    const why = "number 0 is no key";
+    const leftOut = [
+      { index: 0, kid: "k".repeat(100), why, kind: "refused", cause: "malformed", algorithms: [] },
+      { index: 1, why: "it is for encryption", kind: "set aside", cause: "set aside", algorithms: [] },
+    ] as const;
+    const failing = set("a", "failing", { why: "it answered 500", age: undefined, left: 0, leftOut });
     expect(serviceStateOf(observed(["a"], [failing, set("a", "fresh")])).keys).to.deep.equal([
       {
         realm: "a",
@@ -59,7 +64,8 @@ describe("the state of a service", () => {
         nextFetchSeconds: 2,
         leftSeconds: 0,
         keys: 0,
-        refused: 2,
+        refused: 1,
+        refusedKeys: [{ index: 0, kid: `${"k".repeat(64)}…`, cause: "malformed", why }],
       },
       {
         realm: "a",

@@ -4,7 +4,7 @@ import type { Clock } from "../../util/clock.js";
 import { type After, runAfter } from "../../util/timeouts.js";
 import type { VerificationKey } from "../key.js";
 import { KeySet, type KeySource, staticSource } from "../key-set.js";
-import { isFaulty, type LeftOut } from "../left-out.js";
+import type { LeftOut } from "../left-out.js";
 import { fetchKeySet, type Location } from "./documents.js";
 import { createFetcher, type Fetcher, type FetchOptions } from "./fetch.js";
 import type { Proxies } from "./proxies.js";
@@ -83,8 +83,8 @@ export interface HeldStatus extends RemoteStatus {
   /** As {@link printableLocation} gives it. */
   readonly location: string;
   readonly keys: readonly VerificationKey[];
-  /** Number of keys in the set that are refused. */
-  readonly refused: number;
+  /** The keys of the set that are not used. */
+  readonly leftOut: readonly LeftOut[];
 }
 
 /** Whether the keys of a location can verify tokens at the moment. */
@@ -129,7 +129,7 @@ export class Keyring {
       location,
       ...remote.status(now),
       keys: remote.current(now)?.keys ?? [],
-      refused: remote.leftOut.filter(isFaulty).length,
+      leftOut: remote.leftOut,
     }));
   }
 
