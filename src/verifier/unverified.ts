@@ -7,7 +7,7 @@ import { type DecisionState, type EarlyEnd, needs, reject } from "./decision-sta
 import type { Realm, Rule } from "./realm.js";
 
 // What becomes of a token that no key verified: a certain rejection, a load, or the end for want of a key.
-// Decisions 0011 and 0015 say why.
+// Decisions 0011, 0015 and 0016 say why.
 
 /** Ends a decision on a token that none of the keys at hand verified, if any fits it at all. */
 export function endUnverified(state: DecisionState): EarlyEnd {
