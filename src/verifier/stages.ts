@@ -116,7 +116,7 @@ function key(state: DecisionState): EarlyEnd | undefined {
     state.candidates = keys.select(kid, algorithm);
     if (state.candidates.length > 0) return undefined;
   }
-  return endUnverified(state);
+  return endUnverified(state, algorithm);
 }
 
 /** Checks the signature with the keys that fit, at most {@link mostTried}; caches the fact that it verifies. */
@@ -130,7 +130,7 @@ function signature(state: DecisionState): EarlyEnd | undefined {
   );
   if (signer === undefined) {
     // A key that was not tried may have signed it.
-    return most < state.candidates.length ? endTooManyKeys(state) : endUnverified(state);
+    return most < state.candidates.length ? endTooManyKeys(state) : endUnverified(state, first?.algorithm);
   }
   const { subject, clockTolerance } = state.realm.policy;
   const exp = member(state.claims, "exp");

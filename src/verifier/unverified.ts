@@ -1,5 +1,5 @@
 import { type Failure, failure } from "../contract/verifier.js";
-import { type Algorithm, algorithmOf } from "../jws/algorithms.js";
+import type { Algorithm } from "../jws/algorithms.js";
 import { member } from "../jws/json.js";
 import type { LeftOut } from "../keys/left-out.js";
 import { printableJson, printableList } from "../util/printable.js";
@@ -9,9 +9,9 @@ import type { Realm, Rule } from "./realm.js";
 // What becomes of a token that no key verified: a certain rejection, a load, or the end for want of a key.
 // Decisions 0011, 0015 and 0016 say why.
 
-/** Ends a decision on a token that none of the keys at hand verified, if any fits it at all. */
-export function endUnverified(state: DecisionState): EarlyEnd {
-  const end = endForWantOfKey(state);
+/** Ends a decision on a token that none of the keys at hand verified, if any fits it at all. @param algorithm the header's */
+export function endUnverified(state: DecisionState, algorithm: Algorithm | undefined): EarlyEnd {
+  const end = endForWantOfKey(state, algorithm);
   return isFinal(end) ? end : (certainRejection(state) ?? end);
 }
 
@@ -19,17 +19,19 @@ export function endUnverified(state: DecisionState): EarlyEnd {
 const isFinal = (end: EarlyEnd): boolean =>
   end.kind === "rejected" && (end.reason === "SIGNATURE_INVALID" || end.reason === "ALGORITHM_MISMATCH");
 
-function endForWantOfKey({ realm, header, since, now, candidates }: DecisionState): EarlyEnd {
+function endForWantOfKey(
+  { realm, header, since, now, candidates }: DecisionState,
+  algorithm: Algorithm | undefined,
+): EarlyEnd {
   // An instance's keys are never fetched, and its tokens name none.
   if (realm.policy.keysOf === "instance") return reject("SIGNATURE_INVALID");
   const kid = member(header, "kid") as string | undefined; // the strict reader refuses any other type
   const keys = realm.keys.current(now);
   // The token's key may have been published after the realm's keys were fetched.
   if (keys === undefined || !realm.keys.answers(kid, since, now)) return needs({ kind: "keys", realm, kid, since });
-  const alg = algorithmOf(member(header, "alg")) as Algorithm; // the stage `key` admits the realm's algorithms alone
   // A token without a `kid` was tried with every key of its algorithm.
   const wasTried = kid === undefined ? candidates.length > 0 : candidates.some((one) => one.kid === kid);
-  const end = endByLeftOut(keys.leftOutFor(kid), kid, alg, wasTried);
+  const end = endByLeftOut(keys.leftOutFor(kid), kid, algorithm, wasTried);
   if (end !== undefined) return end;
   // A token without a `kid` names no key that could be unknown.
   if (candidates.length > 0 || kid === undefined) return reject("SIGNATURE_INVALID");
@@ -45,10 +47,11 @@ function endForWantOfKey({ realm, header, since, now, candidates }: DecisionStat
 function endByLeftOut(
   named: readonly LeftOut[],
   kid: string | undefined,
-  alg: Algorithm,
+  algorithm: Algorithm | undefined,
   wasTried: boolean,
 ): EarlyEnd | undefined {
-  const possible = named.filter(({ algorithms }) => algorithms.length === 0 || algorithms.includes(alg));
+  if (named.length === 0 || algorithm === undefined) return undefined;
+  const possible = named.filter(({ algorithms }) => algorithms.length === 0 || algorithms.includes(algorithm));
   const name = kid === undefined ? {} : { kid };
   const refused = possible.find(({ kind }) => kind === "refused");
   if (refused !== undefined) return { ...keyRefused(refused), ...name };
@@ -58,7 +61,7 @@ function endByLeftOut(
   const setAside = possible.filter(({ kind }) => kind === "set aside");
   const [first] = setAside;
   if (first === undefined || wasTried) return undefined;
-  const fitting = setAside.find((one) => one.alg === undefined || one.alg === alg);
+  const fitting = setAside.find((one) => one.alg === undefined || one.alg === algorithm);
   return fitting === undefined ? reject("ALGORITHM_MISMATCH", "alg") : { ...keyRefused(fitting), ...name };
 }
 
