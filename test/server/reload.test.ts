@@ -243,7 +243,7 @@ describe("reload", () => {
     });
     for (const realm of ["corp", "integuru"]) await service.verify(realm, "x");
     const metrics = await service.get("/metrics");
-    expect(metrics).to.match(/verifications_total\{realm="corp",.*reason="TOKEN_MALFORMED"\} 1$/m);
+    expect(metrics).to.match(/verifications_total\{realm="corp",.*reason="TOKEN_MALFORMED",signed="false"\} 1$/m);
     expect(metrics).to.match(/verifications_total\{realm="unknown",.*reason="REALM_UNKNOWN"\} 1$/m);
     expect(await check("realm/corp")).to.equal("SERVING");
     expect(await check("realm/integuru")).to.equal("NOT_SERVING");

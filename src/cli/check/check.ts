@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { ConfigError } from "../../config/errors.js";
 import { type Config, loadGatewayConfig } from "../../config/load.js";
 import type { VerificationKey } from "../../keys/key.js";
+import { isFaulty } from "../../keys/left-out.js";
 import { tlsKind } from "../../net/tls.js";
 import type { Only } from "../../server/serve.js";
 import { formatCallers } from "../../verifier/realm.js";
@@ -112,7 +113,16 @@ function describe(subject: CheckSubject, warnings: readonly Finding[]): CheckRep
         label,
       })),
       fetchedFrom: subject.fetches.filter((one) => one.realm === name).map(({ location }) => location),
-      setAside: leftOut.map(({ index, why }) => `keys[${index}]: ${why}`),
+      setAside: [
+        ...leftOut.map(({ index, why }) => `keys[${index}]: ${why}`),
+        ...subject.fetches.flatMap(({ realm, location, set }) =>
+          realm !== name || typeof set === "string"
+            ? []
+            : set.leftOut
+                .filter((one) => !isFaulty(one))
+                .map(({ index, why }) => `${location}: keys[${index}]: ${why}`),
+        ),
+      ],
     })),
     faces: subject.faces.map(({ path, realm }) => ({ path, realm })),
     rpc: http?.rpc ?? [],

@@ -30,9 +30,9 @@ export const KEY_RULES: readonly CheckRule<WithKeys>[] = [
       fetches.flatMap(({ realm, location, set }) =>
         typeof set === "string"
           ? []
-          : set.leftOut.filter(isFaulty).map(({ index, why }) => ({
+          : set.leftOut.filter(isFaulty).map(({ index, cause, why }) => ({
               place: `realms.${realm}.keys`,
-              message: `${location}: keys[${index}]: ${why}`,
+              message: `${location}: keys[${index}], ${cause}: ${why}`,
             })),
       ),
     fix: "Ask the issuer to replace the key; the service uses its other keys.",
