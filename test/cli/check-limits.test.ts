@@ -32,7 +32,7 @@ describe("check's warning token-exceeds-limits", () => {
   });
 
   it("token-exceeds-limits is silent once the limits are raised along", () => {
-    const limits = "limits: { body: 256KiB, headers: 256KiB, message: 4MiB }";
-    expect(messagesOf(`grpc: 127.0.0.1:0\nhttp: 127.0.0.1:0\n${limits}`, face("256KiB"))).to.deep.equal([]);
+    const limits = "limits: { body: 256KiB, headers: 128KiB, message: 4MiB }";
+    expect(messagesOf(`grpc: 127.0.0.1:0\nhttp: 127.0.0.1:0\n${limits}`, face("100KiB"))).to.deep.equal([]);
   });
 });
