@@ -1,5 +1,5 @@
 import { type Failure, failure } from "../contract/verifier.js";
-import type { Algorithm } from "../jws/algorithms.js";
+import { type Algorithm, algorithmOf } from "../jws/algorithms.js";
 import { member } from "../jws/json.js";
 import type { LeftOut } from "../keys/left-out.js";
 import { printableJson, printableList } from "../util/printable.js";
@@ -61,7 +61,7 @@ function endByLeftOut(
   const setAside = possible.filter(({ kind }) => kind === "set aside");
   const [first] = setAside;
   if (first === undefined || wasTried) return undefined;
-  const fitting = setAside.find((one) => one.alg === undefined || one.alg === algorithm);
+  const fitting = setAside.find((one) => one.alg === undefined || algorithmOf(one.alg) === algorithm);
   return fitting === undefined ? reject("ALGORITHM_MISMATCH", "alg") : { ...keyRefused(fitting), ...name };
 }
 

@@ -2,6 +2,7 @@ import { createPublicKey } from "node:crypto";
 import { expect } from "chai";
 import type { KnownDirectory } from "../../src/directory/directory.js";
 import { noDirectory } from "../../src/directory/directory.js";
+import { loadPublishedKeys } from "../../src/keys/jwks.js";
 import { KeyUses, type VerificationKey } from "../../src/keys/key.js";
 import { type KeySource, staticSource } from "../../src/keys/key-set.js";
 import { Secret } from "../../src/util/secret.js";
@@ -211,6 +212,18 @@ describe("left-out keys", () => {
     );
     const forged = makeToken({ key: "p256", header: { alg: "ES256", typ: "JWT", kid: "malformed" }, claims: CLAIMS });
     expect(told(ask(realm, forged))).to.equal("KEY_REFUSED malformed");
+  });
+
+  it("a refused key answers for both names of its algorithm", () => {
+    const { x } = createPublicKey(keyOf("ed25519").publicPem ?? "").export({ format: "jwk" });
+    const jwks = [byKid("good"), { kty: "OKP", crv: "Ed25519", x, kid: "odd", use: "enc", alg: "EdDSA" }];
+    const { keys, leftOut } = loadPublishedKeys({ keys: jwks }, { algorithms: ["ES256", "EdDSA"] });
+    const realm = createRealm("r", { ...PUBLISHED_POLICY, algorithms: ["EdDSA"] }, staticSource(keys, leftOut));
+    for (const alg of ["EdDSA", "Ed25519"]) {
+      const header = { alg, typ: "JWT", kid: "odd" };
+      const token = makeToken({ key: "ed25519", alg: "EdDSA", header, claims: CLAIMS });
+      expect(told(ask(realm, token)), alg).to.equal("KEY_REFUSED contradictory");
+    }
   });
 
   it("a left-out key's kid is known, so it needs no fetch, unless another source is missing", () => {
