@@ -47,7 +47,7 @@ realms:
   };
 
   const REFUSED: Readonly<Record<string, readonly [candidate: unknown, why: RegExp]>> = {
-    "is empty": [{ keys: [] }, /no usable key for ES256 \(it is empty\)/],
+    "is empty": [{ keys: [] }, /no usable key for ES256 \(it is empty: give one with a public key\)/],
     "has no usable key": [{ keys: [one.privateJwk] }, /no usable key for ES256 \(number 0: .*private/],
     "is not a JWK Set": [{ keyz: [] }, /not a JWK Set/],
     "is not an object": ["[]", /read in one way only/],
