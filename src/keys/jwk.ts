@@ -11,7 +11,7 @@ import { loadSecret, secretAlgorithm } from "./secret.js";
 const PRIVATE = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"];
 
 /** What stands for an absent `use` in a list of uses. */
-export const NO_USE = "none";
+const NO_USE = "none";
 
 /** The values of `use` of the keys that are taken where the configuration names none. */
 export const DEFAULT_USES: readonly string[] = ["sig", NO_USE];

@@ -28,7 +28,7 @@ export function secretAlgorithm(
   { algorithms }: Pick<LoadOptions, "algorithms">,
 ): Algorithm {
   if (required !== undefined) return required;
-  const fitting = algorithms.filter((name) => (ALGORITHMS[name] as AlgorithmRow).minSecretBytes !== undefined);
+  const fitting = algorithms.filter((name) => ALGORITHMS[name].minSecretBytes !== undefined);
   const [first, second] = fitting;
   if (first === undefined) {
     throw new KeyError(

@@ -219,7 +219,7 @@ describe("keys that issuers publish", () => {
     expect(await asked(), "within the cooldown").to.equal(0);
     service.ahead = HOUR;
     await service.until("partner", token, "rejected KEY_UNKNOWN");
-    expect(service.log()).to.match(/"reason":"KEY_UNKNOWN","claim":"kid","signed":false,"kid":"one"/);
+    expect(service.log()).to.match(/"reason":"KEY_UNKNOWN","signed":false,"claim":"kid","kid":"one"/);
     expect(service.log()).to.include('"added":["two"],"removed":["one"]');
   });
 

@@ -62,7 +62,7 @@ export async function askJose({ token, algorithm, jwk }: Mutant): Promise<Buffer
 const WIDTHS: Readonly<Record<string, number>> = { "P-256": 32, "P-384": 48, "P-521": 66 };
 
 /** Spells a key that we read generously as the RFCs want it, by a reading of its own, so that jose can read it too. */
-export function respelled(jwk: unknown): unknown {
+function respelled(jwk: unknown): unknown {
   if (!isObject(jwk)) return jwk;
   const members = Object.fromEntries(Object.entries(jwk).filter(([, value]) => value !== null));
   for (const name of ["n", "e", "x", "y", "k"]) {

@@ -55,7 +55,7 @@ describe("loadCertificateMap", () => {
   it("takes certificates of every version, whoever issued them, and public keys in PEM", () => {
     const spki = spkiOf(pairOf("ES256").publicKey);
     const { keys, leftOut } = load({
-      v1: certificate(spki, { version: undefined }),
+      v1: certificate(spki, { version: 0 }),
       foreign: certificate(spki, { issuer: "somebody" }),
       bare: pemOf(spki, "PUBLIC KEY"),
     });

@@ -4,7 +4,7 @@ import { generateKeyPairSync, type KeyObject } from "node:crypto";
 // and nothing that reads keys looks at them.
 
 /** Returns a DER value of a tag. */
-export function tlv(tag: number, ...contents: Buffer[]): Buffer {
+function tlv(tag: number, ...contents: Buffer[]): Buffer {
   const content = Buffer.concat(contents);
   const length = content.length.toString(16);
   const digits = Buffer.from(length.padStart(length.length + (length.length % 2), "0"), "hex");
@@ -21,14 +21,14 @@ const time = (at: Date): Buffer =>
     ? tlv(0x17, Buffer.from("99991231235959Z"))
     : tlv(0x18, Buffer.from(at.toISOString().replace(/[-:T]|\.\d+/g, "")));
 
-/** Returns an X.509 certificate in DER that holds an SPKI. @param version undefined for version 1 */
+/** Returns an X.509 certificate in DER that holds an SPKI. @param version 2 for version 3, 0 for version 1, which is not written */
 export function certificateOf(
   spki: Buffer,
-  { subject = "a", issuer = "a", until = new Date("2100-01-01T00:00:00Z"), version = 2 as number | undefined } = {},
+  { subject = "a", issuer = "a", until = new Date("2100-01-01T00:00:00Z"), version = 2 } = {},
 ): Buffer {
   const body = tlv(
     0x30,
-    ...(version === undefined ? [] : [tlv(0xa0, hex(`0201${version.toString(16).padStart(2, "0")}`))]),
+    ...(version === 0 ? [] : [tlv(0xa0, hex(`0201${version.toString(16).padStart(2, "0")}`))]),
     hex("020101"),
     ECDSA,
     name(issuer),

@@ -76,7 +76,7 @@ const ODD: readonly (readonly [jwk: unknown, kind: LeftOut["kind"], why: string]
   [{ ...p256, kid: "bad14", alg: "RS256" }, "refused", "RS256 does not take"],
   [{ ...rsa, kid: "bad15", use: "enc", alg: "RS256" }, "refused", '"use" is "enc"'],
   [{ ...ed, kid: "bad16", x: zero(ed["x"]) }, "refused", "33 bytes"],
-  [{ ...rsa, kid: "bad17", n: `${rsa["n"]}*` }, "refused", "neither base64url nor base64"],
+  [{ ...rsa, kid: "bad17", n: `${String(rsa["n"])}*` }, "refused", "neither base64url nor base64"],
   [{ kty: "EC", kid: "bad18", crv: "P-256", x: p256["x"] }, "refused", 'no member "y"'],
   [{ ...rsa, kid: "bad19", e: rsa["n"] }, "refused", "more than 32"],
 ];
@@ -91,7 +91,7 @@ describe("a set of forty keys of all kinds, half of them odd", () => {
 
   for (const [jwk, key, algorithms] of GOOD) {
     for (const algorithm of algorithms) {
-      it(`verifies ${algorithm} by its key ${jwk["kid"]} (${key}), within the keys that one token is tried against`, () => {
+      it(`verifies ${algorithm} by its key ${String(jwk["kid"])} (${key}), within the keys that one token is tried against`, () => {
         const token = makeToken({ key, header: { alg: algorithm }, claims: {} });
         const [input, signature] = [token.slice(0, token.lastIndexOf(".")), token.slice(token.lastIndexOf(".") + 1)];
         const tried = set.select(String(jwk["kid"]), algorithm).slice(0, mostTried(algorithm));

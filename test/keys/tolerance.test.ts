@@ -70,7 +70,7 @@ describe("a respelled key", () => {
   for (const [name, algorithm] of KEYS) {
     const jwk = jwkOf(name) as JsonWebKey;
     it(`is the same key as ${name}, by its thumbprint and by OpenSSL, however it is spelt`, async () => {
-      const label = await calculateJwkThumbprint(jwk as never);
+      const label = await calculateJwkThumbprint(jwk);
       const whole = createPublicKey({ key: jwk, format: "jwk" });
       fc.assert(
         fc.property(respelling, ([spellings, nulls]) => {
@@ -91,7 +91,7 @@ describe("a respelled key", () => {
         const before = loadJwks({ keys: KEYS.map(([name]) => ({ ...jwkOf(name), kid: name })) }, { algorithms }).keys;
         const again = KEYS.map(([name], at) => {
           const [spellings, nulls] = all[at] ?? expect.fail();
-          return respell({ ...(jwkOf(name) as JsonWebKey), kid: name } as JsonWebKey, spellings, nulls);
+          return respell({ ...jwkOf(name), kid: name }, spellings, nulls);
         });
         const { keys, leftOut } = loadJwks({ keys: again }, { algorithms });
         expect(leftOut).to.deep.equal([]);
