@@ -10,6 +10,9 @@ export const ID_LENGTH = 255;
 /** The longest `jti` that a revocation may name, in UTF-16 code units. */
 const JTI_LENGTH = 1024;
 
+/** The longest scope of a `jti`, which may contain an issuer, in UTF-16 code units. */
+const SCOPE_LENGTH = 1024;
+
 /** The longest secret key or client secret, in UTF-16 code units. */
 export const SECRET_LENGTH = 1024;
 
@@ -98,7 +101,11 @@ const CHECKS: { readonly [Kind in Command["kind"]]: (command: CommandOf<Kind>) =
     if (token.digest !== undefined) {
       checkId("digest of a token", token.digest);
     } else {
-      checkId("name of a realm", token.realm);
+      if (!isId(token.realm, SCOPE_LENGTH)) {
+        throw invalid(
+          `A realm with an issuer cannot be stored unless it is ${rule(SCOPE_LENGTH)}. Revoke the token by its digest.`,
+        );
+      }
       if (!isId(token.jti, JTI_LENGTH)) {
         throw invalid(`A jti cannot be stored unless it is ${rule(JTI_LENGTH)}. Revoke the token by its digest.`);
       }

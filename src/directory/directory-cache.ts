@@ -128,8 +128,8 @@ export class DirectoryCache implements KnownDirectory {
     return isId(instanceId, ID_LENGTH) && isId(userId, ID_LENGTH) ? undefined : null;
   }
 
-  isRevoked(realm: string, jti: string | undefined, digest: () => string): boolean {
-    return this.#revocations.has(realm, jti, digest);
+  isRevoked(scope: string, jti: string | undefined, digest: () => string, narrower?: string): boolean {
+    return this.#revocations.has(scope, jti, digest, narrower);
   }
 
   /**

@@ -29,8 +29,13 @@ export interface KnownDirectory {
   client(clientId: string, clientSecret: Secret): Client | null | undefined;
   /** A user of an instance. */
   user(instanceId: string, userId: string): User | null | undefined;
-  /** Whether a token was revoked, by its `jti` in this realm or by the digest of its header and payload. */
-  isRevoked(realm: string, jti: string | undefined, digest: () => string): boolean;
+  /**
+   * Whether a token was revoked, by its `jti` in this scope or by the digest of its header and payload.
+   *
+   * @param scope see {@link RevokedToken}
+   * @param narrower a second scope in which to look for the `jti`
+   */
+  isRevoked(scope: string, jti: string | undefined, digest: () => string, narrower?: string): boolean;
 }
 
 /** The directory of a service without a store: it has no entries and no revocations. */

@@ -49,9 +49,10 @@ export interface Revocation {
 }
 
 /**
- * The name of a revoked token: its `jti` (RFC 7519, section 4.1.7) within one realm, or the digest of its header and
- * payload in any realm. Where instances sign their own tokens, each instance draws its own `jti` values, so `realm` is
- * the realm's name, a `/` and the instance's id.
+ * The name of a revoked token: its `jti` within one scope, or the digest of its header and payload in any realm. A `jti`
+ * is unique within its issuer (RFC 7519, section 4.1.7), so the scope in `realm` is the realm's name; where instances
+ * sign their own tokens, it is that name, a `/` and the instance's id; in a realm of several issuers, the name, a `/` and
+ * the issuer.
  */
 export type RevokedToken =
   | { readonly realm: string; readonly jti: string; readonly digest?: undefined }

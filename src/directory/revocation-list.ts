@@ -13,7 +13,7 @@ const ADD_BATCH = 5_000;
 /** All revocations, in memory. Times are in seconds since 1970; Infinity for a permanent revocation. */
 export class RevocationList {
   readonly #byDigest = new Map<string, number>();
-  readonly #byRealm = new Map<string, Map<string, number>>();
+  readonly #byScope = new Map<string, Map<string, number>>();
   #now = 0;
   #sweptAt = 0;
   #sweeping: Generator<[Map<string, number>, string, number], void> | undefined;
@@ -28,10 +28,10 @@ export class RevocationList {
     return list;
   }
 
-  /** The number of revocations, some possibly ended. Takes time in proportion to the number of realms. */
+  /** The number of revocations, some possibly ended. Takes time in proportion to the number of scopes. */
   get size(): number {
     let sum = this.#byDigest.size;
-    for (const byJti of this.#byRealm.values()) sum += byJti.size;
+    for (const byJti of this.#byScope.values()) sum += byJti.size;
     return sum;
   }
 
@@ -39,10 +39,14 @@ export class RevocationList {
    * Whether a token was revoked, and the revocation had not ended at the last {@link sweep}. The clock itself may be ahead
    * of the time that a verdict is made for.
    *
+   * @param narrower a second scope in which to look for the `jti`
    * @param digest called only if some token was revoked by its digest
    */
-  has(realm: string, jti: string | undefined, digest: () => string): boolean {
-    if (jti !== undefined && !hasEnded(this.#byRealm.get(realm)?.get(jti), this.#now)) return true;
+  has(scope: string, jti: string | undefined, digest: () => string, narrower?: string): boolean {
+    if (jti !== undefined) {
+      if (!hasEnded(this.#byScope.get(scope)?.get(jti), this.#now)) return true;
+      if (narrower !== undefined && !hasEnded(this.#byScope.get(narrower)?.get(jti), this.#now)) return true;
+    }
     return this.#byDigest.size > 0 && !hasEnded(this.#byDigest.get(digest()), this.#now);
   }
 
@@ -80,18 +84,18 @@ export class RevocationList {
   /** Every revocation with the map that holds it. A map may change during the iteration. */
   *#all(): Generator<[Map<string, number>, string, number], void> {
     for (const [digest, end] of this.#byDigest) yield [this.#byDigest, digest, end];
-    for (const [realm, byJti] of this.#byRealm) {
+    for (const [scope, byJti] of this.#byScope) {
       for (const [jti, end] of byJti) yield [byJti, jti, end];
-      if (byJti.size === 0) this.#byRealm.delete(realm);
+      if (byJti.size === 0) this.#byScope.delete(scope);
     }
   }
 
   #slot(token: RevokedToken): [Map<string, number>, string] {
     if (token.digest !== undefined) return [this.#byDigest, token.digest];
-    let byJti = this.#byRealm.get(token.realm);
+    let byJti = this.#byScope.get(token.realm);
     if (byJti === undefined) {
       byJti = new Map();
-      this.#byRealm.set(token.realm, byJti);
+      this.#byScope.set(token.realm, byJti);
     }
     return [byJti, token.jti];
   }

@@ -533,6 +533,21 @@ describe("the directory cache", () => {
       }
     });
 
+    it("a revocation by jti is looked for in a narrower scope too", async () => {
+      await apply(revoke("r/https://a.example", "of a"), revoke("r", "of all"));
+      await known.follow();
+      for (const [jti, narrower, isRevoked] of [
+        ["of a", "r/https://a.example", true],
+        ["of a", "r/https://b.example", false],
+        ["of a", undefined, false],
+        ["of all", "r/https://a.example", true],
+        ["of all", undefined, true],
+        [undefined, "r/https://a.example", false],
+      ] as const) {
+        expect(known.isRevoked("r", jti, noDigest, narrower), `${jti} ${narrower}`).to.equal(isRevoked);
+      }
+    });
+
     it("a revocation by digest holds in every realm, and the digest is computed only if such revocations exist", async () => {
       let computed = 0;
       const digest = (): string => {
