@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { ALGORITHM_NAMES, type Algorithm, algorithmOf, unavailable } from "../jws/algorithms.js";
-import { duration, LONGEST_TIMER, readLater } from "./values.js";
+import { duration, LONGEST_TIMER, oneOrMore, readLater } from "./values.js";
 
 // The forms of an entry of `keys`.
 
@@ -12,12 +12,21 @@ export const algorithm = z.enum(ALGORITHM_NAMES).transform((name, context): Algo
   if (lack !== undefined) context.addIssue({ code: "custom", message: `${name} ${lack}` });
   return found;
 });
+/** The setting that binds the keys of an entry to issuers of the realm. */
+const issuer = {
+  issuer: oneOrMore()
+    .optional()
+    .describe(
+      "Issuers, of the realm's, whose tokens the keys verify; a text or a list. Default: all of the realm's. Required in a realm with several issuers and several entries.",
+    ),
+};
 const kid = {
   kid: z
     .string()
     .min(1)
     .optional()
     .describe("Id of the key. A token with a `kid` is tried against keys with that `kid` and keys without one."),
+  ...issuer,
 };
 const alg = {
   alg: algorithm
@@ -57,6 +66,7 @@ const fetching = {
       "Allows plain http and addresses that are not public. A redirect from https to plain http is refused all the same.",
     ),
   caFile: file("certificates in PEM that are trusted instead of the system's").optional(),
+  ...issuer,
 };
 
 const weak = {
@@ -121,8 +131,9 @@ export const keyForms = {
       "Set of public keys (RFC 7517, section 5). Keys for algorithms outside the realm's list are set aside.",
     ),
     ...use,
+    ...issuer,
   }),
-  jwksFile: z.strictObject({ jwksFile: file("a set of public keys"), ...use }),
+  jwksFile: z.strictObject({ jwksFile: file("a set of public keys"), ...use, ...issuer }),
   jwksUri: z.strictObject({
     jwksUri: z.string().describe("URL of an issuer's key set, which is fetched and refreshed."),
     ...fetching,

@@ -15,6 +15,7 @@ import { loadSecret, secretAlgorithm, WEAK_SECRET_BYTES } from "../keys/secret.j
 import { decodeBase64, withoutByteOrderMark } from "../keys/spelling.js";
 import { formatPath, type Issue, type IssuePath, issuesOf, READABLE } from "../util/issues.js";
 import { keyForms } from "./key-forms.js";
+import { issuerIssue, keysForIssuers, remotesForIssuers } from "./key-issuers.js";
 import { type ReadFile, redactFileName, unreadable } from "./read-file.js";
 
 /** Keys of a realm, loaded and checked. */
@@ -41,8 +42,10 @@ interface KeyContext {
   readonly uses: string[];
   readonly files: string[];
   readonly remotes: RemoteEntry[];
-  /** Issuers of the realm; null if none is checked. */
-  readonly issuers: readonly string[] | null;
+  /** Issuers of the realm; null if it lists none, undefined if they are not known because of another issue. */
+  readonly issuers: readonly string[] | null | undefined;
+  /** Number of the realm's entries of `keys`. */
+  readonly entries: number;
 }
 
 type KeyForm = keyof typeof keyForms;
@@ -76,13 +79,13 @@ const LOADERS: Loaders = {
 export function loadKeys(
   entries: readonly unknown[],
   path: IssuePath,
-  context: Omit<KeyContext, "leftOut" | "uses" | "files" | "remotes">,
+  context: Omit<KeyContext, "leftOut" | "uses" | "files" | "remotes" | "entries">,
 ): LoadedKeys {
   const leftOut: LeftOut[] = [];
   const uses: string[] = [];
   const files: string[] = [];
   const remotes: RemoteEntry[] = [];
-  const found = { ...context, leftOut, uses, files, remotes };
+  const found = { ...context, leftOut, uses, files, remotes, entries: entries.length };
   const keys = entries.flatMap((entry, index) => loadEntry(entry, [...path, index], found));
   return { keys, leftOut, uses, files, remotes };
 }
@@ -102,8 +105,16 @@ function loadEntry(entry: unknown, path: IssuePath, context: KeyContext): readon
     return [];
   }
   if ("use" in parsed.data) context.uses.push(...(parsed.data.use ?? []));
+  const { issuer } = parsed.data;
+  const issue = context.issuers === undefined ? undefined : issuerIssue(issuer, context.issuers, context.entries);
+  if (issue !== undefined) context.issues.push({ place: formatPath([...path, "issuer"]), message: issue });
+  const remotes: RemoteEntry[] = [];
+  const own = { ...context, remotes, issuers: issuer ?? context.issuers };
   try {
-    return (LOADERS[form] as (entry: unknown, context: KeyContext) => readonly VerificationKey[])(parsed.data, context);
+    const load = LOADERS[form] as (entry: unknown, context: KeyContext) => readonly VerificationKey[];
+    const keys = keysForIssuers(load(parsed.data, own), issuer);
+    context.remotes.push(...remotesForIssuers(remotes, issuer));
+    return keys;
   } catch (error) {
     if (!(error instanceof KeyError)) throw error;
     context.issues.push({ place: formatPath([...path, form]), message: error.message });

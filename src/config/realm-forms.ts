@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { issuerFault } from "../keys/issuers.js";
 import type { Vendor } from "../vendors/vendor.js";
 import { algorithm, keys } from "./key-forms.js";
 import { characters, duration, oneOrMoreOrNull, workloadName } from "./values.js";
@@ -43,7 +44,16 @@ export const genericSchema = z.strictObject({
     .describe(
       "Algorithms that the realm's keys may have. `EdDSA` and `Ed25519` name the same one; ML-DSA needs Node 24.7 or later.",
     ),
-  issuer: oneOrMoreOrNull().describe("Accepted values of `iss`, exact. `null` turns the check off."),
+  issuer: oneOrMoreOrNull()
+    .superRefine((texts, ctx) => {
+      for (const text of texts ?? []) {
+        const fault = issuerFault(text);
+        if (fault !== undefined) ctx.addIssue({ code: "custom", message: fault });
+      }
+    })
+    .describe(
+      "Accepted values of `iss`, exact but for one placeholder such as `{tid}` in the path or as a whole label of the host, which stands for that claim: 1 to 128 letters, digits, `-`, `.`, `_` and `~` (no dot in a host). `null` turns the check off.",
+    ),
   audience: oneOrMoreOrNull().describe(
     "Accepted values of `aud`, exact; a token needs at least one. `null` turns the check off.",
   ),
@@ -93,7 +103,7 @@ export const routeSchema = z.strictObject({
     .array(z.string())
     .min(1)
     .describe(
-      "Realms without a preset, each with issuers of its own. A token goes to the realm whose issuer its `iss` names.",
+      "Realms without a preset, each with issuers of its own. A token goes to the realm whose issuer its `iss` names: an exact one, or else one whose placeholder it fills.",
     ),
 });
 

@@ -117,7 +117,7 @@ function checkKeysAlone(
   context: RealmContext,
 ): void {
   const { keys } = value as { keys?: unknown };
-  if (Array.isArray(keys)) loadKeys(keys, [...path, "keys"], { algorithms, issuers: null, ...context });
+  if (Array.isArray(keys)) loadKeys(keys, [...path, "keys"], { algorithms, issuers: undefined, ...context });
 }
 
 /** Reads a realm of a gateway on its own; undefined if it has an issue. */

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import { commonIssuer, Issuers } from "../keys/issuers.js";
 import { formatPath, type Issue, type IssuePath } from "../util/issues.js";
 import { formatCallers } from "../verifier/realm.js";
 import { routeSchema } from "./realm-forms.js";
@@ -93,9 +94,20 @@ function addIssuers(
     const what = `${first.name} takes callers: ${formatCallers(first.callers)}, ${name} ${formatCallers(callers)}`;
     complain(`must take the same callers as the others: ${what}`);
   }
+  const others = [...byIssuer].filter(([, other]) => other !== name);
   for (const one of issuer) {
     const taken = byIssuer.get(one);
     if (taken === undefined) byIssuer.set(one, name);
     else if (taken !== name) complain(`has the issuer ${one}, which ${taken} has too: a token must have one target`);
+  }
+  for (const own of new Issuers(issuer).templates) {
+    for (const template of new Issuers(others.map(([text]) => text)).templates) {
+      const common = own.text === template.text ? undefined : commonIssuer(own, template);
+      if (common === undefined) continue;
+      const other = byIssuer.get(template.text);
+      complain(
+        `has the issuer ${own.text} and ${other} has ${template.text}, and both fit ${common}: a token must have one target`,
+      );
+    }
   }
 }

@@ -161,6 +161,14 @@ export function characters(): z.ZodType<number> {
   });
 }
 
+/** One text or a list of texts, as a list that is not empty. */
+export function oneOrMore(): z.ZodType<string[], string | string[]> {
+  const text = z.string().min(1);
+  return z.union([text.transform((one) => [one]), z.array(text).min(1)], {
+    error: "must be a text or a list of texts",
+  });
+}
+
 /** One text or a list of texts, as a list that is not empty; or an explicit null. */
 export function oneOrMoreOrNull(): z.ZodType<string[] | null, string | string[] | null> {
   const text = z.string().min(1);

@@ -4,6 +4,7 @@ import { quote } from "../util/printable.js";
 import { bindPublicKey, chooseKid, type LoadOptions, requiredAlgorithm } from "./binding.js";
 import { membersOf, octets, optionalText, present, text } from "./jwk-members.js";
 import { KeyError, type VerificationKey } from "./key.js";
+import { forStatedIssuer } from "./key-issuers.js";
 import { readPublicKey } from "./public-jwk.js";
 import { loadSecret, secretAlgorithm } from "./secret.js";
 
@@ -18,6 +19,7 @@ export const DEFAULT_USES: readonly string[] = ["sig", NO_USE];
 
 /**
  * Loads one JWK (RFC 7517): a public key, or a secret (`kty` "oct"). Ignores certificates in it (`x5c`, `x5u`, `x5t`).
+ * A member `issuer` binds the keys to that issuer.
  *
  * @param jwk a parsed JSON value of any kind
  * @returns one key for each algorithm that it verifies; a secret verifies one
@@ -36,8 +38,11 @@ export function loadJwk(jwk: unknown, options: LoadOptions): readonly Verificati
   }
   checkPurpose(members, options.uses ?? DEFAULT_USES);
   const required = requiredAlgorithm(options, optionalText(members, "alg"));
-  if (kty !== "oct") return bindPublicKey({ key: readPublicKey(members, kty) }, kid, required, options);
-  return [loadSecret(octets()(members, "k"), { algorithm: secretAlgorithm(required, options), kid })];
+  const keys =
+    kty === "oct"
+      ? [loadSecret(octets()(members, "k"), { algorithm: secretAlgorithm(required, options), kid })]
+      : bindPublicKey({ key: readPublicKey(members, kty) }, kid, required, options);
+  return keys.map((key) => forStatedIssuer(key, members));
 }
 
 /** Checks that `use` and `key_ops` (RFC 7517, sections 4.2 and 4.3) allow verifying. */

@@ -4,6 +4,7 @@ import { quote } from "../util/printable.js";
 import { kidText, type LoadOptions } from "./binding.js";
 import { DEFAULT_USES, loadJwk } from "./jwk.js";
 import { KeyError, type VerificationKey } from "./key.js";
+import { areForSameIssuers } from "./key-issuers.js";
 import { isFaulty, type LeftOut } from "./left-out.js";
 import { algorithmsOfType } from "./public-jwk.js";
 
@@ -67,7 +68,10 @@ const isCertificate = (value: unknown): boolean =>
 
 /** Whether two keys of a set are the same for every token. A label tells public keys apart by their values. */
 const isTwin = (one: VerificationKey, other: VerificationKey): boolean =>
-  one.label === other.label && one.algorithm === other.algorithm && one.kid === other.kid;
+  one.label === other.label &&
+  one.algorithm === other.algorithm &&
+  one.kid === other.kid &&
+  areForSameIssuers(one, other);
 
 /**
  * Loads a set as an issuer publishes it.

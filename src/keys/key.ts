@@ -1,11 +1,12 @@
 import type { KeyObject } from "node:crypto";
 import type { Algorithm } from "../jws/algorithms.js";
+import { areForSameIssuers, type ForIssuers } from "./key-issuers.js";
 
 /**
  * A checked key, bound to one algorithm and to one realm or instance. The fact cache compares keys by object identity, so
  * an unchanged key must stay the same object (see {@link keptKey}).
  */
-export interface VerificationKey {
+export interface VerificationKey extends ForIssuers {
   /** The one algorithm it verifies. */
   readonly algorithm: Algorithm;
   /** The `kid` that tokens name it by; undefined: it fits tokens of any `kid`. */
@@ -73,8 +74,8 @@ export function isSameKey(one: KeyObject, other: KeyObject): boolean {
 }
 
 /**
- * Returns the object of an earlier list that holds the same key, or else the given one. Cached facts refer to the object,
- * so a key that did not change has to remain the same object.
+ * Returns the object of an earlier list that holds the same key for the same issuers, or else the given one. Cached facts
+ * refer to the object, so a key that did not change has to remain the same object.
  *
  * @param index the key's position in its list; the earlier key at this position is preferred, since one key may be listed twice
  */
@@ -85,6 +86,7 @@ export function keptKey(before: readonly VerificationKey[], index: number, key: 
     // Comparing labels is cheaper than comparing keys.
     one.label === key.label &&
     one.expires === key.expires &&
+    areForSameIssuers(one, key) &&
     isSameKey(one.key, key.key);
   const samePlace = before[index];
   return (isSame(samePlace) ? samePlace : before.find(isSame)) ?? key;

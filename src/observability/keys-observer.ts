@@ -24,13 +24,14 @@ export function keysObserver(
   let last = "";
   let changes = 0;
   return {
-    fetched: ({ added, removed, leftOut }, failures, wasOut) => {
+    fetched: ({ added, removed, leftOut, ignoringIssuer = [] }, failures, wasOut) => {
       onFetch(at.realm, "ok");
       last = "";
       changes = 0;
       if (wasOut) tell(log, "keys can be fetched again: verdicts are given", { ...at, failures });
       else if (failures > 0) tell(log, "keys can be fetched again", { ...at, failures });
       if (added.length > 0 || removed.length > 0) tell(log, "keys changed", { ...at, added, removed });
+      if (ignoringIssuer.length > 0) tell(log, "issuers of keys ignored", { ...at, added: ignoringIssuer });
       const refused = [...leftOut.filter(isFaulty), ...leftOut.filter((one) => !isFaulty(one))];
       for (const one of refused.slice(0, MAX_REFUSED)) {
         const { index, kid, cause, why } = one;

@@ -260,6 +260,12 @@ export const LINES = {
     meaning:
       "A key of an issuer's set is not used; the others are. Logged when the set changes. Tokens of the key get KEY_REFUSED, or KEY_WEAK if the `cause` is `weak`, until the issuer has replaced it. `info` if the `cause` is `set aside`: the key is for something else, and nothing need be done.",
   },
+  "issuers of keys ignored": {
+    levels: ["warn"],
+    fields: ["realm", "location", "added"],
+    meaning:
+      "New keys of an issuer's set have an `issuer` that is no text, so they verify tokens of all issuers that their entry is for. Logged when such a key is new. The issuer has to correct it.",
+  },
   "more keys refused": {
     levels: ["warn", "info"],
     fields: ["realm", "location", "omitted"],

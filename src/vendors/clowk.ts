@@ -178,6 +178,7 @@ export const clowk = defineVendor({
                 avatarUrl: stringClaim(claims, "avatar_url"),
                 provider: stringClaim(claims, "provider"),
                 instanceId: caller.kind === "instance" ? caller.instance.id : "",
+                issuer: stringClaim(claims, "iss"),
               }),
           },
   }),

@@ -169,7 +169,7 @@ export const integuru = defineVendor({
       read: (claims, { payload }) => {
         const id = identifierClaim(claims, userClaim, payload);
         const clientId = stringClaim(claims, "client_app_id");
-        const { user } = id === undefined ? {} : principalOf({ id });
+        const { user } = id === undefined ? {} : principalOf({ id, issuer: stringClaim(claims, "iss") });
         return { user, client: clientId === undefined ? undefined : { clientId } };
       },
     },

@@ -48,12 +48,15 @@ export function instant(value: unknown): Instant | undefined {
   return { seconds, nanos: Math.floor((time - seconds) * 1e6) * 1000 };
 }
 
-/** Takes the user from the `sub` claim (RFC 7519, section 4.1.2); no principal if that is not a string. */
+/**
+ * Takes the user from the `sub` claim, which is unique within `iss` (RFC 7519, section 4.1.2); no principal if `sub` is
+ * not a string.
+ */
 export const subjectOfClaims: PrincipalSource = {
   from: "claims",
   read: (claims) => {
     const sub = stringClaim(claims, "sub");
-    return sub === undefined ? undefined : principalOf({ id: sub });
+    return sub === undefined ? undefined : principalOf({ id: sub, issuer: stringClaim(claims, "iss") });
   },
 };
 
@@ -78,7 +81,7 @@ export function principalOf(user: {
   avatarUrl?: string | undefined;
   provider?: string | undefined;
   instanceId?: string;
-  issuer?: string;
+  issuer?: string | undefined;
 }): Principal {
   const { id, email, name, avatarUrl, provider, instanceId = "", issuer = "" } = user;
   return { user: { id, email, name, avatarUrl, provider, instanceId, issuer }, client: undefined };

@@ -26,6 +26,7 @@ export function explain(state: DecisionState, steps: readonly Step[]): Explanati
   let first: Rejected | undefined;
   let skipsRest = false;
   for (const [index, step] of steps.entries()) {
+    if (step.isShown?.(state) === false) continue;
     if (skipsRest) {
       checks.push(entry(step, "skipped", EARLIER));
       continue;

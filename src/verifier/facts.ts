@@ -16,6 +16,8 @@ export interface Fact {
   readonly token: Token;
   /** The `jti` as text, for revocation; undefined if it is neither a string nor a number. */
   readonly jti: string | undefined;
+  /** The issuer's scope for revocations, as {@link revocationScope} names it; undefined without a `jti`, or with a vendor's preset. */
+  readonly scope: string | undefined;
   /** Its size in the cache, as {@link factSize} estimates it. */
   readonly size: number;
   /** The principal, if the realm reads it from the claims. */

@@ -1,4 +1,5 @@
 import type { Algorithm } from "../jws/algorithms.js";
+import { Issuers } from "../keys/issuers.js";
 import { subjectOfClaims } from "./claims.js";
 import type { Callers, Policy, Rule } from "./realm.js";
 import {
@@ -87,6 +88,7 @@ export function genericPolicy(settings: GenericSettings): Policy {
       ...claimRules.map(([claim, rule]) => claimRule(claim, rule)),
     ],
     subject: subjectOfClaims,
+    issuers: settings.issuer === null ? null : new Issuers(settings.issuer),
   };
 }
 

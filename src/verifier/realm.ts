@@ -5,6 +5,7 @@ import type { Client, Instance } from "../directory/model.js";
 import { type Algorithm, namesOf } from "../jws/algorithms.js";
 import { mostItems } from "../jws/compact.js";
 import type { JsonObject } from "../jws/json.js";
+import type { Issuers } from "../keys/issuers.js";
 import type { KeySource } from "../keys/key-set.js";
 import type { WorkloadNames } from "../util/workload-names.js";
 
@@ -105,6 +106,11 @@ export interface Policy {
   /** In the order in which they run; those before the signature first. */
   readonly rules: readonly Rule[];
   readonly subject: PrincipalSource;
+  /**
+   * The issuers that it admits; null if it checks none. Undefined with a vendor's preset, whose tokens have one issuer or
+   * one for each instance.
+   */
+  readonly issuers?: Issuers | null;
   /** Seconds for which a token is accepted after its `exp`. */
   readonly clockTolerance: number;
 }

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { LRUCache } from "lru-cache";
 import { unverifiedIssuer } from "../jws/compact.js";
+import { hasForm, Issuers, type IssuerTemplate } from "../keys/issuers.js";
 import { staticSource } from "../keys/key-set.js";
 import { printableList } from "../util/printable.js";
 import type { Secret } from "../util/secret.js";
@@ -8,10 +9,12 @@ import { tokenDigest } from "./facts.js";
 import { createRealm, type Realm, type Rule } from "./realm.js";
 import { isString, issuer, required, typed } from "./rules.js";
 
-/** A realm that hands each token to the realm of the issuer in its `iss`. */
+/** A realm that hands each token to the realm of the issuer that its `iss` names. */
 export interface RoutingRealm extends Realm {
-  /** The realms by their issuers' exact names; a realm may have several issuers. All of them take the same callers. */
+  /** The realms by their issuers as written; a realm may have several issuers. All of them take the same callers. */
   readonly byIssuer: ReadonlyMap<string, Realm>;
+  /** The issuers with a placeholder, which are tried after the exact ones. No issuer has the form of two realms' templates. */
+  readonly templates: readonly IssuerTemplate[];
 }
 
 /** Rejects every token; only tokens of unknown issuers reach it. Its detail does not quote the issuer, which is not signed. */
@@ -51,7 +54,7 @@ export function createRoute(name: string, byIssuer: ReadonlyMap<string, Realm>):
     },
     staticSource([]),
   );
-  return { ...realm, byIssuer };
+  return { ...realm, byIssuer, templates: new Issuers([...byIssuer.keys()]).templates };
 }
 
 /** The names of the realms that a route hands tokens to, each once. */
@@ -94,7 +97,15 @@ export function routeToken(asked: Realm, token: Secret): RoutedToken {
   const known = MEMORIES.get(asked)?.get(digest);
   if (known !== undefined) return { realm: known, digest, isParsed: false };
   const named = unverifiedIssuer(text);
-  return { realm: (named === undefined ? undefined : asked.byIssuer.get(named)) ?? asked, digest, isParsed: true };
+  return { realm: (named === undefined ? undefined : targetOf(asked, named)) ?? asked, digest, isParsed: true };
+}
+
+/** The realm of an issuer: of the exact one, or of the template whose form it has, whatever its claims say. */
+function targetOf({ byIssuer, templates }: RoutingRealm, named: string): Realm | undefined {
+  const exact = byIssuer.get(named);
+  if (exact !== undefined || templates.length === 0) return exact;
+  const template = templates.find((one) => hasForm(one, named));
+  return template && byIssuer.get(template.text);
 }
 
 /** Remembers the realm of a verified token. Others are not remembered, since anyone can make enough of them to evict these. */

@@ -1,5 +1,6 @@
 import { type JsonObject, member } from "../jws/json.js";
 import { isSameNumber, memberText } from "../jws/raw-text.js";
+import { Issuers } from "../keys/issuers.js";
 import { printableJson, printableList, truncate } from "../util/printable.js";
 import { formatDuration, formatSpan } from "../util/units.js";
 import type { Rule, RuleContext } from "./realm.js";
@@ -143,15 +144,22 @@ export function lifetime(max: number): Rule {
   };
 }
 
-/** `iss` must equal one of these exactly; an absent or mistyped one is a mismatch. */
+/**
+ * `iss` must equal one of these, where a placeholder stands for the value of a claim; an absent or mistyped `iss` is a
+ * mismatch.
+ */
 export function issuer(allowed: readonly string[]): Rule {
-  const set: ReadonlySet<unknown> = new Set(allowed);
+  const issuers = new Issuers(allowed);
+  const named = ["iss", ...new Set(issuers.templates.map(({ name }) => name))];
   return {
     check: "issuer",
     reason: "ISSUER_MISMATCH",
     claim: "iss",
-    test: (claims) => set.has(member(claims, "iss")),
-    detail: (claims) => `'iss' is ${printableJson(member(claims, "iss"))}; admitted: ${printableList(allowed)}.`,
+    test: (claims) => issuers.find(claims) !== undefined,
+    detail: (claims) => {
+      const values = named.map((name) => `'${name}' is ${printableJson(member(claims, name))}`);
+      return `${values.join(", ")}; admitted: ${printableList(allowed)}.`;
+    },
   };
 }
 

@@ -8,6 +8,7 @@ import { mostTried } from "../keys/key-set.js";
 import { identifierClaim, instant, tokenOf } from "./claims.js";
 import { type DecisionState, type EarlyEnd, needs, reject, type Stage } from "./decision-state.js";
 import { type Fact, factSize, tokenDigest } from "./facts.js";
+import { detailKeyIssuer, listedForIssuer, rejectForeignIssuer } from "./key-issuer.js";
 import { type Caller, type Callers, isListed, type Realm, type Rule } from "./realm.js";
 import { LAST_SECOND, secondsAhead } from "./rules.js";
 import { detailUnverified, endTooManyKeys, endUnverified } from "./unverified.js";
@@ -134,12 +135,14 @@ function signature(state: DecisionState): EarlyEnd | undefined {
   }
   const { subject, clockTolerance } = state.realm.policy;
   const exp = member(state.claims, "exp");
+  const jti = identifierClaim(state.claims, "jti", state.payload);
   const fact: Fact = {
-    key: signer,
+    key: listedForIssuer(state, signer),
     header: state.header,
     claims: state.claims,
     token: tokenOf(state.header, state.claims, state.payload),
-    jti: identifierClaim(state.claims, "jti", state.payload),
+    jti,
+    scope: jti === undefined ? undefined : issuerScope(state),
     size: factSize(state.text.length, state.header, state.payload),
     principal: subject.from === "claims" ? subject.read(state.claims, state) : undefined,
     cacheableUntil: typeof exp === "number" ? instant(Math.min(exp + clockTolerance, LAST_SECOND)) : undefined,
@@ -151,27 +154,46 @@ function signature(state: DecisionState): EarlyEnd | undefined {
   return undefined;
 }
 
+/** Checks that the key that signed the token, if it is for some issuers only, is for the token's. */
+function keyIssuer(state: DecisionState): EarlyEnd | undefined {
+  const issuers = state.fact?.key.issuers;
+  return issuers === undefined ? undefined : rejectForeignIssuer(issuers, state);
+}
+
 const REVOKED = reject("TOKEN_REVOKED", "", true);
 const REVOKED_BY_ID = reject("TOKEN_REVOKED", "jti", true);
 
 /** Rejects a revoked token: by its `jti`, or by the digest of its header and payload, since one signature may have several encodings. */
 function revocation(state: DecisionState): EarlyEnd | undefined {
-  const jti = state.fact?.jti;
+  const { jti, scope } = state.fact ?? {};
   const digest = (): string => revocationDigest(state.text);
-  const revoked = state.view.directory.isRevoked(issuerOf(state), jti, digest);
-  if (!revoked) return undefined;
+  if (!state.view.directory.isRevoked(scopeOf(state), jti, digest, scope)) return undefined;
   return jti === undefined ? REVOKED : REVOKED_BY_ID;
 }
 
-/**
- * The scope in which a `jti` is unique: the realm's name, followed by the instance's id if instances sign their own tokens
- * (a realm's name contains no `/`).
- */
-function issuerOf({ realm, caller }: DecisionState): string {
+/** The scope of a `jti`: the realm, or the instance if instances sign their own tokens. */
+function scopeOf({ realm, caller }: DecisionState): string {
   return caller.kind === "instance" && realm.policy.keysOf === "instance"
-    ? `${realm.name}/${caller.instance.id}`
+    ? revocationScope(realm.name, caller.instance.id)
     : realm.name;
 }
+
+/**
+ * The narrower scope of a `jti` in a realm without a preset: the token's issuer. It is looked up wherever a realm may have
+ * had several issuers, so that a revocation holds when the list of issuers changes.
+ */
+function issuerScope({ realm, claims }: DecisionState): string | undefined {
+  if (realm.policy.issuers === undefined) return undefined;
+  const iss = member(claims, "iss");
+  return revocationScope(realm.name, typeof iss === "string" ? iss : "");
+}
+
+/**
+ * Names the scope in which a `jti` is unique within a realm. A realm's name contains no `/`.
+ *
+ * @param signer an instance's id, or the token's `iss`; empty for a token without one
+ */
+export const revocationScope = (realm: string, signer: string): string => `${realm}/${signer}`;
 
 /** Identifies a token without a usable `jti` for revocation: SHA-256, in base64url, of its first two segments with the dot between them. */
 export function revocationDigest(token: string): string {
@@ -196,6 +218,8 @@ export interface Step {
   /** The claim or header parameter concerned; empty if there is none. */
   readonly claim: string;
   readonly run: Stage;
+  /** Whether explanations list the step; default always. */
+  readonly isShown?: (state: DecisionState) => boolean;
   /** What an explanation adds if the step failed. */
   readonly detail?: (state: DecisionState, end: EarlyEnd) => string;
   /** The rule, if the step is one, for its details. */
@@ -220,6 +244,13 @@ function ruleStep(rule: Rule): Step {
 
 /** The step after which the token's claims are known to be signed. */
 export const SIGNATURE: Step = { ...stage("signature", signature), detail: detailUnverified };
+const KEY_ISSUER: Step = {
+  check: "key issuer",
+  claim: "iss",
+  run: keyIssuer,
+  isShown: ({ fact }) => fact?.key.issuers !== undefined,
+  detail: detailKeyIssuer,
+};
 const STEPS = new WeakMap<Realm, readonly Step[]>();
 
 /** The steps of a realm's decisions, in order. */
@@ -233,6 +264,8 @@ export function stepsOf(realm: Realm): readonly Step[] {
       ...rules.filter((rule) => rule.beforeSignature).map(ruleStep),
       { ...stage("key", key), detail: detailUnverified },
       SIGNATURE,
+      // Before every rule about claims: what another issuer's key signed is a forgery, whatever else is wrong with it.
+      ...(realm.policy.keysOf === "realm" ? [KEY_ISSUER] : []),
       ...rules.filter((rule) => !rule.beforeSignature).map(ruleStep),
       stage("revocation", revocation),
       stage("subject", subject),

@@ -57,7 +57,7 @@ describe("a wrong configuration", () => {
     },
     "an unknown key of a key": {
       text: withKey("{ pemFile: ./p256.pem, algo: ES256 }"),
-      is: ["realms.partner.keys[0].algo: is not a key that exists here; there are pemFile, alg, kid"],
+      is: ["realms.partner.keys[0].algo: is not a key that exists here; there are pemFile, alg, kid, issuer"],
     },
     "a list in place of a mapping": { text: top("limits: []"), is: ["limits: must be a mapping"] },
     "a text in place of a mapping": { text: top("drain: 5s"), is: ["drain: must be a mapping"] },

@@ -10,6 +10,13 @@ export function revocations(): readonly Command[] {
   const byJti = [...ofVendors, "lax"].map(
     (realm): Command => ({ kind: "revoke", token: { realm, jti: "revoked" }, until: 1_900_000_000 }),
   );
+  // Two issuers of a realm may use the same id. A revocation without an issuer is from before the realm had several.
+  byJti.push(
+    { kind: "revoke", token: { realm: "tenants/https://login.example/acme/v2.0", jti: "revoked" } },
+    { kind: "revoke", token: { realm: "tenants", jti: "revoked-before" } },
+    { kind: "revoke", token: { realm: "tolerant/", jti: "revoked-nameless" } },
+    { kind: "revoke", token: { realm: "tolerant/https://a.example", jti: "revoked-of-a" } },
+  );
   // The vendor's claims may have any type, and this one is a number.
   byJti.push({ kind: "revoke", token: { realm: "integuru", jti: "9007199254740993" }, until: 1_900_000_000 });
   const byDigest = readCases()

@@ -42,7 +42,8 @@ function knownDirectory(seed: string): KnownDirectory {
     instance: (key) => instances.get(key.reveal()) ?? null,
     client: (id, secret) => (clients.get(id)?.secret === secret.reveal() ? clients.get(id)!.client : null),
     user: (instanceId, userId) => users.get(JSON.stringify([instanceId, userId])) ?? null,
-    isRevoked: (realm, jti, digest) => revoked.has(JSON.stringify([realm, jti])) || revoked.has(digest()),
+    isRevoked: (scope, jti, digest, narrower) =>
+      [scope, narrower].some((one) => revoked.has(JSON.stringify([one, jti]))) || revoked.has(digest()),
   };
 }
 

@@ -32,6 +32,7 @@ function fact(payload: string, by: VerificationKey): Fact {
     claims: {},
     token,
     jti: undefined,
+    scope: undefined,
     size: factSize(payload.length, {}, payload),
     principal: undefined,
     cacheableUntil: undefined,

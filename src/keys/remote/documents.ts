@@ -1,6 +1,8 @@
 import type { Algorithm } from "../../jws/algorithms.js";
 import { printableAscii, quote } from "../../util/printable.js";
+import { Issuers, meansIssuer, publishedIssuer, realmIssuer } from "../issuers.js";
 import { type LoadedSet, loadPublishedKeys } from "../jwks.js";
+import { forIssuers } from "../key-issuers.js";
 import { createFetcher, FetchError, type Fetched, type FetchOptions, type Get, type Validators } from "./fetch.js";
 
 /** Where an issuer publishes its keys. */
@@ -9,7 +11,7 @@ export type Location =
   | {
       /** The issuer whose metadata contain the key set's URL (OpenID Connect Discovery 1.0; RFC 8414). */
       readonly discovery: string;
-      /** The values of `issuer` that the metadata may have, exactly. */
+      /** The issuers that the metadata may be of; see {@link meansIssuer}. */
       readonly issuers: readonly string[];
     };
 
@@ -54,7 +56,7 @@ async function discover({ discovery, issuers }: Extract<Location, { discovery: s
   if (typeof metadata !== "object" || metadata === null)
     throw new FetchError("the issuer's metadata are not an object");
   const { issuer, jwks_uri: jwksUri } = metadata as { issuer?: unknown; jwks_uri?: unknown };
-  if (typeof issuer !== "string" || !issuers.includes(issuer)) {
+  if (typeof issuer !== "string" || !isIssuer(issuer, issuers)) {
     const more = issuers.length > MAX_ISSUERS ? " or another" : "";
     const configured = issuers.slice(0, MAX_ISSUERS).map(quoteIssuer).join(" or ") + more;
     throw new FetchError(
@@ -66,6 +68,13 @@ async function discover({ discovery, issuers }: Extract<Location, { discovery: s
   }
   return jwksUri;
 }
+
+/**
+ * Whether the `issuer` of metadata is one of those that they may have (OpenID Connect Discovery 1.0, section 4.3). Metadata
+ * of many tenants write a placeholder where their tokens have the tenant's id.
+ */
+const isIssuer = (published: string, configured: readonly string[]): boolean =>
+  configured.some((one) => meansIssuer(publishedIssuer(published), realmIssuer(one)));
 
 /** Most configured issuers that a message names. */
 const MAX_ISSUERS = 3;
@@ -87,6 +96,25 @@ export function metadataUrls(issuer: string): readonly [string, string] {
     `${origin}${path}/.well-known/openid-configuration`,
     `${origin}/.well-known/oauth-authorization-server${path}`,
   ];
+}
+
+/**
+ * Loads a key set that was fetched.
+ *
+ * @param value a parsed JSON value of any kind
+ * @param algorithms those of the realm that the keys are for
+ * @param issuers of the realm, whose tokens the keys verify; undefined for all
+ * @throws {KeyError} if it has no usable key
+ */
+export function loadFetched(
+  value: unknown,
+  algorithms: readonly Algorithm[],
+  { issuers }: { readonly issuers?: readonly string[] | undefined },
+): LoadedSet {
+  const loaded = loadPublishedKeys(value, { algorithms });
+  if (issuers === undefined) return loaded;
+  const configured = new Issuers(issuers);
+  return { ...loaded, keys: loaded.keys.map((key) => forIssuers(key, configured)) };
 }
 
 /**

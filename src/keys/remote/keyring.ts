@@ -5,7 +5,7 @@ import { type After, runAfter } from "../../util/timeouts.js";
 import type { VerificationKey } from "../key.js";
 import { KeySet, type KeySource, staticSource } from "../key-set.js";
 import type { LeftOut } from "../left-out.js";
-import { fetchKeySet, type Location } from "./documents.js";
+import { fetchKeySet, type Location, loadFetched } from "./documents.js";
 import { createFetcher, type Fetcher, type FetchOptions } from "./fetch.js";
 import type { Proxies } from "./proxies.js";
 import {
@@ -19,6 +19,8 @@ import {
 /** An entry of a realm's `keys` whose keys an issuer publishes. */
 export interface RemoteEntry extends RemoteSettings, Pick<FetchOptions, "insecure" | "ca"> {
   readonly location: Location;
+  /** Issuers of the realm whose tokens the keys verify; undefined for all. */
+  readonly issuers?: readonly string[] | undefined;
 }
 
 /** The full URL that an entry's keys are fetched from; the store saves key sets under it. */
@@ -156,7 +158,7 @@ export class Keyring {
     const fetcher = createFetcher({ ...entry, proxies, after });
     const remote = new RemoteKeys(
       entry,
-      algorithms,
+      (value) => loadFetched(value, algorithms, entry),
       {
         clock,
         after,

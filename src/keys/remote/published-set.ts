@@ -1,8 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
-import type { Algorithm } from "../../jws/algorithms.js";
 import { readObject } from "../../jws/json.js";
 import { truncate } from "../../util/printable.js";
-import { loadPublishedKeys } from "../jwks.js";
+import type { LoadedSet } from "../jwks.js";
 import { KeyError, keptKey, type VerificationKey } from "../key.js";
 import { KeySet } from "../key-set.js";
 import type { LeftOut } from "../left-out.js";
@@ -16,21 +15,29 @@ export interface SetChanges {
   readonly removed: readonly string[];
   /** The unusable keys, if they differ from those before; otherwise empty. */
   readonly leftOut: readonly LeftOut[];
+  /** Names of those new keys whose `issuer` is no text; absent if there are none. */
+  readonly ignoringIssuer?: readonly string[];
 }
 
 /** No differences. */
 export const NO_CHANGES: SetChanges = { added: [], removed: [], leftOut: [] };
 
+/**
+ * Loads a document of an issuer's keys, of any kind.
+ *
+ * @throws {KeyError} if it has no usable key
+ */
+export type LoadSet = (value: unknown) => LoadedSet;
+
 /** The last good key set of an issuer, in the forms in which it is used, compared and saved. */
 export class PublishedSet {
-  readonly #algorithms: readonly Algorithm[];
+  readonly #loadSet: LoadSet;
   #set: KeySet | undefined;
   #document = "";
   #memory: Memory | undefined;
 
-  /** @param algorithms those of the realm; at least one */
-  constructor(algorithms: readonly Algorithm[]) {
-    this.#algorithms = algorithms;
+  constructor(load: LoadSet) {
+    this.#loadSet = load;
   }
 
   /** The keys; undefined before the first good set. The same object while neither a key nor what is left out changes. */
@@ -83,13 +90,16 @@ export class PublishedSet {
   }
 
   #load(value: unknown, document: string): SetChanges {
-    const loaded = loadPublishedKeys(value, { algorithms: this.#algorithms });
+    const loaded = this.#loadSet(value);
     const before = this.#set?.keys ?? [];
     const keys = loaded.keys.map((key, index) => keptKey(before, index, key));
     const isSame = keys.length === before.length && keys.every((key, index) => key === before[index]);
     const leavesOutSame = isDeepStrictEqual(loaded.leftOut, this.leftOut);
+    const added = keys.filter((key) => !before.includes(key));
+    const ignoringIssuer = added.filter(({ ignoresIssuer }) => ignoresIssuer).map(nameOf);
     const changes = {
-      added: keys.filter((key) => !before.includes(key)).map(nameOf),
+      added: added.map(nameOf),
+      ...(ignoringIssuer.length > 0 && { ignoringIssuer }),
       removed: before.filter((key) => !keys.includes(key)).map(nameOf),
       leftOut: leavesOutSame ? [] : loaded.leftOut,
     };

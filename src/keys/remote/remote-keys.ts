@@ -1,4 +1,3 @@
-import type { Algorithm } from "../../jws/algorithms.js";
 import type { Clock } from "../../util/clock.js";
 import { type After, until } from "../../util/timeouts.js";
 import { KeyError } from "../key.js";
@@ -6,7 +5,7 @@ import type { KeySet } from "../key-set.js";
 import type { LeftOut } from "../left-out.js";
 import type { FetchedSet, Memory } from "./documents.js";
 import { FetchError } from "./fetch.js";
-import { NO_CHANGES, PublishedSet, type SetChanges } from "./published-set.js";
+import { type LoadSet, NO_CHANGES, PublishedSet, type SetChanges } from "./published-set.js";
 
 /** When keys are fetched and for how long they are used; all in milliseconds. */
 export interface RemoteSettings {
@@ -111,15 +110,10 @@ export class RemoteKeys {
   #cancelExpiry: () => void = () => {};
 
   /** Starts the first fetch. @param saved the set of an earlier run */
-  constructor(
-    settings: RemoteSettings,
-    algorithms: readonly Algorithm[],
-    context: RemoteContext,
-    saved: SavedSet | undefined,
-  ) {
+  constructor(settings: RemoteSettings, load: LoadSet, context: RemoteContext, saved: SavedSet | undefined) {
     this.#settings = settings;
     this.#context = context;
-    this.#published = new PublishedSet(algorithms);
+    this.#published = new PublishedSet(load);
     this.#due = context.clock();
     if (saved !== undefined) this.#restore(saved);
     this.#watchExpiry();

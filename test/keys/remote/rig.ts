@@ -1,3 +1,4 @@
+import { loadPublishedKeys } from "../../../src/keys/jwks.js";
 import type { KeySet } from "../../../src/keys/key-set.js";
 import type { FetchedSet, Memory } from "../../../src/keys/remote/documents.js";
 import { FetchError } from "../../../src/keys/remote/fetch.js";
@@ -63,7 +64,7 @@ export class Rig {
     this.time = time;
     this.keys = new RemoteKeys(
       { ...SETTINGS, ...settings },
-      ["ES256"],
+      (value) => loadPublishedKeys(value, { algorithms: ["ES256"] }),
       {
         clock: time.clock,
         after: time.after,
