@@ -75,10 +75,11 @@ export async function mint(config: Config, options: MintOptions, now: number): P
   if (lifetime === undefined) throw new UsageError("--expires must be a duration such as 10m or 1h.");
   const secretKey = instanceKey(realm, options);
   const values = { ...(await directoryValues(config, secretKey, () => now)), now: Math.floor(now / 1000) };
+  const given = Object.fromEntries(options.claim.map(parseClaim));
   const claims: Record<string, unknown> = {
-    ...sampleClaims(realm, values),
+    ...sampleClaims(realm, values, given),
     exp: values.now + lifetime / 1000,
-    ...Object.fromEntries(options.claim.map(parseClaim)),
+    ...given,
   };
   checkClaims(realm, claims);
   const unknown = Object.entries(claims).find(([, value]) => value === PLACEHOLDERS.instanceId);

@@ -4,7 +4,9 @@ import { type Config, loadConfig } from "../config/load.js";
 import type { Directory } from "../directory/directory.js";
 import type { RevokedToken } from "../directory/model.js";
 
-import { revocationDigest } from "../verifier/stages.js";
+import { Issuers } from "../keys/issuers.js";
+import { printableList } from "../util/printable.js";
+import { revocationDigest, revocationScope } from "../verifier/stages.js";
 import { addCommand, type CliContext, configOption, jsonOption } from "./command.js";
 import { UsageError } from "./errors.js";
 import { printLine } from "./output.js";
@@ -19,6 +21,7 @@ interface RevokeOptions {
   readonly realm?: string;
   readonly jti?: string;
   readonly instance?: string;
+  readonly issuer?: string;
   /** When the store may forget the revocation: RFC 3339, or seconds since 1970. */
   readonly until?: string;
 }
@@ -29,6 +32,7 @@ export function addRevokeCommand(root: Command, context: CliContext): void {
     .option("-r, --realm <name>", "the realm")
     .option("--jti <jti>", "the token's jti")
     .option("--instance <id>", "the instance that signed the token, in a realm where instances sign")
+    .option("--issuer <issuer>", "the token's iss, in a realm that admits several issuers")
     .option("--token <file>", "a file with the token; - reads standard input")
     .option("--until <time>", "when to forget the revocation: exp plus clockTolerance, or later (default: never)")
     .addOption(configOption())
@@ -78,9 +82,11 @@ async function hasInstance(directory: Directory, id: string): Promise<boolean> {
   return false;
 }
 
-function byDigest(token: string, { jti, instance }: RevokeOptions): RevokedToken {
-  if (jti !== undefined || instance !== undefined) {
-    throw new UsageError("Give either --token, or --realm and --jti: a token already names its jti and instance.");
+function byDigest(token: string, { jti, instance, issuer }: RevokeOptions): RevokedToken {
+  if (jti !== undefined || instance !== undefined || issuer !== undefined) {
+    throw new UsageError(
+      "Give either --token, or --realm and --jti: a token already names its jti, its issuer and its instance.",
+    );
   }
   // The digest leaves the signature out: of a text that is no token, it would be that of something else.
   if (!/^[\w-]+\.[\w-]*\.[\w-]*$/.test(token)) {
@@ -89,17 +95,44 @@ function byDigest(token: string, { jti, instance }: RevokeOptions): RevokedToken
   return { digest: revocationDigest(token) };
 }
 
-function byJti(config: Config, { realm: name, jti, instance }: RevokeOptions): RevokedToken {
+function byJti(config: Config, { realm: name, jti, instance, issuer }: RevokeOptions): RevokedToken {
   if (name === undefined || jti === undefined) {
     throw new UsageError("Give --realm NAME and --jti JTI, or --token FILE.");
   }
-  const { keysOf } = findRealm(config, name);
+  const { keysOf, vendor, settings } = findRealm(config, name);
   if ((keysOf === "instance") === (instance !== undefined)) {
-    return { realm: instance === undefined ? name : `${name}/${instance}`, jti };
+    const { issuer: issuers = null } = settings as { readonly issuer?: readonly string[] | null };
+    const scope = instance ?? (vendor === undefined ? issuerScope(name, issuers, issuer) : undefined);
+    if (vendor !== undefined && issuer !== undefined) {
+      throw new UsageError(`The realm ${name} has a preset, and its tokens one issuer. Leave --issuer out.`);
+    }
+    return { realm: scope === undefined ? name : revocationScope(name, scope), jti };
   }
   throw new UsageError(
     instance === undefined
       ? `In the realm ${name} two instances may use the same jti. Give --instance ID too.`
       : `Instances do not sign the tokens of the realm ${name}. Leave --instance out.`,
   );
+}
+
+/**
+ * The issuer within which a `jti` of a realm without a preset is unique; undefined if the realm admits one only.
+ *
+ * @param issuers those of the realm; null if it checks none
+ */
+function issuerScope(realm: string, issuers: readonly string[] | null, issuer: string | undefined): string | undefined {
+  const admitted = issuers && new Issuers(issuers);
+  const those = issuers === null ? "any issuer" : printableList(issuers);
+  if (issuer === undefined) {
+    if (admitted?.areSeveral === false) return undefined;
+    throw new UsageError(
+      `The realm ${realm} admits ${those}, and two issuers may use the same jti. Give --issuer too: the iss of the token, or an empty text if it has none.`,
+    );
+  }
+  if (admitted?.includes(issuer) === false) {
+    throw new UsageError(
+      `The realm ${realm} admits no tokens of this issuer. Give the token's iss; it admits ${those}.`,
+    );
+  }
+  return admitted?.areSeveral === false ? undefined : issuer;
 }

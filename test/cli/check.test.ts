@@ -79,6 +79,16 @@ const MADE: Readonly<Record<string, readonly [place: string, text: string, files
     "realms.partner.maxTokenLength",
     generic("http: { address: 127.0.0.1:0, rpc: [partner] }", { maxTokenLength: "65KiB" }),
   ],
+  "issuer-open": ["realms.partner.issuer", generic(undefined, { issuer: "https://login.example/{tid}/v2.0" })],
+  "issuer-tenantid": [
+    "realms.partner.issuer",
+    generic(undefined, { issuer: "https://login.example/{tenantid}", claims: "{ tenantid: [a, b] }" }),
+  ],
+  "issuer-literal": ["realms.partner.issuer", generic(undefined, { issuer: "https://*.example" })],
+  "key-issuer-ignored": [
+    "realms.partner.keys",
+    generic(undefined, { keys: `[{ jwk: ${JSON.stringify({ ...jwkOf("p256"), issuer: ["x"] })} }]` }),
+  ],
   "key-shared": ["realms.second.keys", `${generic()}  second:${REALM}`],
   "keys-unreachable": [
     "realms.partner.keys",

@@ -11,6 +11,7 @@ import { EXIT } from "../errors.js";
 import { printLine } from "../output.js";
 import { configFile } from "../resolve.js";
 import { applyRules, type CheckRule, type Finding } from "./findings.js";
+import { ISSUER_RULES } from "./issuer-rules.js";
 import { KEY_RULES } from "./key-rules.js";
 import { LISTENER_RULES } from "./listener-rules.js";
 import { REALM_RULES } from "./realm-rules.js";
@@ -22,6 +23,7 @@ import { type CheckSubject, readSubject } from "./subject.js";
 export const CHECK_RULES: readonly CheckRule<CheckSubject>[] = [
   ...LISTENER_RULES,
   ...REALM_RULES,
+  ...ISSUER_RULES,
   ...KEY_RULES,
   ...SECRET_RULES,
 ];

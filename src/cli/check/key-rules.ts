@@ -79,6 +79,24 @@ export const KEY_RULES: readonly CheckRule<WithKeys>[] = [
     fix: "Set issuer: null, and name the audience. The trust domain is in sub: claims: { sub: { prefix: spiffe://DOMAIN/ } }.",
   },
   {
+    name: "key-issuer-ignored",
+    level: "warning",
+    find: (subject) =>
+      realmKeys(subject).flatMap(({ place, keys }) =>
+        keys.flatMap(({ kid, label, ignoresIssuer }) =>
+          ignoresIssuer
+            ? [
+                {
+                  place,
+                  message: `the "issuer" of the key ${nameOf({ kid, label })} is no text, so it binds the key to none`,
+                },
+              ]
+            : [],
+        ),
+      ),
+    fix: "Ask the issuer to write the member as text or leave it out; give the entry an issuer of its own meanwhile.",
+  },
+  {
     name: "keys-many",
     level: "warning",
     find: (subject) =>

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { CompactSign } from "jose";
 import type { ConfiguredRealm } from "../../config/realms.js";
 import { type AlgorithmName, algorithmOf } from "../../jws/algorithms.js";
+import { realmIssuer } from "../../keys/issuers.js";
 import { isSameKey } from "../../keys/key.js";
 import type { ExampleValues } from "../../vendors/vendor.js";
 import type { ClaimRule, GenericSettings } from "../../verifier/generic.js";
@@ -28,9 +29,17 @@ const genericSettings = ({ settings }: ConfiguredRealm): Partial<GenericSettings
 export const defaultLife = (realm: ConfiguredRealm): number =>
   Math.min(LIFE, genericSettings(realm).maxLifetime ?? LIFE);
 
-/** Sample claims that the realm accepts, without `exp`: the vendor's, or those that the realm's settings ask for. */
-export function sampleClaims(realm: ConfiguredRealm, values: ExampleValues): Record<string, unknown> {
-  return realm.vendor?.example.claims(values, realm.settings) ?? genericClaims(realm, values.now);
+/**
+ * Sample claims that the realm accepts, without `exp`: the vendor's, or those that the realm's settings ask for.
+ *
+ * @param given claims that will replace these; the issuer's placeholder gets its value from them
+ */
+export function sampleClaims(
+  realm: ConfiguredRealm,
+  values: ExampleValues,
+  given: Readonly<Record<string, unknown>> = {},
+): Record<string, unknown> {
+  return realm.vendor?.example.claims(values, realm.settings) ?? genericClaims(realm, values.now, given);
 }
 
 /** Values of claims that a realm may require, by name. */
@@ -39,17 +48,31 @@ const OBVIOUS: Readonly<Record<string, (now: number) => unknown>> = {
   nbf: (now) => now,
 };
 
-function genericClaims(realm: ConfiguredRealm, now: number): Record<string, unknown> {
+function genericClaims(
+  realm: ConfiguredRealm,
+  now: number,
+  given: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
   const { issuer, audience, requiredClaims = [], claims = {} } = genericSettings(realm);
+  const sampled = Object.fromEntries(Object.entries(claims).map(([name, rule]) => [name, sampleOf(rule)]));
   const obvious = Object.entries(OBVIOUS).filter(([name]) => requiredClaims.includes(name));
   return {
-    ...(issuer && { iss: issuer[0] }),
     ...(audience && { aud: audience[0] }),
     sub: "example",
     iat: now,
     ...Object.fromEntries(obvious.map(([name, valueAt]) => [name, valueAt(now)])),
-    ...Object.fromEntries(Object.entries(claims).map(([name, rule]) => [name, sampleOf(rule)])),
+    ...sampled,
+    ...(issuer && issuerClaims(issuer[0] ?? "", { ...sampled, ...given })),
   };
+}
+
+/** The claims of an issuer: its `iss`, and the claim of its placeholder, of an admitted value if `claims` lists any. */
+function issuerClaims(issuer: string, claims: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const form = realmIssuer(issuer);
+  if (typeof form === "string") return { iss: form };
+  const { prefix, name, suffix } = form;
+  const value = claims[name] ?? "example";
+  return { iss: `${prefix}${String(value)}${suffix}`, [name]: value };
 }
 
 /** A value that meets a claim rule. */

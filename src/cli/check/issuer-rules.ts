@@ -1,0 +1,55 @@
+import type { Config } from "../../config/load.js";
+import type { ConfiguredRealm } from "../../config/realms.js";
+import { Issuers } from "../../keys/issuers.js";
+import { quote } from "../../util/printable.js";
+import type { CheckRule, Fault } from "./findings.js";
+
+/** Likely mistakes in the issuers of realms: placeholders that admit too much, and signs that are none. */
+export const ISSUER_RULES: readonly CheckRule<Config>[] = [
+  {
+    name: "issuer-open",
+    level: "warning",
+    find: eachIssuer((issuer, { settings }) =>
+      new Issuers([issuer]).templates
+        .filter(({ name }) => !isListed(name, settings))
+        .map(
+          ({ name }) => `${quote(issuer, 200)} admits every value of ${name}: whoever gets a tenant there can sign in`,
+        ),
+    ),
+    fix: "List the admitted values under claims, as in claims: { tid: [a, b] }.",
+  },
+  {
+    name: "issuer-tenantid",
+    level: "warning",
+    find: eachIssuer((issuer) =>
+      issuer.includes("{tenantid}") ? [`${quote(issuer, 200)} has {tenantid}: Entra's tokens call it tid`] : [],
+    ),
+    fix: "Write {tid}. Keep {tenantid} only if the tokens have a claim of this name.",
+  },
+  {
+    name: "issuer-literal",
+    level: "warning",
+    find: eachIssuer((issuer) => {
+      const exact = new Issuers([issuer]).templates.length === 0 ? /[{}*]/.exec(issuer) : /\*/.exec(issuer);
+      return exact === null ? [] : [`${quote(issuer, 200)} has ${quote(exact[0])}, which stands for itself only`];
+    }),
+    fix: "Write a placeholder such as {tid} for the claim that has the same value, or list the issuers.",
+  },
+];
+
+function eachIssuer(examine: (issuer: string, realm: ConfiguredRealm) => readonly string[]) {
+  return ({ realms }: Config): readonly Fault[] =>
+    realms.flatMap((realm) => {
+      const { issuer } = realm.settings as { readonly issuer?: unknown };
+      const issuers: readonly string[] = Array.isArray(issuer) ? issuer : [];
+      const place = `realms.${realm.name}.issuer`;
+      return issuers.flatMap((one) => examine(one, realm).map((message) => ({ place, message })));
+    });
+}
+
+/** Whether `claims` lists the values of a claim: one value, several, or `oneOf`. The claim's name may be a pointer. */
+function isListed(name: string, { claims }: ConfiguredRealm["settings"]): boolean {
+  const rules = new Map(Object.entries((claims ?? {}) as Readonly<Record<string, unknown>>));
+  const rule = rules.get(name) ?? rules.get(`/${name}`);
+  return typeof rule === "object" && rule !== null ? Array.isArray(rule) || "oneOf" in rule : rule !== undefined;
+}
