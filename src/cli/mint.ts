@@ -12,6 +12,7 @@ import {
   sampleClaims,
   signingKey,
   signToken,
+  withClaims,
 } from "../server/development/tokens.js";
 import { directoryValues, PLACEHOLDERS } from "../server/development/values.js";
 import { Secret } from "../util/secret.js";
@@ -44,7 +45,10 @@ export function addMintCommand(root: Command, context: CliContext): void {
     .addOption(realmOption())
     .addOption(configOption())
     .addOption(
-      new Option("--claim <name=value>", "add or replace a claim; a value that is JSON is used as JSON; repeatable")
+      new Option(
+        "--claim <name=value>",
+        "add or replace a claim, by name or JSON Pointer; a value that is JSON is used as JSON; repeatable",
+      )
         .argParser((value: string, before: readonly string[]) => [...before, value])
         .default([], "none"),
     )
@@ -75,12 +79,9 @@ export async function mint(config: Config, options: MintOptions, now: number): P
   if (lifetime === undefined) throw new UsageError("--expires must be a duration such as 10m or 1h.");
   const secretKey = instanceKey(realm, options);
   const values = { ...(await directoryValues(config, secretKey, () => now)), now: Math.floor(now / 1000) };
-  const given = Object.fromEntries(options.claim.map(parseClaim));
-  const claims: Record<string, unknown> = {
-    ...sampleClaims(realm, values, given),
-    exp: values.now + lifetime / 1000,
-    ...given,
-  };
+  const given = options.claim.map(parseClaim);
+  const sample = sampleClaims(realm, values, Object.fromEntries(given));
+  const claims = withClaims({ ...sample, exp: values.now + lifetime / 1000 }, given);
   checkClaims(realm, claims);
   const unknown = Object.entries(claims).find(([, value]) => value === PLACEHOLDERS.instanceId);
   if (secretKey !== undefined && unknown !== undefined) {

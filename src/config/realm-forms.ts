@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { issuerFault } from "../keys/issuers.js";
 import type { Vendor } from "../vendors/vendor.js";
+import { claims, lenient, requiredClaims } from "./claim-forms.js";
 import { algorithm, keys } from "./key-forms.js";
 import { characters, duration, oneOrMoreOrNull, workloadName } from "./values.js";
 
@@ -28,12 +29,6 @@ const maxTokenLength = (length: number) =>
     .describe(
       "Longest token, in characters, or as a size such as `16KiB`. It may have 2,000 members and elements, or one for every 8 characters where that is more. For long tokens raise `limits.body`, `limits.headers` and `limits.message` as well.",
     );
-
-const member = z.string().regex(/^\S+$/).describe("Member that the list or text must have, without white space.");
-
-/** Larger numbers lose digits when they are parsed. */
-const exactNumber = z.number().min(Number.MIN_SAFE_INTEGER).max(Number.MAX_SAFE_INTEGER);
-const claimValue = z.union([z.string(), exactNumber, z.boolean()]);
 
 /** A realm without a preset: tokens of any issuer. */
 export const genericSchema = z.strictObject({
@@ -65,18 +60,9 @@ export const genericSchema = z.strictObject({
       "Accepted values of the header's `typ`, in any case and without `application/`. A token without `typ` is accepted unless `typRequired`. Not checked when absent.",
     ),
   typRequired: z.boolean().default(false).describe("Rejects tokens without `typ`."),
-  requiredClaims: z.array(z.string().min(1)).default(["exp"]).describe("Claims that a token must have."),
-  claims: z
-    .record(
-      z.string(),
-      z.union([claimValue, z.array(claimValue).min(1), z.strictObject({ includes: member })], {
-        error: "must be a value (numbers up to 9007199254740991), a list of values, or {includes: member}",
-      }),
-    )
-    .default({})
-    .describe(
-      "Conditions on claims, by name: a value that the claim equals, a list of such values, or `{includes: member}` for a member of a list or a word of a text.",
-    ),
+  requiredClaims,
+  claims,
+  lenient,
   clockTolerance: duration().default(0).describe("Tolerance for `exp` and `nbf`."),
   maxTokenLength: maxTokenLength(16 * 1024),
   maxLifetime: duration(1000)

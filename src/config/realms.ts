@@ -4,6 +4,7 @@ import { formatPath, type Issue, type IssuePath, issuesOf, READABLE } from "../u
 import { nearestWord, suggestion } from "../util/suggestion.js";
 import type { Vendor } from "../vendors/vendor.js";
 import type { Policy } from "../verifier/realm.js";
+import { contradictedClaims } from "./claim-forms.js";
 import { type LoadedKeys, loadKeys } from "./keys.js";
 import type { ReadFile } from "./read-file.js";
 import { facePresetSchema, genericSchema, presetSchema } from "./realm-forms.js";
@@ -95,6 +96,11 @@ function readGeneric(value: unknown, path: IssuePath, context: RealmContext): Re
     const algorithms = genericSchema.shape.algorithms.safeParse((value as { algorithms?: unknown } | null)?.algorithms);
     if (algorithms.success) checkKeysAlone(value, algorithms.data, path, context);
     return undefined;
+  }
+  for (const claim of contradictedClaims(parsed)) {
+    const message =
+      "must be absent and is required, by requiredClaims (default [exp]), issuer, audience or maxLifetime";
+    context.issues.push({ place: formatPath([...path, "claims", claim]), message });
   }
   const { keys, ...settings } = parsed;
   const { algorithms, callers, explain, maxTokenLength } = parsed;

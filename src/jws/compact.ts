@@ -15,6 +15,8 @@ export interface ReadOptions {
   readonly ignoreHeaders: ReadonlySet<string>;
   /** Most members and elements of the header, and of the payload; see {@link mostItems}. Default: {@link MAX_ITEMS}. */
   readonly maxItems?: number;
+  /** Whether a `kid` and registered claims (RFC 7519, section 4.1) that are null count as absent; default false. */
+  readonly nullClaims?: boolean;
 }
 
 /** Characters of `maxTokenLength` that allow one member or element. */
@@ -68,6 +70,9 @@ const REFUSED = ["crit", "b64", "zip", "enc", "jwk", "jku", "x5u", "x5c"] as con
 /** Header parameters that must be strings. */
 const STRINGS = ["kid", "typ", "cty"] as const;
 
+/** The registered claims (RFC 7519, section 4.1). */
+const REGISTERED = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti"] as const;
+
 const malformed = (form: FormFault, claim = ""): Refusal => ({ ok: false, reason: "TOKEN_MALFORMED", claim, form });
 
 /**
@@ -102,6 +107,7 @@ export function readCompact(token: string, options: ReadOptions): CompactJws | R
   const document = readObjectOrFault(headerBytes, options.maxItems);
   if (typeof document === "string") return malformed(jsonFault("header", document));
   const header = without(document, options.ignoreHeaders);
+  if (options.nullClaims) dropNulls(header, ["kid"]);
   return refusalOf(header) ?? { ok: true, header, signingInput: token.slice(0, second), payload, signature };
 }
 
@@ -111,6 +117,7 @@ export function readJwt(token: string, options: ReadOptions): Jwt | Refusal {
   if (!jws.ok) return jws;
   const document = readObjectOrFault(jws.payload, options.maxItems);
   if (typeof document === "string") return malformed(jsonFault("payload", document));
+  if (options.nullClaims) dropNulls(document.value, REGISTERED);
   const { header, signingInput, payload, signature } = jws;
   return { ok: true, header, signingInput, payload, signature, claims: document.value, payloadText: document.text };
 }
@@ -135,6 +142,11 @@ function without({ value }: JsonDocument, names: ReadonlySet<string>): JsonObjec
   if (names.size === 0) return value;
   // fromEntries defines members instead of assigning them, so `__proto__` stays an ordinary one.
   return Object.fromEntries(Object.entries(value).filter(([name]) => !names.has(name)));
+}
+
+/** Removes members that are null from an object that nothing else uses yet. */
+function dropNulls(object: Record<string, unknown>, names: readonly string[]): void {
+  for (const name of names) if (object[name] === null) delete object[name];
 }
 
 function refusalOf(header: JsonObject): Refusal | undefined {

@@ -1,4 +1,5 @@
 import { readJson } from "./json.js";
+import type { MemberPath } from "./json-pointer.js";
 
 // The payload's exact text, where parsing loses something: 12345678901234567890 is another number once it is a double.
 
@@ -21,6 +22,26 @@ export function memberText(json: string, name: string): string | undefined {
     at = skipSpace(json, valueEnd + 1);
   }
   return undefined;
+}
+
+/** The same for the value at a path, which leads through objects only. */
+export function textAt(json: string, path: MemberPath): string | undefined {
+  const [name = "", ...rest] = path;
+  const text = memberText(json, name);
+  if (rest.length === 0 || text === undefined) return text;
+  return text.startsWith("{") ? textAt(text, rest) : undefined;
+}
+
+/** The texts of a list's elements. @param list the compact text of a list, as {@link memberText} writes it */
+export function elementTexts(list: string): readonly string[] {
+  const texts: string[] = [];
+  let at = 1;
+  while (at < list.length - 1) {
+    const end = endOfValue(list, at);
+    texts.push(list.slice(at, end));
+    at = end + 1;
+  }
+  return texts;
 }
 
 /** A number in JSON (RFC 8259 section 6). */
@@ -55,7 +76,7 @@ function stringIn(literal: string): unknown {
   return literal.includes("\\") ? readJson(Buffer.from(literal)) : literal.slice(1, -1);
 }
 
-/** The index of the comma or brace after a value. */
+/** The index of the comma, brace or bracket after a value. */
 function endOfValue(json: string, start: number): number {
   let depth = 0;
   let at = start;
@@ -65,7 +86,7 @@ function endOfValue(json: string, start: number): number {
       at = stringEnd(json, at);
       continue;
     }
-    if (depth === 0 && (char === "," || char === "}")) return at;
+    if (depth === 0 && (char === "," || char === "}" || char === "]")) return at;
     if (char === "{" || char === "[") depth++;
     else if (char === "}" || char === "]") depth--;
     at++;

@@ -3,7 +3,8 @@ import type { ReasonName } from "../contract/reasons.js";
 import type { Outcome, Rejected, Verified } from "../contract/verifier.js";
 import { memberText } from "../jws/raw-text.js";
 import { identifierClaim, principalOf, stringClaim } from "../verifier/claims.js";
-import { equalsOneOf, issuedInPast, isTime, notBefore, notExpired, required, typed } from "../verifier/rules.js";
+import { conditionOn } from "../verifier/conditions.js";
+import { issuedInPast, isTime, notBefore, notExpired, required, typed } from "../verifier/rules.js";
 import {
   type Answer,
   answerFailure,
@@ -161,7 +162,7 @@ export const integuru = defineVendor({
       required("exp"),
       required("jti"),
       required("token_type"),
-      equalsOneOf("token_type", ["access"]),
+      conditionOn("token_type", { oneOf: ["access"] }),
       required(userClaim),
     ],
     subject: {

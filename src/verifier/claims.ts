@@ -49,13 +49,13 @@ export function instant(value: unknown): Instant | undefined {
 }
 
 /**
- * Takes the user from the `sub` claim, which is unique within `iss` (RFC 7519, section 4.1.2); no principal if `sub` is
- * not a string.
+ * Takes the user from the `sub` claim, which is unique within `iss` (RFC 7519, section 4.1.2). A number, which only a
+ * lenient realm accepts, names the user by its digits as written; any other type gives no principal.
  */
 export const subjectOfClaims: PrincipalSource = {
   from: "claims",
-  read: (claims) => {
-    const sub = stringClaim(claims, "sub");
+  read: (claims, { payload }) => {
+    const sub = identifierClaim(claims, "sub", payload);
     return sub === undefined ? undefined : principalOf({ id: sub, issuer: stringClaim(claims, "iss") });
   },
 };

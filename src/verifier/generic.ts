@@ -1,13 +1,12 @@
 import type { Algorithm } from "../jws/algorithms.js";
+import { memberPath } from "../jws/json-pointer.js";
 import { Issuers } from "../keys/issuers.js";
 import { subjectOfClaims } from "./claims.js";
+import { type Condition, conditionRules, isScope } from "./conditions.js";
 import type { Callers, Policy, Rule } from "./realm.js";
 import {
   audience,
-  type ClaimValue,
-  equalsOneOf,
   headerType,
-  includes,
   isAudience,
   isString,
   issuer,
@@ -19,8 +18,11 @@ import {
   typed,
 } from "./rules.js";
 
-/** What a claim must be: a value, one of several values, or a list that includes a value. */
-export type ClaimRule = ClaimValue | readonly ClaimValue[] | { readonly includes: string };
+/**
+ * Leniency of a realm. `nonStringIds`: `sub` and `jti` may be of any type; a number names by its digits, any other type names
+ * nothing. `nullClaims`: registered claims and `kid` that are null count as absent.
+ */
+export type Leniency = "nonStringIds" | "nullClaims";
 
 /** The settings of a realm without a preset; docs/reference/configuration.md explains each. Durations are in milliseconds. */
 export interface GenericSettings {
@@ -30,7 +32,8 @@ export interface GenericSettings {
   readonly typ?: readonly string[] | undefined;
   readonly typRequired: boolean;
   readonly requiredClaims: readonly string[];
-  readonly claims: Readonly<Record<string, ClaimRule>>;
+  readonly claims: Readonly<Record<string, Condition>>;
+  readonly lenient: readonly Leniency[];
   readonly clockTolerance: number;
   readonly maxTokenLength: number;
   readonly maxLifetime?: number | undefined;
@@ -39,7 +42,7 @@ export interface GenericSettings {
   readonly explain: Callers | false;
 }
 
-/** The registered claims and their types (RFC 7519, section 4.1). */
+/** The types of the registered claims (RFC 7519, section 4.1). */
 const TYPES: readonly Rule[] = [
   ...["exp", "nbf", "iat"].map((claim) => typed(claim, isTime)),
   ...["iss", "sub", "jti"].map((claim) => typed(claim, isString)),
@@ -47,28 +50,38 @@ const TYPES: readonly Rule[] = [
 ];
 const REGISTERED: ReadonlySet<string> = new Set(TYPES.map(({ claim }) => claim));
 
+/** The registered claims that a realm with `nonStringIds` accepts in any type. */
+const IDS: ReadonlySet<string> = new Set(["sub", "jti"]);
+
 /** Marks a rule as certain: see {@link Rule.certain}. */
 const certain = (rule: Rule): Rule => ({ ...rule, certain: true });
 
-/**
- * Makes the policy of a realm without a preset. Every claim that a setting refers to is required; the registered claims must
- * always have their types.
- */
-export function genericPolicy(settings: GenericSettings): Policy {
-  const tolerance = settings.clockTolerance / 1000;
-  const claimRules = Object.entries(settings.claims);
-  const needed = new Set([
+/** The claims that settings other than `claims` require. */
+export function requiredBy(
+  settings: Pick<GenericSettings, "requiredClaims" | "issuer" | "audience" | "maxLifetime">,
+): ReadonlySet<string> {
+  return new Set([
     ...settings.requiredClaims,
     ...(settings.issuer === null ? [] : ["iss"]),
     ...(settings.audience === null ? [] : ["aud"]),
     ...(settings.maxLifetime === undefined ? [] : ["iat", "exp"]),
   ]);
-  // Their presence is no certain rule: like the conditions themselves, it is checked on signed claims alone.
-  const conditional = claimRules.map(([claim]) => claim).filter((claim) => !needed.has(claim));
+}
+
+/**
+ * Makes the policy of a realm without a preset. Every claim that a setting refers to is required; the registered claims must
+ * always have their types. What concerns scopes is judged last, so that its rejection means: genuine, but not enough scope.
+ */
+export function genericPolicy(settings: GenericSettings): Policy {
+  const tolerance = settings.clockTolerance / 1000;
+  const isLenient = (leniency: Leniency): boolean => settings.lenient.includes(leniency);
+  const requiredRules = [...requiredBy(settings)].map(required);
+  const conditions = Object.entries(settings.claims).flatMap(([claim, condition]) => conditionRules(claim, condition));
   return {
     algorithms: settings.algorithms,
     maxTokenLength: settings.maxTokenLength,
     ignoreHeaders: settings.ignoreHeaders,
+    nullClaims: isLenient("nullClaims"),
     callers: settings.callers,
     explain: settings.explain === false ? "nobody" : settings.explain,
     keysOf: "realm",
@@ -77,25 +90,24 @@ export function genericPolicy(settings: GenericSettings): Policy {
       ...(settings.typ === undefined && !settings.typRequired
         ? []
         : [certain(headerType(settings.typ, settings.typRequired))]),
-      ...[...needed].map((claim) => (REGISTERED.has(claim) ? certain(required(claim)) : required(claim))),
-      ...conditional.map(required),
-      ...TYPES.map(certain),
+      ...requiredRules
+        .filter((rule) => !isAboutScope(rule))
+        .map((rule) => (REGISTERED.has(rule.claim) ? certain(rule) : rule)),
+      ...(isLenient("nonStringIds") ? TYPES.filter(({ claim }) => !IDS.has(claim)) : TYPES).map(certain),
       certain(notExpired(tolerance)),
       notBefore(tolerance),
       ...(settings.issuer === null ? [] : [certain(issuer(settings.issuer))]),
       ...(settings.audience === null ? [] : [certain(audience(settings.audience))]),
       ...(settings.maxLifetime === undefined ? [] : [certain(lifetime(settings.maxLifetime / 1000))]),
-      ...claimRules.map(([claim, rule]) => claimRule(claim, rule)),
+      // Conditions look at signed claims only, and so does the check that their claims are present.
+      ...conditions.filter((rule) => !isAboutScope(rule)),
+      ...[...requiredRules, ...conditions]
+        .filter(isAboutScope)
+        .map((rule) => ({ ...rule, afterSubject: true as const })),
     ],
     subject: subjectOfClaims,
     issuers: settings.issuer === null ? null : new Issuers(settings.issuer),
   };
 }
 
-function claimRule(claim: string, rule: ClaimRule): Rule {
-  if (typeof rule !== "object") return equalsOneOf(claim, [rule]);
-  return isList(rule) ? equalsOneOf(claim, rule) : includes(claim, rule.includes);
-}
-
-// Array.isArray does not narrow to a readonly list.
-const isList = (rule: object): rule is readonly ClaimValue[] => Array.isArray(rule);
+const isAboutScope = ({ claim }: Rule): boolean => isScope(memberPath(claim));

@@ -57,6 +57,8 @@ export interface Rule {
   readonly beforeSignature?: true;
   /** Also rejects a token whose key is not at hand, by its unsigned claims: no signature could save a token that fails it. */
   readonly certain?: true;
+  /** Runs last, after revocation and subject: its rejection tells that everything else holds. */
+  readonly afterSubject?: true;
   /**
    * Whether the token meets the condition. Pure. A rule about a claim's value passes if the claim is absent or mistyped,
    * because separate rules check that.
@@ -98,6 +100,8 @@ export interface Policy {
   readonly maxTokenLength: number;
   /** Header parameters that are treated as absent. */
   readonly ignoreHeaders: readonly string[];
+  /** Whether registered claims and `kid` that are null count as absent; default false. */
+  readonly nullClaims?: boolean;
   readonly callers: Callers;
   /** Who may get explanations. */
   readonly explain: Callers | "nobody";
@@ -126,6 +130,7 @@ export interface Realm {
   readonly ignoreHeaders: ReadonlySet<string>;
   /** Most members and elements of a token's header, and of its payload. */
   readonly maxItems: number;
+  readonly nullClaims: boolean;
   /** How far the issuer's clock is ahead, as its tokens show. */
   readonly skew: ClockSkew;
 }
@@ -139,6 +144,7 @@ export function createRealm(name: string, policy: Policy, keys: KeySource): Real
     algorithms: new Map(policy.algorithms.flatMap((one) => namesOf(one).map((name) => [name, one] as const))),
     ignoreHeaders: new Set(policy.ignoreHeaders),
     maxItems: mostItems(policy.maxTokenLength),
+    nullClaims: policy.nullClaims ?? false,
     skew: new ClockSkew(),
   };
 }

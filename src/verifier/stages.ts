@@ -266,9 +266,10 @@ export function stepsOf(realm: Realm): readonly Step[] {
       SIGNATURE,
       // Before every rule about claims: what another issuer's key signed is a forgery, whatever else is wrong with it.
       ...(realm.policy.keysOf === "realm" ? [KEY_ISSUER] : []),
-      ...rules.filter((rule) => !rule.beforeSignature).map(ruleStep),
+      ...rules.filter((rule) => !rule.beforeSignature && !rule.afterSubject).map(ruleStep),
       stage("revocation", revocation),
       stage("subject", subject),
+      ...rules.filter((rule) => rule.afterSubject).map(ruleStep),
     ];
     STEPS.set(realm, steps);
   }

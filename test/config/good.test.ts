@@ -45,6 +45,7 @@ describe("a good configuration", () => {
       typRequired: false,
       requiredClaims: ["exp"],
       claims: {},
+      lenient: [],
       clockTolerance: 0,
       maxTokenLength: 16_384,
       ignoreHeaders: [],

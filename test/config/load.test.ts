@@ -25,6 +25,8 @@ describe("a wrong configuration", () => {
     readonly env?: Env;
   }
   const top = (line: string): string => `${GOOD}${line}\n`;
+  const claimed = (claims: string): string =>
+    partner(`algorithms: [ES256], claims: ${claims}, keys: [{ pemFile: ./p256.pem }]`);
   const WHICH_DURATION = "such as 500ms, 30s, 10m or 1h";
 
   const cases: Record<string, Wrong> = {
@@ -332,12 +334,97 @@ describe("a wrong configuration", () => {
       text: withKey('{ secret: "0123456789abcdef${0123456789abcdef" }', "HS256"),
       is: ["realms.partner.keys[0].secret: a ${ without NAME} after it: write ${NAME}, or write $${ for a literal ${"],
     },
-    "an unknown claim rule": {
-      text: partner("algorithms: [ES256], claims: { scope: { has: read } }, keys: [{ pemFile: ./p256.pem }]"),
+    "an unknown form of a condition": {
+      text: claimed("{ scope: { has: read } }"),
       is: [
-        "realms.partner.claims.scope.has: is not a key that exists here; there are includes",
-        "realms.partner.claims.scope.includes: is missing: it must be a text",
+        "realms.partner.claims.scope.has: is not a key that exists here; there are oneOf, includes, includesAny, prefix, absent",
       ],
+    },
+    "a misspelled form of a condition": {
+      text: claimed("{ scope: { include: read } }"),
+      is: [/^realms\.partner\.claims\.scope\.include: is not a key .* - did you mean includes\?$/],
+    },
+    "a condition without a form": {
+      text: claimed("{ scope: {} }"),
+      is: ["realms.partner.claims.scope: says nothing: give oneOf, includes, includesAny, prefix or absent"],
+    },
+    "a condition that is null": {
+      text: claimed("{ act: null }"),
+      is: ["realms.partner.claims.act: must not be null: write {absent: true} for a claim that must not be there"],
+    },
+    "a condition that is a list of null": {
+      text: claimed("{ act: [null] }"),
+      is: [/^realms\.partner\.claims\.act: must be a text, a number, true or false, a list of these, or a mapping /],
+    },
+    "empty lists in every form of a condition": {
+      text: claimed("{ a: [], b: { oneOf: [] }, c: { includes: [] }, d: { includesAny: [] }, e: { prefix: [] } }"),
+      is: [
+        "realms.partner.claims.a: must not be an empty list: no token could meet it",
+        "realms.partner.claims.b.oneOf: must not be an empty list: no token could meet it",
+        "realms.partner.claims.c.includes: must not be an empty list: no token could meet it",
+        "realms.partner.claims.d.includesAny: must not be an empty list: no token could meet it",
+        "realms.partner.claims.e.prefix: must not be an empty list: no token could meet it",
+      ],
+    },
+    "empty prefixes": {
+      text: claimed('{ a: { prefix: "" }, b: { prefix: [x, ""] } }'),
+      is: [
+        "realms.partner.claims.a.prefix: must not be empty: every text begins with an empty one",
+        "realms.partner.claims.b.prefix[1]: must not be empty: every text begins with an empty one",
+      ],
+    },
+    "a prefix that is a number": {
+      text: claimed("{ a: { prefix: 3 } }"),
+      is: ["realms.partner.claims.a.prefix: must be a text or a list of texts"],
+    },
+    "numbers in conditions that lose digits": {
+      text: claimed("{ a: 9007199254740992, b: [1, 1e300], c: { includes: -9007199254740992 } }"),
+      is: ["a", "b", "c.includes"].map(
+        (place) =>
+          `realms.partner.claims.${place}: must be a number from -9007199254740991 to 9007199254740991: others lose digits`,
+      ),
+    },
+    "a claim that must be absent and have a value": {
+      text: claimed("{ act: { absent: true, prefix: x } }"),
+      is: ["realms.partner.claims.act: absent combines with no other form: leave out absent, or the others"],
+    },
+    "absent: false": {
+      text: claimed("{ act: { absent: false } }"),
+      is: ["realms.partner.claims.act.absent: must be true; a claim that must be there is named in requiredClaims"],
+    },
+    "claims that must be absent and are required": {
+      text: claimed("{ exp: { absent: true }, /iat: { absent: true } }, maxLifetime: 1h"),
+      is: [
+        /^realms\.partner\.claims\.exp: must be absent and is required, by requiredClaims \(default \[exp\]\), issuer/,
+        /^realms\.partner\.claims\["\/iat"\]: must be absent and is required/,
+      ],
+    },
+    "two scopes in one text": {
+      text: claimed('{ scope: { includes: "read write" } }'),
+      is: ["realms.partner.claims.scope: has white space in a scope: write a list, one scope each"],
+    },
+    "pointers into lists": {
+      text: claimed("{ /roles/0: a, /roles/-: b }, requiredClaims: [/groups/12]"),
+      is: [
+        'realms.partner.requiredClaims[0]: must lead through objects only: "12" is an element of a list; to find a member of a list, name the list and write {includes: ...}',
+        /^realms\.partner\.claims\["\/roles\/0"\]: must lead through objects only: "0" is /,
+        /^realms\.partner\.claims\["\/roles\/-"\]: must lead through objects only: "-" is /,
+      ],
+    },
+    "empty pointers": {
+      text: claimed('{ "": a }, requiredClaims: [""]'),
+      is: [
+        "realms.partner.requiredClaims[0]: must name a claim: an empty pointer is the whole payload",
+        'realms.partner.claims[""]: must name a claim: an empty pointer is the whole payload',
+      ],
+    },
+    "a pointer with a bare tilde": {
+      text: claimed("{ /a~b: x }"),
+      is: ['realms.partner.claims["/a~b"]: has a ~ that is not escaped: in a pointer write ~0 for ~'],
+    },
+    "an unknown leniency": {
+      text: claimed("{}, lenient: [nullClaim]"),
+      is: ["realms.partner.lenient[0]: must be one of nonStringIds, nullClaims - did you mean nullClaims?"],
     },
     "an invalid token length": {
       text: partner("algorithms: [ES256], maxTokenLength: lots, keys: [{ pemFile: ./p256.pem }]"),

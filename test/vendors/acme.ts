@@ -15,7 +15,8 @@ import {
   type Question,
 } from "../../src/vendors/vendor.js";
 import { subjectOfClaims } from "../../src/verifier/claims.js";
-import { equalsOneOf, isString, isTime, notBefore, notExpired, required, typed } from "../../src/verifier/rules.js";
+import { conditionOn } from "../../src/verifier/conditions.js";
+import { isString, isTime, notBefore, notExpired, required, typed } from "../../src/verifier/rules.js";
 
 // Acme, POST /oauth2/introspect. The vendor is invented: it is the worked example of docs/guides/add-a-vendor.md.
 // Its endpoint speaks like token introspection (RFC 7662): a form, Basic credentials, and `active`.
@@ -118,7 +119,7 @@ export const acme = defineVendor({
       required("sub"),
       typed("sub", isString),
       required("token_use"),
-      equalsOneOf("token_use", [tokenUse]),
+      conditionOn("token_use", { oneOf: [tokenUse] }),
     ],
     subject: subjectOfClaims,
   }),

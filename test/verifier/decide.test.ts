@@ -301,13 +301,13 @@ describe("an explanation", () => {
     ).to.deep.equal([
       "TYPE_MISMATCH typ",
       "CLAIM_MISSING sub",
-      "CLAIM_MISSING tid",
       "CLAIM_MISTYPED iat",
       "TOKEN_EXPIRED exp",
       "TOKEN_NOT_YET_VALID nbf",
       "ISSUER_MISMATCH iss",
       "AUDIENCE_MISMATCH aud",
       "CLAIM_MISMATCH token_use",
+      "CLAIM_MISSING tid",
       "CLAIM_MISMATCH scope",
     ]);
   });

@@ -3,9 +3,7 @@ import fc from "fast-check";
 import type { Rule, RuleContext } from "../../src/verifier/realm.js";
 import {
   audience,
-  equalsOneOf,
   headerType,
-  includes,
   isAudience,
   issuedInPast,
   issuer,
@@ -183,35 +181,6 @@ describe("values", () => {
       }),
     );
   });
-
-  it("other claims must equal an allowed value of the same type", () => {
-    const allowed = fc.array(fc.oneof(word, fc.constantFrom(0, 1, true, false)), { minLength: 1 });
-    fc.assert(
-      fc.property(
-        value,
-        allowed,
-        (given, all) => passes(equalsOneOf("c", all), { c: given }) === (all as unknown[]).includes(given),
-      ),
-    );
-    expect(passes(equalsOneOf("c", [1]), { c: "1" })).to.equal(false);
-    expect(passes(equalsOneOf("c", [true]), { c: 1 })).to.equal(false);
-  });
-
-  it("a list or space-separated string must include the whole member", () => {
-    const scopes = fc.array(fc.constantFrom("read", "write", "reader", "READ", ""));
-    fc.assert(
-      fc.property(scopes, (list) => passes(includes("scope", "read"), { scope: list }) === list.includes("read")),
-    );
-    fc.assert(
-      fc.property(
-        scopes,
-        (list) => passes(includes("scope", "read"), { scope: list.join(" ") }) === list.includes("read"),
-      ),
-    );
-    for (const scope of [7, null, { read: true }, "read\twrite", "read,write", ["read write"]]) {
-      expect(passes(includes("scope", "read"), { scope }), JSON.stringify(scope)).to.equal(false);
-    }
-  });
 });
 
 describe("the header's typ", () => {
@@ -237,24 +206,12 @@ describe("the header's typ", () => {
 
 describe("details", () => {
   it("a rule's detail is at most 300 characters, and making it never throws", () => {
-    const rules = [
-      notExpired(),
-      notBefore(),
-      issuedInPast(),
-      lifetime(9),
-      issuer(["i"]),
-      audience(["a"]),
-      equalsOneOf("c", ["x"]),
-      includes("c", "x"),
-    ];
+    const rules = [notExpired(), notBefore(), issuedInPast(), lifetime(9), issuer(["i"]), audience(["a"])];
     fc.assert(
       fc.property(fc.jsonValue(), (value) => {
         for (const rule of rules) {
           const said =
-            rule.detail?.(
-              { exp: value, nbf: value, iat: value, iss: value, aud: value, c: value },
-              at(1_800_000_000),
-            ) ?? "";
+            rule.detail?.({ exp: value, nbf: value, iat: value, iss: value, aud: value }, at(1_800_000_000)) ?? "";
           if (said.length > 300) return false;
         }
         return true;

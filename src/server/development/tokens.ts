@@ -3,10 +3,13 @@ import { existsSync, readFileSync } from "node:fs";
 import { CompactSign } from "jose";
 import type { ConfiguredRealm } from "../../config/realms.js";
 import { type AlgorithmName, algorithmOf } from "../../jws/algorithms.js";
+import { isObject } from "../../jws/json.js";
+import { type MemberPath, memberPath, valueAt } from "../../jws/json-pointer.js";
 import { realmIssuer } from "../../keys/issuers.js";
 import { isSameKey } from "../../keys/key.js";
 import type { ExampleValues } from "../../vendors/vendor.js";
-import type { ClaimRule, GenericSettings } from "../../verifier/generic.js";
+import { type Condition, isScope } from "../../verifier/conditions.js";
+import type { GenericSettings } from "../../verifier/generic.js";
 
 // Tokens for development, for `mint` and for the requests that `serve` prints.
 
@@ -54,16 +57,13 @@ function genericClaims(
   given: Readonly<Record<string, unknown>>,
 ): Record<string, unknown> {
   const { issuer, audience, requiredClaims = [], claims = {} } = genericSettings(realm);
-  const sampled = Object.fromEntries(Object.entries(claims).map(([name, rule]) => [name, sampleOf(rule)]));
   const obvious = Object.entries(OBVIOUS).filter(([name]) => requiredClaims.includes(name));
-  return {
-    ...(audience && { aud: audience[0] }),
-    sub: "example",
-    iat: now,
-    ...Object.fromEntries(obvious.map(([name, valueAt]) => [name, valueAt(now)])),
-    ...sampled,
-    ...(issuer && issuerClaims(issuer[0] ?? "", { ...sampled, ...given })),
-  };
+  const samples = Object.entries(claims).map(([name, condition]) => [name, sampleOf(name, condition)] as const);
+  const made = withClaims({ ...(audience && { aud: audience[0] }), sub: "example", iat: now }, [
+    ...obvious.map(([name, valueAtTime]) => [name, valueAtTime(now)] as const),
+    ...samples,
+  ]);
+  return { ...made, ...(issuer && issuerClaims(issuer[0] ?? "", { ...made, ...given })) };
 }
 
 /** The claims of an issuer: its `iss`, and the claim of its placeholder, of an admitted value if `claims` lists any. */
@@ -75,16 +75,42 @@ function issuerClaims(issuer: string, claims: Readonly<Record<string, unknown>>)
   return { iss: `${prefix}${String(value)}${suffix}`, [name]: value };
 }
 
-/** A value that meets a claim rule. */
-function sampleOf(rule: ClaimRule): unknown {
-  if (Array.isArray(rule)) return rule[0];
-  return typeof rule === "object" && "includes" in rule ? rule.includes : rule;
+/** A value that meets a condition on a claim, if one can be guessed; undefined leaves the claim out. */
+function sampleOf(name: string, { oneOf, includes, includesAny, prefix }: Condition): unknown {
+  if (oneOf !== undefined) return oneOf[0];
+  if (prefix !== undefined) return `${prefix[0]}example`;
+  const members = [...(includes ?? []), ...(includesAny?.slice(0, 1) ?? [])];
+  if (members.length === 0) return undefined;
+  return isScope(memberPath(name)) ? members.join(" ") : members;
+}
+
+/**
+ * Claims with others added, by name or JSON Pointer; undefined removes a claim. A pointer makes the objects that it leads
+ * through, in place of what is no object.
+ */
+export function withClaims(
+  claims: Readonly<Record<string, unknown>>,
+  added: readonly (readonly [name: string, value: unknown])[],
+): Record<string, unknown> {
+  return added.reduce<Record<string, unknown>>((all, [name, value]) => withMember(all, memberPath(name), value), {
+    ...claims,
+  });
+}
+
+function withMember(object: object, [name = "", ...rest]: MemberPath, value: unknown): Record<string, unknown> {
+  const members = new Map<string, unknown>(Object.entries(object));
+  const inner = members.get(name);
+  if (value === undefined && (rest.length === 0 || !isObject(inner))) members.delete(name);
+  else if (rest.length > 0) members.set(name, withMember(isObject(inner) ? inner : {}, rest, value));
+  else members.set(name, value);
+  return Object.fromEntries(members);
 }
 
 /** Names of the claims that the realm requires and the token lacks. */
 export function missingClaims(realm: ConfiguredRealm, claims: Readonly<Record<string, unknown>>): readonly string[] {
-  const { requiredClaims = [] } = genericSettings(realm);
-  return requiredClaims.filter((name) => !Object.hasOwn(claims, name));
+  const { requiredClaims = [], claims: conditions = {} } = genericSettings(realm);
+  const named = Object.entries(conditions).flatMap(([name, { absent }]) => (absent ? [] : [name]));
+  return [...new Set([...requiredClaims, ...named])].filter((name) => valueAt(claims, memberPath(name)) === undefined);
 }
 
 /**

@@ -1,0 +1,47 @@
+import { isObject, type JsonObject } from "./json.js";
+
+/** The names of the members that lead from a JSON object to a value in it, outermost first; at least one. */
+export type MemberPath = readonly string[];
+
+/** A list's index: a list of more than a million elements is longer than any token. */
+const INDEX = /^(0|[1-9]\d{0,5})$/;
+
+/**
+ * What is wrong with the name of a claim; undefined for a good name. A name that begins with `/` is a JSON Pointer (RFC 6901),
+ * which leads through objects only: it may not have the index of a list, nor `-`, the element after a list's last. Any other
+ * name is one member as it is.
+ */
+export function claimNameProblem(name: string): string | undefined {
+  if (name === "") return "must name a claim: an empty pointer is the whole payload";
+  if (!name.startsWith("/")) return undefined;
+  const steps = name.slice(1).split("/");
+  if (steps.some((step) => /~(?![01])/.test(step))) return "has a ~ that is not escaped: in a pointer write ~0 for ~";
+  const index = steps.find((step) => step === "-" || INDEX.test(step));
+  if (index === undefined) return undefined;
+  return `must lead through objects only: "${index}" is an element of a list; to find a member of a list, name the list and write {includes: ...}`;
+}
+
+/** The path of a claim's name, without {@link claimNameProblem}. The pointer `/~1a` leads to the member `/a`. */
+export function memberPath(name: string): MemberPath {
+  if (!name.startsWith("/")) return [name];
+  return name
+    .slice(1)
+    .split("/")
+    .map((step) => step.replaceAll("~1", "/").replaceAll("~0", "~"));
+}
+
+/** The JSON Pointer of a path (RFC 6901, section 5). */
+export function pointerTo(path: MemberPath): string {
+  return path.map((name) => `/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
+}
+
+/** The value at a path, through objects' own members only; undefined if there is none. */
+export function valueAt(object: JsonObject, path: MemberPath): unknown {
+  let value: unknown = object;
+  for (let at = 0; at < path.length; at++) {
+    const name = path[at] as string;
+    if (!isObject(value) || !Object.hasOwn(value, name)) return undefined;
+    value = value[name];
+  }
+  return value;
+}
