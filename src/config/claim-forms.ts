@@ -1,15 +1,10 @@
 import { z } from "zod";
-import { claimNameProblem, memberPath, pointerTo } from "../jws/json-pointer.js";
+import { memberPath, pointerTo } from "../jws/json-pointer.js";
+import { claimName } from "../vendors/vendor.js";
 import { type Condition, isScope } from "../verifier/conditions.js";
 import { requiredBy } from "../verifier/generic.js";
 
 // What a realm without a preset asks of its tokens' claims.
-
-/** A claim's name: one member of the payload as it is, or a JSON Pointer if it begins with `/`. */
-const claimName = z.string().superRefine((name, { addIssue }) => {
-  const problem = claimNameProblem(name);
-  if (problem !== undefined) addIssue({ code: "custom", message: problem });
-});
 
 const VALUE = "a text, a number, true or false";
 

@@ -91,6 +91,12 @@ const askersOf = (explain: Exclude<Policy["explain"], "nobody"> | false): Policy
   explain === false ? "nobody" : explain;
 
 function readGeneric(value: unknown, path: IssuePath, context: RealmContext): ReadRealm | undefined {
+  const { claims } = (value ?? {}) as { claims?: unknown };
+  if (typeof claims === "object" && claims !== null && Object.hasOwn(claims, "__proto__")) {
+    // Zod leaves it out of the record that it makes, and the condition would not be checked.
+    const message = 'must be written as a pointer to that member: "/__proto__"';
+    context.issues.push({ place: formatPath([...path, "claims", "__proto__"]), message });
+  }
   const parsed = parse(genericSchema, value, path, context.issues);
   if (parsed === undefined) {
     const algorithms = genericSchema.shape.algorithms.safeParse((value as { algorithms?: unknown } | null)?.algorithms);

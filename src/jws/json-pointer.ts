@@ -45,3 +45,12 @@ export function valueAt(object: JsonObject, path: MemberPath): unknown {
   }
   return value;
 }
+
+/** A copy of an object with a value at a path; objects are made on the way, in place of what is none. Undefined removes a member. */
+export function withValueAt(object: JsonObject, [name = "", ...rest]: MemberPath, value: unknown): JsonObject {
+  const members = new Map(Object.entries(object));
+  const inner = members.get(name);
+  if (value === undefined && (rest.length === 0 || !isObject(inner))) members.delete(name);
+  else members.set(name, rest.length === 0 ? value : withValueAt(isObject(inner) ? inner : {}, rest, value));
+  return Object.fromEntries(members);
+}

@@ -1,13 +1,15 @@
 import { z } from "zod";
 import type { ReasonName } from "../contract/reasons.js";
 import type { Outcome, Rejected, Verified } from "../contract/verifier.js";
-import { memberText } from "../jws/raw-text.js";
+import { type MemberPath, memberPath, withValueAt } from "../jws/json-pointer.js";
+import { textAt } from "../jws/raw-text.js";
 import { identifierClaim, principalOf, stringClaim } from "../verifier/claims.js";
 import { conditionOn } from "../verifier/conditions.js";
 import { issuedInPast, isTime, notBefore, notExpired, required, typed } from "../verifier/rules.js";
 import {
   type Answer,
   answerFailure,
+  claimName,
   defineVendor,
   type FaceRequest,
   type FailureKind,
@@ -18,11 +20,11 @@ import {
 // Integuru, POST /api/verify-token: the answers of Django REST framework with SimpleJWT before 5.5.
 
 const policySettings = {
-  userClaim: z
-    .string()
-    .min(1)
+  userClaim: claimName
     .default("taiki_user_id")
-    .describe("The claim that identifies the user. A token without it is rejected; any value passes."),
+    .describe(
+      "The claim that identifies the user, by name or JSON Pointer. A token without it is rejected; any value passes.",
+    ),
 };
 
 const faceSettings = {
@@ -31,10 +33,12 @@ const faceSettings = {
       z
         .string()
         .refine((name) => name !== "valid", { error: "`valid` is the answer's own member: choose another name" }),
-      z.string().min(1),
+      claimName,
     )
     .default({ taiki_user: "taiki_user_id", client: "client_app_id" })
-    .describe("The members of a good answer after `valid`, each with the claim that it shows."),
+    .describe(
+      "The members of a good answer after `valid`, each with the claim that it shows, by name or JSON Pointer.",
+    ),
 };
 
 const ALLOW = { Allow: "POST, OPTIONS" };
@@ -110,14 +114,14 @@ function read(request: FaceRequest): Question | Answer {
 }
 
 /** The answer to a good token: the framework authenticates before it looks at the method. */
-function good(verdict: Verified, request: FaceRequest, members: readonly (readonly [string, string])[]): Answer {
+function good(verdict: Verified, request: FaceRequest, members: readonly (readonly [string, MemberPath])[]): Answer {
   switch (request.method) {
     case "POST":
       return {
         status: 200,
         headers: ALLOW,
         body: `{"valid":true${members
-          .map(([name, claim]) => `,${JSON.stringify(name)}:${memberText(verdict.token.payload, claim) ?? "null"}`)
+          .map(([name, path]) => `,${JSON.stringify(name)}:${textAt(verdict.token.payload, path) ?? "null"}`)
           .join("")}}`,
       };
     case "OPTIONS":
@@ -176,7 +180,7 @@ export const integuru = defineVendor({
     },
   }),
   face: (settings) => {
-    const members = Object.entries(settings.members);
+    const members = Object.entries(settings.members).map(([name, claim]) => [name, memberPath(claim)] as const);
     return {
       read,
       write: (outcome: Outcome, request) => {
@@ -186,14 +190,12 @@ export const integuru = defineVendor({
     };
   },
   example: {
-    claims: ({ now, appId, userId }, { userClaim }) => ({
-      token_type: "access",
-      exp: now + 3600,
-      iat: now,
-      jti: `example-${now}`,
-      client_app_id: appId,
-      [userClaim]: userId,
-    }),
+    claims: ({ now, appId, userId }, { userClaim }) =>
+      withValueAt(
+        { token_type: "access", exp: now + 3600, iat: now, jti: `example-${now}`, client_app_id: appId },
+        memberPath(userClaim),
+        userId,
+      ),
     request: (token) => ({ headers: { Authorization: `Bearer ${token}` } }),
   },
 });

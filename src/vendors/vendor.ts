@@ -1,6 +1,7 @@
-import type { z } from "zod";
+import { z } from "zod";
 import type { FailureReason } from "../contract/failures.js";
 import type { Credential, Failure, Outcome } from "../contract/verifier.js";
+import { claimNameProblem } from "../jws/json-pointer.js";
 import type { Policy } from "../verifier/realm.js";
 
 /** The head of a request, as a face sees it. */
@@ -98,6 +99,12 @@ export interface Vendor<
 
 /** The part of a policy that depends on a vendor's settings. */
 export type VendorPolicy = Pick<Policy, "ignoreHeaders" | "clockTolerance" | "rules" | "subject">;
+
+/** A setting that names a claim: one member of the payload as it is, or a JSON Pointer (RFC 6901) if it begins with `/`. */
+export const claimName = z.string().superRefine((name, { addIssue }) => {
+  const problem = claimNameProblem(name);
+  if (problem !== undefined) addIssue({ code: "custom", message: problem });
+});
 
 /** Declares a vendor, and infers the types of its settings. Its schemas must parse the settings before `policy` or `face` get them. */
 export function defineVendor<P extends z.ZodRawShape, F extends z.ZodRawShape>(vendor: Vendor<P, F>): Vendor {

@@ -1,7 +1,8 @@
 import type { Instant, Principal, Token } from "../contract/verifier.js";
 import type { User } from "../directory/model.js";
 import { type JsonObject, member } from "../jws/json.js";
-import { memberText } from "../jws/raw-text.js";
+import { memberPath, valueAt } from "../jws/json-pointer.js";
+import { textAt } from "../jws/raw-text.js";
 import type { PrincipalSource } from "./realm.js";
 import { isString, isTime } from "./rules.js";
 
@@ -13,10 +14,16 @@ export function stringClaim(claims: JsonObject, name: string): string | undefine
   return isString(value) ? value : undefined;
 }
 
-/** A claim that identifies something: a string, or a number exactly as written, not rounded; undefined for anything else. */
+/**
+ * A claim that identifies something: a string, or a number exactly as written, not rounded; undefined for anything else.
+ *
+ * @param name a name, or a JSON Pointer
+ */
 export function identifierClaim(claims: JsonObject, name: string, payload: string): string | undefined {
-  const value = member(claims, name);
-  return typeof value === "number" ? memberText(payload, name) : stringClaim(claims, name);
+  const path = memberPath(name);
+  const value = valueAt(claims, path);
+  if (typeof value === "number") return textAt(payload, path);
+  return isString(value) ? value : undefined;
 }
 
 /** The content of a token, as the contract has it. */

@@ -3,7 +3,7 @@ import { type MemberPath, memberPath, valueAt } from "../jws/json-pointer.js";
 import { elementTexts, isSameNumber, textAt } from "../jws/raw-text.js";
 import { printable, printableList, truncate } from "../util/printable.js";
 import type { Rule } from "./realm.js";
-import { isString, required } from "./rules.js";
+import { isString } from "./rules.js";
 
 // Conditions on the values of claims, made once for a realm.
 
@@ -30,26 +30,10 @@ export function isScope(path: MemberPath): boolean {
   return name === "scope" || name === "scp";
 }
 
-/** The rules of a condition: the claim is present, unless it must be absent, and its value meets the condition. */
-export function conditionRules(claim: string, condition: Condition): readonly Rule[] {
-  return condition.absent ? [absent(claim)] : [required(claim), conditionOn(claim, condition)];
-}
-
-function absent(claim: string): Rule {
-  const path = memberPath(claim);
-  return {
-    check: `${claim} absent`,
-    reason: "CLAIM_MISMATCH",
-    claim,
-    test: (claims) => valueAt(claims, path) === undefined,
-    detail: (_claims, { payload }) => `${found(claim, path, payload)}; wanted: no such claim.`,
-  };
-}
-
 /** Whether a value meets one form of a condition. @param payload the claims' text, for the exact digits of numbers */
 type Test = (value: unknown, payload: string) => boolean;
 
-/** The claim, if present, must meet a condition. @param condition without `absent` */
+/** The claim, if present, must meet a condition. @param claim a name, or a JSON Pointer */
 export function conditionOn(claim: string, condition: Condition): Rule {
   const path = memberPath(claim);
   const tests = testsOf(condition, path);
@@ -61,7 +45,7 @@ export function conditionOn(claim: string, condition: Condition): Rule {
   };
   const wanted = wantedBy(condition);
   return {
-    check: `${claim} value`,
+    check: `${claim} ${condition.absent ? "absent" : "value"}`,
     reason: "CLAIM_MISMATCH",
     claim,
     test: isCostly(condition) ? oncePerToken(test) : test,
@@ -69,9 +53,10 @@ export function conditionOn(claim: string, condition: Condition): Rule {
   };
 }
 
-function testsOf({ oneOf, includes, includesAny, prefix }: Condition, path: MemberPath): readonly Test[] {
+function testsOf({ oneOf, includes, includesAny, prefix, absent }: Condition, path: MemberPath): readonly Test[] {
   const isMember = memberTest(path);
   return [
+    ...(absent ? [() => false] : []),
     ...(oneOf === undefined ? [] : [equalTest(oneOf, path)]),
     ...(prefix === undefined ? [] : [prefixTest(prefix)]),
     ...(includes === undefined
@@ -147,8 +132,9 @@ function found(claim: string, path: MemberPath, payload: string): string {
   return `'${claim}' has ${printable(shown)}${more > 0 ? ` and ${more} more` : ""}`;
 }
 
-function wantedBy({ oneOf, includes, includesAny, prefix }: Condition): string {
+function wantedBy({ oneOf, includes, includesAny, prefix, absent }: Condition): string {
   const parts = [
+    absent && "no such claim",
     oneOf && `${oneOf.length > 1 ? "one of " : ""}${printableList(oneOf, MAX_SHOWN)}`,
     prefix && `a text that begins with ${prefix.length > 1 ? "one of " : ""}${printableList(prefix, MAX_SHOWN)}`,
     includes && `all of ${printableList(includes, MAX_SHOWN)}`,

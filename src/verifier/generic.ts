@@ -2,7 +2,7 @@ import type { Algorithm } from "../jws/algorithms.js";
 import { memberPath } from "../jws/json-pointer.js";
 import { Issuers } from "../keys/issuers.js";
 import { subjectOfClaims } from "./claims.js";
-import { type Condition, conditionRules, isScope } from "./conditions.js";
+import { type Condition, conditionOn, isScope } from "./conditions.js";
 import type { Callers, Policy, Rule } from "./realm.js";
 import {
   audience,
@@ -75,8 +75,12 @@ export function requiredBy(
 export function genericPolicy(settings: GenericSettings): Policy {
   const tolerance = settings.clockTolerance / 1000;
   const isLenient = (leniency: Leniency): boolean => settings.lenient.includes(leniency);
-  const requiredRules = [...requiredBy(settings)].map(required);
-  const conditions = Object.entries(settings.claims).flatMap(([claim, condition]) => conditionRules(claim, condition));
+  const needed = requiredBy(settings);
+  const requiredRules = [...needed].map(required);
+  const conditions = Object.entries(settings.claims).flatMap(([claim, condition]) => [
+    ...(condition.absent || needed.has(claim) ? [] : [required(claim)]),
+    conditionOn(claim, condition),
+  ]);
   return {
     algorithms: settings.algorithms,
     maxTokenLength: settings.maxTokenLength,

@@ -1,5 +1,5 @@
-import { type JsonObject, member } from "../jws/json.js";
-import { memberPath, valueAt } from "../jws/json-pointer.js";
+import { isObject, type JsonObject, member } from "../jws/json.js";
+import { type MemberPath, memberPath, pointerTo, valueAt } from "../jws/json-pointer.js";
 import { Issuers } from "../keys/issuers.js";
 import { printableJson, printableList } from "../util/printable.js";
 import { formatDuration, formatSpan } from "../util/units.js";
@@ -29,7 +29,23 @@ export function required(claim: string): Rule {
     reason: "CLAIM_MISSING",
     claim,
     test: (claims) => valueAt(claims, path) !== undefined,
+    detail: (claims) => (valueAt(claims, path) === undefined ? whereItEnds(claims, path) : ""),
   };
+}
+
+/** Where a path without a value ends; empty if there is no more to say than that the claim is missing. */
+function whereItEnds(claims: JsonObject, path: MemberPath): string {
+  const [name = ""] = path;
+  if (path.length === 1) {
+    const steps = name.split(".");
+    const isPath = steps.length > 1 && valueAt(claims, steps) !== undefined;
+    return isPath ? `The token has '${pointerTo(steps)}', and '${name}' is one member's name.` : "";
+  }
+  const steps = path.findIndex((_name, at) => valueAt(claims, path.slice(0, at + 1)) === undefined);
+  if (steps === 0) return `There is no '${name}' in the token.`;
+  const within = path.slice(0, steps);
+  if (isObject(valueAt(claims, within))) return `'${pointerTo(within)}' has no member '${path[steps]}'.`;
+  return `'${pointerTo(within)}' is no object.`;
 }
 
 /** The claim, if present, must have a type. */

@@ -90,6 +90,14 @@ const MADE: Readonly<Record<string, readonly [place: string, text: string, files
     generic(undefined, { keys: `[{ jwk: ${JSON.stringify({ ...jwkOf("p256"), issuer: ["x"] })} }]` }),
   ],
   "key-shared": ["realms.second.keys", `${generic()}  second:${REALM}`],
+  "claim-dotted": [
+    "realms.partner.requiredClaims[1]",
+    generic(undefined, { requiredClaims: "[exp, realm_access.roles]" }),
+  ],
+  "claim-pattern": ["realms.partner.claims.sub", generic(undefined, { claims: '{ sub: "repo:acme/*" }' })],
+  "claim-prefix": ["realms.partner.claims.sub", generic(undefined, { claims: '{ sub: { prefix: "repo:acme" } }' })],
+  "claim-words": ["realms.partner.claims.scopes", generic(undefined, { claims: "{ scopes: { includes: read } }" })],
+  "claim-type": ["realms.partner.claims.ref_protected", generic(undefined, { claims: "{ ref_protected: true }" })],
   "keys-unreachable": [
     "realms.partner.keys",
     generic(undefined, { keys: '[{ jwksUri: "ISSUER/nothing", insecure: true }]' }),

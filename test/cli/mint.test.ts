@@ -16,6 +16,8 @@ const WANTS: Readonly<Record<string, string>> = {
   "a sub": "requiredClaims: [sub]",
   "the claims that its configuration names":
     "requiredClaims: [iss, aud, scope, jti], claims: { scope: { includes: read } }",
+  "conditions of every form":
+    "claims: { /realm_access/roles: { includes: [a, b] }, groups: { includesAny: [c, d] }, sub: { prefix: 'repo:acme/' }, act: { absent: true }, /x/y: { absent: true }, level: [3, 4], scope: { includes: [read, write] } }",
   "a typ": "typ: [at+jwt, JWT], typRequired: true",
   "any typ": "typRequired: true",
   "a short lifetime": "maxLifetime: 10m",
@@ -23,7 +25,7 @@ const WANTS: Readonly<Record<string, string>> = {
   "all of these": "requiredClaims: [exp, jti, nbf], typ: [at+jwt], typRequired: true, maxLifetime: 5m",
 };
 
-const text = Object.entries({ ...WANTS, "a tenant": "requiredClaims: [exp, tenant, act]" })
+const text = Object.entries({ ...WANTS, "a tenant": "requiredClaims: [exp, tenant, /org/id]" })
   .map(([, wants], index) => {
     const rest = "issuer: https://issuer.example, audience: https://api.example";
     return `  r${index}: { algorithms: [ES256], ${rest}, keys: [{ pemFile: ./partner.pem }], ${wants} }\n`;
@@ -81,11 +83,12 @@ describe("mint", () => {
     expect(await mint(TENANT)).to.include({
       code: 2,
       stdout: "",
-      stderr: `The realm ${TENANT} requires claims that mint has no default value for. Add --claim tenant=VALUE --claim act=VALUE.\n`,
+      stderr: `The realm ${TENANT} requires claims that mint has no default value for. Add --claim tenant=VALUE --claim /org/id=VALUE.\n`,
     });
-    expect((await mint(TENANT, "--claim", "act=x")).stderr).to.include("--claim tenant=VALUE.");
-    const minted = await mint(TENANT, "--claim", "act=x", "--claim", "tenant=acme");
+    expect((await mint(TENANT, "--claim", "/org/id=x")).stderr).to.include("--claim tenant=VALUE.");
+    const minted = await mint(TENANT, "--claim", "/org/id=x", "--claim", "tenant=acme");
     expect((await verify(TENANT, minted.stdout)).code, minted.stderr).to.equal(0);
+    expect(partOf(minted.stdout, 1)).to.deep.include({ org: { id: "x" }, tenant: "acme" });
   });
 });
 

@@ -418,6 +418,10 @@ describe("a wrong configuration", () => {
         'realms.partner.claims[""]: must name a claim: an empty pointer is the whole payload',
       ],
     },
+    "a condition on a claim named like the prototype": {
+      text: claimed("{ __proto__: x }"),
+      is: ['realms.partner.claims.__proto__: must be written as a pointer to that member: "/__proto__"'],
+    },
     "a pointer with a bare tilde": {
       text: claimed("{ /a~b: x }"),
       is: ['realms.partner.claims["/a~b"]: has a ~ that is not escaped: in a pointer write ~0 for ~'],

@@ -7,7 +7,7 @@ import { TEST_VENDORS } from "./vendors.js";
 export function revocations(): readonly Command[] {
   // Instances that sign their own tokens each have their own ids.
   const ofVendors = TEST_VENDORS.map(({ name, keysOf }) => (keysOf === "instance" ? `${name}/inst_abc123` : name));
-  const byJti = [...ofVendors, "lax"].map(
+  const byJti = [...ofVendors, "lax", "scoped", "lenient"].map(
     (realm): Command => ({ kind: "revoke", token: { realm, jti: "revoked" }, until: 1_900_000_000 }),
   );
   // Two issuers of a realm may use the same id. A revocation without an issuer is from before the realm had several.
@@ -17,8 +17,10 @@ export function revocations(): readonly Command[] {
     { kind: "revoke", token: { realm: "tolerant/", jti: "revoked-nameless" } },
     { kind: "revoke", token: { realm: "tolerant/https://a.example", jti: "revoked-of-a" } },
   );
-  // The vendor's claims may have any type, and this one is a number.
-  byJti.push({ kind: "revoke", token: { realm: "integuru", jti: "9007199254740993" }, until: 1_900_000_000 });
+  // The vendor's claims may have any type, and so may a lenient realm's; this one is a number.
+  for (const realm of ["integuru", "lenient"]) {
+    byJti.push({ kind: "revoke", token: { realm, jti: "9007199254740993" }, until: 1_900_000_000 });
+  }
   const byDigest = readCases()
     .filter(({ covers }) => covers.some((row) => row.endsWith("revoked by digest")))
     .map(({ token }) => revocationDigest(token));

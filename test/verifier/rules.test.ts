@@ -143,6 +143,25 @@ describe("presence and type", () => {
     expect(passes(typed("constructor", isTime), {})).to.equal(true);
   });
 
+  for (const [claim, claims, detail] of [
+    ["sub", {}, ""],
+    ["realm_access.roles", {}, ""],
+    [
+      "realm_access.roles",
+      { realm_access: { roles: [] } },
+      "The token has '/realm_access/roles', and 'realm_access.roles' is one member's name.",
+    ],
+    ["/realm_access/roles", {}, "There is no 'realm_access' in the token."],
+    ["/realm_access/roles", { realm_access: { groups: [] } }, "'/realm_access' has no member 'roles'."],
+    ["/realm_access/roles", { realm_access: [{ roles: [] }] }, "'/realm_access' is no object."],
+    ["/a/b/c", { a: { b: null } }, "'/a/b' is no object."],
+    ["/realm_access/roles", { realm_access: { roles: null } }, ""],
+  ] as const) {
+    it(`the explanation for ${claim} in ${JSON.stringify(claims)} is "${detail}"`, () => {
+      expect(required(claim).detail?.(claims, at(0))).to.equal(detail);
+    });
+  }
+
   it("an audience is a string or a list of at least one string", () => {
     const any = fc.anything();
     fc.assert(

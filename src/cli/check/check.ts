@@ -10,6 +10,7 @@ import { addCommand, type CliContext, configOption, jsonOption, onlyOption } fro
 import { EXIT } from "../errors.js";
 import { printLine } from "../output.js";
 import { configFile } from "../resolve.js";
+import { CLAIM_RULES } from "./claim-rules.js";
 import { applyRules, type CheckRule, type Finding } from "./findings.js";
 import { ISSUER_RULES } from "./issuer-rules.js";
 import { KEY_RULES } from "./key-rules.js";
@@ -24,6 +25,7 @@ export const CHECK_RULES: readonly CheckRule<CheckSubject>[] = [
   ...LISTENER_RULES,
   ...REALM_RULES,
   ...ISSUER_RULES,
+  ...CLAIM_RULES,
   ...KEY_RULES,
   ...SECRET_RULES,
 ];

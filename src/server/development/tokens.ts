@@ -3,8 +3,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { CompactSign } from "jose";
 import type { ConfiguredRealm } from "../../config/realms.js";
 import { type AlgorithmName, algorithmOf } from "../../jws/algorithms.js";
-import { isObject } from "../../jws/json.js";
-import { type MemberPath, memberPath, valueAt } from "../../jws/json-pointer.js";
+import type { JsonObject } from "../../jws/json.js";
+import { memberPath, valueAt, withValueAt } from "../../jws/json-pointer.js";
 import { realmIssuer } from "../../keys/issuers.js";
 import { isSameKey } from "../../keys/key.js";
 import type { ExampleValues } from "../../vendors/vendor.js";
@@ -40,8 +40,8 @@ export const defaultLife = (realm: ConfiguredRealm): number =>
 export function sampleClaims(
   realm: ConfiguredRealm,
   values: ExampleValues,
-  given: Readonly<Record<string, unknown>> = {},
-): Record<string, unknown> {
+  given: JsonObject = {},
+): JsonObject {
   return realm.vendor?.example.claims(values, realm.settings) ?? genericClaims(realm, values.now, given);
 }
 
@@ -54,8 +54,8 @@ const OBVIOUS: Readonly<Record<string, (now: number) => unknown>> = {
 function genericClaims(
   realm: ConfiguredRealm,
   now: number,
-  given: Readonly<Record<string, unknown>>,
-): Record<string, unknown> {
+  given: JsonObject,
+): JsonObject {
   const { issuer, audience, requiredClaims = [], claims = {} } = genericSettings(realm);
   const obvious = Object.entries(OBVIOUS).filter(([name]) => requiredClaims.includes(name));
   const samples = Object.entries(claims).map(([name, condition]) => [name, sampleOf(name, condition)] as const);
@@ -84,26 +84,12 @@ function sampleOf(name: string, { oneOf, includes, includesAny, prefix }: Condit
   return isScope(memberPath(name)) ? members.join(" ") : members;
 }
 
-/**
- * Claims with others added, by name or JSON Pointer; undefined removes a claim. A pointer makes the objects that it leads
- * through, in place of what is no object.
- */
+/** Claims with others added, by name or JSON Pointer; undefined removes a claim. */
 export function withClaims(
   claims: Readonly<Record<string, unknown>>,
   added: readonly (readonly [name: string, value: unknown])[],
-): Record<string, unknown> {
-  return added.reduce<Record<string, unknown>>((all, [name, value]) => withMember(all, memberPath(name), value), {
-    ...claims,
-  });
-}
-
-function withMember(object: object, [name = "", ...rest]: MemberPath, value: unknown): Record<string, unknown> {
-  const members = new Map<string, unknown>(Object.entries(object));
-  const inner = members.get(name);
-  if (value === undefined && (rest.length === 0 || !isObject(inner))) members.delete(name);
-  else if (rest.length > 0) members.set(name, withMember(isObject(inner) ? inner : {}, rest, value));
-  else members.set(name, value);
-  return Object.fromEntries(members);
+): JsonObject {
+  return added.reduce<JsonObject>((all, [name, value]) => withValueAt(all, memberPath(name), value), claims);
 }
 
 /** Names of the claims that the realm requires and the token lacks. */
