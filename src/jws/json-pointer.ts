@@ -1,7 +1,4 @@
-import { isObject, type JsonObject } from "./json.js";
-
-/** The names of the members that lead from a JSON object to a value in it, outermost first; at least one. */
-export type MemberPath = readonly string[];
+import { isObject, type JsonObject, type MemberPath } from "./json.js";
 
 /** A list's index: a list of more than a million elements is longer than any token. */
 const INDEX = /^(0|[1-9]\d{0,5})$/;
@@ -33,17 +30,6 @@ export function memberPath(name: string): MemberPath {
 /** The JSON Pointer of a path (RFC 6901, section 5). */
 export function pointerTo(path: MemberPath): string {
   return path.map((name) => `/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
-}
-
-/** The value at a path, through objects' own members only; undefined if there is none. */
-export function valueAt(object: JsonObject, path: MemberPath): unknown {
-  let value: unknown = object;
-  for (let at = 0; at < path.length; at++) {
-    const name = path[at] as string;
-    if (!isObject(value) || !Object.hasOwn(value, name)) return undefined;
-    value = value[name];
-  }
-  return value;
 }
 
 /** A copy of an object with a value at a path; objects are made on the way, in place of what is none. Undefined removes a member. */

@@ -19,6 +19,20 @@ export function member(object: JsonObject, name: string): unknown {
   return Object.hasOwn(object, name) ? object[name] : undefined;
 }
 
+/** The names of the members that lead from a JSON object to a value in it, outermost first; at least one. */
+export type MemberPath = readonly string[];
+
+/** The value at a path, through objects' own members only; undefined if there is none. */
+export function valueAt(object: JsonObject, path: MemberPath): unknown {
+  let value: unknown = object;
+  for (let at = 0; at < path.length; at++) {
+    const name = path[at] as string;
+    if (!isObject(value) || !Object.hasOwn(value, name)) return undefined;
+    value = value[name];
+  }
+  return value;
+}
+
 /**
  * Reads a JSON object strictly (RFC 8259, I-JSON of RFC 7493): UTF-8 without a byte order mark, no duplicate members at
  * any level, however they are spelt, finite numbers, no lone surrogates, at most {@link MAX_DEPTH} levels and

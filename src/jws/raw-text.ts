@@ -1,5 +1,4 @@
-import { readJson } from "./json.js";
-import type { MemberPath } from "./json-pointer.js";
+import { type MemberPath, readJson } from "./json.js";
 
 // The payload's exact text, where parsing loses something: 12345678901234567890 is another number once it is a double.
 

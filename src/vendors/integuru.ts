@@ -1,7 +1,8 @@
 import { z } from "zod";
 import type { ReasonName } from "../contract/reasons.js";
 import type { Outcome, Rejected, Verified } from "../contract/verifier.js";
-import { type MemberPath, memberPath, withValueAt } from "../jws/json-pointer.js";
+import type { MemberPath } from "../jws/json.js";
+import { memberPath, withValueAt } from "../jws/json-pointer.js";
 import { textAt } from "../jws/raw-text.js";
 import { identifierClaim, principalOf, stringClaim } from "../verifier/claims.js";
 import { conditionOn } from "../verifier/conditions.js";

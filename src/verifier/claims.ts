@@ -1,7 +1,7 @@
 import type { Instant, Principal, Token } from "../contract/verifier.js";
 import type { User } from "../directory/model.js";
-import { type JsonObject, member } from "../jws/json.js";
-import { memberPath, valueAt } from "../jws/json-pointer.js";
+import { type JsonObject, member, valueAt } from "../jws/json.js";
+import { memberPath } from "../jws/json-pointer.js";
 import { textAt } from "../jws/raw-text.js";
 import type { PrincipalSource } from "./realm.js";
 import { isString, isTime } from "./rules.js";

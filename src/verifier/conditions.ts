@@ -1,5 +1,5 @@
-import type { JsonObject } from "../jws/json.js";
-import { type MemberPath, memberPath, valueAt } from "../jws/json-pointer.js";
+import { type JsonObject, type MemberPath, valueAt } from "../jws/json.js";
+import { memberPath } from "../jws/json-pointer.js";
 import { elementTexts, isSameNumber, textAt } from "../jws/raw-text.js";
 import { printable, printableList, truncate } from "../util/printable.js";
 import type { Rule } from "./realm.js";

@@ -1,5 +1,5 @@
-import { isObject, type JsonObject, member } from "../jws/json.js";
-import { type MemberPath, memberPath, pointerTo, valueAt } from "../jws/json-pointer.js";
+import { isObject, type JsonObject, type MemberPath, member, valueAt } from "../jws/json.js";
+import { memberPath, pointerTo } from "../jws/json-pointer.js";
 import { Issuers } from "../keys/issuers.js";
 import { printableJson, printableList } from "../util/printable.js";
 import { formatDuration, formatSpan } from "../util/units.js";

@@ -1,8 +1,11 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
+import { CLAIM_RULES } from "../../src/cli/check/claim-rules.js";
+import { applyRules } from "../../src/cli/check/findings.js";
 import { coreSchema, gatewaySchema } from "../../src/config/schema.js";
 import { readSeed } from "../../src/directory/transfer/seed.js";
+import type { GenericSettings } from "../../src/verifier/generic.js";
 import { ROOT } from "../cli/harness.js";
 import { load, loadGateway } from "../config/harness.js";
 import { keyOf } from "../support/keys.js";
@@ -11,7 +14,7 @@ import { keyOf } from "../support/keys.js";
 
 const TEXT = readFileSync(join(ROOT, "docs/configuration.md"), "utf8");
 const BLOCKS = Array.from(TEXT.matchAll(/^```yaml\n([\s\S]*?)^```/gm), ([, block]) => block ?? "");
-const [BIG = "", EDITOR = "", SEED = "", GATEWAY = ""] = BLOCKS;
+const [BIG = "", EDITOR = "", CLAIMS = "", SEED = "", GATEWAY = ""] = BLOCKS;
 
 const ENV = { VERIFIER_MASTER_KEY: Buffer.alloc(32, 7).toString("base64"), INTEGURU_SIGNING_KEY: "x".repeat(32) };
 const FILES = {
@@ -21,14 +24,28 @@ const FILES = {
 };
 
 describe("docs/configuration.md", () => {
-  it("docs/configuration.md has four blocks: the configuration, the editor's line, the seed, the gateway", () => {
-    expect(BLOCKS).to.have.length(4);
+  it("docs/configuration.md has five blocks: the configuration, the editor's line, conditions on claims, the seed, the gateway", () => {
+    expect(BLOCKS).to.have.length(5);
   });
 
   it("the documented configuration loads with the files and variables that it names", () => {
     const config = load(BIG, FILES, ENV);
     expect(config.realms.map(({ name }) => name)).to.deep.equal(["integuru", "clowk", "fiserv", "partner"]);
     expect(config.faces.map(({ name }) => name)).to.deep.equal(["integuru", "clowk", "fiserv"]);
+  });
+
+  it("the documented conditions on claims load, in every form and without a warning", () => {
+    const claims = CLAIMS.trimEnd().replaceAll("\n", "\n    ");
+    const config = load(
+      BIG.replace(/^ {4}claims: .*$/m, () => `    ${claims}`),
+      FILES,
+      ENV,
+    );
+    const { settings } = config.realms.at(-1) ?? expect.fail("no realm");
+    const conditions = Object.values((settings as Partial<GenericSettings>).claims ?? {});
+    const forms = new Set(conditions.flatMap(Object.keys));
+    expect([...forms]).to.have.members(["oneOf", "includesAny", "includes", "prefix", "absent"]);
+    expect(applyRules(CLAIM_RULES, "warning", config).map(({ place }) => place)).to.deep.equal([]);
   });
 
   it("the line for editors points to the schema in an installed package", () => {

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { readObject } from "../../src/jws/json.js";
-import { claimNameProblem, memberPath, pointerTo, valueAt } from "../../src/jws/json-pointer.js";
+import { readObject, valueAt } from "../../src/jws/json.js";
+import { claimNameProblem, memberPath, pointerTo } from "../../src/jws/json-pointer.js";
 import { textAt } from "../../src/jws/raw-text.js";
 
 const names = fc.oneof(
