@@ -73,11 +73,15 @@ export const requiredClaims = z
 /** `claims`. */
 export const claims = z
   .record(claimName, condition)
-  .superRefine((conditions, { addIssue }) => {
+  .superRefine((conditions, context) => {
     for (const [name, { includes = [], includesAny = [] }] of Object.entries<Condition>(conditions)) {
       const spaced = [...includes, ...includesAny].find((one) => typeof one === "string" && /\s/.test(one));
       if (spaced !== undefined && isScope(memberPath(name))) {
-        addIssue({ code: "custom", path: [name], message: "has white space in a scope: write a list, one scope each" });
+        context.addIssue({
+          code: "custom",
+          path: [name],
+          message: "has white space in a scope: write a list, one scope each",
+        });
       }
     }
   })

@@ -101,9 +101,9 @@ export interface Vendor<
 export type VendorPolicy = Pick<Policy, "ignoreHeaders" | "clockTolerance" | "rules" | "subject">;
 
 /** A setting that names a claim: one member of the payload as it is, or a JSON Pointer (RFC 6901) if it begins with `/`. */
-export const claimName = z.string().superRefine((name, { addIssue }) => {
+export const claimName = z.string().superRefine((name, context) => {
   const problem = claimNameProblem(name);
-  if (problem !== undefined) addIssue({ code: "custom", message: problem });
+  if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
 });
 
 /** Declares a vendor, and infers the types of its settings. Its schemas must parse the settings before `policy` or `face` get them. */
