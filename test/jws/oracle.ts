@@ -65,7 +65,7 @@ const WIDTHS: Readonly<Record<string, number>> = { "P-256": 32, "P-384": 48, "P-
 function respelled(jwk: unknown): unknown {
   if (!isObject(jwk)) return jwk;
   const members = Object.fromEntries(Object.entries(jwk).filter(([, value]) => value !== null));
-  for (const name of ["n", "e", "x", "y", "k"]) {
+  for (const name of ["n", "e", "x", "y", "k", "pub"]) {
     if (typeof members[name] !== "string") continue;
     let hex = Buffer.from(members[name], "base64").toString("hex");
     if (members["kty"] === "RSA" || members["kty"] === "EC") {
@@ -184,9 +184,9 @@ const STRICTER_KEYS: Readonly<
   "key purpose": ({ use, key_ops: operations, alg }, algorithm) =>
     (use !== undefined && use !== "sig") || operations !== undefined || (alg !== undefined && alg !== algorithm),
   "key members": (jwk) =>
-    ["kty", "crv", "n", "e", "x", "y", "k"].some((name) => name in jwk && typeof jwk[name] !== "string"),
+    ["kty", "crv", "n", "e", "x", "y", "k", "pub"].some((name) => name in jwk && typeof jwk[name] !== "string"),
   "key kid": ({ kid }) => kid !== undefined && (typeof kid !== "string" || kid === ""),
-  "key base64": (jwk) => ["n", "e", "x", "y", "k"].some((name) => name in jwk && !isBase64(jwk[name])),
+  "key base64": (jwk) => ["n", "e", "x", "y", "k", "pub"].some((name) => name in jwk && !isBase64(jwk[name])),
   "key strength": ({ kty }) => kty === "RSA" || kty === "oct" || kty === "OKP",
 };
 
