@@ -13,8 +13,13 @@ function messagesOf(top: string, realm: string): string[] {
   return find(loadConfig(`${folder}/verifier.yaml`, { env: {} })).map(({ message }) => message);
 }
 
+/** A realm whose tokens come in a body. */
 const face = (length: string): string =>
   `fiserv: { preset: fiserv, maxTokenLength: ${length}, keys: [{ pemFile: ./fiserv.pem }] }`;
+
+/** A realm whose tokens come in a header. */
+const integuru = (length: string): string =>
+  `integuru: { preset: integuru, maxTokenLength: ${length}, keys: [{ secretFile: ./integuru.key }] }`;
 
 describe("check's warning token-exceeds-limits", () => {
   it("token-exceeds-limits is silent for default limits and tokens that fit", () => {
@@ -22,9 +27,15 @@ describe("check's warning token-exceeds-limits", () => {
     expect(messagesOf("grpc: 127.0.0.1:0", face("1MiB"))).to.deep.equal([]);
   });
 
-  it("token-exceeds-limits names body and headers for a realm with a face, and the message over gRPC", () => {
+  it("token-exceeds-limits names the limit of what holds the token: body, headers, or the message over gRPC", () => {
     expect(messagesOf("http: 127.0.0.1:0", face("256KiB"))).to.deep.equal([
-      "is 256KiB, but limits.body is 64KiB, limits.headers is 16KiB: the service refuses longer requests unread",
+      "is 256KiB, but limits.body is 64KiB: the service refuses longer requests unread",
+    ]);
+    expect(messagesOf("http: 127.0.0.1:0", integuru("32KiB"))).to.deep.equal([
+      "is 32KiB, but limits.headers is 16KiB: the service refuses longer requests unread",
+    ]);
+    expect(messagesOf("http: { address: 127.0.0.1:0, rpc: [integuru] }", integuru("65KiB"))).to.deep.equal([
+      "is 65KiB, but limits.body is 64KiB, limits.headers is 16KiB: the service refuses longer requests unread",
     ]);
     expect(messagesOf("grpc: 127.0.0.1:0\nlimits: { message: 64KiB }", face("256KiB"))).to.deep.equal([
       "is 256KiB, but limits.message is 64KiB: the service refuses longer requests unread",
@@ -33,6 +44,7 @@ describe("check's warning token-exceeds-limits", () => {
 
   it("token-exceeds-limits is silent once the limits are raised along", () => {
     const limits = "limits: { body: 256KiB, headers: 128KiB, message: 4MiB }";
-    expect(messagesOf(`grpc: 127.0.0.1:0\nhttp: 127.0.0.1:0\n${limits}`, face("100KiB"))).to.deep.equal([]);
+    expect(messagesOf(`grpc: 127.0.0.1:0\nhttp: 127.0.0.1:0\n${limits}`, face("256KiB"))).to.deep.equal([]);
+    expect(messagesOf(`grpc: 127.0.0.1:0\nhttp: 127.0.0.1:0\n${limits}`, integuru("100KiB"))).to.deep.equal([]);
   });
 });

@@ -197,7 +197,7 @@ function ofKeys(random: Random): Omit<Mutant, "kind"> {
     () => (jwk["key_ops"] = random.of([["verify"], ["sign"], [], ["verify", "verify"], "verify", ["encrypt"]])),
     () => (jwk["alg"] = random.of([algorithm, random.of(NAMES), "none", "", "RSA-OAEP"])),
     () => (jwk["kid"] = random.of(["k", "", 7, null])),
-    () => (jwk[random.of(["d", "k", "p"])] = random.of(["AA", value])),
+    () => (jwk[random.of(["d", "k", "p", "priv"])] = random.of(["AA", value])),
   ])();
   return { token: random.of(POOL[algorithm]), algorithm, jwk };
 }

@@ -180,7 +180,7 @@ const STRICTER_KEYS: Readonly<
   Record<string, (jwk: Readonly<Record<string, unknown>>, algorithm: Algorithm) => boolean>
 > = {
   "key private": (jwk) =>
-    ["d", "p", "q", "dp", "dq", "qi"].some((name) => name in jwk) || (jwk["kty"] !== "oct" && "k" in jwk),
+    ["d", "p", "q", "dp", "dq", "qi", "priv"].some((name) => name in jwk) || (jwk["kty"] !== "oct" && "k" in jwk),
   "key purpose": ({ use, key_ops: operations, alg }, algorithm) =>
     (use !== undefined && use !== "sig") || operations !== undefined || (alg !== undefined && alg !== algorithm),
   "key members": (jwk) =>

@@ -1,6 +1,7 @@
 import type { Config } from "../../config/load.js";
 import type { ConfiguredRealm } from "../../config/realms.js";
 import { isSameKey } from "../../keys/key.js";
+import { PLACEHOLDERS } from "../../server/development/values.js";
 import { formatDuration, formatSize } from "../../util/units.js";
 import type { CheckRule, Fault } from "./findings.js";
 
@@ -80,8 +81,9 @@ export const REALM_RULES: readonly CheckRule<Config>[] = [
     name: "token-exceeds-limits",
     level: "warning",
     find: (config) =>
-      config.realms.flatMap(({ name, maxTokenLength }) => {
-        const lower = limitsOf(config, name).filter(([, limit]) => limit < maxTokenLength);
+      config.realms.flatMap((realm) => {
+        const { name, maxTokenLength } = realm;
+        const lower = limitsOf(config, realm).filter(([, limit]) => limit < maxTokenLength);
         if (lower.length === 0) return [];
         const limits = lower.map(([setting, limit]) => `${setting} is ${formatSize(limit)}`).join(", ");
         const message = `is ${formatSize(maxTokenLength)}, but ${limits}: the service refuses longer requests unread`;
@@ -105,17 +107,19 @@ export const REALM_RULES: readonly CheckRule<Config>[] = [
   },
 ];
 
-/** The limits of requests that hold a token of a realm: by gRPC, by a body over HTTP, and by a header of a face. */
+/** The limits of requests that hold a token of a realm: a gRPC message, a body over HTTP, or the headers of a face. */
 function limitsOf(
   { grpc, http, faces, limits: { message, body, headers } }: Config,
-  realm: string,
+  { name, vendor }: ConfiguredRealm,
 ): readonly (readonly [setting: string, limit: number])[] {
-  const hasFace = http !== undefined && faces.some((face) => face.realm === realm);
-  const isHttp = hasFace || (http?.rpc.includes(realm) ?? false);
+  const hasFace = http !== undefined && faces.some(({ realm }) => realm === name);
+  const example = hasFace ? vendor?.example.request("", { ...PLACEHOLDERS, now: 0 }) : undefined;
+  const isInBody = example?.body !== undefined || (http?.rpc.includes(name) ?? false);
+  const isInHeaders = example !== undefined && example.body === undefined;
   return [
     ...(grpc === undefined ? [] : [["limits.message", message] as const]),
-    ...(isHttp ? [["limits.body", body] as const] : []),
-    ...(hasFace ? [["limits.headers", headers] as const] : []),
+    ...(isInBody ? [["limits.body", body] as const] : []),
+    ...(isInHeaders ? [["limits.headers", headers] as const] : []),
   ];
 }
 
