@@ -371,6 +371,21 @@ describe("attacks on encodings", () => {
         { payload: JSON.stringify(Object.fromEntries(Array.from({ length: 2000 }, (_, index) => [`m${index}`, 1]))) },
         "verified",
       ],
+      // A realm with a maxTokenLength of 1 MiB admits 131,072 members and elements.
+      [
+        "control: 70,000 members",
+        {
+          payload: JSON.stringify(
+            Object.fromEntries(Array.from({ length: 70_000 }, (_, index) => [`m${index.toString(36)}`, 1])),
+          ),
+        },
+        "verified",
+      ],
+      [
+        "control: 131,071 elements in a member",
+        { payload: JSON.stringify({ a: Array.from({ length: 131_071 }, () => 0) }) },
+        "verified",
+      ],
       ["control: 700 KiB of text", { payload: `{"a":"${"x".repeat(700_000)}"}` }, "verified"],
       ["129 levels of lists", { payload: `{"a":${nested(128, "[", "]")}}` }, MALFORMED],
       ["129 levels of objects", { payload: nested(129, '{"a":', "}") }, MALFORMED],
@@ -380,22 +395,13 @@ describe("attacks on encodings", () => {
       ["20,000 levels that do not close", { payload: `{"a":${"[".repeat(20_000)}` }, MALFORMED],
       ["300,000 levels that only close", { payload: `{"a":${"]".repeat(300_000)}}` }, MALFORMED],
       [
-        "2,001 members",
-        { payload: JSON.stringify(Object.fromEntries(Array.from({ length: 2001 }, (_, index) => [`m${index}`, 1]))) },
+        "131,072 elements in a member",
+        { payload: JSON.stringify({ a: Array.from({ length: 131_072 }, () => 0) }) },
         MALFORMED,
       ],
       [
-        "2,000 elements in a member",
-        { payload: JSON.stringify({ a: Array.from({ length: 2000 }, () => 0) }) },
-        MALFORMED,
-      ],
-      [
-        "70,000 members",
-        {
-          payload: JSON.stringify(
-            Object.fromEntries(Array.from({ length: 70_000 }, (_, index) => [index.toString(36), 1])),
-          ),
-        },
+        "131,072 elements in a member of the header",
+        { header: JSON.stringify({ alg: "HS256", a: Array.from({ length: 131_072 }, () => 0) }) },
         MALFORMED,
       ],
       [

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { REASON_NAMES } from "../../src/contract/reasons.js";
+import { FORM_FAULTS, REASON_NAMES } from "../../src/contract/reasons.js";
 import type { Check, Evidence, Instant, Rejected, Token, Verdict, Verified } from "../../src/contract/verifier.js";
 
 // Arbitrary verdicts of every kind, for property tests of writing and reading.
@@ -76,6 +76,11 @@ export const rejected: fc.Arbitrary<Rejected> = fc
     signatureVerified: fc.boolean(),
     checks,
     hint: fc.option(text),
+    form: fc.option(fc.constantFrom(...FORM_FAULTS)),
   })
-  .map(({ hint, ...others }) => ({ ...others, ...(hint !== null && hint !== "" && { hint }) }));
+  .map(({ hint, form, ...others }) => ({
+    ...others,
+    ...(hint !== null && hint !== "" && { hint }),
+    ...(form !== null && others.reason === "TOKEN_MALFORMED" && { form }),
+  }));
 export const verdict: fc.Arbitrary<Verdict> = fc.oneof(verified, rejected);

@@ -14,7 +14,7 @@ import {
   VerifyTokenResponse,
 } from "../../gen/tokenverifier/v1/token_verifier.js";
 import { FAILURE_REASONS, FAILURES } from "../../src/contract/failures.js";
-import { reasonMessage } from "../../src/contract/reasons.js";
+import { FORM_FAULTS, formFaultOf, reasonMessage } from "../../src/contract/reasons.js";
 import {
   type Failure,
   failure,
@@ -76,12 +76,26 @@ function message(of: Verdict): VerifyTokenResponse {
     };
     return { verdict: { $case: "verified", value }, checks, dpopNonce: "" };
   }
-  const { reason, claim, hint = "", signatureVerified } = of;
-  const value = { reason: reasonNumber(reason), claim, message: reasonMessage(reason, claim), hint, signatureVerified };
+  const { reason, claim, form, hint = "", signatureVerified } = of;
+  const text = reasonMessage(reason, claim, form);
+  const value = { reason: reasonNumber(reason), claim, message: text, hint, signatureVerified };
   return { verdict: { $case: "rejected", value }, checks, dpopNonce: "" };
 }
 
 describe("verdicts on the wire", () => {
+  it("the message of a malformed token says its form, and a reader finds the form by it", () => {
+    const messages = FORM_FAULTS.map((form) => reasonMessage("TOKEN_MALFORMED", "kid", form));
+    expect(new Set(messages)).to.have.property("size", FORM_FAULTS.length);
+    for (const [index, form] of FORM_FAULTS.entries()) {
+      expect(messages[index]).to.match(/^(A|An|Quotes|The) [^{}]*\.$/);
+      const rejected = { kind: "rejected", reason: "TOKEN_MALFORMED", claim: "kid", signatureVerified: false } as const;
+      const bytes = encodeVerdict({ ...rejected, form, checks: [] });
+      expect(outcomeFromWire(VerifyTokenResponse.decode(bytes))).to.include({ ...rejected, form });
+    }
+    expect(formFaultOf(reasonMessage("TOKEN_MALFORMED", ""), "")).to.equal(undefined);
+    expect(formFaultOf("A sentence of a later version.", "")).to.equal(undefined);
+  });
+
   it("a verdict's bytes are those that the generated code writes", () => {
     fc.assert(
       fc.property(verdict, (one) => {
