@@ -1,12 +1,4 @@
-import {
-  constants,
-  createHmac,
-  createPublicKey,
-  type JsonWebKeyInput,
-  type KeyObject,
-  timingSafeEqual,
-  verify,
-} from "node:crypto";
+import { constants, createHmac, createPublicKey, type KeyObject, timingSafeEqual, verify } from "node:crypto";
 
 /** What an algorithm fixes, so that neither a token nor a key chooses any of it. */
 export interface AlgorithmRow {
@@ -114,10 +106,7 @@ const HAS_ML_DSA = hasMlDsa();
 function hasMlDsa(): boolean {
   const pub = Buffer.alloc(1312).toString("base64url");
   try {
-    return (
-      createPublicKey({ key: { kty: "AKP", alg: "ML-DSA-44", pub }, format: "jwk" } as JsonWebKeyInput).type ===
-      "public"
-    );
+    return createPublicKey({ key: { kty: "AKP", alg: "ML-DSA-44", pub }, format: "jwk" }).type === "public";
   } catch {
     return false;
   }
