@@ -10,6 +10,7 @@ import { importBeside } from "./import.js";
 import { kill } from "./kill.js";
 import { largestToken } from "./largest-token.js";
 import { outages } from "./outages.js";
+import { proofs } from "./proofs.js";
 import { soak } from "./soak.js";
 import { strictJson } from "./strict-json.js";
 import { tls } from "./tls.js";
@@ -42,6 +43,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   costly: { quick: true, about: "CPU of input that is made to cost much", run: costlyInput },
   held: { quick: true, about: "heap that addresses and failing clients take", run: heldMemory },
   waits: { quick: true, about: "how long a slow or silent peer is waited for", run: waits },
+  proofs: { quick: true, about: "CPU and memory of DPoP proofs", run: proofs },
   directory: {
     quick: false,
     about: "CPU per look-up among a million users, beside a thousand",

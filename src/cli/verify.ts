@@ -20,6 +20,7 @@ import { CommandError, EXIT, UsageError } from "./errors.js";
 import { printError, printLine } from "./output.js";
 import { readSecretFile, readTime } from "./resolve.js";
 import { formatVerdict, noVerdict, verdictOutput } from "./verify-outcome.js";
+import { addProofOptions, type ProofOptions, readProof } from "./verify-proof.js";
 
 const EXAMPLES = [
   "token-verifier mint --realm integuru | token-verifier verify --realm integuru -",
@@ -36,7 +37,7 @@ const OUTAGES: ReadonlySet<FailureReason> = new Set(["KEYS_UNAVAILABLE", "DIRECT
 /** Milliseconds that a running service has to answer. */
 const TIMEOUT = 10_000;
 
-interface VerifyOptions {
+interface VerifyOptions extends ProofOptions {
   readonly realm: string;
   readonly address?: string;
   readonly config?: string;
@@ -55,7 +56,7 @@ interface VerifyOptions {
 /** Adds `verify`. */
 export function addVerifyCommand(root: Command, context: CliContext): void {
   const description = "say whether a token is good: ask a running service, or verify offline with --config";
-  addCommand(root, "verify", description, EXAMPLES)
+  const command = addCommand(root, "verify", description, EXAMPLES)
     .argument("<token>", "the token; - reads standard input")
     .addOption(realmOption())
     .option("-a, --address <address>", `the running service to ask (default: ${DEFAULT_ADDRESS})`)
@@ -67,7 +68,8 @@ export function addVerifyCommand(root: Command, context: CliContext): void {
     )
     .option("--secret-key-file <file>", "the calling instance's secret key")
     .option("--client-id <id>", "the calling client's id")
-    .option("--client-secret-file <file>", "the calling client's secret")
+    .option("--client-secret-file <file>", "the calling client's secret");
+  addProofOptions(command)
     .option("--tls", "ask over TLS, trusting the certificate authorities that Node.js knows")
     .option("--ca-file <file>", "ask over TLS, trusting only these certificate authorities (PEM)")
     .option("--cert-file <file>", "ask over TLS, with this client certificate (PEM)")
@@ -125,6 +127,7 @@ async function verify(token: string, options: VerifyOptions, context: CliContext
     token: new Secret(token),
     credential: readCredential(options),
     explain: options.explain ?? false,
+    proof: readProof(options),
   };
   const clock = clockAt(options.at, context);
   const opened =

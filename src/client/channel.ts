@@ -83,6 +83,8 @@ const GRPC_OPTIONS = {
   "grpc.max_receive_message_length": 64 * 1024 ** 2,
   // Tokens and secrets go to the given address, never to a proxy named by the environment.
   "grpc.enable_http_proxy": 0,
+  // No retries or hedging by a policy from DNS: a DPoP proof that is sent twice counts as replayed.
+  "grpc.service_config_disable_resolution": 1,
   // One connection per client.
   "grpc.use_local_subchannel_pool": 1,
   "grpc.enable_channelz": 0,

@@ -11,6 +11,7 @@ export {
   type FailureReason,
   type ReasonName,
   type RejectedToken,
+  type TokenProof,
   type Verdict,
   VerificationFailure,
   type VerifiedToken,

@@ -7,6 +7,7 @@ import type {
   Failure,
   Outcome,
   Principal,
+  Proof,
   Token,
   VerificationRequest,
 } from "../contract/verifier.js";
@@ -25,8 +26,27 @@ export interface VerifyRequest {
   readonly instanceSecretKey?: string;
   /** Credentials of the calling client. */
   readonly clientCredentials?: { readonly clientId: string; readonly clientSecret: string };
+  /** What the sender of a bound token (one with `cnf`) proved to you. A call with a DPoP proof must not be repeated. */
+  readonly proof?: TokenProof;
   /** Whether `checks` tells the result of each check (default false; the realm must permit it). */
   readonly explain?: boolean;
+}
+
+/** The evidence that the sender of a bound token may use it; a token may need both. */
+export interface TokenProof {
+  /** The DPoP proof (RFC 9449) of the HTTP request that brought the token. */
+  readonly dpop?: {
+    /** The value of the request's only `DPoP` header. */
+    readonly proof: string;
+    /** The request's method, such as `GET`. */
+    readonly method: string;
+    /** The request's absolute URL, as its sender sees it. */
+    readonly url: string;
+    /** Whether the proof must hold a nonce of the service; `dpopNonce` of the verdict is then the next one (default false). */
+    readonly nonceRequired?: boolean;
+  };
+  /** The certificate of the TLS connection that brought the token (RFC 8705): its SHA-256, or itself in DER. */
+  readonly clientCertificate?: { readonly sha256: Uint8Array } | { readonly der: Uint8Array };
 }
 
 /** The verdict on a good token. */
@@ -40,6 +60,8 @@ export interface VerifiedToken {
   readonly evidence: Evidence;
   /** The result of each check; empty without `explain`. */
   readonly checks: readonly Check[];
+  /** The nonce for the sender's next DPoP proof, to send as `DPoP-Nonce`; absent without `nonceRequired`. */
+  readonly dpopNonce?: string;
 }
 
 /** The verdict on a bad token. */
@@ -55,6 +77,8 @@ export interface RejectedToken {
   readonly signatureVerified: boolean;
   /** The result of each check; empty without `explain`. */
   readonly checks: readonly Check[];
+  /** The nonce for the sender's next DPoP proof, to send as `DPoP-Nonce`; absent without `nonceRequired`. */
+  readonly dpopNonce?: string;
 }
 
 /** The service's answer. */
@@ -94,10 +118,25 @@ export class VerificationFailure extends Error {
 }
 
 /** Converts a request to the contract's. @throws TypeError if both kinds of caller are named, or realm or token is no string */
-export function toRequest({ realm, token, explain = false, ...callers }: VerifyRequest): VerificationRequest {
+export function toRequest({ realm, token, explain = false, proof, ...callers }: VerifyRequest): VerificationRequest {
   // A JavaScript program that passes undefined must not get a verdict on it.
   if (typeof realm !== "string" || typeof token !== "string") throw new TypeError("realm and token must be strings");
-  return { realm, token: new Secret(token), credential: toCredential(callers), explain };
+  return {
+    realm,
+    token: new Secret(token),
+    credential: toCredential(callers),
+    explain,
+    proof: proof && toProof(proof),
+  };
+}
+
+function toProof({ dpop, clientCertificate: certificate }: TokenProof): Proof {
+  return {
+    dpop: dpop && { ...dpop, proof: new Secret(dpop.proof), nonceRequired: dpop.nonceRequired ?? false },
+    clientCertificate:
+      certificate &&
+      ("der" in certificate ? { form: "der", bytes: certificate.der } : { form: "sha256", bytes: certificate.sha256 }),
+  };
 }
 
 type CallerFields = Pick<VerifyRequest, "instanceSecretKey" | "clientCredentials">;
@@ -115,11 +154,12 @@ function toCredential({ instanceSecretKey, clientCredentials }: CallerFields): C
 /** Converts the contract's outcome to a verdict or an error. */
 export function fromOutcome(outcome: Outcome, requestId: string): Verdict | VerificationFailure {
   if (outcome.kind === "failure") return new VerificationFailure(outcome, requestId);
+  const nonce = outcome.dpopNonce === undefined ? {} : { dpopNonce: outcome.dpopNonce };
   if (outcome.kind === "verified") {
     const { token, principal, evidence, checks } = outcome;
-    return { kind: "verified", token, principal, evidence, checks };
+    return { kind: "verified", token, principal, evidence, checks, ...nonce };
   }
   const { reason, claim, signatureVerified, checks } = outcome;
   const message = rejectionMessage(outcome);
-  return { kind: "rejected", reason, claim, message, signatureVerified, checks };
+  return { kind: "rejected", reason, claim, message, signatureVerified, checks, ...nonce };
 }

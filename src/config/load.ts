@@ -14,7 +14,7 @@ import { readWhole } from "./whole.js";
 
 /** Configuration of a service, read and checked as a whole. */
 export interface Config
-  extends Pick<CoreSettings, "log" | "limits" | "failures" | "trustedProxies" | "cache" | "drain">,
+  extends Pick<CoreSettings, "log" | "limits" | "failures" | "trustedProxies" | "cache" | "proofs" | "drain">,
     ConfiguredStore {
   readonly grpc: Loaded<CoreSettings["grpc"]>;
   readonly http: Loaded<CoreSettings["http"]>;
@@ -64,7 +64,7 @@ export function loadConfig(file: string, { env, readFile = readText, vendors = V
       metrics: withServerTls(settings.metrics, "metrics", context),
     };
     checkWorkloads(settings, realms, issues);
-    const { log, limits, failures, trustedProxies, cache, drain } = settings;
+    const { log, limits, failures, trustedProxies, cache, proofs, drain } = settings;
     return {
       file,
       ...ports,
@@ -74,6 +74,7 @@ export function loadConfig(file: string, { env, readFile = readText, vendors = V
       failures,
       trustedProxies,
       cache,
+      proofs,
       drain,
       realms,
       faces,

@@ -1,6 +1,8 @@
 import { z } from "zod";
+import { type Algorithm, type AlgorithmName, algorithmOf, namesOf } from "../jws/algorithms.js";
 import { issuerFault } from "../keys/issuers.js";
 import type { Vendor } from "../vendors/vendor.js";
+import { PROOF_ALGORITHMS } from "../verifier/proofs/proof-key.js";
 import { claims, lenient, requiredClaims } from "./claim-forms.js";
 import { algorithm, keys } from "./key-forms.js";
 import { characters, duration, oneOrMoreOrNull, workloadName } from "./values.js";
@@ -29,6 +31,11 @@ const maxTokenLength = (length: number) =>
     .describe(
       "Longest token, in characters, or as a size such as `16KiB`. It may have 2,000 members and elements, or one for every 8 characters where that is more. For long tokens raise `limits.body`, `limits.headers` and `limits.message` as well.",
     );
+
+/** An algorithm of DPoP proofs, by any of its names. */
+const proofAlgorithm = z
+  .enum(PROOF_ALGORITHMS.flatMap(namesOf) as [AlgorithmName, ...AlgorithmName[]])
+  .transform((name) => algorithmOf(name) as Algorithm);
 
 /** A realm without a preset: tokens of any issuer. */
 export const genericSchema = z.strictObject({
@@ -74,6 +81,17 @@ export const genericSchema = z.strictObject({
     .array(z.enum(["b64", "zip", "enc", "jwk", "jku", "x5u", "x5c", "crit", "typ", "cty"]))
     .default([])
     .describe("Header parameters to ignore: tokens that carry them are read as if they did not."),
+  bound: z
+    .enum(["refuse", "require", "ignore"])
+    .default("refuse")
+    .describe(
+      "Tokens bound to a key or a certificate (`cnf`; RFC 9449, RFC 8705): `refuse` takes them only with a proof, `require` takes no other tokens, `ignore` takes them as bearer tokens. A proof that is given is checked in any case.",
+    ),
+  proofAlgorithms: z
+    .array(proofAlgorithm)
+    .min(1)
+    .default([...PROOF_ALGORITHMS])
+    .describe("Algorithms that DPoP proofs may have."),
   callers: callers
     .default("anyone")
     .describe(

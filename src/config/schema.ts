@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { isNetwork } from "../util/client-address.js";
 import { VENDORS } from "../vendors/index.js";
+import { DEFAULT_MAX_PROOFS } from "../verifier/proofs/replay-memory.js";
 import { http, listener, metrics, upstream } from "./port-forms.js";
 import { facePresetSchema, realmForms } from "./realm-forms.js";
 import { duration, LONGEST_TIMER, rate, readLater, size } from "./values.js";
@@ -174,6 +175,19 @@ const core = {
     })
     .prefault({})
     .describe("Caches."),
+  proofs: z
+    .strictObject({
+      max: z
+        .int()
+        .min(1)
+        .max(100_000_000)
+        .default(DEFAULT_MAX_PROOFS)
+        .describe(
+          "DPoP proofs that each realm remembers against a second use, for up to two minutes each, 25 bytes a proof. At this number, calls with a further proof fail with TOO_MANY_PROOFS.",
+        ),
+    })
+    .prefault({})
+    .describe("DPoP proofs (RFC 9449)."),
   drain,
   realms,
 };

@@ -24,7 +24,7 @@ const MESSAGES = {
   USER_UNKNOWN: "The directory has no user with this subject ({claim}).",
   KEY_WEAK: "Anyone can sign with the key of this token, so its signature proves nothing.",
   PROOF_MISSING: "The token is bound to a key or a certificate ({claim}), and there is no proof of it.",
-  PROOF_INVALID: "The DPoP proof is malformed, its key or algorithm is not accepted, or its signature does not verify.",
+  PROOF_INVALID: "The proof is malformed, its key or algorithm is not accepted, or its signature does not verify.",
   PROOF_MISMATCH: "The proof does not fit the token or the request ({claim}).",
   PROOF_REPLAYED: "The DPoP proof was used before.",
 } as const;

@@ -12,6 +12,29 @@ export type Credential =
   | { readonly kind: "instance"; readonly secretKey: Secret }
   | { readonly kind: "client"; readonly clientId: string; readonly clientSecret: Secret };
 
+/** The evidence that the bearer of a bound token may use it. A token may need both. */
+export interface Proof {
+  readonly dpop: DpopProof | undefined;
+  readonly clientCertificate: ClientCertificate | undefined;
+}
+
+/** A DPoP proof (RFC 9449), and the HTTP request that it came with. */
+export interface DpopProof {
+  /** The value of the request's `DPoP` header. */
+  readonly proof: Secret;
+  readonly method: string;
+  /** The absolute URL as the bearer sees it. */
+  readonly url: string;
+  /** Whether the proof must hold a nonce of this service. */
+  readonly nonceRequired: boolean;
+}
+
+/** The certificate of the TLS connection that the token arrived on (RFC 8705): its SHA-256, or itself in DER. */
+export interface ClientCertificate {
+  readonly form: "sha256" | "der";
+  readonly bytes: Uint8Array;
+}
+
 /** The question: is this token good, under the policy of this realm? */
 export interface VerificationRequest {
   /** The realm's name; exact and case-sensitive. */
@@ -24,6 +47,8 @@ export interface VerificationRequest {
   readonly workload?: WorkloadNames | undefined;
   /** Whether the outcome lists the result of each check. */
   readonly explain: boolean;
+  /** What the bearer proved to the caller; undefined for a plain bearer token. */
+  readonly proof?: Proof | undefined;
 }
 
 /** What belongs to a call rather than to its question. */
@@ -42,8 +67,14 @@ interface Routed {
   readonly target?: string;
 }
 
+/** What every verdict has. */
+interface Answered extends Routed {
+  /** The nonce for the bearer's next DPoP proof; undefined unless the request demanded one. */
+  readonly dpopNonce?: string;
+}
+
 /** The token is good. The parts are immutable, and stay the same objects for the same token until they change. */
-export interface Verified extends Routed {
+export interface Verified extends Answered {
   readonly kind: "verified";
   readonly token: Token;
   /** The user or client that the token is about; undefined if nothing identifies one. */
@@ -54,7 +85,7 @@ export interface Verified extends Routed {
 }
 
 /** The token is not good. */
-export interface Rejected extends Routed {
+export interface Rejected extends Answered {
   readonly kind: "rejected";
   /** Undefined for a reason of a later version: a plain rejection. */
   readonly reason: ReasonName | undefined;

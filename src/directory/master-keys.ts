@@ -13,6 +13,8 @@ export interface MasterKey {
   readonly sealKey: KeyObject;
   /** Makes the digests by which secrets are found and checked (HMAC-SHA-256). */
   readonly lookupKey: KeyObject;
+  /** Makes the nonces of DPoP proofs (HMAC-SHA-256). */
+  readonly nonceKey: KeyObject;
 }
 
 /** The configured master keys. */
@@ -76,5 +78,6 @@ function derive(master: Buffer): MasterKey {
     id: purpose("id", 8).toString("hex"),
     sealKey: createSecretKey(purpose("seal", 32)),
     lookupKey: createSecretKey(purpose("lookup", 32)),
+    nonceKey: createSecretKey(purpose("dpop-nonce", 32)),
   };
 }

@@ -28,7 +28,7 @@ export function observeRefusal({ clock, observer }: GrpcService, call: GrpcCall,
   observer.ended({ call, realm: "", outcome: failure(reason), caller: undefined, items: 1, millis });
 }
 
-/** A key for a request without its token: two requests have the same key only if they are equal. */
+/** A key for a request without a proof, but for its token: two requests have the same key only if they are equal. */
 function restKey({ realm, explain, caller }: VerifyTokenRequest): string {
   return `${explain ? "e" : ""}${realm.length}:${realm}${callerKey(caller)}`;
 }
@@ -50,7 +50,8 @@ interface DistinctRequest {
 
 /**
  * The distinct requests of a batch, in order. Looked up by token first and then by the rest: one key of both would copy
- * each token, and comparing all requests of one token with each other takes the square of their number.
+ * each token, and comparing all requests of one token with each other takes the square of their number. A request with a
+ * proof is like no other, since a proof counts once.
  */
 function distinctRequests(
   messages: readonly VerifyTokenRequest[],
@@ -59,6 +60,10 @@ function distinctRequests(
   const distinct: DistinctRequest[] = [];
   const byToken = new Map<string, Map<string, DistinctRequest>>();
   messages.forEach((message, place) => {
+    if (message.proof !== undefined) {
+      distinct.push({ request: requestFromWire(message, workload), places: [place] });
+      return;
+    }
     const similar = byToken.get(message.token) ?? new Map<string, DistinctRequest>();
     byToken.set(message.token, similar);
     const rest = restKey(message);

@@ -13,6 +13,8 @@ import {
 export interface ReadOptions {
   /** Names of header parameters that the reader leaves out. */
   readonly ignoreHeaders: ReadonlySet<string>;
+  /** Admits a `jwk` in the header, as DPoP proofs have one; it is not looked at (default: refused). */
+  readonly embeddedKey?: true;
   /** Most members and elements of the header, and of the payload; see {@link mostItems}. Default: {@link MAX_ITEMS}. */
   readonly maxItems?: number;
   /** Whether a `kid` and registered claims (RFC 7519, section 4.1) that are null count as absent; default false. */
@@ -108,7 +110,7 @@ export function readCompact(token: string, options: ReadOptions): CompactJws | R
   if (typeof document === "string") return malformed(jsonFault("header", document));
   const header = without(document, options.ignoreHeaders);
   if (options.nullClaims) dropNulls(header, ["kid"]);
-  return refusalOf(header) ?? { ok: true, header, signingInput: token.slice(0, second), payload, signature };
+  return refusalOf(header, options) ?? { ok: true, header, signingInput: token.slice(0, second), payload, signature };
 }
 
 /** Reads a JWT: as {@link readCompact}, and the payload must be a strict JSON object too. */
@@ -149,8 +151,8 @@ function dropNulls(object: Record<string, unknown>, names: readonly string[]): v
   for (const name of names) if (object[name] === null) delete object[name];
 }
 
-function refusalOf(header: JsonObject): Refusal | undefined {
-  const refused = REFUSED.find((name) => Object.hasOwn(header, name));
+function refusalOf(header: JsonObject, { embeddedKey }: ReadOptions): Refusal | undefined {
+  const refused = REFUSED.find((name) => Object.hasOwn(header, name) && !(embeddedKey && name === "jwk"));
   if (refused !== undefined) return { ok: false, reason: "HEADER_REFUSED", claim: refused };
   const mistyped = STRINGS.find((name) => Object.hasOwn(header, name) && typeof header[name] !== "string");
   return mistyped === undefined ? undefined : malformed("header parameter is no string", mistyped);

@@ -9,7 +9,7 @@ import { readPublicKey } from "./public-jwk.js";
 import { loadSecret, secretAlgorithm } from "./secret.js";
 
 /** The members of private and symmetric keys (RFC 7518, sections 6.2.2, 6.3.2 and 6.4; RFC 9964, section 3). */
-const PRIVATE = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"];
+export const PRIVATE = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"];
 
 /** What stands for an absent `use` in a list of uses. */
 const NO_USE = "none";

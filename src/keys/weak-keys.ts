@@ -152,12 +152,22 @@ const P = 2n ** 255n - 19n;
  */
 export function ed25519Fault(bytes: Buffer): KeyError | undefined {
   if (bytes.length !== 32) return new KeyError(`the Ed25519 key has ${bytes.length} bytes: it must have 32`);
-  const y = BigInt.asUintN(255, BigInt(`0x${Buffer.from(bytes).reverse().toString("hex")}`));
+  const y = heightOf(bytes);
   if (hasSmallOrder(y % P))
     return new KeyError("the Ed25519 key is a point of small order, by which anyone can sign: make a new key", "weak");
   if (y >= P) return new KeyError("the Ed25519 key is not in its canonical form: export the key again");
   if (!isOnCurve(y)) return new KeyError("the Ed25519 key is not a point of the curve: export the key again");
   return undefined;
+}
+
+/** Whether an Ed25519 public key of 32 bytes is a point of small order, by which anyone can sign. Takes a few microseconds. */
+export function isOfSmallOrder(bytes: Buffer): boolean {
+  return hasSmallOrder(heightOf(bytes) % P);
+}
+
+/** The y of an encoded point. */
+function heightOf(bytes: Buffer): bigint {
+  return BigInt.asUintN(255, BigInt(`0x${Buffer.from(bytes).reverse().toString("hex")}`));
 }
 
 /**

@@ -1,9 +1,11 @@
+import type { KeyObject } from "node:crypto";
 import { ConfigError } from "../config/errors.js";
 import type { Config } from "../config/load.js";
 import { failure, type Verifier } from "../contract/verifier.js";
 import { noDirectory } from "../directory/directory.js";
 import type { DirectoryCache } from "../directory/directory-cache.js";
 import { DirectoryError } from "../directory/errors.js";
+import { deriveMasterKeys } from "../directory/master-keys.js";
 import type { VerificationKey } from "../keys/key.js";
 import { Keyring } from "../keys/remote/keyring.js";
 import { keysObserver } from "../observability/keys-observer.js";
@@ -13,7 +15,10 @@ import type { Secret } from "../util/secret.js";
 import { limitCredentials } from "../verifier/credential-rate-limit.js";
 import type { View } from "../verifier/decision-state.js";
 import { FactCache } from "../verifier/facts.js";
-import { areInDirectory } from "../verifier/realm.js";
+import { Nonces } from "../verifier/proofs/nonces.js";
+import { ProofKeys } from "../verifier/proofs/proof-key.js";
+import { ReplayMemory } from "../verifier/proofs/replay-memory.js";
+import { areInDirectory, type ProofState } from "../verifier/realm.js";
 import { isRoute, targetsOf } from "../verifier/route.js";
 import { createVerifier, type Load, loadNeededKeys } from "../verifier/verify.js";
 import { type BuiltRealms, buildRealms, type RunningRealm } from "./realms.js";
@@ -67,7 +72,9 @@ export async function openCore(config: Config, context: CoreContext): Promise<Co
       : await readSavedSets(store?.directory, config.realms, log, clock() - readOnlyAt);
   const observe = (realm: string, location: string) => keysObserver({ realm, location }, log, onFetch);
   const keyring = new Keyring({ clock, proxies, saved, observe });
-  let { realms } = buildRealms(config.realms, keyring);
+  const nonces = new Nonces(nonceKeys(config));
+  const makeProofs = (): ProofState => ({ memory: new ReplayMemory(config.proofs.max), nonces, keys: new ProofKeys() });
+  let { realms } = buildRealms(config.realms, keyring, [], makeProofs);
   const viewOf = (running: readonly RunningRealm[]): View => ({
     realms: new Map(running.map(({ realm }) => [realm.name, realm])),
     directory,
@@ -116,7 +123,7 @@ export async function openCore(config: Config, context: CoreContext): Promise<Co
     },
     reload: (next) => {
       if (store === undefined) checkNeedsNoStore(next);
-      const built = buildRealms(next.realms, keyring, realms);
+      const built = buildRealms(next.realms, keyring, realms, makeProofs);
       ({ realms } = built);
       current.view = viewOf(realms);
       facts.keepOnly(current.view.realms.values());
@@ -129,6 +136,10 @@ export async function openCore(config: Config, context: CoreContext): Promise<Co
     },
   };
 }
+
+/** The keys of DPoP nonces, the current one first; none without a master key: nonces then hold within this process. */
+const nonceKeys = ({ masterKeys }: Config): readonly KeyObject[] =>
+  masterKeys.length === 0 ? [] : deriveMasterKeys(masterKeys).all.map(({ nonceKey }) => nonceKey);
 
 const keyInUse = ({ kid, algorithm, label, uses }: VerificationKey, now: number): KeyInUse => ({
   kid: kid ?? null,

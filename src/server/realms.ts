@@ -3,7 +3,7 @@ import type { ConfiguredRealm } from "../config/realms.js";
 import { keptKey } from "../keys/key.js";
 import type { Keyring, KeyringRequest } from "../keys/remote/keyring.js";
 import { type GenericSettings, genericPolicy } from "../verifier/generic.js";
-import { createRealm, type Policy, type Realm } from "../verifier/realm.js";
+import { createRealm, type Policy, type ProofState, type Realm } from "../verifier/realm.js";
 import { createRoute, isRoute } from "../verifier/route.js";
 
 // Builds the realms that verify, at the start and at each reload. No other file builds one.
@@ -28,16 +28,19 @@ export interface BuiltRealms {
  *
  * @param keyring gives each realm its source of keys; it stops fetching what no realm asks for any more
  * @param before the realms in use until now; none at the start
+ * @param makeProofs makes what a new realm checks proofs with; a changed realm keeps what it had, so that no proof is
+ *   accepted twice
  */
 export function buildRealms(
   configured: readonly ConfiguredRealm[],
   keyring: Pick<Keyring, "source" | "keepOnly">,
   before: readonly RunningRealm[] = [],
+  makeProofs: () => ProofState | undefined = () => undefined,
 ): BuiltRealms {
   const last = new Map(before.map((one) => [one.realm.name, one]));
   const built = new Map<string, RunningRealm>();
   for (const one of configured) {
-    if (one.byIssuer === undefined) built.set(one.name, buildRealm(one, keyring, last.get(one.name)));
+    if (one.byIssuer === undefined) built.set(one.name, buildRealm(one, keyring, last.get(one.name), makeProofs));
   }
   // Routing realms come last: they lead to realms that must exist.
   for (const one of configured) {
@@ -58,6 +61,7 @@ function buildRealm(
   next: ConfiguredRealm,
   keyring: Pick<Keyring, "source">,
   last: RunningRealm | undefined,
+  makeProofs: () => ProofState | undefined,
 ): RunningRealm {
   const lastKeys = last?.configured.keys ?? [];
   const keys = next.keys.map((key, index) => keptKey(lastKeys, index, key));
@@ -68,7 +72,9 @@ function buildRealm(
     lastKeys.length === keys.length &&
     keys.every((key, index) => key === lastKeys[index]);
   if (isSame) return { realm: last.realm, configured };
-  return { realm: createRealm(next.name, policyOf(next), keyring.source(keyringRequest(configured))), configured };
+  const keySource = keyring.source(keyringRequest(configured));
+  const proofs = last?.realm.proofs ?? makeProofs();
+  return { realm: createRealm(next.name, policyOf(next), keySource, proofs), configured };
 }
 
 /** Everything that makes a realm what it is, except its configured keys. */

@@ -3,6 +3,7 @@ import type { User } from "../directory/model.js";
 import { type JsonObject, member, valueAt } from "../jws/json.js";
 import { memberPath } from "../jws/json-pointer.js";
 import { textAt } from "../jws/raw-text.js";
+import { confirmationOf } from "./proofs/confirmation.js";
 import type { PrincipalSource } from "./realm.js";
 import { isString, isTime } from "./rules.js";
 
@@ -40,7 +41,7 @@ export function tokenOf(header: JsonObject, claims: JsonObject, payload: string)
     keyId: stringClaim(header, "kid") ?? "",
     algorithm: stringClaim(header, "alg") ?? "",
     payload,
-    confirmation: undefined,
+    confirmation: confirmationOf(claims),
   };
 }
 

@@ -9,6 +9,7 @@ import {
 import type { DecisionState, Need, View } from "./decision-state.js";
 import { explain } from "./explain.js";
 import type { Fact } from "./facts.js";
+import type { Provisional } from "./proofs/settle.js";
 import type { Caller } from "./realm.js";
 import { type RoutedToken, rememberRoute, routeToken } from "./route.js";
 import { stepsOf } from "./stages.js";
@@ -20,7 +21,7 @@ export interface Needs extends Pick<Outcome, "target"> {
 }
 
 /** An outcome, or what must be loaded for one. */
-export type Decision = Outcome | Needs;
+export type Decision = Outcome | Provisional | Needs;
 
 /**
  * Decides on a token from an immutable view. Awaits nothing and changes nothing but caches of facts that cannot change, so
@@ -39,6 +40,7 @@ export function decide(request: VerificationRequest, view: View, now: number, si
   const target = routed.realm.name;
   if (decision.kind !== "verified") return { ...decision, target };
   rememberRoute(asked, routed);
+  if ("accepted" in decision) return { ...decision, target };
   // Member by member: a spread would take a third of the time of a cached token.
   const { kind, token, principal, evidence, checks } = decision;
   return { kind, token, principal, evidence, checks, target };
@@ -85,10 +87,11 @@ function initialState(
     candidates: [],
     fact: undefined,
     principal: undefined,
+    accepted: undefined,
   };
 }
 
-function verified(state: DecisionState, checks: readonly Check[]): Outcome {
+function verified(state: DecisionState, checks: readonly Check[]): Outcome | Provisional {
   const { fact } = state;
   if (fact === undefined) return failure("INTERNAL"); // Unreachable: every realm has the stage `signature`.
   if (state.realm.policy.keysOf === "realm") fact.key.uses.note(state.now);
@@ -99,7 +102,7 @@ function verified(state: DecisionState, checks: readonly Check[]): Outcome {
     evidence: evidence(state, fact),
     checks,
   };
-  return verdict;
+  return state.accepted === undefined ? verdict : { ...verdict, accepted: state.accepted };
 }
 
 function evidence({ realm, view, now }: DecisionState, fact: Fact): Evidence {

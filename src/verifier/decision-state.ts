@@ -56,6 +56,16 @@ export interface DecisionState extends RuleContext {
   fact: Fact | undefined;
   /** Set by the stage `subject`; undefined if the principal is the fact's. */
   principal: Principal | undefined;
+  /** Set by the stage `proof`; undefined without a DPoP proof. */
+  accepted: AcceptedProof | undefined;
+}
+
+/** A DPoP proof that passed every check. It must be remembered before its token is answered as verified. */
+export interface AcceptedProof {
+  /** What the realm's memory knows it by. */
+  readonly digest: Buffer;
+  /** The last time at which it could be accepted, in seconds since 1970. */
+  readonly until: number;
 }
 
 /** A stage of a decision, or a rule. Returns undefined if the token may go on. */

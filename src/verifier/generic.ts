@@ -3,7 +3,7 @@ import { memberPath } from "../jws/json-pointer.js";
 import { Issuers } from "../keys/issuers.js";
 import { subjectOfClaims } from "./claims.js";
 import { type Condition, conditionOn, isScope } from "./conditions.js";
-import type { Callers, Policy, Rule } from "./realm.js";
+import type { Bound, Callers, Policy, Rule } from "./realm.js";
 import {
   audience,
   headerType,
@@ -38,6 +38,8 @@ export interface GenericSettings {
   readonly maxTokenLength: number;
   readonly maxLifetime?: number | undefined;
   readonly ignoreHeaders: readonly string[];
+  readonly bound: Bound;
+  readonly proofAlgorithms: readonly Algorithm[];
   readonly callers: Callers;
   readonly explain: Callers | false;
 }
@@ -90,6 +92,8 @@ export function genericPolicy(settings: GenericSettings): Policy {
     explain: settings.explain === false ? "nobody" : settings.explain,
     keysOf: "realm",
     clockTolerance: tolerance,
+    bound: settings.bound,
+    proofAlgorithms: settings.proofAlgorithms,
     rules: [
       ...(settings.typ === undefined && !settings.typRequired
         ? []

@@ -8,6 +8,9 @@ import type { JsonObject } from "../jws/json.js";
 import type { Issuers } from "../keys/issuers.js";
 import type { KeySource } from "../keys/key-set.js";
 import type { WorkloadNames } from "../util/workload-names.js";
+import { Nonces } from "./proofs/nonces.js";
+import { PROOF_ALGORITHMS, ProofKeys } from "./proofs/proof-key.js";
+import { ReplayMemory } from "./proofs/replay-memory.js";
 
 /**
  * Who may ask: anyone, without a credential; instances, with a secret key; clients, with an id and a secret; workloads, with a
@@ -117,6 +120,23 @@ export interface Policy {
   readonly issuers?: Issuers | null;
   /** Seconds for which a token is accepted after its `exp`. */
   readonly clockTolerance: number;
+  /** What becomes of bound tokens (default: ignore). */
+  readonly bound?: Bound;
+  /** Algorithms of DPoP proofs (default: {@link PROOF_ALGORITHMS}). */
+  readonly proofAlgorithms?: readonly Algorithm[];
+}
+
+/**
+ * What a realm does with tokens that are bound to a key or a certificate (`cnf`): refuse them without a proof, require a
+ * bound token and a proof on every call, or take them as bearer tokens. A proof that is given is checked in any case.
+ */
+export type Bound = "refuse" | "require" | "ignore";
+
+/** What a realm checks proofs with besides its policy. It outlives a reload that changes the realm. */
+export interface ProofState {
+  readonly memory: ReplayMemory;
+  readonly nonces: Nonces;
+  readonly keys: ProofKeys;
 }
 
 /** A named set of tokens that one policy verifies. Immutable; facts are cached for each realm object separately. */
@@ -133,10 +153,16 @@ export interface Realm {
   readonly nullClaims: boolean;
   /** How far the issuer's clock is ahead, as its tokens show. */
   readonly skew: ClockSkew;
+  readonly bound: Bound;
+  readonly proofAlgorithms: ReadonlySet<Algorithm>;
+  readonly proofs: ProofState;
 }
 
-/** Makes a realm from a policy and its keys. */
-export function createRealm(name: string, policy: Policy, keys: KeySource): Realm {
+/** The state of a realm that shares neither memory nor nonces with another. */
+const ownProofs = (): ProofState => ({ memory: new ReplayMemory(), nonces: new Nonces(), keys: new ProofKeys() });
+
+/** Makes a realm from a policy and its keys. @param proofs those of the realm that it replaces, if it replaces one */
+export function createRealm(name: string, policy: Policy, keys: KeySource, proofs: ProofState = ownProofs()): Realm {
   return {
     name,
     policy,
@@ -146,6 +172,9 @@ export function createRealm(name: string, policy: Policy, keys: KeySource): Real
     maxItems: mostItems(policy.maxTokenLength),
     nullClaims: policy.nullClaims ?? false,
     skew: new ClockSkew(),
+    bound: policy.bound ?? "ignore",
+    proofAlgorithms: new Set<Algorithm>(policy.proofAlgorithms ?? PROOF_ALGORITHMS),
+    proofs,
   };
 }
 

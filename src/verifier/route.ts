@@ -32,7 +32,8 @@ const unknownIssuer = (issuers: readonly string[]): Rule => ({
  * @param byIssuer at least one realm; all of them take the same callers
  */
 export function createRoute(name: string, byIssuer: ReadonlyMap<string, Realm>): RoutingRealm {
-  const policies = [...byIssuer.values()].map(({ policy }) => policy);
+  const targets = [...byIssuer.values()];
+  const policies = targets.map(({ policy }) => policy);
   const callers = policies[0]?.callers ?? "anyone";
   const explain = policies[0]?.explain ?? "nobody";
   const realm = createRealm(
@@ -53,6 +54,8 @@ export function createRoute(name: string, byIssuer: ReadonlyMap<string, Realm>):
       clockTolerance: 0,
     },
     staticSource([]),
+    // Nonces are the same in all realms of a process.
+    targets[0]?.proofs,
   );
   return { ...realm, byIssuer, templates: new Issuers([...byIssuer.keys()]).templates };
 }

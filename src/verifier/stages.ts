@@ -9,6 +9,7 @@ import { identifierClaim, instant, tokenOf } from "./claims.js";
 import { type DecisionState, type EarlyEnd, needs, reject, type Stage } from "./decision-state.js";
 import { type Fact, factSize, tokenDigest } from "./facts.js";
 import { detailKeyIssuer, listedForIssuer, rejectForeignIssuer } from "./key-issuer.js";
+import { checkProofs, proofDetail } from "./proofs/proof-stage.js";
 import { type Caller, type Callers, isListed, type Realm, type Rule } from "./realm.js";
 import { LAST_SECOND, secondsAhead } from "./rules.js";
 import { detailUnverified, endTooManyKeys, endUnverified } from "./unverified.js";
@@ -136,6 +137,8 @@ function signature(state: DecisionState): EarlyEnd | undefined {
   const { subject, clockTolerance } = state.realm.policy;
   const exp = member(state.claims, "exp");
   const jti = identifierClaim(state.claims, "jti", state.payload);
+  // A verdict that rests on a proof must not be given to a caller without one.
+  const isCacheable = state.realm.bound === "ignore" || !Object.hasOwn(state.claims, "cnf");
   const fact: Fact = {
     key: listedForIssuer(state, signer),
     header: state.header,
@@ -145,7 +148,8 @@ function signature(state: DecisionState): EarlyEnd | undefined {
     scope: jti === undefined ? undefined : issuerScope(state),
     size: factSize(state.text.length, state.header, state.payload),
     principal: subject.from === "claims" ? subject.read(state.claims, state) : undefined,
-    cacheableUntil: typeof exp === "number" ? instant(Math.min(exp + clockTolerance, LAST_SECOND)) : undefined,
+    cacheableUntil:
+      typeof exp === "number" && isCacheable ? instant(Math.min(exp + clockTolerance, LAST_SECOND)) : undefined,
     evidence: undefined,
   };
   state.realm.skew.note(secondsAhead(state.claims, state.seconds), state.now);
@@ -211,6 +215,13 @@ function subject(state: DecisionState): EarlyEnd | undefined {
   return undefined;
 }
 
+/** Checks the proofs of a bound token, or of a request that has one. For any other token there is nothing to do. */
+function proof(state: DecisionState): EarlyEnd | undefined {
+  const isBound = state.fact?.token.confirmation !== undefined;
+  if (!isBound && state.request.proof === undefined && state.realm.bound !== "require") return undefined;
+  return checkProofs(state);
+}
+
 /** One step of a decision: a stage or a rule. */
 export interface Step {
   /** Name in explanations. */
@@ -269,6 +280,8 @@ export function stepsOf(realm: Realm): readonly Step[] {
       ...rules.filter((rule) => !rule.beforeSignature && !rule.afterSubject).map(ruleStep),
       stage("revocation", revocation),
       stage("subject", subject),
+      { check: "proof", claim: "cnf", run: proof, detail: proofDetail },
+      // Last, so that a rejection by one of these means that the token lacks a scope and nothing else.
       ...rules.filter((rule) => rule.afterSubject).map(ruleStep),
     ];
     STEPS.set(realm, steps);

@@ -3,6 +3,7 @@ import { failure } from "../contract/verifier.js";
 import type { Clock } from "../util/clock.js";
 import { decide, type Needs } from "./decide.js";
 import type { KeysNeed, Need, View } from "./decision-state.js";
+import { settleProof } from "./proofs/settle.js";
 
 /** Most decisions made after the first one, each after something was loaded. */
 const MAX_ROUNDS = 4;
@@ -32,7 +33,7 @@ export function createVerifier(current: { readonly view: View }, clock: Clock, l
       const now = clock();
       if (now >= deadline) return fail(failure("TIMED_OUT"));
       const decision = decide(request, current.view, now, since);
-      if (decision.kind !== "needs") return decision;
+      if (decision.kind !== "needs") return settleProof(request, decision, current.view, now);
       needs = decision;
     }
     return fail(failure("NO_VERDICT"));
@@ -41,7 +42,8 @@ export function createVerifier(current: { readonly view: View }, clock: Clock, l
     verify(request, context) {
       const now = clock();
       const decision = decide(request, current.view, now);
-      return decision.kind === "needs" ? loadAndDecide(request, context, decision, now) : decision;
+      if (decision.kind === "needs") return loadAndDecide(request, context, decision, now);
+      return request.proof === undefined ? decision : settleProof(request, decision, current.view, now);
     },
   };
 }

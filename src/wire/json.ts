@@ -21,7 +21,7 @@ export class UnreadableMessage extends Error {
 interface JsonField {
   /** The member of the generated message. */
   readonly name: string;
-  readonly type: "string" | "boolean" | JsonFields;
+  readonly type: "string" | "boolean" | "bytes" | JsonFields;
   /** The oneof that the field is a member of. */
   readonly oneof?: string;
 }
@@ -43,8 +43,11 @@ function fields(
   );
 }
 
-/** `ClientCredentials` and `VerifyTokenRequest`; a test compares both with the proto. */
+/** The messages that a request consists of; a test compares them with the proto. */
 const CLIENT_CREDENTIALS = fields({ client_id: "string", client_secret: "string" }, {});
+const DPOP_PROOF = fields({ proof: "string", method: "string", url: "string", nonce_required: "boolean" }, {});
+const CLIENT_CERTIFICATE = fields({ sha256: "bytes", der: "bytes" }, { sha256: "form", der: "form" });
+const PROOF = fields({ dpop: DPOP_PROOF, client_certificate: CLIENT_CERTIFICATE }, {});
 const VERIFY_TOKEN_REQUEST = fields(
   {
     realm: "string",
@@ -52,6 +55,7 @@ const VERIFY_TOKEN_REQUEST = fields(
     instance_secret_key: "string",
     client_credentials: CLIENT_CREDENTIALS,
     explain: "boolean",
+    proof: PROOF,
   },
   { instance_secret_key: "caller", client_credentials: "caller" },
 );
@@ -102,8 +106,14 @@ function readField({ type }: JsonField, value: unknown, quoted: string): unknown
     throw new UnreadableMessage(`The member ${quoted} must be an object.`);
   }
   if (typeof value === type) return value;
-  throw new UnreadableMessage(`The member ${quoted} must be ${type === "string" ? "a string" : "true or false"}.`);
+  if (type === "bytes" && typeof value === "string" && BASE64.test(value)) return Buffer.from(value, "base64");
+  throw new UnreadableMessage(`The member ${quoted} must be ${TYPES[type]}.`);
 }
+
+const TYPES = { string: "a string", boolean: "true or false", bytes: "bytes in base64" };
+
+/** Standard or URL-safe base64, with padding or without. */
+const BASE64 = /^(?:[\w+/-]{4})*(?:[\w+/-]{2}(?:==)?|[\w+/-]{3}=?)?$/;
 
 /** A message in JSON. Members that are undefined are left out when it is serialized. */
 export type JsonMessage = Readonly<Record<string, unknown>>;
@@ -114,6 +124,7 @@ export function verdictToJson(verdict: Verdict): JsonMessage {
   return {
     ...(verdict.kind === "verified" ? { verified: verifiedToJson(verdict) } : { rejected: rejectedToJson(verdict) }),
     ...(checks.length > 0 && { checks }),
+    dpopNonce: text(verdict.dpopNonce),
   };
 }
 

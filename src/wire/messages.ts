@@ -7,6 +7,7 @@ import {
   Evidence as EvidenceMessage,
   ItemError,
   Principal as PrincipalMessage,
+  type Proof as ProofMessage,
   Rejected as RejectedMessage,
   Token as TokenMessage,
   type VerifyTokenRequest,
@@ -23,6 +24,7 @@ import {
   type Instant,
   type Outcome,
   type Principal,
+  type Proof,
   type Rejected,
   type Token,
   type Verdict,
@@ -51,6 +53,7 @@ export function requestFromWire(message: VerifyTokenRequest, workload?: Workload
     credential: credentialFromWire(message.caller),
     workload,
     explain: message.explain,
+    proof: message.proof && proofFromWire(message.proof),
   };
 }
 
@@ -65,9 +68,30 @@ function credentialFromWire(caller: VerifyTokenRequest["caller"]): Credential | 
   }
 }
 
+/** Reads a proof; undefined if it has neither member. A certificate without a form reads as one of no bytes. */
+function proofFromWire({ dpop, clientCertificate }: ProofMessage): Proof | undefined {
+  if (dpop === undefined && clientCertificate === undefined) return undefined;
+  const { $case: form, value: bytes } = clientCertificate?.form ?? { $case: "sha256", value: NO_BYTES };
+  return {
+    dpop: dpop && { ...dpop, proof: new Secret(dpop.proof) },
+    clientCertificate: clientCertificate && { form, bytes },
+  };
+}
+
+const NO_BYTES = Buffer.alloc(0);
+
+function proofToWire({ dpop, clientCertificate }: Proof): ProofMessage {
+  return {
+    dpop: dpop && { ...dpop, proof: dpop.proof.reveal() },
+    clientCertificate: clientCertificate && {
+      form: { $case: clientCertificate.form, value: Buffer.from(clientCertificate.bytes) },
+    },
+  };
+}
+
 /**
  * Writes a request, without its workload: a connection presents the certificate of its own client. The message contains
- * the token and the secrets in the clear; send it, and do not keep it.
+ * the token, its proof and the secrets in the clear; send it, and do not keep it.
  */
 export function requestToWire(request: VerificationRequest): VerifyTokenRequest {
   return {
@@ -75,7 +99,7 @@ export function requestToWire(request: VerificationRequest): VerifyTokenRequest 
     token: request.token.reveal(),
     caller: credentialToWire(request.credential),
     explain: request.explain,
-    proof: undefined,
+    proof: request.proof && proofToWire(request.proof),
   };
 }
 
@@ -132,6 +156,7 @@ function verdictFields(verdict: Verdict): Field[] {
     verdict.kind === "verified" ? message(1, verifiedFields(verdict)) : field(2, once(verdict, encodeRejected)),
   ];
   for (const check of verdict.checks) fields.push(field(3, encodeCheck(check).finish()));
+  if (verdict.dpopNonce !== undefined) fields.push(field(4, Buffer.from(verdict.dpopNonce)));
   return fields;
 }
 
@@ -190,8 +215,9 @@ function encodeItemError(failed: Failure): BinaryWriter {
 }
 
 /** Reads a verdict. A response without one (a later version may have another kind) is a failure, never a verdict. */
-export function outcomeFromWire({ verdict, checks: messages }: VerifyTokenResponse): Outcome {
+export function outcomeFromWire({ verdict, checks: messages, dpopNonce }: VerifyTokenResponse): Outcome {
   const checks = messages.map(checkFromWire);
+  const nonce = dpopNonce === "" ? {} : { dpopNonce };
   if (verdict?.$case === "rejected") {
     const { reason: number, claim, message, hint, signatureVerified } = verdict.value;
     const reason = reasonName(number);
@@ -204,6 +230,7 @@ export function outcomeFromWire({ verdict, checks: messages }: VerifyTokenRespon
       ...(form !== undefined && { form }),
       ...(hint !== "" && { hint }),
       checks,
+      ...nonce,
     };
   }
   if (verdict?.$case === "verified" && verdict.value.token !== undefined) {
@@ -214,6 +241,7 @@ export function outcomeFromWire({ verdict, checks: messages }: VerifyTokenRespon
       principal,
       evidence: evidenceFromWire(evidence),
       checks,
+      ...nonce,
     };
   }
   return failure("VERIFIER_UNAVAILABLE");

@@ -46,6 +46,12 @@ function* keyTexts(): Generator<string> {
   }
 }
 
+/** The DPoP proof of a request; empty if it has none. */
+function proofIn({ proof }: Readonly<Record<string, unknown>>): string {
+  const { dpop } = (proof ?? {}) as { readonly dpop?: { readonly proof: string } };
+  return dpop?.proof ?? "";
+}
+
 const CASES = readCases();
 
 for (const file of new Set(CASES.map((one) => one.configuration))) {
@@ -115,16 +121,19 @@ for (const file of new Set(CASES.map((one) => one.configuration))) {
           await ask({ method: "GET", target: `/nowhere?token=${header.slice(0, 2000)}`, headers });
         }
         if (grpc === undefined) continue;
-        said.push(JSON.stringify(await client.verify(grpc.request)));
-        said.push(JSON.stringify(await client.verify({ ...grpc.request, explain: true })));
-        said.push(JSON.stringify(await client.batch([grpc.request, { ...grpc.request, realm: "nowhere" }])));
-        said.push(JSON.stringify(await client.stream([{ id: "one", requests: [grpc.request] }])));
-        for (const request of [grpc.request, { ...grpc.request, explain: true }, { ...grpc.request, unknown: token }]) {
+        // A copy, since a case's proof is another at each reading.
+        const request = structuredClone(grpc.request);
+        given.push(...partsOf(proofIn(request)));
+        said.push(JSON.stringify(await client.verify(request)));
+        said.push(JSON.stringify(await client.verify({ ...request, explain: true })));
+        said.push(JSON.stringify(await client.batch([request, { ...request, realm: "nowhere" }])));
+        said.push(JSON.stringify(await client.stream([{ id: "one", requests: [request] }])));
+        for (const one of [request, { ...request, explain: true }, { ...request, unknown: token }]) {
           await ask({
             method: "POST",
             target: "/tokenverifier.v1.TokenVerifier/VerifyToken",
             headers: [["Content-Type", "application/json"]],
-            body: Buffer.from(JSON.stringify(request)),
+            body: Buffer.from(JSON.stringify(one)),
           });
         }
       }

@@ -75,6 +75,7 @@ const MADE: Readonly<Record<string, readonly [place: string, text: string, files
   "audience-unchecked": ["realms.partner.audience", generic(undefined, { audience: "null" })],
   "never-expires": ["realms.partner.requiredClaims", generic(undefined, { requiredClaims: "[sub]" })],
   "tolerance-wide": ["realms.partner.clockTolerance", generic(undefined, { clockTolerance: "301s" })],
+  "nonces-unshared": ["realms.partner.bound", generic(undefined, { bound: "require" })],
   "token-exceeds-limits": [
     "realms.partner.maxTokenLength",
     generic("http: { address: 127.0.0.1:0, rpc: [partner] }", { maxTokenLength: "65KiB" }),

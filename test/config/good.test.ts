@@ -31,6 +31,7 @@ describe("a good configuration", () => {
       failures: { perClient: { count: 20, window: 60_000 }, perAddress: { count: 100, window: 60_000 } },
       trustedProxies: [],
       cache: { facts: 67_108_864 },
+      proofs: { max: 1_000_000 },
       drain: { delay: 1000, timeout: 5000 },
       faces: [],
       masterKeys: [],
@@ -49,6 +50,8 @@ describe("a good configuration", () => {
       clockTolerance: 0,
       maxTokenLength: 16_384,
       ignoreHeaders: [],
+      bound: "refuse",
+      proofAlgorithms: ["ES256", "ES384", "ES512", "EdDSA", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"],
       callers: "anyone",
       explain: false,
     });

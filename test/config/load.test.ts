@@ -57,6 +57,27 @@ describe("a wrong configuration", () => {
         /^realms\.partner\.isuer: is not a key that exists here; there are algorithms, issuer, /,
       ],
     },
+    "an unknown way with bound tokens": {
+      text: partner("algorithms: [ES256], bound: refused, keys: [{ pemFile: ./p256.pem }]"),
+      is: [/^realms\.partner\.bound: must be one of refuse, require, ignore/],
+    },
+    "an HMAC for proofs": {
+      text: partner("algorithms: [ES256], proofAlgorithms: [ES256, HS256], keys: [{ pemFile: ./p256.pem }]"),
+      is: [/^realms\.partner\.proofAlgorithms\[1\]: must be one of ES256, ES384, /],
+    },
+    "no algorithm for proofs": {
+      text: partner("algorithms: [ES256], proofAlgorithms: [], keys: [{ pemFile: ./p256.pem }]"),
+      is: [/^realms\.partner\.proofAlgorithms: must /],
+    },
+    "bound tokens of a vendor": {
+      text: "grpc: 127.0.0.1:0\nrealms:\n  fiserv: { preset: fiserv, bound: require, keys: [{ pemFile: ./rsa.pem }] }\n",
+      is: [/^realms\.fiserv\.bound: is not a key that exists here/],
+    },
+    "bound tokens of a routing realm": {
+      text: routed("any: { byIssuer: [one], bound: require }"),
+      is: [/^realms\.any\.bound: is not a key that exists here/],
+    },
+    "no room for proofs": { text: top("proofs: { max: 0 }"), is: [/^proofs\.max: must be /] },
     "an unknown key of a key": {
       text: withKey("{ pemFile: ./p256.pem, algo: ES256 }"),
       is: ["realms.partner.keys[0].algo: is not a key that exists here; there are pemFile, alg, kid, issuer"],

@@ -25,12 +25,24 @@ async function askCore({ verifier }: Deployment, request: Message): Promise<Answ
 }
 
 /** Translates a request from the contract's names to those of the generated code. */
-function partialOf({ instance_secret_key: key, client_credentials: client, ...others }: Message): object {
+function partialOf({ instance_secret_key: key, client_credentials: client, proof, ...rest }: Message): object {
+  const others = { ...rest, ...(proof !== undefined && { proof: partialProof(proof as Message) }) };
   const { client_id: clientId, client_secret: clientSecret } = (client ?? {}) as Message;
   if (key !== undefined) return { ...others, caller: { $case: "instanceSecretKey", value: key } };
   if (client !== undefined)
     return { ...others, caller: { $case: "clientCredentials", value: { clientId, clientSecret } } };
   return others;
+}
+
+function partialProof({ dpop, client_certificate: certificate }: Message): object {
+  const { nonce_required: nonceRequired, ...others } = { ...(dpop as Message | undefined) };
+  const [form] = Object.entries((certificate ?? {}) as Message);
+  return {
+    ...(dpop !== undefined && { dpop: { ...others, nonceRequired } }),
+    ...(certificate !== undefined && {
+      clientCertificate: { form: form && { $case: form[0], value: Buffer.from(String(form[1]), "base64") } },
+    }),
+  };
 }
 
 interface Services {

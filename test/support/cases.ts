@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { parse } from "yaml";
 import { z } from "zod";
+import { caseProof, proofMessage } from "./proofs.js";
 import { makeToken, type Tampering, type TokenSpec } from "./token.js";
 import { TEST_VENDORS } from "./vendors.js";
 
@@ -63,6 +64,7 @@ const ask = z.strictObject({
   realm: z.string().optional(),
   caller: caller.optional(),
   explain: z.boolean().optional(),
+  proof: caseProof.optional(),
 });
 
 const expectation = z.union([
@@ -71,6 +73,7 @@ const expectation = z.union([
     claim: z.string().default(""),
     /** Whether the signature had verified before. Default: as for most rejections of this reason. */
     signed: z.boolean().optional(),
+    hint: z.string().optional(),
     /** The whole message (default: any). */
     message: z.string().optional(),
     checks: z.array(object).optional(),
@@ -187,7 +190,7 @@ function readFile(name: string): Case[] {
       typeof one.answer === "string" ? (answers[one.answer] ?? fail(`there is no answer ${one.answer}`)) : one.answer;
     const outcome = typeof one.outcome === "string" ? readOutcome(one.outcome) : one.outcome;
     if (answer === undefined && outcome === undefined) fail("expects nothing");
-    const { realm = "", caller, explain } = { ...defaults.ask, ...one.ask };
+    const { realm = "", caller, explain, proof } = { ...defaults.ask, ...one.ask };
     return {
       file: stem,
       configuration,
@@ -197,7 +200,13 @@ function readFile(name: string): Case[] {
       ...made,
       rest: answer && { request: restRequest(defaults.rest ?? {}, one.rest ?? {}, made.token), answer },
       grpc: outcome && {
-        request: { realm, token: made.token, ...caller, ...(explain !== undefined && { explain }) },
+        request: {
+          realm,
+          token: made.token,
+          ...caller,
+          ...(explain !== undefined && { explain }),
+          ...(proof !== undefined && { proof: proofMessage(made.token, proof) }),
+        },
         outcome,
       },
     };

@@ -1,10 +1,13 @@
 import type { FailureReason } from "../../src/contract/failures.js";
 import { failure, type Verifier } from "../../src/contract/verifier.js";
+import { Secret } from "../../src/util/secret.js";
 import { NOW } from "./clock.js";
 import { configurationWith, type Deployment, type DeploymentOptions, deploy } from "./deployment.js";
 import { exchange, type HttpRequest } from "./http.js";
 import { secretOf } from "./keys.js";
+import { makeProof, PROVEN, thumbprintOf } from "./proofs.js";
 import { publishedVerifier } from "./published.js";
+import { makeToken } from "./token.js";
 import { exampleRequest, TEST_VENDORS } from "./vendors.js";
 
 /** A kind of trouble that a service can be in. */
@@ -36,6 +39,24 @@ function calling(secretKey: string): HttpRequest {
 }
 const UNKNOWN_CALLER = calling("sk_live_test_only_nobody");
 const GOOD_CALLER = calling(secretOf("clowk-next"));
+
+/** Uses the DPoP proof of the key `p256-other` with the `jti` "used" up. */
+async function useProof({ verifier }: Deployment): Promise<void> {
+  const claims = { exp: 1_900_000_000, cnf: { jkt: thumbprintOf("p256-other") } };
+  const token = makeToken({ key: "p256", header: { alg: "ES256" }, claims });
+  const proof = new Secret(makeProof(token, { claims: { jti: "used" } }));
+  const outcome = await verifier.verify(
+    {
+      realm: "bound-refused",
+      token: new Secret(token),
+      credential: undefined,
+      explain: false,
+      proof: { dpop: { ...PROVEN, proof, nonceRequired: false }, clientCertificate: undefined },
+    },
+    { requestId: "a-test", address: "", deadline: Number.POSITIVE_INFINITY },
+  );
+  if (outcome.kind !== "verified") throw new Error(`a good proof was answered ${JSON.stringify(outcome)}`);
+}
 
 /** The troubles that a case's `condition` may name. */
 export const CONDITIONS: Readonly<Record<string, Condition>> = {
@@ -84,6 +105,10 @@ export const CONDITIONS: Readonly<Record<string, Condition>> = {
     },
     addressed: true,
   },
+  /** A DPoP proof of the realm bound-refused was used. */
+  "a proof used": { begin: useProof },
+  /** The realm bound-refused remembers as many DPoP proofs as it may. */
+  "proofs full": { configuration: (text) => `${text}\nproofs: { max: 1 }\n`, begin: useProof },
   /** The core is replaced by one that says RATE_LIMITED, for faces whose realm takes no credential to count. */
   "said to be rate limited": saying("RATE_LIMITED"),
   /** The core is replaced, since these configurations fetch no keys (test/e2e/issuer-keys.slow.test.ts has some that do). */

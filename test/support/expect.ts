@@ -81,7 +81,8 @@ export function expectOutcome(got: Answer, want: ExpectedOutcome, { payload }: P
     if (want.signed === false) expect(hint).to.equal(undefined);
     expect(message).to.be.a("string").that.is.not.empty;
     if (want.message !== undefined) expect(message).to.equal(want.message);
-    if (hint !== undefined) {
+    if (want.hint !== undefined) expect(hint).to.equal(want.hint);
+    else if (hint !== undefined) {
       expect(hint).to.match(
         want.rejected === "ISSUER_MISMATCH"
           ? /^The key that signed the token is for other issuers\.$/

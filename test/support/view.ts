@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { VerificationRequest } from "../../src/contract/verifier.js";
+import type { Proof, VerificationRequest } from "../../src/contract/verifier.js";
 import type { KnownDirectory } from "../../src/directory/directory.js";
 import type { Client, Instance, User } from "../../src/directory/model.js";
 import { readSeed } from "../../src/directory/transfer/seed.js";
@@ -13,6 +13,7 @@ import { FactCache } from "../../src/verifier/facts.js";
 import type { Realm } from "../../src/verifier/realm.js";
 import type { Case } from "./cases.js";
 import { type Folder, makeFolder } from "./deployment.js";
+import type { Message } from "./grpc.js";
 import { revocations } from "./revocations.js";
 
 /** A directory that has every entry of a seed in memory. */
@@ -77,6 +78,7 @@ export function makeBench(configuration: string): Bench {
 
 /** The core's form of a case's gRPC request. */
 export function requestOf({ grpc, token }: Case): VerificationRequest {
+  const proof = grpc!.request["proof"];
   const { realm, instance_secret_key: key, client_credentials: client, explain } = grpc!.request;
   const { client_id: id = "", client_secret: secret = "" } = (client ?? {}) as Record<string, string>;
   return {
@@ -89,5 +91,20 @@ export function requestOf({ grpc, token }: Case): VerificationRequest {
           ? undefined
           : { kind: "client", clientId: id, clientSecret: new Secret(secret) },
     explain: explain === true,
+    proof: proof === undefined ? undefined : proofOf(proof as Message),
   };
+}
+
+function proofOf({ dpop, client_certificate: certificate }: Message): Proof {
+  const { proof, method, url, nonce_required: nonceRequired = false } = (dpop ?? {}) as Message;
+  const [form = "sha256", bytes = ""] = Object.entries((certificate ?? {}) as Message)[0] ?? [];
+  return {
+    dpop: dpop && {
+      proof: new Secret(String(proof)),
+      method: String(method),
+      url: String(url),
+      nonceRequired: Boolean(nonceRequired),
+    },
+    clientCertificate: certificate && { form: form as "sha256" | "der", bytes: Buffer.from(String(bytes), "base64") },
+  } as Proof;
 }

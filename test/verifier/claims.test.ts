@@ -52,6 +52,7 @@ describe("the content of a token", () => {
       keyId: "k",
       algorithm: "ES256",
       payload: "{}",
+      confirmation: undefined,
     });
   });
 
@@ -67,6 +68,7 @@ describe("the content of a token", () => {
       keyId: "",
       algorithm: "",
       payload: "{}",
+      confirmation: undefined,
     };
     expect(tokenOf({}, {}, "{}")).to.deep.equal(nothing);
     const wrong = { sub: 1, iss: null, aud: 7, exp: "1", nbf: [], iat: {}, jti: true };
@@ -75,6 +77,17 @@ describe("the content of a token", () => {
     expect(tokenOf({}, inherited, "{}")).to.deep.equal(nothing);
     expect(tokenOf({}, { aud: ["a", 7, null] }, "{}").audience).to.deep.equal(["a"]);
     expect(tokenOf({}, { aud: "a" }, "{}").audience).to.deep.equal(["a"]);
+  });
+
+  it("a token's confirmation has the texts of its cnf, and is there if the claim has any value", () => {
+    const confirmation = (cnf: unknown) => tokenOf({}, { cnf }, "{}").confirmation;
+    expect(confirmation({ jkt: "a", "x5t#S256": "b", kid: "c" })).to.deep.equal({ jkt: "a", x5tS256: "b" });
+    for (const cnf of [null, undefined, "x", 1, [], ["jkt"], {}, { jkt: 1, "x5t#S256": null }]) {
+      expect(confirmation(cnf)).to.deep.equal({ jkt: "", x5tS256: "" });
+    }
+    const inherited = Object.create({ cnf: {} }) as Record<string, unknown>;
+    expect(tokenOf({}, inherited, "{}").confirmation).to.equal(undefined);
+    expect(confirmation(Object.create({ jkt: "a" }))).to.deep.equal({ jkt: "", x5tS256: "" });
   });
 
   it("a token's content reads back the same after encoding, whatever its claims", () => {

@@ -238,7 +238,7 @@ describe("an explanation", () => {
           checks.map((check) =>
             check.result === "failed" && check.name === "shape" ? { ...check, claim: "" } : check,
           ),
-        ).map((name) => (/^(shape|key|revocation|subject) /.test(name) ? (name.split(" ")[0] ?? "") : name));
+        ).map((name) => (/^(shape|key|revocation|subject|proof) /.test(name) ? (name.split(" ")[0] ?? "") : name));
         expect(way, one.name).to.deep.equal(ways.get(request.realm) ?? way);
         ways.set(request.realm, way);
 

@@ -61,13 +61,24 @@ const checks: fc.Arbitrary<Check[]> = fc.array(
   }),
   { maxLength: 3 },
 );
-export const verified: fc.Arbitrary<Verified> = fc.record({
-  kind: fc.constant("verified" as const),
-  token,
-  principal: fc.option(principal, { nil: undefined }),
-  evidence,
-  checks,
+/** Adds the nonce that a verdict may have. */
+const withNonce = <Kind extends Verdict>(one: Kind, dpopNonce: string): Kind => ({
+  ...one,
+  ...(dpopNonce !== "" && { dpopNonce }),
 });
+const nonce = fc.constantFrom("", "a-nonce");
+export const verified: fc.Arbitrary<Verified> = fc
+  .tuple(
+    fc.record({
+      kind: fc.constant("verified" as const),
+      token,
+      principal: fc.option(principal, { nil: undefined }),
+      evidence,
+      checks,
+    }),
+    nonce,
+  )
+  .map(([one, dpopNonce]) => withNonce<Verified>(one, dpopNonce));
 export const rejected: fc.Arbitrary<Rejected> = fc
   .record({
     kind: fc.constant("rejected" as const),
@@ -77,10 +88,16 @@ export const rejected: fc.Arbitrary<Rejected> = fc
     checks,
     hint: fc.option(text),
     form: fc.option(fc.constantFrom(...FORM_FAULTS)),
+    nonce,
   })
-  .map(({ hint, form, ...others }) => ({
-    ...others,
-    ...(hint !== null && hint !== "" && { hint }),
-    ...(form !== null && others.reason === "TOKEN_MALFORMED" && { form }),
-  }));
+  .map(({ hint, form, nonce: dpopNonce, ...others }) =>
+    withNonce<Rejected>(
+      {
+        ...others,
+        ...(hint !== null && hint !== "" && { hint }),
+        ...(form !== null && others.reason === "TOKEN_MALFORMED" && { form }),
+      },
+      dpopNonce,
+    ),
+  );
 export const verdict: fc.Arbitrary<Verdict> = fc.oneof(verified, rejected);

@@ -93,6 +93,24 @@ describe("a request in JSON", () => {
     expect(taken).to.be.greaterThan(500);
   });
 
+  it("bytes in JSON are base64 in either alphabet, with padding or without", () => {
+    const withBytes = (sha256: unknown): Record<string, unknown> => ({ proof: { clientCertificate: { sha256 } } });
+    for (const good of ["", "AAAA", "AAA=", "AAA", "AA==", "AA", "+/+/", "-_-_", "AAAAAA"]) {
+      expect(ours(withBytes(good)), good)
+        .to.be.a("string")
+        .that.equals(theirs(withBytes(good)));
+    }
+    for (const bad of ["A", "AAAAA", "A===", "AAA==", "AA=", "AAAA=", "AA AA", "AA\n", "é", "AA.A", 1, {}, true]) {
+      expect(ours(withBytes(bad)), JSON.stringify(bad)).to.equal(undefined);
+    }
+    expect(() => requestFromJson(Buffer.from(JSON.stringify(withBytes(1))))).to.throw(
+      'The member "sha256" of "clientCertificate" of "proof" must be bytes in base64.',
+    );
+    expect(() => requestFromJson(Buffer.from('{"proof":{"clientCertificate":{"sha256":"","der":""}}}'))).to.throw(
+      'The members "sha256" and "der" of "clientCertificate" of "proof" exclude each other.',
+    );
+  });
+
   it("a request in JSON may have every field of the proto, under either of its names", () => {
     const sample = (type: DescMessage): [string, unknown][] =>
       type.fields.flatMap((field) => {

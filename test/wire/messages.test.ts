@@ -74,12 +74,12 @@ function message(of: Verdict): VerifyTokenResponse {
         cacheableUntil: timestamp(evidence.cacheableUntil),
       },
     };
-    return { verdict: { $case: "verified", value }, checks, dpopNonce: "" };
+    return { verdict: { $case: "verified", value }, checks, dpopNonce: of.dpopNonce ?? "" };
   }
   const { reason, claim, form, hint = "", signatureVerified } = of;
   const text = reasonMessage(reason, claim, form);
   const value = { reason: reasonNumber(reason), claim, message: text, hint, signatureVerified };
-  return { verdict: { $case: "rejected", value }, checks, dpopNonce: "" };
+  return { verdict: { $case: "rejected", value }, checks, dpopNonce: of.dpopNonce ?? "" };
 }
 
 describe("verdicts on the wire", () => {
@@ -258,6 +258,15 @@ describe("batches and streams on the wire", () => {
 
 describe("requests on the wire", () => {
   const secret = text.map((value) => new Secret(value));
+  const dpop = fc.record({ proof: secret, method: text, url: text, nonceRequired: fc.boolean() });
+  const clientCertificate = fc.record({
+    form: fc.constantFrom("sha256" as const, "der" as const),
+    bytes: fc.uint8Array({ maxLength: 40 }),
+  });
+  const proof = fc.oneof(
+    fc.record({ dpop, clientCertificate: fc.option(clientCertificate, { nil: undefined }) }),
+    fc.record({ dpop: fc.constant(undefined), clientCertificate }),
+  );
   const request: fc.Arbitrary<VerificationRequest> = fc.record({
     realm: text,
     token: secret,
@@ -267,6 +276,17 @@ describe("requests on the wire", () => {
       fc.record({ kind: fc.constant("client" as const), clientId: text, clientSecret: secret }),
     ),
     explain: fc.boolean(),
+    proof: fc.option(proof, { nil: undefined }),
+  });
+
+  it("a proof without a member reads as none, and a certificate without a form as one of no bytes", () => {
+    const read = (sent: VerifyTokenRequest["proof"]) =>
+      requestFromWire(VerifyTokenRequest.fromPartial({ proof: sent })).proof;
+    expect(read({ dpop: undefined, clientCertificate: undefined })).to.equal(undefined);
+    expect(read({ dpop: undefined, clientCertificate: { form: undefined } })).to.deep.equal({
+      dpop: undefined,
+      clientCertificate: { form: "sha256", bytes: Buffer.alloc(0) },
+    });
   });
 
   it("a request survives a round trip", () => {

@@ -99,7 +99,8 @@ export const Reason = {
   REASON_PROOF_MISSING: 21,
   /**
    * REASON_PROOF_INVALID - The DPoP proof is malformed, has a key or an algorithm that the realm does not
-   * accept, or its signature does not verify.
+   * accept, or its signature does not verify; or the client certificate is not of
+   * the size that its form has.
    */
   REASON_PROOF_INVALID: 22,
   /**
@@ -316,7 +317,8 @@ export interface VerifyTokenRequest {
     | undefined;
   /**
    * Requests the result of each check (default false). Fails with
-   * PERMISSION_DENIED unless the realm allows this caller explanations.
+   * PERMISSION_DENIED unless the realm allows this caller explanations. An
+   * explained call uses up no DPoP proof, so do not admit a request by its verdict.
    */
   explain: boolean;
   /**

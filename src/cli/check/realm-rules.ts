@@ -78,6 +78,19 @@ export const REALM_RULES: readonly CheckRule<Config>[] = [
     fix: "Synchronize clocks with NTP, and use 5m or less.",
   },
   {
+    name: "nonces-unshared",
+    level: "warning",
+    find: (config) =>
+      config.masterKeys.length > 0
+        ? []
+        : eachRealm(({ settings: { bound } }) =>
+            bound === "require"
+              ? ["bound", "is require and there is no masterKey: each process makes DPoP nonces that no other accepts"]
+              : undefined,
+          )(config),
+    fix: "Give all replicas the same masterKey. With a single process, or without nonces, do nothing.",
+  },
+  {
     name: "token-exceeds-limits",
     level: "warning",
     find: (config) =>

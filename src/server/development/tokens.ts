@@ -37,11 +37,7 @@ export const defaultLife = (realm: ConfiguredRealm): number =>
  *
  * @param given claims that will replace these; the issuer's placeholder gets its value from them
  */
-export function sampleClaims(
-  realm: ConfiguredRealm,
-  values: ExampleValues,
-  given: JsonObject = {},
-): JsonObject {
+export function sampleClaims(realm: ConfiguredRealm, values: ExampleValues, given: JsonObject = {}): JsonObject {
   return realm.vendor?.example.claims(values, realm.settings) ?? genericClaims(realm, values.now, given);
 }
 
@@ -51,11 +47,7 @@ const OBVIOUS: Readonly<Record<string, (now: number) => unknown>> = {
   nbf: (now) => now,
 };
 
-function genericClaims(
-  realm: ConfiguredRealm,
-  now: number,
-  given: JsonObject,
-): JsonObject {
+function genericClaims(realm: ConfiguredRealm, now: number, given: JsonObject): JsonObject {
   const { issuer, audience, requiredClaims = [], claims = {} } = genericSettings(realm);
   const obvious = Object.entries(OBVIOUS).filter(([name]) => requiredClaims.includes(name));
   const samples = Object.entries(claims).map(([name, condition]) => [name, sampleOf(name, condition)] as const);
