@@ -35,9 +35,9 @@ describe("check of a set with keys that are not used", () => {
   it("key-refused gives the cause of each key at fault, and none of a key that is set aside", () => {
     const find = KEY_RULES.find(({ name }) => name === "key-refused")?.find ?? expect.fail();
     const good = generateKeyPairSync("rsa", { modulusLength: 2048 }).publicKey.export({ format: "jwk" });
-    const set = loadPublishedKeys({ keys: [good, weak, { kty: "RSA" }, { ...good, use: "enc" }] }, ["RS256"]);
-    const fetches = [{ realm: "r", location: "https://issuer.example/jwks", insecure: false, set }];
-    const said = find({ realms: [], setsUnopened: [], fetches }).map(({ message }) => message);
+    const set = loadPublishedKeys({ keys: [good, weak, { kty: "RSA" }, { ...good, use: "enc" }] }, { algorithms: ["RS256"] });
+    const fetches = [{ realm: "r", location: "https://issuer.example/jwks", asked: [], insecure: false, set }];
+    const said = find({ now: 0, realms: [], setsUnopened: [], fetches }).map(({ message }) => message);
     expect(said).to.have.length(2);
     expect(said[0]).to.match(/^https:\/\/issuer\.example\/jwks: keys\[1\], weak: .*1024 bits/);
     expect(said[1]).to.match(/: keys\[2\], malformed: /);
@@ -47,8 +47,12 @@ describe("check of a set with keys that are not used", () => {
 describe("check's warning keys-insecure", () => {
   const find = KEY_RULES.find(({ name }) => name === "keys-insecure")?.find ?? expect.fail();
   const saidOf = (location: string): string | undefined =>
-    find({ now: 0, realms: [], setsUnopened: [], fetches: [{ realm: "r", location, insecure: true, set: "" }] })[0]
-      ?.message;
+    find({
+      now: 0,
+      realms: [],
+      setsUnopened: [],
+      fetches: [{ realm: "r", location, asked: [], insecure: true, set: "" }],
+    })[0]?.message;
 
   it("keys-insecure warns that plain http lets others substitute keys", () => {
     expect(saidOf("http://issuer.example/jwks")).to.include("substitute keys");

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { calculateJwkThumbprint } from "jose";
 import type { Algorithm } from "../../src/jws/algorithms.js";
 import { loadJwk } from "../../src/keys/jwk.js";
+import { loadPublishedKeys } from "../../src/keys/jwks.js";
 import { PublishedSet } from "../../src/keys/remote/published-set.js";
 import { decodeBase64, withoutByteOrderMark } from "../../src/keys/spelling.js";
 import { jwkOf } from "../support/keys.js";
@@ -87,7 +88,7 @@ describe("a respelled key", () => {
     const algorithms = [...new Set(KEYS.map(([, algorithm]) => algorithm))];
     fc.assert(
       fc.property(fc.array(respelling, { minLength: KEYS.length, maxLength: KEYS.length }), (all) => {
-        const published = new PublishedSet(algorithms);
+        const published = new PublishedSet((value) => loadPublishedKeys(value, { algorithms }));
         const memory = { jwksUri: "", validators: { etag: null, lastModified: null } };
         published.replace({ keys: KEYS.map(([name]) => ({ ...jwkOf(name), kid: name })) }, memory);
         const before = published.set;

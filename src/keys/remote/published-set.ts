@@ -1,9 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
-import type { Algorithm } from "../../jws/algorithms.js";
 import { readObject } from "../../jws/json.js";
 import { truncate } from "../../util/printable.js";
-import { loadPublishedKeys } from "../jwks.js";
-import { KeyError, keptKey, type VerificationKey } from "../key.js";
+import type { LoadedSet } from "../jwks.js";
+import { isExpired, KeyError, keptKey, type VerificationKey } from "../key.js";
 import { KeySet } from "../key-set.js";
 import type { LeftOut } from "../left-out.js";
 import type { Memory } from "./documents.js";
@@ -21,16 +20,22 @@ export interface SetChanges {
 /** No differences. */
 export const NO_CHANGES: SetChanges = { added: [], removed: [], leftOut: [] };
 
+/**
+ * Loads a document of an issuer's keys, of any kind.
+ *
+ * @throws {KeyError} if it has no usable key
+ */
+export type LoadSet = (value: unknown) => LoadedSet;
+
 /** The last good key set of an issuer, in the forms in which it is used, compared and saved. */
 export class PublishedSet {
-  readonly #algorithms: readonly Algorithm[];
+  readonly #loadSet: LoadSet;
   #set: KeySet | undefined;
   #document = "";
   #memory: Memory | undefined;
 
-  /** @param algorithms those of the realm; at least one */
-  constructor(algorithms: readonly Algorithm[]) {
-    this.#algorithms = algorithms;
+  constructor(load: LoadSet) {
+    this.#loadSet = load;
   }
 
   /** The keys; undefined before the first good set. The same object while neither a key nor what is left out changes. */
@@ -41,6 +46,11 @@ export class PublishedSet {
   /** The keys of the set that are not used. */
   get leftOut(): readonly LeftOut[] {
     return this.#set?.leftOut ?? [];
+  }
+
+  /** Names of the keys whose certificates have expired. */
+  expired(now: number): readonly string[] {
+    return [...new Set(this.#set?.keys.filter((key) => isExpired(key, now)).map(nameOf))];
   }
 
   /** The document as JSON; empty before the first good set. */
@@ -83,7 +93,7 @@ export class PublishedSet {
   }
 
   #load(value: unknown, document: string): SetChanges {
-    const loaded = loadPublishedKeys(value, { algorithms: this.#algorithms });
+    const loaded = this.#loadSet(value);
     const before = this.#set?.keys ?? [];
     const keys = loaded.keys.map((key, index) => keptKey(before, index, key));
     const isSame = keys.length === before.length && keys.every((key, index) => key === before[index]);

@@ -1,12 +1,11 @@
-import type { Algorithm } from "../../jws/algorithms.js";
 import type { Clock } from "../../util/clock.js";
 import { type After, until } from "../../util/timeouts.js";
 import { KeyError } from "../key.js";
 import type { KeySet } from "../key-set.js";
 import type { LeftOut } from "../left-out.js";
+import { FetchError } from "./answer.js";
 import type { FetchedSet, Memory } from "./documents.js";
-import { FetchError } from "./fetch.js";
-import { NO_CHANGES, PublishedSet, type SetChanges } from "./published-set.js";
+import { type LoadSet, NO_CHANGES, PublishedSet, type SetChanges } from "./published-set.js";
 
 /** When keys are fetched and for how long they are used; all in milliseconds. */
 export interface RemoteSettings {
@@ -50,8 +49,9 @@ export interface RemoteObserver {
    * @param changes the differences from the set before; empty if there are none
    * @param failures number of consecutive failures before it
    * @param wasOut whether {@link out} was called since the last successful fetch
+   * @param expired names of the set's keys whose certificates have expired
    */
-  fetched(changes: SetChanges, failures: number, wasOut: boolean): void;
+  fetched(changes: SetChanges, failures: number, wasOut: boolean, expired?: readonly string[]): void;
   /** Called after a failed fetch. @param failures consecutive failures including this one @param left as in {@link RemoteStatus} */
   failed(why: string, failures: number, left: number): void;
   /** Called once when no set is usable any longer, or the first fetch fails; again only after a successful fetch. */
@@ -111,15 +111,10 @@ export class RemoteKeys {
   #cancelExpiry: () => void = () => {};
 
   /** Starts the first fetch. @param saved the set of an earlier run */
-  constructor(
-    settings: RemoteSettings,
-    algorithms: readonly Algorithm[],
-    context: RemoteContext,
-    saved: SavedSet | undefined,
-  ) {
+  constructor(settings: RemoteSettings, load: LoadSet, context: RemoteContext, saved: SavedSet | undefined) {
     this.#settings = settings;
     this.#context = context;
-    this.#published = new PublishedSet(algorithms);
+    this.#published = new PublishedSet(load);
     this.#due = context.clock();
     if (saved !== undefined) this.#restore(saved);
     this.#watchExpiry();
@@ -265,7 +260,7 @@ export class RemoteKeys {
     this.#fetchedAt = started;
     this.#due = started + Math.min(refreshMax, Math.max(refreshMin, (lifetime ?? 0) * 1000));
     this.#context.save({ document: this.#published.document, fetchedAt: started });
-    this.#context.observer.fetched(changes, failures, wasOut);
+    this.#context.observer.fetched(changes, failures, wasOut, this.#published.expired(started));
     this.#isOut = false;
     this.#watchExpiry();
   }

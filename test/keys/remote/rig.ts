@@ -1,6 +1,7 @@
+import { loadPublishedKeys } from "../../../src/keys/jwks.js";
 import type { KeySet } from "../../../src/keys/key-set.js";
+import { FetchError } from "../../../src/keys/remote/answer.js";
 import type { FetchedSet, Memory } from "../../../src/keys/remote/documents.js";
-import { FetchError } from "../../../src/keys/remote/fetch.js";
 import type { SetChanges } from "../../../src/keys/remote/published-set.js";
 import { RemoteKeys, type RemoteSettings, type SavedSet } from "../../../src/keys/remote/remote-keys.js";
 import { jwkOf } from "../../support/keys.js";
@@ -63,7 +64,7 @@ export class Rig {
     this.time = time;
     this.keys = new RemoteKeys(
       { ...SETTINGS, ...settings },
-      ["ES256"],
+      (value) => loadPublishedKeys(value, { algorithms: ["ES256"] }),
       {
         clock: time.clock,
         after: time.after,

@@ -3,8 +3,9 @@ import { genericSchema } from "../../../src/config/realm-forms.js";
 import type { Outcome } from "../../../src/contract/verifier.js";
 import { failure } from "../../../src/contract/verifier.js";
 import { noDirectory } from "../../../src/directory/directory.js";
-import { FetchError } from "../../../src/keys/remote/fetch.js";
-import { networkSource } from "../../../src/keys/remote/keyring.js";
+import { loadPublishedKeys } from "../../../src/keys/jwks.js";
+import { FetchError } from "../../../src/keys/remote/answer.js";
+import { networkSource } from "../../../src/keys/remote/network-source.js";
 import { RemoteKeys } from "../../../src/keys/remote/remote-keys.js";
 import { Secret } from "../../../src/util/secret.js";
 import { FactCache } from "../../../src/verifier/facts.js";
@@ -46,7 +47,7 @@ describe("a year of rotations with an outage around one of them", function () {
     let fetches = 0;
     const remote = new RemoteKeys(
       SETTINGS,
-      ["ES256"],
+      (value) => loadPublishedKeys(value, { algorithms: ["ES256"] }),
       {
         clock: time.clock,
         after: time.after,
