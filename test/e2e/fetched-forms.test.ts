@@ -219,6 +219,18 @@ describe("issuers' keys as the world publishes them", () => {
     expect(await verdicts(config, rsaToken("b1e2"), rsaToken("none"))).to.deep.equal(["verified", "KEY_UNKNOWN"]);
   });
 
+  it("a token with an unknown kid is rejected every time, with one fetch for it", async () => {
+    answers = { "/jwks": SET };
+    asked.splice(0);
+    const unknown = other.token(CLAIMS);
+    const config = configure("{ jwksUri: HTTP/jwks, insecure: true }");
+    expect(await verdicts(config, token, unknown, unknown, unknown)).to.deep.equal([
+      "verified",
+      ...Array<string>(3).fill("KEY_UNKNOWN"),
+    ]);
+    expect(asked.length).to.be.at.most(2);
+  });
+
   it("no credential follows a redirect to another origin", async () => {
     const seen: (string | undefined)[] = [];
     answers = {

@@ -131,6 +131,11 @@ export class RemoteKeys {
     return this.current(this.#context.clock());
   }
 
+  /** The last good set, however old. */
+  get latest(): KeySet | undefined {
+    return this.#published.set;
+  }
+
   /** When the fetch that last confirmed the set started: milliseconds since 1970; -Infinity before the first. */
   get fetchedAt(): number {
     return this.#fetchedAt;
@@ -169,12 +174,13 @@ export class RemoteKeys {
    * @param kid the `kid` sought; undefined for any key
    * @param since when the question came; a set fetched after that answers it, whatever it contains
    * @param deadline when to stop waiting
+   * @param first as for {@link answers}
    * @returns undefined if {@link answers} is true now; otherwise milliseconds until it is worth asking again, at least 1000
    */
-  async load(kid: string | undefined, since: number, deadline: number): Promise<number | undefined> {
+  async load(kid: string | undefined, since: number, deadline: number, first = since): Promise<number | undefined> {
     for (let waits = 0; ; waits++) {
       const now = this.#context.clock();
-      if (this.answers(kid, since, now)) return undefined;
+      if (this.answers(kid, since, now, first)) return undefined;
       if (this.#flight === undefined) {
         if (this.#untilAllowed(now) > 0 || waits === MAX_WAITS || this.#closed) return this.#retryAfter(now);
         const isSought = this.current(now) !== undefined || now < this.#due;
@@ -187,16 +193,21 @@ export class RemoteKeys {
   }
 
   /**
-   * Whether the known set answers a question: it contains the `kid`, or was fetched after the question came. A token
-   * without a `kid` asks for any key; for it, a set no older than the cooldown counts as fetched after the question.
+   * Whether the known set answers a question: it contains the `kid`, was fetched after the question came, or was fetched
+   * after the first question for the `kid`, within the last cooldown. A token without a `kid` asks for any key; for it, a
+   * set no older than the cooldown counts as fetched after the question.
+   *
+   * @param first when the `kid` was first asked for, if that is known
    */
-  answers(kid: string | undefined, since: number, now: number): boolean {
+  answers(kid: string | undefined, since: number, now: number, first = since): boolean {
     const set = this.current(now);
     if (set === undefined) return false;
     if (kid !== undefined && set.hasKid(kid)) return true;
     // The clock was set back, so the order of fetch and question is unknown.
     if (this.#fetchedAt > now) return false;
-    return this.#fetchedAt >= (kid === undefined ? since - this.#settings.cooldown : since);
+    const { cooldown } = this.#settings;
+    if (kid === undefined) return this.#fetchedAt >= since - cooldown;
+    return this.#fetchedAt >= since || (this.#fetchedAt >= first && now - this.#fetchedAt < cooldown);
   }
 
   /** Stops fetching. */
