@@ -107,8 +107,8 @@ describe("issuers' keys as the world publishes them", () => {
   }
 
   const whyOf = async (config: ReturnType<typeof configure>): Promise<string> => {
-    const [{ set = "" } = {}] = await fetchSets(config);
-    return typeof set === "string" ? set : "fetched";
+    const [fetched] = await fetchSets(config);
+    return typeof fetched?.set === "string" ? fetched.set : "fetched";
   };
 
   const token = key.token(CLAIMS);

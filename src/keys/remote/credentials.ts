@@ -60,8 +60,9 @@ export class CredentialsOfFetch {
 
 /** @throws {FetchError} if the file cannot be read, or does not hold one token */
 async function readToken({ file, name }: NonNullable<FetchCredentials["bearerTokenFile"]>): Promise<string> {
-  const text = await readStart(file).catch(({ code }: NodeJS.ErrnoException) => {
-    throw new FetchError(`the token file ${name} cannot be read${code === undefined ? "" : ` (${code})`}`);
+  const text = await readStart(file).catch((error: unknown) => {
+    const { code = "error" } = error as NodeJS.ErrnoException;
+    throw new FetchError(`the token file ${name} cannot be read (${code})`);
   });
   const token = text.trim();
   if (token === "") throw new FetchError(`the token file ${name} is empty`);

@@ -75,8 +75,15 @@ export function createFetcher(options: FetchOptions): Fetcher {
       const cancel = after(timeout, () => controller.abort(new DOMException("", "TimeoutError")));
       open.add(controller);
       const journey: Journey = {
-        ...{ selector, signal: controller.signal, insecure, isPrivateAllowed, onRequest: options.onRequest },
-        ...{ credentials: new CredentialsOfFetch(options.credentials), spokeTls: false, url: "", proxy: undefined },
+        selector,
+        signal: controller.signal,
+        insecure,
+        isPrivateAllowed,
+        onRequest: options.onRequest,
+        credentials: new CredentialsOfFetch(options.credentials),
+        spokeTls: false,
+        url: "",
+        proxy: undefined,
       };
       try {
         return await run((url, wanted, last) =>
