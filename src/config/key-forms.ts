@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { ALGORITHM_NAMES, type Algorithm, algorithmOf, unavailable } from "../jws/algorithms.js";
 import { redactName } from "../util/printable.js";
-import { duration, LONGEST_TIMER, readLater } from "./values.js";
+import { duration, forms, LONGEST_TIMER, readLater } from "./values.js";
 
 // The forms of an entry of `keys`.
 
@@ -43,8 +43,13 @@ function headerFault(name: string, value: unknown): string | undefined {
   return /^[!-~](?:[ -~]*[!-~])?$/.test(value) ? undefined : "must be one line of ASCII, without blanks at its ends";
 }
 
-/** Header fields to send with each fetch, whose values are texts. */
-const headers = z.record(z.string(), z.unknown()).superRefine((fields, ctx) => {
+/** The value of a header field. It is read together with its name, since a name may hold a part of a secret. */
+const headerValue = z
+  .unknown()
+  .register(forms, { name: "text", pattern: "^[!-~]([ -~]*[!-~])?$", limits: "", write: String });
+
+/** Header fields to send with each fetch. */
+const headers = z.record(z.string(), headerValue).superRefine((fields, ctx) => {
   const seen = new Set<string>();
   for (const [name, value] of Object.entries(fields)) {
     const isTwice = seen.has(name.toLowerCase());
