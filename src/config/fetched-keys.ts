@@ -31,7 +31,9 @@ type Fetching = Omit<ReturnType<(typeof keyForms)["x509Uri"]["parse"]>, "x509Uri
 export function fetchedKeys(location: Location, entry: Fetching, context: FetchContext): readonly [] {
   const { refreshMin, refreshMax, staleIfError, cooldown, timeout, insecure, private: isPrivate, caFile } = entry;
   if (context.algorithms.every((name) => name.startsWith("HS"))) {
-    throw new KeyError(`an issuer publishes no secrets, and this realm takes ${listAlgorithms(context.algorithms)} alone`);
+    throw new KeyError(
+      `an issuer publishes no secrets, and this realm takes ${listAlgorithms(context.algorithms)} alone`,
+    );
   }
   if (refreshMin > refreshMax) throw new KeyError("refreshMin must not be longer than refreshMax");
   const url = readUrl(locationName(location), entry);

@@ -36,12 +36,17 @@ describe("check of a set with keys that are not used", () => {
   it("key-refused gives the cause of each key at fault, and none of a key that is set aside", () => {
     const find = KEY_RULES.find(({ name }) => name === "key-refused")?.find ?? expect.fail();
     const good = generateKeyPairSync("rsa", { modulusLength: 2048 }).publicKey.export({ format: "jwk" });
-    const set = loadPublishedKeys({ keys: [good, weak, { kty: "RSA" }, { ...good, use: "enc" }] }, { algorithms: ["RS256"] });
+    const set = loadPublishedKeys(
+      { keys: [good, weak, { kty: "RSA" }, { ...good, use: "enc" }] },
+      { algorithms: ["RS256"] },
+    );
     const fetches = [{ realm: "r", location: "https://issuer.example/jwks", asked: [], insecure: false, set }];
     const said = find({ now: 0, realms: [], setsUnopened: [], fetches }).map(({ message }) => message);
     expect(said).to.have.length(2);
     expect(said[0]).to.match(/^https:\/\/issuer\.example\/jwks: keys\[1\], weak: .*1024 bits/);
     expect(said[1]).to.match(/: keys\[2\], malformed: /);
+  });
+});
 
 describe("check of fetched keys", () => {
   it("check prints each URL that it asked, what it found, and why a key is not used, without queries", async () => {
