@@ -125,7 +125,7 @@ async function fetching(mode: string): Promise<number> {
   await issuer.be(mode, { keys: [] });
   const fetcher = createFetcher({ timeout: 1_000, insecure: true });
   const collecting = setInterval(collect, 100);
-  const millis = await millisOf(() => failureOf(fetcher.within((ask) => ask(issuer.url, undefined))));
+  const millis = await millisOf(() => failureOf(fetcher.within((ask) => ask(issuer.url, "keys"))));
   clearInterval(collecting);
   await fetcher.close();
   await issuer.close();

@@ -2,12 +2,13 @@ import type { Command } from "commander";
 import { type Config, loadConfig } from "../config/load.js";
 import { redactFileName } from "../config/read-file.js";
 import type { ConfiguredRealm } from "../config/realms.js";
-import { type LoadedSet, loadPublishedKeys } from "../keys/jwks.js";
+import type { LoadedSet } from "../keys/jwks.js";
 import { KeyError, type VerificationKey } from "../keys/key.js";
 import { isFaulty } from "../keys/left-out.js";
-import { fetchOnce } from "../keys/remote/documents.js";
-import { FetchError, readDocument } from "../keys/remote/fetch.js";
-import { locationName, printableLocation, type RemoteEntry } from "../keys/remote/keyring.js";
+import { FetchError, readDocument } from "../keys/remote/answer.js";
+import { fetchOnce, loadFetched, wantedAt } from "../keys/remote/documents.js";
+import type { RemoteEntry } from "../keys/remote/keyring.js";
+import { locationName, printableLocation, printableUrl } from "../keys/remote/location.js";
 import type { KeysInUse } from "../observability/observed.js";
 import { addCommand, type CliContext, configOption, jsonOption, realmOption } from "./command.js";
 import { CommandError, EXIT, UsageError } from "./errors.js";
@@ -32,7 +33,10 @@ export function addKeysCommand(root: Command, context: CliContext): void {
   const description = "rehearse a key rotation: which of a realm's keys would disappear, and how much they are used";
   addCommand(keys, "diff", description, EXAMPLES)
     .addOption(realmOption())
-    .requiredOption("--candidate <file|url>", "the JWK Set that the issuer is about to publish")
+    .requiredOption(
+      "--candidate <file|url>",
+      "the key set that the issuer is about to publish, in the form of the one it replaces",
+    )
     .option("--location <url>", "the key set that it replaces, if the realm fetches several")
     .addOption(configOption())
     .option("--metrics <address>", "the running service's metrics port (default: the configuration's)")
@@ -118,7 +122,7 @@ function sourceOf({ name, remotes }: ConfiguredRealm, location: string | undefin
   if (matches.length === 1) return matches[0];
   const why = matches.length === 0 ? "matches none of" : "matches more than one of";
   throw new UsageError(
-    `--location ${printableLocation(location)} ${why} the key sets that the realm ${name} fetches: ${places || "it has none"}.`,
+    `--location ${printableUrl(location)} ${why} the key sets that the realm ${name} fetches: ${places || "it has none"}.`,
   );
 }
 
@@ -152,12 +156,14 @@ async function readCandidate(
 ): Promise<LoadedSet> {
   const isUrl = /^https?:\/\//.test(candidate);
   try {
-    if (!isUrl) return loadPublishedKeys(readDocument(readNamedFile(candidate)), { algorithms });
-    const { timeout = TIMEOUT, insecure = false, ca } = source ?? {};
-    return await fetchOnce({ jwksUri: candidate }, { timeout, insecure, ca, proxies }, algorithms);
+    const isMap = source !== undefined && "x509Uri" in source.location;
+    const location = isMap ? { x509Uri: candidate } : { jwksUri: candidate };
+    const entry = { timeout: TIMEOUT, insecure: false, ...source, location };
+    if (isUrl) return await fetchOnce({ ...entry, proxies }, algorithms);
+    return loadFetched(entry, readDocument(readNamedFile(candidate), wantedAt(location)), algorithms);
   } catch (error) {
     if (!(error instanceof FetchError || error instanceof KeyError)) throw error;
-    const name = isUrl ? printableLocation(candidate) : redactFileName(candidate);
+    const name = isUrl ? printableUrl(candidate) : redactFileName(candidate);
     const effect =
       source === undefined ? "" : " The service would treat it as a failed fetch, and keep the keys that it has.";
     const message = `${name}: ${error.message}.${effect}`;
@@ -173,7 +179,7 @@ async function fetchKeys(
 ): Promise<readonly VerificationKey[]> {
   const sets = remotes.map(async (entry) => {
     try {
-      return (await fetchOnce(entry.location, { ...entry, proxies }, algorithms)).keys;
+      return (await fetchOnce({ ...entry, proxies }, algorithms)).keys;
     } catch (error) {
       if (!(error instanceof FetchError || error instanceof KeyError)) throw error;
       throw new CommandError(`${printableLocation(entry.location)}: ${error.message}.`, EXIT.unavailable);

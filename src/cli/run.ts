@@ -1,7 +1,7 @@
 import os from "node:os";
 import { Command, CommanderError } from "commander";
-import { version } from "../observability/version.js";
 import { systemClock } from "../util/clock.js";
+import { version } from "../util/version.js";
 import { addCheckCommand } from "./check/check.js";
 import { addCommand, type CliContext, jsonOption } from "./command.js";
 import { type CommandFailure, EXIT, failureOf, failureToJson } from "./errors.js";

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { ALGORITHM_NAMES, type Algorithm, algorithmOf, unavailable } from "../jws/algorithms.js";
-import { duration, LONGEST_TIMER, oneOrMore, readLater } from "./values.js";
+import { redactName } from "../util/printable.js";
+import { duration, forms, LONGEST_TIMER, oneOrMore, readLater } from "./values.js";
 
 // The forms of an entry of `keys`.
 
@@ -38,6 +39,36 @@ const alg = {
 const jsonObject = (what: string) => z.record(z.string(), z.unknown()).describe(what);
 const file = (what: string) => z.string().min(1).describe(`File that holds ${what}.`);
 
+/** Header fields that belong to the connection, the message's body, the cookies or the fetch itself, in lower case. */
+const OUR_HEADERS =
+  /^(?:host|connection|content-.*|transfer-encoding|cookie|te|upgrade|expect|keep-alive|proxy-.*|trailer|if-.*|range)$/;
+
+/** What is wrong with a header field. No message quotes its value. */
+function headerFault(name: string, value: unknown): string | undefined {
+  if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name)) return "must have a name of letters, digits and -, such as X-Api-Key";
+  if (OUR_HEADERS.test(name.toLowerCase())) return "cannot be set: it belongs to the connection or the fetch itself";
+  if (typeof value !== "string") return "must be a text: put it in quotes";
+  if (value === "") return "must not be empty: is the variable empty that it comes from?";
+  return /^[!-~](?:[ -~]*[!-~])?$/.test(value) ? undefined : "must be one line of ASCII, without blanks at its ends";
+}
+
+/** The value of a header field. It is read together with its name, since a name may hold a part of a secret. */
+const headerValue = z
+  .unknown()
+  .register(forms, { name: "text", pattern: "^[!-~]([ -~]*[!-~])?$", limits: "", write: String });
+
+/** Header fields to send with each fetch. */
+const headers = z.record(z.string(), headerValue).superRefine((fields, ctx) => {
+  const seen = new Set<string>();
+  for (const [name, value] of Object.entries(fields)) {
+    const isTwice = seen.has(name.toLowerCase());
+    seen.add(name.toLowerCase());
+    const message = isTwice ? "is there twice: capitals do not count" : headerFault(name, value);
+    // A missing blank after a colon makes the value a part of the name.
+    if (message !== undefined) ctx.addIssue({ code: "custom", message, path: [redactName(name)] });
+  }
+});
+
 /** Settings of keys that are fetched from an issuer. */
 const fetching = {
   refreshMin: duration(1000, LONGEST_TIMER)
@@ -65,8 +96,20 @@ const fetching = {
     .describe(
       "Allows plain http and addresses that are not public. A redirect from https to plain http is refused all the same.",
     ),
+  private: z
+    .boolean()
+    .default(false)
+    .describe("Allows addresses that are not public, over https: an issuer in your own network."),
   caFile: file("certificates in PEM that are trusted instead of the system's").optional(),
   ...issuer,
+  bearerTokenFile: file(
+    "a token to send as `Authorization: Bearer`, read for each fetch. It is sent to the URL's own origin only, over https or to this machine",
+  ).optional(),
+  headers: headers
+    .optional()
+    .describe(
+      "Header fields to send with each fetch, by name, such as `X-Api-Key`; values are secrets. They are sent to the URL's own origin only, over https or to this machine.",
+    ),
 };
 
 const weak = {
@@ -136,14 +179,22 @@ export const keyForms = {
   jwksFile: z.strictObject({ jwksFile: file("a set of public keys"), ...use, ...issuer }),
   jwksUri: z.strictObject({
     jwksUri: z.string().describe("URL of an issuer's key set, which is fetched and refreshed."),
+    ...use,
+    ...fetching,
+  }),
+  x509Uri: z.strictObject({
+    x509Uri: z
+      .string()
+      .describe("URL of a JSON object of `kid` to certificate in PEM; only the certificates' public keys count."),
     ...fetching,
   }),
   discovery: z.strictObject({
     discovery: z
       .string()
       .describe(
-        "URL of an issuer whose metadata name its key set (OpenID Connect Discovery, then RFC 8414). The metadata's `issuer` must be the realm's.",
+        "An issuer whose metadata name its key set (OpenID Connect Discovery, then RFC 8414), or the whole URL of the metadata; a query is kept. The metadata's `issuer` must be the realm's.",
       ),
+    ...use,
     ...fetching,
   }),
 } as const;

@@ -1,6 +1,4 @@
-import { X509Certificate } from "node:crypto";
-import { isIP } from "node:net";
-import { type Algorithm, listAlgorithms } from "../jws/algorithms.js";
+import type { Algorithm } from "../jws/algorithms.js";
 import { readJson } from "../jws/json.js";
 import { type LoadOptions, requiredAlgorithm } from "../keys/binding.js";
 import { loadJwk } from "../keys/jwk.js";
@@ -8,15 +6,14 @@ import { loadJwks, requireUsable } from "../keys/jwks.js";
 import { KeyError, type VerificationKey } from "../keys/key.js";
 import { isFaulty, type LeftOut } from "../keys/left-out.js";
 import { loadPem } from "../keys/pem.js";
-import { isPublicAddress } from "../keys/remote/addresses.js";
-import type { Location } from "../keys/remote/documents.js";
 import type { RemoteEntry } from "../keys/remote/keyring.js";
 import { loadSecret, secretAlgorithm, WEAK_SECRET_BYTES } from "../keys/secret.js";
 import { decodeBase64, withoutByteOrderMark } from "../keys/spelling.js";
 import { formatPath, type Issue, type IssuePath, issuesOf, READABLE } from "../util/issues.js";
+import { type FetchContext, fetchedKeys } from "./fetched-keys.js";
 import { keyForms } from "./key-forms.js";
 import { issuerIssue, keysForIssuers, remotesForIssuers } from "./key-issuers.js";
-import { type ReadFile, redactFileName, unreadable } from "./read-file.js";
+import { readKeyFile } from "./read-file.js";
 
 /** Keys of a realm, loaded and checked. */
 export interface LoadedKeys {
@@ -32,18 +29,11 @@ export interface LoadedKeys {
 }
 
 /** What loading keys needs: the realm's settings, files, and where results and issues are collected. */
-interface KeyContext {
-  readonly algorithms: readonly Algorithm[];
-  /** Makes a file name absolute. */
-  readonly resolve: (file: string) => string;
-  readonly readFile: ReadFile;
+interface KeyContext extends FetchContext {
   readonly issues: Issue[];
   readonly leftOut: LeftOut[];
   readonly uses: string[];
   readonly files: string[];
-  readonly remotes: RemoteEntry[];
-  /** Issuers of the realm; null if it lists none, undefined if they are not known because of another issue. */
-  readonly issuers: readonly string[] | null | undefined;
   /** Number of the realm's entries of `keys`. */
   readonly entries: number;
 }
@@ -61,18 +51,18 @@ const options = (
 const LOADERS: Loaders = {
   secret: (entry, context) => [secretKey(entry.secret, entry, context)],
   secretBase64: (entry, context) => [secretKey(base64(entry.secretBase64), entry, context)],
-  secretFile: (entry, context) => [secretKey(read(entry.secretFile, context).replace(/\r?\n$/, ""), entry, context)],
+  secretFile: (entry, context) => [
+    secretKey(readKeyFile(entry.secretFile, context).replace(/\r?\n$/, ""), entry, context),
+  ],
   pem: (entry, context) => loadPem(entry.pem, options(entry, context)),
   pemFile: (entry, context) => loadPem(readPublic(entry.pemFile, context), options(entry, context)),
   jwk: (entry, context) => loadJwk(entry.jwk, options(entry, context)),
   jwkFile: (entry, context) => loadJwk(json(readPublic(entry.jwkFile, context)), options(entry, context)),
   jwks: (entry, context) => keySet(entry.jwks, entry, context),
   jwksFile: (entry, context) => keySet(json(readPublic(entry.jwksFile, context)), entry, context),
-  jwksUri: (entry, context) => remote({ jwksUri: publicUrl(entry.jwksUri, entry) }, entry, context),
-  discovery: (entry, context) => {
-    const discovery = publicUrl(entry.discovery, entry);
-    return remote({ discovery, issuers: context.issuers ?? [discovery] }, entry, context);
-  },
+  jwksUri: (entry, context) => fetchedKeys({ jwksUri: entry.jwksUri }, entry, context),
+  x509Uri: (entry, context) => fetchedKeys({ x509Uri: entry.x509Uri }, entry, context),
+  discovery: ({ discovery, ...entry }, context) => fetchedKeys({ discovery, issuers: [] }, entry, context),
 };
 
 /** Loads the keys of a realm, each on its own, so that all issues are reported at once. @param path of the list */
@@ -140,74 +130,10 @@ function keySet(document: unknown, { use }: SetEntry, { algorithms, leftOut }: K
   return set.keys;
 }
 
-type Fetching = KeyEntry<"jwksUri"> | KeyEntry<"discovery">;
-
-/** Adds an entry of keys that the server fetches; there is no key yet. */
-function remote(location: Location, entry: Fetching, context: KeyContext): readonly [] {
-  const { refreshMin, refreshMax, staleIfError, cooldown, timeout, insecure, caFile } = entry;
-  if (context.algorithms.every((name) => name.startsWith("HS"))) {
-    throw new KeyError(
-      `an issuer publishes no secrets, and this realm takes ${listAlgorithms(context.algorithms)} alone`,
-    );
-  }
-  if (refreshMin > refreshMax) throw new KeyError("refreshMin must not be longer than refreshMax");
-  const ca = caFile === undefined ? undefined : read(caFile, context);
-  if (ca !== undefined && !isCertificates(ca)) throw new KeyError(`${caFile} holds no certificate in PEM`);
-  context.remotes.push({
-    location,
-    refreshMin,
-    refreshMax,
-    staleIfError,
-    cooldown,
-    timeout,
-    insecure,
-    ...(ca !== undefined && { ca }),
-  });
-  return [];
-}
-
-function isCertificates(pem: string): boolean {
-  try {
-    return new X509Certificate(pem).subject !== undefined;
-  } catch {
-    return false;
-  }
-}
-
-/** Checks that keys may be fetched from a URL. @returns the URL as written */
-function publicUrl(text: string, { insecure }: Fetching): string {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || !["https:", "http:"].includes(url.protocol)) {
-    throw new KeyError("must be a URL such as https://issuer.example/jwks.json");
-  }
-  if (url.username !== "" || url.password !== "" || url.hash !== "") {
-    throw new KeyError("must be a URL without credentials and without #, because logs and messages show the URL");
-  }
-  if (insecure) return text;
-  if (url.protocol === "http:") {
-    throw new KeyError(
-      "must be https, because anyone on the network could replace keys sent over http; insecure: true allows it",
-    );
-  }
-  const host = url.hostname.replace(/^\[(.*)\]$/, "$1");
-  if ((isIP(host) !== 0 && !isPublicAddress(host)) || /(^|\.)localhost$/.test(host)) {
-    throw new KeyError("leads to an address that is not public; insecure: true allows it");
-  }
-  return text;
-}
-
-function read(file: string, { resolve, readFile }: KeyContext): string {
-  try {
-    return readFile(resolve(file));
-  } catch (error) {
-    throw new KeyError(`${redactFileName(file)} ${unreadable(error)}`);
-  }
-}
-
 /** Text of a file of public keys; adds its name to `files`. */
 function readPublic(file: string, context: KeyContext): string {
   context.files.push(context.resolve(file));
-  return read(file, context);
+  return readKeyFile(file, context);
 }
 
 function json(text: string): unknown {

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { KeyError } from "../keys/key.js";
 import { ConfigError } from "./errors.js";
 
 /** Reads a file's text, or throws the system's error. Another one than the default can record which files are read. */
@@ -13,6 +14,22 @@ export function readFileText(file: string, readFile: ReadFile): string {
     return readFile(file);
   } catch (error) {
     throw new ConfigError(file, [{ place: "", message: `the file ${unreadable(error)}` }]);
+  }
+}
+
+/** How the files that a configuration names are found and read. */
+export interface FileContext {
+  /** Makes a file name absolute. */
+  readonly resolve: (file: string) => string;
+  readonly readFile: ReadFile;
+}
+
+/** Reads a file that an entry of `keys` names. @throws {KeyError} if it cannot be read */
+export function readKeyFile(file: string, { resolve, readFile }: FileContext): string {
+  try {
+    return readFile(resolve(file));
+  } catch (error) {
+    throw new KeyError(`${redactFileName(file)} ${unreadable(error)}`);
   }
 }
 

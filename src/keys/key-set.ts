@@ -114,8 +114,9 @@ export interface KeySource {
   /** The keys trusted now; undefined if none are usable yet or any longer. The same object while nothing changes. */
   current(now: number): KeySet | undefined;
   /**
-   * Whether {@link current} settles a question that none of its keys fits: a key of it, used or left out, has the `kid`, or
-   * it was fetched after the question, so that no key published by then can be missing. Always true for configured keys.
+   * Whether {@link current} settles a question that none of its keys fits: a key of it, used or left out, has the `kid`;
+   * or it was fetched after the question, so that no key published by then can be missing; or it was fetched after the
+   * first question for the `kid`, within the cooldown. Always true for configured keys.
    *
    * @param kid the `kid` sought; undefined for any key
    * @param since when the question came

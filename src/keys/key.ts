@@ -40,6 +40,10 @@ export type KeyErrorCause = "malformed" | "contradictory" | "unsupported" | "set
  */
 export type KeyErrorKind = "set aside" | "worthless" | "refused";
 
+/** Whether the certificate that a key came in has expired. Its key verifies all the same. @param now milliseconds since 1970 */
+export const isExpired = ({ expires = Number.POSITIVE_INFINITY }: VerificationKey, now: number): boolean =>
+  expires < now;
+
 /** A key that cannot be used. The message says what is wrong and how to put it right, and contains no key material. */
 export class KeyError extends Error {
   override readonly name = "KeyError";

@@ -23,8 +23,9 @@ export function keysObserver(
 ): RemoteObserver {
   let last = "";
   let changes = 0;
+  let known: readonly string[] = [];
   return {
-    fetched: ({ added, removed, leftOut, ignoringIssuer = [] }, failures, wasOut) => {
+    fetched: ({ added, removed, leftOut, ignoringIssuer = [] }, failures, wasOut, expired = []) => {
       onFetch(at.realm, "ok");
       last = "";
       changes = 0;
@@ -32,6 +33,9 @@ export function keysObserver(
       else if (failures > 0) tell(log, "keys can be fetched again", { ...at, failures });
       if (added.length > 0 || removed.length > 0) tell(log, "keys changed", { ...at, added, removed });
       if (ignoringIssuer.length > 0) tell(log, "issuers of keys ignored", { ...at, added: ignoringIssuer });
+      const late = expired.filter((name) => !known.includes(name));
+      if (late.length > 0) tell(log, "certificates of keys expired", { ...at, kids: late });
+      known = expired;
       const refused = [...leftOut.filter(isFaulty), ...leftOut.filter((one) => !isFaulty(one))];
       for (const one of refused.slice(0, MAX_REFUSED)) {
         const { index, kid, cause, why } = one;

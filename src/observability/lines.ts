@@ -30,6 +30,7 @@ export const FIELDS = {
   items: "Number of identical requests in a batch that were answered together; absent for one.",
   keys: "Keys of the configuration that differ from those at the start.",
   kid: "The `kid` of the verified token, or of the key; absent if it has none. For `KEY_UNKNOWN`, `KEY_WEAK`, `KEY_REFUSED` and `KEYS_UNAVAILABLE` it is unverified text from the token: at most 128 characters, with anything but printable ASCII as `\\uXXXX`.",
+  kids: "Keys by `kid`.",
   lack: "What was to be loaded: `keys`, `instance`, `client` or `user`.",
   left: "Seconds until the last good set of keys expires; 0 if there is none.",
   lines: "Number of lines lost.",
@@ -252,6 +253,12 @@ export const LINES = {
     levels: ["info"],
     fields: ["realm", "location", "failures"],
     meaning: "The outage is over, and the service gives verdicts again.",
+  },
+  "certificates of keys expired": {
+    levels: ["warn"],
+    fields: ["realm", "location", "kids"],
+    meaning:
+      "Keys of an issuer's set are in certificates that have expired. They verify all the same, since trust is that of the URL. Logged once for each key; ask the issuer whether they are still in use.",
   },
   "key refused": {
     levels: ["warn", "info"],

@@ -114,6 +114,12 @@ export const METRICS = {
     ["realm", "cause"],
     "Keys of issuers' sets that are not used, by cause: `malformed`, `contradictory`, `unsupported`, `weak` (anyone can sign with it) or `set aside` (by its own words it is for something else).",
   ),
+  keysExpired: metric(
+    "gauge",
+    "keys_expired",
+    ["realm"],
+    "Keys of issuers' sets whose certificates have expired; they verify all the same.",
+  ),
   issuerClockAhead: metric(
     "gauge",
     "issuer_clock_ahead_seconds",

@@ -2,6 +2,7 @@ import { status } from "@grpc/grpc-js";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Outcome } from "../contract/verifier.js";
 import type { OnRead } from "../directory/observe-reads.js";
+import { isExpired } from "../keys/key.js";
 import { type HeldStatus, isUsable } from "../keys/remote/keyring.js";
 import type { ConnectionRefusalReason } from "../net/admission.js";
 import type { Clock } from "../util/clock.js";
@@ -170,6 +171,12 @@ const GAUGES: { readonly [Name in keyof typeof METRICS]?: ReadGauge } = {
       return ages.length === sets.length ? Math.max(...ages) / 1000 : undefined;
     }),
   keysRefused: ({ core }) => core()?.keys.flatMap(refusedByCause),
+  keysExpired: ({ core, clock }) =>
+    byRealm(core(), (sets) => {
+      const expired = sets.flatMap(({ keys }) => keys.filter((key) => isExpired(key, clock())));
+      // A key is there once for each algorithm that it verifies.
+      return new Set(expired.map(({ key }) => key)).size;
+    }),
   issuerClockAhead: ({ core }) => core()?.skew,
 };
 

@@ -6,12 +6,12 @@ import type { OnRead } from "../directory/observe-reads.js";
 import type { ConnectionRefusal } from "../net/admission.js";
 import type { Port } from "../net/port.js";
 import type { Clock } from "../util/clock.js";
+import { version } from "../util/version.js";
 import { type CallLogger, callLogger } from "./call-log.js";
 import { refusalLogger } from "./logger.js";
 import { createMetrics } from "./metrics.js";
 import { createMetricsServer } from "./metrics-server.js";
 import type { FetchObserver, Observed, PortStatus, ReloadObserver } from "./observed.js";
-import { version } from "./version.js";
 
 /** What observers of a service report to: the log, and metrics if a metrics port is configured. */
 export interface Telemetry {

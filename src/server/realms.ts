@@ -78,8 +78,9 @@ function buildRealm(
 }
 
 /** Everything that makes a realm what it is, except its configured keys. */
-function settingsOf({ keys: _keys, files: _files, ...settings }: ConfiguredRealm): object {
-  return settings;
+function settingsOf({ keys: _keys, files: _files, remotes, ...settings }: ConfiguredRealm): object {
+  // As JSON, secrets are their fingerprints; as objects they would all be equal.
+  return { ...settings, remotes: JSON.stringify(remotes) };
 }
 
 function bindRoute(

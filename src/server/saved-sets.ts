@@ -2,7 +2,8 @@ import type { Logger } from "pino";
 import type { ConfiguredRealm } from "../config/realms.js";
 import type { Directory } from "../directory/directory.js";
 import type { KeySetName, SavedKeySet } from "../directory/model.js";
-import { locationName, printableLocation, type SavedSets } from "../keys/remote/keyring.js";
+import type { SavedSets } from "../keys/remote/keyring.js";
+import { locationName, printableUrl } from "../keys/remote/location.js";
 import { tell } from "../observability/lines.js";
 import { isLoggedFailure } from "../observability/logger.js";
 
@@ -67,7 +68,7 @@ async function load(
   if (directory === undefined) return new Map();
   const { sets, unopened } = await directory.keySets();
   for (const { realm, location } of ofRealms(unopened, realms)) {
-    tell(log, "saved key set does not open", { realm, location: printableLocation(location) });
+    tell(log, "saved key set does not open", { realm, location: printableUrl(location) });
   }
   return new Map(sets.map((set) => [nameOf(set), set]));
 }
@@ -120,7 +121,7 @@ function saver(directory: Pick<Directory, "saveKeySet"> | undefined, log: Logger
       failures += 1;
       if (!isLoggedFailure(failures)) return;
       const { realm, location } = set;
-      tell(log, "key set not saved", { err, realm, location: printableLocation(location), failures });
+      tell(log, "key set not saved", { err, realm, location: printableUrl(location), failures });
     }
   };
 }

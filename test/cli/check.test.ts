@@ -188,6 +188,7 @@ describe("the findings of check", () => {
   const set = { keys: [jwkOf("p256"), { ...jwkOf("p256-other"), d: "c2VjcmV0" }] };
   const issuer = http.createServer(({ url }, res) => {
     if (url === "/keys") res.end(JSON.stringify(set));
+    else if (url === "/certificates") res.end(JSON.stringify({ old: certify("old", { to: Date.now() - DAY }).cert }));
     else res.writeHead(404).end();
   });
   let address: string;

@@ -47,10 +47,12 @@ realms:
   };
 
   const REFUSED: Readonly<Record<string, readonly [candidate: unknown, why: RegExp]>> = {
-    "is empty": [{ keys: [] }, /no usable key for ES256 \(it is empty: give one with a public key\)/],
+    "is empty": [{ keys: [] }, /no usable key for ES256 \(it is empty: /],
     "has no usable key": [{ keys: [one.privateJwk] }, /no usable key for ES256 \(number 0: .*private/],
     "is not a JWK Set": [{ keyz: [] }, /not a JWK Set/],
-    "is not an object": ["[]", /read in one way only/],
+    "is not an object": ["[]", /it gave a JSON list, not a JWK Set/],
+    "is a list of keys": [JSON.stringify([one.jwk]), /it gave a list of JWKs, not a JWK Set/],
+    "is a page": ["<html></html>", /it gave an HTML page, not a JWK Set/],
     "is not JSON": ["{", /read in one way only/],
     "has a member twice": [`{"keys":[],"keys":[${JSON.stringify(one.jwk)}]}`, /read in one way only/],
     "is not UTF-8": [Buffer.from([0x7b, 0xff, 0x7d]), /read in one way only/],

@@ -8,7 +8,7 @@ import { readCompact, readJwt, unverifiedIssuer } from "../../src/jws/compact.js
 import { readJson, readObject } from "../../src/jws/json.js";
 import { jsonProblem } from "../../src/jws/json-problem.js";
 import { memberText } from "../../src/jws/raw-text.js";
-import { readDocument } from "../../src/keys/remote/fetch.js";
+import { readDocument } from "../../src/keys/remote/answer.js";
 import { Secret } from "../../src/util/secret.js";
 import { requestFromJson } from "../../src/wire/json.js";
 import { POISONS, poison } from "../support/poison.js";
@@ -56,7 +56,10 @@ const READERS: Readonly<Record<string, readonly [read: () => unknown, expected: 
   unverifiedIssuer: [() => unverifiedIssuer(`e30.${encode('{"sub":"x","is\\u0073":"y"}')}.`), "y"],
   memberText: [() => memberText(TEXT, "exp"), "1"],
   "memberText, of what is deeper": [() => memberText(TEXT, "a"), '{"bc":[{"de":true}]}'],
-  "readDocument, of an issuer's keys": [() => readDocument(Buffer.from('{"x":1,"key\\u0073":[]}')), { x: 1, keys: [] }],
+  "readDocument, of an issuer's keys": [
+    () => readDocument(Buffer.from('{"x":1,"key\\u0073":[]}'), "keys"),
+    { x: 1, keys: [] },
+  ],
   "readJsonLines, of an import": [
     async () => {
       const line = '{"user":{"instance":"i","i\\u0064":"u","emai\\u006c":"e@example.com"}}';
@@ -89,12 +92,7 @@ const READERS: Readonly<Record<string, readonly [read: () => unknown, expected: 
  * The uses of JSON.parse in src, none of untrusted objects: package.json, a string literal that Node wrote, and rows
  * whose member names this program wrote.
  */
-const TRUSTED = [
-  "directory/feed.ts",
-  "directory/sqlite/key-sets.ts",
-  "observability/version.ts",
-  "util/workload-names.ts",
-];
+const TRUSTED = ["directory/feed.ts", "directory/sqlite/key-sets.ts", "util/version.ts", "util/workload-names.ts"];
 
 describe("readers after JSON.parse is poisoned", () => {
   beforeEach(poison);

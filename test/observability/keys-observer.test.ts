@@ -70,6 +70,14 @@ describe("the log lines about key fetches", () => {
     expect(lines()[10]).to.include({ level: 30, msg: "more keys refused", omitted: 3 });
   });
 
+  it("an expired certificate of a key is logged once, and again only after it was absent", () => {
+    const { observer, lines } = observing();
+    for (const expired of [["a"], ["a"], ["a", "b"], [], ["a"]]) observer.fetched(NOTHING, 0, false, expired);
+    expect(lines().map(({ msg, kids, level }) => [msg, kids, level])).to.deep.equal(
+      [["a"], ["b"], ["a"]].map((kids) => ["certificates of keys expired", kids, 40]),
+    );
+  });
+
   it("the loss of verdicts is logged as an error, and their return too", () => {
     const { observer, lines } = observing();
     observer.failed("it answered 503", 1, 5000);

@@ -76,6 +76,15 @@ describe("the realms after a reload", () => {
     expect(renew(rsa, pss).realms[0]?.configured.keys[0]).not.to.equal(rsa[0]?.configured.keys[0]);
   });
 
+  it("a reload starts fetched keys over if the value of a header changed, and not if nothing did", () => {
+    const fetched = (value: string) => ({
+      partner: generic(`{ jwksUri: "https://a.example/jwks", headers: { X-Api-Key: "${value}" } }`),
+    });
+    const before = realmsOf(fetched("one"));
+    expect(renew(before, fetched("one")).changed).to.deep.equal([]);
+    expect(renew(before, fetched("two")).changed).to.deep.equal(["partner"]);
+  });
+
   it("a reload shares no key between realms, so that the key of a renamed realm is new", () => {
     const before = realmsOf({ partner: generic(P256) });
     const renewal = renew(before, { corp: generic(P256) });

@@ -1,4 +1,4 @@
-import { generateKeyPairSync, sign } from "node:crypto";
+import { generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 
 const encode = (value: object): string => Buffer.from(JSON.stringify(value)).toString("base64url");
 
@@ -19,6 +19,11 @@ export class IssuerKey {
   /** The private JWK, which an issuer should never publish. */
   get privateJwk(): Readonly<Record<string, unknown>> {
     return { ...this.#pair.privateKey.export({ format: "jwk" }), kid: this.kid };
+  }
+
+  /** The private key, for a certificate of it. */
+  get privateKey(): KeyObject {
+    return this.#pair.privateKey;
   }
 
   /** Signs claims. @param header more members of the header, undefined to remove one */

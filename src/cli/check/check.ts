@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { ConfigError } from "../../config/errors.js";
 import { type Config, loadGatewayConfig } from "../../config/load.js";
+import type { ConfiguredRealm } from "../../config/realms.js";
 import type { VerificationKey } from "../../keys/key.js";
 import { isFaulty } from "../../keys/left-out.js";
 import { tlsKind } from "../../net/tls.js";
@@ -18,7 +19,7 @@ import { LISTENER_RULES } from "./listener-rules.js";
 import { REALM_RULES } from "./realm-rules.js";
 import { type CheckReport, formatGatewayReport, formatReport, type GatewayReport } from "./report.js";
 import { SECRET_RULES } from "./secret-rules.js";
-import { type CheckSubject, readSubject } from "./subject.js";
+import { type CheckedFetch, type CheckSubject, readSubject } from "./subject.js";
 
 /** All rules, in the order of docs/checks.md. */
 export const CHECK_RULES: readonly CheckRule<CheckSubject>[] = [
@@ -104,33 +105,29 @@ function describe(subject: CheckSubject, warnings: readonly Finding[]): CheckRep
     file: subject.file,
     ...describeListeners({ grpc, http, admin, metrics }),
     store: subject.masterKeys.length === 0 ? null : subject.store.url,
-    realms: subject.realms.map(({ name, byIssuer, vendor, algorithms, callers, keys, leftOut }) => ({
-      name,
-      byIssuer: byIssuer === undefined ? null : Object.fromEntries(byIssuer),
-      unreached: [...new Set(byIssuer?.values())].filter((target) => isUnreached(subject, target)),
-      preset: vendor?.name ?? null,
-      algorithms,
-      callers: formatCallers(callers),
-      keys: [...keys, ...fetchedKeys(subject, name)].map(({ algorithm, kid = null, label }) => ({
-        algorithm,
-        kid,
-        label,
-      })),
-      fetchedFrom: subject.fetches.filter((one) => one.realm === name).map(({ location }) => location),
-      setAside: [
-        ...leftOut.map(({ index, why }) => `keys[${index}]: ${why}`),
-        ...subject.fetches.flatMap(({ realm, location, set }) =>
-          realm !== name || typeof set === "string"
-            ? []
-            : set.leftOut
-                .filter((one) => !isFaulty(one))
-                .map(({ index, why }) => `${location}: keys[${index}]: ${why}`),
-        ),
-      ],
-    })),
+    realms: subject.realms.map((realm) => describeRealm(subject, realm)),
     faces: subject.faces.map(({ path, realm }) => ({ path, realm })),
     rpc: http?.rpc ?? [],
     warnings,
+  };
+}
+
+function describeRealm(subject: CheckSubject, realm: ConfiguredRealm): CheckReport["realms"][number] {
+  const { name, byIssuer, vendor, algorithms, callers, keys } = realm;
+  return {
+    name,
+    byIssuer: byIssuer === undefined ? null : Object.fromEntries(byIssuer),
+    unreached: [...new Set(byIssuer?.values())].filter((target) => isUnreached(subject, target)),
+    preset: vendor?.name ?? null,
+    algorithms,
+    callers: formatCallers(callers),
+    keys: [...keys, ...fetchedKeys(subject, name)].map(({ algorithm, kid = null, label }) => ({
+      algorithm,
+      kid,
+      label,
+    })),
+    fetchedFrom: subject.fetches.filter((one) => one.realm === name).map(describeFetch),
+    setAside: keysSetAside(subject, realm),
   };
 }
 
@@ -143,6 +140,22 @@ function describeListeners(
     transport: Object.fromEntries(present.map(([name, { tls }]) => [name, tlsKind(tls)])),
   };
 }
+
+function describeFetch({ location, asked, set }: CheckedFetch): CheckReport["realms"][number]["fetchedFrom"][number] {
+  if (typeof set === "string") return { location, asked, found: null };
+  const refused = set.leftOut.filter(isFaulty).length;
+  return { location, asked, found: { keys: set.keys.length, refused, setAside: set.leftOut.length - refused } };
+}
+
+/** The keys that are for something else, of the configuration and of fetched sets. Refused ones are warned of. */
+const keysSetAside = ({ fetches }: CheckSubject, { name, leftOut }: ConfiguredRealm): readonly string[] => [
+  ...leftOut.map(({ index, why }) => `keys[${index}]: ${why}`),
+  ...fetches.flatMap(({ realm, location, set }) =>
+    realm !== name || typeof set === "string"
+      ? []
+      : set.leftOut.filter((one) => !isFaulty(one)).map(({ index, why }) => `${location}: keys[${index}]: ${why}`),
+  ),
+];
 
 const fetchedKeys = ({ fetches }: CheckSubject, name: string): readonly VerificationKey[] =>
   fetches.flatMap(({ realm, set }) => (realm === name && typeof set !== "string" ? set.keys : []));

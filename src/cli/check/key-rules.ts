@@ -2,7 +2,7 @@ import type { Algorithm } from "../../jws/algorithms.js";
 import type { VerificationKey } from "../../keys/key.js";
 import { mostTried } from "../../keys/key-set.js";
 import { isFaulty } from "../../keys/left-out.js";
-import { printableLocation } from "../../keys/remote/keyring.js";
+import { printableUrl } from "../../keys/remote/location.js";
 import { printable, truncate } from "../../util/printable.js";
 import type { CheckRule } from "./findings.js";
 import type { CheckSubject } from "./subject.js";
@@ -116,7 +116,7 @@ export const KEY_RULES: readonly CheckRule<WithKeys>[] = [
           place: `realms.${realm}.keys`,
           message: `${location}: insecure: ${location.startsWith("https:") ? PRIVATE_HTTPS : PLAIN_HTTP}`,
         })),
-    fix: "Use an https URL of a public host. Keep insecure only if the issuer is on this machine or in this network.",
+    fix: "Use an https URL. For an issuer in your own network write private: true in place of insecure, and caFile if it has its own authority.",
   },
   {
     name: "key-set-sealed",
@@ -124,7 +124,7 @@ export const KEY_RULES: readonly CheckRule<WithKeys>[] = [
     find: ({ setsUnopened }) =>
       setsUnopened.map(({ realm, location }) => ({
         place: `realms.${realm}.keys`,
-        message: `${printableLocation(location)}: no key in masterKeys decrypts the saved set, so a start ignores it`,
+        message: `${printableUrl(location)}: no key in masterKeys decrypts the saved set, so a start ignores it`,
       })),
     fix: "If the issuer answers, do nothing: the next fetch replaces the set. If it does not, add the earlier master key after the current one.",
   },

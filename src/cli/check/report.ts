@@ -23,8 +23,15 @@ export interface CheckReport {
     readonly callers: string;
     /** The keys of the configuration and those fetched. */
     readonly keys: readonly { readonly algorithm: string; readonly kid: string | null; readonly label: string }[];
-    /** Where keys are fetched from. */
-    readonly fetchedFrom: readonly string[];
+    /** Where keys are fetched from, and what was found there. */
+    readonly fetchedFrom: readonly {
+      readonly location: string;
+      /** The URLs that were asked, in order, without queries. */
+      readonly asked: readonly string[];
+      /** The numbers of keys: usable, refused, and set aside. Null if there is no set; a warning says why. */
+      readonly found: { readonly keys: number; readonly refused: number; readonly setAside: number } | null;
+    }[];
+    /** Keys that are for something else, of the configuration and of fetched sets. */
     readonly setAside: readonly string[];
   }[];
   readonly faces: readonly { readonly path: string; readonly realm: string }[];
@@ -53,13 +60,28 @@ export function formatReport(report: CheckReport): string {
     }
     lines.push(`realm ${name}: ${preset ?? "no preset"}, ${listAlgorithms(algorithms)}, callers: ${callers}`);
     if (keys.length === 0 && fetchedFrom.length === 0) lines.push("  keys: each instance's own");
-    for (const location of fetchedFrom) lines.push(`  keys from ${location}`);
+    for (const one of fetchedFrom) lines.push(...formatFetch(one));
     for (const { algorithm, kid, label } of keys) {
       lines.push(`  key ${algorithm} ${kid === null ? "without kid" : `kid ${kid}`}, ${label}`);
     }
     for (const what of setAside) lines.push(`  not used: ${what}`);
   }
   return [...lines, ...formatFaces(report), ...formatWarnings(report)].join("\n");
+}
+
+function formatFetch({
+  location,
+  asked,
+  found,
+}: CheckReport["realms"][number]["fetchedFrom"][number]): readonly string[] {
+  const sums =
+    found === null
+      ? "no usable set"
+      : `${found.keys} usable, ${found.refused} refused, ${found.setAside} for something else`;
+  return [
+    `  keys from ${location}: ${sums}`,
+    ...asked.filter((url) => url !== location).map((url) => `    asked ${url}`),
+  ];
 }
 
 /** The report of a gateway on its own as text. */

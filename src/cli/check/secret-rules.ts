@@ -54,7 +54,7 @@ export const SECRET_RULES: readonly CheckRule<CheckSubject>[] = [
     name: "secret-readable",
     level: "warning",
     find: (subject) => {
-      const secrets = secretsOf(subject).flatMap(({ texts }) => texts);
+      const secrets = [...secretsOf(subject).flatMap(({ texts }) => texts), ...headerValues(subject)];
       return subject.filesRead
         .filter(({ mode, text }) => mode !== undefined && (mode & 0o004) !== 0 && holdsSecret(text, secrets))
         .map(({ file }) => ({ place: file, message: "contains secrets, and every user of this machine can read it" }));
@@ -109,6 +109,13 @@ function secretsOf({ realms, masterKeys, seed }: CheckSubject): KnownSecret[] {
   }));
   return [...ofRealms, ...ofStore, ...seedSecrets(seed)];
 }
+
+/** Values of headers that are sent when keys are fetched; a short one, such as a tenant's name, is none that is secret. */
+const headerValues = ({ realms }: CheckSubject): readonly string[] =>
+  realms
+    .flatMap(({ remotes }) => remotes.flatMap(({ credentials }) => Object.values(credentials?.headers ?? {})))
+    .map((value) => value.reveal())
+    .filter(({ length }) => length >= MIN_LENGTH);
 
 function seedSecrets(seed: readonly DirectoryEntry[]): KnownSecret[] {
   return seed.flatMap((entry): KnownSecret[] => {

@@ -6,9 +6,9 @@ import type { KeySetName } from "../../directory/model.js";
 import { countMissing } from "../../directory/transfer/seed.js";
 import type { LoadedSet } from "../../keys/jwks.js";
 import { KeyError } from "../../keys/key.js";
+import { FetchError } from "../../keys/remote/answer.js";
 import { fetchOnce } from "../../keys/remote/documents.js";
-import { FetchError } from "../../keys/remote/fetch.js";
-import { printableLocation } from "../../keys/remote/keyring.js";
+import { printableLocation } from "../../keys/remote/location.js";
 import { ofRealms } from "../../server/saved-sets.js";
 import { readSeedFile } from "../../server/seed.js";
 import { readDirectory, storePath } from "../../server/store.js";
@@ -44,6 +44,8 @@ interface FileRead {
 export interface CheckedFetch {
   readonly realm: string;
   readonly location: string;
+  /** The URLs that were asked, in order, without queries: metadata, keys and redirects. */
+  readonly asked: readonly string[];
   /** Whether plain http and private addresses are allowed. */
   readonly insecure: boolean;
   /** The set; a text says why there is none. */
@@ -77,12 +79,12 @@ function modeOf(file: string): number | undefined {
 export function fetchSets({ realms, proxies }: Pick<Config, "realms" | "proxies">): Promise<readonly CheckedFetch[]> {
   return Promise.all(
     realms.flatMap(({ name, algorithms, remotes }) =>
-      remotes.map(async (entry) => ({
-        realm: name,
-        location: printableLocation(entry.location),
-        insecure: entry.insecure,
-        set: await fetchOnce(entry.location, { ...entry, proxies }, algorithms).catch(whyFailed),
-      })),
+      remotes.map(async (entry) => {
+        const asked: string[] = [];
+        const onRequest = (url: string): void => void asked.push(url);
+        const set = await fetchOnce({ ...entry, proxies, onRequest }, algorithms).catch(whyFailed);
+        return { realm: name, location: printableLocation(entry.location), asked, insecure: entry.insecure, set };
+      }),
     ),
   );
 }

@@ -1,19 +1,14 @@
 import type { Algorithm } from "../../jws/algorithms.js";
+import { isObject, member } from "../../jws/json.js";
 import { printableAscii, quote } from "../../util/printable.js";
+import { loadCertificateMap } from "../certificate-map.js";
 import { Issuers, meansIssuer, publishedIssuer, realmIssuer } from "../issuers.js";
 import { type LoadedSet, loadPublishedKeys } from "../jwks.js";
 import { forIssuers } from "../key-issuers.js";
-import { createFetcher, FetchError, type Fetched, type FetchOptions, type Get, type Validators } from "./fetch.js";
-
-/** Where an issuer publishes its keys. */
-export type Location =
-  | { readonly jwksUri: string }
-  | {
-      /** The issuer whose metadata contain the key set's URL (OpenID Connect Discovery 1.0; RFC 8414). */
-      readonly discovery: string;
-      /** The issuers that the metadata may be of; see {@link meansIssuer}. */
-      readonly issuers: readonly string[];
-    };
+import { FetchError, type Validators } from "./answer.js";
+import { createFetcher, type FetchOptions, type Get } from "./fetch.js";
+import type { Wanted } from "./found.js";
+import { type Location, locationName, metadataUrls, printableUrl } from "./location.js";
 
 /** What a conditional request for an issuer's keys needs from the last good answer. */
 export interface Memory {
@@ -33,38 +28,33 @@ export type FetchedSet =
  * @throws {FetchError}
  */
 export async function fetchKeySet(location: Location, get: Get, last: Memory | undefined): Promise<FetchedSet> {
-  const jwksUri = "jwksUri" in location ? location.jwksUri : await discover(location, get);
-  const fetched = await get(jwksUri, last?.jwksUri === jwksUri ? last.validators : undefined);
+  const jwksUri = "discovery" in location ? await discover(location, get) : locationName(location);
+  const validators = last?.jwksUri === jwksUri ? last.validators : undefined;
+  const fetched = await ("discovery" in location
+    ? named("the keys", jwksUri, get(jwksUri, "keys", validators))
+    : get(jwksUri, wantedAt(location), validators));
   if (fetched.kind === "unchanged") return fetched;
-  const { validators, ...document } = fetched;
-  return { ...document, memory: { jwksUri, validators } };
+  const { validators: next, ...document } = fetched;
+  return { ...document, memory: { jwksUri, validators: next } };
 }
+
+/** What the document with the keys must be. */
+export const wantedAt = (location: Location): Wanted => ("x509Uri" in location ? "certificates" : "keys");
 
 /** Reads the key set's URL from the issuer's metadata, on every fetch: the metadata tie the keys to the issuer. */
 async function discover({ discovery, issuers }: Extract<Location, { discovery: string }>, get: Get): Promise<string> {
-  const [first, second] = metadataUrls(discovery);
-  let fetched: Fetched;
-  try {
-    fetched = await get(first, undefined);
-  } catch (error) {
-    // An issuer that implements OAuth only has no document at the first URL.
-    const { status } = error as FetchError;
-    if (status === undefined || status < 400 || status > 499) throw error;
-    fetched = await get(second, undefined);
-  }
-  const metadata = fetched.kind === "document" ? fetched.value : undefined;
-  if (typeof metadata !== "object" || metadata === null)
-    throw new FetchError("the issuer's metadata are not an object");
-  const { issuer, jwks_uri: jwksUri } = metadata as { issuer?: unknown; jwks_uri?: unknown };
+  const { value, url } = await fetchMetadata(metadataUrls(discovery), get);
+  if (!isObject(value)) throw new FetchError(`the metadata at ${printableUrl(url)} are not an object`);
+  const [issuer, jwksUri] = [member(value, "issuer"), member(value, "jwks_uri")];
   if (typeof issuer !== "string" || !isIssuer(issuer, issuers)) {
     const more = issuers.length > MAX_ISSUERS ? " or another" : "";
     const configured = issuers.slice(0, MAX_ISSUERS).map(quoteIssuer).join(" or ") + more;
     throw new FetchError(
-      `the metadata are another issuer's: their \`issuer\` is ${quoteIssuer(issuer)}, not ${configured}`,
+      `the metadata at ${printableUrl(url)} are another issuer's: their \`issuer\` is ${quoteIssuer(issuer)}, not ${configured}`,
     );
   }
   if (typeof jwksUri !== "string" || !URL.canParse(jwksUri)) {
-    throw new FetchError("the issuer's metadata have no `jwks_uri` that is a URL");
+    throw new FetchError(`the metadata at ${printableUrl(url)} have no \`jwks_uri\` that is a URL`);
   }
   return jwksUri;
 }
@@ -75,6 +65,33 @@ async function discover({ discovery, issuers }: Extract<Location, { discovery: s
  */
 const isIssuer = (published: string, configured: readonly string[]): boolean =>
   configured.some((one) => meansIssuer(publishedIssuer(published), realmIssuer(one)));
+
+/** Fetches the first metadata that exist: an issuer that implements OAuth only has none at the URL of OpenID Connect. */
+async function fetchMetadata(
+  urls: readonly string[],
+  get: Get,
+): Promise<{ readonly value: unknown; readonly url: string }> {
+  const absent: string[] = [];
+  for (const url of urls) {
+    try {
+      const fetched = await named("the metadata", url, get(url, "metadata"));
+      return { value: fetched.kind === "document" ? fetched.value : undefined, url };
+    } catch (error) {
+      const { status, message } = error as FetchError;
+      if (status === undefined || status < 400 || status > 499) throw error;
+      absent.push(message);
+    }
+  }
+  throw new FetchError(absent.join("; "));
+}
+
+/** Says in the message of a failure which document was asked for where. */
+function named<T>(what: string, url: string, fetching: Promise<T>): Promise<T> {
+  return fetching.catch((error: unknown) => {
+    if (!(error instanceof FetchError)) throw error;
+    throw new FetchError(`${what} at ${printableUrl(url)}: ${error.message}`, error.status);
+  });
+}
 
 /** Most configured issuers that a message names. */
 const MAX_ISSUERS = 3;
@@ -88,14 +105,13 @@ function quoteIssuer(issuer: unknown): string {
   return printableAscii(quote(issuer, MAX_ISSUER_LENGTH));
 }
 
-/** The URLs of an issuer's metadata: by OpenID Connect Discovery 1.0, section 4, then by RFC 8414, section 3. */
-export function metadataUrls(issuer: string): readonly [string, string] {
-  const { origin, pathname } = new URL(issuer);
-  const path = pathname.replace(/\/$/, "");
-  return [
-    `${origin}${path}/.well-known/openid-configuration`,
-    `${origin}/.well-known/oauth-authorization-server${path}`,
-  ];
+/** What loading fetched keys needs to know of an entry. */
+export interface FetchedKind {
+  readonly location: Location;
+  /** The values of `use` of the keys that are taken, as `loadJwks` takes them. */
+  readonly uses?: readonly string[] | undefined;
+  /** Issuers of the realm whose tokens the keys verify; undefined for all. */
+  readonly issuers?: readonly string[] | undefined;
 }
 
 /**
@@ -103,15 +119,15 @@ export function metadataUrls(issuer: string): readonly [string, string] {
  *
  * @param value a parsed JSON value of any kind
  * @param algorithms those of the realm that the keys are for
- * @param issuers of the realm, whose tokens the keys verify; undefined for all
  * @throws {KeyError} if it has no usable key
  */
 export function loadFetched(
+  { location, uses, issuers }: FetchedKind,
   value: unknown,
   algorithms: readonly Algorithm[],
-  { issuers }: { readonly issuers?: readonly string[] | undefined },
 ): LoadedSet {
-  const loaded = loadPublishedKeys(value, { algorithms });
+  const load = "x509Uri" in location ? loadCertificateMap : loadPublishedKeys;
+  const loaded = load(value, { algorithms, uses });
   if (issuers === undefined) return loaded;
   const configured = new Issuers(issuers);
   return { ...loaded, keys: loaded.keys.map((key) => forIssuers(key, configured)) };
@@ -125,15 +141,14 @@ export function loadFetched(
  * @throws {KeyError} if it has no usable key
  */
 export async function fetchOnce(
-  location: Location,
-  options: FetchOptions,
+  entry: FetchOptions & FetchedKind,
   algorithms: readonly Algorithm[],
 ): Promise<LoadedSet> {
-  const fetcher = createFetcher(options);
+  const fetcher = createFetcher(entry);
   try {
-    const fetched = await fetcher.within((get) => fetchKeySet(location, get, undefined));
+    const fetched = await fetcher.within((get) => fetchKeySet(entry.location, get, undefined));
     // Without validators the answer cannot be "unchanged".
-    return loadPublishedKeys(fetched.kind === "document" ? fetched.value : undefined, { algorithms });
+    return loadFetched(entry, fetched.kind === "document" ? fetched.value : undefined, algorithms);
   } finally {
     await fetcher.close();
   }

@@ -1,12 +1,12 @@
-import { fetch, type Response } from "undici";
-import { type JsonObject, MAX_DEPTH, MAX_ITEMS, readObject } from "../../jws/json.js";
+import { fetch, Headers } from "undici";
 import { type After, runAfter } from "../../util/timeouts.js";
-import { withoutByteOrderMark } from "../spelling.js";
+import { version } from "../../util/version.js";
 import { isPublicAddress, lookupPublic } from "./addresses.js";
+import { FetchError, type Fetched, readAnswer, type Validators } from "./answer.js";
+import { CredentialsOfFetch, type FetchCredentials } from "./credentials.js";
+import type { Wanted } from "./found.js";
+import { printableUrl } from "./location.js";
 import { type Proxies, type ProxySelector, selectProxies } from "./proxies.js";
-
-/** Longest document, in bytes: far more than any issuer's keys. */
-const MAX_BYTES = 1024 ** 2;
 
 /** Most redirects followed. */
 const MAX_REDIRECTS = 3;
@@ -14,21 +14,8 @@ const MAX_REDIRECTS = 3;
 /** Statuses that redirect (RFC 9110, section 15.4). Not 304, which may have a Location header too. */
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
-/**
- * A document could not be fetched. The message completes "The keys could not be fetched: …" and quotes nothing of the
- * document but the `issuer` of metadata.
- */
-export class FetchError extends Error {
-  override readonly name = "FetchError";
-
-  /** @param status the HTTP status, if the server answered with an unexpected one */
-  constructor(
-    message: string,
-    readonly status?: number,
-  ) {
-    super(message);
-  }
-}
+/** Our name. Some firewalls answer 403 to requests without a User-Agent, or with that of a library. */
+const USER_AGENT = `token-verifier/${version()}`;
 
 /** How documents are fetched. */
 export interface FetchOptions {
@@ -36,38 +23,35 @@ export interface FetchOptions {
   readonly timeout: number;
   /** Allows plain http and addresses that are not public. */
   readonly insecure: boolean;
+  /** Allows addresses that are not public, over https. Default false. */
+  readonly private?: boolean;
+  /** Default: none. */
+  readonly credentials?: FetchCredentials | undefined;
   /** Certificates in PEM that are trusted instead of the system's. */
   readonly ca?: string | undefined;
   /** Default: direct connections only. */
   readonly proxies?: Proxies | undefined;
   /** Default {@link runAfter}. */
   readonly after?: After;
+  /** Called with each URL before it is asked, those of redirects included, as {@link printableUrl} gives it. */
+  readonly onRequest?: ((url: string) => void) | undefined;
 }
-
-/** The validators of a fetched document, for a conditional request (RFC 9110, section 8.8). */
-export interface Validators {
-  readonly etag: string | null;
-  readonly lastModified: string | null;
-}
-
-/** A document, or the answer that it did not change. `lifetime` as {@link lifetimeOf} gives it. */
-export type Fetched =
-  | { readonly kind: "document"; readonly value: unknown; readonly validators: Validators; readonly lifetime?: number }
-  | { readonly kind: "unchanged"; readonly lifetime?: number };
 
 /**
  * Fetches a JSON document.
  *
+ * @param wanted what the document must be
  * @param last the validators of the last answer; with them the answer may be `unchanged`
  * @throws {FetchError} with a message that an operator can act on
  */
-export type Get = (url: string, last: Validators | undefined) => Promise<Fetched>;
+export type Get = (url: string, wanted: Wanted, last?: Validators) => Promise<Fetched>;
 
 /** Fetches the JSON documents of one issuer. */
 export interface Fetcher {
   /**
-   * Runs a function that fetches documents that belong together. They share one `timeout`, and after one of them was
-   * requested over https, none is requested over plain http.
+   * Runs a function that fetches documents that belong together. They share one `timeout`. After one of them was requested
+   * over https, none is requested over plain http; after one was requested from another origin than the configured one,
+   * none is requested with credentials.
    */
   within<Result>(run: (get: Get) => Promise<Result>): Promise<Result>;
   /** Closes all connections; fetches in progress fail. */
@@ -75,9 +59,11 @@ export interface Fetcher {
 }
 
 /** Makes a fetcher. It opens no connection before the first request. */
-export function createFetcher({ insecure, ca, timeout, proxies = {}, after = runAfter }: FetchOptions): Fetcher {
+export function createFetcher(options: FetchOptions): Fetcher {
+  const { insecure, ca, timeout, proxies = {}, after = runAfter } = options;
+  const isPrivateAllowed = insecure || options.private === true;
   const tls = ca === undefined ? {} : { ca };
-  const connect = { ...tls, timeout, ...(insecure ? {} : { lookup: lookupPublic as never }) };
+  const connect = { ...tls, timeout, ...(isPrivateAllowed ? {} : { lookup: lookupPublic as never }) };
   // Connections are reused within one refresh only, since the next one is minutes away.
   const selector = selectProxies({ connect, keepAliveTimeout: 1000, maxHeaderSize: 16 * 1024 }, proxies, tls);
   const open = new Set<AbortController>();
@@ -88,11 +74,21 @@ export function createFetcher({ insecure, ca, timeout, proxies = {}, after = run
       const controller = new AbortController();
       const cancel = after(timeout, () => controller.abort(new DOMException("", "TimeoutError")));
       open.add(controller);
-      const journey: Journey = { selector, signal: controller.signal, insecure, spokeTls: false, proxy: undefined };
+      const journey: Journey = {
+        selector,
+        signal: controller.signal,
+        insecure,
+        isPrivateAllowed,
+        onRequest: options.onRequest,
+        credentials: new CredentialsOfFetch(options.credentials),
+        spokeTls: false,
+        url: "",
+        proxy: undefined,
+      };
       try {
-        return await run((url, last) =>
-          get(url, last, journey).catch((error: unknown) => {
-            throw throughProxy(error instanceof FetchError ? error : inWords(error, timeout), journey.proxy);
+        return await run((url, wanted, last) =>
+          get(url, wanted, last, journey).catch((error: unknown) => {
+            throw inContext(error instanceof FetchError ? error : inWords(error, timeout), url, journey);
           }),
         );
       } finally {
@@ -108,32 +104,33 @@ export function createFetcher({ insecure, ca, timeout, proxies = {}, after = run
 }
 
 /** The state of one run of {@link Fetcher.within}. */
-interface Journey {
+interface Journey extends Pick<FetchOptions, "insecure" | "onRequest"> {
   readonly selector: ProxySelector;
   readonly signal: AbortSignal;
-  readonly insecure: boolean;
+  readonly isPrivateAllowed: boolean;
+  readonly credentials: CredentialsOfFetch;
   /** Whether any document was requested over https. */
   spokeTls: boolean;
+  /** The URL of the last request. */
+  url: string;
   /** The proxy of the last request; undefined for a direct one. */
   proxy: string | undefined;
 }
 
-async function get(first: string, last: Validators | undefined, journey: Journey): Promise<Fetched> {
-  const isConditional = Boolean(last?.etag || last?.lastModified);
-  const headers: Record<string, string> = {
-    accept: "application/jwk-set+json, application/json",
-    ...(last?.etag && { "if-none-match": last.etag }),
-    ...(last?.lastModified && { "if-modified-since": last.lastModified }),
-  };
+async function get(first: string, wanted: Wanted, last: Validators | undefined, journey: Journey): Promise<Fetched> {
   let url = new URL(first);
   for (let redirects = 0; ; redirects++) {
+    journey.url = url.href;
+    journey.proxy = undefined;
     checkUrl(url, journey);
     journey.spokeTls ||= url.protocol === "https:";
     const { dispatcher, proxy } = journey.selector.hopTo(url);
+    const headers = await fieldsOf(url, last, journey, proxy);
     journey.proxy = proxy;
+    journey.onRequest?.(printableUrl(url.href));
     const response = await fetch(url, { dispatcher, signal: journey.signal, headers, redirect: "manual" });
     const location = REDIRECTS.has(response.status) ? response.headers.get("location") : null;
-    if (location === null) return read(response, isConditional);
+    if (location === null) return readAnswer(response, wanted, Boolean(last?.etag || last?.lastModified));
     await response.body?.cancel();
     if (redirects === MAX_REDIRECTS) throw new FetchError(`it redirects more than ${MAX_REDIRECTS} times`);
     if (!URL.canParse(location, url.href)) throw new FetchError("it redirects to something that is not a URL");
@@ -141,67 +138,40 @@ async function get(first: string, last: Validators | undefined, journey: Journey
   }
 }
 
-function checkUrl({ protocol, hostname, username, password }: URL, { insecure, spokeTls }: Journey): void {
-  if (protocol !== "https:" && !(insecure && !spokeTls && protocol === "http:")) {
-    throw new FetchError("it leads to a URL that is not https");
+/** The header fields of a request. Those of the configuration replace ours. */
+async function fieldsOf(
+  url: URL,
+  last: Validators | undefined,
+  { credentials }: Journey,
+  proxy: string | undefined,
+): Promise<Headers> {
+  const fields = new Headers({
+    accept: "application/jwk-set+json, application/json",
+    "user-agent": USER_AGENT,
+    ...(last?.etag && { "if-none-match": last.etag }),
+    ...(last?.lastModified && { "if-modified-since": last.lastModified }),
+  });
+  const given = Object.entries(await credentials.fieldsFor(url));
+  if (given.length > 0 && url.protocol === "http:" && proxy !== undefined) {
+    throw new FetchError(
+      `credentials are not sent over plain http through the proxy ${proxy}: add the host to NO_PROXY`,
+    );
   }
-  if (username !== "" || password !== "") throw new FetchError("it leads to a URL with credentials in it");
+  for (const [name, value] of given) fields.set(name, value);
+  return fields;
+}
+
+function checkUrl({ protocol, hostname, username, password }: URL, journey: Journey): void {
+  const { insecure, isPrivateAllowed, spokeTls } = journey;
+  if (protocol !== "https:" && !(insecure && !spokeTls && protocol === "http:")) {
+    throw new FetchError("the URL is not https");
+  }
+  if (username !== "" || password !== "") throw new FetchError("the URL has credentials in it");
   const address = hostname.replace(/^\[(.*)\]$/, "$1");
   // Host names are checked when they are resolved.
-  if (!insecure && /^[\d.]+$|:/.test(address) && !isPublicAddress(address)) {
-    throw new FetchError("it leads to an address that is not public");
+  if (!isPrivateAllowed && /^[\d.]+$|:/.test(address) && !isPublicAddress(address)) {
+    throw new FetchError("the address is not public, which private: true would allow");
   }
-}
-
-/** Media types accepted for JSON; an answer without a type is accepted too. */
-const JSON_TYPE = /^(?:application\/(?:[\w.+-]+\+)?json|text\/plain|application\/octet-stream)\s*(?:;|$)/i;
-
-async function read(response: Response, isConditional: boolean): Promise<Fetched> {
-  const { status, headers } = response;
-  const lifetime = lifetimeOf(headers);
-  const fresh = lifetime === undefined ? {} : { lifetime };
-  if (status === 304 && isConditional) return { kind: "unchanged", ...fresh };
-  const type = headers.get("content-type");
-  if (status !== 200 || (type !== null && !JSON_TYPE.test(type))) {
-    await response.body?.cancel();
-    throw status === 200
-      ? new FetchError("the answer is not of a JSON type")
-      : new FetchError(`it answered ${status}`, status);
-  }
-  const validators = { etag: headers.get("etag"), lastModified: headers.get("last-modified") };
-  return { kind: "document", value: readDocument(await bytesOf(response)), validators, ...fresh };
-}
-
-async function bytesOf(response: Response): Promise<Buffer> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
-    length += chunk.length;
-    // A throw leaves the loop, which cancels the body.
-    checkLength(length);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
-}
-
-/**
- * Reads a document as strictly as a token, because a duplicate member would make it ambiguous. It may begin with a byte
- * order mark.
- *
- * @throws {FetchError} if it is longer than 1 MiB, ambiguous, or not a JSON object
- */
-export function readDocument(bytes: Buffer): JsonObject {
-  checkLength(bytes.length);
-  const document = readObject(withoutByteOrderMark(bytes));
-  if (document !== undefined) return document.value;
-  throw new FetchError(
-    "the answer is not JSON that can be read in one way only: an object in UTF-8, no member twice, " +
-      `at most ${MAX_DEPTH} levels and ${MAX_ITEMS} members and elements`,
-  );
-}
-
-function checkLength(length: number): void {
-  if (length > MAX_BYTES) throw new FetchError(`the answer is longer than ${MAX_BYTES} bytes`);
 }
 
 /** Describes an error below HTTP, by its code. */
@@ -212,7 +182,7 @@ function inWords(error: unknown, timeout: number): FetchError {
   const { code, message } = rootOf(error);
   const refusal = PROXY_REFUSAL.exec(message)?.[1];
   if (refusal !== undefined) return new FetchError(`the proxy refused the connection with ${refusal}`);
-  if (code === "EPRIVATE") return new FetchError("its host has no public address");
+  if (code === "EPRIVATE") return new FetchError("its host has no public address, which private: true would allow");
   if (code === "UND_ERR_CONNECT_TIMEOUT") return new FetchError(`no connection within ${timeout} ms`);
   return new FetchError(typeof code === "string" ? `the connection failed (${code})` : "the connection failed");
 }
@@ -226,39 +196,12 @@ function rootOf(error: unknown): { readonly code?: unknown; readonly message: st
   return cause instanceof Error ? rootOf(cause) : (error as Error);
 }
 
-/** Adds the proxy to a failure's message: the proxy may be the cause, not the issuer. */
-function throughProxy(error: FetchError, proxy: string | undefined): FetchError {
-  return proxy === undefined ? error : new FetchError(`${error.message}, through the proxy ${proxy}`, error.status);
-}
-
 /**
- * How long, in seconds, an answer may be used without asking again (RFC 9111, section 4.2): the `max-age` of Cache-Control
- * less its Age, or the time from its Date to its Expires; 0 if it must not be cached. Undefined if it does not say.
+ * Adds to a failure's message what else may be its cause: where a redirect led, credentials that were not accepted or not
+ * sent, and the proxy.
  */
-export function lifetimeOf(headers: Pick<Headers, "get">): number | undefined {
-  const directives = new Map(
-    (headers.get("cache-control") ?? "")
-      .split(",")
-      .map((directive) => {
-        const [name = "", value = ""] = directive.split("=");
-        return [name.trim().toLowerCase(), value.trim().replace(/^"(.*)"$/, "$1")] as const;
-      })
-      // The first of a repeated directive counts.
-      .reverse(),
-  );
-  if (directives.has("no-store") || directives.has("no-cache")) return 0;
-  const maxAge = directives.get("max-age");
-  if (maxAge !== undefined) {
-    if (!/^\d+$/.test(maxAge)) return 0;
-    const age = /^\d+$/.exec(headers.get("age") ?? "")?.[0] ?? "0";
-    return Math.max(0, deltaSeconds(maxAge) - deltaSeconds(age));
-  }
-  const expires = headers.get("expires");
-  if (expires === null) return undefined;
-  // A value that is not a date has expired already (RFC 9111, section 5.3).
-  const lifetime = (Date.parse(expires) - Date.parse(headers.get("date") ?? "")) / 1000;
-  return Number.isNaN(lifetime) ? 0 : Math.max(0, lifetime);
+function inContext({ message, status }: FetchError, first: string, { url, credentials, proxy }: Journey): FetchError {
+  const redirected = url === new URL(first).href ? "" : `redirected to ${printableUrl(url)}: `;
+  const through = proxy === undefined ? "" : `, through the proxy ${proxy}`;
+  return new FetchError(`${redirected}${message}${credentials.explain(status)}${through}`, status);
 }
-
-/** Reads seconds; a larger number counts as 2^31 (RFC 9111, section 1.2.2). */
-const deltaSeconds = (digits: string): number => Math.min(Number(digits), 2 ** 31);

@@ -1,12 +1,14 @@
-import { hash } from "node:crypto";
+import { createHmac } from "node:crypto";
 import type { Algorithm } from "../../jws/algorithms.js";
 import type { Clock } from "../../util/clock.js";
 import { type After, runAfter } from "../../util/timeouts.js";
 import type { VerificationKey } from "../key.js";
-import { KeySet, type KeySource, staticSource } from "../key-set.js";
+import { type KeySource, staticSource } from "../key-set.js";
 import type { LeftOut } from "../left-out.js";
-import { fetchKeySet, type Location, loadFetched } from "./documents.js";
+import { type FetchedKind, fetchKeySet, loadFetched } from "./documents.js";
 import { createFetcher, type Fetcher, type FetchOptions } from "./fetch.js";
+import { locationName, printableLocation } from "./location.js";
+import { networkSource } from "./network-source.js";
 import type { Proxies } from "./proxies.js";
 import {
   RemoteKeys,
@@ -17,22 +19,10 @@ import {
 } from "./remote-keys.js";
 
 /** An entry of a realm's `keys` whose keys an issuer publishes. */
-export interface RemoteEntry extends RemoteSettings, Pick<FetchOptions, "insecure" | "ca"> {
-  readonly location: Location;
-  /** Issuers of the realm whose tokens the keys verify; undefined for all. */
-  readonly issuers?: readonly string[] | undefined;
-}
-
-/** The full URL that an entry's keys are fetched from; the store saves key sets under it. */
-export function locationName(location: Location): string {
-  return "jwksUri" in location ? location.jwksUri : location.discovery;
-}
-
-/** The same URL for logs and answers: without credentials, and without the query, which may hold an access key. */
-export function printableLocation(location: Location | string): string {
-  const whole = typeof location === "string" ? location : locationName(location);
-  return whole.replace(/^(\w+:\/\/)[^/?#]*@/, "$1…@").replace(/\?.+$/s, "?…");
-}
+export interface RemoteEntry
+  extends RemoteSettings,
+    FetchedKind,
+    Pick<FetchOptions, "insecure" | "private" | "ca" | "credentials"> {}
 
 /** A saved set, and what it was trusted for. */
 export interface VouchedSet extends SavedSet {
@@ -82,7 +72,7 @@ interface Held {
 /** The state of a realm's keys from one location. */
 export interface HeldStatus extends RemoteStatus {
   readonly realm: string;
-  /** As {@link printableLocation} gives it. */
+  /** As printableLocation gives it. */
   readonly location: string;
   readonly keys: readonly VerificationKey[];
   /** The keys of the set that are not used. */
@@ -152,13 +142,13 @@ export class Keyring {
   #open(realm: string, algorithms: readonly Algorithm[], entry: RemoteEntry): Held {
     const { clock, proxies, saved, observe, after = runAfter, random = Math.random } = this.#context;
     const name = locationName(entry.location);
-    const location = printableLocation(name);
+    const location = printableLocation(entry.location);
     const trust = trustOf(entry);
     const last = saved.get(realm, name);
     const fetcher = createFetcher({ ...entry, proxies, after });
     const remote = new RemoteKeys(
       entry,
-      (value) => loadFetched(value, algorithms, entry),
+      (value) => loadFetched(entry, value, algorithms),
       {
         clock,
         after,
@@ -178,76 +168,19 @@ function close({ remote, fetcher }: Held): Promise<void> {
   return fetcher.close();
 }
 
-/** A digest of what makes fetched keys trustworthy: the location, whether it may be plain http, and the certificates trusted. */
-const trustOf = ({ location, insecure, ca }: RemoteEntry): string =>
-  hash("sha256", JSON.stringify([location, insecure, ca ?? null]), "base64url");
+/**
+ * A digest of what makes fetched keys trustworthy: the location, the uses of the keys taken, what the location may be besides
+ * public https, the certificates trusted, and the header fields, which may choose the keys (a tenant's, say). Their values are only the key of the digest,
+ * and the digest itself is saved sealed. The token of a file may change at any time.
+ */
+function trustOf(entry: RemoteEntry): string {
+  const { location, uses, insecure, private: isPrivate = false, ca, credentials } = entry;
+  const headers = Object.entries(credentials?.headers ?? {}).map(([name, value]) => [name, value.reveal()]);
+  return createHmac("sha256", JSON.stringify(headers))
+    .update(JSON.stringify([location, uses ?? null, insecure, isPrivate, ca ?? null]))
+    .digest("base64url");
+}
 
-/** Identifies keys by all of their settings, so that changed settings start over. */
+/** Identifies keys by all of their settings, so that changed settings start over. Values of headers are fingerprints in it. */
 const nameOf = (realm: string, algorithms: readonly Algorithm[], entry: RemoteEntry): string =>
   JSON.stringify([realm, algorithms, entry]);
-
-/**
- * A source of configured keys and those that issuers publish, tried in this order. While one issuer's keys are unavailable
- * the others still verify, but a token that none of them fits gets no verdict.
- *
- * @param remotes at least one
- * @param leftOut keys of the configuration's sets that are not used
- */
-export function networkSource(
-  configured: readonly VerificationKey[],
-  remotes: readonly RemoteKeys[],
-  leftOut: readonly LeftOut[] = [],
-): KeySource {
-  const fixed = configured.length === 0 && leftOut.length === 0 ? [] : [new KeySet(configured, leftOut)];
-  let parts: readonly KeySet[] = [];
-  let union: KeySet | undefined;
-
-  /** Joins several sets; builds a new one only if one of them changed. */
-  function unite(sets: readonly KeySet[]): KeySet | undefined {
-    if (sets.length < 2) return sets[0];
-    if (sets.length !== parts.length || sets.some((set, index) => set !== parts[index])) {
-      parts = sets;
-      union = new KeySet(
-        sets.flatMap(({ keys }) => keys),
-        sets.flatMap((set) => set.leftOut),
-      );
-    }
-    return union;
-  }
-
-  const isKnown = (kid: string): boolean =>
-    [...fixed, ...remotes.flatMap(({ set }) => set ?? [])].some((set) => set.hasKid(kid));
-
-  const [first] = remotes;
-  const only = fixed.length === 0 && remotes.length === 1 ? first : undefined;
-  return {
-    current: (now) =>
-      only === undefined ? unite([...fixed, ...remotes.flatMap((one) => one.current(now) ?? [])]) : only.current(now),
-    answers: (kid, since, now) =>
-      // A known `kid` needs no further fetch, but a set that is unavailable may have a key of the same `kid`.
-      kid !== undefined && isKnown(kid)
-        ? remotes.every((one) => one.current(now) !== undefined)
-        : remotes.every((one) => one.answers(kid, since, now)),
-    load: (kid, since, deadline) =>
-      new Promise((resolve) => {
-        const before = remotes.map(({ set }) => set);
-        const hasNews = ({ set }: RemoteKeys, index: number): boolean =>
-          set !== undefined && set !== before[index] && (kid === undefined || set.hasKid(kid));
-        const waits = remotes.map(async (one, index) => {
-          const wait = await one.load(kid, since, deadline);
-          // Its new keys may suffice, so do not wait for the others.
-          if (hasNews(one, index)) resolve(undefined);
-          return wait;
-        });
-        void Promise.all(waits).then((all) => {
-          const refused = all.filter((wait) => wait !== undefined);
-          resolve(refused.length === 0 ? undefined : Math.max(...refused));
-        });
-      }),
-    age: (now) => {
-      const oldest = Math.min(...remotes.map(({ fetchedAt }) => fetchedAt));
-      return oldest === Number.NEGATIVE_INFINITY ? undefined : Math.max(0, now - oldest);
-    },
-    isStale: () => remotes.some(({ isStale }) => isStale),
-  };
-}

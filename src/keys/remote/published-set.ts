@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import { readObject } from "../../jws/json.js";
 import { truncate } from "../../util/printable.js";
 import type { LoadedSet } from "../jwks.js";
-import { KeyError, keptKey, type VerificationKey } from "../key.js";
+import { isExpired, KeyError, keptKey, type VerificationKey } from "../key.js";
 import { KeySet } from "../key-set.js";
 import type { LeftOut } from "../left-out.js";
 import type { Memory } from "./documents.js";
@@ -48,6 +48,11 @@ export class PublishedSet {
   /** The keys of the set that are not used. */
   get leftOut(): readonly LeftOut[] {
     return this.#set?.leftOut ?? [];
+  }
+
+  /** Names of the keys whose certificates have expired. */
+  expired(now: number): readonly string[] {
+    return [...new Set(this.#set?.keys.filter((key) => isExpired(key, now)).map(nameOf))];
   }
 
   /** The document as JSON; empty before the first good set. */

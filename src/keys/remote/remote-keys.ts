@@ -3,8 +3,8 @@ import { type After, until } from "../../util/timeouts.js";
 import { KeyError } from "../key.js";
 import type { KeySet } from "../key-set.js";
 import type { LeftOut } from "../left-out.js";
+import { FetchError } from "./answer.js";
 import type { FetchedSet, Memory } from "./documents.js";
-import { FetchError } from "./fetch.js";
 import { type LoadSet, NO_CHANGES, PublishedSet, type SetChanges } from "./published-set.js";
 
 /** When keys are fetched and for how long they are used; all in milliseconds. */
@@ -49,8 +49,9 @@ export interface RemoteObserver {
    * @param changes the differences from the set before; empty if there are none
    * @param failures number of consecutive failures before it
    * @param wasOut whether {@link out} was called since the last successful fetch
+   * @param expired names of the set's keys whose certificates have expired
    */
-  fetched(changes: SetChanges, failures: number, wasOut: boolean): void;
+  fetched(changes: SetChanges, failures: number, wasOut: boolean, expired?: readonly string[]): void;
   /** Called after a failed fetch. @param failures consecutive failures including this one @param left as in {@link RemoteStatus} */
   failed(why: string, failures: number, left: number): void;
   /** Called once when no set is usable any longer, or the first fetch fails; again only after a successful fetch. */
@@ -130,6 +131,11 @@ export class RemoteKeys {
     return this.current(this.#context.clock());
   }
 
+  /** The last good set, however old. */
+  get latest(): KeySet | undefined {
+    return this.#published.set;
+  }
+
   /** When the fetch that last confirmed the set started: milliseconds since 1970; -Infinity before the first. */
   get fetchedAt(): number {
     return this.#fetchedAt;
@@ -168,12 +174,13 @@ export class RemoteKeys {
    * @param kid the `kid` sought; undefined for any key
    * @param since when the question came; a set fetched after that answers it, whatever it contains
    * @param deadline when to stop waiting
+   * @param first as for {@link answers}
    * @returns undefined if {@link answers} is true now; otherwise milliseconds until it is worth asking again, at least 1000
    */
-  async load(kid: string | undefined, since: number, deadline: number): Promise<number | undefined> {
+  async load(kid: string | undefined, since: number, deadline: number, first = since): Promise<number | undefined> {
     for (let waits = 0; ; waits++) {
       const now = this.#context.clock();
-      if (this.answers(kid, since, now)) return undefined;
+      if (this.answers(kid, since, now, first)) return undefined;
       if (this.#flight === undefined) {
         if (this.#untilAllowed(now) > 0 || waits === MAX_WAITS || this.#closed) return this.#retryAfter(now);
         const isSought = this.current(now) !== undefined || now < this.#due;
@@ -186,16 +193,21 @@ export class RemoteKeys {
   }
 
   /**
-   * Whether the known set answers a question: it contains the `kid`, or was fetched after the question came. A token
-   * without a `kid` asks for any key; for it, a set no older than the cooldown counts as fetched after the question.
+   * Whether the known set answers a question: it contains the `kid`, was fetched after the question came, or was fetched
+   * after the first question for the `kid`, within the last cooldown. A token without a `kid` asks for any key; for it, a
+   * set no older than the cooldown counts as fetched after the question.
+   *
+   * @param first when the `kid` was first asked for, if that is known
    */
-  answers(kid: string | undefined, since: number, now: number): boolean {
+  answers(kid: string | undefined, since: number, now: number, first = since): boolean {
     const set = this.current(now);
     if (set === undefined) return false;
     if (kid !== undefined && set.hasKid(kid)) return true;
     // The clock was set back, so the order of fetch and question is unknown.
     if (this.#fetchedAt > now) return false;
-    return this.#fetchedAt >= (kid === undefined ? since - this.#settings.cooldown : since);
+    const { cooldown } = this.#settings;
+    if (kid === undefined) return this.#fetchedAt >= since - cooldown;
+    return this.#fetchedAt >= since || (this.#fetchedAt >= first && now - this.#fetchedAt < cooldown);
   }
 
   /** Stops fetching. */
@@ -259,7 +271,7 @@ export class RemoteKeys {
     this.#fetchedAt = started;
     this.#due = started + Math.min(refreshMax, Math.max(refreshMin, (lifetime ?? 0) * 1000));
     this.#context.save({ document: this.#published.document, fetchedAt: started });
-    this.#context.observer.fetched(changes, failures, wasOut);
+    this.#context.observer.fetched(changes, failures, wasOut, this.#published.expired(started));
     this.#isOut = false;
     this.#watchExpiry();
   }

@@ -1,6 +1,8 @@
 import { expect } from "chai";
-import { fetchKeySet, type Location, metadataUrls } from "../../../src/keys/remote/documents.js";
-import { FetchError, type Fetched, type Get, type Validators } from "../../../src/keys/remote/fetch.js";
+import { FetchError, type Fetched, type Validators } from "../../../src/keys/remote/answer.js";
+import { fetchKeySet } from "../../../src/keys/remote/documents.js";
+import type { Get } from "../../../src/keys/remote/fetch.js";
+import { issuersAt, type Location, metadataUrls, printableUrl } from "../../../src/keys/remote/location.js";
 
 const ISSUER = "https://issuer.example/tenant";
 const OPENID = `${ISSUER}/.well-known/openid-configuration`;
@@ -16,7 +18,7 @@ const metadata = document({ issuer: ISSUER, jwks_uri: JWKS });
 /** Returns a function that serves these documents by URL, and the list of its calls. */
 function fetching(documents: Readonly<Record<string, Fetched | FetchError>>) {
   const asked: [url: string, last: Validators | undefined][] = [];
-  const get: Get = async (url, last) => {
+  const get: Get = async (url, _wanted, last) => {
     asked.push([url, last]);
     const found = documents[url] ?? new FetchError("it answered 404", 404);
     if (found instanceof FetchError) throw found;
@@ -31,25 +33,61 @@ async function failing(documents: Readonly<Record<string, Fetched | FetchError>>
   return ended.message;
 }
 
+const OPENID_PATH = "/.well-known/openid-configuration";
+const OAUTH_PATH = "/.well-known/oauth-authorization-server";
+
 describe("metadataUrls", () => {
-  for (const [issuer, ...want] of [
-    [
-      "https://a.example",
-      "https://a.example/.well-known/openid-configuration",
-      "https://a.example/.well-known/oauth-authorization-server",
-    ],
-    [
-      "https://a.example/",
-      "https://a.example/.well-known/openid-configuration",
-      "https://a.example/.well-known/oauth-authorization-server",
-    ],
+  for (const [discovery, ...want] of [
+    ["https://a.example", `https://a.example${OPENID_PATH}`, `https://a.example${OAUTH_PATH}`],
+    ["https://a.example/", `https://a.example${OPENID_PATH}`, `https://a.example${OAUTH_PATH}`],
+    ["HTTPS://A.Example:443/T/", `https://a.example/T${OPENID_PATH}`, `https://a.example${OAUTH_PATH}/T`],
     [
       "https://a.example:8443/x/y/",
-      "https://a.example:8443/x/y/.well-known/openid-configuration",
-      "https://a.example:8443/.well-known/oauth-authorization-server/x/y",
+      `https://a.example:8443/x/y${OPENID_PATH}`,
+      `https://a.example:8443${OAUTH_PATH}/x/y`,
     ],
+    [
+      "https://a.example/aad?appid=b",
+      `https://a.example/aad${OPENID_PATH}?appid=b`,
+      `https://a.example${OAUTH_PATH}/aad?appid=b`,
+    ],
+    [`https://a.example${OPENID_PATH}`, `https://a.example${OPENID_PATH}`],
+    [
+      `https://A.example/t.onmicrosoft.com/v2.0${OPENID_PATH}?p=b2c_1_in`,
+      `https://a.example/t.onmicrosoft.com/v2.0${OPENID_PATH}?p=b2c_1_in`,
+    ],
+    [`https://a.example/x${OPENID_PATH}/`, `https://a.example/x${OPENID_PATH}`],
+    [`https://a.example${OPENID_PATH}/x`, `https://a.example${OPENID_PATH}/x`],
+    [`https://a.example${OAUTH_PATH}/x/y/`, `https://a.example${OAUTH_PATH}/x/y`],
+    [`https://a.example/x${OAUTH_PATH}`, `https://a.example/x${OAUTH_PATH}`],
   ] as const) {
-    it(`returns the metadata URLs of ${issuer}`, () => expect(metadataUrls(issuer)).to.deep.equal(want));
+    it(`the metadata of ${discovery} are asked for at ${want.join(", then ")}`, () =>
+      expect(metadataUrls(discovery)).to.deep.equal(want));
+  }
+});
+
+describe("issuersAt", () => {
+  for (const [discovery, ...want] of [
+    ["https://a.example/x", "https://a.example/x", "https://a.example/x/"],
+    [`https://a.example/x${OPENID_PATH}`, "https://a.example/x", "https://a.example/x/"],
+    [`https://a.example/x${OPENID_PATH}/?p=secret`, "https://a.example/x", "https://a.example/x/"],
+    [`https://a.example${OAUTH_PATH}/x/y`, "https://a.example/x/y", "https://a.example/x/y/"],
+    ["https://A.Example", "https://a.example", "https://a.example/"],
+  ] as const) {
+    it(`metadata at ${discovery.replace("secret", "…")} may be those of ${want[0]}, with or without a slash`, () =>
+      expect(issuersAt(discovery)).to.deep.equal([discovery, ...want.filter((one) => one !== discovery)]));
+  }
+});
+
+describe("printableUrl", () => {
+  for (const [url, want] of [
+    ["https://a.example/x?p=secret&q", "https://a.example/x?…"],
+    ["https://user:secret@a.example/x", "https://…@a.example/x"],
+    ["https://a.example/?u=https://x:y@z/", "https://a.example/?…"],
+    [`https://a.example/${"x".repeat(1000)}`, `https://a.example/${"x".repeat(282)}…`],
+  ] as const) {
+    it(`a message shows ${url.slice(0, 50)} without query, credentials and great length`, () =>
+      expect(printableUrl(url)).to.equal(want));
   }
 });
 
@@ -85,8 +123,30 @@ describe("fetchKeySet", () => {
 
   it("discovery does not ask for OAuth's metadata if OpenID Connect's are unavailable for now", async () => {
     const documents = { [OPENID]: new FetchError("it answered 503", 503), [OAUTH]: metadata, [JWKS]: document(SET) };
-    expect(await failing(documents)).to.equal("it answered 503");
+    expect(await failing(documents)).to.equal(`the metadata at ${OPENID}: it answered 503`);
     expect(await failing({ ...documents, [OPENID]: new FetchError("no answer within 5 ms") })).to.include("no answer");
+  });
+
+  it("discovery keeps a query, and asks at a whole metadata URL only there", async () => {
+    const url = `${OPENID}?p=b2c_1_in`;
+    const { get, asked } = fetching({ [url]: metadata, [JWKS]: document(SET) });
+    for (const discovery of [`${ISSUER}?p=b2c_1_in`, url]) {
+      asked.splice(0);
+      await fetchKeySet({ discovery, issuers: [ISSUER] }, get, undefined);
+      expect(asked.map(([one]) => one)).to.deep.equal([url, JWKS]);
+    }
+    expect(await failing({}, { discovery: OPENID, issuers: [ISSUER] })).to.equal(
+      `the metadata at ${OPENID}: it answered 404`,
+    );
+  });
+
+  it("a failure names every document that was asked for, without the values of a query", async () => {
+    expect(await failing({}, { discovery: `${ISSUER}?key=hidden`, issuers: [ISSUER] })).to.equal(
+      `the metadata at ${OPENID}?…: it answered 404; the metadata at ${OAUTH}?…: it answered 404`,
+    );
+    const keys = `${JWKS}?key=hidden`;
+    const documents = { [OPENID]: document({ issuer: ISSUER, jwks_uri: keys }) };
+    expect(await failing(documents)).to.equal(`the keys at ${JWKS}?…: it answered 404`);
   });
 
   it("a key set that moved to another URL is fetched without validators", async () => {
@@ -121,7 +181,9 @@ describe("fetchKeySet", () => {
     it(`the error names both issuers if the metadata's issuer is ${what.slice(0, 40)}`, async () => {
       const value = document({ ...(issuer !== undefined && { issuer }), jwks_uri: JWKS });
       const why = await failing({ [OPENID]: value });
-      expect(why).to.equal(`the metadata are another issuer's: their \`issuer\` is ${what}, not "${ISSUER}"`);
+      expect(why).to.equal(
+        `the metadata at ${OPENID} are another issuer's: their \`issuer\` is ${what}, not "${ISSUER}"`,
+      );
     });
   }
 

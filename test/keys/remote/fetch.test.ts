@@ -3,7 +3,8 @@ import { syncBuiltinESMExports } from "node:module";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect } from "chai";
-import { createFetcher, FetchError, type Fetcher, type FetchOptions } from "../../../src/keys/remote/fetch.js";
+import { FetchError } from "../../../src/keys/remote/answer.js";
+import { createFetcher, type Fetcher, type FetchOptions } from "../../../src/keys/remote/fetch.js";
 import { certify, pki } from "../../support/certificates.js";
 import { closedPort } from "../../support/closed-port.js";
 import { type ConnectProxy, startProxy } from "../../support/connect-proxy.js";
@@ -55,7 +56,9 @@ describe("fetching", () => {
   const get = async (url: string, options: Partial<FetchOptions> = {}, etag?: string): Promise<any> => {
     const fetcher = createFetcher({ timeout: PATIENCE, insecure: true, ...options });
     try {
-      return await fetcher.within((ask) => ask(url, etag === undefined ? undefined : { etag, lastModified: null }));
+      return await fetcher.within((ask) =>
+        ask(url, "keys", etag === undefined ? undefined : { etag, lastModified: null }),
+      );
     } finally {
       await fetcher.close();
     }
@@ -89,7 +92,7 @@ describe("fetching", () => {
     const modified = "Fri, 15 Jan 2027 08:00:00 GMT";
     await plain.be("publish", SET, { headers: { "Last-Modified": modified, "Cache-Control": "max-age=60" } });
     const fetcher = createFetcher({ timeout: PATIENCE, insecure: true });
-    const ask = (lastModified: string) => fetcher.within((one) => one(plain.url, { etag: null, lastModified }));
+    const ask = (lastModified: string) => fetcher.within((one) => one(plain.url, "keys", { etag: null, lastModified }));
     expect(await ask(modified)).to.deep.equal({ kind: "unchanged", lifetime: 60 });
     expect(await ask("Thu, 14 Jan 2027 08:00:00 GMT")).to.deep.include({ kind: "document", value: SET });
     await fetcher.close();
@@ -106,11 +109,10 @@ describe("fetching", () => {
     ["500", /^it answered 500$/, 1],
     ["503", /^it answered 503$/, 1],
     ["404", /^it answered 404$/, 1],
-    ["html", /not of a JSON type/, 1],
-    ["html as json", /not JSON/, 1],
-    ["wrong type", /not of a JSON type/, 1],
+    ["html", /^it gave an HTML page, not a JWK Set: open the URL in a browser/, 1],
+    ["html as json", /^it gave an HTML page, not a JWK Set/, 1],
     ["garbage", /not JSON/, 1],
-    ["no body", /not JSON/, 1],
+    ["no body", /^it gave an empty body, not a JWK Set/, 1],
     ["half a body", /connection failed/, 1],
     ["closes mid-way", /connection failed/, 1],
     ["closes at once", /connection failed \(UND_ERR_SOCKET\)/, 1],
@@ -118,7 +120,7 @@ describe("fetching", () => {
     ["circle", /redirects more than 3 times/, 4],
     ["huge", /longer than 1048576 bytes/, 1],
     ["304 to anything", /^it answered 304$/, 1],
-    ["leads to a file", /not https/, 1],
+    ["leads to a file", /^redirected to file:\/\/\/etc\/passwd: the URL is not https$/, 1],
   ] as const) {
     it(`a server in mode "${mode}" makes the fetch fail with a message, after ${requests} requests`, async () => {
       await plain.be(mode, SET);
@@ -147,8 +149,7 @@ describe("fetching", () => {
     ["a member twice", `{${KEYS},${KEYS}}`],
     ["a member twice, spelt otherwise", `{${KEYS},"\\u006beys":[]}`],
     ["a member of a key twice", '{"keys":[{"kid":"a","kid":"b"}]}'],
-    ["a byte order mark", `\ufeff{${KEYS}}`],
-    ["a list instead of an object", "[]"],
+    ["two byte order marks", `\ufeff\ufeff{${KEYS}}`],
     ["more than 128 levels", `{${KEYS},"x":${"[".repeat(128)}${"]".repeat(128)}}`],
     ["more levels than any stack holds", `{${KEYS},"x":${"[".repeat(500_000)}${"]".repeat(500_000)}}`],
     ["more than 2,000 elements", `{"keys":[{}${",{}".repeat(170_000)}]}`],
@@ -161,6 +162,13 @@ describe("fetching", () => {
       );
     });
   }
+
+  it("a document is read whatever its media type says, and after a byte order mark", async () => {
+    await plain.be("wrong type", SET);
+    expect(await get(plain.url)).to.deep.include({ value: SET });
+    await plain.be("verbatim", `\ufeff${JSON.stringify(SET)}`);
+    expect(await get(plain.url)).to.deep.include({ value: SET });
+  });
 
   it("control: a document with 128 levels is read", async () => {
     const document = `{${KEYS},"x":${"[".repeat(127)}${"]".repeat(127)}}`;
@@ -216,7 +224,7 @@ describe("fetching", () => {
       it(`a fetch without insecure sends nothing to ${host}`, async () => {
         await secure.requests();
         const why = await failing(`https://${host}:${port()}/jwks`, { insecure: false, ca: authority.cert });
-        expect(why).to.equal("it leads to an address that is not public");
+        expect(why).to.equal("the address is not public, which private: true would allow");
         expect(await secure.requests()).to.deep.equal([]);
       });
     }
@@ -242,7 +250,7 @@ describe("fetching", () => {
       try {
         await secure.connections();
         const why = await failing(`https://issuer.example:${port()}/jwks`, { insecure: false, ca: authority.cert });
-        expect(why).to.equal("its host has no public address");
+        expect(why).to.equal("its host has no public address, which private: true would allow");
         expect([answers, await secure.connections()]).to.deep.equal([1, 0]);
       } finally {
         dns.lookup = real;
@@ -281,8 +289,8 @@ describe("fetching", () => {
     try {
       const ended = fetcher
         .within(async (ask) => {
-          for (let times = 0; times < 5; times++) await ask(plain.at("/metadata"), undefined);
-          await ask(plain.url, undefined);
+          for (let times = 0; times < 5; times++) await ask(plain.at("/metadata"), "keys");
+          await ask(plain.url, "keys");
         })
         .catch((error: unknown) => (error as Error).message);
       await untilAsked("/jwks");
@@ -299,8 +307,8 @@ describe("fetching", () => {
   async function expectNone(fetcher: Fetcher, timers: Timers): Promise<void> {
     const ended = fetcher
       .within(async (ask) => {
-        await ask(plain.at("/silent"), undefined).catch(() => {});
-        await ask(plain.at("/metadata"), undefined);
+        await ask(plain.at("/silent"), "keys").catch(() => {});
+        await ask(plain.at("/metadata"), "keys");
       })
       .catch((error: unknown) => (error as Error).message);
     const asked = await untilAsked("/silent");
@@ -313,18 +321,20 @@ describe("fetching", () => {
     await secure.be("leads on", plain.url);
     await plain.be("publish", SET);
     await plain.requests();
-    expect(await failing(secure.url, { ca: authority.cert })).to.equal("it leads to a URL that is not https");
+    expect(await failing(secure.url, { ca: authority.cert })).to.equal(
+      `redirected to ${plain.url}: the URL is not https`,
+    );
     // A URL from a fetched document, such as an issuer's metadata, does not lead to plain http either.
     await secure.be("publish", SET);
     const fetcher = createFetcher({ timeout: PATIENCE, insecure: true, ca: authority.cert });
     const ended = await fetcher
       .within(async (ask) => {
-        await ask(secure.url, undefined);
-        return ask(plain.url, undefined);
+        await ask(secure.url, "keys");
+        return ask(plain.url, "keys");
       })
       .catch((error: unknown) => (error as Error).message);
     await fetcher.close();
-    expect(ended).to.equal("it leads to a URL that is not https");
+    expect(ended).to.equal("the URL is not https");
     expect(await plain.requests()).to.deep.equal([]);
   });
 
@@ -337,9 +347,7 @@ describe("fetching", () => {
   it("closing the fetcher ends a fetch at once", async () => {
     await plain.be("silent");
     const fetcher = createFetcher({ timeout: 60_000, insecure: true });
-    const asked = fetcher
-      .within((ask) => ask(plain.url, undefined))
-      .catch((error: unknown) => (error as Error).message);
+    const asked = fetcher.within((ask) => ask(plain.url, "keys")).catch((error: unknown) => (error as Error).message);
     await fetcher.close();
     expect(await asked).to.equal("the service is stopping");
   });

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { lifetimeOf } from "../../../src/keys/remote/fetch.js";
+import { lifetimeOf } from "../../../src/keys/remote/answer.js";
 import { pauseAfter } from "../../../src/keys/remote/remote-keys.js";
 
 const DATE = "Fri, 15 Jan 2027 08:00:00 GMT";

@@ -1,5 +1,10 @@
+import { createHash } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect } from "chai";
 import { Keyring, type RemoteEntry, type VouchedSet } from "../../../src/keys/remote/keyring.js";
+import { Secret } from "../../../src/util/secret.js";
 import { pki } from "../../support/certificates.js";
 import { NOW } from "../../support/clock.js";
 import { jwkOf } from "../../support/keys.js";
@@ -72,6 +77,40 @@ describe("a keyring's saved sets", () => {
     expect(await isRestored(under, entry), "no caFile any more").to.equal(false);
     const discovery = { discovery: issuer.url, issuers: [issuer.url] };
     expect(await isRestored(entry, { ...entry, location: discovery }), "metadata at the URL").to.equal(false);
+  });
+
+  it("a saved set no longer counts if a header's value changes or `private` does, and does if the token's file changes", async () => {
+    const { origin } = new URL(issuer.url);
+    const withHeader = (value: string): RemoteEntry => ({
+      ...entry,
+      credentials: { origin, headers: { "X-Tenant": new Secret(value) } },
+    });
+    expect(await isRestored(withHeader("a"), withHeader("a")), "control").to.equal(true);
+    expect(await isRestored(withHeader("a"), withHeader("b")), "a changed value").to.equal(false);
+    expect(await isRestored(entry, withHeader("a")), "a header").to.equal(false);
+    expect(await isRestored(entry, { ...entry, private: true }), "private").to.equal(false);
+    const folder = mkdtempSync(join(tmpdir(), "keyring-"));
+    const file = join(folder, "token");
+    const withToken: RemoteEntry = { ...entry, credentials: { origin, bearerTokenFile: { file, name: "token" } } };
+    writeFileSync(file, "one");
+    expect(await isRestored(withToken, withToken), "control").to.equal(true);
+    await withKeys(withToken, async (source) => source.load(undefined, NOW, NOW + 60_000));
+    writeFileSync(file, "two");
+    expect(await withKeys(withToken, (source) => source.current(NOW) !== undefined), "a rotated token").to.equal(true);
+    rmSync(folder, { recursive: true });
+  });
+
+  it("no saved set and no name of a keyring holds the value of a header", async () => {
+    const secret = "Xk29-vbQz";
+    const headers = { "X-Api-Key": new Secret(secret) };
+    const one: RemoteEntry = { ...entry, credentials: { origin: new URL(issuer.url).origin, headers } };
+    await withKeys(one, async (source) => source.load(undefined, NOW, NOW + 60_000));
+    const plain = createHash("sha256").update(secret).digest();
+    for (const { trust } of store.values()) {
+      expect(trust).not.to.include(secret);
+      expect(Buffer.from(trust, "base64url").equals(plain)).to.equal(false);
+    }
+    expect(JSON.stringify(one)).not.to.include(secret);
   });
 
   it("a saved set no longer counts if the metadata may be another issuer's", async () => {

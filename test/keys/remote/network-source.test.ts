@@ -2,7 +2,7 @@ import { createPublicKey } from "node:crypto";
 import { expect } from "chai";
 import { KeyUses, type VerificationKey } from "../../../src/keys/key.js";
 import type { LeftOut } from "../../../src/keys/left-out.js";
-import { networkSource } from "../../../src/keys/remote/keyring.js";
+import { networkSource } from "../../../src/keys/remote/network-source.js";
 import { keyOf } from "../../support/keys.js";
 import { documentOf, HOUR, kidsOf, Rig, SECOND } from "./rig.js";
 import { VirtualTime } from "./virtual-time.js";
