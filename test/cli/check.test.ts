@@ -90,6 +90,7 @@ const MADE: Readonly<Record<string, readonly [place: string, text: string, files
     "realms.partner.keys",
     generic(undefined, { keys: `[{ jwk: ${JSON.stringify({ ...jwkOf("p256"), issuer: ["x"] })} }]` }),
   ],
+  "recipe-incomplete": ["realms.partner.claims", generic(undefined, { issuer: "https://gitlab.com" })],
   "key-shared": ["realms.second.keys", `${generic()}  second:${REALM}`],
   "claim-dotted": [
     "realms.partner.requiredClaims[1]",

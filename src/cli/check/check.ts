@@ -17,6 +17,7 @@ import { ISSUER_RULES } from "./issuer-rules.js";
 import { KEY_RULES } from "./key-rules.js";
 import { LISTENER_RULES } from "./listener-rules.js";
 import { REALM_RULES } from "./realm-rules.js";
+import { placeOf, RECIPE_RULES, type Recipe, recipeOf } from "./recipes.js";
 import { type CheckReport, formatGatewayReport, formatReport, type GatewayReport } from "./report.js";
 import { SECRET_RULES } from "./secret-rules.js";
 import { type CheckedFetch, type CheckSubject, readSubject } from "./subject.js";
@@ -27,6 +28,7 @@ export const CHECK_RULES: readonly CheckRule<CheckSubject>[] = [
   ...REALM_RULES,
   ...ISSUER_RULES,
   ...CLAIM_RULES,
+  ...RECIPE_RULES,
   ...KEY_RULES,
   ...SECRET_RULES,
 ];
@@ -113,12 +115,13 @@ function describe(subject: CheckSubject, warnings: readonly Finding[]): CheckRep
 }
 
 function describeRealm(subject: CheckSubject, realm: ConfiguredRealm): CheckReport["realms"][number] {
-  const { name, byIssuer, vendor, algorithms, callers, keys } = realm;
+  const { name, byIssuer, vendor, settings, algorithms, callers, keys } = realm;
   return {
     name,
     byIssuer: byIssuer === undefined ? null : Object.fromEntries(byIssuer),
     unreached: [...new Set(byIssuer?.values())].filter((target) => isUnreached(subject, target)),
     preset: vendor?.name ?? null,
+    recipe: describeRecipe(recipeOf({ settings })),
     algorithms,
     callers: formatCallers(callers),
     keys: [...keys, ...fetchedKeys(subject, name)].map(({ algorithm, kid = null, label }) => ({
@@ -130,6 +133,9 @@ function describeRealm(subject: CheckSubject, realm: ConfiguredRealm): CheckRepo
     setAside: keysSetAside(subject, realm),
   };
 }
+
+const describeRecipe = (recipe: Recipe | undefined): CheckReport["realms"][number]["recipe"] =>
+  recipe === undefined ? null : { name: recipe.name, guide: placeOf(recipe) };
 
 function describeListeners(
   ports: Readonly<Record<string, Pick<NonNullable<Config["grpc"]>, "address" | "tls"> | undefined>>,

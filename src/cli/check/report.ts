@@ -19,6 +19,8 @@ export interface CheckReport {
     /** For a routing realm: the targets whose keys could not be fetched; it still serves the others. */
     readonly unreached: readonly string[];
     readonly preset: string | null;
+    /** The recipe for its issuer, and where it is; null for an issuer without one. */
+    readonly recipe: { readonly name: string; readonly guide: string } | null;
     readonly algorithms: readonly Algorithm[];
     readonly callers: string;
     /** The keys of the configuration and those fetched. */
@@ -50,7 +52,8 @@ export type GatewayReport = Pick<CheckReport, "file" | "listeners" | "transport"
 export function formatReport(report: CheckReport): string {
   const store = report.store ?? "none (no masterKey: no callers, users or revocations)";
   const lines = [`${report.file} is valid.`, "", ...alignColumns([...formatListeners(report), ["store", store]]), ""];
-  for (const { name, byIssuer, unreached, preset, algorithms, callers, keys, fetchedFrom, setAside } of report.realms) {
+  for (const one of report.realms) {
+    const { name, byIssuer, unreached, preset, recipe, algorithms, callers, keys, fetchedFrom, setAside } = one;
     if (byIssuer !== null) {
       lines.push(`realm ${name}: by issuer, callers: ${callers}`);
       for (const [issuer, realm] of Object.entries(byIssuer)) {
@@ -59,6 +62,7 @@ export function formatReport(report: CheckReport): string {
       continue;
     }
     lines.push(`realm ${name}: ${preset ?? "no preset"}, ${listAlgorithms(algorithms)}, callers: ${callers}`);
+    if (recipe !== null) lines.push(`  recipe: ${recipe.name}, ${recipe.guide}`);
     if (keys.length === 0 && fetchedFrom.length === 0) lines.push("  keys: each instance's own");
     for (const one of fetchedFrom) lines.push(...formatFetch(one));
     for (const { algorithm, kid, label } of keys) {
