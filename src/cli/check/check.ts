@@ -115,13 +115,13 @@ function describe(subject: CheckSubject, warnings: readonly Finding[]): CheckRep
 }
 
 function describeRealm(subject: CheckSubject, realm: ConfiguredRealm): CheckReport["realms"][number] {
-  const { name, byIssuer, vendor, settings, algorithms, callers, keys } = realm;
+  const { name, byIssuer, vendor, algorithms, callers, keys } = realm;
   return {
     name,
     byIssuer: byIssuer === undefined ? null : Object.fromEntries(byIssuer),
     unreached: [...new Set(byIssuer?.values())].filter((target) => isUnreached(subject, target)),
     preset: vendor?.name ?? null,
-    recipe: describeRecipe(recipeOf({ settings })),
+    recipe: describeRecipe(recipeOf(realm)),
     algorithms,
     callers: formatCallers(callers),
     keys: [...keys, ...fetchedKeys(subject, name)].map(({ algorithm, kid = null, label }) => ({
