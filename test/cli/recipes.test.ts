@@ -24,7 +24,8 @@ const REALMS = GUIDE.text
     const anchor = (section.split("\n", 1)[0] ?? "").toLowerCase().replaceAll(" ", "-");
     return Array.from(section.matchAll(/^```yaml\n([\s\S]*?)^```/gm), ([, yaml = ""]) => {
       const { realms } = parse(yaml) as { realms: Readonly<Record<string, Readonly<Record<string, unknown>>>> };
-      const [[name = "", realm = {}] = []] = Object.entries(realms);
+      const [first] = Object.entries(realms);
+      const [name, realm] = first ?? expect.fail();
       const list = (value: unknown): unknown => (value === null ? null : [value].flat());
       const given = settings({ ...realm, issuer: list(realm["issuer"]), audience: list(realm["audience"]) });
       return { name, anchor, realm: given };

@@ -64,7 +64,7 @@ function issuerClaims(issuer: string, claims: Readonly<Record<string, unknown>>)
   if (typeof form === "string") return { iss: form };
   const { prefix, name, suffix } = form;
   const value = claims[name] ?? "example";
-  return { iss: `${prefix}${String(value)}${suffix}`, [name]: value };
+  return { iss: `${prefix}${typeof value === "string" ? value : JSON.stringify(value)}${suffix}`, [name]: value };
 }
 
 /** A value that meets a condition on a claim, if one can be guessed; undefined leaves the claim out. */
