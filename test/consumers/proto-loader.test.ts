@@ -75,12 +75,12 @@ describe("a team that loads proto/ with proto-loader, with defaults and oneofs",
 
   it('proto-loader gives null for an absent message, "" for an absent text, and omits unset optional and oneof fields', async () => {
     const verified = (await ask("service", { realm: "lax", token: GOOD })) as Answer;
-    expect(verified).to.have.all.keys("verified", "verdict", "checks");
+    expect(verified).to.have.all.keys("verified", "verdict", "checks", "dpop_nonce");
     expect(verified.checks).to.deep.equal([]);
     expect(verified.verified?.principal).to.have.property("user").that.does.not.have.property("email");
     expect(verified.verified?.token).to.include({ issuer: "", not_before: null });
     const rejected = await ask("service", { realm: "lax", token: EXPIRED });
-    expect(rejected).to.have.all.keys("rejected", "verdict", "checks");
+    expect(rejected).to.have.all.keys("rejected", "verdict", "checks", "dpop_nonce");
   });
 
   it("proto-loader sends the caller in either field of the oneof", async () => {
