@@ -1,5 +1,3 @@
-import type { FormFault } from "../jws/form-fault.js";
-
 /** The sentence of each reason, for a developer. `{claim}` stands for the quoted name of the claim concerned. */
 const MESSAGES = {
   TOKEN_TOO_LARGE: "The token is longer than this realm allows (`maxTokenLength`).",
@@ -36,7 +34,7 @@ export type ReasonName = keyof typeof MESSAGES;
  * What is wrong with the form of a malformed token, and what to do about it. These sentences stand in place of that of
  * TOKEN_MALFORMED. They are constants, since nobody signed the token: `{claim}` is one of three names of parameters.
  */
-const FORMS: Readonly<Record<FormFault, string>> = {
+const FORMS = {
   "JSON serialization":
     "The token is JSON. Send it in the compact serialization: three segments separated by dots (RFC 7515, section 7.1).",
   scheme: "An authorization scheme precedes the token. Send what comes after `Bearer` or `DPoP`.",
@@ -71,10 +69,13 @@ const FORMS: Readonly<Record<FormFault, string>> = {
     "The token has more members and elements than this realm allows: 2,000, or one for every 8 characters of `maxTokenLength` where that is more. Raise `maxTokenLength`, or ask the issuer for smaller tokens.",
   "number too large": "A number in the token is too large for a double.",
   "half a character": "A text in the token has half of a surrogate pair.",
-};
+} as const;
+
+/** What is wrong with the form of a malformed token: one of the faults that the reader of tokens finds. */
+export type MalformedForm = keyof typeof FORMS;
 
 /** All faults of a token's form. */
-export const FORM_FAULTS = Object.keys(FORMS) as readonly FormFault[];
+export const FORM_FAULTS = Object.keys(FORMS) as readonly MalformedForm[];
 
 /** All reasons, in the order of the proto; src/wire checks both against each other. */
 export const REASON_NAMES = Object.keys(MESSAGES) as readonly ReasonName[];
@@ -86,13 +87,13 @@ export const REASON_NAMES = Object.keys(MESSAGES) as readonly ReasonName[];
  * @param claim the claim or header parameter concerned; empty if there is none
  * @param form what is wrong with the form of a malformed token, if that is known
  */
-export function reasonMessage(name: ReasonName | undefined, claim: string, form?: FormFault): string {
+export function reasonMessage(name: ReasonName | undefined, claim: string, form?: MalformedForm): string {
   if (name === undefined) return "The token was rejected.";
   return (form === undefined ? MESSAGES[name] : FORMS[form]).replace("{claim}", () => `'${claim}'`);
 }
 
 /** The fault that a sentence of {@link reasonMessage} is about; undefined for the sentence of a reason, or of a later version. */
-export function formFaultOf(message: string, claim: string): FormFault | undefined {
+export function formFaultOf(message: string, claim: string): MalformedForm | undefined {
   return FORM_FAULTS.find((form) => reasonMessage("TOKEN_MALFORMED", claim, form) === message);
 }
 
@@ -100,7 +101,7 @@ export function formFaultOf(message: string, claim: string): FormFault | undefin
 export function rejectionMessage(rejected: {
   readonly reason: ReasonName | undefined;
   readonly claim: string;
-  readonly form?: FormFault | undefined;
+  readonly form?: MalformedForm | undefined;
   readonly hint?: string;
 }): string {
   const sentence = reasonMessage(rejected.reason, rejected.claim, rejected.form);

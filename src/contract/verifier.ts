@@ -1,8 +1,7 @@
-import type { FormFault } from "../jws/form-fault.js";
 import type { Secret } from "../util/secret.js";
 import type { WorkloadNames } from "../util/workload-names.js";
 import { FAILURES, type FailureCause, type FailureReason } from "./failures.js";
-import type { ReasonName } from "./reasons.js";
+import type { MalformedForm, ReasonName } from "./reasons.js";
 import type { Check, Evidence, Principal, Token } from "./verdict-parts.js";
 
 export type { Check, CheckResult, Evidence, Instant, Principal, Token } from "./verdict-parts.js";
@@ -94,7 +93,7 @@ export interface Rejected extends Answered {
   /** Whether the signature had verified before the reason was found; false if anybody may have made the token. */
   readonly signatureVerified: boolean;
   /** What is wrong with the form of a malformed token; undefined for other reasons. */
-  readonly form?: FormFault | undefined;
+  readonly form?: MalformedForm | undefined;
   /** What to look at besides the reason, as a sentence for a developer; never empty. */
   readonly hint?: string;
   /** The `kid` of a token whose key is unknown or weak, as the caller sent it. For the operator's log; no response contains it. */

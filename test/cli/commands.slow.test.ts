@@ -108,6 +108,7 @@ describe("the command line", () => {
           reason: "ISSUER_MISMATCH",
           claim: "iss",
           message: json(await verify("partner", token, "--json")).rejected.message,
+          signatureVerified: true,
         },
       });
     });
