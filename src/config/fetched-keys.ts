@@ -2,7 +2,7 @@ import { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import { type Algorithm, listAlgorithms } from "../jws/algorithms.js";
 import { KeyError } from "../keys/key.js";
-import { isPublicAddress } from "../keys/remote/addresses.js";
+import { hostOf, isPublicAddress } from "../keys/remote/addresses.js";
 import type { FetchCredentials } from "../keys/remote/credentials.js";
 import type { RemoteEntry } from "../keys/remote/keyring.js";
 import { issuersAt, type Location, locationName } from "../keys/remote/location.js";
@@ -93,9 +93,6 @@ function readUrl(text: string, { insecure, private: isPrivate }: Fetching): URL 
   }
   return url;
 }
-
-/** The host of a URL, without the brackets of an IPv6 address. */
-const hostOf = ({ hostname }: URL): string => hostname.replace(/^\[(.*)\]$/, "$1");
 
 const isLocalName = (host: string): boolean => /(^|\.)localhost$/.test(host);
 

@@ -92,8 +92,11 @@ export function namesOf(algorithm: Algorithm): readonly AlgorithmName[] {
   return [algorithm, ...aliases.filter((alias) => ALIASES[alias] === algorithm)];
 }
 
+/** All algorithms. */
+export const ALL_ALGORITHMS = Object.keys(ALGORITHMS) as readonly Algorithm[];
+
 /** All names of all algorithms. */
-export const ALGORITHM_NAMES: readonly AlgorithmName[] = (Object.keys(ALGORITHMS) as Algorithm[]).flatMap(namesOf);
+export const ALGORITHM_NAMES: readonly AlgorithmName[] = ALL_ALGORITHMS.flatMap(namesOf);
 
 /** Algorithms by all of their names, separated by commas, for messages. */
 export function listAlgorithms(algorithms: Iterable<Algorithm>): string {

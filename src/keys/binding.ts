@@ -1,8 +1,9 @@
-import { hash, type JsonWebKey, type KeyObject } from "node:crypto";
+import type { JsonWebKey, KeyObject } from "node:crypto";
 import { type Algorithm, algorithmOf, fitsAlgorithm, listAlgorithms } from "../jws/algorithms.js";
 import { decodeBase64url } from "../jws/compact.js";
 import { quote } from "../util/printable.js";
 import { KeyError, KeyUses, type VerificationKey } from "./key.js";
+import { thumbprint } from "./public-jwk.js";
 import { ed25519Fault, rsaFault } from "./weak-keys.js";
 
 // Binds a key to its `kid` and to the algorithms that it verifies, by one key object each.
@@ -135,7 +136,7 @@ export function bindPublicKey(
   const jwk = key.export({ format: "jwk" });
   const fault = FAULTS[type]?.(jwk);
   if (fault !== undefined) throw fault;
-  const label = thumbprint(jwk);
+  const label = thumbprint(jwk); // Node exports `alg` of AKP alone.
   return chosen.map((algorithm) => ({
     algorithm,
     kid,
@@ -148,10 +149,4 @@ export function bindPublicKey(
 
 function integer(base64url: string | undefined): bigint {
   return BigInt(`0x0${Buffer.from(base64url ?? "", "base64url").toString("hex")}`);
-}
-
-/** RFC 7638, section 3, and RFC 9964, section 6: SHA-256 over the required members in alphabetical order. */
-function thumbprint({ alg, crv, e, kty, n, pub, x, y }: JsonWebKey): string {
-  // JSON.stringify omits undefined members, which are those that a kind of key does not have. Node exports `alg` of AKP alone.
-  return hash("sha256", JSON.stringify({ alg, crv, e, kty, n, pub, x, y }), "base64url");
 }

@@ -1,4 +1,5 @@
-import { ALGORITHMS, type Algorithm, fitsAlgorithm } from "../jws/algorithms.js";
+import type { KeyObject } from "node:crypto";
+import { ALL_ALGORITHMS, fitsAlgorithm } from "../jws/algorithms.js";
 import { isObject } from "../jws/json.js";
 import { bindPublicKey, chooseKid, type PublicKey } from "./binding.js";
 import { type LoadedSet, MAX_KEYS, requireUsable, type SetOptions } from "./jwks.js";
@@ -8,8 +9,6 @@ import { readPem } from "./pem.js";
 
 /** Longest text of a certificate, in characters; those of issuers have about 1,500. */
 const MAX_LENGTH = 65_536;
-
-const NAMES = Object.keys(ALGORITHMS) as readonly Algorithm[];
 
 /**
  * Loads a map of `kid` to PEM certificate, the form in which Google publishes its keys. A certificate is only the wrapping
@@ -24,14 +23,15 @@ export function loadCertificateMap(value: unknown, options: SetOptions): LoadedS
   const keys: VerificationKey[] = [];
   const leftOut: LeftOut[] = [];
   for (const [index, [kid, pem]] of membersOf(value).entries()) {
-    let read: PublicKey | undefined;
+    let key: KeyObject | undefined;
     try {
-      read = certificateIn(pem);
+      const read = certificateIn(pem);
+      key = read.key;
       keys.push(...bindPublicKey(read, chooseKid(kid), undefined, options));
     } catch (error) {
       if (!(error instanceof KeyError)) throw error;
       const { message, kind, cause } = error;
-      const algorithms = read === undefined ? [] : NAMES.filter((name) => fitsAlgorithm(name, (read as PublicKey).key));
+      const algorithms = ALL_ALGORITHMS.filter((name) => key !== undefined && fitsAlgorithm(name, key));
       leftOut.push({ index, kid, why: message, kind, cause, algorithms });
     }
   }

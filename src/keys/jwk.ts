@@ -5,11 +5,8 @@ import { bindPublicKey, chooseKid, type LoadOptions, requiredAlgorithm } from ".
 import { membersOf, octets, optionalText, present, text } from "./jwk-members.js";
 import { KeyError, type VerificationKey } from "./key.js";
 import { forStatedIssuer } from "./key-issuers.js";
-import { readPublicKey } from "./public-jwk.js";
+import { PRIVATE_MEMBERS, readPublicKey } from "./public-jwk.js";
 import { loadSecret, secretAlgorithm } from "./secret.js";
-
-/** The members of private and symmetric keys (RFC 7518, sections 6.2.2, 6.3.2 and 6.4; RFC 9964, section 3). */
-export const PRIVATE = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"];
 
 /** What stands for an absent `use` in a list of uses. */
 const NO_USE = "none";
@@ -29,7 +26,9 @@ export function loadJwk(jwk: unknown, options: LoadOptions): readonly Verificati
   const members = membersOf(jwk);
   const kid = chooseKid(options.kid, member(members, "kid"));
   const kty = text(members, "kty");
-  const secret = PRIVATE.find((name) => present(members, name) !== undefined && !(kty === "oct" && name === "k"));
+  const secret = PRIVATE_MEMBERS.find(
+    (name) => present(members, name) !== undefined && !(kty === "oct" && name === "k"),
+  );
   if (secret !== undefined) {
     throw new KeyError(
       `the JWK holds the private member ${quote(secret)}: give the public key, and replace this one`,

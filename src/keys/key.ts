@@ -1,5 +1,6 @@
 import type { KeyObject } from "node:crypto";
 import type { Algorithm } from "../jws/algorithms.js";
+import { truncate } from "../util/printable.js";
 import { areForSameIssuers, type ForIssuers } from "./key-issuers.js";
 
 /**
@@ -39,6 +40,9 @@ export type KeyErrorCause = "malformed" | "contradictory" | "unsupported" | "set
  * `worthless`: anyone can sign with the key, so no token of it is good. `refused`: nothing is known about its tokens.
  */
 export type KeyErrorKind = "set aside" | "worthless" | "refused";
+
+/** A key's name in messages and logs: the first 64 characters of its `kid`, or its label if it has none. */
+export const keyName = ({ kid, label }: Pick<VerificationKey, "kid" | "label">): string => truncate(kid ?? label, 64);
 
 /** Whether the certificate that a key came in has expired. Its key verifies all the same. @param now milliseconds since 1970 */
 export const isExpired = ({ expires = Number.POSITIVE_INFINITY }: VerificationKey, now: number): boolean =>

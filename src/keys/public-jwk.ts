@@ -1,9 +1,12 @@
-import { createPublicKey, type JsonWebKey, type KeyObject } from "node:crypto";
-import { ALGORITHMS, type Algorithm, type AlgorithmRow } from "../jws/algorithms.js";
+import { createPublicKey, hash, type JsonWebKey, type KeyObject } from "node:crypto";
+import { ALGORITHMS, ALL_ALGORITHMS, type Algorithm, type AlgorithmRow } from "../jws/algorithms.js";
 import { type JsonObject, member } from "../jws/json.js";
 import { quote } from "../util/printable.js";
 import { integer, type MemberReader, octets, text } from "./jwk-members.js";
 import { KeyError } from "./key.js";
+
+/** The members of private and symmetric keys (RFC 7518, sections 6.2.2, 6.3.2 and 6.4; RFC 9964, section 3). */
+export const PRIVATE_MEMBERS = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"];
 
 /** The values of `kty` of public keys, each with the member that tells its kinds apart; undefined for one kind alone. */
 const KIND_MEMBERS: ReadonlyMap<string, "crv" | "alg" | undefined> = new Map([
@@ -21,16 +24,14 @@ interface Kind {
   readonly algorithms: readonly Algorithm[];
 }
 
-const NAMES = Object.keys(ALGORITHMS) as readonly Algorithm[];
-
 const takenBy = (keyType: string, curve?: string): readonly Algorithm[] =>
-  NAMES.filter((name) => {
+  ALL_ALGORITHMS.filter((name) => {
     const row: AlgorithmRow = ALGORITHMS[name];
     return row.keyType === keyType && row.curve === curve;
   });
 
 /** The kinds of keys with the `kty` AKP, each for one algorithm (RFC 9964, section 3). */
-const AKP_KINDS = NAMES.flatMap((name): [string, Kind][] => {
+const AKP_KINDS = ALL_ALGORITHMS.flatMap((name): [string, Kind][] => {
   const { akpBytes }: AlgorithmRow = ALGORITHMS[name];
   return akpBytes === undefined ? [] : [[`AKP ${name}`, { members: { pub: octets(akpBytes) }, algorithms: [name] }]];
 });
@@ -110,4 +111,15 @@ export function readPublicKey(members: JsonObject, kty: string): KeyObject {
       `the members of the ${kind} key do not make a key, for example a point that is not on its curve: export it again`,
     );
   }
+}
+
+/**
+ * The thumbprint of a public key (RFC 7638, section 3, and RFC 9964, section 6): SHA-256 over the required members in
+ * alphabetical order.
+ *
+ * @param jwk its `alg` counts: give it for AKP alone
+ */
+export function thumbprint({ alg, crv, e, kty, n, pub, x, y }: JsonWebKey): string {
+  // JSON.stringify omits undefined members, which are those that a kind of key does not have.
+  return hash("sha256", JSON.stringify({ alg, crv, e, kty, n, pub, x, y }), "base64url");
 }

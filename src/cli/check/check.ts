@@ -2,7 +2,6 @@ import type { Command } from "commander";
 import { ConfigError } from "../../config/errors.js";
 import { type Config, loadGatewayConfig } from "../../config/load.js";
 import type { ConfiguredRealm } from "../../config/realms.js";
-import type { VerificationKey } from "../../keys/key.js";
 import { isFaulty } from "../../keys/left-out.js";
 import { tlsKind } from "../../net/tls.js";
 import type { Only } from "../../server/serve.js";
@@ -20,7 +19,7 @@ import { REALM_RULES } from "./realm-rules.js";
 import { placeOf, RECIPE_RULES, type Recipe, recipeOf } from "./recipes.js";
 import { type CheckReport, formatGatewayReport, formatReport, type GatewayReport } from "./report.js";
 import { SECRET_RULES } from "./secret-rules.js";
-import { type CheckedFetch, type CheckSubject, readSubject } from "./subject.js";
+import { type CheckedFetch, type CheckSubject, readSubject, setsOf } from "./subject.js";
 
 /** All rules, in the order of docs/checks.md. */
 export const CHECK_RULES: readonly CheckRule<CheckSubject>[] = [
@@ -124,11 +123,13 @@ function describeRealm(subject: CheckSubject, realm: ConfiguredRealm): CheckRepo
     recipe: describeRecipe(recipeOf(realm)),
     algorithms,
     callers: formatCallers(callers),
-    keys: [...keys, ...fetchedKeys(subject, name)].map(({ algorithm, kid = null, label }) => ({
-      algorithm,
-      kid,
-      label,
-    })),
+    keys: [...keys, ...setsOf(subject.fetches, name).flatMap((set) => set.keys)].map(
+      ({ algorithm, kid = null, label }) => ({
+        algorithm,
+        kid,
+        label,
+      }),
+    ),
     fetchedFrom: subject.fetches.filter((one) => one.realm === name).map(describeFetch),
     setAside: keysSetAside(subject, realm),
   };
@@ -162,9 +163,6 @@ const keysSetAside = ({ fetches }: CheckSubject, { name, leftOut }: ConfiguredRe
       : set.leftOut.filter((one) => !isFaulty(one)).map(({ index, why }) => `${location}: keys[${index}]: ${why}`),
   ),
 ];
-
-const fetchedKeys = ({ fetches }: CheckSubject, name: string): readonly VerificationKey[] =>
-  fetches.flatMap(({ realm, set }) => (realm === name && typeof set !== "string" ? set.keys : []));
 
 const isUnreached = ({ fetches }: CheckSubject, name: string): boolean =>
   fetches.some(({ realm, set }) => realm === name && typeof set === "string");

@@ -1,11 +1,11 @@
 import type { Algorithm } from "../../jws/algorithms.js";
-import type { VerificationKey } from "../../keys/key.js";
+import { isExpired, keyName, type VerificationKey } from "../../keys/key.js";
 import { mostTried } from "../../keys/key-set.js";
 import { isFaulty } from "../../keys/left-out.js";
 import { printableUrl } from "../../keys/remote/location.js";
-import { printable, truncate } from "../../util/printable.js";
+import { printable } from "../../util/printable.js";
 import type { CheckRule } from "./findings.js";
-import type { CheckSubject } from "./subject.js";
+import { type CheckSubject, setsOf } from "./subject.js";
 
 const PLAIN_HTTP = "anyone on the network path can substitute keys of their own";
 const PRIVATE_HTTPS = "private addresses are asked too; the certificate is still checked";
@@ -46,9 +46,9 @@ export const KEY_RULES: readonly CheckRule<WithKeys>[] = [
           .filter(({ key }, index) => keys.findIndex((one) => one.key === key) === index)
           .map((first) => ({ first, all: keys.filter(({ key }) => key === first.key) }))
           .filter(({ all }) => all.length > 1)
-          .map(({ first: { kid, label }, all }) => ({
+          .map(({ first, all }) => ({
             place,
-            message: `the key ${nameOf({ kid, label })} names no algorithm, so it verifies ${all.map(({ algorithm }) => algorithm).join(", ")}`,
+            message: `${named(first)} names no algorithm, so it verifies ${all.map(({ algorithm }) => algorithm).join(", ")}`,
           })),
       ),
     fix: "If the issuer signs with one algorithm, list only that one in algorithms, or set alg beside a configured key.",
@@ -58,11 +58,9 @@ export const KEY_RULES: readonly CheckRule<WithKeys>[] = [
     level: "warning",
     find: ({ now, ...subject }) =>
       realmKeys(subject).flatMap(({ place, keys }) =>
-        keys.flatMap(({ kid, label, expires }) =>
-          expires === undefined || expires > now
-            ? []
-            : [{ place, message: `the certificate of the key ${nameOf({ kid, label })} expired on ${dayOf(expires)}` }],
-        ),
+        keys
+          .filter((key) => isExpired(key, now))
+          .map((key) => ({ place, message: `the certificate of ${named(key)} expired on ${dayOf(key.expires)}` })),
       ),
     fix: "Ask the issuer whether the key is still in use, and replace the certificate. Until then its key verifies.",
   },
@@ -83,16 +81,9 @@ export const KEY_RULES: readonly CheckRule<WithKeys>[] = [
     level: "warning",
     find: (subject) =>
       realmKeys(subject).flatMap(({ place, keys }) =>
-        keys.flatMap(({ kid, label, ignoresIssuer }) =>
-          ignoresIssuer
-            ? [
-                {
-                  place,
-                  message: `the "issuer" of the key ${nameOf({ kid, label })} is no text, so it binds the key to none`,
-                },
-              ]
-            : [],
-        ),
+        keys
+          .filter(({ ignoresIssuer }) => ignoresIssuer)
+          .map((key) => ({ place, message: `the "issuer" of ${named(key)} is no text, so it binds the key to none` })),
       ),
     fix: "Ask the issuer to write the member as text or leave it out; give the entry an issuer of its own meanwhile.",
   },
@@ -130,26 +121,24 @@ export const KEY_RULES: readonly CheckRule<WithKeys>[] = [
   },
 ];
 
-/** A key's name in messages. */
-const nameOf = ({ kid, label }: Pick<VerificationKey, "kid" | "label">): string =>
-  printable(truncate(kid ?? label, 64));
+const named = (key: VerificationKey): string => `the key ${printable(keyName(key))}`;
 
-const dayOf = (at: number): string => new Date(at).toISOString().slice(0, 10);
+const dayOf = (at = 0): string => new Date(at).toISOString().slice(0, 10);
 
 /** The keys of each realm from each of its sources: the configuration, then the sets of its issuers. */
-function realmKeys({ fetches, realms }: Pick<WithKeys, "fetches" | "realms">) {
-  return realms.flatMap(({ name, keys: configured }) => {
-    const sets = fetches.flatMap(({ realm, set }) => (realm === name && typeof set !== "string" ? [set.keys] : []));
-    return [configured, ...sets].map((keys) => ({ place: `realms.${name}.keys`, keys }));
-  });
-}
+const realmKeys = ({ fetches, realms }: Pick<WithKeys, "fetches" | "realms">) =>
+  realms.flatMap(({ name, keys: configured }) =>
+    [configured, ...setsOf(fetches, name).map(({ keys }) => keys)].map((keys) => ({
+      place: `realms.${name}.keys`,
+      keys,
+    })),
+  );
 
 /** Realms with more keys of an algorithm than the service tries for a token without a `kid`. */
 function crowded({ fetches, realms }: WithKeys) {
   return realms.flatMap(({ name, keys: configured }) => {
-    const sets = fetches.flatMap(({ realm, set }) => (realm === name && typeof set !== "string" ? [set] : []));
     const lists = new Map<Algorithm, VerificationKey[]>();
-    for (const key of [...configured, ...sets.flatMap(({ keys }) => keys)]) {
+    for (const key of [...configured, ...setsOf(fetches, name).flatMap(({ keys }) => keys)]) {
       lists.set(key.algorithm, [...(lists.get(key.algorithm) ?? []), key]);
     }
     return [...lists]

@@ -52,6 +52,10 @@ export interface CheckedFetch {
   readonly set: LoadedSet | string;
 }
 
+/** The sets that were fetched for a realm. */
+export const setsOf = (fetches: readonly CheckedFetch[], name: string): readonly LoadedSet[] =>
+  fetches.flatMap(({ realm, set }) => (realm === name && typeof set !== "string" ? [set] : []));
+
 /**
  * Reads a configuration and what it refers to: its files, the seed, an existing store, and the key sets of issuers.
  * Writes nothing.

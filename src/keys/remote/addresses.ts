@@ -36,6 +36,9 @@ const NETWORKS = [
   "ff00::/8",
 ] as const;
 
+/** The host of a URL, without the brackets of an IPv6 address. */
+export const hostOf = ({ hostname }: Pick<URL, "hostname">): string => hostname.replace(/^\[(.*)\]$/, "$1");
+
 const SPECIAL = new net.BlockList();
 for (const network of NETWORKS) {
   const [address = "", bits] = network.split("/");

@@ -1,7 +1,7 @@
 import { fetch, Headers } from "undici";
 import { type After, runAfter } from "../../util/timeouts.js";
 import { version } from "../../util/version.js";
-import { isPublicAddress, lookupPublic } from "./addresses.js";
+import { hostOf, isPublicAddress, lookupPublic } from "./addresses.js";
 import { FetchError, type Fetched, readAnswer, type Validators } from "./answer.js";
 import { CredentialsOfFetch, type FetchCredentials } from "./credentials.js";
 import type { Wanted } from "./found.js";
@@ -161,13 +161,14 @@ async function fieldsOf(
   return fields;
 }
 
-function checkUrl({ protocol, hostname, username, password }: URL, journey: Journey): void {
+function checkUrl(url: URL, journey: Journey): void {
+  const { protocol, username, password } = url;
   const { insecure, isPrivateAllowed, spokeTls } = journey;
   if (protocol !== "https:" && !(insecure && !spokeTls && protocol === "http:")) {
     throw new FetchError("the URL is not https");
   }
   if (username !== "" || password !== "") throw new FetchError("the URL has credentials in it");
-  const address = hostname.replace(/^\[(.*)\]$/, "$1");
+  const address = hostOf(url);
   // Host names are checked when they are resolved.
   if (!isPrivateAllowed && /^[\d.]+$|:/.test(address) && !isPublicAddress(address)) {
     throw new FetchError("the address is not public, which private: true would allow");

@@ -1,15 +1,14 @@
 import { isDeepStrictEqual } from "node:util";
 import { readObject } from "../../jws/json.js";
-import { truncate } from "../../util/printable.js";
 import type { LoadedSet } from "../jwks.js";
-import { isExpired, KeyError, keptKey, type VerificationKey } from "../key.js";
+import { isExpired, KeyError, keptKey, keyName } from "../key.js";
 import { KeySet } from "../key-set.js";
 import type { LeftOut } from "../left-out.js";
 import type { Memory } from "./documents.js";
 
 /** The differences between a key set and the one before it. */
 export interface SetChanges {
-  /** Names of the new keys: the first 64 characters of the `kid`, or the label of a key without one. */
+  /** Names of the new keys: see {@link keyName}. */
   readonly added: readonly string[];
   /** Names of the keys that are gone. */
   readonly removed: readonly string[];
@@ -52,7 +51,7 @@ export class PublishedSet {
 
   /** Names of the keys whose certificates have expired. */
   expired(now: number): readonly string[] {
-    return [...new Set(this.#set?.keys.filter((key) => isExpired(key, now)).map(nameOf))];
+    return [...new Set(this.#set?.keys.filter((key) => isExpired(key, now)).map(keyName))];
   }
 
   /** The document as JSON; empty before the first good set. */
@@ -101,11 +100,11 @@ export class PublishedSet {
     const isSame = keys.length === before.length && keys.every((key, index) => key === before[index]);
     const leavesOutSame = isDeepStrictEqual(loaded.leftOut, this.leftOut);
     const added = keys.filter((key) => !before.includes(key));
-    const ignoringIssuer = added.filter(({ ignoresIssuer }) => ignoresIssuer).map(nameOf);
+    const ignoringIssuer = added.filter(({ ignoresIssuer }) => ignoresIssuer).map(keyName);
     const changes = {
-      added: added.map(nameOf),
+      added: added.map(keyName),
       ...(ignoringIssuer.length > 0 && { ignoringIssuer }),
-      removed: before.filter((key) => !keys.includes(key)).map(nameOf),
+      removed: before.filter((key) => !keys.includes(key)).map(keyName),
       leftOut: leavesOutSame ? [] : loaded.leftOut,
     };
     // Nothing below can throw.
@@ -114,5 +113,3 @@ export class PublishedSet {
     return changes;
   }
 }
-
-const nameOf = ({ kid, label }: VerificationKey): string => truncate(kid ?? label, 64);

@@ -1,10 +1,9 @@
-import { hash, type KeyObject } from "node:crypto";
+import type { KeyObject } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import type { Algorithm } from "../../jws/algorithms.js";
 import { decodeBase64url } from "../../jws/compact.js";
 import { isObject, type JsonObject, member } from "../../jws/json.js";
-import { PRIVATE } from "../../keys/jwk.js";
-import { readPublicKey } from "../../keys/public-jwk.js";
+import { PRIVATE_MEMBERS, readPublicKey, thumbprint } from "../../keys/public-jwk.js";
 import { isOfSmallOrder } from "../../keys/weak-keys.js";
 
 // The public key in the header of a DPoP proof. It is part of the proof, so it is read as strictly: two spellings of a
@@ -54,7 +53,7 @@ const EXPONENT = Buffer.from([1, 0, 1]);
 /** Reads the `jwk` of a proof's header. @returns a text that says what is wrong with it */
 export function readProofKey(jwk: unknown): ProofKey | string {
   if (!isObject(jwk)) return "'jwk' is not an object.";
-  if (PRIVATE.some((name) => Object.hasOwn(jwk, name))) return "'jwk' holds a private or secret member.";
+  if (PRIVATE_MEMBERS.some((name) => Object.hasOwn(jwk, name))) return "'jwk' holds a private or secret member.";
   const [kty, crv] = [member(jwk, "kty"), member(jwk, "crv")];
   const kind = kty === "RSA" ? kty : typeof kty === "string" && typeof crv === "string" ? `${kty} ${crv}` : "";
   const shape = MEMBERS.get(kind);
@@ -67,10 +66,9 @@ export function readProofKey(jwk: unknown): ProofKey | string {
     if (!isWide) return `'${name}' of 'jwk' is not base64url of the right length.`;
     parts.push(bytes);
   }
-  // The members that a thumbprint is made of, in alphabetical order.
-  const names = ["kty", ...(kind === "RSA" ? [] : ["crv"]), ...Object.keys(shape)].sort();
+  const names = ["kty", ...(kind === "RSA" ? [] : ["crv"]), ...Object.keys(shape)];
   const members = Object.fromEntries(names.map((name) => [name, member(jwk, name)]));
-  return { kind, members, parts, thumbprint: hash("sha256", JSON.stringify(members), "base64url") };
+  return { kind, members, parts, thumbprint: thumbprint(members) };
 }
 
 /** Most prepared keys that are kept, a few kilobytes each. */
