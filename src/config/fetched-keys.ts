@@ -5,7 +5,7 @@ import { KeyError } from "../keys/key.js";
 import { hostOf, isPublicAddress } from "../keys/remote/addresses.js";
 import type { FetchCredentials } from "../keys/remote/credentials.js";
 import type { RemoteEntry } from "../keys/remote/keyring.js";
-import { issuersAt, type Location, locationName } from "../keys/remote/location.js";
+import { issuersAt, type Location, locationName, type WrittenLocation } from "../keys/remote/location.js";
 import { Secret } from "../util/secret.js";
 import type { keyForms } from "./key-forms.js";
 import { type FileContext, readKeyFile, redactFileName } from "./read-file.js";
@@ -13,7 +13,7 @@ import { type FileContext, readKeyFile, redactFileName } from "./read-file.js";
 /** What reading an entry of fetched keys needs, and where the result is collected. */
 export interface FetchContext extends FileContext {
   readonly algorithms: readonly Algorithm[];
-  /** Issuers of the realm, or of the entry; null if the realm lists none, undefined if they are not known because of another issue. */
+  /** Issuers of the realm; null if the realm lists none, undefined if they are not known because of another issue. */
   readonly issuers: readonly string[] | null | undefined;
   readonly remotes: RemoteEntry[];
 }
@@ -28,7 +28,7 @@ type Fetching = Omit<ReturnType<(typeof keyForms)["x509Uri"]["parse"]>, "x509Uri
  *
  * @throws {KeyError} that names the fault and what is right
  */
-export function fetchedKeys(location: Location, entry: Fetching, context: FetchContext): readonly [] {
+export function fetchedKeys(location: WrittenLocation, entry: Fetching, context: FetchContext): readonly [] {
   const { refreshMin, refreshMax, staleIfError, cooldown, timeout, insecure, private: isPrivate, caFile } = entry;
   if (context.algorithms.every((name) => name.startsWith("HS"))) {
     throw new KeyError(
@@ -41,7 +41,7 @@ export function fetchedKeys(location: Location, entry: Fetching, context: FetchC
   const ca = caFile === undefined ? undefined : readKeyFile(caFile, context);
   if (ca !== undefined && !isCertificates(ca)) throw new KeyError(`${caFile} holds no certificate in PEM`);
   context.remotes.push({
-    location: withIssuers(location, context),
+    location: withIssuers(location, entry.issuer ?? context.issuers),
     refreshMin,
     refreshMax,
     staleIfError,
@@ -49,6 +49,7 @@ export function fetchedKeys(location: Location, entry: Fetching, context: FetchC
     timeout,
     insecure,
     ...(entry.use !== undefined && { uses: entry.use }),
+    ...(entry.issuer !== undefined && { issuers: entry.issuer }),
     ...(isPrivate && { private: true }),
     ...(ca !== undefined && { ca }),
     ...(credentials !== undefined && { credentials }),
@@ -56,8 +57,8 @@ export function fetchedKeys(location: Location, entry: Fetching, context: FetchC
   return [];
 }
 
-/** Ties metadata to the realm's issuers or, if it checks none, to the discovery URL itself. */
-function withIssuers(location: Location, { issuers }: FetchContext): Location {
+/** Ties metadata to these issuers or, if the realm checks none, to the discovery URL itself. */
+function withIssuers(location: WrittenLocation, issuers: FetchContext["issuers"]): Location {
   if (!("discovery" in location)) return location;
   return { ...location, issuers: issuers ?? issuersAt(location.discovery) };
 }

@@ -4,15 +4,16 @@ import { type LoadOptions, requiredAlgorithm } from "../keys/binding.js";
 import { loadJwk } from "../keys/jwk.js";
 import { loadJwks, requireUsable } from "../keys/jwks.js";
 import { KeyError, type VerificationKey } from "../keys/key.js";
+import { forIssuers } from "../keys/key-issuers.js";
 import { isFaulty, type LeftOut } from "../keys/left-out.js";
 import { loadPem } from "../keys/pem.js";
 import type { RemoteEntry } from "../keys/remote/keyring.js";
 import { loadSecret, secretAlgorithm, WEAK_SECRET_BYTES } from "../keys/secret.js";
 import { decodeBase64, withoutByteOrderMark } from "../keys/spelling.js";
 import { formatPath, type Issue, type IssuePath, issuesOf, READABLE } from "../util/issues.js";
+import { printableList } from "../util/printable.js";
 import { type FetchContext, fetchedKeys } from "./fetched-keys.js";
 import { keyForms } from "./key-forms.js";
-import { issuerIssue, keysForIssuers, remotesForIssuers } from "./key-issuers.js";
 import { readKeyFile } from "./read-file.js";
 
 /** Keys of a realm, loaded and checked. */
@@ -62,7 +63,7 @@ const LOADERS: Loaders = {
   jwksFile: (entry, context) => keySet(json(readPublic(entry.jwksFile, context)), entry, context),
   jwksUri: (entry, context) => fetchedKeys({ jwksUri: entry.jwksUri }, entry, context),
   x509Uri: (entry, context) => fetchedKeys({ x509Uri: entry.x509Uri }, entry, context),
-  discovery: ({ discovery, ...entry }, context) => fetchedKeys({ discovery, issuers: [] }, entry, context),
+  discovery: (entry, context) => fetchedKeys({ discovery: entry.discovery }, entry, context),
 };
 
 /** Loads the keys of a realm, each on its own, so that all issues are reported at once. @param path of the list */
@@ -98,18 +99,31 @@ function loadEntry(entry: unknown, path: IssuePath, context: KeyContext): readon
   const { issuer } = parsed.data;
   const issue = context.issuers === undefined ? undefined : issuerIssue(issuer, context.issuers, context.entries);
   if (issue !== undefined) context.issues.push({ place: formatPath([...path, "issuer"]), message: issue });
-  const remotes: RemoteEntry[] = [];
-  const own = { ...context, remotes, issuers: issuer ?? context.issuers };
   try {
     const load = LOADERS[form] as (entry: unknown, context: KeyContext) => readonly VerificationKey[];
-    const keys = keysForIssuers(load(parsed.data, own), issuer);
-    context.remotes.push(...remotesForIssuers(remotes, issuer));
-    return keys;
+    return forIssuers(load(parsed.data, context), issuer);
   } catch (error) {
     if (!(error instanceof KeyError)) throw error;
     context.issues.push({ place: formatPath([...path, form]), message: error.message });
     return [];
   }
+}
+
+/** What is wrong with the `issuer` of an entry, and what would be right. @param entries number of the realm's */
+function issuerIssue(
+  own: readonly string[] | undefined,
+  ofRealm: readonly string[] | null,
+  entries: number,
+): string | undefined {
+  const listed = printableList(ofRealm ?? []);
+  if (own === undefined) {
+    const isNeeded = entries > 1 && new Set(ofRealm).size > 1;
+    return isNeeded
+      ? `is missing: the realm has several issuers and several entries of keys, so say whose tokens these keys verify: one or more of ${listed}`
+      : undefined;
+  }
+  if (ofRealm === null) return "leave it out: the realm lists no issuers";
+  return own.every((one) => ofRealm.includes(one)) ? undefined : `must be of the realm's issuers: ${listed}`;
 }
 
 type SetEntry = KeyEntry<"jwks"> | KeyEntry<"jwksFile">;

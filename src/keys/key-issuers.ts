@@ -1,5 +1,5 @@
 import { type JsonObject, member } from "../jws/json.js";
-import { type Issuer, type Issuers, meansIssuer, publishedIssuer } from "./issuers.js";
+import { type Issuer, Issuers, meansIssuer, publishedIssuer } from "./issuers.js";
 
 // Keys that are for some issuers of their realm only (RFC 8725, section 3.8).
 
@@ -53,11 +53,20 @@ export interface ForIssuers {
   readonly ignoresIssuer?: true;
 }
 
-/** The same key, for these issuers of its realm alone. What the published key says of its issuer still holds. */
-export const forIssuers = <Key extends ForIssuers>(key: Key, configured: Issuers): Key => ({
-  ...key,
-  issuers: { configured, stated: key.issuers?.stated },
-});
+/**
+ * The keys of an entry of the configuration, for its issuers alone if it names any. What a published key says of its issuer
+ * still holds.
+ *
+ * @param issuers undefined for all of the realm's
+ */
+export function forIssuers<Key extends ForIssuers>(
+  keys: readonly Key[],
+  issuers: readonly string[] | undefined,
+): readonly Key[] {
+  if (issuers === undefined) return keys;
+  const configured = new Issuers(issuers);
+  return keys.map((key) => ({ ...key, issuers: { configured, stated: key.issuers?.stated } }));
+}
 
 /** The same key, for the issuer alone that the `issuer` member of its JWK names, as Entra writes it; null counts as absent. */
 export function forStatedIssuer<Key extends ForIssuers>(key: Key, jwk: JsonObject): Key {

@@ -2,7 +2,7 @@ import type { Algorithm } from "../../jws/algorithms.js";
 import { isObject, member } from "../../jws/json.js";
 import { printableAscii, quote } from "../../util/printable.js";
 import { loadCertificateMap } from "../certificate-map.js";
-import { Issuers, meansIssuer, publishedIssuer, realmIssuer } from "../issuers.js";
+import { meansIssuer, publishedIssuer, realmIssuer } from "../issuers.js";
 import { type LoadedSet, loadPublishedKeys } from "../jwks.js";
 import { forIssuers } from "../key-issuers.js";
 import { FetchError, type Validators } from "./answer.js";
@@ -128,9 +128,7 @@ export function loadFetched(
 ): LoadedSet {
   const load = "x509Uri" in location ? loadCertificateMap : loadPublishedKeys;
   const loaded = load(value, { algorithms, uses });
-  if (issuers === undefined) return loaded;
-  const configured = new Issuers(issuers);
-  return { ...loaded, keys: loaded.keys.map((key) => forIssuers(key, configured)) };
+  return { ...loaded, keys: forIssuers(loaded.keys, issuers) };
 }
 
 /**

@@ -1,23 +1,24 @@
 import { truncate } from "../../util/printable.js";
 
-/** Where an issuer publishes its keys. */
-export type Location =
+/** Where an issuer publishes its keys, as the configuration says it. */
+export type WrittenLocation =
   /** The URL of a JWK Set. */
   | { readonly jwksUri: string }
   /** The URL of a JSON object of `kid` to certificate in PEM. */
   | { readonly x509Uri: string }
-  | {
-      /**
-       * The issuer, or the whole URL of its metadata, which contain the key set's URL (OpenID Connect Discovery 1.0; RFC
-       * 8414). A query is kept.
-       */
-      readonly discovery: string;
-      /** The values of `issuer` that the metadata may have, exactly. */
-      readonly issuers: readonly string[];
-    };
+  /**
+   * The issuer, or the whole URL of its metadata, which contain the key set's URL (OpenID Connect Discovery 1.0; RFC 8414).
+   * A query is kept.
+   */
+  | { readonly discovery: string };
+
+/** Where an issuer publishes its keys; `issuers` are the values that the `issuer` of its metadata may have. */
+export type Location =
+  | Exclude<WrittenLocation, { discovery: string }>
+  | { readonly discovery: string; readonly issuers: readonly string[] };
 
 /** The full URL that an entry's keys are fetched from; the store saves key sets under it. */
-export function locationName(location: Location): string {
+export function locationName(location: WrittenLocation): string {
   if ("jwksUri" in location) return location.jwksUri;
   return "x509Uri" in location ? location.x509Uri : location.discovery;
 }
