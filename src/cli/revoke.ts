@@ -6,7 +6,7 @@ import type { RevokedToken } from "../directory/model.js";
 
 import { Issuers } from "../keys/issuers.js";
 import { printableList } from "../util/printable.js";
-import { revocationDigest, revocationScope } from "../verifier/stages.js";
+import { revocationDigest, revocationScope } from "../verifier/revocation.js";
 import { addCommand, type CliContext, configOption, jsonOption } from "./command.js";
 import { UsageError } from "./errors.js";
 import { printLine } from "./output.js";

@@ -1,16 +1,17 @@
-import { hash } from "node:crypto";
 import { failure } from "../contract/verifier.js";
 import { verifySignature } from "../jws/algorithms.js";
 import { readJwt } from "../jws/compact.js";
 import { member } from "../jws/json.js";
-import type { VerificationKey } from "../keys/key.js";
+import { isSameKey, type VerificationKey } from "../keys/key.js";
+import { listIssuers, mayVerify } from "../keys/key-issuers.js";
 import { mostTried } from "../keys/key-set.js";
+import { printableJson, printableList } from "../util/printable.js";
 import { identifierClaim, instant, tokenOf } from "./claims.js";
 import { type DecisionState, type EarlyEnd, needs, reject, type Stage } from "./decision-state.js";
 import { type Fact, factSize, tokenDigest } from "./facts.js";
-import { detailKeyIssuer, listedForIssuer, rejectForeignIssuer } from "./key-issuer.js";
 import { checkProofs, proofDetail } from "./proofs/proof-stage.js";
 import { type Caller, type Callers, isListed, type Realm, type Rule } from "./realm.js";
+import { issuerScope, revocationDigest, revocationScope } from "./revocation.js";
 import { LAST_SECOND, secondsAhead } from "./rules.js";
 import { detailUnverified, endTooManyKeys, endUnverified } from "./unverified.js";
 
@@ -158,10 +159,35 @@ function signature(state: DecisionState): EarlyEnd | undefined {
   return undefined;
 }
 
-/** Checks that the key that signed the token, if it is for some issuers only, is for the token's. */
+/**
+ * The listing of a signer that counts for a token: one key may be listed for several issuers, each time as an object of
+ * its own.
+ */
+function listedForIssuer(state: DecisionState, signer: VerificationKey): VerificationKey {
+  if (isForToken(signer, state)) return signer;
+  const isListing = (one: VerificationKey): boolean =>
+    one.label === signer.label && isSameKey(one.key, signer.key) && isForToken(one, state);
+  return state.candidates.find(isListing) ?? signer;
+}
+
+/** Whether a key verifies tokens of the token's issuer. */
+const isForToken = ({ issuers }: VerificationKey, { claims, realm }: DecisionState): boolean =>
+  issuers === undefined || mayVerify(issuers, claims, realm.policy.issuers ?? undefined);
+
+const OF_OTHER_ISSUERS: EarlyEnd = {
+  ...reject("ISSUER_MISMATCH", "iss", true),
+  hint: "The key that signed the token is for other issuers.",
+};
+
+/** Checks that the key that signed the token is one for the token's issuer (RFC 8725, section 3.8). */
 function keyIssuer(state: DecisionState): EarlyEnd | undefined {
-  const issuers = state.fact?.key.issuers;
-  return issuers === undefined ? undefined : rejectForeignIssuer(issuers, state);
+  return state.fact === undefined || isForToken(state.fact.key, state) ? undefined : OF_OTHER_ISSUERS;
+}
+
+/** What an explanation adds to that: the token's issuer, and those of the key. */
+function detailKeyIssuer({ fact, claims }: DecisionState): string {
+  const named = printableList(fact?.key.issuers === undefined ? [] : listIssuers(fact.key.issuers));
+  return `'iss' is ${printableJson(member(claims, "iss"))}; the key is for: ${named}.`;
 }
 
 const REVOKED = reject("TOKEN_REVOKED", "", true);
@@ -180,28 +206,6 @@ function scopeOf({ realm, caller }: DecisionState): string {
   return caller.kind === "instance" && realm.policy.keysOf === "instance"
     ? revocationScope(realm.name, caller.instance.id)
     : realm.name;
-}
-
-/**
- * The narrower scope of a `jti` in a realm without a preset: the token's issuer. It is looked up wherever a realm may have
- * had several issuers, so that a revocation holds when the list of issuers changes.
- */
-function issuerScope({ realm, claims }: DecisionState): string | undefined {
-  if (realm.policy.issuers === undefined) return undefined;
-  const iss = member(claims, "iss");
-  return revocationScope(realm.name, typeof iss === "string" ? iss : "");
-}
-
-/**
- * Names the scope in which a `jti` is unique within a realm. A realm's name contains no `/`.
- *
- * @param signer an instance's id, or the token's `iss`; empty for a token without one
- */
-export const revocationScope = (realm: string, signer: string): string => `${realm}/${signer}`;
-
-/** Identifies a token without a usable `jti` for revocation: SHA-256, in base64url, of its first two segments with the dot between them. */
-export function revocationDigest(token: string): string {
-  return hash("sha256", token.slice(0, token.lastIndexOf(".")), "base64url");
 }
 
 /** Finds the principal in the directory, if the realm's users are kept there; rejects the token if there is none. */

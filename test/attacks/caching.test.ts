@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { revocationDigest } from "../../src/verifier/stages.js";
+import { revocationDigest } from "../../src/verifier/revocation.js";
 import { toBytes, toInteger } from "../jws/signing.js";
 import { deploy, makeFolder } from "../support/deployment.js";
 import { createClient } from "../support/grpc.js";

@@ -1,5 +1,5 @@
 import type { Command } from "../../src/directory/commands.js";
-import { revocationDigest } from "../../src/verifier/stages.js";
+import { revocationDigest } from "../../src/verifier/revocation.js";
 import { readCases } from "./cases.js";
 import { TEST_VENDORS } from "./vendors.js";
 
