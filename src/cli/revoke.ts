@@ -1,6 +1,7 @@
 import { text } from "node:stream/consumers";
 import type { Command } from "commander";
 import { type Config, loadConfig } from "../config/load.js";
+import { genericSettings } from "../config/realms.js";
 import type { Directory } from "../directory/directory.js";
 import type { RevokedToken } from "../directory/model.js";
 
@@ -99,9 +100,10 @@ function byJti(config: Config, { realm: name, jti, instance, issuer }: RevokeOpt
   if (name === undefined || jti === undefined) {
     throw new UsageError("Give --realm NAME and --jti JTI, or --token FILE.");
   }
-  const { keysOf, vendor, settings } = findRealm(config, name);
+  const configured = findRealm(config, name);
+  const { keysOf, vendor } = configured;
   if ((keysOf === "instance") === (instance !== undefined)) {
-    const { issuer: issuers = null } = settings as { readonly issuer?: readonly string[] | null };
+    const { issuer: issuers = null } = genericSettings(configured);
     const scope = instance ?? (vendor === undefined ? issuerScope(name, issuers, issuer) : undefined);
     if (vendor !== undefined && issuer !== undefined) {
       throw new UsageError(`The realm ${name} has a preset, and its tokens one issuer. Leave --issuer out.`);

@@ -3,6 +3,7 @@ import type { Algorithm } from "../jws/algorithms.js";
 import { formatPath, type Issue, type IssuePath, issuesOf, READABLE } from "../util/issues.js";
 import { nearestWord, suggestion } from "../util/suggestion.js";
 import type { Vendor } from "../vendors/vendor.js";
+import type { GenericSettings } from "../verifier/generic.js";
 import type { Policy } from "../verifier/realm.js";
 import { contradictedClaims } from "./claim-forms.js";
 import { type LoadedKeys, loadKeys } from "./keys.js";
@@ -28,6 +29,13 @@ export interface FaceSettings {
   readonly [name: string]: unknown;
 }
 
+/** What says which kind of realm it is, and its settings. */
+export type RealmSettings = Pick<ConfiguredRealm, "vendor" | "byIssuer" | "settings">;
+
+/** The settings of a realm without a preset; none for any other realm. */
+export const genericSettings = ({ vendor, byIssuer, settings }: RealmSettings): Partial<GenericSettings> =>
+  vendor === undefined && byIssuer === undefined ? settings : {};
+
 /** The known presets, and where issues are collected. */
 export interface PresetContext {
   readonly vendors: readonly Vendor[];
@@ -52,15 +60,10 @@ export function readRealm(name: string, value: unknown, context: RealmContext): 
   const { writtenKeys, ...realm } = read;
   const loaded = loadKeys(writtenKeys, [...path, "keys"], {
     algorithms: realm.algorithms,
-    issuers: issuersOf(realm.settings),
+    issuers: genericSettings({ vendor, byIssuer: undefined, ...realm }).issuer ?? null,
     ...context,
   });
   return context.issues.length > before ? undefined : { name, vendor, byIssuer: undefined, ...realm, ...loaded };
-}
-
-function issuersOf(settings: FaceSettings): readonly string[] | null {
-  const { issuer } = settings as { readonly issuer?: unknown };
-  return Array.isArray(issuer) ? (issuer as readonly string[]) : null;
 }
 
 /** Settings of a realm whose keys are not loaded yet. */

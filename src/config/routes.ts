@@ -3,7 +3,7 @@ import { commonIssuer, Issuers } from "../keys/issuers.js";
 import { formatPath, type Issue, type IssuePath } from "../util/issues.js";
 import { formatCallers } from "../verifier/realm.js";
 import { routeSchema } from "./realm-forms.js";
-import { type ConfiguredRealm, parse, type RealmContext, readRealm } from "./realms.js";
+import { type ConfiguredRealm, genericSettings, parse, type RealmContext, readRealm } from "./realms.js";
 
 /** Whether an entry of `realms` is a routing realm. */
 const isRouteEntry = (value: unknown): boolean =>
@@ -81,11 +81,12 @@ function readRoute(
 
 function addIssuers(
   byIssuer: Map<string, string>,
-  { name, callers, settings }: ConfiguredRealm,
+  realm: ConfiguredRealm,
   first: ConfiguredRealm,
   complain: (message: string) => unknown,
 ): void {
-  const { issuer } = settings as { issuer?: readonly string[] | null };
+  const { name, callers } = realm;
+  const { issuer } = genericSettings(realm);
   if (issuer === undefined || issuer === null) {
     complain(`${name} checks no issuer, so no token can be routed to it: give it an issuer, or leave it out here`);
     return;

@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import { parse } from "yaml";
 import { lacking, placeOf, RECIPES, recipeOf } from "../../src/cli/check/recipes.js";
+import type { RealmSettings } from "../../src/config/realms.js";
 import { readGuide } from "../docs/guide.js";
 import { folderOf, run } from "./harness.js";
 
@@ -8,13 +9,13 @@ import { folderOf, run } from "./harness.js";
 
 const GUIDE = readGuide("issuers");
 
-type Settings = Parameters<typeof recipeOf>[0]["settings"];
-
 /** The settings of a realm with an issuer, as `check` gets them. */
-const settings = (more: Readonly<Record<string, unknown>>): { readonly settings: Settings } => ({
+const settings = (more: Readonly<Record<string, unknown>>): RealmSettings => ({
+  vendor: undefined,
+  byIssuer: undefined,
   settings: { maxTokenLength: 1, audience: null, claims: {}, ...more },
 });
-const of = (issuer: string): { readonly settings: Settings } => settings({ issuer: [issuer] });
+const of = (issuer: string): RealmSettings => settings({ issuer: [issuer] });
 
 /** Each realm of the guide: the anchor of its section and its settings. */
 const REALMS = GUIDE.text

@@ -1,9 +1,9 @@
 import type { Config } from "../../config/load.js";
+import { genericSettings } from "../../config/realms.js";
 import { memberPath, pointerTo } from "../../jws/json-pointer.js";
 import { formatPath } from "../../util/issues.js";
 import { quote } from "../../util/printable.js";
 import { type ClaimValue, type Condition, isScope } from "../../verifier/conditions.js";
-import type { GenericSettings } from "../../verifier/generic.js";
 import type { CheckRule, Fault } from "./findings.js";
 
 /** Likely mistakes about the claims that realms without a preset name. */
@@ -12,8 +12,9 @@ export const CLAIM_RULES: readonly CheckRule<Pick<Config, "realms">>[] = [
     name: "claim-dotted",
     level: "warning",
     find: ({ realms }) =>
-      realms.flatMap(({ name, settings }) => {
-        const { requiredClaims = [], claims = {} } = settings as Partial<GenericSettings>;
+      realms.flatMap((realm) => {
+        const { name } = realm;
+        const { requiredClaims = [], claims = {} } = genericSettings(realm);
         const named = [
           ...requiredClaims.map((claim, at) => [claim, formatPath(["realms", name, "requiredClaims", at])] as const),
           ...Object.keys(claims).map((claim) => [claim, formatPath(["realms", name, "claims", claim])] as const),
@@ -105,9 +106,12 @@ function pointerLike(claim: string): string | undefined {
 /** Examines each condition on its own. @param examine returns what is wrong with it */
 function eachCondition(examine: (claim: string, condition: Condition) => readonly string[]) {
   return ({ realms }: Pick<Config, "realms">): Fault[] =>
-    realms.flatMap(({ name, settings }) =>
-      Object.entries((settings as Partial<GenericSettings>).claims ?? {}).flatMap(([claim, condition]) =>
-        examine(claim, condition).map((message) => ({ place: formatPath(["realms", name, "claims", claim]), message })),
+    realms.flatMap((realm) =>
+      Object.entries(genericSettings(realm).claims ?? {}).flatMap(([claim, condition]) =>
+        examine(claim, condition).map((message) => ({
+          place: formatPath(["realms", realm.name, "claims", claim]),
+          message,
+        })),
       ),
     );
 }

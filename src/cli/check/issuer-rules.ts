@@ -1,5 +1,5 @@
 import type { Config } from "../../config/load.js";
-import type { ConfiguredRealm } from "../../config/realms.js";
+import { type ConfiguredRealm, genericSettings } from "../../config/realms.js";
 import { Issuers } from "../../keys/issuers.js";
 import { quote } from "../../util/printable.js";
 import type { CheckRule, Fault } from "./findings.js";
@@ -9,9 +9,9 @@ export const ISSUER_RULES: readonly CheckRule<Config>[] = [
   {
     name: "issuer-open",
     level: "warning",
-    find: eachIssuer((issuer, { settings }) =>
+    find: eachIssuer((issuer, realm) =>
       new Issuers([issuer]).templates
-        .filter(({ name }) => !isListed(name, settings))
+        .filter(({ name }) => !isListed(name, realm))
         .map(
           ({ name }) => `${quote(issuer, 200)} admits every value of ${name}: whoever gets a tenant there can sign in`,
         ),
@@ -40,16 +40,14 @@ export const ISSUER_RULES: readonly CheckRule<Config>[] = [
 function eachIssuer(examine: (issuer: string, realm: ConfiguredRealm) => readonly string[]) {
   return ({ realms }: Config): readonly Fault[] =>
     realms.flatMap((realm) => {
-      const { issuer } = realm.settings as { readonly issuer?: unknown };
-      const issuers: readonly string[] = Array.isArray(issuer) ? issuer : [];
+      const { issuer } = genericSettings(realm);
       const place = `realms.${realm.name}.issuer`;
-      return issuers.flatMap((one) => examine(one, realm).map((message) => ({ place, message })));
+      return (issuer ?? []).flatMap((one) => examine(one, realm).map((message) => ({ place, message })));
     });
 }
 
-/** Whether `claims` lists the values of a claim: one value, several, or `oneOf`. The claim's name may be a pointer. */
-function isListed(name: string, { claims }: ConfiguredRealm["settings"]): boolean {
-  const rules = new Map(Object.entries((claims ?? {}) as Readonly<Record<string, unknown>>));
-  const rule = rules.get(name) ?? rules.get(`/${name}`);
-  return typeof rule === "object" && rule !== null ? Array.isArray(rule) || "oneOf" in rule : rule !== undefined;
+/** Whether `claims` lists the values of a claim. The claim's name may be a pointer. */
+function isListed(name: string, realm: ConfiguredRealm): boolean {
+  const conditions = new Map(Object.entries(genericSettings(realm).claims ?? {}));
+  return (conditions.get(name) ?? conditions.get(`/${name}`))?.oneOf !== undefined;
 }

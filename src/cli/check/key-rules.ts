@@ -1,3 +1,4 @@
+import { genericSettings } from "../../config/realms.js";
 import type { Algorithm } from "../../jws/algorithms.js";
 import { isExpired, keyName, type VerificationKey } from "../../keys/key.js";
 import { mostTried } from "../../keys/key-set.js";
@@ -69,7 +70,7 @@ export const KEY_RULES: readonly CheckRule<WithKeys>[] = [
     level: "warning",
     find: ({ realms }) =>
       realms
-        .filter(({ uses, settings }) => uses.includes("jwt-svid") && (settings["issuer"] ?? null) !== null)
+        .filter((realm) => realm.uses.includes("jwt-svid") && (genericSettings(realm).issuer ?? null) !== null)
         .map(({ name }) => ({
           place: `realms.${name}.issuer`,
           message: "is set, but SPIFFE's tokens (use: [jwt-svid]) need not name an issuer: those without are rejected",

@@ -1,8 +1,9 @@
 import type { Config } from "../../config/load.js";
-import type { ConfiguredRealm } from "../../config/realms.js";
+import { type ConfiguredRealm, genericSettings } from "../../config/realms.js";
 import { isSameKey } from "../../keys/key.js";
 import { PLACEHOLDERS } from "../../server/development/values.js";
 import { formatDuration, formatSize } from "../../util/units.js";
+import type { GenericSettings } from "../../verifier/generic.js";
 import type { CheckRule, Fault } from "./findings.js";
 
 /** Milliseconds. Clocks that differ by more are broken, and every token is accepted for this long after it expired. */
@@ -57,8 +58,8 @@ export const REALM_RULES: readonly CheckRule<Config>[] = [
   {
     name: "never-expires",
     level: "warning",
-    find: eachRealm(({ settings: { requiredClaims, maxLifetime } }) =>
-      Array.isArray(requiredClaims) && !requiredClaims.includes("exp") && maxLifetime === undefined
+    find: eachRealm(({ requiredClaims, maxLifetime }) =>
+      requiredClaims?.includes("exp") === false && maxLifetime === undefined
         ? ["requiredClaims", "lacks exp: a token without one is accepted for ever"]
         : undefined,
     ),
@@ -67,8 +68,8 @@ export const REALM_RULES: readonly CheckRule<Config>[] = [
   {
     name: "tolerance-wide",
     level: "warning",
-    find: eachRealm(({ settings: { clockTolerance } }) =>
-      typeof clockTolerance === "number" && clockTolerance > MAX_TOLERANCE
+    find: eachRealm(({ clockTolerance = 0 }) =>
+      clockTolerance > MAX_TOLERANCE
         ? [
             "clockTolerance",
             `is ${formatDuration(clockTolerance)}: tokens are accepted for this long after they expired`,
@@ -83,7 +84,7 @@ export const REALM_RULES: readonly CheckRule<Config>[] = [
     find: (config) =>
       config.masterKeys.length > 0
         ? []
-        : eachRealm(({ settings: { bound } }) =>
+        : eachRealm(({ bound }) =>
             bound === "require"
               ? ["bound", "is require and there is no masterKey: each process makes DPoP nonces that no other accepts"]
               : undefined,
@@ -156,15 +157,17 @@ function withoutFace({ realms, faces, http }: Config): FacelessRealm[] {
     }));
 }
 
-/** Examines each realm on its own. @param examine returns one of the realm's keys and what is wrong with it */
-function eachRealm(examine: (one: ConfiguredRealm) => readonly [key: string, message: string] | undefined) {
+/** Examines each realm without a preset on its own. @param examine returns one of the settings and what is wrong with it */
+function eachRealm(
+  examine: (settings: Partial<GenericSettings>) => readonly [setting: string, message: string] | undefined,
+) {
   return ({ realms }: Config): Fault[] =>
     realms.flatMap((one) => {
-      const found = examine(one);
+      const found = examine(genericSettings(one));
       return found === undefined ? [] : [{ place: `realms.${one.name}.${found[0]}`, message: found[1] }];
     });
 }
 
 function unchecked(setting: "issuer" | "audience", message: string): (config: Config) => Fault[] {
-  return eachRealm(({ settings }) => (settings[setting] === null ? [setting, message] : undefined));
+  return eachRealm((settings) => (settings[setting] === null ? [setting, message] : undefined));
 }

@@ -1,5 +1,5 @@
 import type { Config } from "../../config/load.js";
-import type { ConfiguredRealm } from "../../config/realms.js";
+import { genericSettings, type RealmSettings } from "../../config/realms.js";
 import type { CheckRule } from "./findings.js";
 
 /** A recipe of docs/guides/issuers.md, and the realms that it is for. */
@@ -58,27 +58,17 @@ export const RECIPES: readonly Recipe[] = [
   recipe("Clerk", /^https:\/\/(clerk\.[^/]+|[^/]+\.clerk\.accounts\.dev)$/, ["azp", "aud"]),
 ];
 
-/** The settings of a realm without a preset; others have none of them. */
-interface GenericSettings {
-  readonly issuer?: readonly string[] | null;
-  readonly audience?: readonly string[] | null;
-  readonly claims?: Readonly<Record<string, unknown>>;
-}
-
 /** The recipe for a realm's issuer; undefined for an issuer that no recipe knows. */
-export function recipeOf({ settings }: Pick<ConfiguredRealm, "settings">): Recipe | undefined {
-  const { issuer, audience } = settings as GenericSettings;
+export function recipeOf(realm: RealmSettings): Recipe | undefined {
+  const { issuer, audience } = genericSettings(realm);
   return RECIPES.find(
     (one) => issuer?.some((text) => one.issuer?.test(text)) || audience?.some((text) => one.audience?.test(text)),
   );
 }
 
 /** What a recipe needs and a realm lacks: claims, one of which should have a condition. */
-export function lacking(
-  recipe: Recipe,
-  { settings }: Pick<ConfiguredRealm, "settings">,
-): readonly (readonly string[])[] {
-  const { audience, claims = {} } = settings as GenericSettings;
+export function lacking(recipe: Recipe, realm: RealmSettings): readonly (readonly string[])[] {
+  const { audience, claims = {} } = genericSettings(realm);
   const checked = new Set([...Object.keys(claims), ...(audience ? ["aud"] : [])]);
   return recipe.needs.filter((names) => !names.some((name) => checked.has(name)));
 }

@@ -11,7 +11,7 @@ const WANTED: Readonly<Record<Wanted, string>> = {
 };
 
 /** A kind of document that people find at a URL of keys. */
-interface Kind {
+interface DocumentKind {
   /** What it is, in words. */
   readonly what: string;
   /** What it is wanted as; absent if as nothing. */
@@ -24,7 +24,7 @@ const has = (document: JsonObject, ...names: readonly string[]): boolean =>
   names.every((name) => typeof member(document, name) === "string");
 
 /** Kinds of JSON objects, the first that fits. The last one fits all. */
-const OBJECTS: readonly (Kind & { readonly fits: (document: JsonObject) => boolean })[] = [
+const OBJECTS: readonly (DocumentKind & { readonly fits: (document: JsonObject) => boolean })[] = [
   {
     what: "a JWK Set",
     is: "keys",
@@ -57,7 +57,7 @@ const OBJECTS: readonly (Kind & { readonly fits: (document: JsonObject) => boole
 ];
 
 /** Kinds of texts that are not a JSON object, the first that fits. */
-const TEXTS: readonly (Kind & { readonly fits: RegExp })[] = [
+const TEXTS: readonly (DocumentKind & { readonly fits: RegExp })[] = [
   { what: "an empty body", fits: /^$/, fix: "check the URL" },
   {
     what: "a list of JWKs",

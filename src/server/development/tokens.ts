@@ -1,7 +1,7 @@
 import { createPrivateKey, createPublicKey, createSecretKey, type KeyObject, randomUUID, sign } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { CompactSign } from "jose";
-import type { ConfiguredRealm } from "../../config/realms.js";
+import { type ConfiguredRealm, genericSettings } from "../../config/realms.js";
 import { type AlgorithmName, algorithmOf } from "../../jws/algorithms.js";
 import { type JsonObject, valueAt } from "../../jws/json.js";
 import { memberPath, withValueAt } from "../../jws/json-pointer.js";
@@ -9,7 +9,6 @@ import { realmIssuer } from "../../keys/issuers.js";
 import { isSameKey } from "../../keys/key.js";
 import type { ExampleValues } from "../../vendors/vendor.js";
 import { type Condition, isScope } from "../../verifier/conditions.js";
-import type { GenericSettings } from "../../verifier/generic.js";
 
 // Tokens for development, for `mint` and for the requests that `serve` prints.
 
@@ -24,9 +23,6 @@ export interface SigningKey {
 
 /** Default life of a token in milliseconds: 1 hour. */
 const LIFE = 3_600_000;
-
-/** Settings of a realm without a preset; a preset has none of these. */
-const genericSettings = ({ settings }: ConfiguredRealm): Partial<GenericSettings> => settings;
 
 /** Life of a realm's development token in milliseconds: 1 hour, or the realm's `maxLifetime` if that is shorter. */
 export const defaultLife = (realm: ConfiguredRealm): number =>
