@@ -1,4 +1,5 @@
-import { FIELDS, LINES } from "../../src/observability/lines.js";
+import { FIELDS } from "../../src/observability/fields.js";
+import { LINES } from "../../src/observability/lines.js";
 import { code, page, table } from "./markdown.js";
 
 /** docs/reference/log.md. */

@@ -1,4 +1,4 @@
-import type { JsonFault } from "./json-scanner.js";
+import type { JsonFault } from "./json-rules.js";
 
 /** What is wrong with the form of a token. A closed list, so that a message about it holds nothing of the token. */
 export type FormFault =

@@ -1,6 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import { isObject, readJson } from "./json.js";
-import { type JsonFault, JsonScanner, MAX_DEPTH, MAX_ITEMS } from "./json-scanner.js";
+import { type JsonFault, MAX_DEPTH, MAX_ITEMS } from "./json-rules.js";
+import { JsonScanner } from "./json-scanner.js";
 
 /** Most characters of a member name that a message repeats. */
 const LONGEST_NAME = 64;

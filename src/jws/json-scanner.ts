@@ -1,24 +1,5 @@
 import { isAscii, isUtf8 } from "node:buffer";
-
-/** Deepest nesting of a strictly read text; the outermost object or array is the first level. */
-export const MAX_DEPTH = 128;
-
-/** Most members and array elements of a strictly read text, at all levels together, unless the reader says otherwise. */
-export const MAX_ITEMS = 2_000;
-
-/** How much of JSON is accepted: `tolerant` accepts what JSON.parse accepts, `strict` is explained at `readObject`. */
-export type Rules = "strict" | "tolerant";
-
-/** Why a text was refused. */
-export type JsonFault =
-  | "not UTF-8"
-  | "not JSON"
-  | "not an object"
-  | "duplicate member"
-  | "too deep"
-  | "too many items"
-  | "number too large"
-  | "half a character";
+import { type JsonFault, MAX_DEPTH, MAX_ITEMS, type Rules } from "./json-rules.js";
 
 type Members = Record<string, unknown>;
 
@@ -91,7 +72,8 @@ export class JsonScanner {
   constructor(bytes: Buffer, rules: Rules, maxItems = MAX_ITEMS) {
     this.#strict = rules === "strict";
     this.#maxItems = maxItems;
-    this.text = textOf(bytes);
+    if (isAscii(bytes)) this.text = bytes.toString("latin1");
+    else this.text = isUtf8(bytes) ? bytes.toString("utf8") : undefined;
     if (this.text === undefined) this.fault = "not UTF-8";
     this.#text = this.text ?? "";
     this.#bytes = this.text === undefined ? NO_BYTES : bytes;
@@ -319,12 +301,6 @@ export class JsonScanner {
   #refuse(fault: JsonFault): undefined {
     this.fault = fault;
   }
-}
-
-/** The text of UTF-8; undefined for other bytes. */
-function textOf(bytes: Buffer): string | undefined {
-  if (isAscii(bytes)) return bytes.toString("latin1");
-  return isUtf8(bytes) ? bytes.toString("utf8") : undefined;
 }
 
 /**

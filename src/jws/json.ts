@@ -1,6 +1,7 @@
-import { type JsonFault, JsonScanner, MAX_ITEMS } from "./json-scanner.js";
+import { type JsonFault, MAX_ITEMS } from "./json-rules.js";
+import { JsonScanner } from "./json-scanner.js";
 
-export { MAX_DEPTH, MAX_ITEMS } from "./json-scanner.js";
+export { MAX_DEPTH, MAX_ITEMS } from "./json-rules.js";
 
 /**
  * A JSON object as {@link readObject} made it. Its members may have any name, including `__proto__` and `constructor`:

@@ -1,6 +1,6 @@
 import type { Logger } from "pino";
 import { isFaulty, type LeftOut } from "../keys/left-out.js";
-import type { RemoteObserver } from "../keys/remote/remote-keys.js";
+import type { RemoteObserver } from "../keys/remote/status.js";
 import { truncate } from "../util/printable.js";
 import { tell } from "./lines.js";
 import { isLoggedFailure } from "./logger.js";

@@ -3,7 +3,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom
 import type { Outcome } from "../contract/verifier.js";
 import type { OnRead } from "../directory/observe-reads.js";
 import { isExpired } from "../keys/key.js";
-import { type HeldStatus, isUsable } from "../keys/remote/keyring.js";
+import { type HeldStatus, isUsable } from "../keys/remote/status.js";
 import type { ConnectionRefusalReason } from "../net/admission.js";
 import type { Clock } from "../util/clock.js";
 import { kindOf } from "./call-log.js";

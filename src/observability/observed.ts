@@ -1,8 +1,7 @@
 import type { DirectoryCacheStats } from "../directory/directory-cache.js";
 import type { KeyErrorCause } from "../keys/key.js";
 import type { LeftOut } from "../keys/left-out.js";
-import type { HeldStatus } from "../keys/remote/keyring.js";
-import type { RemoteStatus } from "../keys/remote/remote-keys.js";
+import type { HeldStatus, RemoteStatus } from "../keys/remote/status.js";
 import { truncate } from "../util/printable.js";
 import type { FactCache } from "../verifier/facts.js";
 

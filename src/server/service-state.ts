@@ -1,5 +1,5 @@
 import { isFaulty } from "../keys/left-out.js";
-import { type HeldStatus, isUsable } from "../keys/remote/keyring.js";
+import { type HeldStatus, isUsable } from "../keys/remote/status.js";
 import { type CoreStats, type RealmState, type ServiceState, unusedKey } from "../observability/observed.js";
 
 /** What the state of a service is decided from. */

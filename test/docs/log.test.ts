@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
-import { FIELDS, LINES } from "../../src/observability/lines.js";
+import { FIELDS } from "../../src/observability/fields.js";
+import { LINES } from "../../src/observability/lines.js";
 import { ROOT } from "../cli/harness.js";
 import { undocumented } from "../support/log.js";
 

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import type { HeldStatus } from "../../src/keys/remote/keyring.js";
+import type { HeldStatus } from "../../src/keys/remote/status.js";
 import { type Observations, serviceStateOf, unservedRealms } from "../../src/server/service-state.js";
 
 // The states of realms that readiness and health report, which follow from the states of their key sets.

@@ -10,13 +10,8 @@ import { createFetcher, type Fetcher, type FetchOptions } from "./fetch.js";
 import { locationName, printableLocation } from "./location.js";
 import { networkSource } from "./network-source.js";
 import type { Proxies } from "./proxies.js";
-import {
-  RemoteKeys,
-  type RemoteObserver,
-  type RemoteSettings,
-  type RemoteStatus,
-  type SavedSet,
-} from "./remote-keys.js";
+import { RemoteKeys, type RemoteSettings, type SavedSet } from "./remote-keys.js";
+import type { HeldStatus, RemoteObserver } from "./status.js";
 
 /** An entry of a realm's `keys` whose keys an issuer publishes. */
 export interface RemoteEntry
@@ -68,19 +63,6 @@ interface Held {
   readonly remote: RemoteKeys;
   readonly fetcher: Fetcher;
 }
-
-/** The state of a realm's keys from one location. */
-export interface HeldStatus extends RemoteStatus {
-  readonly realm: string;
-  /** As printableLocation gives it. */
-  readonly location: string;
-  readonly keys: readonly VerificationKey[];
-  /** The keys of the set that are not used. */
-  readonly leftOut: readonly LeftOut[];
-}
-
-/** Whether the keys of a location can verify tokens at the moment. */
-export const isUsable = ({ state }: Pick<RemoteStatus, "state">): boolean => state === "fresh" || state === "stale";
 
 /** All keys that this process fetches. After a reload a realm gets the keys it already has for an unchanged entry. */
 export class Keyring {
