@@ -6,6 +6,7 @@ import { folderOf, ROOT } from "../cli/harness.js";
 import { executedFiles } from "../support/executed-files.js";
 import { createClient, type GrpcClient } from "../support/grpc.js";
 import { createMemoryLog } from "../support/log.js";
+import { makeProof, PROVEN, thumbprintOf } from "../support/proofs.js";
 import { makeToken } from "../support/token.js";
 
 const PAGE = readFileSync(join(ROOT, "docs/architecture.md"), "utf8");
@@ -15,6 +16,12 @@ const CONFIGURATION = `grpc: 127.0.0.1:0
 drain: { delay: 0s, timeout: 1s }
 realms:
   partner: { algorithms: [ES256], issuer: null, audience: null, keys: [{ pemFile: ./partner.pem }] }
+  bound:
+    algorithms: [ES256]
+    issuer: [https://a.example, https://b.example]
+    audience: null
+    bound: require
+    keys: [{ pemFile: ./partner.pem, kid: one, issuer: https://a.example }]
 `;
 
 /** The files of src that a section of the page names. */
@@ -43,9 +50,12 @@ describe("docs/architecture.md", () => {
     await service.stop();
   });
 
-  /** Makes a good token, which is new each time since an ES256 signature is random. */
-  const newToken = (): string =>
-    makeToken({ key: "p256", header: { alg: "ES256" }, claims: { exp: Math.trunc(Date.now() / 1000) + 3600 } });
+  const now = (): number => Math.trunc(Date.now() / 1000);
+
+  /** Makes a token, which is new each time since an ES256 signature is random. */
+  const tokenOf = (claims: object, header: object = {}): string =>
+    makeToken({ key: "p256", header: { alg: "ES256", ...header }, claims: { ...claims } });
+  const newToken = (): string => tokenOf({ exp: now() + 3600 });
 
   const verify = async (token: string): Promise<void> => {
     const answer = await client.verify({ realm: "partner", token });
@@ -84,6 +94,26 @@ describe("docs/architecture.md", () => {
   it("the section on a miss names only files that a call for a new token executes", async () => {
     await verify(newToken());
     expect(await notExecuted("A miss", () => verify(newToken()))).to.deep.equal([]);
+  });
+
+  it("the section on a token that no key verified names only files that a certain rejection executes", async () => {
+    const reject = async (): Promise<void> => {
+      const token = tokenOf({ exp: now() - 3600, iss: "https://a.example" }, { kid: "gone" });
+      const answer = await client.verify({ realm: "bound", token });
+      expect(answer).to.have.nested.property("verdict.rejected.reason", "REASON_TOKEN_EXPIRED");
+    };
+    expect(await notExecuted("A token that no key verified", reject)).to.deep.equal([]);
+  });
+
+  it("the section on a token with more to check names only files that a bound token executes", async () => {
+    const verifyBound = async (): Promise<void> => {
+      const claims = { exp: now() + 3600, iss: "https://a.example", cnf: { jkt: thumbprintOf("p256-other") } };
+      const token = tokenOf(claims);
+      const dpop = { ...PROVEN, proof: makeProof(token, { claims: { iat: now() } }) };
+      const answer = await client.verify({ realm: "bound", token, proof: { dpop } });
+      expect(answer).to.have.nested.property("verdict.verified");
+    };
+    expect(await notExecuted("A token with more to check", verifyBound)).to.deep.equal([]);
   });
 
   it("the section on a reload names only files that a reload executes", async () => {
