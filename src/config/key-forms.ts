@@ -146,7 +146,7 @@ export const keyForms = {
     ...weak,
   }),
   secretBase64: z.strictObject({
-    secretBase64: secret("HMAC secret in base64 or base64url, padded or not."),
+    secretBase64: secret("HMAC secret in base64 or base64url, padded or not; line ends in it count for nothing."),
     ...alg,
     ...kid,
     ...weak,
@@ -161,7 +161,7 @@ export const keyForms = {
     pem: z
       .string()
       .describe(
-        "Public key in PEM (`-----BEGIN PUBLIC KEY-----`), a certificate, of which only the key counts, or the bare base64 of an SPKI. `\\n` written out is a line end.",
+        "Public key in PEM (`-----BEGIN PUBLIC KEY-----`), a certificate, of which only the key counts, or the bare base64 of either. `\\n` written out is a line end.",
       ),
     ...alg,
     ...kid,

@@ -156,8 +156,11 @@ function json(text: string): unknown {
   return value;
 }
 
+/** Decodes a secret. Line ends count for nothing: openssl breaks the base64 of a long one into lines. */
 function base64(text: string): Buffer {
-  const bytes = decodeBase64(text);
+  const bytes = decodeBase64(text.replace(/\s+/g, ""));
   if (bytes !== undefined) return bytes;
-  throw new KeyError("is neither base64 nor base64url: openssl rand -base64 32 makes a good one");
+  throw new KeyError(
+    'is neither base64 nor base64url: openssl rand -base64 32 makes a good one; give a plain text as "secret"',
+  );
 }

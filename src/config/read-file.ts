@@ -24,13 +24,17 @@ export interface FileContext {
   readonly readFile: ReadFile;
 }
 
-/** Reads a file that an entry of `keys` names. @throws {KeyError} if it cannot be read */
+/** Reads a file that an entry of `keys` names. @throws {KeyError} if it cannot be read, or is in UTF-16 */
 export function readKeyFile(file: string, { resolve, readFile }: FileContext): string {
+  let text: string;
   try {
-    return readFile(resolve(file));
+    text = readFile(resolve(file));
   } catch (error) {
     throw new KeyError(`${redactFileName(file)} ${unreadable(error)}`);
   }
+  // PowerShell writes UTF-16: read as UTF-8, each character of it has a zero byte.
+  if (/^.{0,4}\0/s.test(text)) throw new KeyError(`${redactFileName(file)} is in UTF-16: save it in UTF-8`);
+  return text;
 }
 
 /**

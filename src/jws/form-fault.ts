@@ -53,9 +53,11 @@ export function spellingFault(token: string): FormFault {
   const segments = token.split(".", 6);
   const count = segments.length;
   const byCount = count in SEGMENTS ? SEGMENTS[count] : "many segments";
+  // Of two tokens in a row, the third segment is a signature and a header, and the fourth is a payload.
+  if (count === 5 && /.eyJ/.test(segments[2] ?? "") && segments[3]?.startsWith("eyJ")) return "several tokens";
   if (byCount !== undefined) return byCount;
   if (segments[0] === "" || segments[1] === "") return "empty segment";
-  if (/[=+/]/.test(token)) return "standard base64";
+  if (/[+/]|=(?:[=.]|$)/.test(token)) return "standard base64";
   return /[^\w.-]/.test(token) ? "characters" : "cut or changed";
 }
 

@@ -19,18 +19,28 @@ export function present(members: JsonObject, name: string): unknown {
   return member(members, name) ?? undefined;
 }
 
+/** A member that must be a string if it is present; undefined also if it is empty, as some libraries write absent ones. @throws KeyError */
+export function statedText(members: JsonObject, name: string): string | undefined {
+  return optionalText(members, name) || undefined;
+}
+
 /** A member that must be a string if it is present. @throws KeyError */
 export function optionalText(members: JsonObject, name: string): string | undefined {
   const value = present(members, name);
   if (value === undefined || typeof value === "string") return value;
-  throw new KeyError(`the JWK's member "${name}" is not a string: write it as text`);
+  const fix = typeof value === "number" ? 'write it in base64url, as "AQAB" for 65537' : "write it as text";
+  throw new KeyError(`the JWK's member "${name}" is not a string: ${fix}`);
 }
 
 /** A member that must be a string. @throws KeyError */
 export function text(members: JsonObject, name: string): string {
   const value = optionalText(members, name);
-  if (value === undefined) throw new KeyError(`the JWK has no member "${name}": export the key again`);
-  return value;
+  if (value !== undefined) return value;
+  const fix =
+    present(members, "x5c") === undefined
+      ? "export the key again"
+      : "only its certificate (x5c) is there, so write that as pem, or ask the issuer for the whole key";
+  throw new KeyError(`the JWK has no member "${name}": ${fix}`);
 }
 
 /** Reads a member of a key. @throws KeyError */
@@ -45,10 +55,16 @@ export const octets =
     throw wrongLength(name, bytes, width === undefined ? "at least one" : `${width}`);
   };
 
+/** A large number in hex: the base64url of one is never made of these characters alone. */
+const HEX = /^(?:0x)?[\da-f]{64,}$/i;
+
 /** Reads an unsigned integer, whatever zeros stand before it. @param width its result in bytes; undefined for the shortest */
 export const integer =
   (width?: number): MemberReader =>
   (members, name) => {
+    if (HEX.test(text(members, name))) {
+      throw new KeyError(`the JWK's member "${name}" is in hex, not in base64url: export the key again`);
+    }
     const bytes = decoded(members, name);
     if (bytes.length === 0) throw wrongLength(name, bytes, "at least one");
     const first = bytes.findIndex((byte) => byte !== 0);
@@ -65,9 +81,13 @@ export const integer =
   };
 
 function decoded(members: JsonObject, name: string): Buffer {
-  const bytes = decodeBase64(text(members, name));
+  const value = text(members, name);
+  const bytes = decodeBase64(value);
   if (bytes !== undefined) return bytes;
-  throw new KeyError(`the JWK's member "${name}" is neither base64url nor base64, or not whole: export the key again`);
+  const fault = /\s/.test(value)
+    ? "has white space or line ends in its base64, which belongs in one piece"
+    : "is neither base64url nor base64, or not whole";
+  throw new KeyError(`the JWK's member "${name}" ${fault}: export the key again`);
 }
 
 function wrongLength(name: string, bytes: Buffer, wanted: string): KeyError {

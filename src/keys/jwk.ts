@@ -2,7 +2,7 @@ import { algorithmOf } from "../jws/algorithms.js";
 import { type JsonObject, member } from "../jws/json.js";
 import { quote } from "../util/printable.js";
 import { bindPublicKey, chooseKid, type LoadOptions, requiredAlgorithm } from "./binding.js";
-import { membersOf, octets, optionalText, present, text } from "./jwk-members.js";
+import { membersOf, octets, present, statedText, text } from "./jwk-members.js";
 import { KeyError, type VerificationKey } from "./key.js";
 import { forStatedIssuer } from "./key-issuers.js";
 import { PRIVATE_MEMBERS, readPublicKey } from "./public-jwk.js";
@@ -36,7 +36,7 @@ export function loadJwk(jwk: unknown, options: LoadOptions): readonly Verificati
     );
   }
   checkPurpose(members, options.uses ?? DEFAULT_USES);
-  const required = requiredAlgorithm(options, optionalText(members, "alg"));
+  const required = requiredAlgorithm(options, statedText(members, "alg"));
   const keys =
     kty === "oct"
       ? [loadSecret(octets()(members, "k"), { algorithm: secretAlgorithm(required, options), kid })]
@@ -46,8 +46,10 @@ export function loadJwk(jwk: unknown, options: LoadOptions): readonly Verificati
 
 /** Checks that `use` and `key_ops` (RFC 7517, sections 4.2 and 4.3) allow verifying. */
 function checkPurpose(members: JsonObject, uses: readonly string[]): void {
-  const use = optionalText(members, "use");
-  const operations = present(members, "key_ops");
+  const use = statedText(members, "use");
+  const written = present(members, "key_ops");
+  // Libraries that write what a key does not have as null write a list that it does not have as an empty one.
+  const operations = Array.isArray(written) && written.length === 0 ? undefined : written;
   if (operations !== undefined && !isTextList(operations)) {
     throw new KeyError('"key_ops" is not a list of texts: write ["verify"], or leave it out');
   }

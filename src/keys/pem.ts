@@ -1,11 +1,11 @@
-import { createPublicKey, X509Certificate } from "node:crypto";
+import { createPrivateKey, createPublicKey, X509Certificate } from "node:crypto";
 import { bindPublicKey, chooseKid, type LoadOptions, type PublicKey, requiredAlgorithm } from "./binding.js";
 import { KeyError, type VerificationKey } from "./key.js";
 import { decodeBase64 } from "./spelling.js";
 
 /**
  * Loads a public key: from one PEM block (RFC 7468) that holds a public key (SPKI or PKCS#1) or a certificate, or from the
- * bare base64 of an SPKI. Of a certificate only the key counts: neither dates nor names nor who signed it. Of a chain the
+ * bare base64 of one. Of a certificate only the key counts: neither dates nor names nor who signed it. Of a chain the
  * first certificate counts. Text around blocks is ignored, and `\n` written out is a line end, as in files of environment
  * variables.
  *
@@ -18,18 +18,21 @@ export function loadPem(text: string, options: LoadOptions): readonly Verificati
   return bindPublicKey(readPem(text), kid, required, options);
 }
 
+const PRIVATE_KEY = "this is a private key: give the public key: openssl pkey -in KEY -pubout";
+
 /** Reads what {@link loadPem} takes, without judging the key. @throws KeyError */
 export function readPem(text: string): PublicKey {
-  const lines = text.replaceAll("\\r", "").replaceAll("\\n", "\n");
+  const lines = text.replace(/\\+r/g, "").replace(/\\+n/g, "\n");
   const blocks = lines.split("-----BEGIN ").slice(1).map(blockOf);
   const [first] = blocks;
   if (first === undefined) return readBare(lines);
   if (blocks.some(({ label }) => label.endsWith("PRIVATE KEY"))) {
-    throw new KeyError("this is a private key: give the public key: openssl pkey -in KEY -pubout", "weak");
+    throw new KeyError(PRIVATE_KEY, "weak");
   }
   const read = READERS.get(first.label);
-  if (read === undefined)
+  if (read === undefined) {
     throw new KeyError("the PEM text holds no public key: give a block PUBLIC KEY or CERTIFICATE");
+  }
   const others = blocks.slice(1);
   if (others.length > 0 && !isChain(blocks)) {
     throw new KeyError(`the PEM text holds ${blocks.length} blocks: give one public key for each entry`);
@@ -50,23 +53,48 @@ function blockOf(text: string): Block {
   return { label, der: end === `END ${label}` ? decodeBase64(body.replace(/\s+/g, "")) : undefined };
 }
 
+/** Reads a public key in either form: their labels are easily confused, and no DER can be read as both. */
+const readPublic = (der: Buffer): PublicKey | undefined => readKey(der, "pkcs1") ?? readSpki(der);
+
 /** Readers of DER by the label of the PEM block. */
 const READERS: ReadonlyMap<string, (der: Buffer) => PublicKey | undefined> = new Map([
-  ["PUBLIC KEY", readSpki],
-  ["RSA PUBLIC KEY", (der) => readKey(der, "pkcs1")],
+  ["PUBLIC KEY", readPublic],
+  ["RSA PUBLIC KEY", readPublic],
   ["CERTIFICATE", readCertificate],
   ["X509 CERTIFICATE", readCertificate],
 ]);
 
-/** Reads the base64 of an SPKI without a frame. */
+/** What people give in place of a PEM text, the first that fits, and what to write. */
+const INSTEAD: readonly (readonly [what: RegExp, message: string])[] = [
+  [/^\{/, 'this is JSON, not a PEM text: give one key as "jwk", a set as "jwks"'],
+  [/^https?:/i, "this is a URL, not a PEM text: save what it gives and write pemFile"],
+  [/^(?:ssh-|ecdsa-)/, "this is an SSH key, not a PEM text: ssh-keygen -e -m PKCS8 -f FILE writes one"],
+  [/^LS0tLS1CRUdJT/, "this is the base64 of a whole PEM text: decode it first (base64 -d)"],
+  [/^[^\s]+\.(?:pem|crt|cer|pub|key|der)$/i, "this is a file name, not a PEM text: write pemFile"],
+];
+
+/** Reads the base64 of a key or a certificate without a frame. */
 function readBare(text: string): PublicKey {
-  const bare = text.replace(/\s+/g, "");
-  const der = bare === "" ? undefined : decodeBase64(bare);
-  // Every SPKI is a SEQUENCE; a text that is not DER is more likely a file name or another mistake.
+  const bare = text.replace(/\s+/g, "").replace(/^(["'])(.*)\1$/, "$2");
+  const instead = INSTEAD.find(([what]) => what.test(bare))?.[1];
+  if (instead !== undefined) throw new KeyError(instead);
+  const der = decodeBase64(bare);
+  // Every key is a SEQUENCE; a text that is not DER is more likely a mistake.
   if (der?.[0] !== 0x30) {
     throw new KeyError("this is not a PEM text: give the whole text, from -----BEGIN PUBLIC KEY----- on");
   }
-  return known(readSpki(der), "base64");
+  if (isPrivate(der)) throw new KeyError(PRIVATE_KEY, "weak");
+  return known(readCertificate(der) ?? readPublic(der), "base64");
+}
+
+function isPrivate(der: Buffer): boolean {
+  return (["pkcs8", "pkcs1", "sec1"] as const).some((type) => {
+    try {
+      return createPrivateKey({ key: der, format: "der", type }).type === "private";
+    } catch {
+      return false;
+    }
+  });
 }
 
 function known(key: PublicKey | undefined, what: string): PublicKey {

@@ -161,6 +161,7 @@ describe("a good configuration", () => {
       `{ secret: ${SECRET} }`,
       `{ secretBase64: ${Buffer.from(SECRET).toString("base64")} }`,
       `{ secretBase64: "${Buffer.from(SECRET).toString("base64url")}" }`,
+      `{ secretBase64: "${Buffer.from(SECRET).toString("base64").replace(/.{20}/g, "$&\\n")}\\n" }`,
       `{ secretBase64: "${Buffer.from(SECRET).toString("base64").replaceAll("=", "")}" }`,
       "{ secretFile: ./secret.key }",
     ];

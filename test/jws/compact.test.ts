@@ -103,6 +103,8 @@ describe("readJwt", () => {
     "line ends every 64 characters": ["white space", GOOD.replace(/.{20}/g, "$&\n")],
     "an SD-JWT": ["disclosures", `${GOOD}~WyJzYWx0IiwiYSIsMV0~`],
     "two tokens in one header": ["several tokens", `${GOOD}, ${GOOD}`.replace(" ", "")],
+    "two tokens in a row": ["several tokens", GOOD + GOOD],
+    "a parameter of a form": ["characters", `access_token=${GOOD}`],
     "padding that a URL encoded": ["percent-encoding", `${H}.${P}%3D.${S}`],
     "six segments": ["many segments", `${GOOD}.${GOOD}`],
     "an opaque token in base64": ["one segment", "mF_9.B5f-4.1JqM".replaceAll(".", "+/=")],

@@ -76,6 +76,9 @@ function respelled(jwk: unknown): unknown {
     members[name] = Buffer.from(hex, "hex").toString("base64url");
   }
   if (Array.isArray(members["key_ops"])) members["key_ops"] = [...new Set(members["key_ops"])];
+  // What libraries write as empty in place of leaving it out.
+  if (Array.isArray(members["key_ops"]) && members["key_ops"].length === 0) delete members["key_ops"];
+  for (const name of ["use", "alg"]) if (members[name] === "") delete members[name];
   return members;
 }
 

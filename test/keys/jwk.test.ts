@@ -82,8 +82,17 @@ describe("loadJwk", () => {
     "RSA with n of no bytes": [{ ...RSA, n: "" }, 'member "n" has 0 bytes, it must have at least one'],
     "RSA with wrong padding": [{ ...RSA, n: `${RSA.n}=` }, 'member "n" is neither base64url nor base64'],
     "RSA in two alphabets": [{ ...RSA, n: `+_${RSA.n?.slice(2)}` }, 'member "n" is neither base64url nor base64'],
-    "RSA with a line end": [{ ...RSA, n: `${RSA.n}\n` }, 'member "n" is neither base64url nor base64'],
+    "RSA with a line end": [{ ...RSA, n: `${RSA.n}\n` }, 'member "n" has white space or line ends in its base64'],
     "RSA with spare bits": [{ ...RSA, n: spare(RSA.n) }, 'member "n" is neither base64url nor base64'],
+    "RSA with its modulus in hexadecimal": [
+      { ...RSA, n: Buffer.from(RSA.n ?? "", "base64url").toString("hex") },
+      'member "n" is in hex, not in base64url',
+    ],
+    "RSA with a number for its exponent": [{ ...RSA, e: 65537 }, 'as "AQAB" for 65537'],
+    "RSA with a certificate alone": [
+      { kty: "RSA", x5c: ["MIIB"] },
+      'has no member "n": only its certificate (x5c) is there, so write that as pem',
+    ],
     "RSA in hexadecimal": [{ ...RSA, e: "0x10001" }, 'member "e" is neither base64url nor base64'],
     "RSA of 1024 bits": [
       generateKeyPairSync("rsa", { modulusLength: 1024 }).publicKey.export({ format: "jwk" }),
@@ -163,7 +172,6 @@ describe("loadJwk", () => {
       { ...RSA, alg: "RS256", key_ops: ["sign"] },
       '"key_ops" of the key is without "verify"',
     ],
-    "no key_ops at all": [{ ...EC, use: "sig", key_ops: [] }, '"key_ops" of the key is without "verify"'],
     "key_ops that are a text": [{ ...EC, key_ops: "verify" }, '"key_ops" is not a list of texts'],
     "key_ops with a number": [{ ...EC, key_ops: ["verify", 1] }, '"key_ops" is not a list of texts'],
     "an empty kid": [{ ...EC, kid: "" }, '"kid" is empty: give the text that tokens carry, or leave it out'],

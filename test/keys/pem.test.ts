@@ -72,6 +72,11 @@ describe("loadPem", () => {
       pem.replaceAll("\n", "\\n"),
       pem.replaceAll("\n", "\\r\\n"),
       `${pem.trim().replaceAll("\n", "\\n")}\n`,
+      // Escaped twice, by a template within JSON.
+      pem.replaceAll("\n", "\\\\n"),
+      // A variable that was not quoted, and one whose quotes are part of it.
+      pem.trim().replaceAll("\n", " "),
+      `"${pem.replaceAll("\n", "\\n")}"`,
     ]) {
       expect(labelOf(text), text.slice(0, 40)).to.equal(labelOf(pem));
     }
@@ -86,6 +91,26 @@ describe("loadPem", () => {
       bare.replace(/.{64}/, "$&\\n"),
     ]) {
       expect(labelOf(text)).to.equal(labelOf(pemOf("ES256")));
+    }
+  });
+
+  it("reads the bare base64 of a certificate and of PKCS#1, and of an SPKI in quotes", () => {
+    const certificate = certificateOf(derOf("ES256"), { subject: "a", issuer: "a" }).toString("base64");
+    const spki = derOf("ES256").toString("base64");
+    for (const text of [certificate, certificate.replace(/.{64}/g, "$&\r\n"), `"${spki}"`, `'${spki}'`]) {
+      expect(labelOf(text)).to.equal(labelOf(pemOf("ES256")));
+    }
+    const pkcs1 = pairOf("RS256").publicKey.export({ type: "pkcs1", format: "der" });
+    expect(onlyLoaded(pkcs1.toString("base64"), { algorithms: ["RS256"] }).label).to.equal(
+      onlyLoaded(pemOf("RS256"), { algorithms: ["RS256"] }).label,
+    );
+  });
+
+  it("reads a block by what it holds: the labels of RSA keys are easily confused", () => {
+    const pkcs1 = pairOf("RS256").publicKey.export({ type: "pkcs1", format: "der" });
+    const label = onlyLoaded(pemOf("RS256"), { algorithms: ["RS256"] }).label;
+    for (const text of [wrap(pkcs1, "PUBLIC KEY"), wrap(derOf("RS256"), "RSA PUBLIC KEY")]) {
+      expect(onlyLoaded(text, { algorithms: ["RS256"] }).label).to.equal(label);
     }
   });
 
@@ -173,6 +198,12 @@ describe("loadPem", () => {
     "base64 of something else": [Buffer.from("a secret that is not DER").toString("base64"), "not a PEM text"],
     "base64 that was cut short": [derOf("RS256").subarray(0, 200).toString("base64"), "the base64 cannot be read"],
     "a JWK": [JSON.stringify(ec.publicKey.export({ format: "jwk" })), "not a PEM text"],
+    "a URL": ["https://issuer.example/key.pem", "this is a URL, not a PEM text"],
+    "the base64 of a PEM text": [Buffer.from(pemOf("ES256")).toString("base64"), "decode it first"],
+    "the base64 of a private key": [
+      ec.privateKey.export({ type: "pkcs8", format: "der" }).toString("base64"),
+      "this is a private key",
+    ],
     "a path": ["./key.pem", "not a PEM text"],
     "a private key (PKCS#8)": [
       rsa.privateKey.export({ type: "pkcs8", format: "pem" }).toString(),

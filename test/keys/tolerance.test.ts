@@ -115,6 +115,12 @@ describe("a respelled key", () => {
     expect(other?.key.symmetricKeySize, "a zero is a part of a secret").to.equal(41);
   });
 
+  it("has no purpose and no algorithm where libraries write them as empty", () => {
+    const jwk = { ...jwkOf("p256"), use: "", alg: "", key_ops: [], x5c: [] };
+    const key = onlyKey(loadJwk(jwk, { algorithms: ["ES256"] }));
+    expect(key.label).to.equal(onlyKey(loadJwk(jwkOf("p256"), { algorithms: ["ES256"] })).label);
+  });
+
   it("is refused if a private member is anything but null", () => {
     for (const value of ["", "AA", 0, false, [], {}]) {
       for (const name of ["d", "p", "k", "oth"]) {

@@ -29,6 +29,21 @@ export const CLAIM_RULES: readonly CheckRule<Pick<Config, "realms">>[] = [
     fix: "Write a pointer: /realm_access/roles for a member of a member, or /realm_access.roles if the dot belongs to the name.",
   },
   {
+    name: "claim-slashes",
+    level: "warning",
+    find: ({ realms }) =>
+      realms.flatMap(({ name, settings }) => {
+        const { requiredClaims = [], claims = {} } = settings as Partial<GenericSettings>;
+        return [...requiredClaims, ...Object.keys(claims)]
+          .filter((claim) => /^\/.*(?:\/\/|\/$)/.test(claim))
+          .map((claim) => ({
+            place: `realms.${name}.claims`,
+            message: `${quote(claim)} has a step with an empty name: in a pointer a slash of a name is ~1`,
+          }));
+      }),
+    fix: "Write ~1 for each slash that belongs to a name: /resource_access/https:~1~1app.example/roles.",
+  },
+  {
     name: "claim-pattern",
     level: "warning",
     find: eachCondition((_claim, { oneOf = [], includes = [], includesAny = [], prefix = [] }) =>

@@ -23,6 +23,12 @@ interface DocumentKind {
 const has = (document: JsonObject, ...names: readonly string[]): boolean =>
   names.every((name) => typeof member(document, name) === "string");
 
+/** Whether a value is an object whose members are JWKs, as {"KID": {"kty": ...}}. */
+function isKeysByName(value: unknown): boolean {
+  const members = isObject(value) ? Object.values(value) : [];
+  return members.length > 0 && members.every((one) => isObject(one) && has(one, "kty"));
+}
+
 /** Kinds of JSON objects, the first that fits. The last one fits all. */
 const OBJECTS: readonly (DocumentKind & { readonly fits: (document: JsonObject) => boolean })[] = [
   {
@@ -45,6 +51,17 @@ const OBJECTS: readonly (DocumentKind & { readonly fits: (document: JsonObject) 
     fix: "write x509Uri with this URL",
   },
   {
+    what: "a JWK Set inside another object",
+    fits: (document) =>
+      Object.values(document).some((value) => isObject(value) && Array.isArray(member(value, "keys"))),
+    fix: "ask the issuer for the URL of the set itself, or save the inner object and write jwksFile",
+  },
+  {
+    what: "JWKs by name",
+    fits: (document) => [document, member(document, "keys")].some(isKeysByName),
+    fix: 'ask the issuer for an object as {"keys": [...]}, or save it as one and write jwksFile',
+  },
+  {
     what: "a single JWK",
     fits: (document) => has(document, "kty"),
     fix: "write it as jwk, or ask the issuer for the URL of a JWK Set",
@@ -59,6 +76,17 @@ const OBJECTS: readonly (DocumentKind & { readonly fits: (document: JsonObject) 
 /** Kinds of texts that are not a JSON object, the first that fits. */
 const TEXTS: readonly (DocumentKind & { readonly fits: RegExp })[] = [
   { what: "an empty body", fits: /^$/, fix: "check the URL" },
+  // In UTF-16 each character of JSON has a zero byte, which no JSON text in UTF-8 has.
+  {
+    what: "a text in UTF-16",
+    fits: /^.{0,4}\0/s,
+    fix: "ask the issuer for UTF-8, or save it in UTF-8 and write jwksFile",
+  },
+  {
+    what: "JSON inside a JSON text",
+    fits: /^"\s*\{/,
+    fix: "ask the issuer for the object itself, or save it and write jwksFile",
+  },
   {
     what: "a list of JWKs",
     fits: /^\[\s*\{[\s\S]*"kty"/,

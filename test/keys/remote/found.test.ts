@@ -14,6 +14,9 @@ const METADATA = {
   token_endpoint: "https://a.example/t",
 };
 
+/** A key set in UTF-16, as PowerShell writes files. */
+const UTF16 = Buffer.from(JSON.stringify({ keys: [jwk] }), "utf16le");
+
 /** What a URL gives, and the message for each kind of document that is wanted there; undefined if it is taken. */
 const ROWS: readonly (readonly [
   what: string,
@@ -56,7 +59,12 @@ const ROWS: readonly (readonly [
       ["an error as JSON", { kind: "Status", code: 404 }, "another JSON object: check the URL"],
       ["an empty object", {}, "another JSON object: check the URL"],
       ["a list under another name", { keyz: [jwk] }, "another JSON object: check the URL"],
-      ["keys that are no list", { keys: { a: jwk } }, "another JSON object: check the URL"],
+      ["keys by name under keys", { keys: { a: jwk } }, 'JWKs by name: ask the issuer for an object as {"keys": [...]}'],
+      ["keys by name", { a: jwk, b: jwk }, 'JWKs by name: ask the issuer for an object as {"keys": [...]}'],
+      ["keys that are a text", { keys: "none" }, "another JSON object: check the URL"],
+      ["a set in an envelope", { data: { keys: [jwk] } }, "a JWK Set inside another object: ask the issuer"],
+      ["a set as a JSON text", JSON.stringify(JSON.stringify({ keys: [jwk] })), "JSON inside a JSON text: ask"],
+      ["a set in UTF-16", UTF16.toString("latin1"), "a text in UTF-16: ask the issuer for UTF-8"],
       ["a certificate", certificate, "a certificate in PEM: save it and write pemFile"],
       ["a public key", keyOf("p256").publicPem ?? "", "a key in PEM: save it and write pemFile"],
       ["a page to sign in", " \n<!DOCTYPE html><title>Sign in</title>", "an HTML page: open the URL in a browser"],
