@@ -1,13 +1,14 @@
 import { z } from "zod";
 import { type Algorithm, type AlgorithmName, algorithmOf, namesOf } from "../jws/algorithms.js";
 import { issuerFault } from "../keys/issuers.js";
-import type { Vendor } from "../vendors/vendor.js";
+import { claimName, type Vendor } from "../vendors/vendor.js";
+import { ACCESS_TOKEN_CLAIMS, ACCESS_TOKEN_TYPE, ACCESS_TOKENS } from "../verifier/generic.js";
 import { PROOF_ALGORITHMS } from "../verifier/proofs/proof-key.js";
 import { claims, lenient, requiredClaims } from "./claim-forms.js";
 import { algorithm, keys } from "./key-forms.js";
-import { characters, duration, oneOrMoreOrNull, workloadName } from "./values.js";
+import { characters, duration, oneOrMore, oneOrMoreOrNull, workloadName } from "./values.js";
 
-// Forms of a realm: any issuer's, a vendor's preset, or a routing realm.
+// Forms of a realm: any issuer's, with a preset for access tokens or without, a vendor's preset, or a routing realm.
 
 const CALLER_FORMS =
   "must be anyone, instances, clients or {san: [...]} with names such as URI:spiffe://internal.example/web or DNS:web.internal.example";
@@ -37,6 +38,13 @@ const proofAlgorithm = z
   .enum(PROOF_ALGORITHMS.flatMap(namesOf) as [AlgorithmName, ...AlgorithmName[]])
   .transform((name) => algorithmOf(name) as Algorithm);
 
+function checkIssuers(texts: readonly string[] | null, ctx: z.RefinementCtx): void {
+  for (const text of texts ?? []) {
+    const fault = issuerFault(text);
+    if (fault !== undefined) ctx.addIssue({ code: "custom", message: fault });
+  }
+}
+
 /** A realm without a preset: tokens of any issuer. */
 export const genericSchema = z.strictObject({
   algorithms: z
@@ -47,12 +55,7 @@ export const genericSchema = z.strictObject({
       "Algorithms that the realm's keys may have. `EdDSA` and `Ed25519` name the same one; ML-DSA needs Node 24.7 or later.",
     ),
   issuer: oneOrMoreOrNull()
-    .superRefine((texts, ctx) => {
-      for (const text of texts ?? []) {
-        const fault = issuerFault(text);
-        if (fault !== undefined) ctx.addIssue({ code: "custom", message: fault });
-      }
-    })
+    .superRefine(checkIssuers)
     .describe(
       "Accepted values of `iss`, exact but for one placeholder such as `{tid}` in the path or as a whole label of the host, which stands for that claim: 1 to 128 letters, digits, `-`, `.`, `_` and `~` (no dot in a host). `null` turns the check off.",
     ),
@@ -101,6 +104,55 @@ export const genericSchema = z.strictObject({
   keys,
 });
 
+/** Reads a check that this preset requires. */
+const checked = () =>
+  oneOrMore((input) => {
+    if (input === undefined) return "is missing: give a text or a list of texts";
+    if (input !== null) return "must be a text or a list of texts";
+    return "must not be null: RFC 9068, section 4, requires this check. Leave out the preset to turn it off";
+  });
+const FIXED_TYPE = `must be ${ACCESS_TOKEN_TYPE}, which the preset ${ACCESS_TOKENS} fixes: leave it out`;
+
+/** The preset for access tokens of RFC 9068: the settings of any issuer, with what that profile requires. */
+export const accessTokenSchema = genericSchema.extend({
+  preset: z
+    .literal(ACCESS_TOKENS)
+    .describe("Access tokens of RFC 9068, of any issuer: fixes `typ` and the claims that a token must have."),
+  issuer: checked()
+    .superRefine(checkIssuers)
+    .describe("Accepted values of `iss`, as in a realm without a preset. Required; cannot be `null`."),
+  audience: checked().describe(
+    "Accepted values of `aud`, exact; a token needs at least one. Required; cannot be `null`.",
+  ),
+  typ: z
+    .array(
+      z.string().refine((typ) => /^(?:application\/)?at\+jwt$/i.test(typ), { error: FIXED_TYPE }),
+      { error: FIXED_TYPE },
+    )
+    .min(1, { error: FIXED_TYPE })
+    .default([ACCESS_TOKEN_TYPE])
+    .describe("The header's `typ`; fixed, in any case and with or without `application/`."),
+  typRequired: z
+    .literal(true, { error: `must be true, which the preset ${ACCESS_TOKENS} fixes: leave it out` })
+    .default(true)
+    .describe("Rejects tokens without `typ`; fixed."),
+  requiredClaims: z
+    .array(claimName)
+    .default([])
+    .transform((more) => [...new Set([...ACCESS_TOKEN_CLAIMS, ...more])])
+    .describe(
+      `Claims that a token must have besides ${ACCESS_TOKEN_CLAIMS.map((name) => `\`${name}\``).join(", ")}, by name or JSON Pointer.`,
+    ),
+  ignoreHeaders: genericSchema.shape.ignoreHeaders
+    .unwrap()
+    .superRefine((names, ctx) => {
+      if (!names.includes("typ")) return;
+      ctx.addIssue({ code: "custom", message: `must not name typ, which the preset ${ACCESS_TOKENS} requires` });
+    })
+    .default([])
+    .describe("Header parameters to ignore, all but `typ`: tokens that carry them are read as if they did not."),
+});
+
 /** A routing realm: each token goes to the realm whose issuer its `iss` names. */
 export const routeSchema = z.strictObject({
   byIssuer: z
@@ -144,6 +196,7 @@ export const realmForms = (
     title: `Preset \`${vendor.name}\``,
     schema: withKeysOf(vendor.keysOf, presetSchema(vendor)),
   })),
+  { title: `Preset \`${ACCESS_TOKENS}\``, schema: accessTokenSchema },
   { title: "Any other issuer", schema: genericSchema },
   { title: "By issuer", schema: routeSchema },
 ];

@@ -3,12 +3,12 @@ import type { Algorithm } from "../jws/algorithms.js";
 import { formatPath, type Issue, type IssuePath, issuesOf, READABLE } from "../util/issues.js";
 import { nearestWord, suggestion } from "../util/suggestion.js";
 import type { Vendor } from "../vendors/vendor.js";
-import type { GenericSettings } from "../verifier/generic.js";
+import { ACCESS_TOKENS, type GenericSettings } from "../verifier/generic.js";
 import type { Policy } from "../verifier/realm.js";
 import { contradictedClaims } from "./claim-forms.js";
 import { type LoadedKeys, loadKeys } from "./keys.js";
 import type { ReadFile } from "./read-file.js";
-import { facePresetSchema, genericSchema, presetSchema } from "./realm-forms.js";
+import { accessTokenSchema, facePresetSchema, genericSchema, presetSchema } from "./realm-forms.js";
 
 /** A realm of the configuration, checked: its settings and its keys. The server builds the realm that verifies from it. */
 export interface ConfiguredRealm
@@ -52,7 +52,7 @@ export interface RealmContext extends PresetContext {
 export function readRealm(name: string, value: unknown, context: RealmContext): ConfiguredRealm | undefined {
   const path: IssuePath = ["realms", name];
   const before = context.issues.length;
-  const vendor = vendorOf(value, path, context);
+  const vendor = vendorOf(value, path, context, [ACCESS_TOKENS]);
   // Without its preset, every setting of the realm would be reported.
   if (vendor === undefined && context.issues.length > before) return undefined;
   const read = vendor === undefined ? readGeneric(value, path, context) : readPreset(vendor, value, path, context);
@@ -100,15 +100,15 @@ function readGeneric(value: unknown, path: IssuePath, context: RealmContext): Re
     const message = 'must be written as a pointer to that member: "/__proto__"';
     context.issues.push({ place: formatPath([...path, "claims", "__proto__"]), message });
   }
-  const parsed = parse(genericSchema, value, path, context.issues);
+  const isAccessToken = (value as { preset?: unknown } | null)?.preset === ACCESS_TOKENS;
+  const parsed = parse(isAccessToken ? accessTokenSchema : genericSchema, value, path, context.issues);
   if (parsed === undefined) {
     const algorithms = genericSchema.shape.algorithms.safeParse((value as { algorithms?: unknown } | null)?.algorithms);
     if (algorithms.success) checkKeysAlone(value, algorithms.data, path, context);
     return undefined;
   }
   for (const claim of contradictedClaims(parsed)) {
-    const message =
-      "must be absent and is required, by requiredClaims (default [exp]), issuer, audience or maxLifetime";
+    const message = `must be absent and is required, by ${isAccessToken ? `the preset ${ACCESS_TOKENS}, ` : ""}requiredClaims (default [exp]), issuer, audience or maxLifetime`;
     context.issues.push({ place: formatPath([...path, "claims", claim]), message });
   }
   const { keys, ...settings } = parsed;
@@ -158,13 +158,23 @@ export function readFaceRealm(
   return { vendor, settings };
 }
 
-/** Vendor of a realm's preset; for a misspelt one reports it and returns the likely vendor, so that the rest is checked. */
-function vendorOf(value: unknown, path: IssuePath, { vendors, issues }: PresetContext): Vendor | undefined {
+/**
+ * Vendor of a realm's preset; for a misspelt one reports it and returns the likely vendor, so that the rest is checked.
+ *
+ * @param others names of presets that are no vendor's
+ */
+function vendorOf(
+  value: unknown,
+  path: IssuePath,
+  { vendors, issues }: PresetContext,
+  others: readonly string[] = [],
+): Vendor | undefined {
   if (typeof value !== "object" || value === null || !Object.hasOwn(value, "preset")) return undefined;
   const { preset } = value as { preset: unknown };
   const vendor = vendors.find(({ name }) => name === preset);
   if (vendor !== undefined) return vendor;
-  const names = vendors.map(({ name }) => name);
+  if (others.some((name) => name === preset)) return undefined;
+  const names = [...vendors.map(({ name }) => name), ...others];
   const message = `must be one of ${names.join(", ")}; leave it out for a realm of any other issuer${suggestion(preset, names)}`;
   issues.push({ place: formatPath([...path, "preset"]), message, isCause: true });
   const near = nearestWord(preset, names);

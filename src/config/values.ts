@@ -161,11 +161,13 @@ export function characters(): z.ZodType<number> {
   });
 }
 
-/** One text or a list of texts, as a list that is not empty. */
-export function oneOrMore(): z.ZodType<string[], string | string[]> {
+/** One text or a list of texts, as a list that is not empty. @param messageOf says what is wrong with any other value */
+export function oneOrMore(
+  messageOf: (input: unknown) => string = () => "must be a text or a list of texts",
+): z.ZodType<string[], string | string[]> {
   const text = z.string().min(1);
   return z.union([text.transform((one) => [one]), z.array(text).min(1)], {
-    error: "must be a text or a list of texts",
+    error: ({ input }) => messageOf(input),
   });
 }
 

@@ -68,6 +68,23 @@ export const subjectOfClaims: PrincipalSource = {
   },
 };
 
+/**
+ * Takes the user from `sub` and the client from `client_id` (RFC 9068, section 2.2). Where the two are equal the client acts
+ * for itself, and there is no user: section 5 has issuers see to it that no user has the id of a client. A `sub` that is no
+ * text or number gives no principal.
+ */
+export const subjectOfAccessToken: PrincipalSource = {
+  from: "claims",
+  read: (claims, { payload }) => {
+    const sub = identifierClaim(claims, "sub", payload);
+    const clientId = stringClaim(claims, "client_id");
+    if (sub === undefined || clientId === undefined) return undefined;
+    const client = { clientId };
+    if (sub === clientId) return { user: undefined, client };
+    return { ...principalOf({ id: sub, issuer: stringClaim(claims, "iss") }), client };
+  },
+};
+
 /** Looks the user in the `sub` claim up among the calling instance's users; rejects the token if there is no such user. */
 export const userOfInstance: PrincipalSource = {
   from: "directory",

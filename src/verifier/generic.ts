@@ -1,7 +1,7 @@
 import type { Algorithm } from "../jws/algorithms.js";
 import { memberPath } from "../jws/json-pointer.js";
 import { Issuers } from "../keys/issuers.js";
-import { subjectOfClaims } from "./claims.js";
+import { subjectOfAccessToken, subjectOfClaims } from "./claims.js";
 import { type Condition, conditionOn, isScope } from "./conditions.js";
 import type { Bound, Callers, Policy, Rule } from "./realm.js";
 import {
@@ -24,8 +24,17 @@ import {
  */
 export type Leniency = "nonStringIds" | "nullClaims";
 
-/** The settings of a realm without a preset; docs/reference/configuration.md explains each. Durations are in milliseconds. */
+/** The preset for access tokens of any issuer that follows RFC 9068. It is no vendor's, and has no face. */
+export const ACCESS_TOKENS = "rfc9068";
+
+/** What that preset fixes: the `typ` of the header, and the claims that a token must have (RFC 9068, sections 2.1 and 2.2). */
+export const ACCESS_TOKEN_TYPE = "at+jwt";
+export const ACCESS_TOKEN_CLAIMS: readonly string[] = ["iss", "exp", "aud", "sub", "client_id", "iat", "jti"];
+
+/** The settings of a realm without a vendor's preset; docs/reference/configuration.md explains each. Durations are in milliseconds. */
 export interface GenericSettings {
+  /** Undefined for tokens of any form. */
+  readonly preset?: typeof ACCESS_TOKENS | undefined;
   readonly algorithms: readonly Algorithm[];
   readonly issuer: readonly string[] | null;
   readonly audience: readonly string[] | null;
@@ -71,7 +80,7 @@ export function requiredBy(
 }
 
 /**
- * Makes the policy of a realm without a preset. Every claim that a setting refers to is required; the registered claims must
+ * Makes the policy of a realm without a vendor's preset. Every claim that a setting refers to is required; the registered claims must
  * always have their types. What concerns scopes is judged last, so that its rejection means: genuine, but not enough scope.
  */
 export function genericPolicy(settings: GenericSettings): Policy {
@@ -102,6 +111,7 @@ export function genericPolicy(settings: GenericSettings): Policy {
         .filter((rule) => !isAboutScope(rule))
         .map((rule) => (REGISTERED.has(rule.claim) ? certain(rule) : rule)),
       ...(isLenient("nonStringIds") ? TYPES.filter(({ claim }) => !IDS.has(claim)) : TYPES).map(certain),
+      ...(settings.preset === undefined ? [] : [typed("client_id", isString)]),
       certain(notExpired(tolerance)),
       notBefore(tolerance),
       ...(settings.issuer === null ? [] : [certain(issuer(settings.issuer))]),
@@ -113,7 +123,7 @@ export function genericPolicy(settings: GenericSettings): Policy {
         .filter(isAboutScope)
         .map((rule) => ({ ...rule, afterSubject: true as const })),
     ],
-    subject: subjectOfClaims,
+    subject: settings.preset === undefined ? subjectOfClaims : subjectOfAccessToken,
     issuers: settings.issuer === null ? null : new Issuers(settings.issuer),
   };
 }

@@ -181,7 +181,7 @@ describe("a wrong configuration", () => {
     "a missing mapping of realms": { text: "grpc: 127.0.0.1:0\n", is: ["realms: is missing: it must be a mapping"] },
     "an unknown preset": {
       text: `${GOOD}  other: { preset: okta }\n`,
-      is: [`realms.other.preset: must be one of ${PRESETS}; leave it out for a realm of any other issuer`],
+      is: [`realms.other.preset: must be one of ${PRESETS}, rfc9068; leave it out for a realm of any other issuer`],
     },
     "keys that contradict a preset": {
       text: `realms:\n  integuru: { preset: integuru, algorithms: [RS256], issuer: x, keys: [{ secret: ${SECRET} }] }\n`,

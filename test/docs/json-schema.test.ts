@@ -33,6 +33,7 @@ realms:
     keys: [{ pemFile: ./partner.pem }]
   clowk: { preset: clowk }
   fiserv: { preset: fiserv, keys: [{ jwks: { keys: [] } }] }
+  access: { preset: rfc9068, algorithms: [ES256], issuer: https://as.example, audience: api, keys: [{ pem: x }] }
 `;
 const GATEWAY = `http: 0.0.0.0:8080
 upstream: unix:/run/verifier.sock
@@ -80,6 +81,8 @@ describe("docs/reference/configuration.schema.json", () => {
     ["an unknown preset", "preset: clowk", "preset: clock"],
     ["a key for a preset whose instances have their own", "preset: clowk }", "preset: clowk, keys: [{ secret: x }] }"],
     ["a preset without the keys that it needs", ", keys: [{ jwks: { keys: [] } }]", ""],
+    ["access tokens without an audience", "https://as.example, audience: api", "https://as.example"],
+    ["access tokens whose audience is not checked", "audience: api", "audience: null"],
     ["a setting of another preset", "preset: clowk", "preset: clowk, userClaim: x"],
     ["an algorithm that does not exist", "ES256", "ES257"],
     ["algorithms that are not a list", "[ES256]", "ES256"],

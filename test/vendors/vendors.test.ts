@@ -171,7 +171,7 @@ describe("a configuration with an additional vendor", () => {
 
   it("a configuration with an unknown vendor is refused, and the error lists the known ones", () => {
     const there = VENDORS.map(({ name }) => name).join(", ");
-    const is = `realms.acme.preset: must be one of ${there}; leave it out for a realm of any other issuer`;
+    const is = `realms.acme.preset: must be one of ${there}, rfc9068; leave it out for a realm of any other issuer`;
     expect(wrongs(() => loadConfig(fileOf(acme), { env: {} }))).to.deep.equal([is]);
     expect(wrongs(() => loadConfig(fileOf(acme), { env: {}, vendors: TEST_VENDORS }))[0]).not.to.equal(is);
   });

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { ConfigError } from "../../config/errors.js";
 import { type Config, loadGatewayConfig } from "../../config/load.js";
-import type { ConfiguredRealm } from "../../config/realms.js";
+import { type ConfiguredRealm, genericSettings } from "../../config/realms.js";
 import { isFaulty } from "../../keys/left-out.js";
 import { tlsKind } from "../../net/tls.js";
 import type { Only } from "../../server/serve.js";
@@ -119,7 +119,7 @@ function describeRealm(subject: CheckSubject, realm: ConfiguredRealm): CheckRepo
     name,
     byIssuer: byIssuer === undefined ? null : Object.fromEntries(byIssuer),
     unreached: [...new Set(byIssuer?.values())].filter((target) => isUnreached(subject, target)),
-    preset: vendor?.name ?? null,
+    preset: vendor?.name ?? genericSettings(realm).preset ?? null,
     recipe: describeRecipe(recipeOf(realm)),
     algorithms,
     callers: formatCallers(callers),

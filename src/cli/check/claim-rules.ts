@@ -32,12 +32,12 @@ export const CLAIM_RULES: readonly CheckRule<Pick<Config, "realms">>[] = [
     name: "claim-slashes",
     level: "warning",
     find: ({ realms }) =>
-      realms.flatMap(({ name, settings }) => {
-        const { requiredClaims = [], claims = {} } = settings as Partial<GenericSettings>;
+      realms.flatMap((realm) => {
+        const { requiredClaims = [], claims = {} } = genericSettings(realm);
         return [...requiredClaims, ...Object.keys(claims)]
           .filter((claim) => /^\/.*(?:\/\/|\/$)/.test(claim))
           .map((claim) => ({
-            place: `realms.${name}.claims`,
+            place: `realms.${realm.name}.claims`,
             message: `${quote(claim)} has a step with an empty name: in a pointer a slash of a name is ~1`,
           }));
       }),

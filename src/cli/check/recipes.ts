@@ -1,5 +1,6 @@
 import type { Config } from "../../config/load.js";
 import { genericSettings, type RealmSettings } from "../../config/realms.js";
+import { ACCESS_TOKENS } from "../../verifier/generic.js";
 import type { CheckRule } from "./findings.js";
 
 /** A recipe of docs/guides/issuers.md, and the realms that it is for. */
@@ -68,8 +69,10 @@ export function recipeOf(realm: RealmSettings): Recipe | undefined {
 
 /** What a recipe needs and a realm lacks: claims, one of which should have a condition. */
 export function lacking(recipe: Recipe, realm: RealmSettings): readonly (readonly string[])[] {
-  const { audience, claims = {} } = genericSettings(realm);
-  const checked = new Set([...Object.keys(claims), ...(audience ? ["aud"] : [])]);
+  const { audience, claims = {}, preset } = genericSettings(realm);
+  // The header's `typ`, which that preset requires, refuses ID tokens as Keycloak's claim `typ` does.
+  const typed = preset === ACCESS_TOKENS ? ["typ"] : [];
+  const checked = new Set([...Object.keys(claims), ...(audience ? ["aud"] : []), ...typed]);
   return recipe.needs.filter((names) => !names.some((name) => checked.has(name)));
 }
 

@@ -41,6 +41,7 @@ export function sampleClaims(realm: ConfiguredRealm, values: ExampleValues, give
 const OBVIOUS: Readonly<Record<string, (now: number) => unknown>> = {
   jti: () => randomUUID(),
   nbf: (now) => now,
+  client_id: () => "example-client",
 };
 
 function genericClaims(realm: ConfiguredRealm, now: number, given: JsonObject): JsonObject {

@@ -59,7 +59,11 @@ const ROWS: readonly (readonly [
       ["an error as JSON", { kind: "Status", code: 404 }, "another JSON object: check the URL"],
       ["an empty object", {}, "another JSON object: check the URL"],
       ["a list under another name", { keyz: [jwk] }, "another JSON object: check the URL"],
-      ["keys by name under keys", { keys: { a: jwk } }, 'JWKs by name: ask the issuer for an object as {"keys": [...]}'],
+      [
+        "keys by name under keys",
+        { keys: { a: jwk } },
+        'JWKs by name: ask the issuer for an object as {"keys": [...]}',
+      ],
       ["keys by name", { a: jwk, b: jwk }, 'JWKs by name: ask the issuer for an object as {"keys": [...]}'],
       ["keys that are a text", { keys: "none" }, "another JSON object: check the URL"],
       ["a set in an envelope", { data: { keys: [jwk] } }, "a JWK Set inside another object: ask the issuer"],
