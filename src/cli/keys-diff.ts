@@ -4,7 +4,7 @@ import { redactFileName } from "../config/read-file.js";
 import type { ConfiguredRealm } from "../config/realms.js";
 import type { LoadedSet } from "../keys/jwks.js";
 import { KeyError, type VerificationKey } from "../keys/key.js";
-import { isFaulty } from "../keys/left-out.js";
+import { isFaulty, placeInSet } from "../keys/left-out.js";
 import { FetchError, readDocument } from "../keys/remote/answer.js";
 import { fetchOnce, loadFetched, wantedAt } from "../keys/remote/documents.js";
 import type { RemoteEntry } from "../keys/remote/keyring.js";
@@ -98,7 +98,7 @@ async function keysDiff(config: Config, options: KeysDiffOptions): Promise<KeysD
       .map((key) => ({ ...toDiffed(key), verificationsLastHour: usesOf(uses, key) })),
     added: after.filter((key) => !isIn(before, key)).map(toDiffed),
     kept: after.filter((key) => isIn(before, key)).map(toDiffed),
-    refused: leftOut.filter(isFaulty).map(({ index, why }) => `keys[${index}]: ${why}`),
+    refused: leftOut.filter(isFaulty).map((one) => `${placeInSet(one)}: ${one.why}`),
     notAsked: typeof inUse === "string" ? inUse : null,
   };
 }

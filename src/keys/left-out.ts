@@ -1,4 +1,5 @@
 import type { Algorithm } from "../jws/algorithms.js";
+import { printable, quote } from "../util/printable.js";
 import type { KeyErrorCause, KeyErrorKind } from "./key.js";
 
 /** A key of a set that is not used. */
@@ -26,3 +27,7 @@ export interface LeftOut {
  * for something else.
  */
 export const isFaulty = ({ kind }: Pick<LeftOut, "kind">): boolean => kind !== "set aside";
+
+/** Which key of its set it is, for people: `keys[1]`, with its `kid` if it has one. */
+export const placeInSet = ({ index, kid }: Pick<LeftOut, "index" | "kid">): string =>
+  `keys[${index}]${kid === undefined ? "" : ` (kid ${printable(quote(kid))})`}`;

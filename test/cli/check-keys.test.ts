@@ -82,8 +82,8 @@ describe("check of fetched keys", () => {
     asked ${origin}/moved?…
     asked ${origin}/jwks
 `);
-      expect(stdout).to.match(/not used: .*: keys\[1\]: .*"enc"/);
-      expect(stdout).to.match(/: keys\[2\], malformed: .*\(key-refused\)/);
+      expect(stdout).to.match(/not used: .*: keys\[1\] \(kid "enc"\): .*"enc"/);
+      expect(stdout).to.match(/: keys\[2\] \(kid "broken"\), malformed: .*\(key-refused\)/);
       expect(stdout).not.to.include("hidden");
       const { realms } = JSON.parse((await run(["check", "--config", "verifier.yaml", "--json"], folder)).stdout);
       expect(realms[0].fetchedFrom[0].found).to.deep.equal({ keys: 1, refused: 1, setAside: 1 });

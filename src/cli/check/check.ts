@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { ConfigError } from "../../config/errors.js";
 import { type Config, loadGatewayConfig } from "../../config/load.js";
 import { type ConfiguredRealm, genericSettings } from "../../config/realms.js";
-import { isFaulty } from "../../keys/left-out.js";
+import { isFaulty, placeInSet } from "../../keys/left-out.js";
 import { tlsKind } from "../../net/tls.js";
 import type { Only } from "../../server/serve.js";
 import { formatCallers } from "../../verifier/realm.js";
@@ -156,11 +156,11 @@ function describeFetch({ location, asked, set }: CheckedFetch): CheckReport["rea
 
 /** The keys that are for something else, of the configuration and of fetched sets. Refused ones are warned of. */
 const keysSetAside = ({ fetches }: CheckSubject, { name, leftOut }: ConfiguredRealm): readonly string[] => [
-  ...leftOut.map(({ index, why }) => `keys[${index}]: ${why}`),
+  ...leftOut.map((one) => `${placeInSet(one)}: ${one.why}`),
   ...fetches.flatMap(({ realm, location, set }) =>
     realm !== name || typeof set === "string"
       ? []
-      : set.leftOut.filter((one) => !isFaulty(one)).map(({ index, why }) => `${location}: keys[${index}]: ${why}`),
+      : set.leftOut.filter((one) => !isFaulty(one)).map((one) => `${location}: ${placeInSet(one)}: ${one.why}`),
   ),
 ];
 

@@ -2,7 +2,7 @@ import { genericSettings } from "../../config/realms.js";
 import type { Algorithm } from "../../jws/algorithms.js";
 import { isExpired, keyName, type VerificationKey } from "../../keys/key.js";
 import { mostTried } from "../../keys/key-set.js";
-import { isFaulty } from "../../keys/left-out.js";
+import { isFaulty, placeInSet } from "../../keys/left-out.js";
 import { printableUrl } from "../../keys/remote/location.js";
 import { printable } from "../../util/printable.js";
 import type { CheckRule } from "./findings.js";
@@ -31,9 +31,9 @@ export const KEY_RULES: readonly CheckRule<WithKeys>[] = [
       fetches.flatMap(({ realm, location, set }) =>
         typeof set === "string"
           ? []
-          : set.leftOut.filter(isFaulty).map(({ index, cause, why }) => ({
+          : set.leftOut.filter(isFaulty).map((one) => ({
               place: `realms.${realm}.keys`,
-              message: `${location}: keys[${index}], ${cause}: ${why}`,
+              message: `${location}: ${placeInSet(one)}, ${one.cause}: ${one.why}`,
             })),
       ),
     fix: "Ask the issuer to replace the key; the service uses its other keys.",
