@@ -183,7 +183,7 @@ const core = {
         .max(100_000_000)
         .default(DEFAULT_MAX_PROOFS)
         .describe(
-          "DPoP proofs that each realm remembers against a second use, for up to two minutes each, 25 bytes a proof. At this number, calls with a further proof fail with TOO_MANY_PROOFS.",
+          "DPoP proofs that each realm remembers against a second use, for up to two minutes each, about 23 bytes a proof. At this number, calls with a further proof fail with TOO_MANY_PROOFS.",
         ),
     })
     .prefault({})

@@ -1,7 +1,6 @@
 import express from "express";
 import { type CallService, harmless } from "../contract/call.js";
-import type { ListenerOptions } from "../net/admission.js";
-import { createHttpPort, type HttpBounds, type HttpPort } from "../net/http1/http-port.js";
+import { createHttpPort, type HttpBounds, type HttpListenerOptions, type HttpPort } from "../net/http1/http-port.js";
 import { type HttpService, httpHandler, type Responder } from "./exchange.js";
 import { faceResponder, type ServedFace } from "./face.js";
 import { rpcResponders, type ServedRpc } from "./rpc.js";
@@ -24,7 +23,7 @@ export function createGateway(
   limits: GatewayLimits,
   calls: CallService,
   rpc = NO_RPC,
-  listener: ListenerOptions = {},
+  listener: HttpListenerOptions = {},
 ): Gateway {
   const service = { ...calls, limits, observer: harmless(calls.observer) };
   let app = createApp(faces, rpc, service);

@@ -38,7 +38,7 @@ export const METRICS = {
     "counter",
     "http_answers_total",
     ["face", "code"],
-    "HTTP answers of faces and of Connect JSON (`http/VerifyToken`), by status; `unknown` for a path that serves nothing.",
+    "HTTP answers of faces and of Connect JSON (`http/VerifyToken`), by status. The face is `unknown` for a path that serves nothing (404), and for input that is no request (400), does not arrive in time (408) or exceeds `limits.headers` (431); these three have no log line.",
   ),
   connections: metric("gauge", "connections", ["port"], "Open connections, by port."),
   connectionsRefused: metric(
@@ -125,6 +125,12 @@ export const METRICS = {
     "issuer_clock_ahead_seconds",
     ["realm"],
     "Largest lead of a signed token's `iat` or `nbf` over our clock in the last ten to twenty minutes, in seconds.",
+  ),
+  proofsRemembered: metric(
+    "gauge",
+    "proofs_remembered",
+    ["realm"],
+    "DPoP proofs that the realm remembers against a second use; at `proofs.max`, calls with a further proof fail with TOO_MANY_PROOFS.",
   ),
   factCacheLookups: metric(
     "counter",

@@ -178,6 +178,7 @@ const GAUGES: { readonly [Name in keyof typeof METRICS]?: ReadGauge } = {
       return new Set(expired.map(({ key }) => key)).size;
     }),
   issuerClockAhead: ({ core }) => core()?.skew,
+  proofsRemembered: ({ core }) => core()?.proofs,
 };
 
 /** How many keys of a set are not used, for each cause that one has. */

@@ -21,6 +21,8 @@ export interface CoreStats {
   readonly keys: readonly HeldStatus[];
   /** How far each realm's issuer's clock is ahead, in seconds, by the realm's name. */
   readonly skew: Readonly<Record<string, number>>;
+  /** DPoP proofs that each realm remembers against a second use, by the realm's name. */
+  readonly proofs: Readonly<Record<string, number>>;
 }
 
 /** A key that a realm trusts now. */

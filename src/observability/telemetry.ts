@@ -21,6 +21,8 @@ export interface Telemetry {
   readonly grpcCall: (path: string, code: number) => void;
   /** Logs and counts a refused connection. @param port by its name in the configuration */
   readonly refused: (port: string, refusal: ConnectionRefusal) => void;
+  /** Counts an HTTP answer to input that is no request within the limits, by its status. */
+  readonly unread: (status: number) => void;
   readonly directoryFailure: () => void;
   readonly storeRead: OnRead;
   readonly reload: ReloadObserver;
@@ -51,6 +53,7 @@ export function createTelemetry(
       call: logCall,
       grpcCall: nothing,
       refused: logRefusal,
+      unread: nothing,
       directoryFailure: nothing,
       storeRead: nothing,
       reload: nothing,
@@ -102,6 +105,7 @@ export function createTelemetry(
     },
     grpcCall: (path, code) => metrics.grpcCall(path, code),
     refused,
+    unread: (status) => metrics.httpAnswer("unknown", status),
     directoryFailure: () => metrics.directoryFailure(),
     reload: (...ended) => metrics.reload(...ended),
     keyFetch: (...fetch) => metrics.keyFetch(...fetch),

@@ -102,6 +102,9 @@ export async function openCore(config: Config, context: CoreContext): Promise<Co
       isFresh: directory.isFresh(clock()),
       directory: store?.known.stats(),
       keys: keyring.status(),
+      proofs: Object.fromEntries(
+        realms.flatMap(({ realm }) => (isRoute(realm) ? [] : [[realm.name, realm.proofs.memory.size(clock())]])),
+      ),
       skew: Object.fromEntries(realms.map(({ realm }) => [realm.name, realm.skew.ahead(clock())])),
     }),
     serviceState: () => serviceStateOf(observations()),

@@ -52,7 +52,8 @@ export function gatewayOf(
   telemetry: Telemetry,
 ): Gateway {
   const { faces, limits } = config;
-  return createGateway(faces, limits, calls, servedRpc(config), listenerOptions("http", config, telemetry));
+  const listener = { ...listenerOptions("http", config, telemetry), unread: telemetry.unread };
+  return createGateway(faces, limits, calls, servedRpc(config), listener);
 }
 
 /** What the HTTP port serves of the contract itself. */

@@ -142,6 +142,17 @@ describe("DPoP proofs", () => {
     expect(await ask({ ...request, realm: "issuers" })).to.equal("REASON_PROOF_REPLAYED");
   });
 
+  it("metrics show how many proofs a realm remembers, until they are too old", async () => {
+    const remembered = (): number => deployment.core.stats().proofs["bound-refused"] ?? Number.NaN;
+    const before = remembered();
+    expect(await ask(asking())).to.equal("verified");
+    expect(remembered()).to.equal(before + 1);
+    expect(deployment.core.stats().proofs).not.to.have.property("any");
+    deployment.clock.set(NOW + 121_000);
+    expect(remembered()).to.equal(0);
+    deployment.clock.set(NOW);
+  });
+
   it("a proof that was used is used up after a reload that changes its realm", async () => {
     const { core, config } = deployment;
     const request = asking();

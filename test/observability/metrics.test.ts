@@ -172,6 +172,20 @@ realms:
     expect(await value(probe)).to.equal(1);
   });
 
+  it("headers above limits.headers, and input that is no request, are counted by status", async () => {
+    const port = Number(running.addresses["http"]?.split(":").at(-1));
+    const large = `GET / HTTP/1.1\r\nHost: a\r\nX: ${"x".repeat(40 * 1024)}\r\n\r\n`;
+    for (const [input, status] of [
+      [large, 431],
+      ["no HTTP\r\n\r\n", 400],
+    ] as const) {
+      const series = `tokenverifier_http_answers_total{face="unknown",code="${status}"}`;
+      const before = await value(series);
+      expect((await new Wire(port).send(input).answer()).status).to.equal(status);
+      expect(await value(series)).to.equal(before + 1);
+    }
+  });
+
   it("the metrics show a refused configuration, and one that needs a restart", async () => {
     const states = async () => [
       await value("tokenverifier_configuration_refused"),

@@ -10,12 +10,14 @@ const STATUS: Readonly<Record<string, string>> = {
   [LATE]: "408 Request Timeout",
 };
 
+const statusOf = (code: string | undefined): string => STATUS[code ?? ""] ?? "400 Bad Request";
+
 /** Milliseconds that a client gets to read the answer and close, while it may still be sending. */
 const LINGER = 1000;
 
 /** The whole response to input that is not an HTTP request. */
 function responseTo(code: string | undefined): string {
-  const status = STATUS[code ?? ""] ?? "400 Bad Request";
+  const status = statusOf(code);
   const body = JSON.stringify({ error: status.slice(4) });
   const headers = {
     "Content-Type": "application/json",
@@ -32,8 +34,13 @@ function responseTo(code: string | undefined): string {
 /**
  * Makes a server's `clientError` listener: answers malformed or late input with 400, 408 or 431, after the answers to the whole
  * requests before it on the connection, and closes the connection.
+ *
+ * @param answered called with the status of each such answer
  */
-export function onClientError(pipelines: Pipelines): (error: NodeJS.ErrnoException, socket: Duplex) => void {
+export function onClientError(
+  pipelines: Pipelines,
+  answered: (status: number) => void,
+): (error: NodeJS.ErrnoException, socket: Duplex) => void {
   const failed = new WeakSet<Duplex>();
   const answer = (error: NodeJS.ErrnoException, socket: Duplex): void => {
     if (!socket.writable) {
@@ -49,6 +56,7 @@ export function onClientError(pipelines: Pipelines): (error: NodeJS.ErrnoExcepti
     const last = pipelines.latest(socket);
     const isAnswered = last?.req.complete === false && last.headersSent;
     socket.end(isAnswered ? undefined : responseTo(error.code));
+    if (!isAnswered) answered(Number.parseInt(statusOf(error.code), 10));
     const cut = setTimeout(() => socket.destroy(), LINGER);
     socket.once("close", () => clearTimeout(cut));
   };

@@ -18,6 +18,12 @@ export interface HttpBounds extends Pick<Admission, "connections" | "perAddress"
   readonly idle: number;
 }
 
+/** Options of an HTTP port, besides its limits. */
+export interface HttpListenerOptions extends ListenerOptions {
+  /** Called with the status (400, 408 or 431) of each answer to input that is no whole request within the limits. */
+  readonly unread?: (status: number) => void;
+}
+
 /** An HTTP/1.1 port. Its `close` marks the remaining answers with `Connection: close`. */
 export interface HttpPort extends TransportPort {
   /** Closes each connection after its next answer, so that clients reconnect elsewhere. New connections are still accepted. */
@@ -32,7 +38,7 @@ export interface HttpPort extends TransportPort {
 export function createHttpPort(
   serve: http.RequestListener,
   bounds: HttpBounds,
-  listener: ListenerOptions = {},
+  listener: HttpListenerOptions = {},
 ): HttpPort {
   const pipelines = new Pipelines();
   let retiring = false;
@@ -62,7 +68,7 @@ export function createHttpPort(
   server.on("checkContinue", take);
   // Unknown expectations are ignored (RFC 9110, section 10.1.1).
   server.on("checkExpectation", take);
-  server.on("clientError", onClientError(pipelines));
+  server.on("clientError", onClientError(pipelines, listener.unread ?? (() => {})));
   pipelines.limit(server);
   const sockets = admit(server, { ...listener, ...bounds });
   closeInactive(server, bounds.idle);
