@@ -15,11 +15,23 @@ const READINESS: readonly (readonly [member: string, meaning: string])[] = [
   ],
   [
     "keys",
-    "For each key set that is fetched: `realm`, `location`, `state`, `why`, `ageSeconds` (null if it was never fetched), `nextFetchSeconds`, `leftSeconds` (until the last good set expires), and the numbers of its `keys` and of those `refused`.",
+    "For each key set that is fetched: `realm`, `location`, `state`, `why`, `ageSeconds` (null if it was never fetched), `nextFetchSeconds`, `leftSeconds` (until the last good set expires), the numbers of its `keys` and of those `refused`, and `refusedKeys`: each as under `unused` of `/keys`.",
   ],
   [
     "routes",
     "For each routing realm: `realm`, `state`, `why`, `serving` (whether at least one target gives verdicts), and its `targets`, each with `realm`, `state` and `why`.",
+  ],
+];
+
+/** The members of the body of `/keys`. */
+const KEYS: readonly (readonly [member: string, meaning: string])[] = [
+  [
+    "realms",
+    "The keys that verify, by realm: `kid` (null if there is none), `algorithm`, `label` (the RFC 7638 thumbprint, or the length of a secret) and `verificationsLastHour`.",
+  ],
+  [
+    "unused",
+    "The keys of sets that are not used, by realm: `index` (the position in the set, from 0), `kid`, `cause` (as in `tokenverifier_keys_refused`) and `why`, what is wrong.",
   ],
 ];
 
@@ -35,8 +47,8 @@ export function metricsPage(): string {
     "src/observability/metric-table.ts",
     "# Metrics",
     `With \`metrics: 127.0.0.1:9464\` in the configuration, that port serves \`/metrics\` (Prometheus), \`/healthz\` (200 while the
-process is alive) and \`/readyz\` (200 while it accepts calls; 503 until everything is loaded and while it drains; see its body
-below). If \`/healthz\` fails, restart the process; if \`/readyz\` fails, take it out of the load balancer.`,
+process is alive), \`/readyz\` (200 while it accepts calls; 503 until everything is loaded and while it drains) and \`/keys\`
+(the keys in use); the last two have a JSON body, below. If \`/healthz\` fails, restart the process; if \`/readyz\` fails, take it out of the load balancer.`,
     table(["name", "type", "labels", "meaning"], rows),
     `prom-client adds metrics of the process and of Node.js (\`process_…\`, \`nodejs_…\`); under load, look at \`nodejs_eventloop_lag_seconds\`
 first. Calls to a realm that is not configured count as \`unknown\`, so that callers cannot create labels.`,
@@ -44,6 +56,11 @@ first. Calls to a realm that is not configured count as \`unknown\`, so that cal
     table(
       ["member", "meaning"],
       READINESS.map(([member, meaning]) => [code(member), meaning]),
+    ),
+    "## The body of `/keys`",
+    table(
+      ["member", "meaning"],
+      KEYS.map(([member, meaning]) => [code(member), meaning]),
     ),
   );
 }

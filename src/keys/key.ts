@@ -36,7 +36,7 @@ export interface VerificationKey extends ForIssuers {
 export type KeyErrorCause = "malformed" | "contradictory" | "unsupported" | "set aside" | "weak";
 
 /**
- * What a token signed by an unusable key is worth. `set aside`: the key is for something else; a set skips it in silence.
+ * What a token signed by an unusable key is worth. `set aside`: the key is for something else; a set skips it without a warning.
  * `worthless`: anyone can sign with the key, so no token of it is good. `refused`: nothing is known about its tokens.
  */
 export type KeyErrorKind = "set aside" | "worthless" | "refused";

@@ -13,7 +13,7 @@ export const ISSUER_RULES: readonly CheckRule<Config>[] = [
       new Issuers([issuer]).templates
         .filter(({ name }) => !isListed(name, realm))
         .map(
-          ({ name }) => `${quote(issuer, 200)} admits every value of ${name}: whoever gets a tenant there can sign in`,
+          ({ name }) => `${quote(issuer, 200)} admits every value of ${name}: anyone with a tenant there can sign in`,
         ),
     ),
     fix: "List the admitted values under claims, as in claims: { tid: [a, b] }.",
