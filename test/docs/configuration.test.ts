@@ -14,7 +14,7 @@ import { keyOf } from "../support/keys.js";
 
 const TEXT = readFileSync(join(ROOT, "docs/configuration.md"), "utf8");
 const BLOCKS = Array.from(TEXT.matchAll(/^```yaml\n([\s\S]*?)^```/gm), ([, block]) => block ?? "");
-const [BIG = "", EDITOR = "", CLAIMS = "", SEED = "", GATEWAY = ""] = BLOCKS;
+const [BIG = "", EDITOR = "", CLAIMS = "", WEAK = "", SEED = "", GATEWAY = ""] = BLOCKS;
 
 const ENV = { VERIFIER_MASTER_KEY: Buffer.alloc(32, 7).toString("base64"), INTEGURU_SIGNING_KEY: "x".repeat(32) };
 const FILES = {
@@ -24,8 +24,8 @@ const FILES = {
 };
 
 describe("docs/configuration.md", () => {
-  it("docs/configuration.md has five blocks: the configuration, the editor's line, conditions on claims, the seed, the gateway", () => {
-    expect(BLOCKS).to.have.length(5);
+  it("docs/configuration.md has six blocks: the configuration, the editor's line, conditions on claims, a weak secret, the seed, the gateway", () => {
+    expect(BLOCKS).to.have.length(6);
   });
 
   it("the documented configuration loads with the files and variables that it names", () => {
@@ -46,6 +46,12 @@ describe("docs/configuration.md", () => {
     const forms = new Set(conditions.flatMap(Object.keys));
     expect([...forms]).to.have.members(["oneOf", "includesAny", "includes", "prefix", "absent"]);
     expect(applyRules(CLAIM_RULES, "warning", config).map(({ place }) => place)).to.deep.equal([]);
+  });
+
+  it("the documented realm of a partner with a short secret loads", () => {
+    const files = { "old-partner.secret": "a-secret-of-23-bytes-ab" };
+    expect(() => load(`grpc: 127.0.0.1:0\n${WEAK.replace(", weak: true", "")}`, files)).to.throw("23 bytes");
+    expect(load(`grpc: 127.0.0.1:0\n${WEAK}`, files).realms.map(({ name }) => name)).to.deep.equal(["old-partner"]);
   });
 
   it("the line for editors points to the schema in an installed package", () => {

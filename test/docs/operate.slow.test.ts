@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { status } from "@grpc/grpc-js";
 import { expect } from "chai";
 import { parse } from "yaml";
 import { FAILURES } from "../../src/contract/failures.js";
@@ -89,9 +90,9 @@ describe("docs/guides/operate.md", function () {
     expect(service.stdout).to.match(/"msg":"draining"[\s\S]*"msg":"stopped"/);
   });
 
-  it("the guide names only reasons, log messages and configuration keys that exist", () => {
+  it("the guide names only reasons, gRPC codes, log messages and configuration keys that exist", () => {
     const reasons = Array.from(GUIDE.text.matchAll(/\b[A-Z]{4,}(?:_[A-Z]+)+\b/g), ([name]) => name);
-    const known = [...Object.keys(FAILURES), ...REASON_NAMES];
+    const known = [...Object.keys(FAILURES), ...REASON_NAMES, ...Object.keys(status)];
     expect(reasons.filter((name) => !known.includes(name))).to.deep.equal([]);
     for (const message of [
       "ready",

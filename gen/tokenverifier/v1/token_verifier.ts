@@ -99,8 +99,8 @@ export const Reason = {
   REASON_PROOF_MISSING: 21,
   /**
    * REASON_PROOF_INVALID - The DPoP proof is malformed, has a key or an algorithm that the realm does not
-   * accept, or its signature does not verify; or the client certificate is not of
-   * the size that its form has.
+   * accept, or its signature does not verify; or the client certificate is empty or
+   * too large, or its `sha256` has not 32 bytes.
    */
   REASON_PROOF_INVALID: 22,
   /**
@@ -330,7 +330,7 @@ export interface VerifyTokenRequest {
 }
 
 /**
- * Proof is the evidence that whoever sent a bound token (one with a `cnf` claim,
+ * Proof is the evidence that the sender of a bound token (one with a `cnf` claim,
  * RFC 7800) may use it. A token that is bound to both a key and a certificate
  * needs both members.
  */
@@ -600,7 +600,7 @@ export interface Rejected {
   hint: string;
   /**
    * True if the signature had verified before the reason was found: the token is
-   * genuine. False means that nobody may have signed it; for example, an expired
+   * genuine. False means that anyone may have made it; for example, an expired
    * token whose key the service does not have is rejected with TOKEN_EXPIRED. No
    * reason implies either.
    */
@@ -2569,10 +2569,10 @@ export const StreamVerifyTokensResponse: MessageFns<StreamVerifyTokensResponse> 
  *
  * Limits: messages are never compressed; a call that sends a message flagged as
  * compressed fails with UNIMPLEMENTED, and one whose metadata exceeds
- * `limits.headers` (16 KiB by default) with RESOURCE_EXHAUSTED. A request may have 1000 fields, nested and
- * unknown ones included; a batch may have 16 more for each request that it may
- * hold. A request with more fields, or one that cannot be decoded, fails with
- * INTERNAL.
+ * `limits.headers` (16 KiB by default) with RESOURCE_EXHAUSTED. A request may have
+ * 1000 fields, nested and unknown ones included; a batch may have 16 more for each
+ * request that it may hold. A request with more fields, or one that cannot be
+ * decoded, fails with INTERNAL.
  */
 export type TokenVerifierService = typeof TokenVerifierService;
 export const TokenVerifierService = {
