@@ -5,7 +5,7 @@ import { kidText, type LoadOptions } from "./binding.js";
 import { DEFAULT_USES, loadJwk } from "./jwk.js";
 import { KeyError, type VerificationKey } from "./key.js";
 import { areForSameIssuers } from "./key-issuers.js";
-import { isFaulty, type LeftOut } from "./left-out.js";
+import { isFaulty, type LeftOut, placeInSet } from "./left-out.js";
 import { algorithmsOfType } from "./public-jwk.js";
 
 /**
@@ -93,8 +93,7 @@ export function loadPublishedKeys(doc: unknown, options: SetOptions): LoadedSet 
 export function requireUsable({ keys, leftOut }: LoadedSet, { algorithms, uses }: SetOptions): void {
   if (keys.length > 0) return;
   const first = leftOut.find(isFaulty) ?? leftOut[0];
-  const detail =
-    first === undefined ? "it is empty: give one with a public key" : `number ${first.index}: ${first.why}`;
+  const detail = first === undefined ? "it is empty: give one with a public key" : `${placeInSet(first)}: ${first.why}`;
   throw new KeyError(
     `the set has no usable key for ${listAlgorithms(algorithms)} (${detail})${otherUses(leftOut, uses)}`,
   );

@@ -48,7 +48,7 @@ realms:
 
   const REFUSED: Readonly<Record<string, readonly [candidate: unknown, why: RegExp]>> = {
     "is empty": [{ keys: [] }, /no usable key for ES256 \(it is empty: /],
-    "has no usable key": [{ keys: [one.privateJwk] }, /no usable key for ES256 \(number 0: .*private/],
+    "has no usable key": [{ keys: [one.privateJwk] }, /no usable key for ES256 \(keys\[0\].*: .*private/],
     "is not a JWK Set": [{ keyz: [] }, /not a JWK Set/],
     "is not an object": ["[]", /it gave a JSON list, not a JWK Set/],
     "is a list of keys": [JSON.stringify([one.jwk]), /it gave a list of JWKs, not a JWK Set/],

@@ -268,7 +268,7 @@ describe("a wrong configuration", () => {
     "a set without a usable key": {
       text: withKey(`{ jwks: { keys: [${JSON.stringify(jwkOf("rsa"))}] } }`),
       is: [
-        "realms.partner.keys[0].jwks: the set has no usable key for ES256 (number 0: a key of type rsa fits none of the realm's algorithms: ES256)",
+        "realms.partner.keys[0].jwks: the set has no usable key for ES256 (keys[0]: a key of type rsa fits none of the realm's algorithms: ES256)",
       ],
     },
     "a secret that is too short": {
@@ -298,7 +298,7 @@ describe("a wrong configuration", () => {
         `{ jwks: { keys: [${JSON.stringify({ ...jwkOf("p256"), use: "x509-svid" })}, ${JSON.stringify({ ...jwkOf("p256"), use: "jwt-svid" })}] } }`,
       ),
       is: [
-        'realms.partner.keys[0].jwks: the set has no usable key for ES256 (number 0: the key\'s "use" is "x509-svid", not "sig": give a key that is for verifying signatures); it has keys whose "use" is "x509-svid", "jwt-svid": name those that sign tokens, as in use: [jwt-svid]',
+        'realms.partner.keys[0].jwks: the set has no usable key for ES256 (keys[0]: the key\'s "use" is "x509-svid", not "sig": give a key that is for verifying signatures); it has keys whose "use" is "x509-svid", "jwt-svid": name those that sign tokens, as in use: [jwt-svid]',
       ],
     },
     "a use that is for encryption": {

@@ -441,7 +441,6 @@ describe("docs/guides/issuers.md", () => {
     const found = RECIPES.flatMap(({ yaml }) => applyRules(rules, "warning", configured(yaml)));
     expect(found.map(({ check, place }) => `${place} ${check}`)).to.deep.equal([
       "realms.cognito.audience audience-unchecked",
-      "realms.spiffe.issuer issuer-unchecked",
       "realms.clerk.audience audience-unchecked",
       "realms.alb.audience audience-unchecked",
     ]);

@@ -22,7 +22,7 @@ export const KEY_RULES: readonly CheckRule<WithKeys>[] = [
       fetches.flatMap(({ realm, location, set }) =>
         typeof set === "string" ? [{ place: `realms.${realm}.keys`, message: `${location}: ${set}` }] : [],
       ),
-    fix: "Check that the URL is right and answers from this machine. Until it does, the realm gives no verdicts, or those of the last good set.",
+    fix: "Do what the message says. If it says nothing to do, check that the URL is right and answers from this machine. Until then the realm gives no verdicts, or those of the last good set.",
   },
   {
     name: "key-refused",

@@ -46,7 +46,12 @@ export const REALM_RULES: readonly CheckRule<Config>[] = [
   {
     name: "issuer-unchecked",
     level: "warning",
-    find: unchecked("issuer", "is null: a token of any issuer is accepted if a key of this realm signed it"),
+    // SPIFFE's tokens need not name an issuer: `svid-issuer` warns of a realm for them that requires one.
+    find: unchecked(
+      "issuer",
+      "is null: a token of any issuer is accepted if a key of this realm signed it",
+      ({ uses }) => !uses.includes("jwt-svid"),
+    ),
     fix: "Name the issuer. Keep null only if the tokens have no issuer.",
   },
   {
@@ -159,15 +164,24 @@ function withoutFace({ realms, faces, http }: Config): FacelessRealm[] {
 
 /** Examines each realm without a preset on its own. @param examine returns one of the settings and what is wrong with it */
 function eachRealm(
-  examine: (settings: Partial<GenericSettings>) => readonly [setting: string, message: string] | undefined,
+  examine: (
+    settings: Partial<GenericSettings>,
+    realm: ConfiguredRealm,
+  ) => readonly [setting: string, message: string] | undefined,
 ) {
   return ({ realms }: Config): Fault[] =>
     realms.flatMap((one) => {
-      const found = examine(genericSettings(one));
+      const found = examine(genericSettings(one), one);
       return found === undefined ? [] : [{ place: `realms.${one.name}.${found[0]}`, message: found[1] }];
     });
 }
 
-function unchecked(setting: "issuer" | "audience", message: string): (config: Config) => Fault[] {
-  return eachRealm((settings) => (settings[setting] === null ? [setting, message] : undefined));
+function unchecked(
+  setting: "issuer" | "audience",
+  message: string,
+  applies: (realm: ConfiguredRealm) => boolean = () => true,
+): (config: Config) => Fault[] {
+  return eachRealm((settings, realm) =>
+    settings[setting] === null && applies(realm) ? [setting, message] : undefined,
+  );
 }
