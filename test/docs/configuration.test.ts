@@ -14,7 +14,7 @@ import { keyOf } from "../support/keys.js";
 
 const TEXT = readFileSync(join(ROOT, "docs/configuration.md"), "utf8");
 const BLOCKS = Array.from(TEXT.matchAll(/^```yaml\n([\s\S]*?)^```/gm), ([, block]) => block ?? "");
-const [BIG = "", EDITOR = "", CLAIMS = "", WEAK = "", SEED = "", GATEWAY = ""] = BLOCKS;
+const [BIG = "", EDITOR = "", PROFILE = "", CLAIMS = "", WEAK = "", SEED = "", GATEWAY = ""] = BLOCKS;
 
 const ENV = { VERIFIER_MASTER_KEY: Buffer.alloc(32, 7).toString("base64"), INTEGURU_SIGNING_KEY: "x".repeat(32) };
 const FILES = {
@@ -24,8 +24,8 @@ const FILES = {
 };
 
 describe("docs/configuration.md", () => {
-  it("docs/configuration.md has six blocks: the configuration, the editor's line, conditions on claims, a weak secret, the seed, the gateway", () => {
-    expect(BLOCKS).to.have.length(6);
+  it("docs/configuration.md has seven blocks: the configuration, the editor's line, RFC 9068, conditions on claims, a weak secret, the seed, the gateway", () => {
+    expect(BLOCKS).to.have.length(7);
   });
 
   it("the documented configuration loads with the files and variables that it names", () => {
@@ -46,6 +46,10 @@ describe("docs/configuration.md", () => {
     const forms = new Set(conditions.flatMap(Object.keys));
     expect([...forms]).to.have.members(["oneOf", "includesAny", "includes", "prefix", "absent"]);
     expect(applyRules(CLAIM_RULES, "warning", config).map(({ place }) => place)).to.deep.equal([]);
+  });
+
+  it("the documented realm for access tokens of RFC 9068 loads", () => {
+    expect(load(`grpc: 127.0.0.1:0\n${PROFILE}`).realms.map(({ name }) => name)).to.deep.equal(["partner"]);
   });
 
   it("the documented realm of a partner with a short secret loads", () => {
