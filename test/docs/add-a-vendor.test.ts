@@ -38,6 +38,9 @@ describe("docs/guides/add-a-vendor.md", () => {
     for (const file of named) if (!file.includes("NAME")) expect(existsSync(join(ROOT, file)), file).to.equal(true);
     expect(read("src/vendors/clowk.ts")).to.include("const ownInstance: Rule").and.to.include("const REJECTIONS");
     expect(read("src/verifier/claims.ts")).to.include("export const userOfInstance");
+    expect(read("src/vendors/vendor.ts")).to.include("export const claimName");
+    expect(read("src/vendors/integuru.ts")).to.include("userClaim: claimName").and.to.include("textAt(");
+    expect(read("src/verifier/conditions.ts")).to.include("export function conditionOn");
     expect(read("src/config/load.ts")).to.include("readonly vendors?:");
   });
 });

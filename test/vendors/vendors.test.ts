@@ -118,9 +118,11 @@ describe("vendors", () => {
       it("a vendor has cases for the outcomes that every face can meet", () => {
         const rows = new Set(readCases().flatMap(({ covers }) => covers));
         for (const row of ["429", "500", "503"]) expect(rows).to.include(`${name} ${row}`);
-        expect([...readRows().keys()].filter((row) => row.startsWith(`${name} `))).not.to.deep.equal([]);
+        const ownRows = [...readRows().keys()].filter((row) => row.startsWith(`${name} `));
+        expect(ownRows, `rows of ${name} in rows.yaml`).not.to.deep.equal([]);
         const own = readCases().filter(({ file }) => file === name);
-        expect(own.some(({ rest, grpc }) => rest !== undefined && grpc !== undefined)).to.equal(true);
+        const isBoth = own.some(({ rest, grpc }) => rest !== undefined && grpc !== undefined);
+        expect(isBoth, `a case of ${name} with an answer and an outcome`).to.equal(true);
       });
     });
   }
