@@ -97,7 +97,7 @@ export class VerificationFailure extends Error {
   override readonly name = "VerificationFailure";
   /** The proto's ErrorReason, without its prefix. */
   readonly reason: FailureReason;
-  /** What is told apart within the reason, such as why a key was refused (KEY_REFUSED); undefined for most failures. */
+  /** The cause within the reason, such as why a key was refused (KEY_REFUSED); undefined for most failures. */
   readonly causeName: FailureCause | undefined;
   /** The gRPC status code (14: UNAVAILABLE). */
   readonly code: number;

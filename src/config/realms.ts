@@ -32,7 +32,7 @@ export interface FaceSettings {
 /** What says which kind of realm it is, and its settings. */
 export type RealmSettings = Pick<ConfiguredRealm, "vendor" | "byIssuer" | "settings">;
 
-/** The settings of a realm without a preset; none for any other realm. */
+/** The settings of a realm without a vendor's preset; none for any other realm. */
 export const genericSettings = ({ vendor, byIssuer, settings }: RealmSettings): Partial<GenericSettings> =>
   vendor === undefined && byIssuer === undefined ? settings : {};
 

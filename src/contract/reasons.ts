@@ -32,7 +32,7 @@ export type ReasonName = keyof typeof MESSAGES;
 
 /**
  * What is wrong with the form of a malformed token, and what to do about it. These sentences stand in place of that of
- * TOKEN_MALFORMED. They are constants, since nobody signed the token: `{claim}` is one of three names of parameters.
+ * TOKEN_MALFORMED. They are constants, because the token is not signed: `{claim}` is one of three names of parameters.
  */
 const FORMS = {
   "JSON serialization":

@@ -108,7 +108,7 @@ export interface Failure extends Routed {
   readonly reason: FailureReason;
   /** Milliseconds to wait before a retry; undefined if a retry does not help. */
   readonly retryAfter: number | undefined;
-  /** What is told apart within one reason; undefined for most failures. */
+  /** The cause within the reason; undefined for most failures. */
   readonly cause?: FailureCause;
   /** The `kid` of a token whose key is unknown so far, or refused, as the caller sent it. For the operator's log; no response contains it. */
   readonly kid?: string;

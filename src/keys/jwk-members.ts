@@ -19,7 +19,7 @@ export function present(members: JsonObject, name: string): unknown {
   return member(members, name) ?? undefined;
 }
 
-/** A member that must be a string if it is present; undefined also if it is empty, as some libraries write absent ones. @throws KeyError */
+/** {@link optionalText}, where an empty one counts as absent: some libraries write absent members so. @throws KeyError */
 export function statedText(members: JsonObject, name: string): string | undefined {
   return optionalText(members, name) || undefined;
 }

@@ -70,7 +70,7 @@ export class KeySet {
   }
 }
 
-/** Lists of those that share a `kid`, in their order. */
+/** Groups by `kid`, each in the order given. */
 function groupByKid<T extends { readonly kid?: string | undefined }>(all: readonly T[]): Map<string | undefined, T[]> {
   const groups = new Map<string | undefined, T[]>();
   for (const one of all) {
@@ -92,7 +92,7 @@ function indexKeys(keys: readonly VerificationKey[]): KeysOfAlgorithm {
   };
 }
 
-/** Most keys that one token is tried against, of algorithms whose signatures take several times as long to check as any other. */
+/** {@link mostTried} of algorithms whose signatures take several times as long to check as others. */
 const MOST_TRIED: Readonly<Partial<Record<Algorithm, number>>> = {
   ES384: 4,
   ES512: 4,
@@ -102,8 +102,8 @@ const MOST_TRIED: Readonly<Partial<Record<Algorithm, number>>> = {
 };
 
 /**
- * Most keys of an algorithm that one token is tried against, from the first: 16, and 4 of P-384, P-521 and ML-DSA. Anyone can send
- * a token with a made-up signature, so its cost must not grow with the number of keys.
+ * Most keys of an algorithm that one token is tried against, from the first: 16, or 4 of P-384, P-521 and ML-DSA. Anyone
+ * can send a token with a made-up signature, so its cost must not grow with the number of keys.
  */
 export function mostTried(algorithm: Algorithm): number {
   return MOST_TRIED[algorithm] ?? 16;

@@ -27,11 +27,16 @@ export type Leniency = "nonStringIds" | "nullClaims";
 /** The preset for access tokens of any issuer that follows RFC 9068. It is no vendor's, and has no face. */
 export const ACCESS_TOKENS = "rfc9068";
 
-/** What that preset fixes: the `typ` of the header, and the claims that a token must have (RFC 9068, sections 2.1 and 2.2). */
+/** The `typ` that this preset fixes (RFC 9068, section 2.1). */
 export const ACCESS_TOKEN_TYPE = "at+jwt";
+
+/** The claims that this preset requires (RFC 9068, section 2.2). */
 export const ACCESS_TOKEN_CLAIMS: readonly string[] = ["iss", "exp", "aud", "sub", "client_id", "iat", "jti"];
 
-/** The settings of a realm without a vendor's preset; docs/reference/configuration.md explains each. Durations are in milliseconds. */
+/**
+ * The settings of a realm without a vendor's preset; docs/reference/configuration.md explains each. Durations are in
+ * milliseconds.
+ */
 export interface GenericSettings {
   /** Undefined for tokens of any form. */
   readonly preset?: typeof ACCESS_TOKENS | undefined;
@@ -80,8 +85,9 @@ export function requiredBy(
 }
 
 /**
- * Makes the policy of a realm without a vendor's preset. Every claim that a setting refers to is required; the registered claims must
- * always have their types. What concerns scopes is judged last, so that its rejection means: genuine, but not enough scope.
+ * Makes the policy of a realm without a vendor's preset. Every claim that a setting refers to is required; the registered
+ * claims must always have their types. What concerns scopes is judged last, so that its rejection means: genuine, but not
+ * enough scope.
  */
 export function genericPolicy(settings: GenericSettings): Policy {
   const tolerance = settings.clockTolerance / 1000;

@@ -21,7 +21,7 @@ export function issuerScope({ realm, claims }: DecisionState): string | undefine
  */
 export const revocationScope = (realm: string, signer: string): string => `${realm}/${signer}`;
 
-/** Identifies a token without a usable `jti` for revocation: SHA-256, in base64url, of its first two segments with the dot between them. */
+/** Names a token without a usable `jti`: the SHA-256, in base64url, of its first two segments with the dot between them. */
 export function revocationDigest(token: string): string {
   return hash("sha256", token.slice(0, token.lastIndexOf(".")), "base64url");
 }

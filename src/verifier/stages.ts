@@ -184,7 +184,7 @@ function keyIssuer(state: DecisionState): EarlyEnd | undefined {
   return state.fact === undefined || isForToken(state.fact.key, state) ? undefined : OF_OTHER_ISSUERS;
 }
 
-/** What an explanation adds to that: the token's issuer, and those of the key. */
+/** What an explanation adds to this rejection: the token's issuer, and those of the key. */
 function detailKeyIssuer({ fact, claims }: DecisionState): string {
   const named = printableList(fact?.key.issuers === undefined ? [] : listIssuers(fact.key.issuers));
   return `'iss' is ${printableJson(member(claims, "iss"))}; the key is for: ${named}.`;
@@ -193,7 +193,7 @@ function detailKeyIssuer({ fact, claims }: DecisionState): string {
 const REVOKED = reject("TOKEN_REVOKED", "", true);
 const REVOKED_BY_ID = reject("TOKEN_REVOKED", "jti", true);
 
-/** Rejects a revoked token: by its `jti`, or by the digest of its header and payload, since one signature may have several encodings. */
+/** Rejects a revoked token: by its `jti`, or by the digest of header and payload, since a signature has several encodings. */
 function revocation(state: DecisionState): EarlyEnd | undefined {
   const { jti, scope } = state.fact ?? {};
   const digest = (): string => revocationDigest(state.text);

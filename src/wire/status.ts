@@ -75,8 +75,8 @@ export function failureToStatus(failed: Failure): FailureStatus {
 /**
  * The failure that the error of a call describes. Never throws.
  *
- * A known reason comes back as it was sent, without a cause that this version does not know. Otherwise the status code decides; an error without a usable code (a thrown
- * Error, for example) is INTERNAL.
+ * A known reason comes back as it was sent, without a cause that this version does not know. Otherwise the status code
+ * decides; an error without a usable code (a thrown Error, for example) is INTERNAL.
  */
 export function failureFromStatus(error: Partial<Pick<ServiceError, "code" | "metadata">>): Failure {
   const { info, retryAfter } = readDetails(error.metadata);

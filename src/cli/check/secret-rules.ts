@@ -110,7 +110,7 @@ function secretsOf({ realms, masterKeys, seed }: CheckSubject): KnownSecret[] {
   return [...ofRealms, ...ofStore, ...seedSecrets(seed)];
 }
 
-/** Values of headers that are sent when keys are fetched; a short one, such as a tenant's name, is none that is secret. */
+/** Values of the headers of fetches that may be secrets; shorter ones, such as a tenant's name, are not. */
 const headerValues = ({ realms }: CheckSubject): readonly string[] =>
   realms
     .flatMap(({ remotes }) => remotes.flatMap(({ credentials }) => Object.values(credentials?.headers ?? {})))

@@ -152,8 +152,9 @@ function close({ remote, fetcher }: Held): Promise<void> {
 
 /**
  * A digest of what makes fetched keys trustworthy: the location, the uses of the keys taken, what the location may be besides
- * public https, the certificates trusted, and the header fields, which may choose the keys (a tenant's, say). Their values are only the key of the digest,
- * and the digest itself is saved sealed. The token of a file may change at any time.
+ * public https, the certificates trusted, and the header fields, which may choose the keys (a tenant's, say). The values of
+ * these are only the key of the digest, and the store seals the digest. A token in a file may change at any time, so it does
+ * not count.
  */
 function trustOf(entry: RemoteEntry): string {
   const { location, uses, insecure, private: isPrivate = false, ca, credentials } = entry;

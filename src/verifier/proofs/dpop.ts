@@ -82,7 +82,7 @@ function checkUrl(jwt: DpopJwt, url: string, keys: ProofKeys): ProofFault | unde
   const different = PARTS.filter((part) => wanted[part] !== proven[part]);
   if (different.length === 0) return undefined;
   const fault = mismatch("htu", `'htu' differs from the request's URL in its ${different.join(" and ")}.`);
-  // A proof that its holder did not make is told nothing.
+  // The hint is for the holder of the key only.
   if (checkSignature(jwt, keys) !== undefined) return fault;
   const { scheme, host, path } = wanted;
   const expected = truncate(`${scheme}://${host}${path}`, MAX_HINT);
