@@ -43,7 +43,7 @@ const FORMS = {
   "white space": "The token has white space before, after or in it. Remove it.",
   disclosures:
     "The token has a `~`, as SD-JWTs have. Send the part before the first `~`; its disclosures are not verified here.",
-  "several tokens": "This is more than one token, in a row or with a comma between. Send one token.",
+  "several tokens": "The text is more than one token, in a row or with a comma between. Send one token.",
   "percent-encoding": "The token is percent-encoded, as in a URL or a form. Decode it before you send it.",
   "one segment":
     "The token has one segment, a JWT has three. It is an opaque token, a session id or another text, which only its issuer can check.",
