@@ -85,6 +85,14 @@ const MADE: Readonly<Record<string, readonly [place: string, text: string, files
     "realms.partner.issuer",
     generic(undefined, { issuer: "https://login.example/{tenantid}", claims: "{ tenantid: [a, b] }" }),
   ],
+  "issuer-alias": [
+    "realms.partner.issuer",
+    generic(undefined, { issuer: "https://login.microsoftonline.com/common/v2.0", claims: "{ scp: a }" }),
+  ],
+  "claim-slashes": [
+    "realms.partner.claims",
+    generic(undefined, { claims: '{ "/resource_access/https://app.example/roles": { includes: a } }' }),
+  ],
   "issuer-literal": ["realms.partner.issuer", generic(undefined, { issuer: "https://*.example" })],
   "key-issuer-ignored": [
     "realms.partner.keys",

@@ -4,6 +4,10 @@ import { Issuers } from "../../keys/issuers.js";
 import { quote } from "../../util/printable.js";
 import type { CheckRule, Fault } from "./findings.js";
 
+/** Entra's names for several tenants in a URL, which no token has in its issuer. */
+const ENTRA_ALIAS =
+  /^https:\/\/(?:login\.microsoftonline\.com|sts\.windows\.net)\/(common|organizations|consumers)(?:\/|$)/;
+
 /** Likely mistakes in the issuers of realms: placeholders that admit too much, and signs that are none. */
 export const ISSUER_RULES: readonly CheckRule<Config>[] = [
   {
@@ -25,6 +29,15 @@ export const ISSUER_RULES: readonly CheckRule<Config>[] = [
       issuer.includes("{tenantid}") ? [`${quote(issuer, 200)} has {tenantid}: Entra's tokens call it tid`] : [],
     ),
     fix: "Write {tid}. Keep {tenantid} only if the tokens have a claim of this name.",
+  },
+  {
+    name: "issuer-alias",
+    level: "warning",
+    find: eachIssuer((issuer) => {
+      const [, alias] = ENTRA_ALIAS.exec(issuer) ?? [];
+      return alias === undefined ? [] : [`${quote(issuer, 200)} is in no token: Entra's name a tenant, never ${alias}`];
+    }),
+    fix: "Write {tid} in its place and list the tenants under claims, or write the issuer of one tenant.",
   },
   {
     name: "issuer-literal",

@@ -64,10 +64,16 @@ async function readToken({ file, name }: NonNullable<FetchCredentials["bearerTok
     const { code = "error" } = error as NodeJS.ErrnoException;
     throw new FetchError(`the token file ${name} cannot be read (${code})`);
   });
-  const token = text.trim();
+  if (/^(?:\xff\xfe|\xfe\xff|[!-~]\0|\0[!-~])/.test(text))
+    throw new FetchError(`the token file ${name} is in UTF-16: save it in UTF-8`);
+  // A byte order mark, as read in Latin-1.
+  const token = text.replace(/^\xef\xbb\xbf/, "").trim();
   if (token === "") throw new FetchError(`the token file ${name} is empty`);
   if (/^[!-~]+$/.test(token) && text.length <= MAX_TOKEN) return token;
-  throw new FetchError(`the token file ${name} must hold one token, in one line of at most ${MAX_TOKEN} characters`);
+  const more = /^bearer\s/i.test(token) ? ": leave out Bearer, which is sent before it" : "";
+  throw new FetchError(
+    `the token file ${name} must hold one token, in one line of at most ${MAX_TOKEN} characters${more}`,
+  );
 }
 
 /** The beginning of a file, one byte longer than a token may be. */

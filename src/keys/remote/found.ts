@@ -23,6 +23,12 @@ interface DocumentKind {
 const has = (document: JsonObject, ...names: readonly string[]): boolean =>
   names.every((name) => typeof member(document, name) === "string");
 
+/** Whether a value is a JWK Set, or an object that has one, as the bundles of several trust domains have. */
+function holdsSet(value: unknown): boolean {
+  const isSet = (one: unknown): boolean => isObject(one) && Array.isArray(member(one, "keys"));
+  return isSet(value) || (isObject(value) && Object.values(value).some(isSet));
+}
+
 /** Whether a value is an object whose members are JWKs, as {"KID": {"kty": ...}}. */
 function isKeysByName(value: unknown): boolean {
   const members = isObject(value) ? Object.values(value) : [];
@@ -52,8 +58,7 @@ const OBJECTS: readonly (DocumentKind & { readonly fits: (document: JsonObject) 
   },
   {
     what: "a JWK Set inside another object",
-    fits: (document) =>
-      Object.values(document).some((value) => isObject(value) && Array.isArray(member(value, "keys"))),
+    fits: (document) => Object.values(document).some(holdsSet),
     fix: "ask the issuer for the URL of the set itself, or save the inner object and write jwksFile",
   },
   {

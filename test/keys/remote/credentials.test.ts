@@ -253,9 +253,14 @@ describe("credentials of fetches", () => {
   for (const [what, content, words] of [
     ["is empty", " \n", "the token file ./token is empty"],
     ["holds two lines", `${TOKEN}\n${TOKEN}`, "the token file ./token must hold one token"],
-    ["holds the scheme too", `Bearer ${TOKEN}`, "the token file ./token must hold one token"],
+    [
+      "holds the scheme too",
+      `Bearer ${TOKEN}`,
+      "the token file ./token must hold one token, in one line of at most 16384 characters: leave out Bearer",
+    ],
     ["is too long", "x".repeat(20_000), "the token file ./token must hold one token"],
     ["is no text", Buffer.from([0xff, 0x00, 0x41]), "the token file ./token must hold one token"],
+    ["is in UTF-16", Buffer.from(`\ufeff${TOKEN}`, "utf16le"), "the token file ./token is in UTF-16: save it in UTF-8"],
   ] as const) {
     it(`a token file that ${what} makes the fetch fail before a request, with the file's name`, async () => {
       writeFileSync(file, content);

@@ -67,6 +67,7 @@ const ROWS: readonly (readonly [
       ["keys by name", { a: jwk, b: jwk }, 'JWKs by name: ask the issuer for an object as {"keys": [...]}'],
       ["keys that are a text", { keys: "none" }, "another JSON object: check the URL"],
       ["a set in an envelope", { data: { keys: [jwk] } }, "a JWK Set inside another object: ask the issuer"],
+      ["bundles by trust domain", { trust_domains: { a: { keys: [jwk] } } }, "a JWK Set inside another object: ask"],
       ["a set as a JSON text", JSON.stringify(JSON.stringify({ keys: [jwk] })), "JSON inside a JSON text: ask"],
       ["a set in UTF-16", UTF16.toString("latin1"), "a text in UTF-16: ask the issuer for UTF-8"],
       ["a certificate", certificate, "a certificate in PEM: save it and write pemFile"],
