@@ -152,7 +152,10 @@ function readPublic(file: string, context: KeyContext): string {
 
 function json(text: string): unknown {
   const value = readJson(withoutByteOrderMark(Buffer.from(text)));
-  if (value === undefined) throw new KeyError("the file is not JSON");
+  if (value === undefined) {
+    const fix = text.includes("-----BEGIN ") ? ": PEM goes under pemFile" : "";
+    throw new KeyError(`the file is not JSON${fix}`);
+  }
   return value;
 }
 

@@ -8,9 +8,12 @@ import { decodeBase64 } from "./spelling.js";
 /** Longest integer of a public key, in bytes: OpenSSL takes minutes for a number of a million bytes. */
 const MAX_BYTES = 4096;
 
-/** @throws KeyError if it is not a JSON object */
+/** @throws KeyError if it is not a JSON object, or is a set */
 export function membersOf(jwk: unknown): JsonObject {
-  if (isObject(jwk)) return jwk;
+  if (isObject(jwk)) {
+    if (!Array.isArray(member(jwk, "keys")) || present(jwk, "kty") !== undefined) return jwk;
+    throw new KeyError("this is a JWK Set, not a JWK: give it as jwks or jwksFile");
+  }
   throw new KeyError('the JWK is not an object: give one as {"kty": "RSA", "n": ..., "e": ...}');
 }
 

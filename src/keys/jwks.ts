@@ -60,7 +60,8 @@ function listOf(doc: unknown): readonly unknown[] {
   if (values.length > 0 && values.every(isCertificate)) {
     throw new KeyError("this is a map of kid to certificate, not a JWK Set: give its URL as x509Uri");
   }
-  throw new KeyError('this is not a JWK Set: give an object as {"keys": [...]}');
+  const alone = member(members, "kty") === undefined ? "" : "; one JWK goes under jwk or jwkFile";
+  throw new KeyError(`this is not a JWK Set: give an object as {"keys": [...]}${alone}`);
 }
 
 const isCertificate = (value: unknown): boolean =>

@@ -291,7 +291,7 @@ describe("a wrong configuration", () => {
     },
     "a jwkFile that is not JSON": {
       text: withKey("{ jwkFile: ./p256.pem }"),
-      is: ["realms.partner.keys[0].jwkFile: the file is not JSON"],
+      is: ["realms.partner.keys[0].jwkFile: the file is not JSON: PEM goes under pemFile"],
     },
     "a set of other uses than the configuration takes": {
       text: withKey(

@@ -73,7 +73,7 @@ describe("loadJwk", () => {
     "a text": [JSON.stringify(EC), "the JWK is not an object"],
     "an array": [[EC], "the JWK is not an object"],
     "an empty object": [{}, 'the JWK has no member "kty"'],
-    "a key set": [{ keys: [EC] }, 'the JWK has no member "kty"'],
+    "a key set": [{ keys: [EC] }, "this is a JWK Set, not a JWK"],
     "kty that is no text": [{ ...EC, kty: 1 }, `member "kty" is not a string`],
     "kty of another": [{ ...EC, kty: "RSA" }, 'no member "n"'],
     "RSA without n": [{ kty: "RSA", e: "AQAB" }, 'no member "n"'],
