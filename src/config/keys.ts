@@ -101,7 +101,10 @@ function loadEntry(entry: unknown, path: IssuePath, context: KeyContext): readon
   if (issue !== undefined) context.issues.push({ place: formatPath([...path, "issuer"]), message: issue });
   try {
     const load = LOADERS[form] as (entry: unknown, context: KeyContext) => readonly VerificationKey[];
-    return forIssuers(load(parsed.data, context), issuer);
+    const leftOut: LeftOut[] = [];
+    const keys = load(parsed.data, { ...context, leftOut });
+    context.leftOut.push(...forIssuers(leftOut, issuer));
+    return forIssuers(keys, issuer);
   } catch (error) {
     if (!(error instanceof KeyError)) throw error;
     context.issues.push({ place: formatPath([...path, form]), message: error.message });

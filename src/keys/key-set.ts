@@ -1,5 +1,6 @@
 import type { Algorithm } from "../jws/algorithms.js";
 import type { VerificationKey } from "./key.js";
+import type { ForIssuers } from "./key-issuers.js";
 import type { LeftOut } from "./left-out.js";
 
 /** The keys of one algorithm, indexed by how tokens look for them. */
@@ -14,6 +15,9 @@ interface KeysOfAlgorithm {
 
 const NONE: readonly VerificationKey[] = [];
 const NONE_LEFT_OUT: readonly LeftOut[] = [];
+
+/** Chooses keys by the issuers that they are for. */
+export type KeyFilter = (key: ForIssuers) => boolean;
 
 /** An immutable set of keys that a realm trusts. Different keys, or other keys left out, make a different set. */
 export class KeySet {
@@ -54,9 +58,11 @@ export class KeySet {
     return kid === undefined ? keys.all : (keys.named.get(kid) ?? keys.unnamed);
   }
 
-  /** Whether a key of any algorithm has this `kid`, used or left out. */
-  hasKid(kid: string): boolean {
-    return this.#kids.has(kid);
+  /** Whether a key of any algorithm has this `kid`, used or left out. @param counts whether a key counts; default: each does */
+  hasKid(kid: string, counts?: KeyFilter): boolean {
+    if (counts === undefined || !this.#kids.has(kid)) return this.#kids.has(kid);
+    const names = (one: VerificationKey | LeftOut): boolean => one.kid === kid && counts(one);
+    return this.keys.some(names) || this.leftOut.some(names);
   }
 
   /** The unused keys with this `kid`; those without one for a token without a `kid`. Allocates nothing. */
@@ -114,14 +120,15 @@ export interface KeySource {
   /** The keys trusted now; undefined if none are usable yet or any longer. The same object while nothing changes. */
   current(now: number): KeySet | undefined;
   /**
-   * Whether {@link current} settles a question that none of its keys fits: a key of it, used or left out, has the `kid`;
-   * or it was fetched after the question, so that no key published by then can be missing; or it was fetched after the
+   * Whether {@link current} settles a question that none of its keys fits: a key of it that counts, used or left out, has the
+   * `kid`, in a source that could have it; or it was fetched after the question, so that no key published by then can be missing; or it was fetched after the
    * first question for the `kid`, within the cooldown. Always true for configured keys.
    *
    * @param kid the `kid` sought; undefined for any key
    * @param since when the question came
+   * @param counts whether a key with the `kid` may be the one sought; default: each may. Another issuer's says nothing about it
    */
-  answers(kid: string | undefined, since: number, now: number): boolean;
+  answers(kid: string | undefined, since: number, now: number, counts?: KeyFilter): boolean;
   /**
    * Fetches the keys if that may help: none are usable, or {@link answers} is false. Never rejects.
    *

@@ -1,9 +1,10 @@
 import type { Algorithm } from "../jws/algorithms.js";
 import { printable, quote } from "../util/printable.js";
 import type { KeyErrorCause, KeyErrorKind } from "./key.js";
+import type { ForIssuers } from "./key-issuers.js";
 
 /** A key of a set that is not used. */
-export interface LeftOut {
+export interface LeftOut extends ForIssuers {
   /** Its position in `keys`, from 0. */
   readonly index: number;
   /** Its whole `kid`; a number is written in its digits. Absent if it has none that a token can name. */

@@ -3,7 +3,7 @@ import { verifySignature } from "../jws/algorithms.js";
 import { readJwt } from "../jws/compact.js";
 import { member } from "../jws/json.js";
 import { isSameKey, type VerificationKey } from "../keys/key.js";
-import { listIssuers, mayVerify } from "../keys/key-issuers.js";
+import { listIssuers } from "../keys/key-issuers.js";
 import { mostTried } from "../keys/key-set.js";
 import { printableJson, printableList } from "../util/printable.js";
 import { identifierClaim, instant, tokenOf } from "./claims.js";
@@ -13,7 +13,7 @@ import { checkProofs, proofDetail } from "./proofs/proof-stage.js";
 import { type Caller, type Callers, isListed, type Realm, type Rule } from "./realm.js";
 import { issuerScope, revocationDigest, revocationScope } from "./revocation.js";
 import { LAST_SECOND, secondsAhead } from "./rules.js";
-import { detailUnverified, endTooManyKeys, endUnverified } from "./unverified.js";
+import { detailUnverified, endTooManyKeys, endUnverified, isForToken } from "./unverified.js";
 
 // The stages of a decision, and the steps that a realm makes of them and its rules.
 
@@ -128,6 +128,7 @@ function signature(state: DecisionState): EarlyEnd | undefined {
   const { signingInput, signature: bytes } = state.unproven;
   const [first] = state.candidates;
   const most = first === undefined ? 0 : mostTried(first.algorithm);
+  if (most < state.candidates.length) state.candidates = candidatesOfIssuer(state);
   const signer = state.candidates.find(
     (one, index) => index < most && verifySignature(one.algorithm, one.key, signingInput, bytes),
   );
@@ -170,9 +171,14 @@ function listedForIssuer(state: DecisionState, signer: VerificationKey): Verific
   return state.candidates.find(isListing) ?? signer;
 }
 
-/** Whether a key verifies tokens of the token's issuer. */
-const isForToken = ({ issuers }: VerificationKey, { claims, realm }: DecisionState): boolean =>
-  issuers === undefined || mayVerify(issuers, claims, realm.policy.issuers ?? undefined);
+/**
+ * The candidates for a token that fits more keys than are tried: those for its issuer alone, so that one issuer of a realm
+ * cannot crowd out the keys of another; all of them if none is for its issuer.
+ */
+function candidatesOfIssuer(state: DecisionState): readonly VerificationKey[] {
+  const own = state.candidates.filter((one) => isForToken(one, state));
+  return own.length > 0 ? own : state.candidates;
+}
 
 const OF_OTHER_ISSUERS: EarlyEnd = {
   ...reject("ISSUER_MISMATCH", "iss", true),
@@ -181,7 +187,8 @@ const OF_OTHER_ISSUERS: EarlyEnd = {
 
 /** Checks that the key that signed the token is one for the token's issuer (RFC 8725, section 3.8). */
 function keyIssuer(state: DecisionState): EarlyEnd | undefined {
-  return state.fact === undefined || isForToken(state.fact.key, state) ? undefined : OF_OTHER_ISSUERS;
+  const key = state.fact?.key;
+  return key?.issuers === undefined || isForToken(key, state) ? undefined : OF_OTHER_ISSUERS;
 }
 
 /** What an explanation adds to this rejection: the token's issuer, and those of the key. */

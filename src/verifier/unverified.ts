@@ -1,6 +1,8 @@
 import { type Failure, failure } from "../contract/verifier.js";
 import { type Algorithm, algorithmOf } from "../jws/algorithms.js";
 import { member } from "../jws/json.js";
+import { type ForIssuers, mayVerify } from "../keys/key-issuers.js";
+import type { KeyFilter } from "../keys/key-set.js";
 import type { LeftOut } from "../keys/left-out.js";
 import { printableJson, printableList } from "../util/printable.js";
 import { type DecisionState, type EarlyEnd, needs, reject } from "./decision-state.js";
@@ -11,31 +13,54 @@ import type { Realm, Rule } from "./realm.js";
 
 /** Ends a decision on a token that none of the keys at hand verified, if any fits it at all. @param algorithm the header's */
 export function endUnverified(state: DecisionState, algorithm: Algorithm | undefined): EarlyEnd {
-  const end = endForWantOfKey(state, algorithm);
-  return isFinal(end) ? end : (certainRejection(state) ?? end);
+  const kid = member(state.header, "kid") as string | undefined; // the strict reader refuses any other type
+  const counts = issuerFilter(state);
+  const wasNamed =
+    kid !== undefined && state.candidates.some((one) => one.kid === kid && (counts === undefined || counts(one)));
+  const end = endForWantOfKey(state, algorithm, kid, counts, wasNamed);
+  return isFinal(end, state, wasNamed) ? end : (certainRejection(state) ?? end);
 }
 
-/** Whether a key settled the matter, so that no other rule has a say. */
-const isFinal = (end: EarlyEnd): boolean =>
-  end.kind === "rejected" && (end.reason === "SIGNATURE_INVALID" || end.reason === "ALGORITHM_MISMATCH");
+/**
+ * Whether a key settled the matter, so that no other rule has a say. Keys that are fetched settle only what names one of
+ * them: whether they are fresh enough for any other token changes with time, and its reason must not.
+ */
+const isFinal = (end: EarlyEnd, { realm, now }: DecisionState, wasNamed: boolean): boolean =>
+  end.kind === "rejected" &&
+  (end.reason === "ALGORITHM_MISMATCH" ||
+    (end.reason === "SIGNATURE_INVALID" && (wasNamed || realm.keys.age(now) === undefined)));
+
+/** Whether a key verifies tokens of the issuer that a token names, whose claims may be unsigned yet. */
+export const isForToken = ({ issuers }: ForIssuers, { claims, realm }: DecisionState): boolean =>
+  issuers === undefined || mayVerify(issuers, claims, realm.policy.issuers ?? undefined);
+
+/** Leaves out keys for other issuers than a token's; undefined for a token whose issuer the realm does not admit, or need not. */
+function issuerFilter(state: DecisionState): KeyFilter | undefined {
+  if (state.realm.policy.issuers?.find(state.claims) === undefined) return undefined;
+  return (key) => isForToken(key, state);
+}
 
 function endForWantOfKey(
-  { realm, header, since, now, candidates }: DecisionState,
+  { realm, since, now, candidates }: DecisionState,
   algorithm: Algorithm | undefined,
+  kid: string | undefined,
+  counts: KeyFilter | undefined,
+  wasNamed: boolean,
 ): EarlyEnd {
   // An instance's keys are never fetched, and its tokens name none.
   if (realm.policy.keysOf === "instance") return reject("SIGNATURE_INVALID");
-  const kid = member(header, "kid") as string | undefined; // the strict reader refuses any other type
   const keys = realm.keys.current(now);
   // The token's key may have been published after the realm's keys were fetched.
-  if (keys === undefined || !realm.keys.answers(kid, since, now)) return needs({ kind: "keys", realm, kid, since });
+  if (keys === undefined || !realm.keys.answers(kid, since, now, counts))
+    return needs({ kind: "keys", realm, kid, since });
   // A token without a `kid` was tried with every key of its algorithm.
-  const wasTried = kid === undefined ? candidates.length > 0 : candidates.some((one) => one.kid === kid);
-  const end = endByLeftOut(keys.leftOutFor(kid), kid, algorithm, wasTried);
+  const wasTried = kid === undefined ? candidates.length > 0 : wasNamed;
+  const leftOut = counts === undefined ? keys.leftOutFor(kid) : keys.leftOutFor(kid).filter(counts);
+  const end = endByLeftOut(leftOut, kid, algorithm, wasTried);
   if (end !== undefined) return end;
   // A token without a `kid` names no key that could be unknown.
   if (candidates.length > 0 || kid === undefined) return reject("SIGNATURE_INVALID");
-  return keys.hasKid(kid) ? reject("ALGORITHM_MISMATCH", "alg") : { ...reject("KEY_UNKNOWN", "kid"), kid };
+  return keys.hasKid(kid, counts) ? reject("ALGORITHM_MISMATCH", "alg") : { ...reject("KEY_UNKNOWN", "kid"), kid };
 }
 
 /**

@@ -38,6 +38,8 @@ const numbered = (index: number): VerificationKey => ({
 });
 
 const published = publishedSource(...PUBLISHED);
+/** As if it had been fetched just now. */
+const fetched: KeySource = { ...published, age: () => 0 };
 const outdated: KeySource = { ...published, answers: () => false };
 
 /** The states in which no verdict rests on a key: the source, the token's `kid`, and the end of a token that is not certainly bad. */
@@ -49,6 +51,12 @@ const STATES: Readonly<Record<string, readonly [source: KeySource, kid: string |
   "a weak key": [published, "private", "KEY_WEAK kid"],
   "a key set aside": [publishedSource(...PUBLISHED, NAMED_FOR_ENCRYPTION()), "aside", "KEY_REFUSED set aside"],
   "all keys tried and the set too old": [outdated, undefined, "needs keys"],
+  "all keys tried and the set fresh": [fetched, undefined, "SIGNATURE_INVALID"],
+  "an unknown kid, and a key without one tried": [
+    { ...publishedSource(UNNAMED()), age: () => 0 },
+    "gone",
+    "SIGNATURE_INVALID",
+  ],
   "too many keys": [
     staticSource(Array.from({ length: 17 }, (_, index) => numbered(index))),
     undefined,
@@ -59,6 +67,11 @@ const STATES: Readonly<Record<string, readonly [source: KeySource, kid: string |
 function NAMED_FOR_ENCRYPTION(): object {
   const { x, y } = createPublicKey(keyOf("p256-other").publicPem ?? "").export({ format: "jwk" });
   return { kty: "EC", crv: "P-256", x, y, kid: "aside", use: "enc" };
+}
+
+function UNNAMED(): object {
+  const { kty, crv, x, y } = createPublicKey(keyOf("p256").publicPem ?? "").export({ format: "jwk" });
+  return { kty, crv, x, y };
 }
 
 const realmWith = (keys: KeySource): Realm => createRealm("published", PUBLISHED_POLICY, keys);

@@ -127,8 +127,8 @@ export function loadFetched(
   algorithms: readonly Algorithm[],
 ): LoadedSet {
   const load = "x509Uri" in location ? loadCertificateMap : loadPublishedKeys;
-  const loaded = load(value, { algorithms, uses });
-  return { ...loaded, keys: forIssuers(loaded.keys, issuers) };
+  const { keys, leftOut } = load(value, { algorithms, uses });
+  return { keys: forIssuers(keys, issuers), leftOut: forIssuers(leftOut, issuers) };
 }
 
 /**

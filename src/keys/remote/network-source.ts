@@ -1,5 +1,5 @@
 import type { VerificationKey } from "../key.js";
-import { KeySet, type KeySource } from "../key-set.js";
+import { type KeyFilter, KeySet, type KeySource } from "../key-set.js";
 import type { LeftOut } from "../left-out.js";
 import type { RemoteKeys } from "./remote-keys.js";
 import { UnknownKids } from "./unknown-kids.js";
@@ -43,16 +43,16 @@ export function networkSource(
     return union;
   }
 
-  const isKnown = (kid: string): boolean =>
-    [...fixed, ...remotes.flatMap(({ set }) => set ?? [])].some((set) => set.hasKid(kid));
+  const isKnown = (kid: string, counts: KeyFilter | undefined): boolean =>
+    [...fixed, ...remotes.flatMap(({ set }) => set ?? [])].some((set) => set.hasKid(kid, counts));
 
   const only = fixed.length === 0 && remotes.length === 1 ? remotes[0] : undefined;
   return {
     current: (now) =>
       only === undefined ? unite([...fixed, ...remotes.flatMap((one) => one.current(now) ?? [])]) : only.current(now),
-    answers: (kid, since, now) => {
+    answers: (kid, since, now, counts) => {
       // A known `kid` needs no further fetch, but a set that is unavailable may have a key of the same `kid`.
-      if (kid !== undefined && isKnown(kid)) return remotes.every((one) => one.current(now) !== undefined);
+      if (kid !== undefined && isKnown(kid, counts)) return remotes.every((one) => one.current(now) !== undefined);
       follow();
       const first = kid === undefined ? undefined : unknown.firstAsked(kid);
       return remotes.every((one) => one.answers(kid, since, now, first));
