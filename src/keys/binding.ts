@@ -132,6 +132,7 @@ export function bindPublicKey(
       "unsupported",
     );
   }
+  if (type === "rsa") refuseEndlessExponent(key);
   const chosen = chooseAlgorithms(key, required, algorithms);
   const jwk = key.export({ format: "jwk" });
   const fault = FAULTS[type]?.(jwk);
@@ -145,6 +146,23 @@ export function bindPublicKey(
     ...(expires !== undefined && { expires }),
     uses: new KeyUses(),
   }));
+}
+
+/** Longest exponent of an RSA key that is examined, in bytes; one of more than 32 bits is refused then. */
+const MAX_EXPONENT = 256;
+
+/**
+ * Refuses an RSA key whose exponent Node would convert for tens of milliseconds, once it is asked for any detail of the key.
+ *
+ * @throws KeyError
+ */
+function refuseEndlessExponent(key: KeyObject): void {
+  const { length } = Buffer.from(key.export({ format: "jwk" }).e ?? "", "base64url");
+  if (length <= MAX_EXPONENT) return;
+  throw new KeyError(
+    `the RSA key's exponent has ${length} bytes, more than ${MAX_EXPONENT}: make a key with 65537`,
+    "unsupported",
+  );
 }
 
 function integer(base64url: string | undefined): bigint {

@@ -106,6 +106,10 @@ describe("loadJwk", () => {
     "RSA with the exponent 1": [{ ...RSA, e: "AQ" }, "exponent is even or less than 3"],
     "RSA with the exponent 2": [{ ...RSA, e: "Ag" }, "exponent is even or less than 3"],
     "RSA with the exponent 65536": [{ ...RSA, e: "AQAA" }, "exponent is even or less than 3"],
+    "RSA with an exponent that takes Node long to convert": [
+      { ...RSA, e: Buffer.alloc(4000, 255).toString("base64url") },
+      "exponent has 4000 bytes, more than 256",
+    ],
     "RSA with an exponent as long as the modulus": [{ ...RSA, e: RSA.n }, "exponent has 2048 bits, more than 32"],
     "RSA with an even modulus": [
       { ...RSA, n: toBytes(2n ** 2047n + 2n, 256).toString("base64url") },

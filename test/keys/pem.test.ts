@@ -139,6 +139,13 @@ describe("loadPem", () => {
       expect(labelOf(leaf + middle + root)).to.equal(labelOf(leaf));
     });
 
+    it("refuses a chain of more than 16 certificates, none of which it reads", () => {
+      expect(labelOf(leaf + middle + root.repeat(14))).to.equal(labelOf(leaf));
+      expect(refusal(() => loadPem(leaf + middle + root.repeat(15), { algorithms: PUBLIC })).message).to.include(
+        "holds 17 blocks",
+      );
+    });
+
     it("refuses certificates that are no chain, or one in another order: it cannot tell which key is meant", () => {
       for (const text of [
         leaf + root,
