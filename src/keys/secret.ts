@@ -1,4 +1,4 @@
-import { createPublicKey, createSecretKey } from "node:crypto";
+import { createPublicKey, createSecretKey, X509Certificate } from "node:crypto";
 import { ALGORITHMS, type Algorithm, type AlgorithmRow, listAlgorithms } from "../jws/algorithms.js";
 import { chooseKid, type LoadOptions } from "./binding.js";
 import { KeyError, KeyUses, type VerificationKey } from "./key.js";
@@ -44,8 +44,8 @@ export function secretAlgorithm(
  * Loads the secret of an HMAC algorithm.
  *
  * @param secret its bytes, or a text, of which the UTF-8 bytes are taken
- * @throws KeyError if it is too short, or is a key in PEM, JWK or DER, plain or in base64 or hex: with a public key as the
- *   secret anyone could sign
+ * @throws KeyError if it is too short, or is a key or a certificate in PEM, JWK, DER or SSH's form, plain or in base64 or
+ *   hex: with a public key as the secret anyone could sign
  */
 export function loadSecret(secret: string | Buffer, { algorithm, kid, minBytes }: SecretOptions): VerificationKey {
   const { minSecretBytes }: AlgorithmRow = ALGORITHMS[algorithm];
@@ -80,28 +80,44 @@ function refusePublicText(secret: Buffer): void {
     if (/^[\s\ufeff[]*\{.*"kty"/s.test(bytes.toString("utf8"))) {
       throw new KeyError('the secret is the text of a JWK: give it as "jwk"', "weak");
     }
-    if (isDer(bytes))
-      throw new KeyError('the secret is a public key in DER: give it as "pem", with its algorithm', "weak");
+    if (/^\s*(ssh-|ecdsa-sha2-)\S+ /.test(bytes.toString("latin1"))) {
+      throw new KeyError(
+        'the secret is a public key of SSH: give it as "pem": ssh-keygen -e -m PKCS8 -f KEY.pub',
+        "weak",
+      );
+    }
+    const kind = derKind(bytes);
+    if (kind !== undefined)
+      throw new KeyError(`the secret is a ${kind} in DER: give it as "pem", with its algorithm`, "weak");
   }
 }
 
-/** The bytes that a text encodes, in hex and in base64 if it may be either. */
+/** The bytes that a text encodes, in hex and in base64 if it may be either; quotes that a shell left around it do not count. */
 function decoded(text: string): Buffer[] {
-  const bare = text.replace(/\s+/g, "");
+  const bare = text.replace(/[\s"']+/g, "");
   return [
     ...(/^([0-9a-f]{2})+$/i.test(bare) ? [Buffer.from(bare, "hex")] : []),
     ...(/^[\w+/-]+={0,2}$/.test(bare) ? [Buffer.from(bare, "base64")] : []),
   ];
 }
 
-function isDer(bytes: Buffer): boolean {
-  // Every public key in DER starts with a SEQUENCE; this spares nearly all secrets a run of OpenSSL's parser.
-  if (bytes[0] !== 0x30) return false;
-  return (["spki", "pkcs1"] as const).some((type) => {
+/** Readers of what is public, each with its kind in words. */
+const PUBLIC_DER: readonly (readonly [kind: string, read: (der: Buffer) => unknown])[] = [
+  ["public key", (key) => createPublicKey({ key, format: "der", type: "spki" })],
+  ["public key", (key) => createPublicKey({ key, format: "der", type: "pkcs1" })],
+  ["certificate", (der) => new X509Certificate(der)],
+];
+
+/** What public thing in DER the bytes are, in words; undefined if they are none. */
+function derKind(bytes: Buffer): string | undefined {
+  // All of it begins with a SEQUENCE; this spares nearly all secrets a run of OpenSSL's parser.
+  if (bytes[0] !== 0x30) return undefined;
+  return PUBLIC_DER.find(([, read]) => {
     try {
-      return createPublicKey({ key: bytes, format: "der", type }).type === "public";
+      read(bytes);
+      return true;
     } catch {
       return false;
     }
-  });
+  })?.[0];
 }

@@ -4,6 +4,7 @@ import { expect } from "chai";
 import { type Algorithm, verifySignature } from "../../src/jws/algorithms.js";
 import { loadSecret } from "../../src/keys/secret.js";
 import { NAMES, pairOf } from "../jws/signing.js";
+import { certificateOf, spkiOf } from "./der.js";
 import { refusal } from "./refusal.js";
 
 const LEAST: [Algorithm, string, number][] = [
@@ -80,6 +81,16 @@ describe("loadSecret", () => {
         "DER in base64": [publicKey.export({ type: "spki", format: "der" }).toString("base64"), "public key in DER"],
         "DER in base64, in lines": [spki.replace(/-----.*-----\n/g, ""), "public key in DER"],
         "DER in hex": [publicKey.export({ type: "spki", format: "der" }).toString("hex"), "public key in DER"],
+        "DER in base64, in quotes": [
+          `"${publicKey.export({ type: "spki", format: "der" }).toString("base64")}"`,
+          "public key in DER",
+        ],
+        "a certificate in DER": [certificateOf(spkiOf(publicKey)), "certificate in DER"],
+        "a certificate in base64, as in x5c": [
+          certificateOf(spkiOf(publicKey)).toString("base64"),
+          "certificate in DER",
+        ],
+        "a certificate in hex": [certificateOf(spkiOf(publicKey)).toString("hex"), "certificate in DER"],
         "JWK in base64url": [
           Buffer.from(JSON.stringify(publicKey.export({ format: "jwk" }))).toString("base64url"),
           'give it as "jwk"',
@@ -98,6 +109,13 @@ describe("loadSecret", () => {
     it("refuses a secret that is the public key RSA: DER of PKCS#1", () => {
       const der = pairOf("RS256").publicKey.export({ type: "pkcs1", format: "der" });
       expect(refusal(() => loadSecret(der, { algorithm: "HS256" })).message).to.include("public key in DER");
+    });
+
+    it("refuses a secret that is a public key of SSH", () => {
+      for (const type of ["ssh-rsa", "ssh-ed25519", "ecdsa-sha2-nistp256"]) {
+        const line = `${type} AAAAC3NzaC1lZDI1NTE5AAAAIGxpbmU me@host`;
+        expect(refusal(() => loadSecret(line, { algorithm: "HS256" })).message).to.include("public key of SSH");
+      }
     });
 
     it("accepts a secret that only resembles an encoded key", () => {
