@@ -1,4 +1,4 @@
-import { open } from "node:fs/promises";
+import { constants, open } from "node:fs/promises";
 import type { Secret } from "../../util/secret.js";
 import { FetchError } from "./answer.js";
 
@@ -78,7 +78,8 @@ async function readToken({ file, name }: NonNullable<FetchCredentials["bearerTok
 
 /** The beginning of a file, one byte longer than a token may be. */
 async function readStart(file: string): Promise<string> {
-  const handle = await open(file);
+  // A pipe without a writer would keep the fetch, and one of the few threads for files and names, for ever.
+  const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     const { buffer, bytesRead } = await handle.read({ buffer: Buffer.alloc(MAX_TOKEN + 1) });
     return buffer.toString("latin1", 0, bytesRead);

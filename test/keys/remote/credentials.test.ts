@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import https from "node:https";
@@ -268,6 +269,17 @@ describe("credentials of fetches", () => {
       expect(one.seen).to.deep.equal([]);
     });
   }
+
+  it("a token file that is a pipe without a writer makes the fetch fail at once", async () => {
+    const pipe = join(folder, "pipe");
+    execFileSync("mkfifo", [pipe]);
+    const bearerTokenFile = { file: pipe, name: "./pipe" };
+    const why = await failing(
+      { jwksUri: `${one.origin}/jwks` },
+      { credentials: { origin: one.origin, bearerTokenFile } },
+    );
+    expect(why).to.equal("the token file ./pipe is empty");
+  });
 
   it("a token file that is missing makes the fetch fail with the file's name", async () => {
     const bearerTokenFile = { file: join(folder, "none"), name: "./none" };
