@@ -58,13 +58,14 @@ export function instant(value: unknown): Instant | undefined {
 
 /**
  * Takes the user from the `sub` claim, which is unique within `iss` (RFC 7519, section 4.1.2). A number, which only a
- * lenient realm accepts, names the user by its digits as written; any other type gives no principal.
+ * lenient realm accepts, names the user by its digits as written; any other type gives no principal, and neither does an
+ * empty text, which would make all who have it one user.
  */
 export const subjectOfClaims: PrincipalSource = {
   from: "claims",
   read: (claims, { payload }) => {
     const sub = identifierClaim(claims, "sub", payload);
-    return sub === undefined ? undefined : principalOf({ id: sub, issuer: stringClaim(claims, "iss") });
+    return sub === undefined || sub === "" ? undefined : principalOf({ id: sub, issuer: stringClaim(claims, "iss") });
   },
 };
 

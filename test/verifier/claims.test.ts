@@ -1,7 +1,8 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import { VerifyTokenResponse } from "../../gen/tokenverifier/v1/token_verifier.js";
-import { instant, tokenOf } from "../../src/verifier/claims.js";
+import type { JsonObject } from "../../src/jws/json.js";
+import { instant, subjectOfClaims, tokenOf } from "../../src/verifier/claims.js";
 import { encodeVerdict, outcomeFromWire } from "../../src/wire/messages.js";
 
 const LAST = 253_402_300_799;
@@ -104,4 +105,31 @@ describe("the content of a token", () => {
       ),
     );
   });
+});
+
+describe("subjectOfClaims", () => {
+  const idOf = (sub: string): string | undefined => {
+    const payload = `{"sub":${sub},"iss":"https://a.example"}`;
+    const claims = JSON.parse(payload) as JsonObject;
+    return subjectOfClaims.from === "claims"
+      ? subjectOfClaims.read(claims, { payload, caller: { kind: "anyone" } })?.user?.id
+      : undefined;
+  };
+
+  for (const [sub, id] of [
+    ['"somebody"', "somebody"],
+    ['"undefined"', "undefined"],
+    ["4", "4"],
+    ["1e3", "1e3"],
+    ["12345678901234567890", "12345678901234567890"],
+    ['""', undefined],
+    ["null", undefined],
+    ["true", undefined],
+    ["[4]", undefined],
+    ["{}", undefined],
+  ] as const) {
+    it(`the sub ${sub} names ${id === undefined ? "no user" : `the user ${id}`}`, () => {
+      expect(idOf(sub)).to.equal(id);
+    });
+  }
 });
