@@ -30,6 +30,8 @@ export class ReplayMemory {
   readonly #lives = new Uint32Array(SECONDS);
   #living = 0;
   #second = 0;
+  /** The last second of the longest life of all entries. */
+  #latest = 0;
 
   /** @param max most living entries */
   constructor(max = DEFAULT_MAX_PROOFS) {
@@ -71,6 +73,7 @@ export class ReplayMemory {
     const page = this.#roomIn(at);
     const used = this.#used[at] as number;
     const last = Math.ceil(until);
+    if (last > this.#latest) this.#latest = last;
     for (let word = 0; word < LIFE; word++) page[used * WORDS + word] = digest.readUInt32LE(4 * word);
     page[used * WORDS + LIFE] = last;
     this.#used[at] = used + 1;
@@ -129,7 +132,8 @@ export class ReplayMemory {
       this.#lives[slot] = 0;
     }
     this.#second = second;
-    if (passed > 0 && this.#living === 0) this.#pages = [];
+    // After the clock was set back, entries that are not counted may have a life that is still to come.
+    if (passed > 0 && this.#living === 0 && this.#latest < second) this.#pages = [];
   }
 }
 

@@ -61,6 +61,20 @@ describe("the memory of used DPoP proofs", () => {
     expect(memory.size(NOW + 61 * SECOND)).to.equal(0);
   });
 
+  for (const minutes of [1, 4, 10, 600]) {
+    it(`after the clock was set back by ${minutes} minutes, a used proof is still used when its time comes again`, () => {
+      const memory = new ReplayMemory(4);
+      const used = memory.digest(KEY, "used");
+      expect(memory.note(used, now + 60, NOW)).to.equal("noted");
+      for (let second = now - minutes * 60, at = 0; second <= now; second += 20, at++) {
+        const other = memory.digest(KEY, String(at));
+        if (at % 20 === 0) expect(memory.note(other, second + 60, second * SECOND)).to.equal("noted");
+        expect(memory.size(second * SECOND)).to.be.at.most(2);
+      }
+      expect(memory.note(used, now + 60, NOW)).to.equal("replayed");
+    });
+  }
+
   it("whatever proofs come, the memory answers like a map with times", () => {
     const event = fc.record({
       name: fc.integer({ min: 0, max: 40 }),
