@@ -81,10 +81,10 @@ const OBJECTS: readonly (DocumentKind & { readonly fits: (document: JsonObject) 
 /** Kinds of texts that are not a JSON object, the first that fits. */
 const TEXTS: readonly (DocumentKind & { readonly fits: RegExp })[] = [
   { what: "an empty body", fits: /^$/, fix: "check the URL" },
-  // In UTF-16 each character of JSON has a zero byte, which no JSON text in UTF-8 has.
+  // In UTF-16 every other byte of JSON is zero. Read as UTF-8, the byte order mark before it is two characters U+FFFD.
   {
     what: "a text in UTF-16",
-    fits: /^.{0,4}\0/s,
+    fits: /^(?:\ufffd{2})?(?:(?:\0[^\0]){2}|(?:[^\0\ufffd]\0){2})/,
     fix: "ask the issuer for UTF-8, or save it in UTF-8 and write jwksFile",
   },
   {
