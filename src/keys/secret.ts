@@ -44,8 +44,8 @@ export function secretAlgorithm(
  * Loads the secret of an HMAC algorithm.
  *
  * @param secret its bytes, or a text, of which the UTF-8 bytes are taken
- * @throws KeyError if it is too short, or is a key or a certificate in PEM, JWK, DER or SSH's form, plain or in base64 or
- *   hex: with a public key as the secret anyone could sign
+ * @throws KeyError if it is too short, or is a key or a certificate in PEM, JWK or DER, plain or in base64 or hex: with
+ *   a public key as the secret anyone could sign
  */
 export function loadSecret(secret: string | Buffer, { algorithm, kid, minBytes }: SecretOptions): VerificationKey {
   const { minSecretBytes }: AlgorithmRow = ALGORITHMS[algorithm];
@@ -79,12 +79,6 @@ function refusePublicText(secret: Buffer): void {
     }
     if (/^[\s\ufeff[]*\{.*"kty"/s.test(bytes.toString("utf8"))) {
       throw new KeyError('the secret is the text of a JWK: give it as "jwk"', "weak");
-    }
-    if (/^\s*(ssh-|ecdsa-sha2-)\S+ /.test(bytes.toString("latin1"))) {
-      throw new KeyError(
-        'the secret is a public key of SSH: give it as "pem": ssh-keygen -e -m PKCS8 -f KEY.pub',
-        "weak",
-      );
     }
     const kind = derKind(bytes);
     if (kind !== undefined)
