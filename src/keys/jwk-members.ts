@@ -28,7 +28,7 @@ export function statedText(members: JsonObject, name: string): string | undefine
 }
 
 /** A member that must be a string if it is present. @throws KeyError */
-export function optionalText(members: JsonObject, name: string): string | undefined {
+function optionalText(members: JsonObject, name: string): string | undefined {
   const value = present(members, name);
   if (value === undefined || typeof value === "string") return value;
   const fix = typeof value === "number" ? 'write it in base64url, as "AQAB" for 65537' : "write it as text";
