@@ -2,7 +2,7 @@ import { z } from "zod";
 import { type Algorithm, type AlgorithmName, algorithmOf, namesOf } from "../jws/algorithms.js";
 import { issuerFault } from "../keys/issuers.js";
 import { claimName, type Vendor } from "../vendors/vendor.js";
-import { ACCESS_TOKEN_CLAIMS, ACCESS_TOKEN_TYPE, ACCESS_TOKENS } from "../verifier/generic.js";
+import { ACCESS_TOKEN_ALGORITHM, ACCESS_TOKEN_CLAIMS, ACCESS_TOKEN_TYPE, ACCESS_TOKENS } from "../verifier/generic.js";
 import { PROOF_ALGORITHMS } from "../verifier/proofs/proof-key.js";
 import { claims, lenient, requiredClaims } from "./claim-forms.js";
 import { algorithm, keys } from "./key-forms.js";
@@ -118,6 +118,11 @@ export const accessTokenSchema = genericSchema.extend({
   preset: z
     .literal(ACCESS_TOKENS)
     .describe("Access tokens of RFC 9068, of any issuer: fixes `typ` and the claims that a token must have."),
+  algorithms: genericSchema.shape.algorithms
+    .default([ACCESS_TOKEN_ALGORITHM])
+    .describe(
+      `Algorithms that the realm's keys may have (default: ${ACCESS_TOKEN_ALGORITHM}, which RFC 9068, section 2.1, has every issuer support).`,
+    ),
   issuer: checked()
     .superRefine(checkIssuers)
     .describe("Accepted values of `iss`, as in a realm without a preset. Required; cannot be `null`."),

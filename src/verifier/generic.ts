@@ -27,6 +27,9 @@ export type Leniency = "nonStringIds" | "nullClaims";
 /** The preset for access tokens of any issuer that follows RFC 9068. It is no vendor's, and has no face. */
 export const ACCESS_TOKENS = "rfc9068";
 
+/** The algorithm that every issuer of them supports (RFC 9068, section 2.1). */
+export const ACCESS_TOKEN_ALGORITHM = "RS256";
+
 /** The `typ` that this preset fixes (RFC 9068, section 2.1). */
 export const ACCESS_TOKEN_TYPE = "at+jwt";
 

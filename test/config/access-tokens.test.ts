@@ -22,6 +22,13 @@ describe("the configuration of access tokens", () => {
     expect(more?.settings["requiredClaims"]).to.deep.equal([...claims, "scope"]);
   });
 
+  it("RS256 is the algorithm of a realm that names none", () => {
+    const named = text(NAMED)
+      .replace("algorithms: [HS256], ", "")
+      .replace(`secret: ${SECRET}`, "jwksUri: https://a.example/jwks");
+    expect(load(named).realms[0]?.algorithms).to.deep.equal(["RS256"]);
+  });
+
   it("settings that say the same are taken, and so are those that the preset leaves open", () => {
     for (const more of [
       "typ: [at+jwt], typRequired: true",
