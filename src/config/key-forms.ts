@@ -133,7 +133,7 @@ const use = {
     .min(1)
     .optional()
     .describe(
-      "Values of `use` of the keys that are taken; `none` stands for an absent `use`. Default: `[sig, none]`. SPIFFE bundles need `[jwt-svid]`.",
+      "Accepted values of a key's `use`; `none` means an absent `use`. Default: `[sig, none]`. SPIFFE bundles need `[jwt-svid]`.",
     ),
 };
 

@@ -16,7 +16,7 @@ export interface LoadOptions {
   readonly alg?: Algorithm | undefined;
   /** The `kid` configured for the key. Default: the key's own `kid`, or else none. */
   readonly kid?: string | undefined;
-  /** The values of `use` of the JWKs that are taken; `none` stands for an absent `use`. Default: `sig` and `none`. */
+  /** Accepted values of a JWK's `use` (default: `sig` and `none`); `none` means an absent `use`. */
   readonly uses?: readonly string[] | undefined;
 }
 

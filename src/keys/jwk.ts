@@ -8,7 +8,7 @@ import { forStatedIssuer } from "./key-issuers.js";
 import { PRIVATE_MEMBERS, readPublicKey } from "./public-jwk.js";
 import { loadSecret, secretAlgorithm } from "./secret.js";
 
-/** What stands for an absent `use` in a list of uses. */
+/** The name of an absent `use` in a list of uses. */
 const NO_USE = "none";
 
 /** The values of `use` of the keys that are taken where the configuration names none. */

@@ -30,12 +30,6 @@ export function mayVerify(
   return typeof stated === "string" ? iss === stated : meansIssuer(stated, found ?? iss);
 }
 
-/** Whether two keys verify tokens of the same issuers. */
-function areSameIssuers(one: KeyIssuers | undefined, other: KeyIssuers | undefined): boolean {
-  const texts = (issuers: KeyIssuers | undefined) => JSON.stringify([issuers?.configured?.texts, statedText(issuers)]);
-  return one === other || texts(one) === texts(other);
-}
-
 const statedText = (issuers: KeyIssuers | undefined): string | undefined =>
   typeof issuers?.stated === "object" ? issuers.stated.text : issuers?.stated;
 
@@ -78,4 +72,8 @@ export function forStatedIssuer<Key extends ForIssuers>(key: Key, jwk: JsonObjec
 
 /** Whether two keys are for the same issuers. */
 export const areForSameIssuers = (one: ForIssuers, other: ForIssuers): boolean =>
-  one.ignoresIssuer === other.ignoresIssuer && areSameIssuers(one.issuers, other.issuers);
+  one.ignoresIssuer === other.ignoresIssuer &&
+  (one.issuers === other.issuers || textsOf(one.issuers) === textsOf(other.issuers));
+
+const textsOf = (issuers: KeyIssuers | undefined): string =>
+  JSON.stringify([issuers?.configured?.texts, statedText(issuers)]);

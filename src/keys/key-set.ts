@@ -120,13 +120,13 @@ export interface KeySource {
   /** The keys trusted now; undefined if none are usable yet or any longer. The same object while nothing changes. */
   current(now: number): KeySet | undefined;
   /**
-   * Whether {@link current} settles a question that none of its keys fits: a key of it that counts, used or left out, has the
-   * `kid`, in a source that could have it; or it was fetched after the question, so that no key published by then can be missing; or it was fetched after the
-   * first question for the `kid`, within the cooldown. Always true for configured keys.
+   * Whether {@link current} answers a question for a key without another fetch: it has a key of this `kid`, used or left out;
+   * or it was fetched after the question; or it was fetched after the first question for this `kid`, within the cooldown.
+   * Always true for configured keys.
    *
    * @param kid the `kid` sought; undefined for any key
    * @param since when the question came
-   * @param counts whether a key with the `kid` may be the one sought; default: each may. Another issuer's says nothing about it
+   * @param counts whether a key of the `kid` may be the one sought (default: each may); another issuer's key may not
    */
   answers(kid: string | undefined, since: number, now: number, counts?: KeyFilter): boolean;
   /**

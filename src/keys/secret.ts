@@ -17,8 +17,7 @@ export interface SecretOptions {
 }
 
 /**
- * The algorithm of a secret: the required one, or else the only HMAC of the realm. A secret never stands for several (RFC
- * 8725, section 3.1), because which of them it fits would depend on its length.
+ * The one algorithm of a secret: the required one, or else the realm's only HMAC (RFC 8725, section 3.1).
  *
  * @param required the result of `requiredAlgorithm`
  * @throws KeyError if the realm has none (cause `set aside`), or several

@@ -15,7 +15,7 @@ function found(settings: string): string[] {
 const dotted = (place: string, name: string, pointer: string): string =>
   `claim-dotted realms.partner.${place}: is one member of the payload whose name is "${name}"; the path to a member within members is ${pointer}`;
 const pattern = (place: string, value: string): string =>
-  `claim-pattern realms.partner.claims.${place}: "${value}" is compared as it is: a * stands for itself`;
+  `claim-pattern realms.partner.claims.${place}: "${value}" is compared literally: * is not a wildcard`;
 const open = (prefix: string): string =>
   `claim-prefix realms.partner.claims.sub: "${prefix}" also admits "${prefix}-evil": end it with the separator`;
 const type = (place: string, given: string, usual: string): string =>

@@ -49,7 +49,7 @@ export const CLAIM_RULES: readonly CheckRule<Pick<Config, "realms">>[] = [
     find: eachCondition((_claim, { oneOf = [], includes = [], includesAny = [], prefix = [] }) =>
       [...oneOf, ...includes, ...includesAny, ...prefix]
         .filter((value) => typeof value === "string" && value.includes("*"))
-        .map((value) => `${quote(String(value))} is compared as it is: a * stands for itself`),
+        .map((value) => `${quote(String(value))} is compared literally: * is not a wildcard`),
     ),
     fix: "Write {prefix: ...} for texts that begin alike, with the separator at its end, or list the values. Name the claim in requiredClaims if any value will do.",
   },

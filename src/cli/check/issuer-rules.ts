@@ -44,7 +44,7 @@ export const ISSUER_RULES: readonly CheckRule<Config>[] = [
     level: "warning",
     find: eachIssuer((issuer) => {
       const exact = new Issuers([issuer]).templates.length === 0 ? /[{}*]/.exec(issuer) : /\*/.exec(issuer);
-      return exact === null ? [] : [`${quote(issuer, 200)} has ${quote(exact[0])}, which stands for itself only`];
+      return exact === null ? [] : [`${quote(issuer, 200)} has ${quote(exact[0])}, which is compared literally`];
     }),
     fix: "Write a placeholder such as {tid} for the claim that has the same value, or list the issuers.",
   },

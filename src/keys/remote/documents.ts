@@ -60,8 +60,8 @@ async function discover({ discovery, issuers }: Extract<Location, { discovery: s
 }
 
 /**
- * Whether the `issuer` of metadata is one of those that they may have (OpenID Connect Discovery 1.0, section 4.3). Metadata
- * of many tenants write a placeholder where their tokens have the tenant's id.
+ * Whether the `issuer` in metadata is an expected one (OpenID Connect Discovery 1.0, section 4.3). Multi-tenant metadata have
+ * a placeholder where tokens have the tenant's id.
  */
 const isIssuer = (published: string, configured: readonly string[]): boolean =>
   configured.some((one) => meansIssuer(publishedIssuer(published), realmIssuer(one)));

@@ -2,7 +2,7 @@ import type { VerificationKey } from "../key.js";
 import type { LeftOut } from "../left-out.js";
 import type { SetChanges } from "./published-set.js";
 
-// What logs, metrics and probes are told of fetched keys.
+// The state of fetched keys, for logs, metrics and probes.
 
 /** Receives what happens to remote keys. */
 export interface RemoteObserver {
