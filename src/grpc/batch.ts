@@ -2,9 +2,9 @@ import { setImmediate } from "node:timers/promises";
 import type { VerifyTokenRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
 import { ask, knownCaller } from "../contract/call.js";
 import type { FailureReason } from "../contract/failures.js";
-import { failure, type Outcome, type VerificationRequest } from "../contract/verifier.js";
+import { type Failure, failure, type Outcome, type VerificationRequest } from "../contract/verifier.js";
 import type { WorkloadNames } from "../util/workload-names.js";
-import { requestFromWire } from "../wire/messages.js";
+import { encodeBatch, requestFromWire } from "../wire/messages.js";
 import type { GrpcCall, GrpcService } from "./call.js";
 import { MAX_CALLERS, type ServiceLimits } from "./limits.js";
 
@@ -120,4 +120,30 @@ export async function verifyBatch(
   if (begun < distinct.length && !isLate) return undefined;
   for (const one of distinct.slice(begun)) settle(one, failure("TIMED_OUT"));
   return outcomes;
+}
+
+/**
+ * Answers a batch.
+ *
+ * @param room bytes left free before the answer
+ * @returns the encoded answer, the failure of the whole batch, or undefined if the call was cancelled
+ */
+export async function answerBatch(
+  service: GrpcService,
+  requests: readonly VerifyTokenRequest[],
+  call: GrpcCall,
+  room = 0,
+): Promise<Buffer | Failure | undefined> {
+  try {
+    const refused = batchRefusal(requests, service.limits);
+    if (refused !== undefined) {
+      observeRefusal(service, call, refused);
+      return failure(refused);
+    }
+    const outcomes = await verifyBatch(service, requests, call);
+    return outcomes && encodeBatch(outcomes, room);
+  } catch (error) {
+    service.observer.fault(call, error);
+    return failure("INTERNAL");
+  }
 }

@@ -17,8 +17,5 @@ export const MAX_ID_BYTES = 128;
 /** Messages of one stream that are answered at the same time; the next ones wait unread. */
 export const MAX_UNDER_WAY = 16;
 
-/** Fields that each request of a batch may have on average, besides those of a single one; a request has about 7. */
-export const ITEM_FIELDS = 16;
-
 /** The number of streams that one address may have: three quarters of all, so that others get some; all if fewer than 16. */
 export const streamShare = (streams: number): number => (streams < 16 ? streams : Math.floor((streams * 3) / 4));

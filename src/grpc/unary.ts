@@ -1,9 +1,9 @@
 import type { handleUnaryCall, sendUnaryData } from "@grpc/grpc-js";
-import type { BatchVerifyTokensRequest, VerifyTokenRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
+import type { VerifyTokenRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
 import { ask, knownCaller } from "../contract/call.js";
 import { type Failure, failure, type Outcome, type VerificationRequest } from "../contract/verifier.js";
-import { encodeBatch, encodeVerdict, requestFromWire } from "../wire/messages.js";
-import { batchRefusal, observeRefusal, verifyBatch } from "./batch.js";
+import { encodeVerdict, requestFromWire } from "../wire/messages.js";
+import { answerBatch } from "./batch.js";
 import { GrpcCall, type GrpcService } from "./call.js";
 
 /** Handles VerifyToken. If the verifier answers at once, so does this, without a promise, timer or closure. */
@@ -43,27 +43,11 @@ export function verifyTokenHandler(service: GrpcService): handleUnaryCall<Verify
 }
 
 /** Handles BatchVerifyTokens. */
-export function batchVerifyTokensHandler(service: GrpcService): handleUnaryCall<BatchVerifyTokensRequest, Buffer> {
-  const { clock, limits, observer, addressOf } = service;
-
-  async function answer({ requests }: BatchVerifyTokensRequest, call: GrpcCall): Promise<Buffer | Failure | undefined> {
-    try {
-      const refused = batchRefusal(requests, limits);
-      if (refused !== undefined) {
-        observeRefusal(service, call, refused);
-        return failure(refused);
-      }
-      const outcomes = await verifyBatch(service, requests, call);
-      return outcomes && encodeBatch(outcomes);
-    } catch (error) {
-      observer.fault(call, error);
-      return failure("INTERNAL");
-    }
-  }
-
+export function batchVerifyTokensHandler(service: GrpcService): handleUnaryCall<readonly VerifyTokenRequest[], Buffer> {
+  const { clock, limits, addressOf } = service;
   return (grpcCall, callback) => {
     const call = new GrpcCall("BatchVerifyTokens", grpcCall, clock(), limits.request, addressOf);
-    void answer(grpcCall.request, call).then((answered) => {
+    void answerBatch(service, grpcCall.request, call).then((answered) => {
       if (answered !== undefined) respond(answered, call, callback);
     });
   };

@@ -1,9 +1,9 @@
-import { VerifyTokenRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
+import type { VerifyTokenRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
 import type { Verdict } from "../contract/verifier.js";
 import type { Answer } from "../vendors/vendor.js";
 import { requestFromJson, UnreadableMessage, verdictToJson } from "../wire/json.js";
 import { encodeVerdict } from "../wire/messages.js";
-import { strictReader } from "../wire/protobuf.js";
+import { readRequest } from "../wire/requests.js";
 import { connectError, httpRefusal } from "./connect-error.js";
 
 // Unary messages of the Connect protocol, head and body: https://connectrpc.com/docs/protocol, "Unary-Request".
@@ -75,12 +75,12 @@ export const CODECS: Readonly<Record<Codec, MessageCodec>> = {
     read: requestFromJson,
     write: (verdict) => JSON.stringify(verdictToJson(verdict)),
   },
-  proto: { type: "application/proto", read: readBinary, write: encodeVerdict },
+  proto: { type: "application/proto", read: readBinary, write: (verdict) => encodeVerdict(verdict) },
 };
 
 function readBinary(body: Buffer): VerifyTokenRequest {
   try {
-    return VerifyTokenRequest.decode(strictReader(body));
+    return readRequest(body);
   } catch {
     throw new UnreadableMessage("The body is no VerifyTokenRequest in the binary encoding of protobuf.");
   }

@@ -132,14 +132,17 @@ function once<Part extends object>(part: Part, encode: (part: Part) => BinaryWri
   return bytes;
 }
 
-/** Encodes a verdict as a `VerifyTokenResponse`. */
-export function encodeVerdict(verdict: Verdict): Buffer {
-  return serialize(verdictFields(verdict));
+/** Encodes a verdict as a `VerifyTokenResponse`. @param room bytes left free before it, for the head of a gRPC message */
+export function encodeVerdict(verdict: Verdict, room = 0): Buffer {
+  return serialize(verdictFields(verdict), room);
 }
 
-/** Encodes outcomes as a `BatchVerifyTokensResponse`. */
-export function encodeBatch(outcomes: readonly Outcome[]): Buffer {
-  return serialize(outcomes.map((outcome) => message(1, itemFields(outcome))));
+/** Encodes outcomes as a `BatchVerifyTokensResponse`. @param room bytes left free before it, as of {@link encodeVerdict} */
+export function encodeBatch(outcomes: readonly Outcome[], room = 0): Buffer {
+  return serialize(
+    outcomes.map((outcome) => message(1, itemFields(outcome))),
+    room,
+  );
 }
 
 /** Encodes outcomes as a `StreamVerifyTokensResponse`. @param id that of the message that they answer */

@@ -57,10 +57,10 @@ function varintSize(value: number): number {
   return size;
 }
 
-/** The bytes of a message of these fields. */
-export function serialize(fields: readonly Field[]): Buffer {
-  const buffer = Buffer.allocUnsafe(sizeOf(fields));
-  writeFields(buffer, 0, fields);
+/** The bytes of a message of these fields. @param room bytes left free before it, of any content */
+export function serialize(fields: readonly Field[], room = 0): Buffer {
+  const buffer = Buffer.allocUnsafe(room + sizeOf(fields));
+  writeFields(buffer, room, fields);
   return buffer;
 }
 
