@@ -2,7 +2,8 @@ import { Metadata, type ServerUnaryCall } from "@grpc/grpc-js";
 import type { Call, CallService } from "../contract/call.js";
 import { acceptRequestId } from "../contract/call.js";
 import { type Failure, failure } from "../contract/verifier.js";
-import { workloadOfCall } from "../net/http2/connections.js";
+import { connectionOfCall } from "../net/http2/connections.js";
+import type { DirectCall } from "../net/http2/direct-call.js";
 import type { AddressReader } from "../util/client-address.js";
 import type { WorkloadNames } from "../util/workload-names.js";
 import { type FailureStatus, failureToStatus } from "../wire/status.js";
@@ -19,8 +20,23 @@ export interface GrpcService extends CallService {
   readonly limits: ServiceLimits;
 }
 
-const REQUEST_ID = "x-request-id";
+/** The header and the trailer that have the id of a call. */
+export const REQUEST_ID = "x-request-id";
+
+/** The header in which a gateway or a proxy forwards its own caller's address. */
 const FORWARDED = "x-forwarded-for";
+
+/** What all parts of a call have in common. */
+interface CallIdentity {
+  readonly requestId: string;
+  readonly address: string;
+  readonly workload: WorkloadNames | undefined;
+}
+
+/** Knows whether a call still wants an answer. */
+interface CallSource {
+  readonly cancelled: boolean;
+}
 
 /** A {@link Call} that came over gRPC. */
 export class GrpcCall implements Call {
@@ -30,39 +46,35 @@ export class GrpcCall implements Call {
   readonly started: number;
   readonly deadline: number;
   readonly workload: WorkloadNames | undefined;
-  readonly #call: ServerCall;
+  readonly #source: CallSource;
 
   /**
    * @param started when it arrived, in milliseconds since 1970
-   * @param timeout milliseconds from then to the deadline, unless the caller's own is earlier
-   * @param from finds its address, or is the call that it is a part of
+   * @param timeout milliseconds from then to the deadline
    */
   constructor(
     via: VerifyingMethod,
-    call: ServerCall,
+    { requestId, address, workload }: CallIdentity,
     started: number,
     timeout: number,
-    from: AddressReader | GrpcCall,
+    source: CallSource,
   ) {
-    this.#call = call;
-    const part = from instanceof GrpcCall;
     this.via = via;
-    this.requestId = part ? from.requestId : acceptRequestId(call.metadata.get(REQUEST_ID)[0]);
-    // Read now: grpc-js forgets the peer of a call that is over, and the log may ask later.
-    this.address = part ? from.address : from(peerHost(call.getPeer()), forwardedBy(call));
-    this.workload = part ? from.workload : workloadOfCall(call);
+    this.requestId = requestId;
+    this.address = address;
+    this.workload = workload;
     this.started = started;
-    // grpc-js gives the caller's deadline by the machine's own clock.
-    this.deadline = started + Math.min(Number(call.getDeadline()) - Date.now(), timeout);
+    this.deadline = started + timeout;
+    this.#source = source;
   }
 
   get cancelled(): boolean {
-    return this.#call.cancelled;
+    return this.#source.cancelled;
   }
 
   /** The same call with a time limit of its own, for one message of a stream. @param timeout milliseconds */
   message(started: number, timeout: number): GrpcCall {
-    return new GrpcCall(this.via, this.#call, started, timeout, this);
+    return new GrpcCall(this.via, this, started, Math.min(this.deadline - started, timeout), this.#source);
   }
 
   /** The trailing metadata of a good answer. */
@@ -81,16 +93,51 @@ export class GrpcCall implements Call {
   }
 }
 
+/** A call that grpc-js handles. @param started when it arrived, in milliseconds since 1970 */
+export function grpcJsCall(
+  via: VerifyingMethod,
+  call: ServerCall,
+  started: number,
+  addressOf: AddressReader,
+): GrpcCall {
+  const forwarded = call.metadata.get(FORWARDED);
+  const identity = {
+    requestId: acceptRequestId(call.metadata.get(REQUEST_ID)[0]),
+    // Read now: grpc-js forgets the peer of a call that is over, and the log may ask later.
+    address: addressOf(peerHost(call.getPeer()), forwarded.length === 0 ? undefined : forwarded.join(",")),
+    workload: connectionOfCall(call)?.workload,
+  };
+  // grpc-js gives the caller's deadline by the machine's own clock.
+  return new GrpcCall(via, identity, started, Number(call.getDeadline()) - Date.now(), call);
+}
+
+/**
+ * A unary call that is answered on its stream.
+ *
+ * @param started when it arrived, in milliseconds since 1970
+ * @param timeout milliseconds from then to the deadline, unless the caller's own is earlier
+ */
+export function directCall(
+  via: VerifyingMethod,
+  call: DirectCall,
+  started: number,
+  timeout: number,
+  addressOf: AddressReader,
+): GrpcCall {
+  const { headers, connection } = call;
+  const identity = {
+    requestId: acceptRequestId(headers[REQUEST_ID]),
+    // HTTP/2 joins the values of a header that comes several times.
+    address: addressOf(connection.peer, headers[FORWARDED] as string | undefined),
+    workload: connection.workload,
+  };
+  return new GrpcCall(via, identity, started, Math.min(call.timeLeft, timeout), call);
+}
+
 /** Ends each call that a server leaves unanswered when it shuts down. */
 export const SHUTTING_DOWN = failure("SHUTTING_DOWN");
 
 /** The address in grpc-js's name of a peer, without the port; empty for a socket file. */
 export function peerHost(peer: string): string {
   return peer === "unknown" ? "" : peer.slice(0, peer.lastIndexOf(":"));
-}
-
-/** The `X-Forwarded-For` of a call: a gateway or a proxy forwards its own caller's address. */
-function forwardedBy(call: ServerCall): string | undefined {
-  const values = call.metadata.get(FORWARDED);
-  return values.length === 0 ? undefined : values.join(",");
 }

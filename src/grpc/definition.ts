@@ -1,6 +1,6 @@
-import type { StreamVerifyTokensRequest, VerifyTokenRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
+import type { StreamVerifyTokensRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
 import { TokenVerifierService } from "../../gen/tokenverifier/v1/token_verifier.js";
-import { readBatch, readRequest, readStreamMessage } from "../wire/requests.js";
+import { readStreamMessage } from "../wire/requests.js";
 
 /** A message of a stream, and how many bytes it had. */
 export interface Sized<Message> {
@@ -8,25 +8,22 @@ export interface Sized<Message> {
   readonly bytes: number;
 }
 
-// Handlers encode their answers themselves, so that parts encoded before are reused.
+// The handler encodes its answers itself, so that parts encoded before are reused.
 const asIs = (bytes: Buffer): Buffer => bytes;
 
-const { verifyToken, batchVerifyTokens, streamVerifyTokens } = TokenVerifierService;
+const { streamVerifyTokens, verifyToken, batchVerifyTokens } = TokenVerifierService;
+
+/** The paths of the methods that are answered without grpc-js. */
+export const UNARY_PATHS = { verifyToken: verifyToken.path, batchVerifyTokens: batchVerifyTokens.path };
 
 /**
- * The contract's service for grpc-js: reads requests strictly (an unreadable one, or one of too many fields, is INTERNAL),
- * and takes answers as bytes.
+ * The part of the contract's service that grpc-js serves: reads requests strictly (an unreadable one, or one of too many
+ * fields, is INTERNAL), and takes answers as bytes.
  *
  * @param batch `limits.batch`; a longer list is not decoded
  */
 export function serviceDefinition(batch: number) {
   return {
-    verifyToken: { ...verifyToken, requestDeserialize: readRequest, responseSerialize: asIs },
-    batchVerifyTokens: {
-      ...batchVerifyTokens,
-      requestDeserialize: (bytes: Buffer): readonly VerifyTokenRequest[] => readBatch(bytes, batch),
-      responseSerialize: asIs,
-    },
     streamVerifyTokens: {
       ...streamVerifyTokens,
       requestDeserialize: (bytes: Buffer): Sized<StreamVerifyTokensRequest> => ({

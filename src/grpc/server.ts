@@ -1,14 +1,17 @@
 import { type CallService, harmless } from "../contract/call.js";
 import type { ListenerOptions } from "../net/admission.js";
-import { createHttp2Port, type OnCallEnd } from "../net/http2/http2-port.js";
+import type { DirectMethod } from "../net/http2/direct-call.js";
+import { createHttp2Port } from "../net/http2/http2-port.js";
+import type { OnCallEnd } from "../net/http2/port-calls.js";
 import type { TransportPort } from "../net/port.js";
-import { SERVICE_NAME, serviceDefinition } from "./definition.js";
+import type { GrpcService } from "./call.js";
+import { SERVICE_NAME, serviceDefinition, UNARY_PATHS } from "./definition.js";
 import { addHealth, HEALTH_SERVICE_NAME, WATCH_PATH } from "./health.js";
 import type { ServiceLimits } from "./limits.js";
 import { OpenCalls } from "./open-calls.js";
 import { addReflection, REFLECTION_PATHS } from "./reflection.js";
 import { streamVerifyTokensHandler } from "./stream.js";
-import { batchVerifyTokensHandler, verifyTokenHandler } from "./unary.js";
+import { batchVerifyTokens, verifyToken } from "./unary.js";
 
 export type { ServiceLimits } from "./limits.js";
 
@@ -43,10 +46,12 @@ export function createServer({ limits, calls, realms = [], ended, listener = {} 
   const openCalls = new OpenCalls();
   const { isProxy = () => false } = listener;
   const definition = serviceDefinition(limits.batch);
+  const service = calls && { ...calls, limits, observer: harmless(calls.observer) };
   const { services, ...port } = createHttp2Port({
     limits,
+    direct: service && directMethods(service),
     methods: {
-      large: new Set(Object.values(definition).map(({ path }) => path)),
+      large: new Set([definition.streamVerifyTokens.path]),
       serverStreaming: new Set([WATCH_PATH]),
       bidirectional: new Set([definition.streamVerifyTokens.path, ...REFLECTION_PATHS]),
     },
@@ -54,11 +59,8 @@ export function createServer({ limits, calls, realms = [], ended, listener = {} 
     onCallEnd: ended,
   });
   const names = [HEALTH_SERVICE_NAME];
-  if (calls !== undefined) {
-    const service = { ...calls, limits, observer: harmless(calls.observer) };
+  if (service !== undefined) {
     services.addService(definition, {
-      verifyToken: verifyTokenHandler(service),
-      batchVerifyTokens: batchVerifyTokensHandler(service),
       streamVerifyTokens: streamVerifyTokensHandler(service, openCalls, isProxy),
     });
     names.unshift(SERVICE_NAME);
@@ -82,3 +84,10 @@ export function createServer({ limits, calls, realms = [], ended, listener = {} 
     close: (timeout) => (closed ??= close(timeout)),
   };
 }
+
+/** The unary methods of TokenVerifier. */
+const directMethods = (service: GrpcService): ReadonlyMap<string, DirectMethod> =>
+  new Map<string, DirectMethod>([
+    [UNARY_PATHS.verifyToken, verifyToken(service)],
+    [UNARY_PATHS.batchVerifyTokens, batchVerifyTokens(service)],
+  ]);

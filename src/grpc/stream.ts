@@ -7,7 +7,7 @@ import { setReadAhead } from "../net/internals.js";
 import { InactivityTimer } from "../util/timeouts.js";
 import { encodeStreamMessage } from "../wire/messages.js";
 import { batchRefusal, observeRefusal, verifyBatch } from "./batch.js";
-import { GrpcCall, type GrpcService, peerHost } from "./call.js";
+import { type GrpcCall, type GrpcService, grpcJsCall, peerHost } from "./call.js";
 import type { Sized } from "./definition.js";
 import { MAX_ID_BYTES, MAX_UNDER_WAY, streamShare } from "./limits.js";
 import type { OpenCalls } from "./open-calls.js";
@@ -28,7 +28,7 @@ export function streamVerifyTokensHandler(
   const { clock, limits, addressOf } = service;
   const quota = new Quota(limits.streams, streamShare(limits.streams));
   return (grpcCall) => {
-    const call = new GrpcCall("StreamVerifyTokens", grpcCall, clock(), Infinity, addressOf);
+    const call = grpcJsCall("StreamVerifyTokens", grpcCall, clock(), addressOf);
     const reserve = quota.open(quotaClient(peerHost(grpcCall.getPeer()), isProxy));
     if (!reserve(1)) {
       grpcCall.emit("error", call.status(failure("TOO_MANY_STREAMS")));

@@ -1,61 +1,65 @@
-import type { handleUnaryCall, sendUnaryData } from "@grpc/grpc-js";
 import type { VerifyTokenRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
 import { ask, knownCaller } from "../contract/call.js";
 import { type Failure, failure, type Outcome, type VerificationRequest } from "../contract/verifier.js";
+import type { DirectCall, DirectMethod } from "../net/http2/direct-call.js";
+import { MESSAGE_HEAD } from "../net/http2/message-collector.js";
 import { encodeVerdict, requestFromWire } from "../wire/messages.js";
+import { readBatch, readRequest } from "../wire/requests.js";
+import { failureToFields } from "../wire/status.js";
 import { answerBatch } from "./batch.js";
-import { GrpcCall, type GrpcService } from "./call.js";
+import { directCall, type GrpcCall, type GrpcService, REQUEST_ID } from "./call.js";
 
-/** Handles VerifyToken. If the verifier answers at once, so does this, without a promise, timer or closure. */
-export function verifyTokenHandler(service: GrpcService): handleUnaryCall<VerifyTokenRequest, Buffer> {
+/** VerifyToken. If the verifier answers at once, so does this, without a promise, timer or closure. */
+export function verifyToken(service: GrpcService): DirectMethod<VerifyTokenRequest> {
   const { clock, limits, observer, addressOf } = service;
 
   function encode(outcome: Outcome, call: GrpcCall): Buffer | Failure {
     if (outcome.kind === "failure") return outcome;
     try {
-      return encodeVerdict(outcome);
+      return encodeVerdict(outcome, MESSAGE_HEAD);
     } catch (error) {
       observer.fault(call, error);
       return failure("INTERNAL");
     }
   }
 
-  function finish(
-    verdict: Outcome,
-    request: VerificationRequest,
-    call: GrpcCall,
-    callback: sendUnaryData<Buffer>,
-  ): void {
+  function finish(verdict: Outcome, request: VerificationRequest, call: GrpcCall, direct: DirectCall): void {
     const answer = encode(verdict, call);
-    respond(answer, call, callback);
+    respond(direct, answer, call);
     const outcome = Buffer.isBuffer(answer) ? verdict : answer;
     const caller = knownCaller(request, outcome);
     observer.ended({ call, realm: request.realm, outcome, caller, items: 1, millis: clock() - call.started });
   }
 
-  return (grpcCall, callback) => {
-    const call = new GrpcCall("VerifyToken", grpcCall, clock(), limits.request, addressOf);
-    const request = requestFromWire(grpcCall.request, call.workload);
-    const outcome = ask(service, request, call);
-    if (outcome instanceof Promise) void outcome.then((late) => finish(late, request, call, callback));
-    else finish(outcome, request, call, callback);
+  return {
+    read: readRequest,
+    answer(direct, message) {
+      const call = directCall("VerifyToken", direct, clock(), limits.request, addressOf);
+      const request = requestFromWire(message, call.workload);
+      const outcome = ask(service, request, call);
+      if (outcome instanceof Promise) void outcome.then((late) => finish(late, request, call, direct));
+      else finish(outcome, request, call, direct);
+    },
   };
 }
 
-/** Handles BatchVerifyTokens. */
-export function batchVerifyTokensHandler(service: GrpcService): handleUnaryCall<readonly VerifyTokenRequest[], Buffer> {
+/** BatchVerifyTokens. */
+export function batchVerifyTokens(service: GrpcService): DirectMethod<readonly VerifyTokenRequest[]> {
   const { clock, limits, addressOf } = service;
-  return (grpcCall, callback) => {
-    const call = new GrpcCall("BatchVerifyTokens", grpcCall, clock(), limits.request, addressOf);
-    void answerBatch(service, grpcCall.request, call).then((answered) => {
-      if (answered !== undefined) respond(answered, call, callback);
-    });
+  return {
+    read: (message) => readBatch(message, limits.batch),
+    answer(direct, requests) {
+      const call = directCall("BatchVerifyTokens", direct, clock(), limits.request, addressOf);
+      void answerBatch(service, requests, call, MESSAGE_HEAD).then((answer) => {
+        if (answer !== undefined) respond(direct, answer, call);
+      });
+    },
   };
 }
 
-/** Answers a call, unless grpc-js has ended it: it was cancelled, or the caller's own deadline has passed. */
-function respond(answer: Buffer | Failure, call: GrpcCall, callback: sendUnaryData<Buffer>): void {
-  if (call.cancelled) return;
-  if (Buffer.isBuffer(answer)) callback(null, answer, call.trailer());
-  else callback(call.status(answer));
+/** Sends an answer, or a failure as the call's status. */
+function respond(direct: DirectCall, answer: Buffer | Failure, { requestId }: GrpcCall): void {
+  const fields = { [REQUEST_ID]: requestId };
+  if (Buffer.isBuffer(answer)) direct.send(answer, fields);
+  else direct.fail({ ...failureToFields(answer), ...fields });
 }

@@ -25,6 +25,13 @@ const TYPE = {
 /** A failure as a gRPC status: what a grpc-js callback takes as its error. */
 export type FailureStatus = Required<Pick<ServiceError, "code" | "details" | "metadata">>;
 
+/** A failure's status as the fields of an HTTP/2 header block (gRPC over HTTP/2), encoded. */
+export interface StatusFields {
+  readonly "grpc-status": string;
+  readonly "grpc-message": string;
+  readonly "grpc-status-details-bin": string;
+}
+
 /** A `google.protobuf.Any` in the details of a status. */
 export interface FailureDetail {
   readonly typeUrl: string;
@@ -43,34 +50,52 @@ export function failureDetails({ reason, retryAfter, cause }: Failure): FailureD
   return details;
 }
 
-function makeStatus(failed: Failure): FailureStatus {
+/** A status in both of its forms. */
+interface EncodedStatus {
+  readonly status: FailureStatus;
+  readonly fields: StatusFields;
+}
+
+function encodeStatus(failed: Failure): EncodedStatus {
   const message = failureMessage(failed);
   const code = statusNumber(FAILURES[failed.reason].status);
-  const details = failureDetails(failed);
+  const details = Buffer.from(Status.encode({ code, message, details: failureDetails(failed) }).finish());
   const metadata = new Metadata();
-  metadata.set(DETAILS_KEY, Buffer.from(Status.encode({ code, message, details }).finish()));
-  return { code, details: message, metadata };
+  metadata.set(DETAILS_KEY, details);
+  return {
+    status: { code, details: message, metadata },
+    fields: {
+      "grpc-status": String(code),
+      "grpc-message": encodeURI(message),
+      [DETAILS_KEY]: details.toString("base64"),
+    },
+  };
 }
 
 /** Statuses of failures with the catalogue's retryAfter, as most are: encoded once for each reason and cause. */
-const MADE = new Map<string, FailureStatus>();
+const ENCODED = new Map<string, EncodedStatus>();
+
+function encodedStatus(failed: Failure): EncodedStatus {
+  const { reason, cause, retryAfter } = failed;
+  if (retryAfter !== FAILURES[reason].retryAfter) return encodeStatus(failed);
+  const name = cause === undefined ? reason : `${reason} ${cause}`;
+  let encoded = ENCODED.get(name);
+  if (encoded === undefined) {
+    encoded = encodeStatus(failed);
+    ENCODED.set(name, encoded);
+  }
+  return encoded;
+}
 
 /**
  * The gRPC status of a failure, with its {@link failureDetails}.
  *
  * Equal failures may share one object: clone its metadata before you add to it.
  */
-export function failureToStatus(failed: Failure): FailureStatus {
-  const { reason, cause, retryAfter } = failed;
-  if (retryAfter !== FAILURES[reason].retryAfter) return makeStatus(failed);
-  const name = cause === undefined ? reason : `${reason} ${cause}`;
-  let made = MADE.get(name);
-  if (made === undefined) {
-    made = makeStatus(failed);
-    MADE.set(name, made);
-  }
-  return made;
-}
+export const failureToStatus = (failed: Failure): FailureStatus => encodedStatus(failed).status;
+
+/** The same as header fields, for calls that are answered without grpc-js. Equal failures may share one object. */
+export const failureToFields = (failed: Failure): StatusFields => encodedStatus(failed).fields;
 
 /**
  * The failure that the error of a call describes. Never throws.

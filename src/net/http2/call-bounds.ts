@@ -1,5 +1,6 @@
 import { constants, type ServerHttp2Stream } from "node:http2";
 import { InactivityTimer } from "../../util/timeouts.js";
+import { MESSAGE_HEAD } from "./message-collector.js";
 import type { Reservation } from "./quota.js";
 
 const { NGHTTP2_CANCEL, NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_NO_ERROR } = constants;
@@ -9,9 +10,6 @@ const SMALL = 64 * 1024;
 
 /** Milliseconds between two checks whether trailers are sent. */
 const FLUSH_INTERVAL = 100;
-
-/** Bytes of a message's head (gRPC over HTTP/2, Length-Prefixed-Message): a flag and a length. */
-const MESSAGE_HEAD = 5;
 
 /** The methods that are not small unary calls, by path. */
 export interface MethodKinds {
@@ -187,8 +185,8 @@ function closeOnceAnswered(stream: ServerHttp2Stream): void {
   });
 }
 
-/** Waits until the session's queue is empty, for closing a stream drops what is queued, its trailers too. */
-function closeOnceSent(stream: ServerHttp2Stream): void {
+/** Closes a call whose status is sent, unless its client ends it first. It waits until the session's queue is empty, for closing a stream drops what is queued, its trailers too. */
+export function closeOnceSent(stream: ServerHttp2Stream): void {
   if (stream.readableEnded) return;
   const check = (): void => {
     if (stream.destroyed || stream.readableEnded) return;

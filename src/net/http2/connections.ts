@@ -1,23 +1,112 @@
 import { randomInt } from "node:crypto";
-import { constants, type ServerHttp2Session } from "node:http2";
+import { constants, type Http2Session, type ServerHttp2Session } from "node:http2";
 import type { TLSSocket } from "node:tls";
 import { type WorkloadNames, workloadAt } from "../../util/workload-names.js";
 import { sessionOfCall } from "../internals.js";
+import { quotaClient } from "./quota.js";
 
-/** Names in the client certificate of each connection that showed one. */
-const WORKLOADS = new WeakMap<object, WorkloadNames>();
+/** Refused calls of a connection after which it is destroyed. */
+const MAX_REFUSED = 100;
 
-/** Reads the client certificate of a new connection, once for all of its calls. */
-export function rememberWorkload(session: ServerHttp2Session): void {
-  const names = workloadAt(session.socket as TLSSocket);
-  if (names !== undefined) WORKLOADS.set(session, names);
+/** Calls of a connection that were reset before their status, after which it is closed if they are more than half of all. */
+const MAX_RESET = 100;
+
+/** The time limits of a connection without a call, in milliseconds. */
+export interface IdleTimeouts {
+  /** After which it is closed: GOAWAY. */
+  readonly idle: number;
+  /** After that, for the peer to close its side; then the connection is destroyed. */
+  readonly request: number;
 }
 
-/** The names in the client certificate of a grpc-js server call's connection; undefined if it showed none. */
-export function workloadOfCall(serverCall: object): WorkloadNames | undefined {
-  const session = sessionOfCall(serverCall);
-  return session && WORKLOADS.get(session);
+/** What the calls of a connection share. */
+export class Connection {
+  /** IP address of the peer; empty for a socket file. */
+  readonly peer: string;
+  /** The {@link quotaClient} of its calls. */
+  readonly client: string | undefined;
+  /** The names in the peer's client certificate; undefined if it showed none. */
+  readonly workload: WorkloadNames | undefined;
+  readonly #session: ServerHttp2Session;
+  readonly #timeouts: IdleTimeouts;
+  #idle: NodeJS.Timeout;
+  #open = 0;
+  #calls = 0;
+  #refused = 0;
+  #reset = 0;
+
+  /** @param isProxy peers that carry the calls of several clients */
+  constructor(session: ServerHttp2Session, timeouts: IdleTimeouts, isProxy: (address: string) => boolean) {
+    this.#session = session;
+    this.#timeouts = timeouts;
+    this.peer = session.socket.remoteAddress ?? "";
+    this.client = quotaClient(this.peer, isProxy);
+    this.workload = workloadAt(session.socket as TLSSocket);
+    this.#idle = setTimeout(() => this.#closeIfIdle(), timeouts.idle).unref();
+    session.once("close", () => clearTimeout(this.#idle));
+  }
+
+  /** Counts a call that begins. */
+  begin(): void {
+    this.#open++;
+    this.#calls++;
+  }
+
+  /** Counts a call that is over. @param isReset whether it was reset before it had its status, and not by this service */
+  end(isReset: boolean): void {
+    this.#open--;
+    // refresh() restarts a cleared timer too, which would keep the closed session in memory.
+    if (this.#open === 0 && !this.#session.closed && !this.#session.destroyed) this.#idle.refresh();
+    if (isReset) this.#countReset();
+  }
+
+  /** Counts a refused call. A client that makes ever more of them loses its connection. */
+  countRefused(): void {
+    this.#refused++;
+    // Deferred until nghttp2 has processed the bytes that came with this call: Node aborts the process when data arrives for a
+    // call behind it that a destroyed session has not reported to JavaScript.
+    if (this.#refused === MAX_REFUSED + 1) setImmediate(() => this.#session.destroy());
+  }
+
+  /** Destroys the connection and all of its calls. */
+  destroy(): void {
+    this.#session.destroy();
+  }
+
+  /**
+   * Takes no more calls of a client that resets most of what it sends: each may have cost a verification, and none counts
+   * against the calls that a connection may have open.
+   */
+  #countReset(): void {
+    this.#reset++;
+    if (this.#reset > MAX_RESET && 2 * this.#reset > this.#calls && !this.#session.closed) this.#session.close();
+  }
+
+  #closeIfIdle(): void {
+    if (this.#open > 0 || this.#session.destroyed) return;
+    this.#session.close();
+    // Closing waits for a peer that leaves a frame unfinished or does not answer.
+    this.#idle = setTimeout(() => {
+      if (this.#open === 0) this.#session.destroy();
+    }, this.#timeouts.request).unref();
+  }
 }
+
+/** The open connections by their sessions. */
+const CONNECTIONS = new WeakMap<Http2Session, Connection>();
+
+/** Keeps what a session's calls share. */
+export function rememberConnection(session: ServerHttp2Session, connection: Connection): void {
+  CONNECTIONS.set(session, connection);
+}
+
+/** The connection of a session. @param session undefined for one that is over */
+export function connectionOf(session: Http2Session | undefined): Connection | undefined {
+  return session && CONNECTIONS.get(session);
+}
+
+/** The connection of a grpc-js server call; undefined if the call is over. */
+export const connectionOfCall = (serverCall: object): Connection | undefined => connectionOf(sessionOfCall(serverCall));
 
 /**
  * Draws the maximum age of a connection: 27 to 33 whole minutes, in milliseconds.
@@ -38,26 +127,5 @@ export function closeAtAge(session: ServerHttp2Session, millis: number): void {
     session.close();
   }, millis);
   timer.unref();
-  session.once("close", () => clearTimeout(timer));
-}
-
-/**
- * Destroys a connection that has had no call for this many milliseconds. grpc-js's `max_connection_idle_ms` closes it
- * gracefully, and then waits without a limit for a peer that leaves a frame unfinished or does not answer.
- */
-export function destroyIfIdle(session: ServerHttp2Session, millis: number): void {
-  let calls = 0;
-  const timer = setTimeout(() => {
-    if (calls === 0) session.destroy();
-  }, millis);
-  timer.unref();
-  session.on("stream", (stream) => {
-    calls++;
-    stream.once("close", () => {
-      calls--;
-      // refresh() restarts a cleared timer too, which would keep the closed session in memory.
-      if (!session.closed && !session.destroyed) timer.refresh();
-    });
-  });
   session.once("close", () => clearTimeout(timer));
 }

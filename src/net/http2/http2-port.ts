@@ -1,15 +1,18 @@
-import type http2 from "node:http2";
+import http2 from "node:http2";
 import net from "node:net";
 import tls from "node:tls";
 import { Server, ServerCredentials, status } from "@grpc/grpc-js";
+import { TimerWheel } from "../../util/timer-wheel.js";
 import { type Admission, admit, type ListenerOptions, refuseFailedHandshakes } from "../admission.js";
 import { gracefulClose } from "../graceful-close.js";
 import { addResponseHeaders, http2ServersOf, setHeaderLimits, takeListeners } from "../internals.js";
 import { listen, type TransportPort } from "../port.js";
 import { renewTls, serverOptions } from "../tls.js";
 import { boundCall, type CallTimeouts, type MethodKinds } from "./call-bounds.js";
-import { closeAtAge, destroyIfIdle, randomConnectionAge, rememberWorkload } from "./connections.js";
-import { Quota, quotaClient } from "./quota.js";
+import { Connection, closeAtAge, connectionOf, randomConnectionAge, rememberConnection } from "./connections.js";
+import { DirectCall, type DirectMethod, OPEN_CALL } from "./direct-call.js";
+import type { OnCallEnd, PortCalls } from "./port-calls.js";
+import { Quota } from "./quota.js";
 import { refuseCompressed, refuseForMemory, refuseHeaders } from "./refused-calls.js";
 
 /** The limits of an HTTP/2 port. `request` is also the limit of a TLS handshake. */
@@ -20,13 +23,12 @@ export interface Http2Limits extends CallTimeouts, Pick<Admission, "connections"
   readonly headers: number;
 }
 
-/** Called when a call has ended, whatever its method. @param code its gRPC status code */
-export type OnCallEnd = (path: string, code: number) => void;
-
 /** What a port serves, and how. */
 export interface Http2PortOptions {
   readonly limits: Http2Limits;
   readonly methods: MethodKinds;
+  /** Unary methods that are answered without grpc-js, by path. */
+  readonly direct?: ReadonlyMap<string, DirectMethod> | undefined;
   readonly listener: ListenerOptions;
   readonly onCallEnd?: OnCallEnd | undefined;
 }
@@ -52,7 +54,6 @@ export function createHttp2Port(options: Http2PortOptions): Http2Port {
     "grpc.max_concurrent_streams": 1000,
     // Mebibytes of a connection's HTTP/2 state, above which nghttp2 refuses new calls; grpc-js has no limit by default.
     "grpc-node.max_session_memory": 64,
-    "grpc.max_connection_idle_ms": limits.idle,
     // Detects dead peers. (nghttp2 closes the connections of peers that send too many pings.)
     "grpc.keepalive_time_ms": MINUTE,
     "grpc.keepalive_timeout_ms": MINUTE / 3,
@@ -62,7 +63,7 @@ export function createHttp2Port(options: Http2PortOptions): Http2Port {
   setHeaderLimits(services, limits.headers, MAX_FIELDS);
   // The listeners below handle TLS.
   const injector = services.createConnectionInjector(ServerCredentials.createInsecure());
-  const calls = boundCalls(http2ServersOf(services), options);
+  const calls = serveCalls(http2ServersOf(services), options);
   const listeners: net.Server[] = [];
   const open: ReadonlySet<net.Socket>[] = [];
   return {
@@ -110,44 +111,60 @@ function createListener(
   return server;
 }
 
-/** Limits connections and calls before grpc-js gets the calls. @returns the number of open calls */
-function boundCalls(
+/** Limits connections and calls, and gives the calls to who answers them. @returns the number of open calls */
+function serveCalls(
   servers: readonly http2.Http2Server[],
-  { limits, methods, listener: { isProxy = () => false }, onCallEnd }: Http2PortOptions,
+  { limits, methods, direct = new Map(), listener: { isProxy = () => false }, onCallEnd }: Http2PortOptions,
 ): () => number {
-  const memory = new Quota(callMemory(limits.message), callMemory(limits.message) / 4);
-  const clients = new WeakMap<object, string | undefined>();
-  let calls = 0;
+  const calls: PortCalls = {
+    timeouts: limits,
+    message: limits.message,
+    memory: new Quota(callMemory(limits.message), callMemory(limits.message) / 4),
+    timers: new TimerWheel(),
+    onCallEnd,
+    open: 0,
+  };
   for (const server of servers) {
     server.on("session", (session) => {
-      rememberWorkload(session);
-      clients.set(session, quotaClient(session.socket.remoteAddress ?? "", isProxy));
+      rememberConnection(session, new Connection(session, limits, isProxy));
       // Clients reconnect, and so spread over the processes and machines that have been added meanwhile.
       closeAtAge(session, randomConnectionAge());
-      destroyIfIdle(session, limits.idle + limits.request);
     });
     const handlers = takeListeners(server, "stream");
     server.on("stream", (stream, headers, _flags, raw: readonly string[]) => {
+      stream.on("error", ignoreError);
+      const connection = connectionOf(stream.session);
+      // The connection is over, and the call with it.
+      if (connection === undefined) return;
       const path = headers[":path"] ?? "";
-      const reserve = memory.open(clients.get(stream.session ?? stream));
       const size = sizeOf(raw);
+      const method = size > limits.headers ? undefined : direct.get(path);
+      if (method !== undefined) {
+        new DirectCall(calls, connection, path, method, stream, headers, size);
+        return;
+      }
+      const reserve = calls.memory.open(connection.client);
       const own = OPEN_CALL + size;
       let unbound = (): void => {};
-      calls++;
-      // One listener for all purposes: every call has it.
+      calls.open++;
+      connection.begin();
       stream.once("close", () => {
-        calls--;
+        const code = statusOf(stream);
+        calls.open--;
+        connection.end(code === status.CANCELLED && stream.rstCode !== http2.constants.NGHTTP2_NO_ERROR);
         reserve(0);
         unbound();
-        onCallEnd?.(path, statusOf(stream));
+        onCallEnd?.(path, code);
       });
       if (!reserve(own)) {
         refuseForMemory(stream);
+        connection.countRefused();
         return;
       }
       // Node itself resets such a call, but only once the client has acknowledged the setting.
       if (size > limits.headers) {
         refuseHeaders(stream, limits.headers);
+        connection.countRefused();
       } else {
         // grpc-js would announce gzip and deflate.
         addResponseHeaders(stream, ACCEPT_ENCODING);
@@ -157,16 +174,16 @@ function boundCalls(
       unbound = boundCall(stream, path, methods, limits, reserve, own);
     });
   }
-  return () => calls;
+  return () => calls.open;
 }
+
+/** What goes wrong with a stream closes it, and nothing else is left to do. */
+function ignoreError(): void {}
 
 /** Bytes of memory for calls that are incomplete or stay open; above: reset. One client address may use a quarter. */
 const callMemory = (message: number): number => Math.max(256 * MB, 16 * message);
 
 const ACCEPT_ENCODING = { "grpc-accept-encoding": "identity" };
-
-/** Bytes of memory that an open call counts as, besides its headers. */
-const OPEN_CALL = 16 * 1024;
 
 /** Bytes of a call's headers as RFC 9113, section 6.5.2 counts them: 32 more for each. @param raw names and values in turn */
 function sizeOf(raw: readonly string[]): number {

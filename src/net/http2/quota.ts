@@ -20,18 +20,28 @@ export class Quota {
   open(client: string | undefined): Reservation {
     let reserved = 0;
     return (amount) => {
-      const more = amount - reserved;
-      const before = client === undefined ? 0 : (this.#reserved.get(client) ?? 0);
-      const most = client === undefined ? Number.POSITIVE_INFINITY : this.#perClient;
-      if (more > 0 && (this.#sum + more > this.#total || before + more > most)) return false;
+      if (!this.change(client, amount - reserved)) return false;
       reserved = amount;
-      this.#sum += more;
-      if (client !== undefined) {
-        if (before + more === 0) this.#reserved.delete(client);
-        else this.#reserved.set(client, before + more);
-      }
       return true;
     };
+  }
+
+  /**
+   * Reserves more, or gives back. Returns false, and changes nothing, if there is not that much left.
+   *
+   * @param client as in {@link open}
+   * @param more may be negative; a client gives back no more than it has reserved
+   */
+  change(client: string | undefined, more: number): boolean {
+    if (more > 0 && this.#sum + more > this.#total) return false;
+    if (client !== undefined) {
+      const reserved = (this.#reserved.get(client) ?? 0) + more;
+      if (more > 0 && reserved > this.#perClient) return false;
+      if (reserved === 0) this.#reserved.delete(client);
+      else this.#reserved.set(client, reserved);
+    }
+    this.#sum += more;
+    return true;
   }
 }
 

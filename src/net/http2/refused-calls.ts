@@ -4,22 +4,13 @@ import { sendStatusInTrailers } from "../internals.js";
 
 const { NGHTTP2_ENHANCE_YOUR_CALM } = constants;
 
-/** Refused calls of a connection after which it is destroyed. */
-const MAX_REFUSED = 100;
-
-/** The number of refused calls of each connection. */
-const REFUSED = new WeakMap<object, number>();
-
-/** Refuses a call for which there is no memory. A client that makes ever more calls loses its connection. */
+/** Refuses a call for which there is no memory. */
 export function refuseForMemory(stream: ServerHttp2Stream): void {
-  stream.on("error", () => {});
   stream.close(NGHTTP2_ENHANCE_YOUR_CALM);
-  countRefused(stream);
 }
 
 /** Answers RESOURCE_EXHAUSTED to a call with too large headers. @param limit bytes of its headers, plus 32 per header */
 export function refuseHeaders(stream: ServerHttp2Stream, limit: number): void {
-  stream.on("error", () => {});
   const headers = {
     ":status": 200,
     "content-type": "application/grpc+proto",
@@ -27,7 +18,6 @@ export function refuseHeaders(stream: ServerHttp2Stream, limit: number): void {
     "grpc-message": `The call's headers have more than ${limit} bytes: send less metadata.`,
   };
   stream.respond(headers, { endStream: true });
-  countRefused(stream);
 }
 
 /** An encoding that grpc-js does not have, in words that its message quotes. */
@@ -44,13 +34,4 @@ export function refuseCompressed(stream: ServerHttp2Stream, headers: IncomingHtt
   headers["grpc-encoding"] = NOT_TAKEN;
   // A grpc-js client ignores grpc-accept-encoding beside a status; from headers of their own it learns not to compress.
   sendStatusInTrailers(stream);
-}
-
-function countRefused({ session }: ServerHttp2Stream): void {
-  if (session === undefined) return;
-  const count = (REFUSED.get(session) ?? 0) + 1;
-  REFUSED.set(session, count);
-  // Deferred until nghttp2 has processed the bytes that came with this call: Node aborts the process when data arrives for a
-  // call behind it that a destroyed session has not reported to JavaScript.
-  if (count === MAX_REFUSED + 1) setImmediate(() => session.destroy());
 }
