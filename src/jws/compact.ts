@@ -1,3 +1,4 @@
+import { decodeSegment, mayMislead } from "./base64url.js";
 import { type FormFault, jsonFault, spellingFault } from "./form-fault.js";
 import {
   isObject,
@@ -8,6 +9,7 @@ import {
   readJson,
   readObjectOrFault,
 } from "./json.js";
+import { KnownHeaders } from "./known-headers.js";
 
 /** How a realm reads its tokens. */
 export interface ReadOptions {
@@ -47,7 +49,7 @@ export interface Refusal {
 /** A JWS in the compact serialization (RFC 7515 section 7.1), read and not yet verified. */
 export interface CompactJws {
   readonly ok: true;
-  /** Without the ignored parameters. `alg` may be missing or of any type: the verifier compares it. */
+  /** Without the ignored parameters; frozen, since tokens may share it. `alg` may be missing or of any type: the verifier compares it. */
   readonly header: JsonObject;
   /** The token up to its second dot; ASCII. */
   readonly signingInput: string;
@@ -77,17 +79,8 @@ const REGISTERED = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti"] as const;
 
 const malformed = (form: FormFault, claim = ""): Refusal => ({ ok: false, reason: "TOKEN_MALFORMED", claim, form });
 
-/**
- * Decodes base64url without padding (RFC 7515 section 2). Every sequence of bytes has one accepted spelling.
- *
- * @returns the bytes, none for an empty text; undefined for padding, `+` and `/`, white space, other characters, an
- *   impossible length, and spare bits other than zero
- */
-export function decodeBase64url(text: string): Buffer | undefined {
-  const bytes = Buffer.from(text, "base64url");
-  // Node's decoder skips what it does not know; its encoder writes the one accepted spelling.
-  return bytes.toString("base64url") === text ? bytes : undefined;
-}
+/** Headers that were read lately: most tokens have one of few. */
+const KNOWN = new KnownHeaders();
 
 /**
  * Reads a JWS strictly: exactly two dots, three canonical base64url segments of which only the third may be empty, and
@@ -99,18 +92,34 @@ export function readCompact(token: string, options: ReadOptions): CompactJws | R
   const first = token.indexOf(".");
   const second = token.indexOf(".", first + 1);
   // The decoder refuses a third dot in the signature.
-  if (first < 1 || second < first + 2) return malformed(spellingFault(token));
-  const headerBytes = decodeBase64url(token.slice(0, first));
-  const payload = decodeBase64url(token.slice(first + 1, second));
-  const signature = decodeBase64url(token.slice(second + 1));
-  if (headerBytes === undefined || payload === undefined || signature === undefined) {
-    return malformed(spellingFault(token));
-  }
-  const document = readObjectOrFault(headerBytes, options.maxItems);
+  if (first < 1 || second < first + 2 || mayMislead(token)) return malformed(spellingFault(token));
+  const payload = decodeSegment(token.slice(first + 1, second));
+  const signature = decodeSegment(token.slice(second + 1));
+  if (payload === undefined || signature === undefined) return malformed(spellingFault(token));
+  const read = readHeader(token.slice(0, first), options);
+  if (read === undefined) return malformed(spellingFault(token));
+  if (!read.ok) return read;
+  return { ok: true, header: read.header, signingInput: token.slice(0, second), payload, signature };
+}
+
+/** Reads a header, or finds it among those that were read. @returns undefined if its text is not base64url */
+function readHeader(text: string, options: ReadOptions): Pick<CompactJws, "ok" | "header"> | Refusal | undefined {
+  const { ignoreHeaders, embeddedKey = false, maxItems = MAX_ITEMS, nullClaims = false } = options;
+  // Each client has its own embedded key, and so its own header.
+  const isCommon = !embeddedKey && maxItems >= MAX_ITEMS;
+  const reading = { ignoreHeaders, nullClaims };
+  const known = isCommon ? KNOWN.get(text, reading) : undefined;
+  if (known !== undefined) return { ok: true, header: known };
+  const bytes = decodeSegment(text);
+  if (bytes === undefined) return undefined;
+  const document = readObjectOrFault(bytes, maxItems);
   if (typeof document === "string") return malformed(jsonFault("header", document));
-  const header = without(document, options.ignoreHeaders);
-  if (options.nullClaims) dropNulls(header, ["kid"]);
-  return refusalOf(header, options) ?? { ok: true, header, signingInput: token.slice(0, second), payload, signature };
+  const header = without(document, ignoreHeaders);
+  if (nullClaims) dropNulls(header, ["kid"]);
+  const refusal = refusalOf(header, embeddedKey);
+  if (refusal !== undefined) return refusal;
+  if (isCommon) KNOWN.set(bytes, header, reading);
+  return { ok: true, header };
 }
 
 /** Reads a JWT: as {@link readCompact}, and the payload must be a strict JSON object too. */
@@ -151,7 +160,7 @@ function dropNulls(object: Record<string, unknown>, names: readonly string[]): v
   for (const name of names) if (object[name] === null) delete object[name];
 }
 
-function refusalOf(header: JsonObject, { embeddedKey }: ReadOptions): Refusal | undefined {
+function refusalOf(header: JsonObject, embeddedKey: boolean): Refusal | undefined {
   const refused = REFUSED.find((name) => Object.hasOwn(header, name) && !(embeddedKey && name === "jwk"));
   if (refused !== undefined) return { ok: false, reason: "HEADER_REFUSED", claim: refused };
   const mistyped = STRINGS.find((name) => Object.hasOwn(header, name) && typeof header[name] !== "string");

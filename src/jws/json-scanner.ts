@@ -1,5 +1,6 @@
 import { isAscii, isUtf8 } from "node:buffer";
 import { type JsonFault, MAX_DEPTH, MAX_ITEMS, type Rules } from "./json-rules.js";
+import { addToHash, MemberNames } from "./member-names.js";
 
 type Members = Record<string, unknown>;
 
@@ -42,6 +43,13 @@ const ESCAPES: ReadonlyMap<number, string> = new Map(
   ),
 );
 
+/** 1 for each byte that is a character of a string by itself: ASCII but for quotes, backslashes and control characters. */
+const PLAIN = Uint8Array.from({ length: 256 }, (_, byte) =>
+  byte >= 0x20 && byte < NON_ASCII && byte !== QUOTE && byte !== BACKSLASH ? 1 : 0,
+);
+
+const NAMES = new MemberNames();
+
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
 /**
@@ -81,52 +89,83 @@ export class JsonScanner {
 
   /** Reads the whole text. Call it once. @returns undefined if the text is refused */
   read(): unknown {
-    // The objects and arrays around the innermost open one, and the members that they are the values of.
-    const outer: (Members | unknown[] | undefined)[] = [];
-    const outerNames: string[] = [];
+    const bytes = this.#bytes;
+    const text = this.#text;
+    const end = bytes.length;
+    /** What is around the innermost open object or array, outermost first, and after each the name of the member within. */
+    const outer: (Members | unknown[] | string)[] = [];
     let inner: Members | unknown[] | undefined;
+    let inObject = false;
+    let depth = 0;
     let name = "";
+    let at = 0;
     for (;;) {
-      const first = this.#skipSpace();
+      at = skipSpace(bytes, at, end);
+      const first = at < end ? (bytes[at] as number) : END;
       let value: unknown;
-      if (first === QUOTE) value = this.#string();
-      else if (first === OPEN_BRACE || first === OPEN_BRACKET) {
-        if (this.#strict && outer.length === MAX_DEPTH) return this.#refuse("too deep");
-        this.#at++;
-        const fresh = first === OPEN_BRACE ? {} : [];
-        if (this.#skipSpace() === (first === OPEN_BRACE ? CLOSE_BRACE : CLOSE_BRACKET)) {
-          this.#at++;
+      if (first === QUOTE) {
+        let close = at + 1;
+        while (close < end && PLAIN[bytes[close] as number] === 1) close++;
+        if (close < end && bytes[close] === QUOTE) {
+          value = text.slice(at + 1 - this.#surplus, close - this.#surplus);
+          at = close + 1;
+        } else {
+          this.#at = at;
+          value = this.#string();
+          at = this.#at;
+        }
+      } else if (first === OPEN_BRACE || first === OPEN_BRACKET) {
+        if (this.#strict && depth === MAX_DEPTH) return this.#refuse("too deep");
+        const opensObject = first === OPEN_BRACE;
+        const fresh = opensObject ? {} : [];
+        at = skipSpace(bytes, at + 1, end);
+        if (at < end && bytes[at] === (opensObject ? CLOSE_BRACE : CLOSE_BRACKET)) {
+          at++;
           value = fresh;
         } else {
-          outer.push(inner);
-          outerNames.push(name);
+          if (inner !== undefined) outer.push(inner, name);
           inner = fresh;
-          const next = this.#nextItem(first === OPEN_BRACE);
+          inObject = opensObject;
+          depth++;
+          this.#at = at;
+          const next = this.#nextItem(inObject);
           if (next === undefined) return undefined;
+          at = this.#at;
           name = next;
           continue;
         }
-      } else value = this.#bare(first);
+      } else {
+        this.#at = at;
+        value = this.#bare(first);
+        at = this.#at;
+      }
       if (value === undefined) return undefined;
       // Adds the value to what it is in, and closes everything that ends there.
       for (;;) {
-        if (inner === undefined) return this.#skipSpace() === END ? value : undefined;
-        const inObject = !Array.isArray(inner);
+        if (inner === undefined) return skipSpace(bytes, at, end) === end ? value : undefined;
         if (!inObject) (inner as unknown[]).push(value);
         else if (!this.#define(inner as Members, name, value)) return undefined;
-        const next = this.#skipSpace();
-        this.#at++;
+        at = skipSpace(bytes, at, end);
+        const next = at < end ? (bytes[at] as number) : END;
+        at++;
         if (next === COMMA) {
+          this.#at = at;
           const nextName = this.#nextItem(inObject);
           if (nextName === undefined) return undefined;
+          at = this.#at;
           name = nextName;
           break;
         }
         if (next !== (inObject ? CLOSE_BRACE : CLOSE_BRACKET)) return undefined;
         // The copy is as long as the array: push() reserves room for 16 elements more.
         value = inObject ? inner : (inner as unknown[]).slice();
-        inner = outer.pop();
-        name = outerNames.pop() as string;
+        depth--;
+        if (depth === 0) inner = undefined;
+        else {
+          name = outer.pop() as string;
+          inner = outer.pop() as Members | unknown[];
+          inObject = !Array.isArray(inner);
+        }
       }
     }
   }
@@ -135,11 +174,36 @@ export class JsonScanner {
   #nextItem(inObject: boolean): string | undefined {
     if (++this.#items > this.#maxItems && this.#strict) return this.#refuse("too many items");
     if (!inObject) return "";
-    if (this.#skipSpace() !== QUOTE) return undefined;
-    const name = this.#string();
-    if (this.#skipSpace() !== COLON) return undefined;
-    this.#at++;
+    const bytes = this.#bytes;
+    const end = bytes.length;
+    let at = skipSpace(bytes, this.#at, end);
+    if (at >= end || bytes[at] !== QUOTE) return undefined;
+    this.#at = at;
+    const name = this.#name();
+    at = skipSpace(bytes, this.#at, end);
+    if (at >= end || bytes[at] !== COLON) return undefined;
+    this.#at = at + 1;
     return name;
+  }
+
+  /** The string that is a member's name. */
+  #name(): string | undefined {
+    const bytes = this.#bytes;
+    const end = bytes.length;
+    const start = this.#at + 1;
+    let at = start;
+    let hash = 0;
+    while (at < end) {
+      const byte = bytes[at] as number;
+      if (PLAIN[byte] !== 1) {
+        if (byte !== QUOTE) return this.#string();
+        this.#at = at + 1;
+        return NAMES.get(bytes, start, at, hash);
+      }
+      hash = addToHash(hash, byte);
+      at++;
+    }
+    return undefined;
   }
 
   /** Adds a member; false if it is a refused duplicate. */
@@ -163,23 +227,6 @@ export class JsonScanner {
     return true;
   }
 
-  /** Moves to the next byte that is not white space, and returns it. */
-  #skipSpace(): number {
-    const bytes = this.#bytes;
-    const end = bytes.length;
-    let at = this.#at;
-    while (at < end) {
-      const byte = bytes[at] as number;
-      if (byte > 0x20 || (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09)) {
-        this.#at = at;
-        return byte;
-      }
-      at++;
-    }
-    this.#at = at;
-    return END;
-  }
-
   #string(): string | undefined {
     const bytes = this.#bytes;
     const end = bytes.length;
@@ -188,18 +235,20 @@ export class JsonScanner {
     const start = at - surplus;
     while (at < end) {
       const byte = bytes[at] as number;
-      if (byte === QUOTE) {
-        this.#at = at + 1;
-        this.#surplus = surplus;
-        return this.#text.slice(start, at - surplus);
+      if (PLAIN[byte] !== 1) {
+        if (byte === QUOTE) {
+          this.#at = at + 1;
+          this.#surplus = surplus;
+          return this.#text.slice(start, at - surplus);
+        }
+        if (byte === BACKSLASH) {
+          this.#at = at;
+          this.#surplus = surplus;
+          return this.#escapedString(start);
+        }
+        if (byte < 0x20) return undefined;
+        surplus += surplusOf(byte);
       }
-      if (byte === BACKSLASH) {
-        this.#at = at;
-        this.#surplus = surplus;
-        return this.#escapedString(start);
-      }
-      if (byte < 0x20) return undefined;
-      if (byte >= NON_ASCII) surplus += surplusOf(byte);
       at++;
     }
     return undefined;
@@ -301,6 +350,17 @@ export class JsonScanner {
   #refuse(fault: JsonFault): undefined {
     this.fault = fault;
   }
+}
+
+/** The first place from `at` on whose byte is not white space; the end if there is none. */
+function skipSpace(bytes: Buffer, at: number, end: number): number {
+  let next = at;
+  while (next < end) {
+    const byte = bytes[next] as number;
+    if (byte > 0x20 || (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09)) break;
+    next++;
+  }
+  return next;
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { JsonWebKey, KeyObject } from "node:crypto";
 import { type Algorithm, algorithmOf, fitsAlgorithm, listAlgorithms } from "../jws/algorithms.js";
-import { decodeBase64url } from "../jws/compact.js";
+import { decodeBase64url } from "../jws/base64url.js";
 import { quote } from "../util/printable.js";
 import { KeyError, KeyUses, type VerificationKey } from "./key.js";
 import { thumbprint } from "./public-jwk.js";

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import * as fc from "fast-check";
-import { decodeBase64url } from "../../src/jws/compact.js";
+import { decodeBase64url } from "../../src/jws/base64url.js";
 
 const REFUSED: Record<string, string> = {
   "padding of one": "Zm8=",

@@ -1,7 +1,7 @@
 import type { KeyObject } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import type { Algorithm } from "../../jws/algorithms.js";
-import { decodeBase64url } from "../../jws/compact.js";
+import { decodeBase64url } from "../../jws/base64url.js";
 import { isObject, type JsonObject, member } from "../../jws/json.js";
 import { PRIVATE_MEMBERS, readPublicKey, thumbprint } from "../../keys/public-jwk.js";
 import { isOfSmallOrder } from "../../keys/weak-keys.js";
