@@ -1,8 +1,7 @@
-import { isAscii, isUtf8 } from "node:buffer";
+import { isUtf8 } from "node:buffer";
+import { addMember, type Members, OutermostObject } from "./json-members.js";
 import { type JsonFault, MAX_DEPTH, MAX_ITEMS, type Rules } from "./json-rules.js";
 import { addToHash, MemberNames } from "./member-names.js";
-
-type Members = Record<string, unknown>;
 
 const QUOTE = 0x22;
 const COMMA = 0x2c;
@@ -27,8 +26,6 @@ const NON_ASCII = 0x80;
 
 /** What reading past the last byte yields. */
 const END = -1;
-
-const NO_BYTES = Buffer.alloc(0);
 
 /** Most digits of an integer that is exact in a double whatever they are. */
 const EXACT_DIGITS = 15;
@@ -59,18 +56,17 @@ const LONE_SURROGATE = /\p{Surrogate}/u;
  * member name that ends in a backslash (https://github.com/nodejs/node/issues/63785).
  */
 export class JsonScanner {
-  /** The decoded text; undefined if the bytes are not UTF-8. */
-  readonly text: string | undefined;
   /** The member name for which the text was refused as a duplicate. */
   duplicate: string | undefined;
-  /** Why the text was refused; means nothing if it was not. */
-  fault: JsonFault = "not JSON";
-  readonly #text: string;
-  /** Scanned instead of the text: bytes are read faster than characters of a string. */
   readonly #bytes: Buffer;
   readonly #strict: boolean;
   readonly #maxItems: number;
-  /** The byte to read next. */
+  /** The decoded text; while {@link #isUtf8} is false, that of bytes in Latin-1, which is right for ASCII. */
+  #text: string;
+  /** Whether a byte beyond ASCII was met, and the bytes were found to be UTF-8. */
+  #isUtf8 = false;
+  #fault: JsonFault = "not JSON";
+  /** The byte to read next. Bytes are read faster than characters of the text. */
   #at = 0;
   /** How many bytes more than characters of the text come before it: `#at - #surplus` is its place in the text. */
   #surplus = 0;
@@ -78,19 +74,25 @@ export class JsonScanner {
 
   /** @param bytes UTF-8 @param maxItems most members and elements, by strict rules */
   constructor(bytes: Buffer, rules: Rules, maxItems = MAX_ITEMS) {
+    this.#bytes = bytes;
     this.#strict = rules === "strict";
     this.#maxItems = maxItems;
-    if (isAscii(bytes)) this.text = bytes.toString("latin1");
-    else this.text = isUtf8(bytes) ? bytes.toString("utf8") : undefined;
-    if (this.text === undefined) this.fault = "not UTF-8";
-    this.#text = this.text ?? "";
-    this.#bytes = this.text === undefined ? NO_BYTES : bytes;
+    this.#text = bytes.toString("latin1");
+  }
+
+  /** The decoded text, once it was read and not refused. */
+  get text(): string {
+    return this.#text;
+  }
+
+  /** Why the text was refused; means nothing if it was not. */
+  get fault(): JsonFault {
+    return isUtf8(this.#bytes) ? this.#fault : "not UTF-8";
   }
 
   /** Reads the whole text. Call it once. @returns undefined if the text is refused */
   read(): unknown {
     const bytes = this.#bytes;
-    const text = this.#text;
     const end = bytes.length;
     /** What is around the innermost open object or array, outermost first, and after each the name of the member within. */
     const outer: (Members | unknown[] | string)[] = [];
@@ -107,7 +109,7 @@ export class JsonScanner {
         let close = at + 1;
         while (close < end && PLAIN[bytes[close] as number] === 1) close++;
         if (close < end && bytes[close] === QUOTE) {
-          value = text.slice(at + 1 - this.#surplus, close - this.#surplus);
+          value = this.#text.slice(at + 1 - this.#surplus, close - this.#surplus);
           at = close + 1;
         } else {
           this.#at = at;
@@ -117,7 +119,7 @@ export class JsonScanner {
       } else if (first === OPEN_BRACE || first === OPEN_BRACKET) {
         if (this.#strict && depth === MAX_DEPTH) return this.#refuse("too deep");
         const opensObject = first === OPEN_BRACE;
-        const fresh = opensObject ? {} : [];
+        const fresh = opensObject ? (depth === 0 ? new OutermostObject() : {}) : [];
         at = skipSpace(bytes, at + 1, end);
         if (at < end && bytes[at] === (opensObject ? CLOSE_BRACE : CLOSE_BRACKET)) {
           at++;
@@ -144,7 +146,7 @@ export class JsonScanner {
       for (;;) {
         if (inner === undefined) return skipSpace(bytes, at, end) === end ? value : undefined;
         if (!inObject) (inner as unknown[]).push(value);
-        else if (!this.#define(inner as Members, name, value)) return undefined;
+        else if (!addMember(inner as Members, name, value, !this.#strict)) return this.#refuseDuplicate(name);
         at = skipSpace(bytes, at, end);
         const next = at < end ? (bytes[at] as number) : END;
         at++;
@@ -206,25 +208,9 @@ export class JsonScanner {
     return undefined;
   }
 
-  /** Adds a member; false if it is a refused duplicate. */
-  #define(object: Members, name: string, value: unknown): boolean {
-    const first = name.charCodeAt(0);
-    const writable = !(first >= ZERO && first <= NINE);
-    // No JSON value is undefined: a name that has a value is a duplicate, or a prototype has it.
-    const isNew = object[name] === undefined;
-    if (isNew && writable) {
-      object[name] = value;
-      return true;
-    }
-    if (!isNew && this.#strict && Object.hasOwn(object, name)) {
-      this.duplicate = name;
-      this.#refuse("duplicate member");
-      return false;
-    }
-    // Assigning to `__proto__` would set the prototype. Assigning to an array index reserves room for all indices below
-    // and for half as many above: 12 KB for {"1000":0}. V8 reserves none for a member that is not writable.
-    Object.defineProperty(object, name, { value, writable, enumerable: true, configurable: true });
-    return true;
+  #refuseDuplicate(name: string): undefined {
+    this.duplicate = name;
+    return this.#refuse("duplicate member");
   }
 
   #string(): string | undefined {
@@ -246,7 +232,7 @@ export class JsonScanner {
           this.#surplus = surplus;
           return this.#escapedString(start);
         }
-        if (byte < 0x20) return undefined;
+        if (byte < 0x20 || !this.#decode()) return undefined;
         surplus += surplusOf(byte);
       }
       at++;
@@ -254,10 +240,18 @@ export class JsonScanner {
     return undefined;
   }
 
+  /** Decodes the text as UTF-8, which it is not yet if this byte is the first beyond ASCII. @returns false if it is no UTF-8 */
+  #decode(): boolean {
+    if (this.#isUtf8) return true;
+    if (!isUtf8(this.#bytes)) return false;
+    this.#text = this.#bytes.toString("utf8");
+    this.#isUtf8 = true;
+    return true;
+  }
+
   /** A string from its first backslash on. @param start where its characters begin in the text */
   #escapedString(start: number): string | undefined {
     const bytes = this.#bytes;
-    const text = this.#text;
     const end = bytes.length;
     let at = this.#at;
     let surplus = this.#surplus;
@@ -268,11 +262,14 @@ export class JsonScanner {
       const byte = bytes[at] as number;
       if (byte !== BACKSLASH && byte !== QUOTE) {
         if (byte < 0x20) return undefined;
-        if (byte >= NON_ASCII) surplus += surplusOf(byte);
+        if (byte >= NON_ASCII) {
+          if (!this.#decode()) return undefined;
+          surplus += surplusOf(byte);
+        }
         at++;
         continue;
       }
-      if (at - surplus > plain) value += text.slice(plain, at - surplus);
+      if (at - surplus > plain) value += this.#text.slice(plain, at - surplus);
       if (byte === QUOTE) {
         this.#at = at + 1;
         this.#surplus = surplus;
@@ -348,7 +345,7 @@ export class JsonScanner {
   }
 
   #refuse(fault: JsonFault): undefined {
-    this.fault = fault;
+    this.#fault = fault;
   }
 }
 

@@ -50,8 +50,7 @@ export function readObject(bytes: Buffer): JsonDocument | undefined {
 export function readObjectOrFault(bytes: Buffer, maxItems = MAX_ITEMS): JsonDocument | JsonFault {
   const scanner = new JsonScanner(bytes, "strict", maxItems);
   const value = scanner.read();
-  const { text } = scanner;
-  if (text !== undefined && isObject(value)) return { text, value };
+  if (isObject(value)) return { text: scanner.text, value };
   return value === undefined ? scanner.fault : "not an object";
 }
 
