@@ -1,4 +1,4 @@
-import { createSecretKey, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
+import { createHmac, createSecretKey, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { expect } from "chai";
 import * as fc from "fast-check";
 import {
@@ -190,6 +190,27 @@ describe("verifySignature", () => {
       });
     });
   }
+
+  it("verifies signing inputs of any length, one after the other, by all of their characters", () => {
+    const signers: Partial<Record<Algorithm, (input: Buffer, key: KeyObject) => Buffer>> = {
+      HS256: (input, key) => createHmac("sha256", key).update(input).digest(),
+      RS256: (input, key) => sign("sha256", input, key),
+      ES256: (input, key) => sign("sha256", input, { key, dsaEncoding: "ieee-p1363" }),
+      EdDSA: (input, key) => sign(null, input, key),
+    };
+    for (const [name, signer] of Object.entries(signers)) {
+      const algorithm = name as Algorithm;
+      const { publicKey, privateKey } = pairOf(algorithm);
+      for (const length of [16_383, 3, 16_384, 16_385, 1, 100_000, 2]) {
+        const input = "x".repeat(length);
+        const signature = signer(Buffer.from(input), privateKey);
+        expect(verifySignature(algorithm, publicKey, input, signature), `${name} ${length}`).to.equal(true);
+        for (const other of [`${input}x`, input.slice(1), `y${input.slice(1)}`, `${input.slice(1)}y`]) {
+          expect(verifySignature(algorithm, publicKey, other, signature), `${name} ${length}`).to.equal(false);
+        }
+      }
+    }
+  });
 
   it("verifies with long RSA keys, also of a length that is not whole bytes", () => {
     for (const [modulusLength, bytes] of [

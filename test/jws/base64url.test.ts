@@ -71,4 +71,25 @@ describe("decodeBase64url", () => {
     expect(letters.filter((letter) => decodeBase64url(`AA${letter}`) !== undefined)).to.have.length(16);
     expect(letters.filter((letter) => decodeBase64url(`AAA${letter}`) !== undefined)).to.have.length(64);
   });
+
+  it("accepts a character of a text only if it is a letter of the alphabet", () => {
+    const letters = new Set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_");
+    for (let unit = 0; unit <= 0xffff; unit++) {
+      const char = String.fromCharCode(unit);
+      for (const text of [`${char}m9v`, `Zm9${char}`, `Zm9v${char}m9vZm9v`, `Zm9vZm9vZm9vZm9vZm9v${char}${char}9v`]) {
+        if ((decodeBase64url(text) !== undefined) !== letters.has(char))
+          throw new Error(`U+${unit.toString(16)} in ${text}`);
+      }
+    }
+  });
+
+  it("refuses a long text with one bad character anywhere", () => {
+    const good = Buffer.alloc(300, "a long text").toString("base64url");
+    for (let at = 0; at < good.length; at++) {
+      for (const char of ["+", "/", "=", ".", " ", "\n", "\0", "\u00e9", "\u0161", "\ud83d"]) {
+        expect(decodeBase64url(good.slice(0, at) + char + good.slice(at + 1)), `${char} at ${at}`).to.equal(undefined);
+        expect(decodeBase64url(good.slice(0, at) + char + good.slice(at)), `${char} at ${at}`).to.equal(undefined);
+      }
+    }
+  });
 });

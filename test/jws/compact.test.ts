@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import * as fc from "fast-check";
-import { mostItems, readCompact, readJwt } from "../../src/jws/compact.js";
+import { mostItems, type ReadOptions, readCompact, readJwt } from "../../src/jws/compact.js";
 import type { FormFault } from "../../src/jws/form-fault.js";
 import { readObjectOrFault } from "../../src/jws/json.js";
 import { anyObject, hasDouble, treeValue, whimsical, write } from "./json-tree.js";
@@ -278,6 +278,81 @@ describe("readCompact", () => {
       malformed("header parameter is no string", "kid"),
     );
     expect(readCompact(`${H}.${P}=.${S}`, { ignoreHeaders: NOTHING })).to.deep.equal(malformed("standard base64"));
+  });
+});
+
+describe("headers that were read before", () => {
+  const reads = (token: string, options: Partial<ReadOptions> = {}) =>
+    readCompact(token, { ignoreHeaders: NOTHING, ...options });
+
+  it("tokens with the same header text share one header, which nobody can change", () => {
+    const text = '{"alg":"HS256","kid":"shared","list":[{"a":[1]}],"o":{"p":{}}}';
+    const [first, second] = [tokenOf(text, "{}"), tokenOf(text, '{"sub":"b"}', "")].map((token) => reads(token));
+    if (!first?.ok || !second?.ok) throw new Error("refused");
+    expect(second.header).to.equal(first.header);
+    expect(second.header).to.deep.equal({ alg: "HS256", kid: "shared", list: [{ a: [1] }], o: { p: {} } });
+    const frozen = (value: unknown): boolean =>
+      typeof value !== "object" || value === null || (Object.isFrozen(value) && Object.values(value).every(frozen));
+    expect(frozen(first.header)).to.equal(true);
+  });
+
+  it("a header is read again for a realm that reads it in another way, whatever was read before", () => {
+    const token = tokenOf('{"alg":"HS256","kid":null,"jku":"x","cty":"y"}');
+    const ways: readonly (readonly [options: Partial<ReadOptions>, expected: unknown])[] = [
+      [{}, refused("jku")],
+      [{ ignoreHeaders: new Set(["jku"]) }, malformed("header parameter is no string", "kid")],
+      [
+        { ignoreHeaders: new Set(["jku"]), nullClaims: true },
+        { alg: "HS256", cty: "y" },
+      ],
+      [{ ignoreHeaders: new Set(["jku", "kid"]) }, { alg: "HS256", cty: "y" }],
+      [{ ignoreHeaders: new Set(["jku", "kid", "cty"]) }, { alg: "HS256" }],
+      [{ nullClaims: true }, refused("jku")],
+      [{ ignoreHeaders: new Set(["jku", "kid"]), maxItems: 3 }, malformed("too many items")],
+      [
+        { ignoreHeaders: new Set(["jku", "kid"]), embeddedKey: true },
+        { alg: "HS256", cty: "y" },
+      ],
+    ];
+    fc.assert(
+      fc.property(fc.array(fc.constantFrom(...ways), { maxLength: 20 }), (sequence) => {
+        for (const [options, expected] of sequence) {
+          const jws = reads(token, options);
+          expect(jws.ok ? jws.header : jws).to.deep.equal(expected);
+        }
+      }),
+    );
+  });
+
+  it("an embedded key that one reading admits is refused by every other", () => {
+    const token = tokenOf('{"alg":"ES256","jwk":{"kty":"EC"}}');
+    for (let round = 0; round < 3; round++) {
+      expect(reads(token, { embeddedKey: true }).ok).to.equal(true);
+      expect(reads(token)).to.deep.equal(refused("jwk"));
+    }
+  });
+
+  it("every header is read right, however many others came before and however alike they are", () => {
+    for (let round = 0; round < 2; round++) {
+      for (let n = 0; n < 1_000; n++) {
+        const kid = `key-${n}-${"x".repeat(n % 400)}`;
+        const jws = reads(tokenOf(JSON.stringify({ alg: "HS256", kid })));
+        expect(jws.ok && jws.header).to.deep.equal({ alg: "HS256", kid });
+      }
+    }
+  });
+
+  it("another spelling of a known header's text is refused as if it was not known", () => {
+    const header = '{"alg":"HS256","kid":"k1"}';
+    const text = encode(header);
+    for (let round = 0; round < 2; round++) {
+      expect(reads(`${text}.${P}.`).ok).to.equal(true);
+      expect(reads(`${text}=.${P}.`)).to.deep.equal(malformed("standard base64"));
+      expect(
+        reads(`${text.slice(0, -1)}${String.fromCharCode(text.charCodeAt(text.length - 1) + 0x100)}.${P}.`),
+      ).to.deep.equal(malformed("characters"));
+      expect(reads(`${encode(header.replace("{", "{ "))}.${P}.`)).to.deep.include({ header: JSON.parse(header) });
+    }
   });
 });
 
