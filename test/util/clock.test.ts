@@ -22,9 +22,10 @@ describe("the system's clock with fractions of a millisecond", () => {
   });
 
   for (const step of [-3_600_000, -5, 5, 3_600_000]) {
-    it(`the clock follows a change of the system's clock by ${step} ms, and has fractions again at once`, () => {
+    it(`the clock follows a change of the system's clock by ${step} ms within a millisecond, and has fractions again at once`, () => {
       const { now, clock } = fixture();
       now.wall += step;
+      now.steady += 1;
       expect(clock()).to.equal(now.wall);
       now.steady += 0.5;
       expect(clock()).to.equal(now.wall + 0.5);
@@ -38,6 +39,21 @@ describe("the system's clock with fractions of a millisecond", () => {
       now.wall += step % 3 === 0 ? 2 : 1;
       expect(Math.abs(clock() - now.wall)).to.be.at.most(2);
     }
+  });
+
+  it("the clock reads the system's clock at most once a millisecond", () => {
+    let steady = 0;
+    let looks = 0;
+    const wall = (): number => {
+      looks++;
+      return steady;
+    };
+    const clock = systemClock(wall, () => steady);
+    for (let step = 0; step < 1000; step++) {
+      steady += 0.125;
+      clock();
+    }
+    expect(looks).to.equal(1 + 125);
   });
 
   it("the clock uses the real clocks by default", () => {
