@@ -64,10 +64,14 @@ export function callLogger(log: Logger, calls: LogSettings["calls"], clock: Cloc
   return (finished, instanceOf) => {
     const { outcome } = finished;
     const kind = kindOf(outcome);
+    // First of all, since most calls get no line.
+    if (calls !== "all" && UNREMARKABLE.has(kind)) return;
     const fault = isFault(outcome);
-    if (!fault && (calls === "none" || (calls === "rejected" && UNREMARKABLE.has(kind)))) return;
+    if (!fault && calls === "none") return;
+    const level = fault ? "warn" : "info";
+    if (!log.isLevelEnabled(level)) return;
     if (fault ? !isFaultAdmitted() : LIMITED.has(kind) && !isAdmitted()) return;
-    tell(log, "call", fieldsOf(finished, instanceOf), fault ? "warn" : "info");
+    tell(log, "call", fieldsOf(finished, instanceOf), level);
   };
 }
 

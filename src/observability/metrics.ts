@@ -1,12 +1,10 @@
-import { status } from "@grpc/grpc-js";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import type { Outcome } from "../contract/verifier.js";
 import type { OnRead } from "../directory/observe-reads.js";
 import { isExpired } from "../keys/key.js";
 import { type HeldStatus, isUsable } from "../keys/remote/status.js";
 import type { ConnectionRefusalReason } from "../net/admission.js";
 import type { Clock } from "../util/clock.js";
-import { kindOf } from "./call-log.js";
+import { type CallMetrics, createCallMetrics } from "./call-metrics.js";
 import { METRICS, type MetricEntry } from "./metric-table.js";
 import type { CoreStats, FetchObserver, PortStatus, ReloadObserver } from "./observed.js";
 
@@ -16,16 +14,10 @@ import type { CoreStats, FetchObserver, PortStatus, ReloadObserver } from "./obs
 const BUCKETS = [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10];
 
 /** The metrics of one process. */
-export interface Metrics {
+export interface Metrics extends CallMetrics {
   /** Renders the text that Prometheus scrapes. */
   text(): Promise<string>;
   readonly contentType: string;
-  /** Counts a verification or an HTTP request that has ended. @param via the gRPC method, the face's name, or `http/` and the method */
-  call(via: string, realm: string, outcome: Outcome | undefined, millis: number, items: number): void;
-  /** Counts a gRPC call that has ended, also one that could not be decoded or that names an unknown method. */
-  grpcCall(path: string, code: number): void;
-  /** Counts an HTTP answer. */
-  httpAnswer(face: string, code: number): void;
   /** Counts a connection that was refused or failed its TLS handshake. */
   refusal(port: string, reason: ConnectionRefusalReason): void;
   /** Counts a failure to read the change feed. */
@@ -66,10 +58,6 @@ export function createMetrics(
   collectDefaultMetrics({ register });
   const build = new Gauge(of(METRICS.build));
   build.set({ version, node: process.version }, 1);
-  const calls = new Counter(of(METRICS.verifications));
-  const seconds = new Histogram({ ...of(METRICS.seconds), buckets: BUCKETS });
-  const grpc = new Counter(of(METRICS.grpcCalls));
-  const http = new Counter(of(METRICS.httpAnswers));
   const refusals = new Counter(of(METRICS.connectionsRefused));
   const failures = new Counter(of(METRICS.directoryFailures));
   const refused = new Gauge(of(METRICS.configurationRefused));
@@ -78,37 +66,10 @@ export function createMetrics(
   const reads = new Histogram({ ...of(METRICS.storeRead), buckets: BUCKETS });
   registerGauges(register, sources);
 
-  // Looked up by one string, which is cheaper than hashing the labels on every call.
-  const children = new Map<string, Counter.Internal>();
-  const timers = new Map<string, Histogram.Internal<"via">>();
   return {
     text: () => register.metrics(),
     contentType: register.contentType,
-    call(via, realm, outcome, millis, items) {
-      const known = realms.has(realm) ? realm : realm === "" ? "" : "unknown";
-      const kind = kindOf(outcome);
-      const reason = reasonOf(outcome);
-      const signed = signedOf(outcome);
-      const name = `${via} ${kind} ${reason} ${known} ${signed}`;
-      let child = children.get(name);
-      if (child === undefined) {
-        child = calls.labels({ realm: known, via, outcome: kind, reason, ...(signed !== "" && { signed }) });
-        children.set(name, child);
-      }
-      child.inc(items);
-      let timer = timers.get(via);
-      if (timer === undefined) {
-        timer = seconds.labels({ via });
-        timers.set(via, timer);
-      }
-      timer.observe(millis / 1000);
-    },
-    grpcCall(path, code) {
-      grpc.inc({ method: methods.has(path) ? path : "unknown", code: status[code] ?? "UNKNOWN" });
-    },
-    httpAnswer(face, code) {
-      http.inc({ face, code: String(code) });
-    },
+    ...createCallMetrics(of, BUCKETS, realms, methods),
     refusal: (port, reason) => refusals.inc({ port, reason }),
     directoryFailure: () => failures.inc(),
     reload: (taken, restart) => {
@@ -119,16 +80,6 @@ export function createMetrics(
     keyFetch: (realm, result) => keyFetches.inc({ realm, result }),
     storeRead: (read, duration, failed) => reads.observe({ read, result: failed ? "failed" : "ok" }, duration),
   };
-}
-
-function reasonOf(outcome: Outcome | undefined): string {
-  if (outcome === undefined || outcome.kind === "verified") return "";
-  return outcome.reason ?? "UNKNOWN";
-}
-
-function signedOf(outcome: Outcome | undefined): "" | "true" | "false" {
-  if (outcome?.kind !== "rejected") return "";
-  return outcome.signatureVerified ? "true" : "false";
 }
 
 /** The settings of a metric for prom-client, from the table. */
