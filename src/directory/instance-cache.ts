@@ -3,25 +3,20 @@ import type { VerificationKey } from "../keys/key.js";
 import { loadSecret } from "../keys/secret.js";
 import type { Secret } from "../util/secret.js";
 import { type CacheBounds, pairKey } from "./entry-cache.js";
-import type { MasterKey } from "./master-keys.js";
 import type { Instance, InstanceRecord } from "./model.js";
-import { secretKeyDigest } from "./sealing.js";
 
 /**
- * Instances by the digest of any of their secret keys, the least recently used evicted first.
- *
- * Digests are always made under the current master key, whichever the store uses, so that one HMAC finds an instance.
+ * Instances by the digest of any of their secret keys, the least recently used evicted first. The digests are those of this
+ * process, not the store's: they take a quarter of the time of an HMAC.
  */
 export class InstanceCache {
-  readonly #masterKey: MasterKey;
   readonly #byId: LRUCache<string, { readonly instance: Instance; readonly digests: readonly string[] }>;
   readonly #byDigest = new Map<string, Instance>();
   readonly #unknown: LRUCache<string, true>;
   // Outlives the instances: an instance that is read again gets the same key objects, and so keeps its cached facts.
   readonly #keys: LRUCache<string, VerificationKey>;
 
-  constructor(masterKey: MasterKey, bounds: CacheBounds) {
-    this.#masterKey = masterKey;
+  constructor(bounds: CacheBounds) {
     this.#byId = new LRUCache({
       max: bounds.known,
       dispose: ({ digests }) => {
@@ -37,12 +32,7 @@ export class InstanceCache {
     return this.#byId.size;
   }
 
-  /** The digest by which a secret key is looked up. */
-  digest(secretKey: Secret): string {
-    return secretKeyDigest(this.#masterKey, secretKey).toString("base64url");
-  }
-
-  /** The instance with a digest; null if there is known to be none; undefined if it is not cached. */
+  /** The instance with a digest that {@link Secret.digest} made without a scope; null if there is known to be none; undefined if it is not cached. */
   get(digest: string): Instance | null | undefined {
     const instance = this.#byDigest.get(digest);
     if (instance === undefined) return this.#unknown.get(digest) === true ? null : undefined;
@@ -53,7 +43,7 @@ export class InstanceCache {
   /** Caches an instance, in place of the one with its id. */
   add(record: InstanceRecord): void {
     const { id, appId, secretKeys } = record;
-    const digests = secretKeys.map((secretKey) => this.digest(secretKey));
+    const digests = secretKeys.map((secretKey) => secretKey.digest());
     const keys = secretKeys.map((secretKey, index) => this.#key(pairKey(id, digests[index] ?? ""), secretKey));
     const instance: Instance = { id, appId, keys };
     this.drop(id);

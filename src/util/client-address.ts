@@ -97,7 +97,7 @@ function withoutPort(text: string): string {
 
 /** The address that limits count: the /64 network of an IPv6 address, because one customer gets a whole /64; any other unchanged. */
 export function limitedAddress(address: string): string {
-  if (!net.isIPv6(address) || address.includes("%")) return address;
+  if (!address.includes(":") || !net.isIPv6(address) || address.includes("%")) return address;
   const [left = "", right] = address.split("::");
   const head = left === "" ? [] : left.split(":");
   const tail = right === undefined || right === "" ? [] : right.split(":");

@@ -1,8 +1,11 @@
-import { createHmac, randomBytes } from "node:crypto";
+import { createHmac, hash, randomBytes } from "node:crypto";
 import { inspect } from "node:util";
 
 /** Random in each process, so that a fingerprint in a log cannot be found by guessing. */
 const FINGERPRINT_KEY = randomBytes(32);
+
+/** Random in each process, so that a caller can neither choose a digest nor learn from the time of a look-up by it. */
+const DIGEST_KEY = randomBytes(32).toString("base64");
 
 /**
  * A string that must never be printed: a token, a secret key, a client secret.
@@ -13,6 +16,8 @@ const FINGERPRINT_KEY = randomBytes(32);
  */
 export class Secret {
   readonly #text: string;
+  #digest = "";
+  #scope: string | undefined;
 
   /** @param text any string, including the empty one */
   constructor(text: string) {
@@ -32,6 +37,21 @@ export class Secret {
   /** The length in UTF-16 code units. */
   get length(): number {
     return this.#text.length;
+  }
+
+  /**
+   * A digest to find the string by in memory, and to compare it by in a time that tells nothing about it: SHA-256 over a key
+   * of this process, the scope and the string, in Latin-1. Computed once for a scope. It must not leave the process.
+   *
+   * @param scope different scopes give unrelated digests; none is a scope of its own
+   */
+  digest(scope?: string): string {
+    if (this.#digest === "" || this.#scope !== scope) {
+      const place = scope === undefined ? "" : `${scope.length}:${scope}`;
+      this.#scope = scope;
+      this.#digest = hash("sha256", `${DIGEST_KEY}${place}\0${this.#text}`, "binary");
+    }
+    return this.#digest;
   }
 
   /** `secret:` and 8 hex digits. */

@@ -33,11 +33,6 @@ export interface FailureLimits {
 /** Most names remembered; beyond it, the least recently used are forgotten. */
 const MAX_NAMES = 100_000;
 
-/** A memory for names. Bounded by `maxSize`, since lru-cache allocates the room for `max` entries at once. */
-function memoryOfNames<T extends object | true>(): LRUCache<string, T> {
-  return new LRUCache<string, T>({ maxSize: MAX_NAMES, sizeCalculation: () => 1 });
-}
-
 /** The failures of one name since the first of them. */
 interface FailureWindow {
   count: number;
@@ -60,12 +55,21 @@ interface PendingCalls {
  */
 class FailureCounter {
   readonly #rate: Rate;
-  readonly #windows = memoryOfNames<FailureWindow>();
+  /** Bounded by `maxSize`, since lru-cache allocates the room for `max` entries at once. */
+  readonly #windows = new LRUCache<string, FailureWindow>({ maxSize: MAX_NAMES, sizeCalculation: () => 1 });
   /** No more entries than there are calls. */
   readonly #pending = new Map<string, PendingCalls>();
+  /** Time of the latest failure of any name. */
+  #last = Number.NEGATIVE_INFINITY;
 
   constructor(rate: Rate) {
     this.#rate = rate;
+  }
+
+  /** Whether no name is active as {@link isActive} says. */
+  isIdle(clock: Clock, millis: number): boolean {
+    if (this.#pending.size > 0) return false;
+    return this.#last === Number.NEGATIVE_INFINITY || clock() >= this.#last + millis;
   }
 
   /** Whether a call is pending, or a failure was counted within the last `millis`. */
@@ -90,6 +94,7 @@ class FailureCounter {
 
   /** Counts a failure. */
   count(name: string, now: number): void {
+    this.#last = now;
     const window = this.#windows.get(name);
     if (window === undefined || now >= window.end) {
       this.#windows.set(name, { count: 1, end: now + this.#rate.window, last: now });
@@ -152,37 +157,83 @@ class FailureCounter {
   }
 }
 
-/** Identifies texts of any length by 32 bytes, since callers choose them and they may be secret. */
-function digest(...texts: readonly string[]): string {
-  return hash("sha256", JSON.stringify(texts), "binary");
+/** Identifies a credential without revealing it. */
+function digestOf(credential: Credential): string {
+  return credential.kind === "client"
+    ? credential.clientSecret.digest(credential.clientId)
+    : credential.secretKey.digest();
 }
 
-/** A credential used from one address. Its names are computed when needed; most calls need neither. */
+/** Most addresses remembered of one credential; beyond it, the first is forgotten. */
+const MAX_ADDRESSES = 1000;
+
+/** The addresses that a credential was good from. */
+interface GoodPlaces {
+  /** The address of the latest call, as its reader wrote it; empty if it may not be good any more. */
+  latest: string;
+  /** As limits count them. */
+  readonly addresses: Set<string>;
+}
+
+/** Remembers {@link MAX_NAMES} pairs of a credential and an address that it was good from. */
+class GoodCredentials {
+  readonly #places = new LRUCache<string, GoodPlaces>({
+    maxSize: MAX_NAMES,
+    sizeCalculation: ({ addresses }) => addresses.size,
+  });
+
+  /** @param address as limits count it */
+  has(credential: Credential, address: string): boolean {
+    return this.#places.get(digestOf(credential))?.addresses.has(address) ?? false;
+  }
+
+  /** Costs no more than a look-up if the credential's latest call came from the same address. @param address any spelling */
+  add(credential: Credential, address: string): void {
+    const digest = digestOf(credential);
+    const places = this.#places.get(digest);
+    if (places?.latest === address) return;
+    const addresses = places?.addresses ?? new Set();
+    const before = addresses.size;
+    addresses.add(limitedAddress(address));
+    const [first = ""] = addresses.size > MAX_ADDRESSES ? addresses : [];
+    addresses.delete(first);
+    if (places !== undefined && addresses.size === before) places.latest = address;
+    else this.#places.set(digest, { latest: address, addresses });
+  }
+
+  /** @param address as limits count it */
+  delete(credential: Credential, address: string): void {
+    const digest = digestOf(credential);
+    const { addresses } = this.#places.get(digest) ?? {};
+    if (!addresses?.delete(address)) return;
+    if (addresses.size === 0) this.#places.delete(digest);
+    else this.#places.set(digest, { latest: "", addresses });
+  }
+}
+
+/** A credential used from one address. */
 class Attempt {
+  readonly credential: Credential;
+  /** As the reader of addresses wrote it. */
+  readonly from: string;
+  /** As limits count it. */
   readonly address: string;
-  readonly #credential: Credential;
-  #name: string | undefined;
   #client: string | undefined;
 
-  constructor(address: string, credential: Credential) {
+  constructor(credential: Credential, from: string, address: string) {
+    this.credential = credential;
+    this.from = from;
     this.address = address;
-    this.#credential = credential;
   }
 
-  /** Names this very credential at this address. */
-  get name(): string {
-    const { address } = this;
-    const credential = this.#credential;
-    this.#name ??=
-      credential.kind === "client"
-        ? digest(address, credential.clientId, credential.clientSecret.reveal())
-        : digest(address, credential.secretKey.reveal());
-    return this.#name;
-  }
-
-  /** Names the client id at this address; undefined for a credential without one. */
+  /**
+   * Names the client id at this address; undefined for a credential without one. By 32 bytes, since callers choose the id,
+   * of any length, and may send a secret in its place.
+   */
   get client(): string | undefined {
-    if (this.#credential.kind === "client") this.#client ??= digest(this.address, this.#credential.clientId);
+    const { address, credential } = this;
+    if (credential.kind !== "client") return undefined;
+    this.#client ??= hash("sha256", JSON.stringify([address, credential.clientId]), "binary");
     return this.#client;
   }
 }
@@ -203,7 +254,7 @@ interface Counting {
 export function limitCredentials(verifier: Verifier, limits: FailureLimits, clock: Clock): Verifier {
   const byClient = new FailureCounter(limits.perClient);
   const byAddress = new FailureCounter(limits.perAddress);
-  const good = memoryOfNames<true>();
+  const good = new GoodCredentials();
   /** After this long without a failure, no name at an address is locked out. */
   const longest = Math.max(limits.perClient.window, limits.perAddress.window);
 
@@ -212,13 +263,17 @@ export function limitCredentials(verifier: Verifier, limits: FailureLimits, cloc
     { counter: byAddress, name: address },
   ];
 
-  function note(outcome: Outcome, attempt: Attempt): Outcome {
-    if (outcome.kind === "failure" && outcome.reason === "CALLER_UNKNOWN") {
-      const now = clock();
-      for (const { counter, name } of countingsOf(attempt)) counter.count(name, now);
-      good.delete(attempt.name);
-    } else if (isGoodCaller(outcome)) {
-      good.set(attempt.name, true);
+  function noteFailure(attempt: Attempt): void {
+    const now = clock();
+    for (const { counter, name } of countingsOf(attempt)) counter.count(name, now);
+    good.delete(attempt.credential, attempt.address);
+  }
+
+  /** Notes an outcome. @param from as the reader of addresses wrote it */
+  function note(outcome: Outcome, credential: Credential, from: string): Outcome {
+    if (isGoodCaller(outcome)) good.add(credential, from);
+    else if (outcome.kind === "failure" && outcome.reason === "CALLER_UNKNOWN") {
+      noteFailure(new Attempt(credential, from, limitedAddress(from)));
     }
     return outcome;
   }
@@ -227,16 +282,20 @@ export function limitCredentials(verifier: Verifier, limits: FailureLimits, cloc
     const countings = countingsOf(attempt);
     for (const { counter, name } of countings) counter.start(name);
     try {
-      return note(await pending, attempt);
+      return note(await pending, attempt.credential, attempt.from);
     } finally {
       for (const { counter, name } of countings) counter.end(name, clock());
     }
   }
 
-  function ask(request: VerificationRequest, context: CallContext, attempt: Attempt): Outcome | Promise<Outcome> {
+  function ask(request: VerificationRequest, context: CallContext, credential: Credential): Outcome | Promise<Outcome> {
+    const { address: from } = context;
     const outcome = verifier.verify(request, context);
-    if (!(outcome instanceof Promise)) return note(outcome, attempt);
-    return good.has(attempt.name) ? outcome.then((late) => note(late, attempt)) : notePending(outcome, attempt);
+    if (!(outcome instanceof Promise)) return note(outcome, credential, from);
+    const attempt = new Attempt(credential, from, limitedAddress(from));
+    return good.has(credential, attempt.address)
+      ? outcome.then((late) => note(late, credential, from))
+      : notePending(outcome, attempt);
   }
 
   /** Refuses the call, asks, or returns the counting that has no room for it. */
@@ -245,12 +304,13 @@ export function limitCredentials(verifier: Verifier, limits: FailureLimits, cloc
     context: CallContext,
     attempt: Attempt,
   ): Outcome | Promise<Outcome> | Counting {
-    if (good.has(attempt.name)) return ask(request, context, attempt);
+    const { credential, address } = attempt;
+    if (good.has(credential, address)) return ask(request, context, credential);
     const now = clock();
     const countings = countingsOf(attempt);
     const wait = Math.max(...countings.map(({ counter, name }) => counter.lockedFor(name, now)));
     if (wait > 0) return failure("RATE_LIMITED", wait);
-    return countings.find(({ counter, name }) => !counter.hasRoom(name, now)) ?? ask(request, context, attempt);
+    return countings.find(({ counter, name }) => !counter.hasRoom(name, now)) ?? ask(request, context, credential);
   }
 
   async function askInTurn(
@@ -272,11 +332,13 @@ export function limitCredentials(verifier: Verifier, limits: FailureLimits, cloc
   return {
     verify(request: VerificationRequest, context: CallContext) {
       const { credential } = request;
-      if (credential === undefined || isMissing(credential)) return verifier.verify(request, context);
-      const address = limitedAddress(context.address);
-      if (address === "") return verifier.verify(request, context);
-      const attempt = new Attempt(address, credential);
-      if (!byAddress.isActive(address, clock(), longest)) return ask(request, context, attempt);
+      const { address: from } = context;
+      if (credential === undefined || from === "" || isMissing(credential)) return verifier.verify(request, context);
+      // Without any failure, the common case, nothing else is looked up.
+      if (byAddress.isIdle(clock, longest)) return ask(request, context, credential);
+      const address = limitedAddress(from);
+      if (!byAddress.isActive(address, clock(), longest)) return ask(request, context, credential);
+      const attempt = new Attempt(credential, from, address);
       const result = tryToAsk(request, context, attempt);
       return "counter" in result ? askInTurn(request, context, attempt, result) : result;
     },

@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import { format, inspect } from "node:util";
 import { expect } from "chai";
 import fc from "fast-check";
@@ -58,6 +59,26 @@ describe("Secret", () => {
   }
 
   it("a secret has a fingerprint of eight hex digits", () => expect(String(secret)).to.match(/^secret:[0-9a-f]{8}$/));
+
+  it("secrets have the same digest if text and scope are the same, and only then", () => {
+    const scope = fc.option(fc.constantFrom("", "a", "1", "1:a", "\0"), { nil: undefined });
+    const text = fc.constantFrom("", "a", "1:a", ":", "\0a", "0:\0a", "3:1:a\0");
+    fc.assert(
+      fc.property(scope, text, scope, text, (oneScope, one, otherScope, other) => {
+        const digests = [new Secret(one).digest(oneScope), new Secret(other).digest(otherScope)];
+        expect(digests[0] === digests[1]).to.equal(one === other && oneScope === otherScope);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it("a secret's digest has 32 characters, is another in each scope in turn, and holds nothing of the text", () => {
+    const [none, one, other] = [secret.digest(), secret.digest("a"), secret.digest("b")];
+    expect([none, one, other].map((digest) => digest.length)).to.deep.equal([32, 32, 32]);
+    expect(new Set([none, one, other])).to.have.length(3);
+    expect([secret.digest(), secret.digest("a"), secret.digest("b")]).to.deep.equal([none, one, other]);
+    expect(none).not.to.equal(hash("sha256", TEXT, "binary"));
+  });
 
   it("secrets of the same text have the same fingerprint within a process", () => {
     fc.assert(

@@ -144,6 +144,44 @@ describe("limitCredentials", () => {
     expect(await ask("a", client("x", GOOD))).to.equal("RATE_LIMITED");
   });
 
+  it("a credential is good from each address that it succeeded from, in whatever order, and from no other", async () => {
+    const { ask } = setUp();
+    const addresses = ["a", "b", "2001:db8::1", "c"];
+    for (const address of [...addresses, ...addresses.toReversed()]) await ask(address, instance(GOOD));
+    for (const address of [...addresses, "d", "2001:db8::2"]) await times(5, () => ask(address, instance("a guess")));
+    for (const address of [...addresses, "2001:db8::2"])
+      expect(await ask(address, instance(GOOD))).to.equal("rejected");
+    expect(await ask("d", instance(GOOD))).to.equal("RATE_LIMITED");
+  });
+
+  it("a credential that fails from one address stays good from the others", async () => {
+    const answers: Outcome[] = [];
+    const core: Verifier = { verify: () => answers.shift() ?? failure("CALLER_UNKNOWN") };
+    const limited = limitCredentials(core, LIMITS, createClock().now);
+    const request = { realm: "r", token: new Secret("t"), credential: instance(), explain: false };
+    const ask = (address: string, ...outcome: Outcome[]): Outcome | Promise<Outcome> => {
+      answers.push(...outcome);
+      return limited.verify(request, { requestId: "a", address, deadline: Infinity });
+    };
+    for (const address of ["a", "b", "a"]) expect(ask(address, REJECTED)).to.equal(REJECTED);
+    // The fifth failure locks the address out: only a credential that is good from there gets past it.
+    for (let turn = 0; turn < 5; turn++) expect(ask("a")).to.include({ reason: "CALLER_UNKNOWN" });
+    expect(ask("a")).to.include({ reason: "RATE_LIMITED" });
+    expect(ask("b", REJECTED)).to.equal(REJECTED);
+    const other = { ...request, credential: instance("another") };
+    for (let turn = 0; turn < 5; turn++) limited.verify(other, { requestId: "a", address: "b", deadline: Infinity });
+    expect(ask("b", REJECTED)).to.equal(REJECTED);
+  });
+
+  it("of the addresses that a credential was good from, the latest thousand are remembered", async () => {
+    const { ask } = setUp();
+    for (let host = 0; host <= 1000; host++) await ask(`host ${host}`, instance(GOOD));
+    for (const host of [0, 1, 1000]) await times(5, () => ask(`host ${host}`, instance("a guess")));
+    expect(await ask("host 0", instance(GOOD))).to.equal("RATE_LIMITED");
+    expect(await ask("host 1", instance(GOOD))).to.equal("rejected");
+    expect(await ask("host 1000", instance(GOOD))).to.equal("rejected");
+  });
+
   it("an IPv6 /64 network counts as one address", async () => {
     const { ask } = setUp();
     for (let host = 1; host <= 5; host++) expect(await ask(`2001:db8::${host}`, instance())).to.equal("CALLER_UNKNOWN");
