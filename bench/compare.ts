@@ -1,11 +1,14 @@
 import type { Load, Measured } from "./measured.js";
 
-/** Returns the least, the median and the greatest of some figures. */
-export function spread(figures: readonly number[]): {
+/** The least, the median and the greatest of some figures. */
+export interface Spread {
   readonly min: number;
   readonly median: number;
   readonly max: number;
-} {
+}
+
+/** Returns the least, the median and the greatest of some figures. */
+export function spread(figures: readonly number[]): Spread {
   const sorted = figures.toSorted((a, b) => a - b);
   const at = (index: number): number => sorted[index] ?? Number.NaN;
   return { min: at(0), median: at(Math.floor(sorted.length / 2)), max: at(sorted.length - 1) };
@@ -21,8 +24,12 @@ export function held(figure: number, most: number, unit: string): string {
 /** A server to compare, and its load. */
 export interface Contender {
   readonly name: string;
-  readonly server: Measured;
+  readonly server: Pick<Measured, "cpu">;
   readonly send: Load;
+  /** The verifications in a request (default 1). */
+  readonly each?: number;
+  /** The number of requests in each round (default: that of the plan). */
+  readonly requests?: number;
   /** Runs before each round, unmeasured. */
   readonly prepare?: () => Promise<void>;
 }
@@ -34,34 +41,58 @@ export interface Plan {
   readonly requests: number;
 }
 
+/** The CPU of a server per verification in microseconds, of each round, by contender. */
+export type Figures = ReadonlyMap<string, readonly number[]>;
+
 /**
- * Compares the CPU per request of two servers in alternating rounds, so that a drift of the machine's speed affects
- * both; the result is the ratio.
+ * Measures servers in alternating rounds, so that a drift of the machine's speed affects all of them: compare the ratios of
+ * a round. Every second round has the opposite order. One round before the first is not counted: everything is compiled in it.
+ *
+ * @param tell is called before each round with its number, from 0 for the uncounted one
+ */
+export async function race(
+  contenders: readonly Contender[],
+  plan: Plan,
+  tell: (round: number) => void = () => {},
+): Promise<Figures> {
+  const cost = async ({ server, send, prepare, requests = plan.requests, each = 1 }: Contender): Promise<number> => {
+    await prepare?.();
+    const before = await server.cpu();
+    await send(requests);
+    return ((await server.cpu()) - before) / (requests * each);
+  };
+  const figures = new Map<string, number[]>(contenders.map(({ name }) => [name, []]));
+  for (let round = 0; round <= plan.rounds; round++) {
+    tell(round);
+    for (const contender of round % 2 === 0 ? contenders : contenders.toReversed()) {
+      const figure = await cost(contender);
+      if (round > 0) figures.get(contender.name)?.push(figure);
+    }
+  }
+  return figures;
+}
+
+/** Returns the ratios of two contenders, of each round. */
+export function ratios(figures: Figures, name: string, other: string): readonly number[] {
+  const others = figures.get(other) ?? [];
+  return (figures.get(name) ?? []).map((figure, round) => figure / (others[round] ?? Number.NaN));
+}
+
+/**
+ * Compares the CPU per request of two servers; the result is the ratio.
  *
  * @returns the ratio's median
  */
 export async function compare(title: string, ours: Contender, other: Contender, plan: Plan): Promise<number> {
-  const { rounds, requests } = plan;
-  const cost = async ({ server, send, prepare }: Contender): Promise<number> => {
-    await prepare?.();
-    const before = await server.cpu();
-    await send(requests);
-    return ((await server.cpu()) - before) / requests;
-  };
-  for (const one of [ours, other]) await cost(one);
-  const figures: { ours: number; other: number }[] = [];
-  for (let round = 0; round < rounds; round++) figures.push({ ours: await cost(ours), other: await cost(other) });
+  const figures = await race([ours, other], plan);
   const line = (name: string, values: readonly number[], digits: number, unit: string): void => {
     const { min, median, max } = spread(values);
     const ends = `(${min.toFixed(digits)} to ${max.toFixed(digits)})`;
     console.log(`  ${name.padEnd(22)} ${median.toFixed(digits)}${unit}  ${ends}`);
   };
-  console.log(`${title}: CPU of the server per request, median of ${rounds} rounds of ${requests}`);
-  const oursAlone = figures.map((one) => one.ours);
-  const others = figures.map((one) => one.other);
-  line(ours.name, oursAlone, 1, " µs");
-  line(other.name, others, 1, " µs");
-  const ratios = figures.map((one) => one.ours / one.other);
-  line("ratio", ratios, 2, " x");
-  return spread(ratios).median;
+  console.log(`${title}: CPU of the server per request, median of ${plan.rounds} rounds of ${plan.requests}`);
+  for (const { name } of [ours, other]) line(name, figures.get(name) ?? [], 1, " µs");
+  const both = ratios(figures, ours.name, other.name);
+  line("ratio", both, 2, " x");
+  return spread(both).median;
 }

@@ -15,6 +15,19 @@ const userId = (user: number): string => `00000000-0000-4000-8000-${String(user)
 /** Returns the secret key of user n's instance. */
 export const secretKeyOf = (user: number): string => `sk_live_of_the_benchmark_${instanceOf(user)}`;
 
+/** Returns the instances with their users, as a seed has them. */
+export function instancesWithUsers(users: number): readonly object[] {
+  return Array.from({ length: INSTANCES }, (_, instance) => ({
+    id: instanceId(instance),
+    appId: "app_bench",
+    secretKeys: [secretKeyOf(instance)],
+    users: Array.from({ length: Math.ceil((users - instance) / INSTANCES) }, (_none, turn) => {
+      const user = turn * INSTANCES + instance;
+      return { id: userId(user), email: `user${user}@example.com`, name: `User ${user}`, provider: "google" };
+    }),
+  }));
+}
+
 /** Yields the lines of an import of users and their instances. @param domain of the users' email addresses */
 function* directoryLines(users: number, domain = "example.com"): Generator<string> {
   for (let user = 0; user < users; user++) {

@@ -1,9 +1,8 @@
 import { parseArgs } from "node:util";
-import type { Plan } from "./compare.js";
+import type { Figures, Plan } from "./compare.js";
 import { costlyInput } from "./costly-input.js";
 import { directory } from "./directory.js";
 import { floods } from "./floods.js";
-import { floor } from "./floor.js";
 import { garbageToken } from "./garbage-token.js";
 import { heldMemory } from "./held-memory.js";
 import { importBeside } from "./import.js";
@@ -11,12 +10,15 @@ import { kill } from "./kill.js";
 import { largestToken } from "./largest-token.js";
 import { outages } from "./outages.js";
 import { proofs } from "./proofs.js";
+import { compareReports, describeMachine, figuresOf, type Report, readReports, writeReports } from "./report.js";
 import { soak } from "./soak.js";
 import { strictJson } from "./strict-json.js";
+import { measure, tableText } from "./table.js";
 import { tls } from "./tls.js";
 import { waits } from "./waits.js";
 
-// npm run bench runs the quick benchmarks, and npm run bench -- NAME ... the named ones. CONTRIBUTING.md describes them.
+// npm run bench prints the table of what a verification costs, and npm run bench -- NAME ... runs the named benchmarks.
+// CONTRIBUTING.md describes them.
 
 interface Options extends Plan {
   /** The length of a timed benchmark (default: its own). */
@@ -26,84 +28,110 @@ interface Options extends Plan {
 }
 
 interface Benchmark {
-  /** Whether it runs if no benchmark is named. */
-  readonly quick: boolean;
   readonly about: string;
-  readonly run: (options: Options) => Promise<void> | void;
+  /** Whether `npm run bench -- bounds` runs it: it is quick, and its exit code is 1 above a bound. */
+  readonly isBound?: boolean;
+  /** Runs it and prints what it finds. */
+  readonly run?: (options: Options) => Promise<void> | void;
+  /** Runs it, if its figures can be kept and compared. */
+  readonly measure?: (options: Options) => Promise<Report>;
+  /** Returns the text that shows a report. */
+  readonly show?: (figures: Figures) => string;
 }
 
 const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
-  floor: { quick: true, about: "CPU per call, beside the least that grpc-js and Express can do", run: floor },
-  json: { quick: true, about: "CPU of the strict JSON reader, beside JSON.parse", run: strictJson },
+  table: {
+    about: "CPU of a verification by each transport, algorithm and shape, beside bare servers (runs unasked)",
+    measure: () => measure("table", given.full ? sized(21, 2_000) : sized(9, 800)),
+    show: tableText,
+  },
+  floor: {
+    about: "the table's short form: RS256, unary and batches of 100, and the vendors' endpoints",
+    measure: () => measure("floor", given.full ? sized(21, 2_000) : sized(15, 500)),
+    show: tableText,
+  },
+  json: { isBound: true, about: "CPU of the strict JSON reader, beside JSON.parse", run: strictJson },
   largest: {
-    quick: true,
+    isBound: true,
     about: "CPU of the largest tokens that are admitted, and of garbage",
     run: () => largestToken().then(garbageToken),
   },
-  costly: { quick: true, about: "CPU of input that is made to cost much", run: costlyInput },
-  held: { quick: true, about: "heap that addresses and failing clients take", run: heldMemory },
-  waits: { quick: true, about: "how long a slow or silent peer is waited for", run: waits },
-  proofs: { quick: true, about: "CPU and memory of DPoP proofs", run: proofs },
+  costly: { isBound: true, about: "CPU of input that is made to cost much", run: costlyInput },
+  held: { isBound: true, about: "heap that addresses and failing clients take", run: heldMemory },
+  waits: { isBound: true, about: "how long a slow or silent peer is waited for", run: waits },
+  proofs: { isBound: true, about: "CPU and memory of DPoP proofs", run: proofs },
   directory: {
-    quick: false,
     about: "CPU per look-up among a million users, beside a thousand",
     run: (options) => directory(options, options.fresh),
   },
-  import: { quick: false, about: "time and memory of an import, and what calls wait beside it", run: importBeside },
-  tls: { quick: false, about: "CPU per call over TLS and mutual TLS, beside one in the clear", run: tls },
-  kill: { quick: false, about: "what twenty imports leave that are killed", run: () => kill(20) },
-  floods: { quick: false, about: "memory under floods, and afterwards", run: floods },
+  import: { about: "time and memory of an import, and what calls wait beside it", run: importBeside },
+  tls: { about: "CPU per call over TLS and mutual TLS, beside one in the clear", run: tls },
+  kill: { about: "what twenty imports leave that are killed", run: () => kill(20) },
+  floods: { about: "memory under floods, and afterwards", run: floods },
   outages: {
-    quick: false,
     about: "calls while issuers are in trouble, and until new keys verify",
     run: ({ seconds }) => outages(seconds ?? 60),
   },
-  soak: { quick: false, about: "memory under ten minutes of everything", run: ({ seconds }) => soak(seconds ?? 600) },
+  soak: { about: "memory under ten minutes of everything", run: ({ seconds }) => soak(seconds ?? 600) },
 };
 
-const usual = { rounds: "9", requests: "5000", fresh: false };
-const { values, positionals } = parsed();
-const given = { ...usual, ...values };
-const options = {
-  rounds: Number(given.rounds),
-  requests: Number(given.requests),
+const OPTIONS = {
+  rounds: { type: "string" },
+  requests: { type: "string" },
+  seconds: { type: "string" },
+  full: { type: "boolean" },
+  fresh: { type: "boolean" },
+  json: { type: "string" },
+  compare: { type: "string" },
+  help: { type: "boolean" },
+} as const;
+
+const { values: given, positionals } = parsed();
+/** Returns the size of a benchmark. @param rounds and requests: its own defaults */
+function sized(rounds: number, requests: number): Plan {
+  return { rounds: Number(given.rounds ?? rounds), requests: Number(given.requests ?? requests) };
+}
+const options: Options = {
+  ...sized(9, 5_000),
   seconds: given.seconds === undefined ? undefined : Number(given.seconds),
-  fresh: given.fresh,
+  fresh: given.fresh ?? false,
 };
 
-const all = Object.entries(BENCHMARKS);
-if (values.help) {
-  console.log("npm run bench -- [NAME ...] [--rounds N] [--requests N] [--seconds N] [--fresh]\n");
-  for (const [name, { quick, about }] of all)
-    console.log(`  ${name.padEnd(10)} ${about}${quick ? " (runs unasked)" : ""}`);
+if (given.help) {
+  console.log("npm run bench -- [NAME ... | bounds] [--full] [--rounds N] [--requests N] [--seconds N] [--fresh]");
+  console.log("                 [--json FILE] [--compare FILE]\n");
+  for (const [name, { about, isBound }] of Object.entries(BENCHMARKS)) {
+    console.log(`  ${name.padEnd(10)} ${about}${isBound ? " (one of the bounds)" : ""}`);
+  }
   process.exit();
 }
-const stranger = positionals.find((name) => !Object.hasOwn(BENCHMARKS, name));
+const stranger = positionals.find((name) => name !== "bounds" && !Object.hasOwn(BENCHMARKS, name));
 if (stranger !== undefined) {
-  console.error(`There is no benchmark ${stranger}. There are: ${Object.keys(BENCHMARKS).join(", ")}.`);
+  console.error(`There is no benchmark ${stranger}. There are: bounds, ${Object.keys(BENCHMARKS).join(", ")}.`);
   process.exit(2);
 }
-for (const [name, { quick, run }] of all) {
-  if (positionals.length === 0 ? quick : positionals.includes(name)) await run(options);
+const asked = new Set(positionals.length === 0 ? ["table"] : positionals);
+const reports = new Map(
+  given.compare === undefined ? [] : readReports(given.compare).map((one) => [one.benchmark, one]),
+);
+const kept: Report[] = [];
+for (const [name, { run, measure: measured, show, isBound }] of Object.entries(BENCHMARKS)) {
+  if (!asked.has(name) && !(asked.has("bounds") && isBound)) continue;
+  await run?.(options);
+  const report = await measured?.(options);
+  if (report === undefined) continue;
+  kept.push(report);
+  console.log(`${name}: medians of ${report.rounds} rounds; ${describeMachine(report.machine)}\n`);
+  if (show !== undefined) console.log(`${show(figuresOf(report))}\n`);
+  const then = reports.get(name);
+  if (then !== undefined) console.log(`${compareReports(then, report).join("\n")}\n`);
 }
-if (positionals.length === 0) {
-  console.log("Not run, for they take minutes (npm run bench -- NAME):");
-  for (const [name, { quick, about }] of all) if (!quick) console.log(`  ${name.padEnd(10)} ${about}`);
-}
+if (given.json !== undefined) writeReports(given.json, kept);
 process.exit();
 
 function parsed() {
   try {
-    return parseArgs({
-      allowPositionals: true,
-      options: {
-        rounds: { type: "string" },
-        requests: { type: "string" },
-        seconds: { type: "string" },
-        fresh: { type: "boolean" },
-        help: { type: "boolean" },
-      },
-    });
+    return parseArgs({ allowPositionals: true, options: OPTIONS });
   } catch (error) {
     console.error(`${(error as Error).message}. See npm run bench -- --help.`);
     process.exit(2);
