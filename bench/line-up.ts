@@ -1,244 +1,177 @@
 import { METHODS } from "./calls.js";
 import type { Contender, Plan } from "./compare.js";
+import { type Age, type Entry, type GrpcFloor, type HttpFloor, nameOf, type PeerName, sizeOf } from "./entries.js";
 import { clowkTokenOf, FACES, type Face, USERS } from "./faces.js";
 import { type GrpcClient, grpcClient } from "./grpc-load.js";
-import { type HttpClient, httpClient, postOf } from "./http-load.js";
-import { type Load, load, type Measured, start } from "./measured.js";
-import { item, SHAPES, type Shape } from "./messages.js";
+import { type HttpClient, httpClient } from "./http-load.js";
+import {
+  bearerLoad,
+  connectLoad,
+  frameOf,
+  grpcLoad,
+  httpLoad,
+  inProcess,
+  once,
+  rotation,
+  type Supply,
+  THIS_PROCESS,
+  verifyBy,
+} from "./loads.js";
+import { type Load, type Measured, start } from "./measured.js";
+import { SHAPES } from "./messages.js";
+import { type Libraries, openLibraries } from "./peers/libraries.js";
+import { type Peer, startGo, startHaproxy } from "./peers/peers.js";
 import { ALGORITHMS, type BenchAlgorithm, makeTokens, type Signer, signerOf } from "./tokens.js";
-import { realmName, startVerifying, type VerifyingService } from "./verifying-service.js";
+import { startVerifying, type VerifyingService } from "./verifying-service.js";
 
-// What a benchmark can race: the service by each transport, the least that each transport can cost, and signatures alone.
-
-/** Whether the service has seen the tokens before. */
-export type Age = "seen" | "fresh";
-
-/** One of the things that can be raced. */
-export type Entry =
-  | {
-      readonly kind: "grpc";
-      readonly shape: keyof typeof SHAPES;
-      readonly algorithm: BenchAlgorithm;
-      readonly age: Age;
-    }
-  | { readonly kind: "connect"; readonly algorithm: BenchAlgorithm; readonly age: Age }
-  | { readonly kind: "face"; readonly vendor: string; readonly age: Age }
-  | { readonly kind: "floor"; readonly floor: GrpcFloor }
-  | { readonly kind: "face floor"; readonly floor: HttpFloor; readonly vendor: string }
-  | { readonly kind: "signature"; readonly algorithm: BenchAlgorithm };
-
-/** The least that a gRPC call, or a message of a stream, can cost. */
-export type GrpcFloor = "grpc-js unary" | "grpc-js stream" | "node:http2 unary";
-/** The least that a request of a vendor's endpoint can cost. */
-export type HttpFloor = "node:http" | "Express";
-
-/** Returns the name of an entry, which is unique. */
-export function nameOf(entry: Entry): string {
-  switch (entry.kind) {
-    case "grpc":
-      return `gRPC ${SHAPES[entry.shape].name}, ${entry.algorithm}, ${entry.age}`;
-    case "connect":
-      return `Connect JSON, ${entry.algorithm}, ${entry.age}`;
-    case "face":
-      return `${entry.vendor}, ${entry.age}`;
-    case "floor":
-      return `bare ${entry.floor}`;
-    case "face floor":
-      return `bare ${entry.floor}, ${entry.vendor}`;
-    case "signature":
-      return `bare signature check, ${entry.algorithm}`;
-  }
-}
-
-/** Returns the name of the entry that an entry is best compared with; undefined for the floors themselves. */
-export function floorOf(entry: Entry): string | undefined {
-  switch (entry.kind) {
-    case "grpc":
-    case "connect":
-      return nameOf({ kind: "floor", floor: "grpc-js unary" });
-    case "face":
-      return nameOf({ kind: "face floor", floor: "node:http", vendor: entry.vendor });
-    default:
-      return undefined;
-  }
-}
-
-/** The distinct tokens of an algorithm that are in rotation as tokens seen before. */
+/** The distinct tokens of an algorithm, or of a vendor, that are in rotation as tokens seen before. */
 const SEEN = 2_000;
 
 /** The most distinct tokens of an algorithm that are signed in advance. */
 const POOL = 6_000;
-
-/** The calls, or messages of streams, in flight. */
-const IN_FLIGHT = 64;
-/** The streams that carry them: a server answers 16 messages of one at a time. */
-const STREAMS = 4;
-
-/** A token and the realm that it is for. */
-interface Ask {
-  readonly realm: string;
-  readonly token: string;
-}
 
 /** Contenders that are ready to be raced. */
 export interface LineUp {
   readonly contenders: readonly Contender[];
   /** Throws unless every token was as fresh, or as well known, as its contender says. */
   check(): Promise<void>;
-  close(): void;
+  close(): Promise<void>;
 }
 
-/**
- * Starts everything that some entries need, and makes their tokens.
- *
- * A fact belongs to a realm, and the service compares nothing across realms. So the fresh tokens of an algorithm are a pool
- * of distinct tokens that is sent to one realm after another, all with the same key: each pair of realm and token is sent
- * once. A token costs each of these realms the whole of its digest, reading, signature and fact.
- */
+/** A server or this process, and the load that costs it. */
+type Ready = Pick<Contender, "server" | "send">;
+
+/** Starts everything that some entries need, and makes their tokens: each as many fresh ones as a plan uses. */
 export async function lineUp(entries: readonly Entry[], plan: Plan): Promise<LineUp> {
-  const closers: (() => void)[] = [];
   const signers = ALGORITHMS.map((algorithm) => signerOf(algorithm));
-  const signerFor = (algorithm: BenchAlgorithm): Signer => {
-    const signer = signers.find((one) => one.algorithm === algorithm);
-    if (signer === undefined) throw new Error(`no key for ${algorithm}`);
-    return signer;
+  const signerFor = (algorithm: BenchAlgorithm): Signer => known(signers.find((one) => one.algorithm === algorithm));
+  const used = (isOne: (entry: Entry) => boolean): number =>
+    entries
+      .filter((one) => "age" in one && one.age === "fresh" && isOne(one))
+      .reduce((sum, one) => {
+        const { requests, each } = sizeOf(one, plan);
+        return sum + requests * each * (plan.rounds + 1);
+      }, 0);
+  const needed = new Map(ALGORITHMS.map((name) => [name, used((one) => "algorithm" in one && one.algorithm === name)]));
+  const inCore = used((one) => one.kind === "library");
+  const realms = Math.ceil(Math.max(1, inCore, ...needed.values()) / POOL);
+
+  const pools = new Map<BenchAlgorithm, readonly string[]>();
+  for (const [algorithm, count] of needed) {
+    const wanted = Math.max(SEEN, count, algorithm === "RS256" ? inCore : 0);
+    pools.set(algorithm, await makeTokens(signerFor(algorithm), Math.min(POOL, wanted)));
+  }
+  const supply = {
+    seen: memo(
+      (algorithm: BenchAlgorithm): Supply =>
+        rotation(signerFor(algorithm), (pools.get(algorithm) ?? []).slice(0, SEEN)),
+    ),
+    fresh: memo((algorithm: BenchAlgorithm): Supply => once(signerFor(algorithm), pools.get(algorithm) ?? [], realms)),
   };
-  /** The fresh tokens that the contenders of an algorithm use together. */
-  const needed = (algorithm: BenchAlgorithm): number => {
-    const some = entries.filter(
-      (one) => "age" in one && one.age === "fresh" && "algorithm" in one && one.algorithm === algorithm,
-    );
-    return some
-      .map((one) => sizeOf(one, plan))
-      .reduce((sum, { requests, each }) => sum + requests * each * (plan.rounds + 1), 0);
-  };
-  const most = Math.max(...ALGORITHMS.map(needed));
-  const realms = Math.max(1, Math.ceil(most / POOL));
 
   // A process each, so that the facts of fresh tokens do not burden calls for tokens seen before.
   const seen = await startVerifying(signers, 1, "256MiB");
   const fresh = await startVerifying(signers, realms);
-  closers.push(
-    () => seen.stop(),
-    () => fresh.stop(),
-  );
   const services: Readonly<Record<Age, VerifyingService>> = { seen, fresh };
+  const grpc = memo((address: string): GrpcClient => grpcClient(address));
+  const http = memo((address: string): HttpClient => httpClient(address));
 
-  const pools = new Map<BenchAlgorithm, readonly string[]>();
-  for (const signer of signers) {
-    const count = Math.max(SEEN, Math.min(POOL, needed(signer.algorithm)));
-    pools.set(signer.algorithm, await makeTokens(signer, count));
-  }
-  const supplies = new Map<string, () => Ask>();
-  const supplyOf = (algorithm: BenchAlgorithm, age: Age): (() => Ask) => {
-    const known = supplies.get(`${algorithm} ${age}`);
-    if (known !== undefined) return known;
-    const pool = pools.get(algorithm) ?? [];
-    const supply = age === "seen" ? rotation(signerFor(algorithm), pool) : once(signerFor(algorithm), pool, realms);
-    supplies.set(`${algorithm} ${age}`, supply);
-    return supply;
-  };
-
-  const clients = new Map<string, GrpcClient>();
-  const clientOf = (address: string): GrpcClient => {
-    const client = clients.get(address) ?? grpcClient(address);
-    clients.set(address, client);
-    return client;
-  };
-  const httpClients = new Map<string, HttpClient>();
-  const httpClientOf = (address: string): HttpClient => {
-    const client = httpClients.get(address) ?? httpClient(address);
-    httpClients.set(address, client);
-    return client;
-  };
-  closers.push(() => {
-    for (const client of [...clients.values(), ...httpClients.values()]) client.close();
-  });
-
-  // Every token of a rotation is seen once, and a sample of each answer is kept for the floors.
-  const seenClient = clientOf(seen.grpc);
-  for (const algorithm of ALGORITHMS) {
-    const next = supplyOf(algorithm, "seen");
-    for (let n = 0; n < SEEN; n += 1000) await send(seenClient, SHAPES.batch1000, next);
-  }
-  const sample = supplyOf("RS256", "seen");
-  const unaryAnswer = await send(seenClient, SHAPES.unary, sample);
-  const streamOfOne = seenClient.stream(METHODS.stream);
-  const streamAnswer = await streamOfOne.send(frameOf(SHAPES.stream1, sample));
-  await streamOfOne.end();
-
-  const faces = new Map<string, FaceLoad>();
+  const answers = await askAll(grpc(seen.grpc), supply.seen);
+  const faces = new Map<string, FaceTokens>();
   for (const face of FACES) {
-    const sizes = entries.filter((one) => one.kind === "face" && one.vendor === face.vendor && one.age === "fresh");
-    const count = sizes.length === 0 ? 0 : sizeOf(sizes[0] as Entry, plan).requests * (plan.rounds + 1);
-    const all = await faceTokens(face, SEEN + count, signerFor);
-    const client = httpClientOf(seen.http);
-    let answer: Buffer = Buffer.alloc(0);
-    for (let n = 0; n < SEEN; n += 20) {
-      const some = Array.from({ length: 20 }, (_, m) => face.request(all[n + m] ?? "", n + m));
-      [answer = answer] = await Promise.all(some.map((request) => client.send(request)));
-    }
-    faces.set(face.vendor, { face, tokens: all, answer });
+    const count = SEEN + used((one) => one.kind === "face" && one.vendor === face.vendor);
+    const tokens = await tokensOf(face, count, signerFor);
+    faces.set(face.vendor, { face, tokens, answer: await askFace(http(seen.http), face, tokens) });
   }
-
-  const bare = new Map<string, Promise<Measured>>();
-  const bareOf = (server: string, ...args: string[]): Promise<Measured> => {
-    const started = bare.get(server) ?? start(server, ...args);
-    bare.set(server, started);
-    return started;
+  const faceLoad = (address: string, vendor: string, age: Age): Load => {
+    const { face, tokens, answer } = known(faces.get(vendor));
+    let turn = 0;
+    const request = (): Buffer => {
+      const n = age === "seen" ? turn++ % SEEN : SEEN + turn++;
+      return face.request(known(tokens[n]), n);
+    };
+    return httpLoad(http(address), request, answer.length);
   };
-  closers.push(() => {
-    for (const one of bare.values()) void one.then((server) => server.stop());
-  });
+
   const bodies = JSON.stringify(
     Object.fromEntries([...faces.values()].map(({ face, answer }) => [face.path, answer.toString("base64")])),
   );
-  const withoutPrefix = (answer: Buffer): string => answer.subarray(5).toString("base64");
-  const FLOORS: Readonly<Record<GrpcFloor | HttpFloor, () => Promise<Measured>>> = {
-    "grpc-js unary": () => bareOf("bare-grpc", withoutPrefix(unaryAnswer), withoutPrefix(streamAnswer)),
-    "grpc-js stream": () => bareOf("bare-grpc", withoutPrefix(unaryAnswer), withoutPrefix(streamAnswer)),
-    "node:http2 unary": () => bareOf("bare-http2", withoutPrefix(unaryAnswer)),
-    "node:http": () => bareOf("bare-http", bodies),
-    Express: () => bareOf("bare-express", bodies),
+  const [unary, streamed] = [answers.unary, answers.stream].map((answer) => answer.subarray(5).toString("base64"));
+  const bare = memo((server: "bare-grpc" | "bare-http2" | "bare-http" | "bare-express"): Promise<Measured> => {
+    if (server === "bare-grpc") return start(server, known(unary), known(streamed));
+    return start(server, server === "bare-http2" ? known(unary) : bodies);
+  });
+  const BARE = {
+    "grpc-js unary": { server: "bare-grpc", shape: SHAPES.unary },
+    "grpc-js stream": { server: "bare-grpc", shape: SHAPES.stream1 },
+    "node:http2 unary": { server: "bare-http2", shape: SHAPES.unary },
+  } as const satisfies Record<GrpcFloor, object>;
+  const BARE_HTTP = { "node:http": "bare-http", Express: "bare-express" } as const satisfies Record<HttpFloor, string>;
+
+  const rs256 = signerFor("RS256");
+  const go = memo((_: "go"): Promise<Peer> => startGo(known(rs256.pem), answers.unary.subarray(5)));
+  const haproxy = memo((_: "haproxy"): Promise<Peer> => startHaproxy(known(rs256.pem)));
+  const libraries = memo((_: "libraries"): Promise<Libraries> => openLibraries(rs256, realms + 1));
+  const peer = async (name: PeerName): Promise<Ready> => {
+    const next = supply.seen("RS256");
+    if (name === "HAProxy") {
+      const server = await haproxy("haproxy");
+      return { server, send: bearerLoad(http(server.address), next) };
+    }
+    const server = await go("go");
+    const shape = name === "grpc-go batch of 100" ? SHAPES.batch100 : SHAPES.unary;
+    const method = name === "grpc-go echo" ? "/bench.Echo/Echo" : shape.method;
+    return { server, send: grpcLoad(grpc(server.address), shape, next, method) };
   };
 
-  const loadOf = async (entry: Entry): Promise<{ readonly server: Contender["server"]; readonly send: Load }> => {
+  const ready = async (entry: Entry): Promise<Ready> => {
     switch (entry.kind) {
       case "grpc": {
         const server = services[entry.age];
-        return {
-          server,
-          send: grpcLoad(clientOf(server.grpc), SHAPES[entry.shape], supplyOf(entry.algorithm, entry.age)),
-        };
+        const next = supply[entry.age](entry.algorithm);
+        return { server, send: grpcLoad(grpc(server.grpc), SHAPES[entry.shape], next) };
       }
       case "connect": {
         const server = services[entry.age];
-        const client = httpClientOf(server.http);
-        const next = supplyOf(entry.algorithm, entry.age);
-        return { server, send: load(32, async () => void (await client.send(connectRequest(next())))) };
+        return { server, send: connectLoad(http(server.http), supply[entry.age](entry.algorithm)) };
       }
       case "face": {
         const server = services[entry.age];
-        const client = httpClientOf(server.http);
-        return { server, send: faceLoad(client, faces.get(entry.vendor), entry.age) };
+        return { server, send: faceLoad(server.http, entry.vendor, entry.age) };
       }
       case "floor": {
-        const server = await FLOORS[entry.floor]();
-        const shape = entry.floor === "grpc-js stream" ? SHAPES.stream1 : SHAPES.unary;
-        return { server, send: grpcLoad(clientOf(server.ready.address ?? ""), shape, supplyOf("RS256", "seen")) };
+        const { server: name, shape } = BARE[entry.floor];
+        const server = await bare(name);
+        return { server, send: grpcLoad(grpc(known(server.ready.address)), shape, supply.seen("RS256")) };
       }
       case "face floor": {
-        const server = await FLOORS[entry.floor]();
-        const client = httpClientOf(server.ready.address ?? "");
-        return { server, send: faceLoad(client, faces.get(entry.vendor), "seen") };
+        const server = await bare(BARE_HTTP[entry.floor]);
+        return { server, send: faceLoad(known(server.ready.address), entry.vendor, "seen") };
       }
-      case "signature":
-        return { server: THIS_PROCESS, send: signatures(signerFor(entry.algorithm), pools.get(entry.algorithm) ?? []) };
+      case "signature": {
+        const signer = signerFor(entry.algorithm);
+        return {
+          server: THIS_PROCESS,
+          send: inProcess(supply.seen(entry.algorithm), ({ token }) => signer.check(token)),
+        };
+      }
+      case "peer":
+        return peer(entry.peer);
+      case "library": {
+        const { age, library } = entry;
+        const verify = (await libraries("libraries")).verify(library, age);
+        const pool = known(pools.get("RS256"));
+        if (age === "fresh") return { server: THIS_PROCESS, send: inProcess(once(rs256, pool, realms), verify) };
+        // A realm of its own, in which no token is fresh by the time of the race.
+        const send = inProcess(rotation(rs256, pool.slice(0, SEEN), realms), verify);
+        await send(SEEN);
+        return { server: THIS_PROCESS, send };
+      }
     }
   };
   const contenders: Contender[] = [];
   for (const entry of entries)
-    contenders.push({ name: nameOf(entry), ...sizeOf(entry, plan), ...(await loadOf(entry)) });
+    contenders.push({ name: nameOf(entry), ...sizeOf(entry, plan), ...(await ready(entry)) });
   return {
     contenders,
     async check() {
@@ -248,91 +181,47 @@ export async function lineUp(entries: readonly Entry[], plan: Plan): Promise<Lin
       const { miss } = await seen.lookups();
       if (miss > SEEN * (ALGORITHMS.length + FACES.length)) throw new Error(`${miss} tokens were not seen before`);
     },
-    close() {
-      for (const close of closers) close();
+    async close() {
+      for (const client of [...grpc.made(), ...http.made()]) client.close();
+      for (const server of [seen, fresh]) server.stop();
+      for (const server of [...bare.made(), ...go.made(), ...haproxy.made()]) (await server).stop();
+      for (const opened of libraries.made()) await (await opened).close();
     },
   };
 }
 
-/** The requests of a round, and the tokens in each: batches have some thousands of tokens, however large they are. */
-function sizeOf(entry: Entry, { requests }: Plan): { readonly requests: number; readonly each: number } {
-  if (entry.kind !== "grpc") return { requests, each: 1 };
-  const each = SHAPES[entry.shape].tokens;
-  return { requests: each === 1 ? requests : Math.ceil((requests * 2) / each), each };
-}
-
-/** The CPU of this process, for work that needs no server. */
-const THIS_PROCESS: Contender["server"] = {
-  cpu: () => {
-    const { user, system } = process.cpuUsage();
-    return Promise.resolve(user + system);
-  },
-};
-
-const signatures =
-  (signer: Signer, pool: readonly string[]): Load =>
-  async (count) => {
-    for (let n = 0; n < count; n++) {
-      if (!signer.check(pool[n % pool.length] ?? "")) throw new Error("a good signature does not verify");
-    }
-  };
-
-function rotation(signer: Signer, pool: readonly string[]): () => Ask {
-  const realm = realmName(signer, 0);
-  let turn = 0;
-  return () => ({ realm, token: pool[turn++ % SEEN] ?? "" });
-}
-
-function once(signer: Signer, pool: readonly string[], realms: number): () => Ask {
-  let turn = 0;
-  return () => {
-    const realm = Math.floor(turn / pool.length);
-    if (realm >= realms) throw new Error("all fresh tokens are used up");
-    return { realm: realmName(signer, realm), token: pool[turn++ % pool.length] ?? "" };
-  };
-}
-
-function frameOf(shape: Shape, next: () => Ask): Buffer {
-  return shape.frame(
-    Array.from({ length: shape.tokens }, () => {
-      const { realm, token } = next();
-      return item(realm, token);
-    }),
-  );
-}
-
-async function send(client: GrpcClient, shape: Shape, next: () => Ask): Promise<Buffer> {
-  const answer = await client.call(shape.method, frameOf(shape, next));
-  if (!shape.isGood(answer)) throw new Error(`${shape.name}: a good token is not verified`);
-  return answer;
-}
-
-function grpcLoad(client: GrpcClient, shape: Shape, next: () => Ask): Load {
-  if (!shape.isStream) return load(IN_FLIGHT, async () => void (await send(client, shape, next)));
-  return async (count) => {
-    const streams = Array.from({ length: STREAMS }, () => client.stream(shape.method));
-    let turn = 0;
-    const all = load(IN_FLIGHT, async () => {
-      const answer = await streams[turn++ % STREAMS]?.send(frameOf(shape, next));
-      if (answer === undefined || !shape.isGood(answer)) throw new Error(`${shape.name}: a good token is not verified`);
-    });
-    await all(count);
-    await Promise.all(streams.map((stream) => stream.end()));
-  };
-}
-
-const connectRequest = ({ realm, token }: Ask): Buffer =>
-  postOf(METHODS.verify, { "Content-Type": "application/json" }, JSON.stringify({ realm, token }));
-
-/** A vendor's endpoint with its tokens: first those in rotation, then the fresh ones. */
-interface FaceLoad {
+/** The tokens of a vendor's endpoint: first those in rotation, then the fresh ones. */
+interface FaceTokens {
   readonly face: Face;
   readonly tokens: readonly string[];
   /** The body of an answer to a good token. */
   readonly answer: Buffer;
 }
 
-async function faceTokens(
+/** Lets a service see all tokens of the rotations once, and returns a sample of its answers. */
+async function askAll(client: GrpcClient, supply: (algorithm: BenchAlgorithm) => Supply) {
+  for (const algorithm of ALGORITHMS) {
+    for (let n = 0; n < SEEN; n += 1000) await verifyBy(client, SHAPES.batch1000, supply(algorithm));
+  }
+  const sample = supply("RS256");
+  const unary = await verifyBy(client, SHAPES.unary, sample);
+  const open = client.stream(METHODS.stream);
+  const stream = await open.send(frameOf(SHAPES.stream1, sample));
+  await open.end();
+  return { unary, stream };
+}
+
+/** Lets a service see all tokens of an endpoint's rotation once, and returns a sample of its answers. */
+async function askFace(client: HttpClient, face: Face, tokens: readonly string[]): Promise<Buffer> {
+  let answer: Buffer = Buffer.alloc(0);
+  for (let n = 0; n < SEEN; n += 20) {
+    const some = tokens.slice(n, n + 20).map((token, m) => client.send(face.request(token, n + m)));
+    answer = (await Promise.all(some))[0] ?? answer;
+  }
+  return answer;
+}
+
+async function tokensOf(
   face: Face,
   count: number,
   signerFor: (algorithm: BenchAlgorithm) => Signer,
@@ -341,15 +230,18 @@ async function faceTokens(
   return makeTokens(signerFor(face.algorithm), count, (n) => face.claims(n));
 }
 
-function faceLoad(client: HttpClient, of: FaceLoad | undefined, age: Age): Load {
-  if (of === undefined) throw new Error("there is no such endpoint");
-  const { face, tokens, answer } = of;
-  let turn = 0;
-  return load(32, async () => {
-    const n = age === "seen" ? turn++ % SEEN : SEEN + turn++;
-    const token = tokens[n];
-    if (token === undefined) throw new Error(`all fresh tokens of ${face.vendor} are used up`);
-    const { length } = await client.send(face.request(token, n));
-    if (Math.abs(length - answer.length) > 8) throw new Error(`${face.vendor}: an answer of ${length} bytes`);
-  });
+/** Makes each value once, and lists those that were made. */
+function memo<Key, Value>(make: (key: Key) => Value): ((key: Key) => Value) & { made(): Iterable<Value> } {
+  const made = new Map<Key, Value>();
+  const get = (key: Key): Value => {
+    const value = made.get(key) ?? make(key);
+    made.set(key, value);
+    return value;
+  };
+  return Object.assign(get, { made: () => made.values() });
+}
+
+function known<Value>(value: Value | undefined): Value {
+  if (value === undefined) throw new Error("something of the benchmark is missing");
+  return value;
 }

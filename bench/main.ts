@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { measurePeers, peersText } from "./beside-peers.js";
 import type { Figures, Plan } from "./compare.js";
 import { costlyInput } from "./costly-input.js";
 import { directory } from "./directory.js";
@@ -49,6 +50,11 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
     about: "the table's short form: RS256, unary and batches of 100, and the vendors' endpoints",
     measure: () => measure("floor", given.full ? sized(21, 2_000) : sized(15, 500)),
     show: tableText,
+  },
+  peers: {
+    about: "RS256 beside grpc-go, HAProxy (bench/peers/install.sh), fast-jwt and jose",
+    measure: () => measurePeers(given.full ? sized(21, 2_000) : sized(9, 800)),
+    show: peersText,
   },
   json: { isBound: true, about: "CPU of the strict JSON reader, beside JSON.parse", run: strictJson },
   largest: {

@@ -1,7 +1,8 @@
 import { type Figures, type Plan, race } from "./compare.js";
+import { type Age, type Entry, floorsOf, nameOf } from "./entries.js";
 import { FACES } from "./faces.js";
 import { type Grid, markdownOf, textOf } from "./grid.js";
-import { type Age, type Entry, floorOf, lineUp, nameOf } from "./line-up.js";
+import { lineUp } from "./line-up.js";
 import { SHAPES } from "./messages.js";
 import { medianOf, type Report, ratioOf, reportOf } from "./report.js";
 import { ALGORITHMS, type BenchAlgorithm } from "./tokens.js";
@@ -52,22 +53,13 @@ export async function measure(name: keyof typeof TABLES, plan: Plan): Promise<Re
     await line.check();
     return reportOf(name, figures, floorsOf(entries), plan);
   } finally {
-    line.close();
+    await line.close();
   }
 }
 
 /** Shows a line that the next one replaces, on a terminal. */
 export function progress(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`);
-}
-
-function floorsOf(entries: readonly Entry[]): Readonly<Record<string, string>> {
-  const floors: Record<string, string> = {};
-  for (const entry of entries) {
-    const floor = floorOf(entry);
-    if (floor !== undefined) floors[nameOf(entry)] = floor;
-  }
-  return floors;
 }
 
 /** Returns the tables of a report's figures. */

@@ -1,0 +1,97 @@
+import type { Plan } from "./compare.js";
+import { SHAPES } from "./messages.js";
+import type { BenchAlgorithm } from "./tokens.js";
+
+// What a benchmark can race, as data: the service by each transport, the least that each transport can cost, signatures
+// alone, and peers.
+
+/** Whether the service has seen the tokens before. */
+export type Age = "seen" | "fresh";
+
+/** The least that a gRPC call, or a message of a stream, can cost. */
+export type GrpcFloor = "grpc-js unary" | "grpc-js stream" | "node:http2 unary";
+
+/** The least that a request of a vendor's endpoint can cost. */
+export type HttpFloor = "node:http" | "Express";
+
+/** Other software that verifies RS256: servers, and libraries in this process. */
+export type PeerName = "grpc-go unary" | "grpc-go batch of 100" | "grpc-go echo" | "HAProxy";
+
+/** A library, or the service's core, in the process of the benchmark. */
+export type LibraryName = "our core" | "fast-jwt" | "jose";
+
+/** One of the things that can be raced. */
+export type Entry =
+  | {
+      readonly kind: "grpc";
+      readonly shape: keyof typeof SHAPES;
+      readonly algorithm: BenchAlgorithm;
+      readonly age: Age;
+    }
+  | { readonly kind: "connect"; readonly algorithm: BenchAlgorithm; readonly age: Age }
+  | { readonly kind: "face"; readonly vendor: string; readonly age: Age }
+  | { readonly kind: "floor"; readonly floor: GrpcFloor }
+  | { readonly kind: "face floor"; readonly floor: HttpFloor; readonly vendor: string }
+  | { readonly kind: "signature"; readonly algorithm: BenchAlgorithm }
+  | { readonly kind: "peer"; readonly peer: PeerName }
+  | { readonly kind: "library"; readonly library: LibraryName; readonly age: Age };
+
+/** Returns the name of an entry, which is unique. */
+export function nameOf(entry: Entry): string {
+  switch (entry.kind) {
+    case "grpc":
+      return `gRPC ${SHAPES[entry.shape].name}, ${entry.algorithm}, ${entry.age}`;
+    case "connect":
+      return `Connect JSON, ${entry.algorithm}, ${entry.age}`;
+    case "face":
+      return `${entry.vendor}, ${entry.age}`;
+    case "floor":
+      return `bare ${entry.floor}`;
+    case "face floor":
+      return `bare ${entry.floor}, ${entry.vendor}`;
+    case "signature":
+      return `bare signature check, ${entry.algorithm}`;
+    case "peer":
+      return entry.peer;
+    case "library":
+      return `in process: ${entry.library}, ${entry.age}`;
+  }
+}
+
+/** Returns the entry that an entry is best compared with; undefined for the floors themselves. */
+function floorOf(entry: Entry): Entry | undefined {
+  switch (entry.kind) {
+    case "grpc":
+    case "connect":
+    case "peer":
+      return { kind: "floor", floor: "grpc-js unary" };
+    case "face":
+      return { kind: "face floor", floor: "node:http", vendor: entry.vendor };
+    case "library":
+      return { kind: "signature", algorithm: "RS256" };
+    default:
+      return undefined;
+  }
+}
+
+/** Returns the name of the floor of each entry that has one, by the entry's name. */
+export function floorsOf(entries: readonly Entry[]): Readonly<Record<string, string>> {
+  const floors: Record<string, string> = {};
+  for (const entry of entries) {
+    const floor = floorOf(entry);
+    if (floor !== undefined) floors[nameOf(entry)] = nameOf(floor);
+  }
+  return floors;
+}
+
+/** Returns the tokens in each request of an entry. */
+function eachOf(entry: Entry): number {
+  if (entry.kind === "grpc") return SHAPES[entry.shape].tokens;
+  return entry.kind === "peer" && entry.peer === "grpc-go batch of 100" ? 100 : 1;
+}
+
+/** The requests of a round, and the tokens in each: twice as many tokens as requests of one, in batches of any size. */
+export function sizeOf(entry: Entry, { requests }: Plan): { readonly requests: number; readonly each: number } {
+  const each = eachOf(entry);
+  return { requests: each === 1 ? requests : Math.ceil((requests * 2) / each), each };
+}
