@@ -30,6 +30,8 @@ export interface Contender {
   readonly each?: number;
   /** The number of requests in each round (default: that of the plan). */
   readonly requests?: number;
+  /** The number of requests before the first round, in which code is compiled (default: as in a round). */
+  readonly warm?: number;
   /** Runs before each round, unmeasured. */
   readonly prepare?: () => Promise<void>;
 }
@@ -46,27 +48,30 @@ export type Figures = ReadonlyMap<string, readonly number[]>;
 
 /**
  * Measures servers in alternating rounds, so that a drift of the machine's speed affects all of them: compare the ratios of
- * a round. Every second round has the opposite order. One round before the first is not counted: everything is compiled in it.
+ * a round. Every second round has the opposite order.
  *
- * @param tell is called before each round with its number, from 0 for the uncounted one
+ * @param tell is called before each round with its number, from 0 for what comes before the first
  */
 export async function race(
   contenders: readonly Contender[],
   plan: Plan,
   tell: (round: number) => void = () => {},
 ): Promise<Figures> {
-  const cost = async ({ server, send, prepare, requests = plan.requests, each = 1 }: Contender): Promise<number> => {
+  const figures = new Map<string, number[]>();
+  tell(0);
+  for (const { name, send, prepare, requests = plan.requests, warm = requests } of contenders) {
+    figures.set(name, []);
     await prepare?.();
-    const before = await server.cpu();
-    await send(requests);
-    return ((await server.cpu()) - before) / (requests * each);
-  };
-  const figures = new Map<string, number[]>(contenders.map(({ name }) => [name, []]));
-  for (let round = 0; round <= plan.rounds; round++) {
+    await send(warm);
+  }
+  for (let round = 1; round <= plan.rounds; round++) {
     tell(round);
-    for (const contender of round % 2 === 0 ? contenders : contenders.toReversed()) {
-      const figure = await cost(contender);
-      if (round > 0) figures.get(contender.name)?.push(figure);
+    for (const contender of round % 2 === 1 ? contenders : contenders.toReversed()) {
+      const { name, server, send, prepare, requests = plan.requests, each = 1 } = contender;
+      await prepare?.();
+      const before = await server.cpu();
+      await send(requests);
+      figures.get(name)?.push(((await server.cpu()) - before) / (requests * each));
     }
   }
   return figures;

@@ -90,8 +90,38 @@ function eachOf(entry: Entry): number {
   return entry.kind === "peer" && entry.peer === "grpc-go batch of 100" ? 100 : 1;
 }
 
-/** The requests of a round, and the tokens in each: twice as many tokens as requests of one, in batches of any size. */
-export function sizeOf(entry: Entry, { requests }: Plan): { readonly requests: number; readonly each: number } {
+/** The requests of one token that come before the first round, by what answers them. A server's code is compiled by then. */
+const WARM: Readonly<Record<Entry["kind"], number>> = {
+  grpc: 3_000,
+  connect: 3_000,
+  face: 3_000,
+  floor: 8_000,
+  "face floor": 4_000,
+  signature: 2_000,
+  peer: 3_000,
+  library: 2_000,
+};
+
+/** The size of an entry's part of a race. */
+export interface Size {
+  /** The requests of a round. */
+  readonly requests: number;
+  /** The requests before the first round. */
+  readonly warm: number;
+  /** The tokens in each. */
+  readonly each: number;
+}
+
+/** Returns the size of an entry's part: twice as many tokens in batches, of any size, as in requests of one token. */
+export function sizeOf(entry: Entry, { requests }: Plan): Size {
   const each = eachOf(entry);
-  return { requests: each === 1 ? requests : Math.ceil((requests * 2) / each), each };
+  if (each === 1) return { requests, warm: WARM[entry.kind], each };
+  const batches = Math.ceil((requests * 2) / each);
+  return { requests: batches, warm: batches, each };
+}
+
+/** Returns the tokens that an entry uses in a race. */
+export function tokensIn(entry: Entry, plan: Plan): number {
+  const { requests, warm, each } = sizeOf(entry, plan);
+  return (requests * plan.rounds + warm) * each;
 }

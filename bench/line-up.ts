@@ -1,6 +1,15 @@
 import { METHODS } from "./calls.js";
 import type { Contender, Plan } from "./compare.js";
-import { type Age, type Entry, type GrpcFloor, type HttpFloor, nameOf, type PeerName, sizeOf } from "./entries.js";
+import {
+  type Age,
+  type Entry,
+  type GrpcFloor,
+  type HttpFloor,
+  nameOf,
+  type PeerName,
+  sizeOf,
+  tokensIn,
+} from "./entries.js";
 import { clowkTokenOf, FACES, type Face, USERS } from "./faces.js";
 import { type GrpcClient, grpcClient } from "./grpc-load.js";
 import { type HttpClient, httpClient } from "./http-load.js";
@@ -48,10 +57,7 @@ export async function lineUp(entries: readonly Entry[], plan: Plan): Promise<Lin
   const used = (isOne: (entry: Entry) => boolean): number =>
     entries
       .filter((one) => "age" in one && one.age === "fresh" && isOne(one))
-      .reduce((sum, one) => {
-        const { requests, each } = sizeOf(one, plan);
-        return sum + requests * each * (plan.rounds + 1);
-      }, 0);
+      .reduce((sum, one) => sum + tokensIn(one, plan), 0);
   const needed = new Map(ALGORITHMS.map((name) => [name, used((one) => "algorithm" in one && one.algorithm === name)]));
   const inCore = used((one) => one.kind === "library");
   const realms = Math.ceil(Math.max(1, inCore, ...needed.values()) / POOL);

@@ -91,7 +91,7 @@ function gridsOf(figures: Figures): readonly Grid[] {
       ],
     },
     {
-      title: "gRPC and Connect, µs of the service's CPU per token (and as a ratio to a whole empty grpc-js call):",
+      title: "gRPC and Connect, µs of the service's CPU per token (and as a ratio to an empty grpc-js call):",
       header: ["", ...header],
       rows: [
         ...shapes.map((shape) =>
