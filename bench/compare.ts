@@ -24,7 +24,7 @@ export function held(figure: number, most: number, unit: string): string {
 /** A server to compare, and its load. */
 export interface Contender {
   readonly name: string;
-  readonly server: Pick<Measured, "cpu">;
+  readonly server: Pick<Measured, "cpu"> & Partial<Pick<Measured, "profile">>;
   readonly send: Load;
   /** The verifications in a request (default 1). */
   readonly each?: number;

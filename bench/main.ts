@@ -10,6 +10,7 @@ import { importBeside } from "./import.js";
 import { kill } from "./kill.js";
 import { largestToken } from "./largest-token.js";
 import { outages } from "./outages.js";
+import { profile } from "./profile.js";
 import { proofs } from "./proofs.js";
 import { compareReports, describeMachine, figuresOf, type Report, readReports, writeReports } from "./report.js";
 import { soak } from "./soak.js";
@@ -55,6 +56,10 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
     about: "RS256 beside grpc-go, HAProxy (bench/peers/install.sh), fast-jwt and jose",
     measure: () => measurePeers(given.full ? sized(21, 2_000) : sized(9, 800)),
     show: peersText,
+  },
+  profile: {
+    about: "where the time of a verification goes, by cause, beside servers that only answer",
+    run: () => profile(sized(1, 4_000).requests),
   },
   json: { isBound: true, about: "CPU of the strict JSON reader, beside JSON.parse", run: strictJson },
   largest: {

@@ -1,4 +1,5 @@
 import { type ChildProcess, fork } from "node:child_process";
+import type { Profiler } from "node:inspector";
 
 /** A server in its own process, whose CPU time can be read. */
 export interface Measured {
@@ -12,6 +13,8 @@ export interface Measured {
   memory(): Promise<{ readonly rss: number; readonly heapUsed: number; readonly external: number }>;
   /** Writes a heap snapshot to a file, which stops the server for a second or two. */
   snapshot(file: string): Promise<unknown>;
+  /** Profiles its CPU until the returned function is called. */
+  profile(): Promise<() => Promise<Profiler.Profile>>;
   stop(): void;
 }
 
@@ -34,6 +37,10 @@ export async function start(name: string, ...args: readonly string[]): Promise<M
     delay: () => ask("delay"),
     memory: () => ask("memory"),
     snapshot: (file) => ask("snapshot", file),
+    profile: async () => {
+      await ask("profile");
+      return () => ask("profiled");
+    },
     stop: () => void child.kill("SIGKILL"),
   };
 }

@@ -1,10 +1,24 @@
 // Preloaded into each measured server: reports on request the CPU time of its process, the longest delay of its event loop
-// since the last report, and its memory.
+// since the last report, its memory, and a profile of its CPU.
+import { Session } from "node:inspector/promises";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { writeHeapSnapshot } from "node:v8";
 
 const delay = monitorEventLoopDelay({ resolution: 1 });
+const session = new Session();
 const ANSWERS = {
+  async profile() {
+    session.connect();
+    await session.post("Profiler.enable");
+    await session.post("Profiler.setSamplingInterval", { interval: 250 });
+    await session.post("Profiler.start");
+    return true;
+  },
+  async profiled() {
+    const { profile } = await session.post("Profiler.stop");
+    session.disconnect();
+    return profile;
+  },
   cpu: () => process.cpuUsage(),
   delay() {
     delay.enable();
@@ -19,6 +33,6 @@ const ANSWERS = {
   },
   snapshot: (file) => writeHeapSnapshot(file),
 };
-process.on("message", ([question, ...args]) => process.send?.(ANSWERS[question]?.(...args)));
+process.on("message", async ([question, ...args]) => process.send?.(await ANSWERS[question]?.(...args)));
 // The server ends with its benchmark, however that ends.
 process.on("disconnect", () => process.exit());
