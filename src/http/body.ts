@@ -10,7 +10,8 @@ export class ClientGone extends Error {
 
 /** Whether a client waits for `100 Continue` before it sends its body (RFC 9110, section 10.1.1). */
 export function awaitsContinue(req: IncomingMessage): boolean {
-  return /^100-continue$/i.test(req.headers.expect ?? "") && req.httpVersion === "1.1";
+  const { expect } = req.headers;
+  return expect !== undefined && /^100-continue$/i.test(expect) && req.httpVersion === "1.1";
 }
 
 /**
@@ -29,26 +30,24 @@ export function readBody(req: IncomingMessage, res: ServerResponse, limit: numbe
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let length = 0;
-    const done = (): void => {
-      req.off("data", onData).off("end", onEnd).off("close", onClose).off("error", onClose);
-    };
-    const onData = (chunk: Buffer): void => {
+    let isOver = false;
+    // Without a listener for errors, an IncomingMessage that is cut emits none.
+    req.on("data", (chunk: Buffer) => {
       length += chunk.length;
-      chunks.push(chunk);
-      if (length <= limit) return;
-      done();
-      // Without a listener a later error would end the process.
-      req.on("error", () => {}).resume();
-      resolve(undefined);
-    };
-    const onEnd = (): void => {
-      done();
+      if (length <= limit) chunks.push(chunk);
+      else if (!isOver) {
+        isOver = true;
+        chunks.length = 0;
+        resolve(undefined);
+      }
+    });
+    req.on("end", () => {
+      if (isOver) return;
+      isOver = true;
       resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, length));
-    };
-    const onClose = (): void => {
-      done();
-      reject(new ClientGone());
-    };
-    req.on("data", onData).on("end", onEnd).on("close", onClose).on("error", onClose);
+    });
+    req.on("close", () => {
+      if (!isOver) reject(new ClientGone());
+    });
   });
 }

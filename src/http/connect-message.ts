@@ -1,6 +1,6 @@
 import type { VerifyTokenRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
 import type { Verdict } from "../contract/verifier.js";
-import type { Answer } from "../vendors/vendor.js";
+import type { Answer, FaceRequest } from "../vendors/vendor.js";
 import { requestFromJson, UnreadableMessage, verdictToJson } from "../wire/json.js";
 import { encodeVerdict } from "../wire/messages.js";
 import { readRequest } from "../wire/requests.js";
@@ -15,8 +15,6 @@ export interface ConnectHead {
   readonly timeout: number;
 }
 
-type HeaderValues = Readonly<Partial<Record<string, readonly string[]>>>;
-
 /** The answer to a method other than POST. There is no Connect GET: the proto declares no method free of side effects. */
 export function onlyPost(method: string | undefined): Answer | undefined {
   return method === "POST" ? undefined : httpRefusal(405, "Send a POST.", { Allow: "POST" });
@@ -24,28 +22,24 @@ export function onlyPost(method: string | undefined): Answer | undefined {
 
 const MEDIA_TYPE = /^application\/(?:(proto)|(json)\s*(?:;\s*charset\s*=\s*("?)utf-8\3\s*)?)$/i;
 
-/**
- * Reads the head of a request.
- *
- * @param headers the values of each header, none joined or dropped
- * @returns the answer if the request is refused
- */
-export function readHead(method: string | undefined, headers: HeaderValues): ConnectHead | Answer {
-  const refused = onlyPost(method);
+/** Reads the head of a request. @returns the answer if the request is refused */
+export function readHead(head: FaceRequest): ConnectHead | Answer {
+  const refused = onlyPost(head.method);
   if (refused !== undefined) return refused;
-  const types = headers["content-type"] ?? [];
+  const types = head.values("content-type");
   const [, proto, json] = (types.length === 1 && MEDIA_TYPE.exec(types[0]?.trim() ?? "")) || [];
   if (proto === undefined && json === undefined) {
     const accepted = "application/json, application/proto";
     return httpRefusal(415, `Send a body of one of the types ${accepted}.`, { "Accept-Post": accepted });
   }
-  const version = headers["connect-protocol-version"]?.join(",") ?? "1";
-  if (version !== "1") return connectError("INVALID_ARGUMENT", 'Connect-Protocol-Version must be "1".');
-  const encoding = headers["content-encoding"]?.join(",").trim().toLowerCase() ?? "identity";
+  const version = joined(head, "connect-protocol-version");
+  if (version !== undefined && version !== "1")
+    return connectError("INVALID_ARGUMENT", 'Connect-Protocol-Version must be "1".');
+  const encoding = joined(head, "content-encoding")?.trim().toLowerCase() ?? "";
   if (encoding !== "identity" && encoding !== "") {
     return connectError("UNIMPLEMENTED", 'Content-Encoding must be absent or "identity".');
   }
-  const timeout = headers["connect-timeout-ms"]?.join(",");
+  const timeout = joined(head, "connect-timeout-ms");
   if (timeout !== undefined && !/^\d{1,10}$/.test(timeout)) {
     return connectError("INVALID_ARGUMENT", "Connect-Timeout-Ms must have 1 to 10 digits.");
   }
@@ -53,6 +47,12 @@ export function readHead(method: string | undefined, headers: HeaderValues): Con
     codec: proto === undefined ? "json" : "proto",
     timeout: timeout === undefined ? Number.POSITIVE_INFINITY : Number(timeout),
   };
+}
+
+/** The values of a header as one text; undefined if it is absent. */
+function joined(head: FaceRequest, name: string): string | undefined {
+  const values = head.values(name);
+  return values.length === 0 ? undefined : values.join(",");
 }
 
 /** The two encodings of a Connect message. */

@@ -1,9 +1,10 @@
-import { ask, type KnownCaller, knownCaller } from "../contract/call.js";
+import { ask, knownCaller } from "../contract/call.js";
 import { failure, type Outcome } from "../contract/verifier.js";
 import { Secret } from "../util/secret.js";
-import type { Face, FaceRequest, Question } from "../vendors/vendor.js";
+import type { Answer, Face, FaceRequest, Question } from "../vendors/vendor.js";
 import { awaitsContinue, readBody } from "./body.js";
-import type { Exchange, HttpCall, HttpService, Responder } from "./exchange.js";
+import { type Exchange, type HttpCall, type HttpService, type Responder, then } from "./exchange.js";
+import { RequestHead } from "./request-head.js";
 
 /** A vendor's face at a path, and the realm that it asks. */
 export interface ServedFace {
@@ -22,43 +23,49 @@ export interface ServedFace {
  * asked twice: about the caller alone, and after the body about the token.
  */
 export function faceResponder({ name, realm, face }: ServedFace, service: HttpService): Responder {
-  async function askAbout(
-    { token, credential }: Pick<Question, "token" | "credential">,
-    call: HttpCall,
-  ): Promise<{ readonly outcome: Outcome; readonly caller: KnownCaller }> {
-    const { workload } = call;
-    const request = { realm, token: new Secret(token), credential, workload, explain: false };
-    const outcome = await ask(service, request, call);
-    return { outcome, caller: knownCaller(request, outcome) };
-  }
+  const { limits } = service;
 
-  async function answer(question: Question, request: FaceRequest, call: HttpCall): Promise<Exchange> {
-    const { outcome, caller } = await askAbout(question, call);
-    // The request of a known caller is faulty, so the call has no outcome.
-    if (question.otherwise !== undefined && isCallerKnown(outcome))
-      return { answer: question.otherwise, realm, outcome: undefined, caller };
-    return { answer: face.write(outcome, request), realm, outcome, caller };
+  const questionOf = ({ token, credential }: Pick<Question, "token" | "credential">, { workload }: HttpCall) => ({
+    realm,
+    token: new Secret(token),
+    credential,
+    workload,
+    explain: false,
+  });
+
+  /** Answers by the outcome of a question. */
+  function answer(reading: Question | Answer, head: FaceRequest, call: HttpCall): Exchange | Promise<Exchange> {
+    if ("status" in reading) return { answer: reading, realm, outcome: undefined, caller: undefined };
+    const question = questionOf(reading, call);
+    return then(ask(service, question, call), (outcome) => {
+      const caller = knownCaller(question, outcome);
+      const { otherwise } = reading;
+      // The request of a known caller is faulty, so the call has no outcome.
+      if (otherwise !== undefined && isCallerKnown(outcome))
+        return { answer: otherwise, realm, outcome: undefined, caller };
+      return { answer: face.write(outcome, head), realm, outcome, caller };
+    });
   }
 
   return {
     via: name,
-    async respond(req, res, call) {
-      const request: FaceRequest = { method: req.method ?? "", headers: req.headersDistinct };
-      let reading = face.read(request);
-      if ("readBody" in reading) {
-        const { credential } = reading;
-        if (credential !== undefined && awaitsContinue(req)) {
-          const { outcome, caller } = await askAbout({ token: "", credential }, call);
-          if (!isCallerKnown(outcome)) return { answer: face.write(outcome, request), realm, outcome, caller };
-        }
-        reading = reading.readBody(await readBody(req, res, service.limits.body));
-      }
-      return "status" in reading ? { answer: reading, realm, outcome: undefined } : answer(reading, request, call);
+    respond(req, res, call) {
+      const head = new RequestHead(req);
+      const reading = face.read(head);
+      if (!("readBody" in reading)) return answer(reading, head, call);
+      const answerBody = (): Promise<Exchange> =>
+        readBody(req, res, limits.body).then((body) => answer(reading.readBody(body), head, call));
+      const { credential } = reading;
+      if (credential === undefined || !awaitsContinue(req)) return answerBody();
+      const question = questionOf({ token: "", credential }, call);
+      return then(ask(service, question, call), (outcome) => {
+        if (isCallerKnown(outcome)) return answerBody();
+        return { answer: face.write(outcome, head), realm, outcome, caller: knownCaller(question, outcome) };
+      });
     },
     failed(req) {
       const outcome = failure("INTERNAL");
-      const request = { method: req.method ?? "", headers: req.headersDistinct };
-      return { answer: face.write(outcome, request), realm, outcome };
+      return { answer: face.write(outcome, new RequestHead(req)), realm, outcome, caller: undefined };
     },
   };
 }

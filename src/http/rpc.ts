@@ -6,9 +6,10 @@ import { UnreadableMessage } from "../wire/json.js";
 import { requestFromWire } from "../wire/messages.js";
 import { readBody } from "./body.js";
 import { connectError, connectFailure } from "./connect-error.js";
-import { CODECS, onlyPost, readHead } from "./connect-message.js";
+import { CODECS, type Codec, onlyPost, readHead } from "./connect-message.js";
 import { type CorsSettings, corsHeaders, preflightHeaders } from "./cors.js";
-import type { Exchange, HttpAnswer, HttpCall, HttpService, Responder } from "./exchange.js";
+import { type Exchange, type HttpAnswer, type HttpCall, type HttpService, type Responder, then } from "./exchange.js";
+import { RequestHead } from "./request-head.js";
 
 /** What the gateway serves of the contract itself: `http.rpc` and `http.cors`. */
 export interface ServedRpc {
@@ -40,8 +41,8 @@ function rpcResponder(path: string, answering: Answering, { cors }: ServedRpc): 
   });
   return {
     via,
-    respond: async (req, res, call) =>
-      shared(req.method === "OPTIONS" ? preflight(cors) : await answering(req, res, call), req),
+    respond: (req, res, call) =>
+      then(req.method === "OPTIONS" ? preflight(cors) : answering(req, res, call), (exchange) => shared(exchange, req)),
     failed: (req) => shared(failed("", failure("INTERNAL")), req),
   };
 }
@@ -68,18 +69,16 @@ const grpcOnly: Answering = ({ method }) => {
 /** Answers VerifyToken. */
 function verifying(realms: ReadonlySet<string>, service: HttpService): Answering {
   const { limits, observer } = service;
-  return async (req, res, call) => {
-    const head = readHead(req.method, req.headersDistinct);
-    if ("status" in head) return refused(head);
-    call.endWithin(head.timeout);
-    const body = await readBody(req, res, limits.body);
-    if (body === undefined) {
-      const message = `The body is longer than the ${limits.body} bytes that this server admits.`;
-      return refused(connectError("RESOURCE_EXHAUSTED", message));
-    }
+  const tooLarge = refused(
+    connectError("RESOURCE_EXHAUSTED", `The body is longer than the ${limits.body} bytes that this server admits.`),
+  );
+
+  function answerBody(body: Buffer | undefined, codec: Codec, call: HttpCall): Exchange | Promise<Exchange> {
+    if (body === undefined) return tooLarge;
+    const { type, read, write } = CODECS[codec];
     let message: VerifyTokenRequest;
     try {
-      message = CODECS[head.codec].read(body);
+      message = read(body);
     } catch (error) {
       if (!(error instanceof UnreadableMessage)) throw error;
       return refused(connectError("INVALID_ARGUMENT", error.message));
@@ -88,16 +87,27 @@ function verifying(realms: ReadonlySet<string>, service: HttpService): Answering
     // Without asking the verifier, so that no answer or timing shows which other realms exist.
     if (!realms.has(realm)) return failed(realm, failure("REALM_UNKNOWN"));
     const request = requestFromWire(message, call.workload);
-    const outcome = await ask(service, request, call);
-    const caller = knownCaller(request, outcome);
-    if (outcome.kind === "failure") return { ...failed(realm, outcome), caller };
-    try {
-      const { type, write } = CODECS[head.codec];
-      const headers = { "Content-Type": type };
-      return { answer: { status: 200, headers, body: write(outcome) }, realm, outcome, caller };
-    } catch (error) {
-      observer.fault(call, error);
-      return failed(realm, failure("INTERNAL"));
-    }
+    return then(ask(service, request, call), (outcome) => {
+      const caller = knownCaller(request, outcome);
+      if (outcome.kind === "failure") return { ...failed(realm, outcome), caller };
+      try {
+        return {
+          answer: { status: 200, headers: { "Content-Type": type }, body: write(outcome) },
+          realm,
+          outcome,
+          caller,
+        };
+      } catch (error) {
+        observer.fault(call, error);
+        return failed(realm, failure("INTERNAL"));
+      }
+    });
+  }
+
+  return (req, res, call) => {
+    const head = readHead(new RequestHead(req));
+    if ("status" in head) return refused(head);
+    call.endWithin(head.timeout);
+    return readBody(req, res, limits.body).then((body) => answerBody(body, head.codec, call));
   };
 }

@@ -1,8 +1,8 @@
-import express from "express";
 import { type CallService, harmless } from "../contract/call.js";
 import { createHttpPort, type HttpBounds, type HttpListenerOptions, type HttpPort } from "../net/http1/http-port.js";
-import { type HttpService, httpHandler, type Responder } from "./exchange.js";
+import { type HttpService, httpHandler } from "./exchange.js";
 import { faceResponder, type ServedFace } from "./face.js";
+import { directly, type Routes } from "./router.js";
 import { rpcResponders, type ServedRpc } from "./rpc.js";
 
 /** The limits of a gateway: the configuration's `limits`. `request` also bounds the time from a request's arrival to its answer. */
@@ -17,60 +17,30 @@ export interface Gateway extends HttpPort {
 /** Serves nothing of the contract. */
 const NO_RPC: ServedRpc = { realms: [], cors: undefined };
 
-/** Makes a gateway: an HTTP/1.1 port that shows the faces and the contract itself. It opens nothing yet. */
+/** Makes a gateway: an HTTP/1.1 port that shows the faces and the contract itself. It opens nothing yet. @param router finds the face of a request */
 export function createGateway(
   faces: readonly ServedFace[],
   limits: GatewayLimits,
   calls: CallService,
   rpc = NO_RPC,
   listener: HttpListenerOptions = {},
+  router = directly,
 ): Gateway {
   const service = { ...calls, limits, observer: harmless(calls.observer) };
-  let app = createApp(faces, rpc, service);
+  let serve = router(routesOf(faces, rpc, service), service);
   return {
-    ...createHttpPort((req, res) => void app(req, res), limits, listener),
+    ...createHttpPort((req, res) => serve(req, res), limits, listener),
     show: (faces, rpc = NO_RPC) => {
-      app = createApp(faces, rpc, service);
+      serve = router(routesOf(faces, rpc, service), service);
     },
   };
 }
 
-/** The Express app: each face, and each method of the contract, at its exact path, for every HTTP method; anything else is 404. */
-function createApp(faces: readonly ServedFace[], rpc: ServedRpc, service: HttpService): express.Express {
-  const app = express();
-  app.disable("x-powered-by");
-  app.disable("etag");
-  app.disable("query parser");
-  app.enable("case sensitive routing");
-  app.enable("strict routing");
-  const notFound = httpHandler(NOT_FOUND, service);
-  // No target may have a fragment; Express would drop it and find the face before it.
-  app.use((req, res, next) => (req.url.includes("#") ? notFound(req, res) : next()));
-  for (const served of faces) app.all(served.path, httpHandler(faceResponder(served, service), service));
-  for (const [path, responder] of rpcResponders(rpc, service)) app.all(path, httpHandler(responder, service));
-  app.use(notFound);
-  app.use(((error, req, res, _next) => {
-    if (res.headersSent) {
-      res.destroy();
-      return;
-    }
-    const rethrow = (): never => {
-      throw error;
-    };
-    httpHandler({ ...NOT_FOUND, respond: rethrow }, service)(req, res);
-  }) satisfies express.ErrorRequestHandler);
-  return app;
+/** The routes of faces and of the contract's methods. */
+export function routesOf(faces: readonly ServedFace[], rpc: ServedRpc, service: HttpService): Routes {
+  const responders = [
+    ...faces.map((served) => [served.path, faceResponder(served, service)] as const),
+    ...rpcResponders(rpc, service),
+  ];
+  return new Map(responders.map(([path, responder]) => [path, httpHandler(responder, service)]));
 }
-
-const answerTo = (status: number, error: string) => ({
-  answer: { status, body: JSON.stringify({ error }) },
-  realm: "",
-  outcome: undefined,
-});
-
-/** Answers a path that serves nothing. It is observed like any call, since a proxy may have changed the path. */
-const NOT_FOUND: Responder = {
-  via: "unknown",
-  respond: () => answerTo(404, "Not found"),
-  failed: () => answerTo(500, "Internal server error"),
-};

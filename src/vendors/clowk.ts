@@ -89,10 +89,10 @@ const FAILURES: Readonly<Record<FailureKind, Answer>> = {
 };
 
 /** The secret key that a request authenticates with: the vendor's own header, or else a bearer credential. */
-function secretKey({ headers }: FaceRequest): string {
-  const own = withoutSpace((headers["x-clowk-secret-key"] ?? []).join(", "));
+function secretKey(request: FaceRequest): string {
+  const own = withoutSpace(request.values("x-clowk-secret-key").join(", "));
   if (own !== "") return own;
-  const bearer = /^bearer[ \t]+(.*)$/i.exec(withoutSpace(headers["authorization"]?.[0] ?? ""));
+  const bearer = /^bearer[ \t]+(.*)$/i.exec(withoutSpace(request.values("authorization")[0] ?? ""));
   return withoutSpace(bearer?.[1] ?? "");
 }
 

@@ -94,12 +94,13 @@ const CLIENT_HEADERS = {
   "x-client-source-channel": 40,
   "x-client-user-id": 40,
 } as const;
+const CLIENT_HEADER_NAMES = Object.keys(CLIENT_HEADERS);
 
-function echo({ headers }: FaceRequest): Record<string, readonly string[]> {
+function echo(request: FaceRequest): Record<string, readonly string[]> {
   const sent: Record<string, readonly string[]> = {};
-  for (const name of Object.keys(CLIENT_HEADERS)) {
-    const values = headers[name];
-    if (values !== undefined) sent[name] = values;
+  for (const name of CLIENT_HEADER_NAMES) {
+    const values = request.values(name);
+    if (values.length > 0) sent[name] = values;
   }
   return sent;
 }
@@ -137,7 +138,7 @@ function violations(fields: BodyFields, request: FaceRequest, maxTokenLength: nu
     else if (value.length > most) tooLong(name, most);
   }
   for (const [name, most] of Object.entries(CLIENT_HEADERS)) {
-    if (request.headers[name]?.some((value) => value.length > most)) tooLong(name, most);
+    if (request.values(name).some((value) => value.length > most)) tooLong(name, most);
   }
   return found;
 }

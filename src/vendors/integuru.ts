@@ -93,8 +93,8 @@ function rejected({ reason, claim }: Rejected): Answer {
 }
 
 /** Whether a range of `Accept` admits JSON. Parameters, `q` included, are ignored, because the framework ignores them. */
-function acceptsJson(accept: readonly string[] | undefined): boolean {
-  if (accept === undefined) return true;
+function acceptsJson(accept: readonly string[]): boolean {
+  if (accept.length === 0) return true;
   return accept
     .join(",")
     .split(",")
@@ -104,8 +104,9 @@ function acceptsJson(accept: readonly string[] | undefined): boolean {
 const ADMITTING: ReadonlySet<string> = new Set(["application/json", "application/*", "*/*", "*/json"]);
 
 function read(request: FaceRequest): Question | Answer {
-  if (!acceptsJson(request.headers["accept"])) return NOT_ACCEPTABLE;
-  const words = (request.headers["authorization"] ?? [])
+  if (!acceptsJson(request.values("accept"))) return NOT_ACCEPTABLE;
+  const words = request
+    .values("authorization")
     .join(",")
     .split(/[ \t]+/)
     .filter((word) => word !== "");

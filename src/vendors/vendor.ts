@@ -8,8 +8,8 @@ import type { Policy } from "../verifier/realm.js";
 export interface FaceRequest {
   /** Upper case, as sent. */
   readonly method: string;
-  /** Header names in lower case, with each header's values as they were sent, none joined or dropped. */
-  readonly headers: Readonly<Partial<Record<string, readonly string[]>>>;
+  /** The values of a header as they were sent, none joined or dropped; empty if it is absent. @param name in lower case */
+  values(name: string): readonly string[];
 }
 
 /** An answer, to the byte. */
@@ -173,6 +173,6 @@ const isSpace = (text: string, at: number): boolean => text[at] === " " || text[
 
 /** The media type of a request's body, in lower case and without parameters; undefined if there is no content type. */
 export function mediaType(request: FaceRequest): string | undefined {
-  const value = withoutSpace(request.headers["content-type"]?.[0] ?? "");
+  const value = withoutSpace(request.values("content-type")[0] ?? "");
   return value === "" ? undefined : withoutSpace(value.split(";", 1)[0] ?? "").toLowerCase();
 }

@@ -69,6 +69,9 @@ function check(one: Case, services: () => Services): void {
       it(`${one.file}: ${one.name} over HTTP, with the core in process`, async () => {
         expectAnswer(await exchange(services().deployment.inProcess, rest.request), rest.answer);
       });
+      it(`${one.file}: ${one.name} over HTTP, with the face mounted in Express`, async () => {
+        expectAnswer(await exchange(services().deployment.throughExpress, rest.request), rest.answer);
+      });
     }
     it(`${one.file}: ${one.name} over HTTP, with the core behind a gRPC channel`, async () => {
       expectAnswer(await exchange(services().deployment.overChannel, rest.request), rest.answer);

@@ -9,6 +9,7 @@ import {
   type Verified,
   type Verifier,
 } from "../../src/contract/verifier.js";
+import { directly, type Router, throughExpress } from "../../src/http/router.js";
 import type { ServedRpc } from "../../src/http/rpc.js";
 import { createGateway, type Gateway, type GatewayLimits } from "../../src/http/server.js";
 import type { Face, Vendor } from "../../src/vendors/vendor.js";
@@ -99,6 +100,7 @@ afterEachFile(() => Promise.all(opened.splice(0).map(({ gateway }) => gateway.cl
  *
  * @param rpc the part of the contract that the gateway shows; nothing if it is left out
  * @param host the address that the gateway listens on
+ * @param router finds the faces (default: the router that the service uses)
  */
 export async function open(
   verify: Verifier["verify"] = verdict,
@@ -106,6 +108,7 @@ export async function open(
   options: Partial<CallService> = {},
   rpc?: ServedRpc,
   host = "127.0.0.1",
+  router?: Router,
 ): Promise<Opened> {
   const calls: Opened["calls"] = [];
   const faults: Opened["faults"] = [];
@@ -136,11 +139,27 @@ export async function open(
       ...options,
     },
     rpc,
+    {},
+    router,
   );
   const port = Number((await gateway.listen(`${host}:0`)).split(":").at(-1));
   const self = { gateway, port, calls, faults, asked };
   opened.push(self);
   return self;
+}
+
+/** {@link open} of a gateway that finds its faces in one of the two ways; the host is 127.0.0.1. */
+type Opener = (
+  verify?: Verifier["verify"],
+  limits?: Partial<GatewayLimits>,
+  options?: Partial<CallService>,
+  rpc?: ServedRpc,
+) => Promise<Opened>;
+
+/** Declares tests twice: for faces that are called directly, and for the same ones mounted in Express. */
+export function overBoth(declare: (how: string, open: Opener) => void): void {
+  for (const [how, router] of Object.entries({ directly, "through Express": throughExpress }))
+    declare(how, (verify, limits, options, rpc) => open(verify, limits, options, rpc, undefined, router));
 }
 
 /** A connection whose bytes the test writes and reads. */
@@ -258,8 +277,7 @@ export function withBody(path: string, body: Buffer, chunked = false, connection
 /** The body of the answer to a good request, by path. */
 export const GOOD_BODY: Readonly<Record<string, string>> = Object.fromEntries(
   TEST_VENDORS.map((vendor) => {
-    const request = { method: "POST", target: vendor.path, headers: {} };
-    return [vendor.path, faceOf(vendor).write(VERIFIED, request).body];
+    return [vendor.path, faceOf(vendor).write(VERIFIED, { method: "POST", values: () => [] }).body];
   }),
 );
 

@@ -8,7 +8,8 @@ import type { Command } from "../../src/directory/commands.js";
 import { deriveMasterKeys } from "../../src/directory/master-keys.js";
 import { openSqliteDirectory } from "../../src/directory/sqlite/directory.js";
 import { createServer } from "../../src/grpc/server.js";
-import { createGateway } from "../../src/http/server.js";
+import { type Router, throughExpress } from "../../src/http/router.js";
+import { createGateway, type Gateway } from "../../src/http/server.js";
 import { callLogger, callObserver } from "../../src/observability/call-log.js";
 import { type Core, openCore } from "../../src/server/core.js";
 import { addressReader } from "../../src/util/client-address.js";
@@ -81,7 +82,7 @@ export function makeFolder(configuration: string): Folder {
 /** Replaces the core's verifier, to break it or to force an answer. */
 export type Script = (core: Verifier) => Verifier;
 
-/** The whole running service: the core, its gRPC service, and two gateways to it. */
+/** The whole running service: the core, its gRPC service, and three gateways to it. */
 export interface Deployment {
   readonly config: Config;
   readonly folder: Folder;
@@ -91,6 +92,8 @@ export interface Deployment {
   readonly verifier: Verifier;
   /** The port of the gateway that calls the core in process. */
   readonly inProcess: number;
+  /** The port of a gateway that calls the core in process, and mounts the faces in Express. */
+  readonly throughExpress: number;
   /** The port of the gateway that calls over a gRPC channel. */
   readonly overChannel: number;
   /** The address of the gRPC service. */
@@ -138,15 +141,11 @@ export async function deploy(configuration: string, options: DeploymentOptions =
   const timeless: Verifier = {
     verify: (request, context) => channel.verify(request, { ...context, deadline: Number.POSITIVE_INFINITY }),
   };
-  const gateways = [verifier, timeless].map((one) =>
-    createGateway(
-      faces,
-      limits,
-      { ...answering, verifier: one },
-      { realms: config.realms.map(({ name }) => name), cors: undefined },
-    ),
-  );
-  const [inProcess = 0, overChannel = 0] = await Promise.all(
+  const rpc = { realms: config.realms.map(({ name }) => name), cors: undefined };
+  const gatewayTo = (one: Verifier, router?: Router): Gateway =>
+    createGateway(faces, limits, { ...answering, verifier: one }, rpc, {}, router);
+  const gateways = [gatewayTo(verifier), gatewayTo(timeless), gatewayTo(verifier, throughExpress)];
+  const [inProcess = 0, overChannel = 0, mounted = 0] = await Promise.all(
     gateways.map(async (gateway) => Number((await gateway.listen("127.0.0.1:0")).split(":").at(-1))),
   );
   return {
@@ -157,6 +156,7 @@ export async function deploy(configuration: string, options: DeploymentOptions =
     verifier,
     inProcess,
     overChannel,
+    throughExpress: mounted,
     grpc,
     async closeService(timeout = 0) {
       // Without a timeout the port stays reserved, so that later calls do not reach a server of another test.

@@ -62,8 +62,8 @@ function decoded(part: string): string {
 }
 
 /** The Basic credentials of a request (RFC 7617); empty ones if it has none. */
-function credentialOf({ headers }: FaceRequest): Credential {
-  const [, encoded = ""] = /^basic +([A-Za-z0-9+/]+=*)$/i.exec(headers["authorization"]?.[0] ?? "") ?? [];
+function credentialOf(request: FaceRequest): Credential {
+  const [, encoded = ""] = /^basic +([A-Za-z0-9+/]+=*)$/i.exec(request.values("authorization")[0] ?? "") ?? [];
   const text = Buffer.from(encoded, "base64").toString("utf8");
   const colon = text.indexOf(":");
   return {

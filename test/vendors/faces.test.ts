@@ -9,7 +9,7 @@ import { TEST_VENDORS } from "../support/vendors.js";
 
 // Each face answers every possible outcome with one of its cases' answers, byte by byte.
 
-const REQUEST: FaceRequest = { method: "POST", headers: {} };
+const REQUEST: FaceRequest = { method: "POST", values: () => [] };
 
 /** The HTTP status of each failure at the faces. */
 const STATUSES: Readonly<Record<FailureReason, number>> = {
