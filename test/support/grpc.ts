@@ -116,13 +116,16 @@ export function isCallError(answer: object): answer is CallError {
   return "code" in answer && "reason" in answer && "domain" in answer;
 }
 
-/** Reads a VerifyTokenResponse that was encoded elsewhere. */
-export function decodeVerdict(bytes: Buffer): Message {
-  const { responseDeserialize } = (definition[NAME] as Record<string, MethodDefinition<object, object>>)[
-    "VerifyToken"
-  ]!;
-  return readVerdict(responseDeserialize(bytes) as Message);
+function decode(method: "VerifyToken" | "BatchVerifyTokens", bytes: Buffer): Message {
+  const { responseDeserialize } = (definition[NAME] as Record<string, MethodDefinition<object, object>>)[method]!;
+  return responseDeserialize(bytes) as Message;
 }
+
+/** Reads a VerifyTokenResponse that was encoded elsewhere. */
+export const decodeVerdict = (bytes: Buffer): Message => readVerdict(decode("VerifyToken", bytes));
+
+/** Reads the items of a BatchVerifyTokensResponse that was encoded elsewhere. */
+export const decodeBatch = (bytes: Buffer): readonly Item[] => readItems(decode("BatchVerifyTokens", bytes));
 
 /** The items of the answer to a batch, or to a message of a stream. */
 export function readItems(answer: Message): readonly Item[] {
