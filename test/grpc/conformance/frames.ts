@@ -224,6 +224,10 @@ const BETWEEN_FRAMES: Readonly<Record<string, (id: number) => Buffer>> = {
   empty: (id) => http2Frame(0, 0, id, Buffer.alloc(0)),
 };
 
+/** The most bytes of a frame's content (SETTINGS_MAX_FRAME_SIZE) and of data in flight, until the server says otherwise. */
+const MAX_FRAME = 16_384;
+const WINDOW = 65_535;
+
 const END_STREAM = 1;
 const PADDED = 8;
 
@@ -237,7 +241,7 @@ function callFrames(row: Row, id: number, body: Buffer): readonly Buffer[] {
     head[0]![4] = (head[0]![4] ?? 0) | END_STREAM;
     return head;
   }
-  const parts = cut(body, wire);
+  const parts = cut(body, wire).flatMap((part) => cut(part, { every: MAX_FRAME }));
   const data = parts.flatMap((part, index) => {
     const flags = (end === "data" && index === parts.length - 1 ? END_STREAM : 0) | (padding === undefined ? 0 : PADDED);
     const padded =
@@ -280,23 +284,48 @@ export const handWritten: Caller = async (address, row, asked) => {
       const frame = left.subarray(0, 9 + left.readUIntBE(0, 3));
       left = left.subarray(frame.length);
       const [type = 0, flags = 0] = frame.subarray(3, 5);
-      if (frame.readUInt32BE(5) === 1) types.push(TYPES[type] ?? String(type));
+      const stream = frame.readUInt32BE(5);
+      if (stream === 1) types.push(TYPES[type] ?? String(type));
+      if (type === 0 && frame.length > 9) socket.write(Buffer.concat([0, stream].map((id) => http2Frame(8, 0, id, Buffer.from([0, ...frame.subarray(0, 3)])))));
       // Node's client sent no PING, and one SETTINGS.
       if (type === 6) pings++;
+      if (type === 8) {
+        windows.set(stream, window(stream) + frame.readUInt32BE(9));
+        flush();
+      }
       const isForeign = type === 6 || (type === 4 && (flags & 1) === 1 && acknowledged++ > 0);
       if (!isForeign) reader.push(frame);
     }
   });
   socket.on("close", () => reader.push(null));
   socket.write(Buffer.concat([Buffer.from(PREFACE), SETTINGS]));
+
+  // Frames wait here for windows: those of the streams, and under 0 that of the connection.
+  const waiting: Buffer[] = [];
+  const windows = new Map<number, number>();
+  const window = (id: number): number => windows.get(id) ?? WINDOW;
+  const flush = (): void => {
+    socket.cork();
+    process.nextTick(() => socket.uncork());
+    for (let frame = waiting[0]; frame !== undefined; frame = waiting[0]) {
+      const [bytes, stream] = [frame[3] === 0 ? frame.length - 9 : 0, frame.readUInt32BE(5)];
+      if (bytes > Math.min(window(0), window(stream))) return;
+      if (bytes > 0) for (const id of [0, stream]) windows.set(id, window(id) - bytes);
+      socket.write(frame);
+      waiting.shift();
+    }
+  };
+
   const session = http2.connect("http://a", { createConnection: () => reader });
   let id = -1;
   const send = (body: Buffer): SentCall => {
     id += 2;
     const own = id;
-    socket.write(Buffer.concat(callFrames(row, own, body)));
+    waiting.push(...callFrames(row, own, body));
+    flush();
     const stream = session.request({ ":method": "POST", ":path": "/" }, { endStream: true });
     const cancel = (): void => {
+      waiting.length = 0;
       socket.write(http2Frame(3, 0, own, Buffer.from([0, 0, 0, resetCode(row)])));
       stream.close(resetCode(row));
     };

@@ -1,7 +1,7 @@
 import { createFileRegistry, type DescMethod, type DescMethodUnary, type DescService, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import { type CallOptions, ConnectError, type Transport } from "@connectrpc/connect";
-import { compressionBrotli, compressionGzip, createGrpcTransport } from "@connectrpc/connect-node";
+import { compressionBrotli, compressionGzip, createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import grpc from "@grpc/grpc-js";
 import { FILE_DESCRIPTOR_SET } from "../../../gen/descriptors.js";
 import { messagesOf, millisOf, pathOf, type Row, requestOf } from "./rows.js";
@@ -88,6 +88,10 @@ export const grpcJs: Caller = async (address, row, asked) => {
       if (row.cancel === true) void asked().then(() => call.cancel());
     });
   try {
+    // A channel that is closed while it connects would leave its connection open.
+    await new Promise<void>((resolve, reject) =>
+      client.waitForReady(Date.now() + GIVE_UP, (error) => (error ? reject(error) : resolve())),
+    );
     return await eachCall(row, one);
   } finally {
     client.close();
@@ -109,8 +113,10 @@ const textHeaders = (headers: globalThis.Headers): Headers =>
 
 /** Connect with its gRPC transport, which writes messages with the contract's types. */
 export const connect: Caller = async (address, row, asked) => {
+  const sessionManager = new Http2SessionManager(`http://${address}`);
   const transport: Transport = createGrpcTransport({
     baseUrl: `http://${address}`,
+    sessionManager,
     ...(row.compression && {
       sendCompression: row.compression === "br" ? compressionBrotli : compressionGzip,
       compressMinBytes: 0,
@@ -129,7 +135,7 @@ export const connect: Caller = async (address, row, asked) => {
     if (row.cancel === true) void asked().then(() => canceller.abort());
     const options: Required<Pick<CallOptions, "signal" | "timeoutMs">> = {
       signal: canceller.signal,
-      timeoutMs: row.timeout === undefined ? GIVE_UP : millisOf(row.timeout),
+      timeoutMs: row.timeout === undefined ? GIVE_UP : Math.ceil(millisOf(row.timeout)),
     };
     const inputs = messages.map((bytes) => fromBinary(desc.input, bytes));
     const { signal, timeoutMs } = options;
@@ -155,5 +161,9 @@ export const connect: Caller = async (address, row, asked) => {
       return { code, message: rawMessage, headers: textHeaders(metadata), trailers: textHeaders(metadata), answer };
     }
   };
-  return eachCall(row, one);
+  try {
+    return await eachCall(row, one);
+  } finally {
+    sessionManager.abort();
+  }
 };
