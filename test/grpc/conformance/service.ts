@@ -6,8 +6,8 @@ import { holdAges } from "./ages.js";
 
 // The server of the table's rows. A request's token, up to a colon, says what the verifier does.
 
-/** A verdict whose answer has a megabyte. */
-const LARGE: Outcome = { ...VERIFIED, token: { ...VERIFIED.token, payload: `{"sub":"${"j".repeat(1024 ** 2)}"}` } };
+/** A verdict whose answer has 256 KiB. */
+const LARGE: Outcome = { ...VERIFIED, token: { ...VERIFIED.token, payload: `{"sub":"${"j".repeat(256 * 1024)}"}` } };
 
 /** A verdict that cannot be encoded, as a bug would make it. */
 const UNWRITABLE: Outcome = {
