@@ -122,8 +122,14 @@ describe("limits on calls", () => {
      * Sends part of a message, then the rest just before the process stalls; returns the types of the call's
      * frames.
      */
-    async function asking(path: string, first: Buffer, rest: Buffer, frames: number): Promise<readonly number[]> {
-      const { address } = await start(() => VERIFIED, { request: 250, idle: 250 });
+    async function asking(
+      path: string,
+      first: Buffer,
+      rest: Buffer,
+      frames: number,
+      request = 250,
+    ): Promise<readonly number[]> {
+      const { address } = await start(() => VERIFIED, { request, idle: 250 });
       const call = new RawCall(address, path);
       await call.arrived(first);
       await standStill(400, () => call.send(rest));
@@ -141,6 +147,11 @@ describe("limits on calls", () => {
       it(`the rest of ${what} counts as received in time after the process stalled`, async () => {
         const [first, rest] = [message(bytes.subarray(0, 4)), http2Frame(0, 1, 1, bytes.subarray(4))];
         expect(await asking(path, first, rest, 3)).to.deep.equal(ANSWER);
+      });
+
+      it(`the rest of ${what} counts as received in time after the process stalled for several time limits`, async () => {
+        const [first, rest] = [message(bytes.subarray(0, 4)), http2Frame(0, 1, 1, bytes.subarray(4))];
+        expect(await asking(path, first, rest, 3, 80)).to.deep.equal(ANSWER);
       });
     }
 

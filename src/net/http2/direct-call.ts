@@ -87,6 +87,9 @@ export class DirectCall extends Timed {
   readonly #arrived: number;
   /** Milliseconds that the client gave the call; Infinity if it did not. */
   #timeout = Infinity;
+  /** The periods that have passed, and when the next one will have: milliseconds after the call's arrival. */
+  #periods = 0;
+  #periodEnd: number;
   #stage: Stage = "arriving";
   #hasEnded = false;
   #isUnpacking = false;
@@ -116,6 +119,7 @@ export class DirectCall extends Timed {
     this.#size = size;
     this.#collector = new MessageCollector(port.message);
     this.#arrived = performance.now();
+    this.#periodEnd = port.timeouts.request;
     const direct = stream as DirectStream;
     direct[CALL] = this;
     direct.on("close", onClose);
@@ -225,14 +229,18 @@ export class DirectCall extends Timed {
   override expire(): void {
     const { request } = this.#port.timeouts;
     const age = performance.now() - this.#arrived;
-    if (age >= 4 * request) {
-      this.connection.destroy();
-      return;
-    }
     if (age >= this.#timeout) this.fail(FAILED.deadline);
-    if (age >= 3 * request || (age >= request && !this.#hasEnded)) this.#reset(NGHTTP2_CANCEL);
-    const next = age >= 3 * request ? 4 * request : age >= request ? 3 * request : request;
-    const limit = this.#timeout > age ? Math.min(this.#timeout, next) : next;
+    // Counted, since a process that was paused for several periods has given its client one.
+    if (age >= this.#periodEnd) {
+      this.#periods++;
+      this.#periodEnd = age + request;
+      if (this.#periods > 3) {
+        this.connection.destroy();
+        return;
+      }
+      if (this.#periods === 3 || !this.#hasEnded) this.#reset(NGHTTP2_CANCEL);
+    }
+    const limit = this.#timeout > age ? Math.min(this.#timeout, this.#periodEnd) : this.#periodEnd;
     this.#port.timers.add(this, limit - age);
   }
 
