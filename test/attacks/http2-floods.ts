@@ -1,5 +1,6 @@
 import type net from "node:net";
-import { callHeaders, hpackHeader, http2Frame, PREFACE, SETTINGS } from "../grpc/raw.js";
+import { gzipSync } from "node:zlib";
+import { callHeaders, frame, hpackHeader, http2Frame, PREFACE, SETTINGS } from "../grpc/raw.js";
 import { type Besieged, overWith } from "./siege.js";
 
 // Floods of HTTP/2 frames. A test asserts that another caller is answered meanwhile, and a benchmark
@@ -11,6 +12,7 @@ export const GREETING = Buffer.concat([Buffer.from(PREFACE), SETTINGS]);
 export const CALL = callHeaders("VerifyToken");
 /** The type of a HEADERS frame, and its flag END_HEADERS. */
 export const [HEADERS, END_HEADERS] = [1, 4];
+const END_STREAM = 1;
 const CANCEL = Buffer.from([0, 0, 0, 8]);
 /** The number of a flood's connections at a time: two read what they are sent, and two do not. */
 const ATTACKERS = 4;
@@ -35,8 +37,52 @@ const continued = (turn: number, more: Buffer): Buffer => http2Frame(turn === 0 
 const CHECK = callHeaders("/grpc.health.v1.Health/Check");
 const BEGUN = Buffer.from([0, 0, 0, 255, 0, ...Buffer.alloc(95)]);
 
+/** A whole request for a token of realm `integuru` that was never seen before. */
+const fresh = (id: number): Buffer => {
+  const token = Buffer.from(
+    `eyJhbGciOiJSUzI1NiJ9.${Buffer.from(`{"exp":9999999999,"n":${id}}`).toString("base64url")}.AAAA`,
+  );
+  return frame(Buffer.concat([Buffer.from("\x0a\x08integuru\x12"), Buffer.from([token.length]), token]));
+};
+const request = (id: number, flags = END_STREAM): Buffer => http2Frame(0, flags, id, fresh(id));
+const overflow = (id: number): Buffer => http2Frame(8, 0, id, Buffer.from([0x7f, 0xff, 0xff, 0xff]));
+
+/** A batch of 1000 requests without a token: 2 KB, whose answer has 150 KB. */
+const BATCH = frame(Buffer.alloc(2000, Buffer.from([0x0a, 0])));
+const BATCH_CALL = callHeaders("BatchVerifyTokens");
+/** SETTINGS with a window of 0 for each stream. */
+const NO_WINDOW = http2Frame(4, 0, 0, Buffer.from([0, 4, 0, 0, 0, 0]));
+
+/** A message that unpacks to 4 MiB of an unknown field, and its call. */
+const BOMB = frame(
+  gzipSync(Buffer.concat([Buffer.from([0x7a, 0xf8, 0xff, 0xff, 1]), Buffer.alloc(4 * 1024 ** 2 - 8)])),
+);
+BOMB[0] = 1;
+const PACKED_CALL = Buffer.concat([CALL, hpackHeader("grpc-encoding", "gzip")]);
+
 /** Calls that are reset at once, which is CVE-2023-44487. */
 export const RESETS: Flood = (turn) => calls(turn, (id) => http2Frame(3, 0, id, CANCEL));
+
+/** Whole requests that are reset at once: each may cost a verification. */
+export const ASKED_AND_RESET: Flood = (turn) =>
+  calls(turn, (id) => Buffer.concat([request(id), http2Frame(3, 0, id, CANCEL)]));
+
+/** Batches whose answers their client does not take. */
+export const UNREAD_BATCHES: Flood = (turn) =>
+  Buffer.concat([
+    turn === 0 ? NO_WINDOW : Buffer.alloc(0),
+    many(20, (n) => {
+      const id = (turn * 20 + n) * 2 + 1;
+      return Buffer.concat([http2Frame(HEADERS, END_HEADERS, id, BATCH_CALL), http2Frame(0, END_STREAM, id, BATCH)]);
+    }),
+  ]);
+
+/** Messages that unpack to the limit of a message. */
+export const BOMBS: Flood = (turn) =>
+  many(20, (n) => {
+    const id = (turn * 20 + n) * 2 + 1;
+    return Buffer.concat([http2Frame(HEADERS, END_HEADERS, id, PACKED_CALL), http2Frame(0, END_STREAM, id, BOMB)]);
+  });
 
 /** The floods by name. */
 export const FLOODS: Readonly<Record<string, Flood>> = {
@@ -46,6 +92,25 @@ export const FLOODS: Readonly<Record<string, Flood>> = {
   "calls that are left open": (turn) => calls(turn, () => Buffer.alloc(0)),
   "messages that are left unfinished": (turn) => calls(turn, (id) => http2Frame(0, 0, id, BEGUN), CHECK),
   "calls that cause their own reset": (turn) => calls(turn, (id) => http2Frame(8, 0, id, Buffer.alloc(4))),
+  // CVE-2025-8671, "MadeYouReset": the service resets the stream, and has verified the token.
+  "requests that cause their own reset": (turn) =>
+    calls(turn, (id) => Buffer.concat([request(id), http2Frame(8, 0, id, Buffer.alloc(4))])),
+  "windows that overflow": (turn) => calls(turn, (id) => Buffer.concat([request(id), overflow(id), overflow(id)])),
+  "requests that are reset at once": ASKED_AND_RESET,
+  "requests that end in trailers": (turn) =>
+    calls(turn, (id) =>
+      Buffer.concat([request(id, 0), http2Frame(HEADERS, END_HEADERS | END_STREAM, id, hpackHeader("x-trailer", "1"))]),
+    ),
+  "calls with uppercase header names": (turn) =>
+    calls(turn, request, Buffer.concat([CALL, hpackHeader("X-Name", "1")])),
+  "calls with connection-specific headers": (turn) =>
+    calls(turn, request, Buffer.concat([CALL, hpackHeader("connection", "keep-alive")])),
+  "batches whose answers are not taken": UNREAD_BATCHES,
+  "messages that unpack to megabytes": BOMBS,
+  "messages that arrive byte by byte": (turn) =>
+    turn % 10 === 0
+      ? calls(turn / 10, (id) => http2Frame(0, 0, id, Buffer.from([0, 0, 1, 0, 0])))
+      : many(500, (n) => http2Frame(0, 0, (Math.floor(turn / 10) * 500 + n) * 2 + 1, Buffer.from([0]))),
   "endless headers": (turn) => continued(turn, turn === 0 ? CALL : hpackHeader("x", "y".repeat(8000))),
   "headers in empty frames": (turn) =>
     turn === 0 ? continued(0, CALL) : many(100, () => continued(1, Buffer.alloc(0))),

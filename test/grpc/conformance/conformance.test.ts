@@ -1,4 +1,4 @@
-import { nodeHttp2, handWritten } from "./frames.js";
+import { handWritten, nodeHttp2 } from "./frames.js";
 import { connect, grpcJs } from "./libraries.js";
 import { describeRows } from "./run.js";
 

@@ -63,7 +63,8 @@ function headersOf(row: Row): readonly (readonly [string, string])[] {
 
 /** Cuts a body into the contents of its DATA frames. */
 function cut(body: Buffer, { every, split }: WireSpec): readonly Buffer[] {
-  const offsets = every === undefined ? (split ?? []) : Array.from({ length: body.length / every }, (_, n) => (n + 1) * every);
+  const offsets =
+    every === undefined ? (split ?? []) : Array.from({ length: body.length / every }, (_, n) => (n + 1) * every);
   const inner = offsets.filter((at) => at > 0 && at < body.length);
   return [0, ...inner].map((at, index) => body.subarray(at, inner[index] ?? body.length));
 }
@@ -110,9 +111,7 @@ function observe(
 }
 
 function listed(headers: http2.IncomingHttpHeaders): Headers {
-  return Object.fromEntries(
-    Object.entries(headers).map(([name, value]) => [name, [value ?? []].flat().map(String)]),
-  );
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, [value ?? []].flat().map(String)]));
 }
 
 /** The messages of an answer. @throws if it is not a sequence of whole, uncompressed messages */
@@ -164,7 +163,7 @@ async function eachStream(
     return seeing(call);
   });
   const seen = await Promise.all(pending);
-  for (const { token } of row.then ?? []) {
+  for (const { token } of row.next ?? []) {
     seen.push(await seeing(send(bytesOf({ hex: requestOf(token).toString("hex") }))));
   }
   await arrived();
@@ -243,9 +242,9 @@ function callFrames(row: Row, id: number, body: Buffer): readonly Buffer[] {
   }
   const parts = cut(body, wire).flatMap((part) => cut(part, { every: MAX_FRAME }));
   const data = parts.flatMap((part, index) => {
-    const flags = (end === "data" && index === parts.length - 1 ? END_STREAM : 0) | (padding === undefined ? 0 : PADDED);
-    const padded =
-      padding === undefined ? part : Buffer.concat([Buffer.from([padding]), part, Buffer.alloc(padding)]);
+    const flags =
+      (end === "data" && index === parts.length - 1 ? END_STREAM : 0) | (padding === undefined ? 0 : PADDED);
+    const padded = padding === undefined ? part : Buffer.concat([Buffer.from([padding]), part, Buffer.alloc(padding)]);
     const others = index === 0 ? [] : (wire.between ?? []).map((what) => BETWEEN_FRAMES[what]!(id));
     return [...others, http2Frame(0, flags, id, padded)];
   });
@@ -286,7 +285,10 @@ export const handWritten: Caller = async (address, row, asked) => {
       const [type = 0, flags = 0] = frame.subarray(3, 5);
       const stream = frame.readUInt32BE(5);
       if (stream === 1) types.push(TYPES[type] ?? String(type));
-      if (type === 0 && frame.length > 9) socket.write(Buffer.concat([0, stream].map((id) => http2Frame(8, 0, id, Buffer.from([0, ...frame.subarray(0, 3)])))));
+      if (type === 0 && frame.length > 9)
+        socket.write(
+          Buffer.concat([0, stream].map((id) => http2Frame(8, 0, id, Buffer.from([0, ...frame.subarray(0, 3)])))),
+        );
       // Node's client sent no PING, and one SETTINGS.
       if (type === 6) pings++;
       if (type === 8) {

@@ -1,4 +1,11 @@
-import { createFileRegistry, type DescMethod, type DescMethodUnary, type DescService, fromBinary, toBinary } from "@bufbuild/protobuf";
+import {
+  createFileRegistry,
+  type DescMethod,
+  type DescMethodUnary,
+  type DescService,
+  fromBinary,
+  toBinary,
+} from "@bufbuild/protobuf";
 import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import { type CallOptions, ConnectError, type Transport } from "@connectrpc/connect";
 import { compressionBrotli, compressionGzip, createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
@@ -18,7 +25,7 @@ export type Caller = (address: string, row: Row, asked: () => Promise<void>) => 
 /** Makes all calls of a row: those at once, then the others, one after the other. */
 async function eachCall(row: Row, call: (messages: readonly Buffer[]) => Promise<Seen>): Promise<readonly Seen[]> {
   const seen = await Promise.all(Array.from({ length: row.times ?? 1 }, () => call(messagesOf(row))));
-  for (const { token } of row.then ?? []) seen.push(await call([requestOf(token)]));
+  for (const { token } of row.next ?? []) seen.push(await call([requestOf(token)]));
   return seen;
 }
 

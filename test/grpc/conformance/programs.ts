@@ -25,8 +25,8 @@ export function startProgram(command: string, args: readonly string[]): Program 
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   return {
     async call(address, row, asked) {
-      const { timeout, times = 1, cancel = false, then = [], compression = "", subtype = "" } = row;
-      const calls = [messagesOf(row), ...then.map(({ token }) => [requestOf(token)])];
+      const { timeout, times = 1, cancel = false, next = [], compression = "", subtype = "" } = row;
+      const calls = [messagesOf(row), ...next.map(({ token }) => [requestOf(token)])];
       const said = {
         address,
         path: pathOf(row),

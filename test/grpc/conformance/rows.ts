@@ -114,7 +114,7 @@ const row = z.strictObject({
   /** So many calls at once on one connection. */
   times: z.int().optional(),
   /** The tokens of further calls, one after the other, with what is seen of each. */
-  then: z.array(z.strictObject({ token: z.string(), sees: seen })).optional(),
+  next: z.array(z.strictObject({ token: z.string(), sees: seen })).optional(),
   wire: wire.optional(),
   sees: seen,
   /** What single clients see otherwise, added to `sees`. */

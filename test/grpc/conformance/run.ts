@@ -34,12 +34,12 @@ export function describeRows(client: ClientName, call: Caller): void {
 
 async function runRow(service: Service, client: ClientName, row: Row, call: Caller): Promise<void> {
   for (const list of [service.asked, service.ended, service.faults]) list.length = 0;
-  const { token = "verified", times = 1, then = [] } = row;
+  const { token = "verified", times = 1, next = [] } = row;
   const first = expectedOf(row, client);
   const seen = await call(service.address, row, () => service.whenAsked(token));
-  const expected: readonly Expected[] = [...Array<Expected>(times).fill(first), ...then.map(({ sees }) => sees)];
+  const expected: readonly Expected[] = [...Array<Expected>(times).fill(first), ...next.map(({ sees }) => sees)];
   expect(seen).to.have.length(expected.length);
-  seen.forEach((one, index) => compare(row, expected[index]!, one));
+  for (const [index, one] of seen.entries()) compare(row, expected[index]!, one);
 
   // The client's connections are closed: no call may be left open.
   await eventually(() => service.server.connections() === 0);

@@ -91,15 +91,15 @@ function matched(expected: string, seen: string): string {
 
 function matchedHeaders(expected: NonNullable<Expected["headers"]>, seen: Headers): object {
   return Object.fromEntries(
-    Object.entries(expected).map(([name, value]) => [name, value === null ? null : matched(value, valueOf(seen, name))]),
+    Object.entries(expected).map(([name, value]) => [name, value === null ? null : matched(value, textOf(seen, name))]),
   );
 }
 
-const valueOf = (headers: Headers, name: string): string => headers[name]?.join(", ") ?? "";
+const textOf = (headers: Headers, name: string): string => headers[name]?.join(", ") ?? "";
 
 function only(headers: Headers, names: object | undefined): object {
   return Object.fromEntries(
-    Object.keys(names ?? {}).map((name) => [name, headers[name] === undefined ? null : valueOf(headers, name)]),
+    Object.keys(names ?? {}).map((name) => [name, headers[name] === undefined ? null : textOf(headers, name)]),
   );
 }
 
