@@ -1,7 +1,7 @@
-import { randomUUID } from "node:crypto";
 import type { AddressReader } from "../util/client-address.js";
 import type { Clock } from "../util/clock.js";
 import { until } from "../util/timeouts.js";
+import { randomUuid } from "../util/uuid.js";
 import type { WorkloadNames } from "../util/workload-names.js";
 import type { FailureReason } from "./failures.js";
 import {
@@ -30,7 +30,7 @@ const REQUEST_ID = /^[!-~](?:[ -~]{0,126}[!-~])?$/;
 
 /** The request id that a caller sent if it has 1 to 128 printable ASCII characters; otherwise a random UUID. */
 export function acceptRequestId(sent: unknown): string {
-  return typeof sent === "string" && REQUEST_ID.test(sent) ? sent : randomUUID();
+  return typeof sent === "string" && REQUEST_ID.test(sent) ? sent : randomUuid();
 }
 
 /** The result of a call; undefined if it was answered without the verifier, `preflight` for a browser's CORS preflight. */

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import http2 from "node:http2";
 import net from "node:net";
 import { gzipSync } from "node:zlib";
@@ -281,7 +282,8 @@ describe("limits on calls", () => {
   describe("compression", () => {
     const packed = frame(gzipSync(GOOD));
     packed[0] = 1;
-    for (const [name, path] of Object.entries(PATHS)) {
+    const UNARY = ["VerifyToken", "BatchVerifyTokens"];
+    for (const [name, path] of Object.entries(PATHS).filter(([name]) => !UNARY.includes(name))) {
       it(`${name}: a compressed message is UNIMPLEMENTED, and the answer names the accepted encodings`, async () => {
         const { address, asked } = await start(() => VERIFIED);
         const call = grpcRequest(connect(address), "", { ":path": path, "grpc-encoding": "gzip" });
@@ -322,12 +324,37 @@ describe("limits on calls", () => {
       expect(await grpcStatus(call)).to.equal(String(status.UNIMPLEMENTED));
     });
 
-    it("a grpc-js client that compresses is refused once, and sends what follows uncompressed", async () => {
+    for (const name of UNARY) {
+      it(`${name}: a message in another encoding than gzip is UNIMPLEMENTED, and the answer names the accepted ones`, async () => {
+        const { address, asked } = await start(() => VERIFIED);
+        const call = grpcRequest(connect(address), name, { "grpc-encoding": "deflate" });
+        const headers = new Promise<http2.IncomingHttpHeaders>((resolve) => call.once("response", resolve));
+        call.write(packed);
+        expect(await grpcStatus(call)).to.equal(String(status.UNIMPLEMENTED));
+        expect(await headers).to.include({ "grpc-accept-encoding": "identity,gzip" });
+        expect(await headers, "apart from the status").to.not.have.property("grpc-status");
+        expect(asked).to.have.length(0);
+      });
+    }
+
+    it("a grpc-js client that compresses with gzip is answered", async () => {
       const { address, asked } = await start(() => VERIFIED);
       const { call, raw } = testClient(address, { "grpc.default_compression_algorithm": compressionAlgorithms.gzip });
+      expect((await call("VerifyToken", { token: "t" })).value.verdict).to.equal("verified");
+      const { value } = await call("BatchVerifyTokens", { requests: [{ token: "a" }, { token: "b" }] });
+      expect(value.responses).to.have.length(2);
+      expect(asked.map(({ request }) => request.token.reveal())).to.deep.equal(["t", "a", "b"]);
+      raw.close();
+    });
+
+    it("a grpc-js client that compresses otherwise is refused once, and sends what follows uncompressed", async () => {
+      const { address, asked } = await start(() => VERIFIED);
+      const { call, raw } = testClient(address, {
+        "grpc.default_compression_algorithm": compressionAlgorithms.deflate,
+      });
       const error = await failing(call("VerifyToken", { token: "t" }));
       expect(error.code).to.equal(status.UNIMPLEMENTED);
-      expect(error.details).to.contain("send messages uncompressed");
+      expect(error.details).to.contain("send messages with gzip or uncompressed");
       expect((await call("VerifyToken", { token: "t" })).value.verdict).to.equal("verified");
       expect(asked).to.have.length(1);
       raw.close();
@@ -345,13 +372,89 @@ describe("limits on calls", () => {
       raw.close();
     });
 
-    it("the service accepts only the identity encoding", async () => {
+    it("a unary answer says which encodings the service accepts, and is not compressed", async () => {
       const { address } = await start(() => VERIFIED);
-      const call = grpcRequest(connect(address), "VerifyToken", { "grpc-encoding": "identity" });
+      const call = grpcRequest(connect(address), "VerifyToken", { "grpc-accept-encoding": "gzip" });
       const headers = new Promise<http2.IncomingHttpHeaders>((resolve) => call.once("response", resolve));
       call.end(frame(GOOD));
       expect(await grpcStatus(call)).to.equal("0");
-      expect(await headers).to.include({ "grpc-accept-encoding": "identity" });
+      expect(await headers).to.include({ "grpc-accept-encoding": "identity,gzip", "grpc-encoding": "identity" });
+      expect(await headers).to.have.property("date");
+    });
+  });
+
+  describe("what grpc-js did for unary calls", () => {
+    it("a connection with a call now and then is not idle, however short limits.idle is beside its age", async () => {
+      const { address } = await start(() => VERIFIED, { idle: 400 });
+      const session = connect(address);
+      let goaway = false;
+      session.on("goaway", () => {
+        goaway = true;
+      });
+      for (let turn = 0; turn < 15; turn++) {
+        const call = grpcRequest(session, "VerifyToken");
+        call.end(frame(GOOD));
+        expect(await grpcStatus(call)).to.equal("0");
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      expect(goaway).to.equal(false);
+      await once(session, "goaway");
+    });
+
+    it("an early status is followed by a reset without an error, if the client has not ended its side", async () => {
+      const { address } = await start(() => VERIFIED);
+      const session = connect(address);
+      const call = grpcRequest(session, "VerifyToken");
+      call.write(frame(Buffer.from([0x0b])));
+      expect(await grpcStatus(call)).to.equal(String(status.INTERNAL));
+      expect(call.rstCode).to.equal(http2.constants.NGHTTP2_NO_ERROR);
+    });
+
+    it("an unanswered call past its caller's own deadline gets DEADLINE_EXCEEDED from the service", async () => {
+      const { address } = await start(() => new Promise(() => undefined));
+      for (const method of ["VerifyToken", "BatchVerifyTokens"]) {
+        const call = grpcRequest(connect(address), method, { "grpc-timeout": "50m" });
+        call.end(method === "VerifyToken" ? frame(GOOD) : frame(Buffer.from([0x0a, GOOD.length, ...GOOD])));
+        expect(await grpcStatus(call)).to.be.oneOf(method === "VerifyToken" ? ["4"] : ["4", "0"]);
+      }
+      const incomplete = grpcRequest(connect(address), "VerifyToken", { "grpc-timeout": "50m" });
+      incomplete.write(frame(GOOD).subarray(0, 7));
+      expect(await grpcStatus(incomplete)).to.equal("4");
+    });
+
+    it("the bytes of answers that a client does not take count towards its room", async () => {
+      const payload = "x".repeat(4 * 1024 ** 2);
+      const { address } = await start(() => ({ ...VERIFIED, token: { ...VERIFIED.token, payload } }), {
+        request: 60_000,
+      });
+      const session = connect(address, { settings: { initialWindowSize: 0 } });
+      const calls = Array.from({ length: 20 }, () => {
+        const call = grpcRequest(session, "VerifyToken");
+        call.end(frame(GOOD));
+        return call;
+      });
+      // There is room for fifteen such answers.
+      await eventually(() => calls.filter(({ closed }) => closed).length === 5);
+      const codes = calls.filter(({ closed }) => closed).map(({ rstCode }) => rstCode);
+      expect(new Set(codes)).to.deep.equal(new Set([http2.constants.NGHTTP2_ENHANCE_YOUR_CALM]));
+    });
+
+    it("a connection that resets most of its calls at once takes no more of them", async () => {
+      const { address, asked, client } = await start(() => VERIFIED);
+      const call = new RawCall(address, "StreamVerifyTokens");
+      const [head, body] = [callHeaders("VerifyToken"), frame(GOOD)];
+      for (let at = 1; at <= 300; at++) {
+        const id = 1 + 2 * at;
+        call.send(
+          http2Frame(1, 4, id, head),
+          http2Frame(0, 1, id, body),
+          http2Frame(3, 0, id, Buffer.from([0, 0, 0, 8])),
+        );
+      }
+      await call.arrived();
+      expect(asked.length).to.be.within(100, 103);
+      call.close();
+      expect((await client.call("VerifyToken", { token: "t" })).value.verdict).to.equal("verified");
     });
   });
 });

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import http2 from "node:http2";
 import net from "node:net";
 import { gzipSync } from "node:zlib";
@@ -8,6 +9,15 @@ import { frame, grpcRequest, grpcStatus } from "./raw.js";
 
 /** A VerifyTokenRequest with the realm "r" and the token "t". */
 const GOOD = Buffer.from([0x0a, 1, 0x72, 0x12, 1, 0x74]);
+
+/** A gRPC message that is flagged as compressed. */
+function packed(bytes: Buffer): Buffer {
+  const message = frame(bytes);
+  message[0] = 1;
+  return message;
+}
+
+const GZIP = { "grpc-encoding": "gzip" };
 
 describe("malformed gRPC calls", () => {
   let running: Awaited<ReturnType<typeof start>>;
@@ -61,11 +71,49 @@ describe("malformed gRPC calls", () => {
     expect(error.code).to.equal(status.RESOURCE_EXHAUSTED);
   });
 
-  it("a compressed message is UNIMPLEMENTED, however large it would be uncompressed", async () => {
-    for (const encoding of ["gzip", "deflate", "br"]) {
-      const packed = frame(gzipSync(Buffer.alloc(10_000_000)));
-      packed[0] = 1;
-      expect(await send(packed, { "grpc-encoding": encoding })).to.equal(String(status.UNIMPLEMENTED));
+  it("a gzip message that would be larger than the limit unpacked is RESOURCE_EXHAUSTED, and unpacks no more than it says", async () => {
+    const large = gzipSync(Buffer.alloc(10_000_000));
+    expect(await send(packed(large), GZIP)).to.equal(String(status.RESOURCE_EXHAUSTED));
+    large.writeUInt32LE(10, large.length - 4);
+    expect(await send(packed(large), GZIP)).to.equal(INTERNAL);
+  });
+
+  const gzip = gzipSync(GOOD);
+  const malformed: Record<string, Buffer> = {
+    "no gzip": Buffer.from("no gzip, but long enough for it"),
+    "two members": Buffer.concat([gzip, gzip]),
+    "bytes behind its end": Buffer.concat([gzip, Buffer.alloc(3)]),
+    "its end missing": gzip.subarray(0, -2),
+  };
+  for (const [what, bytes] of Object.entries(malformed)) {
+    it(`a message flagged as gzip with ${what} is INTERNAL`, async () => {
+      expect(await send(packed(bytes), GZIP)).to.equal(INTERNAL);
+    });
+  }
+
+  it("a gzip message of several kilobytes and one above 16 KiB are taken", async () => {
+    for (const size of [4_000, 9_900]) {
+      const token = Buffer.concat([Buffer.from([0x12, (size & 127) | 128, size >> 7]), Buffer.alloc(size, 0x74)]);
+      expect(await send(packed(gzipSync(token)), GZIP)).to.equal("0");
+    }
+    const { address } = await start(() => VERIFIED);
+    const other = http2.connect(`http://${address}`);
+    const size = 1_000_000;
+    const field = [0x12, (size & 127) | 128, ((size >> 7) & 127) | 128, size >> 14];
+    const request = grpcRequest(other, "VerifyToken", GZIP);
+    request.end(packed(gzipSync(Buffer.concat([Buffer.from(field), Buffer.alloc(size, 0x74)]))));
+    expect(await grpcStatus(request)).to.equal("0");
+    other.destroy();
+  });
+
+  it("a message flagged as compressed in a call without an encoding is INTERNAL", async () => {
+    expect(await send(packed(gzip))).to.equal(INTERNAL);
+    expect(await send(packed(gzip), { "grpc-encoding": "identity" })).to.equal(INTERNAL);
+  });
+
+  it("a message flagged as compressed with another encoding than gzip is UNIMPLEMENTED", async () => {
+    for (const encoding of ["deflate", "br", "snappy, gzip", "GZIP"]) {
+      expect(await send(packed(gzip), { "grpc-encoding": encoding })).to.equal(String(status.UNIMPLEMENTED));
     }
   });
 
@@ -79,13 +127,26 @@ describe("malformed gRPC calls", () => {
     expect(await send(Buffer.concat([frame(GOOD), frame(GOOD)]))).to.equal(String(status.UNIMPLEMENTED));
   });
 
-  it("another content type is answered with HTTP 415", async () => {
-    const request = grpcRequest(session, "VerifyToken", { "content-type": "application/json" });
-    request.end("{}");
-    const [headers] = await new Promise<[http2.IncomingHttpHeaders]>((resolve) =>
-      request.on("response", (...args) => resolve([args[0]])),
-    );
-    expect(headers[":status"]).to.equal(415);
+  const foreign: Record<string, [http2.OutgoingHttpHeaders, number]> = {
+    "another content type": [{ "content-type": "application/json" }, 415],
+    "gRPC-Web's content type": [{ "content-type": "application/grpc-web" }, 415],
+    "the content type of gRPC with JSON": [{ "content-type": "application/grpc+json" }, 415],
+    "the method PUT": [{ ":method": "PUT" }, 405],
+    "the method GET": [{ ":method": "GET" }, 405],
+    "the method HEAD": [{ ":method": "HEAD" }, 405],
+  };
+  for (const [what, [headers, answer]] of Object.entries(foreign)) {
+    it(`a call with ${what} is answered with HTTP ${answer}`, async () => {
+      const request = grpcRequest(session, "VerifyToken", headers);
+      request.end(headers[":method"] === undefined ? "{}" : undefined);
+      const [got] = (await once(request, "response")) as [http2.IncomingHttpHeaders];
+      expect(got[":status"]).to.equal(answer);
+      if (answer === 405) expect(got["allow"]).to.equal("POST");
+    });
+  }
+
+  it("a content type's parameters are ignored", async () => {
+    expect(await send(frame(GOOD), { "content-type": "application/grpc+proto; v=1" })).to.equal("0");
   });
 
   it("a call with headers above the limit is cut", async () => {
@@ -102,7 +163,9 @@ describe("malformed gRPC calls", () => {
   });
 
   it("a malformed time-out is INTERNAL", async () => {
-    expect(await send(frame(GOOD), { "grpc-timeout": "soon" })).to.equal(INTERNAL);
+    for (const text of ["soon", "1", "100000000S", "1s", "1 S"]) {
+      expect(await send(frame(GOOD), { "grpc-timeout": text }), text).to.equal(INTERNAL);
+    }
   });
 
   const strangers: Record<string, string | Buffer> = {

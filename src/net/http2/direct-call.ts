@@ -43,7 +43,22 @@ const HEADERS = {
   "content-type": "application/grpc+proto",
   "grpc-accept-encoding": ENCODINGS,
 } as const;
-const ANSWER_HEADERS = { ...HEADERS, "grpc-encoding": "identity" } as const;
+
+let answerHeaders: readonly string[] = [];
+let answerSecond = -1;
+
+/** The headers of an answer as Node takes them without a copy: names and values in turn, and the date, made once a second. */
+function headersOfAnswer(): readonly string[] {
+  const now = Date.now();
+  const second = Math.floor(now / 1000);
+  if (second !== answerSecond) {
+    answerSecond = second;
+    const fields = { ...HEADERS, "grpc-encoding": "identity", date: new Date(now).toUTCString() };
+    answerHeaders = Object.entries(fields).flatMap(([name, value]) => [name, String(value)]);
+  }
+  return answerHeaders;
+}
+
 const WAIT_FOR_TRAILERS = { waitForTrailers: true } as const;
 const END_STREAM = { endStream: true } as const;
 
@@ -55,19 +70,22 @@ type Stage = "arriving" | "asked" | "answered";
 
 /** The stream's call, for listeners that all streams share. */
 const CALL = Symbol("call");
-type DirectStream = ServerHttp2Stream & { [CALL]: DirectCall };
+type DirectStream = ServerHttp2Stream & { [CALL]: DirectCall | undefined };
 
 function onData(this: DirectStream, chunk: Buffer): void {
-  this[CALL].take(chunk);
+  this[CALL]?.take(chunk);
 }
 function onEnd(this: DirectStream): void {
-  this[CALL].end();
+  this[CALL]?.end();
 }
 function onWantTrailers(this: DirectStream): void {
-  this[CALL].sendTrailers();
+  this[CALL]?.sendTrailers();
 }
 function onClose(this: DirectStream): void {
-  this[CALL].closed();
+  const call = this[CALL];
+  // V8 frees closed streams of Node only when it collects all garbage; what they hold would be copied until then.
+  this[CALL] = undefined;
+  call?.closed();
 }
 
 /**
@@ -162,7 +180,7 @@ export class DirectCall extends Timed {
       return;
     }
     this.#finish({ "grpc-status": "0", "grpc-message": "OK", ...fields });
-    stream.respond(ANSWER_HEADERS, WAIT_FOR_TRAILERS);
+    stream.respond(headersOfAnswer(), WAIT_FOR_TRAILERS);
     stream.end(answer);
   }
 

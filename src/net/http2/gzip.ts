@@ -7,6 +7,9 @@ const AT_ONCE = 16 * 1024;
 const HEAD = 10;
 const TAIL = 8;
 
+/** The most bytes that one byte of deflate can stand for: no message says truly that it unpacks to more. */
+const MAX_RATIO = 1032;
+
 /** The flags of a member's head that announce more of it (RFC 1952, section 2.3.1). */
 const FLAGS = { headCrc: 2, extra: 4, name: 8, comment: 16, reserved: 0xe0 };
 
@@ -68,7 +71,7 @@ function readMember(packed: Buffer): Member | undefined {
     at += 2;
   }
   const end = packed.length - TAIL;
-  if (at > end) return undefined;
+  if (at > end || packed.readUInt32LE(end + 4) > MAX_RATIO * packed.length) return undefined;
   return { deflated: packed.subarray(at, end), crc: packed.readUInt32LE(end), length: packed.readUInt32LE(end + 4) };
 }
 
