@@ -2567,9 +2567,11 @@ export const StreamVerifyTokensResponse: MessageFns<StreamVerifyTokensResponse> 
  * The service writes it to its log and returns it in the trailing metadata; it
  * generates an id for a call without one.
  *
- * Limits: messages are never compressed; a call that sends a message flagged as
- * compressed fails with UNIMPLEMENTED, and one whose metadata exceeds
- * `limits.headers` (16 KiB by default) with RESOURCE_EXHAUSTED. A request may have
+ * Limits: VerifyToken and BatchVerifyTokens take messages compressed with gzip, of
+ * at most `limits.message` (4 MiB by default) uncompressed; any other compressed
+ * message fails with UNIMPLEMENTED. Responses are never compressed. A call whose
+ * metadata exceeds `limits.headers` (16 KiB by default), or whose message exceeds
+ * `limits.message`, fails with RESOURCE_EXHAUSTED. A request may have
  * 1000 fields, nested and unknown ones included; a batch may have 16 more for each
  * request that it may hold. A request with more fields, or one that cannot be
  * decoded, fails with INTERNAL.
