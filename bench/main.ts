@@ -14,7 +14,7 @@ import { profile } from "./profile.js";
 import { proofs } from "./proofs.js";
 import { compareReports, describeMachine, figuresOf, type Report, readReports, writeReports } from "./report.js";
 import { soak } from "./soak.js";
-import { strictJson } from "./strict-json.js";
+import { signatures, strictJson } from "./strict-json.js";
 import { measure, tableText } from "./table.js";
 import { tls } from "./tls.js";
 import { waits } from "./waits.js";
@@ -61,7 +61,14 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
     about: "where the time of a verification goes, by cause, beside servers that only answer",
     run: () => profile(sized(1, 4_000).requests),
   },
-  json: { isBound: true, about: "CPU of the strict JSON reader, beside JSON.parse", run: strictJson },
+  json: {
+    isBound: true,
+    about: "CPU of reading tokens, beside JSON.parse, and of signatures, beside bare crypto",
+    run: () => {
+      strictJson();
+      signatures();
+    },
+  },
   largest: {
     isBound: true,
     about: "CPU of the largest tokens that are admitted, and of garbage",
