@@ -1,6 +1,5 @@
-import type { StreamVerifyTokensRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
 import { TokenVerifierService } from "../../gen/tokenverifier/v1/token_verifier.js";
-import { readStreamMessage } from "../wire/requests.js";
+import { readStreamMessage, type StreamMessage } from "../wire/requests.js";
 
 /** A message of a stream, and how many bytes it had. */
 export interface Sized<Message> {
@@ -26,7 +25,7 @@ export function serviceDefinition(batch: number) {
   return {
     streamVerifyTokens: {
       ...streamVerifyTokens,
-      requestDeserialize: (bytes: Buffer): Sized<StreamVerifyTokensRequest> => ({
+      requestDeserialize: (bytes: Buffer): Sized<StreamMessage> => ({
         message: readStreamMessage(bytes, batch),
         bytes: bytes.length,
       }),

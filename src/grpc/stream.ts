@@ -1,19 +1,20 @@
 import type { handleBidiStreamingCall, ServerDuplexStream } from "@grpc/grpc-js";
-import type { StreamVerifyTokensRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
 import type { FailureReason } from "../contract/failures.js";
-import { failure } from "../contract/verifier.js";
+import { failure, type Outcome } from "../contract/verifier.js";
 import { Quota, quotaClient } from "../net/http2/quota.js";
 import { setReadAhead } from "../net/internals.js";
 import { InactivityTimer } from "../util/timeouts.js";
 import { encodeStreamMessage } from "../wire/messages.js";
-import { batchRefusal, observeRefusal, verifyBatch } from "./batch.js";
+import type { StreamMessage } from "../wire/requests.js";
+import { observeRefusal, verifyBatch } from "./batch.js";
 import { type GrpcCall, type GrpcService, grpcJsCall, peerHost } from "./call.js";
 import type { Sized } from "./definition.js";
+import { foldBatch } from "./fold.js";
 import { MAX_ID_BYTES, MAX_UNDER_WAY, streamShare } from "./limits.js";
 import type { OpenCalls } from "./open-calls.js";
 
-type StreamMessage = Sized<StreamVerifyTokensRequest>;
-type GrpcStream = ServerDuplexStream<StreamMessage, Buffer>;
+type Received = Sized<StreamMessage>;
+type GrpcStream = ServerDuplexStream<Received, Buffer>;
 
 /**
  * Handles StreamVerifyTokens: each message is a batch, and several are answered at once.
@@ -24,7 +25,7 @@ export function streamVerifyTokensHandler(
   service: GrpcService,
   openCalls: OpenCalls,
   isProxy: (address: string) => boolean,
-): handleBidiStreamingCall<StreamMessage, Buffer> {
+): handleBidiStreamingCall<Received, Buffer> {
   const { clock, limits, addressOf } = service;
   const quota = new Quota(limits.streams, streamShare(limits.streams));
   return (grpcCall) => {
@@ -46,6 +47,8 @@ export function streamVerifyTokensHandler(
   };
 }
 
+type Outcomes = readonly Outcome[] | undefined;
+
 /** One open stream. */
 class VerificationStream {
   readonly #service: GrpcService;
@@ -64,7 +67,7 @@ class VerificationStream {
     this.#call = call;
     this.#idle = new InactivityTimer(service.limits.idle, () => this.#endWhereIdle());
     setReadAhead(grpcCall, 1);
-    grpcCall.on("data", (message: StreamMessage) => void this.#answer(message));
+    grpcCall.on("data", (received: Received) => this.#answer(received));
     grpcCall.on("end", () => this.end(undefined));
     grpcCall.on("drain", () => {
       this.#blocked = false;
@@ -98,32 +101,51 @@ class VerificationStream {
     else this.#grpcCall.emit("error", this.#call.status(failure(reason)));
   }
 
-  async #answer({ message: { id, requests }, bytes }: StreamMessage): Promise<void> {
-    const { clock, limits, observer } = this.#service;
+  /** Answers a message, at once if all of its outcomes are there at once. */
+  #answer({ message: { id, requests }, bytes }: Received): void {
+    const { clock, limits } = this.#service;
     const call = this.#call.message(clock(), limits.request);
-    const refused = Buffer.byteLength(id) > MAX_ID_BYTES ? "ID_TOO_LONG" : batchRefusal(requests, limits);
-    if (refused !== undefined) {
-      observeRefusal(this.#service, call, refused);
-      this.end(refused);
+    const batch = Buffer.byteLength(id) > MAX_ID_BYTES ? "ID_TOO_LONG" : foldBatch(requests, limits, call.workload);
+    if (typeof batch === "string") {
+      observeRefusal(this.#service, call, batch);
+      this.end(batch);
       return;
     }
+    try {
+      const outcomes = verifyBatch(this.#service, batch, call);
+      if (outcomes instanceof Promise) void this.#answerLater(id, outcomes, call, bytes);
+      else this.#write(id, outcomes, call);
+    } catch (error) {
+      this.#fail(call, error);
+    }
+  }
+
+  async #answerLater(id: string, outcomes: Promise<Outcomes>, call: GrpcCall, bytes: number): Promise<void> {
     this.#underWay++;
     this.#bytesUnderWay += bytes;
     this.#throttle();
     try {
-      const outcomes = await verifyBatch(this.#service, requests, call);
-      if (outcomes !== undefined && !call.cancelled) {
-        this.#blocked = !this.#grpcCall.write(encodeStreamMessage(id, outcomes));
-      }
+      this.#write(id, await outcomes, call);
     } catch (error) {
-      observer.fault(call, error);
-      this.end("INTERNAL");
+      this.#fail(call, error);
     }
     this.#underWay--;
-    if (!call.cancelled) this.#idle.renew();
     this.#bytesUnderWay -= bytes;
     this.#throttle();
     this.#endIfDone();
+  }
+
+  #write(id: string, outcomes: Outcomes, call: GrpcCall): void {
+    if (call.cancelled) return;
+    this.#idle.renew();
+    if (outcomes === undefined || this.#grpcCall.write(encodeStreamMessage(id, outcomes))) return;
+    this.#blocked = true;
+    this.#throttle();
+  }
+
+  #fail(call: GrpcCall, error: unknown): void {
+    this.#service.observer.fault(call, error);
+    this.end("INTERNAL");
   }
 
   /** Reads on only while there is room for another message and for its answer. */

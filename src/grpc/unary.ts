@@ -1,16 +1,15 @@
-import type { VerifyTokenRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
 import { ask, knownCaller } from "../contract/call.js";
 import { type Failure, failure, type Outcome, type VerificationRequest } from "../contract/verifier.js";
 import type { DirectCall, DirectMethod } from "../net/http2/direct-call.js";
 import { MESSAGE_HEAD } from "../net/http2/message-collector.js";
-import { encodeVerdict, requestFromWire } from "../wire/messages.js";
-import { readBatch, readRequest } from "../wire/requests.js";
+import { encodeVerdict } from "../wire/messages.js";
+import { readBatch, readRequest, withWorkload } from "../wire/requests.js";
 import { failureToFields } from "../wire/status.js";
 import { answerBatch } from "./batch.js";
 import { directCall, type GrpcCall, type GrpcService, REQUEST_ID } from "./call.js";
 
 /** VerifyToken. If the verifier answers at once, so does this, without a promise, timer or closure. */
-export function verifyToken(service: GrpcService): DirectMethod<VerifyTokenRequest> {
+export function verifyToken(service: GrpcService): DirectMethod<VerificationRequest> {
   const { clock, limits, observer, addressOf } = service;
 
   function encode(outcome: Outcome, call: GrpcCall): Buffer | Failure {
@@ -35,7 +34,7 @@ export function verifyToken(service: GrpcService): DirectMethod<VerifyTokenReque
     read: readRequest,
     answer(direct, message) {
       const call = directCall("VerifyToken", direct, clock(), limits.request, addressOf);
-      const request = requestFromWire(message, call.workload);
+      const request = withWorkload(message, call.workload);
       const outcome = ask(service, request, call);
       if (outcome instanceof Promise) void outcome.then((late) => finish(late, request, call, direct));
       else finish(outcome, request, call, direct);
@@ -44,7 +43,7 @@ export function verifyToken(service: GrpcService): DirectMethod<VerifyTokenReque
 }
 
 /** BatchVerifyTokens. */
-export function batchVerifyTokens(service: GrpcService): DirectMethod<readonly VerifyTokenRequest[]> {
+export function batchVerifyTokens(service: GrpcService): DirectMethod<readonly VerificationRequest[]> {
   const { clock, limits, addressOf } = service;
   return {
     read: (message) => readBatch(message, limits.batch),

@@ -1,8 +1,7 @@
-import type { VerifyTokenRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
-import type { Verdict } from "../contract/verifier.js";
+import type { Verdict, VerificationRequest } from "../contract/verifier.js";
 import type { Answer, FaceRequest } from "../vendors/vendor.js";
 import { requestFromJson, UnreadableMessage, verdictToJson } from "../wire/json.js";
-import { encodeVerdict } from "../wire/messages.js";
+import { encodeVerdict, requestFromWire } from "../wire/messages.js";
 import { readRequest } from "../wire/requests.js";
 import { connectError, httpRefusal } from "./connect-error.js";
 
@@ -62,8 +61,8 @@ export type Codec = "json" | "proto";
 interface MessageCodec {
   /** The media type. */
   readonly type: string;
-  /** Reads a request's body. @throws {UnreadableMessage} */
-  readonly read: (body: Buffer) => VerifyTokenRequest;
+  /** Reads a request's body, without a workload. @throws {UnreadableMessage} */
+  readonly read: (body: Buffer) => VerificationRequest;
   /** Writes a response's body. @throws RangeError for a time that JSON cannot express */
   readonly write: (verdict: Verdict) => string | Buffer;
 }
@@ -72,13 +71,13 @@ interface MessageCodec {
 export const CODECS: Readonly<Record<Codec, MessageCodec>> = {
   json: {
     type: "application/json",
-    read: requestFromJson,
+    read: (body) => requestFromWire(requestFromJson(body)),
     write: (verdict) => JSON.stringify(verdictToJson(verdict)),
   },
   proto: { type: "application/proto", read: readBinary, write: (verdict) => encodeVerdict(verdict) },
 };
 
-function readBinary(body: Buffer): VerifyTokenRequest {
+function readBinary(body: Buffer): VerificationRequest {
   try {
     return readRequest(body);
   } catch {

@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { TokenVerifierService, type VerifyTokenRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
+import { TokenVerifierService } from "../../gen/tokenverifier/v1/token_verifier.js";
 import { ask, knownCaller } from "../contract/call.js";
-import { type Failure, failure } from "../contract/verifier.js";
+import { type Failure, failure, type VerificationRequest } from "../contract/verifier.js";
 import { UnreadableMessage } from "../wire/json.js";
-import { requestFromWire } from "../wire/messages.js";
+import { withWorkload } from "../wire/requests.js";
 import { readBody } from "./body.js";
 import { connectError, connectFailure } from "./connect-error.js";
 import { CODECS, type Codec, onlyPost, readHead } from "./connect-message.js";
@@ -76,7 +76,7 @@ function verifying(realms: ReadonlySet<string>, service: HttpService): Answering
   function answerBody(body: Buffer | undefined, codec: Codec, call: HttpCall): Exchange | Promise<Exchange> {
     if (body === undefined) return tooLarge;
     const { type, read, write } = CODECS[codec];
-    let message: VerifyTokenRequest;
+    let message: VerificationRequest;
     try {
       message = read(body);
     } catch (error) {
@@ -86,7 +86,7 @@ function verifying(realms: ReadonlySet<string>, service: HttpService): Answering
     const { realm } = message;
     // Without asking the verifier, so that no answer or timing shows which other realms exist.
     if (!realms.has(realm)) return failed(realm, failure("REALM_UNKNOWN"));
-    const request = requestFromWire(message, call.workload);
+    const request = withWorkload(message, call.workload);
     return then(ask(service, request, call), (outcome) => {
       const caller = knownCaller(request, outcome);
       if (outcome.kind === "failure") return { ...failed(realm, outcome), caller };

@@ -48,6 +48,15 @@ export const REJECTED: Outcome = {
   checks: [],
 };
 
+/** A clock that goes on by so many milliseconds each time that it is read. */
+export function tickingClock(millis: number): () => number {
+  let now = NOW;
+  return () => {
+    now += millis;
+    return now;
+  };
+}
+
 /** A call that reached the verifier. */
 export interface Asked {
   readonly request: VerificationRequest;
