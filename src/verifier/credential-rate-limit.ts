@@ -214,15 +214,12 @@ class GoodCredentials {
 /** A credential used from one address. */
 class Attempt {
   readonly credential: Credential;
-  /** As the reader of addresses wrote it. */
-  readonly from: string;
   /** As limits count it. */
   readonly address: string;
   #client: string | undefined;
 
-  constructor(credential: Credential, from: string, address: string) {
+  constructor(credential: Credential, address: string) {
     this.credential = credential;
-    this.from = from;
     this.address = address;
   }
 
@@ -238,6 +235,37 @@ class Attempt {
   }
 }
 
+/** The guess that all requests of one message with the same credential are. */
+interface Guess {
+  /** Requests whose outcome is pending; the first to start and the last to end count as one pending call. */
+  open: number;
+  /** Whether its failure was counted. */
+  isCounted: boolean;
+}
+
+/**
+ * The guesses of each message, by its context: a credential in a thousand requests of a batch is guessed once. A call of
+ * one request has a context of its own. Kept only while a message lasts, and for credentials that fail or are pending.
+ */
+class Guesses {
+  readonly #ofMessages = new WeakMap<CallContext, Map<string, Guess>>();
+
+  /** The guess of a credential; undefined if there is none yet. */
+  find(context: CallContext, credential: Credential): Guess | undefined {
+    return this.#ofMessages.get(context)?.get(digestOf(credential));
+  }
+
+  /** The guess of a credential, a new one if there is none yet. */
+  of(context: CallContext, credential: Credential): Guess {
+    const guesses = this.#ofMessages.get(context) ?? new Map<string, Guess>();
+    this.#ofMessages.set(context, guesses);
+    const digest = digestOf(credential);
+    const guess = guesses.get(digest) ?? { open: 0, isCounted: false };
+    guesses.set(digest, guess);
+    return guess;
+  }
+}
+
 /** A counter, and the name that an attempt counts under. */
 interface Counting {
   readonly counter: FailureCounter;
@@ -247,14 +275,16 @@ interface Counting {
 /**
  * Wraps a verifier so that it answers RATE_LIMITED to an address, or to a client id at an address, with too many failed
  * credentials, before it looks at the credential. Calls that are pending count as failures; a call that exceeds the limits
- * only because of them waits for their outcome, until its deadline at most. A credential that was good from this address
- * before always passes, so that callers behind one address do not lock each other out. So do calls without a credential,
- * and calls without an address (in process, or over a Unix socket).
+ * only because of them waits for their outcome, until its deadline at most. Requests of one message (the same context) with
+ * the same credential count once. A credential that was good from this address before always passes, so that callers behind
+ * one address do not lock each other out. So do calls without a credential, and calls without an address (in process, or
+ * over a Unix socket).
  */
 export function limitCredentials(verifier: Verifier, limits: FailureLimits, clock: Clock): Verifier {
   const byClient = new FailureCounter(limits.perClient);
   const byAddress = new FailureCounter(limits.perAddress);
   const good = new GoodCredentials();
+  const guesses = new Guesses();
   /** After this long without a failure, no name at an address is locked out. */
   const longest = Math.max(limits.perClient.window, limits.perAddress.window);
 
@@ -263,39 +293,42 @@ export function limitCredentials(verifier: Verifier, limits: FailureLimits, cloc
     { counter: byAddress, name: address },
   ];
 
-  function noteFailure(attempt: Attempt): void {
+  function noteFailure(context: CallContext, credential: Credential): void {
+    const guess = guesses.of(context, credential);
+    if (guess.isCounted) return;
+    guess.isCounted = true;
+    const attempt = new Attempt(credential, limitedAddress(context.address));
     const now = clock();
     for (const { counter, name } of countingsOf(attempt)) counter.count(name, now);
     good.delete(attempt.credential, attempt.address);
   }
 
-  /** Notes an outcome. @param from as the reader of addresses wrote it */
-  function note(outcome: Outcome, credential: Credential, from: string): Outcome {
-    if (isGoodCaller(outcome)) good.add(credential, from);
+  function note(outcome: Outcome, context: CallContext, credential: Credential): Outcome {
+    if (isGoodCaller(outcome)) good.add(credential, context.address);
     else if (outcome.kind === "failure" && outcome.reason === "CALLER_UNKNOWN") {
-      noteFailure(new Attempt(credential, from, limitedAddress(from)));
+      noteFailure(context, credential);
     }
     return outcome;
   }
 
-  async function notePending(pending: Promise<Outcome>, attempt: Attempt): Promise<Outcome> {
+  async function notePending(pending: Promise<Outcome>, context: CallContext, attempt: Attempt): Promise<Outcome> {
     const countings = countingsOf(attempt);
-    for (const { counter, name } of countings) counter.start(name);
+    const guess = guesses.of(context, attempt.credential);
+    if (guess.open++ === 0) for (const { counter, name } of countings) counter.start(name);
     try {
-      return note(await pending, attempt.credential, attempt.from);
+      return note(await pending, context, attempt.credential);
     } finally {
-      for (const { counter, name } of countings) counter.end(name, clock());
+      if (--guess.open === 0) for (const { counter, name } of countings) counter.end(name, clock());
     }
   }
 
   function ask(request: VerificationRequest, context: CallContext, credential: Credential): Outcome | Promise<Outcome> {
-    const { address: from } = context;
     const outcome = verifier.verify(request, context);
-    if (!(outcome instanceof Promise)) return note(outcome, credential, from);
-    const attempt = new Attempt(credential, from, limitedAddress(from));
+    if (!(outcome instanceof Promise)) return note(outcome, context, credential);
+    const attempt = new Attempt(credential, limitedAddress(context.address));
     return good.has(credential, attempt.address)
-      ? outcome.then((late) => note(late, credential, from))
-      : notePending(outcome, attempt);
+      ? outcome.then((late) => note(late, context, credential))
+      : notePending(outcome, context, attempt);
   }
 
   /** Refuses the call, asks, or returns the counting that has no room for it. */
@@ -306,6 +339,8 @@ export function limitCredentials(verifier: Verifier, limits: FailureLimits, cloc
   ): Outcome | Promise<Outcome> | Counting {
     const { credential, address } = attempt;
     if (good.has(credential, address)) return ask(request, context, credential);
+    const guess = guesses.find(context, credential);
+    if (guess !== undefined && (guess.isCounted || guess.open > 0)) return ask(request, context, credential);
     const now = clock();
     const countings = countingsOf(attempt);
     const wait = Math.max(...countings.map(({ counter, name }) => counter.lockedFor(name, now)));
@@ -338,7 +373,7 @@ export function limitCredentials(verifier: Verifier, limits: FailureLimits, cloc
       if (byAddress.isIdle(clock, longest)) return ask(request, context, credential);
       const address = limitedAddress(from);
       if (!byAddress.isActive(address, clock(), longest)) return ask(request, context, credential);
-      const attempt = new Attempt(credential, from, address);
+      const attempt = new Attempt(credential, address);
       const result = tryToAsk(request, context, attempt);
       return "counter" in result ? askInTurn(request, context, attempt, result) : result;
     },

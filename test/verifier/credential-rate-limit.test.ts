@@ -377,6 +377,36 @@ describe("limitCredentials with concurrent calls", () => {
     expect(await atOnce(others)).to.deep.equal({ rejected: 3 });
   });
 
+  it("the requests of one message with one credential take one place together, and their failures count once", async () => {
+    const waiting: ((outcome: Outcome) => void)[] = [];
+    const core: Verifier = { verify: () => new Promise((resolve) => waiting.push(resolve)) };
+    const limits = { perClient: { count: 2, window: 60_000 }, perAddress: { count: 2, window: 60_000 } };
+    const limited = limitCredentials(core, limits, createClock().now);
+    const message = (secret: string) => {
+      const context = { requestId: "a", address: "a", deadline: Infinity };
+      return () => {
+        const request = { realm: "r", token: new Secret("t"), credential: instance(secret), explain: false };
+        return Promise.resolve(limited.verify(request, context));
+      };
+    };
+    const [first, second, third] = [message("x"), message("y"), message("z")] as const;
+    const asked = [first(), first(), first(), second(), second()];
+    const late = third();
+    expect(waiting).to.have.length(5);
+    // One of its requests without a count frees no place, since the others may still fail.
+    waiting[0]?.(failure("DIRECTORY_UNAVAILABLE"));
+    await asked[0];
+    expect(waiting).to.have.length(5);
+    for (const settle of waiting) settle(failure("CALLER_UNKNOWN"));
+    expect(await Promise.all(asked.slice(1))).to.deep.equal(Array(4).fill(failure("CALLER_UNKNOWN")));
+    // Two credentials have failed, which is the limit: the third is refused, and the first goes on within its own message.
+    expect(await late).to.include({ reason: "RATE_LIMITED" });
+    const again = first();
+    waiting.at(-1)?.(failure("CALLER_UNKNOWN"));
+    expect(await again).to.deep.equal(failure("CALLER_UNKNOWN"));
+    expect(await message("x")()).to.include({ reason: "RATE_LIMITED" });
+  });
+
   it("a call that the core throws on frees its place", async () => {
     const { now } = createClock();
     let isBroken = true;
