@@ -1,24 +1,26 @@
-import { ask, knownCaller } from "../contract/call.js";
+import { ask, type Call, type CallService, knownCaller } from "../contract/call.js";
 import type { FailureReason } from "../contract/failures.js";
 import { type Failure, failure, type Outcome, type VerificationRequest } from "../contract/verifier.js";
 import { nextTurn } from "../util/turns.js";
 import { encodeBatch } from "../wire/messages.js";
-import type { GrpcCall, GrpcService } from "./call.js";
+import type { GrpcService } from "./call.js";
 import { type DistinctRequest, type FoldedBatch, foldBatch } from "./fold.js";
 
 /** Milliseconds for which a batch is verified before other calls get their turn. */
 const SLICE = 2;
 
+type Asked = Pick<CallService, "verifier" | "clock" | "observer">;
+
 const TIMED_OUT = failure("TIMED_OUT");
 
 /** Tells the observer that a call was refused before anything was verified. */
-export function observeRefusal({ clock, observer }: GrpcService, call: GrpcCall, reason: FailureReason): void {
+export function observeRefusal({ clock, observer }: Asked, call: Call, reason: FailureReason): void {
   const millis = clock() - call.started;
   observer.ended({ call, realm: "", outcome: failure(reason), caller: undefined, items: 1, millis });
 }
 
 /** Tells the observer the outcome of a request. @returns the time */
-function settle({ clock, observer }: GrpcService, call: GrpcCall, one: DistinctRequest, outcome: Outcome): number {
+function settle({ clock, observer }: Asked, call: Call, one: DistinctRequest, outcome: Outcome): number {
   const { request, count } = one;
   const now = clock();
   one.outcome = outcome;
@@ -38,9 +40,9 @@ const outcomesOf = ({ places }: FoldedBatch): readonly Outcome[] => places.map((
  * @returns undefined if requests were left out; not a promise if all outcomes are there within 2 ms
  */
 export function verifyBatch(
-  service: GrpcService,
+  service: Asked,
   batch: FoldedBatch,
-  call: GrpcCall,
+  call: Call,
 ): readonly Outcome[] | undefined | Promise<readonly Outcome[] | undefined> {
   const { clock } = service;
   const { distinct } = batch;
@@ -93,7 +95,7 @@ export function verifyBatch(
 export async function answerBatch(
   service: GrpcService,
   requests: readonly VerificationRequest[],
-  call: GrpcCall,
+  call: Call,
   room = 0,
 ): Promise<Buffer | Failure | undefined> {
   try {

@@ -1,11 +1,16 @@
 import { expect } from "chai";
+import { VerifyTokenRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
 import { FAILURES } from "../../src/contract/failures.js";
 import { failure, type Outcome } from "../../src/contract/verifier.js";
+import { verifyBatch } from "../../src/grpc/batch.js";
+import { foldBatch } from "../../src/grpc/fold.js";
+import { requestFromWire } from "../../src/wire/messages.js";
 import { failureFromStatus } from "../../src/wire/status.js";
 import {
   deferred,
   eventually,
   failing,
+  LIMITS,
   NOW,
   REJECTED,
   type Running,
@@ -147,6 +152,103 @@ describe("BatchVerifyTokens", () => {
     expect(order).to.have.length(size + 1);
     expect(order.indexOf("single")).to.be.lessThan(size);
   });
+
+  describe("giving way to other calls", () => {
+    /** Verifies a batch whose requests take so many milliseconds each; returns how many were asked after each turn. */
+    async function askedByTurn(millis: readonly number[]): Promise<readonly number[]> {
+      let now = NOW;
+      let asked = 0;
+      const batch = foldBatch(
+        millis.map((_, index) => requestFromWire(VerifyTokenRequest.fromPartial({ token: `t${index}` }))),
+        LIMITS,
+        undefined,
+      );
+      if (typeof batch === "string") throw new Error(batch);
+      const verify = (): Outcome => {
+        now += millis[asked++] ?? 0;
+        return VERIFIED;
+      };
+      const observer = { ended: () => undefined, fault: () => undefined };
+      const call = {
+        via: "BatchVerifyTokens",
+        requestId: "id",
+        address: "",
+        started: NOW,
+        deadline: Infinity,
+        workload: undefined,
+        cancelled: false,
+      };
+      const outcomes = verifyBatch({ verifier: { verify }, clock: () => now, observer }, batch, call);
+      const turns = [asked];
+      while (asked < millis.length) {
+        await new Promise((resolve) => setImmediate(resolve));
+        turns.push(asked);
+      }
+      if (turns.length === 1) expect(outcomes).not.to.be.instanceOf(Promise);
+      expect(await outcomes).to.have.length(millis.length);
+      return turns;
+    }
+
+    const CASES: Readonly<Record<string, readonly [readonly number[], readonly number[]]>> = {
+      "work of less than 2 ms is one turn": [[0.5, 0.5, 0.5, 0.4], [4]],
+      "work of any number of requests that take no time is one turn": [Array<number>(1000).fill(0), [1000]],
+      "each turn takes about 2 ms": [Array<number>(10).fill(0.5), [4, 8, 10]],
+      "a request of more than 2 ms has a turn of its own": [
+        [2.6, 2.6, 2.6],
+        [1, 2, 3],
+      ],
+      "a long request ends its turn": [
+        [0.1, 0.1, 5, 0.1, 0.1],
+        [3, 5],
+      ],
+      "a clock that is set back ends the turn": [
+        [0.1, -5000, 0.1, 0.1],
+        [2, 4],
+      ],
+    };
+    for (const [what, [millis, turns]] of Object.entries(CASES)) {
+      it(what, async () => {
+        expect(await askedByTurn(millis)).to.deep.equal(turns);
+      });
+    }
+
+    it("a call is answered beside a batch of tokens that take long each", async () => {
+      let now = NOW;
+      const order: string[] = [];
+      const first = deferred<void>();
+      const { client } = await start(
+        ({ realm }) => {
+          order.push(realm);
+          first.resolve();
+          if (realm === "batch") now += 2.6;
+          return VERIFIED;
+        },
+        { request: 60_000 },
+        undefined,
+        () => now,
+      );
+      const requests = Array.from({ length: 1000 }, (_, index) => ({ realm: "batch", token: `t${index}` }));
+      const batch = client.call(BATCH, { requests });
+      await first.promise;
+      await client.call("VerifyToken", { realm: "single", token: "t" });
+      expect(order).to.include("single").and.to.have.length.below(1001);
+      await batch;
+    });
+  });
+
+  for (const [what, tokens, asks] of [
+    ["one token", 1, 1],
+    ["as many tokens", 1000, 1000],
+  ] as const) {
+    it(`a thousand requests of ${what} are answered in order, each with its own outcome`, async () => {
+      const { client, asked, verified } = await start(byToken);
+      const names = Array.from({ length: 1000 }, (_, index) => `t${index % tokens}`);
+      const { value } = await client.call(BATCH, items(names));
+      expect(value.responses.map((item: any) => item.verdict.verified.token.subject)).to.deep.equal(names);
+      expect(asked).to.have.length(asks);
+      expect(verified.map(({ items }) => items)).to.deep.equal(Array(asks).fill(1000 / asks));
+    });
+  }
 
   it("items without an outcome are TIMED_OUT, and the others keep their outcomes", async () => {
     const never = new Promise<Outcome>(() => undefined);
