@@ -86,38 +86,36 @@ function isEqual(one: Credential, other: Credential): boolean {
 /** The candidate for a request: an equal one seen before, or a new one. */
 function candidateOf(request: VerificationRequest, variant: number, byToken: Map<string, Candidate>): Candidate {
   const { realm } = request;
-  const fresh = (): Candidate => ({
-    request,
-    variant,
-    count: 0,
-    outcome: undefined,
-    next: undefined,
-    elsewhere: undefined,
-  });
   const token = request.token.reveal();
   const first = byToken.get(token);
-  if (first === undefined) {
-    const one = fresh();
-    byToken.set(token, one);
-    return one;
-  }
+  if (first === undefined) return addTo(byToken, token, request, variant);
   let same = first;
   if (first.request.realm !== realm) {
     first.elsewhere ??= new Map();
     const other = first.elsewhere.get(realm);
-    if (other === undefined) {
-      const one = fresh();
-      first.elsewhere.set(realm, one);
-      return one;
-    }
+    if (other === undefined) return addTo(first.elsewhere, realm, request, variant);
     same = other;
   }
-  for (;;) {
-    if (same.variant === variant) return same;
-    if (same.next === undefined) {
-      same.next = fresh();
-      return same.next;
-    }
-    same = same.next;
-  }
+  while (same.variant !== variant) same = same.next ??= newCandidate(request, variant);
+  return same;
+}
+
+const newCandidate = (request: VerificationRequest, variant: number): Candidate => ({
+  request,
+  variant,
+  count: 0,
+  outcome: undefined,
+  next: undefined,
+  elsewhere: undefined,
+});
+
+function addTo(
+  candidates: Map<string, Candidate>,
+  name: string,
+  request: VerificationRequest,
+  variant: number,
+): Candidate {
+  const one = newCandidate(request, variant);
+  candidates.set(name, one);
+  return one;
 }

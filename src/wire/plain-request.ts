@@ -35,15 +35,21 @@ const DPOP_PROOF: Tags = [NONE, delimited(1), delimited(2), delimited(3), varint
 const CLIENT_CERTIFICATE: Tags = [NONE, delimited(1), delimited(2)];
 
 /** Where the fields of a message begin and end, at twice their numbers and one after; an end of 0 for an absent field. */
-type Spans = readonly number[];
+type Spans = Int32Array;
 
 const startOf = (spans: Spans, number: number): number => spans[2 * number] ?? 0;
 const endOf = (spans: Spans, number: number): number => spans[2 * number + 1] ?? 0;
 const has = (spans: Spans, number: number): boolean => endOf(spans, number) !== 0;
 
-/** Finds the fields of the message between two places. @throws {@link NOT_PLAIN} */
-function spansOf(bytes: Buffer, start: number, end: number, tags: Tags): Spans {
-  const spans = Array<number>(2 * tags.length).fill(0);
+/** Finds the fields of the message between two places. @param spans to fill @throws {@link NOT_PLAIN} */
+function spansOf(
+  bytes: Buffer,
+  start: number,
+  end: number,
+  tags: Tags,
+  spans = new Int32Array(2 * tags.length),
+): Spans {
+  spans.fill(0);
   for (let at = start; at < end; ) {
     const tag = bytes[at++] ?? 0;
     const number = tag >>> 3;
@@ -177,6 +183,7 @@ function isSame(bytes: Buffer, start: number, end: number, other: number, otherE
 /** Reads the plain requests of one message. Requests in a row with the same credential share one object for it. */
 export class PlainReader {
   readonly #bytes: Buffer;
+  readonly #spans = new Int32Array(2 * VERIFY_TOKEN_REQUEST.length);
   #credential: Credential | undefined;
   #number: 3 | 4 = 3;
   #start = 0;
@@ -189,7 +196,7 @@ export class PlainReader {
   /** The request between two places. @throws {@link NOT_PLAIN} */
   request(start: number, end: number): VerificationRequest {
     const bytes = this.#bytes;
-    const spans = spansOf(bytes, start, end, VERIFY_TOKEN_REQUEST);
+    const spans = spansOf(bytes, start, end, VERIFY_TOKEN_REQUEST, this.#spans);
     return {
       realm: realmAt(bytes, startOf(spans, 1), endOf(spans, 1)),
       token: secretOf(bytes, spans, 2),
@@ -202,7 +209,8 @@ export class PlainReader {
 
   #credentialOf(spans: Spans): Credential | undefined {
     const number = has(spans, 3) ? 3 : 4;
-    const [start, end] = [startOf(spans, number), endOf(spans, number)];
+    const start = startOf(spans, number);
+    const end = endOf(spans, number);
     if (end === 0) return undefined;
     if (number === 3 && has(spans, 4)) throw NOT_PLAIN;
     const isRepeated = number === this.#number && isSame(this.#bytes, start, end, this.#start, this.#end);
