@@ -1,5 +1,5 @@
 import type { Outcome } from "../contract/verifier.js";
-import { isObject, readJson } from "../jws/json.js";
+import { isObject, member, readJson } from "../jws/json.js";
 import { Secret } from "../util/secret.js";
 import { stringClaim } from "../verifier/claims.js";
 import { isString, isTime, notExpired, required, typed } from "../verifier/rules.js";
@@ -94,15 +94,19 @@ const CLIENT_HEADERS = {
   "x-client-source-channel": 40,
   "x-client-user-id": 40,
 } as const;
-const CLIENT_HEADER_NAMES = Object.keys(CLIENT_HEADERS);
+const CLIENT_HEADER_NAMES = Object.keys(CLIENT_HEADERS) as readonly (keyof typeof CLIENT_HEADERS)[];
 
-function echo(request: FaceRequest): Record<string, readonly string[]> {
-  const sent: Record<string, readonly string[]> = {};
+const NONE: Readonly<Record<string, readonly string[]>> = {};
+
+function echo(request: FaceRequest): Readonly<Record<string, readonly string[]>> {
+  let sent: Record<string, readonly string[]> | undefined;
   for (const name of CLIENT_HEADER_NAMES) {
     const values = request.values(name);
-    if (values.length > 0) sent[name] = values;
+    if (values.length === 0) continue;
+    sent ??= {};
+    sent[name] = values;
   }
-  return sent;
+  return sent ?? NONE;
 }
 
 function fail(
@@ -123,27 +127,32 @@ function fail(
   return json(status, [body], { ...echo(request), ...headers });
 }
 
-type BodyFields = Readonly<Record<string, unknown>>;
+/** The members of a body, in the vendor's order. */
+const FIELDS = ["token", "client_id", "client_secret"] as const;
+
+type BodyFields = Readonly<Record<(typeof FIELDS)[number], unknown>>;
+
+/** The maximum length of each credential in characters. */
+const CREDENTIAL_LENGTHS = { client_id: 60, client_secret: 100 } as const;
 
 /** The constraints that a request violates, in the vendor's order. */
 function violations(fields: BodyFields, request: FaceRequest, maxTokenLength: number): string[] {
   const found: string[] = [];
   const tooLong = (name: string, most: number): number =>
     found.push(`${name}: The maximum length for this field is ${most}`);
-  const limits = { token: maxTokenLength, client_id: 60, client_secret: 100 };
-  for (const [name, most] of Object.entries(limits)) {
+  for (const name of FIELDS) {
+    const most = name === "token" ? maxTokenLength : CREDENTIAL_LENGTHS[name];
     const value = fields[name];
     if (value === undefined || value === null) continue;
     if (!isString(value)) found.push(`${name}: This field should be a string`);
     else if (value.length > most) tooLong(name, most);
   }
-  for (const [name, most] of Object.entries(CLIENT_HEADERS)) {
+  for (const name of CLIENT_HEADER_NAMES) {
+    const most = CLIENT_HEADERS[name];
     if (request.values(name).some((value) => value.length > most)) tooLong(name, most);
   }
   return found;
 }
-
-const FIELDS = ["token", "client_id", "client_secret"] as const;
 
 function read(request: FaceRequest, maxTokenLength: number): BodyReader | Answer {
   if (request.method !== "POST") return fail("methodNotAllowed", request, { headers: { Allow: "POST" } });
@@ -160,26 +169,34 @@ function readBody(body: Buffer | undefined, request: FaceRequest, maxTokenLength
   if (value === undefined) return fail("notReadable", request);
   if (!isObject(value)) return fail("notValid", request);
 
-  // Own members only: a missing field must not be read from the prototype.
-  const fields: BodyFields = Object.fromEntries(
-    FIELDS.map((name) => [name, Object.hasOwn(value, name) ? value[name] : undefined]),
-  );
+  const fields: BodyFields = {
+    token: member(value, "token"),
+    client_id: member(value, "client_id"),
+    client_secret: member(value, "client_secret"),
+  };
   const { token } = fields;
   if (token === undefined || token === null || token === "") return fail("required", request);
   const params = violations(fields, request, maxTokenLength);
   if (params.length > 0 || !isString(token)) return fail("constraint", request, { params });
-  const text = (name: string): string => (isString(fields[name]) ? fields[name] : "");
+  const text = (field: unknown): string => (isString(field) ? field : "");
   return {
     token,
-    credential: { kind: "client", clientId: text("client_id"), clientSecret: new Secret(text("client_secret")) },
+    credential: {
+      kind: "client",
+      clientId: text(fields.client_id),
+      clientSecret: new Secret(text(fields.client_secret)),
+    },
   };
 }
+
+const VALID = '{"valid":true}';
+const INVALID = '{"valid":false}';
 
 function write(outcome: Outcome, request: FaceRequest): Answer {
   if (outcome.kind === "failure") {
     return fail(FAILURES[failureKind(outcome)], request, { headers: retryAfter(outcome) });
   }
-  return json(200, { valid: outcome.kind === "verified" }, echo(request));
+  return { status: 200, headers: echo(request), body: outcome.kind === "verified" ? VALID : INVALID };
 }
 
 /** Fiserv: RS256 tokens, client credentials, error arrays. */

@@ -71,6 +71,27 @@ describe("gateway: pipelined requests", () => {
     wire.halfClose();
   });
 
+  it("requests of any length are answered in order, wherever the pieces they arrive in end", async () => {
+    const server = await open();
+    const ids = Array.from({ length: 60 }, (_, index) => `id-${index}`);
+    const bytes = Buffer.concat(
+      ids.map((id, index) => {
+        const headers = [
+          ["X-Request-Id", id],
+          ["X-Filler", "x".repeat((index * 37) % 1200)],
+        ] as const;
+        return good(index % 2 === 0 ? INTEGURU : FISERV, headers);
+      }),
+    );
+    const wire = new Wire(server.port);
+    for (let at = 0, piece = 1; at < bytes.length; at += piece, piece = (piece * 7) % 1999) {
+      wire.send(bytes.subarray(at, at + piece));
+      await turn();
+    }
+    for (const id of ids) expect(valuesOf(await wire.answer(), "X-Request-Id")).to.deep.equal([id]);
+    wire.halfClose();
+  });
+
   it("a client that closes its side after pipelined requests gets all their answers", async () => {
     const server = await open();
     const wire = new Wire(server.port).send(Buffer.concat(Array.from({ length: 100 }, () => good(INTEGURU))));

@@ -9,6 +9,16 @@ const MAX_UNANSWERED = 16;
 /** Bytes given to Node's parser at a time. It emits every request in them before anything else runs. */
 const SLICE = 512;
 
+/** The end of a request's head. */
+const BLANK_LINE = Buffer.from("\r\n\r\n");
+
+/** How much of some bytes the parser gets: a slice, or all of them if at most one request's head ends behind a slice. */
+function sliceLength(data: Buffer): number {
+  if (data.length <= SLICE) return data.length;
+  const blank = data.indexOf(BLANK_LINE, SLICE - BLANK_LINE.length + 1);
+  return blank < 0 || data.indexOf(BLANK_LINE, blank + BLANK_LINE.length) < 0 ? data.length : SLICE;
+}
+
 /** The requests of one connection. */
 interface Pipeline {
   /** Answers that are not complete, in the order of their requests. */
@@ -23,7 +33,7 @@ interface Pipeline {
  * The requests of an HTTP/1 server's connections, and a limit on those pipelined on one connection (RFC 9112, section 9.3.2).
  *
  * Node parses all bytes that have arrived and emits every request in them, so that pipelined requests of one client would
- * delay all others by seconds. Here the parser gets the bytes in small slices, none while 16 requests are unanswered, and
+ * delay all others by seconds. Here the parser gets the bytes in slices of few requests, none while 16 requests are unanswered, and
  * the other connections are read before it goes on.
  */
 export class Pipelines {
@@ -32,21 +42,15 @@ export class Pipelines {
 
   /** Wraps a server's request listener. @param onClose is called for each request once its answer is sent, or cut */
   track(serve: RequestListener, onClose: (req: IncomingMessage) => void): RequestListener {
+    const remove = (res: ServerResponse): void => this.#remove(res);
+    /** The listener of every answer, which saves each a closure. */
+    function closed(this: ServerResponse): void {
+      remove(this);
+      onClose(this.req);
+    }
     return (req, res) => {
-      const { socket } = req;
-      const pipeline = this.#add(socket, res);
-      res.once("close", () => {
-        pipeline.unanswered.delete(res);
-        this.#unanswered.delete(res);
-        if (pipeline.waits === "for an answer") {
-          pipeline.waits = "for its turn";
-          setImmediate(() => {
-            pipeline.waits = "no";
-            socket.resume();
-          });
-        }
-        onClose(req);
-      });
+      this.#add(req.socket, res);
+      res.on("close", closed);
       serve(req, res);
     };
   }
@@ -79,13 +83,29 @@ export class Pipelines {
     return new Map([...this.#unanswered].map((res) => [res.req.socket, res])).values();
   }
 
-  #add(socket: Socket, res: ServerResponse): Pipeline {
-    const pipeline: Pipeline = this.#pipelines.get(socket) ?? { unanswered: new Set(), latest: res, waits: "no" };
-    this.#pipelines.set(socket, pipeline);
+  #add(socket: Socket, res: ServerResponse): void {
+    let pipeline = this.#pipelines.get(socket);
+    if (pipeline === undefined) {
+      pipeline = { unanswered: new Set(), latest: res, waits: "no" };
+      this.#pipelines.set(socket, pipeline);
+    }
     pipeline.latest = res;
     pipeline.unanswered.add(res);
     this.#unanswered.add(res);
-    return pipeline;
+  }
+
+  #remove(res: ServerResponse): void {
+    const { socket } = res.req;
+    this.#unanswered.delete(res);
+    const pipeline = this.#pipelines.get(socket);
+    if (pipeline === undefined) return;
+    pipeline.unanswered.delete(res);
+    if (pipeline.waits !== "for an answer") return;
+    pipeline.waits = "for its turn";
+    setImmediate(() => {
+      pipeline.waits = "no";
+      socket.resume();
+    });
   }
 
   #parseInSlices(socket: Socket): void {
@@ -94,8 +114,9 @@ export class Pipelines {
       let rest = data;
       // Node itself pauses a connection that does not read its answers, and resumes it: its parser must get nothing meanwhile.
       while (rest.length > 0 && !socket.isPaused() && !this.#isFull(socket)) {
-        const slice = rest.subarray(0, SLICE);
-        rest = rest.subarray(SLICE);
+        const length = sliceLength(rest);
+        const slice = length === rest.length ? rest : rest.subarray(0, length);
+        rest = rest.subarray(length);
         for (const parse of parsers) parse.call(socket, slice);
       }
       if (rest.length === 0 || socket.destroyed) return;
