@@ -94,7 +94,7 @@ function rejected({ reason, claim }: Rejected): Answer {
 
 /** Whether a range of `Accept` admits JSON. Parameters, `q` included, are ignored, because the framework ignores them. */
 function acceptsJson(accept: readonly string[]): boolean {
-  if (accept.length === 0) return true;
+  if (accept.length === 0 || (accept.length === 1 && ADMITTING.has(accept[0] as string))) return true;
   return accept
     .join(",")
     .split(",")
@@ -115,17 +115,22 @@ function read(request: FaceRequest): Question | Answer {
   return words.length === 2 && token !== undefined ? { token } : BAD_HEADER;
 }
 
+/** The body of the answer to a good token. @param members what comes before each value, and where the payload has it */
+function goodBody(payload: string, members: readonly (readonly [start: string, MemberPath])[]): string {
+  let body = '{"valid":true';
+  for (const [start, path] of members) body += start + (textAt(payload, path) ?? "null");
+  return `${body}}`;
+}
+
 /** The answer to a good token: the framework authenticates before it looks at the method. */
-function good(verdict: Verified, request: FaceRequest, members: readonly (readonly [string, MemberPath])[]): Answer {
+function good(
+  verdict: Verified,
+  request: FaceRequest,
+  members: readonly (readonly [start: string, MemberPath])[],
+): Answer {
   switch (request.method) {
     case "POST":
-      return {
-        status: 200,
-        headers: ALLOW,
-        body: `{"valid":true${members
-          .map(([name, path]) => `,${JSON.stringify(name)}:${textAt(verdict.token.payload, path) ?? "null"}`)
-          .join("")}}`,
-      };
+      return { status: 200, headers: ALLOW, body: goodBody(verdict.token.payload, members) };
     case "OPTIONS":
       return OPTIONS;
     default:
@@ -182,7 +187,9 @@ export const integuru = defineVendor({
     },
   }),
   face: (settings) => {
-    const members = Object.entries(settings.members).map(([name, claim]) => [name, memberPath(claim)] as const);
+    const members = Object.entries(settings.members).map(
+      ([name, claim]) => [`,${JSON.stringify(name)}:`, memberPath(claim)] as const,
+    );
     return {
       read,
       write: (outcome: Outcome, request) => {
