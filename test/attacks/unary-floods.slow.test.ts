@@ -1,10 +1,11 @@
 import { once } from "node:events";
 import net from "node:net";
 import { expect } from "chai";
+import type { Verified } from "../../src/contract/verifier.js";
 import { Quota } from "../../src/net/http2/quota.js";
-import { eventually, REJECTED, type Running, start } from "../grpc/harness.js";
-import { http2Frame } from "../grpc/raw.js";
-import { ASKED_AND_RESET, BOMBS, FLOODS, type Flood, GREETING, UNREAD_BATCHES } from "./http2-floods.js";
+import { eventually, REJECTED, type Running, start, VERIFIED } from "../grpc/harness.js";
+import { callHeaders, frame, http2Frame } from "../grpc/raw.js";
+import { ASKED_AND_RESET, BOMBS, FLOODS, type Flood, GREETING, NO_WINDOW, UNREAD_BATCHES } from "./http2-floods.js";
 
 // Floods of HTTP/2 frames against unary calls, in this process: what is left of them when their connections are closed.
 // Against a service in its own process they run in floods.slow.test.ts, and bench/floods.ts measures their memory.
@@ -32,8 +33,18 @@ describe("floods of unary calls", () => {
     Quota.prototype.change = change;
   });
 
-  /** Sends a flood over one connection, while another client is answered. @returns whether the service cut it */
-  async function flood(running: Running, frames: Flood, turns = TURNS): Promise<boolean> {
+  /**
+   * Sends a flood over one connection, while another client is answered.
+   *
+   * @param stay waits for something before the connection is closed
+   * @returns whether the service cut it
+   */
+  async function flood(
+    running: Running,
+    frames: Flood,
+    turns = TURNS,
+    stay: () => Promise<void> = async () => {},
+  ): Promise<boolean> {
     const socket = net.connect({ port: Number(running.address.split(":").at(-1)), host: "127.0.0.1" });
     let isCut = false;
     let pings = 0;
@@ -55,6 +66,7 @@ describe("floods of unary calls", () => {
     if (!isCut) socket.write(http2Frame(6, 0, 0, PING));
     await eventually(() => pings > 0 || isCut);
     await expectAnswer(running);
+    await stay();
     const wasCut = isCut;
     socket.destroy();
     return wasCut;
@@ -93,11 +105,26 @@ describe("floods of unary calls", () => {
 
   it("answers that are not taken are reserved, and their calls are reset in time", async () => {
     const running = await start(() => REJECTED, { request: 1000 });
-    const isCut = flood(running, UNREAD_BATCHES, 2);
     // Two turns are 40 batches.
-    await eventually(() => most > 40 * 50_000);
-    expect(await isCut, "connection cut").to.equal(false);
-    await eventually(() => reserved === 0);
+    const held = (): Promise<void> => eventually(() => most > 40 * 50_000 && reserved < 50_000);
+    expect(await flood(running, UNREAD_BATCHES, 2, held), "connection cut").to.equal(false);
+    await expectNothingLeft(running);
+  });
+
+  it("a client that takes no answer loses its connection once there is no memory for more of them", async () => {
+    const LARGE: Verified = { ...VERIFIED, token: { ...VERIFIED.token, payload: `{"a":"${"a".repeat(1024 ** 2)}"}` } };
+    const running = await start(({ token }) => (token.isEmpty ? LARGE : REJECTED), { request: 20_000 });
+    const call = callHeaders("VerifyToken");
+    const large: Flood = (turn) =>
+      Buffer.concat(
+        Array.from({ length: 50 }, (_, n) => {
+          const id = (turn * 50 + n) * 2 + 1;
+          return [http2Frame(1, 4, id, call), http2Frame(0, 1, id, frame(Buffer.alloc(0)))];
+        }).flat(),
+      );
+    const first: Flood = (turn) => Buffer.concat(turn === 0 ? [NO_WINDOW, large(turn)] : [large(turn)]);
+    expect(await flood(running, first, 10)).to.equal(true);
+    expect(most, "bytes reserved").to.be.within(60 * 1024 ** 2, 64 * 1024 ** 2);
     await expectNothingLeft(running);
   });
 

@@ -176,6 +176,8 @@ export class DirectCall extends Timed {
     answer.writeUInt32BE(answer.length - MESSAGE_HEAD, 1);
     // Until the client takes it, which may be never.
     if (!this.#reserve(this.#size + answer.length)) {
+      // Each such call has cost a verification.
+      this.connection.countRefused();
       this.#reset(NGHTTP2_ENHANCE_YOUR_CALM);
       return;
     }
