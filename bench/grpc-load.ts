@@ -35,8 +35,11 @@ export interface MessageStream {
   end(): Promise<void>;
 }
 
-/** Opens a client. @param address host and port */
-export function grpcClient(address: string, connections = CONNECTIONS): GrpcClient {
+/** Opens a client. @param address host and port @param headers of each call besides gRPC's own, of 32 bytes each */
+export function grpcClient(address: string, connections = CONNECTIONS, headers = 0): GrpcClient {
+  const more = Object.fromEntries(
+    Array.from({ length: headers }, (_, n) => [`x-header-${n + 100}`, "a-value-of-20-bytes!"]),
+  );
   const sessions = Array.from({ length: connections }, () => {
     const session = http2.connect(`http://${address}`, { settings: { initialWindowSize: WINDOW, enablePush: false } });
     session.once("connect", () => session.setLocalWindowSize(WINDOW));
@@ -53,6 +56,7 @@ export function grpcClient(address: string, connections = CONNECTIONS): GrpcClie
       "content-type": "application/grpc",
       te: "trailers",
       "user-agent": "bench",
+      ...more,
     });
   };
   return {

@@ -2,9 +2,11 @@ import { parseArgs } from "node:util";
 import { measurePeers, peersText } from "./beside-peers.js";
 import type { Figures, Plan } from "./compare.js";
 import { costlyInput } from "./costly-input.js";
+import { curves } from "./curves.js";
 import { directory } from "./directory.js";
 import { floods } from "./floods.js";
 import { garbageToken } from "./garbage-token.js";
+import { goals } from "./goals.js";
 import { heldMemory } from "./held-memory.js";
 import { importBeside } from "./import.js";
 import { kill } from "./kill.js";
@@ -57,9 +59,17 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
     measure: () => measurePeers(given.full ? sized(21, 2_000) : sized(9, 800)),
     show: peersText,
   },
+  goals: {
+    about: "the goals for all of this, and whether they are reached (4 minutes)",
+    measure: () => (given.full ? goals(sized(21, 2_000), 1_000_000, 30) : goals(sized(9, 800), 120_000, 10)),
+  },
   profile: {
     about: "where the time of a verification goes, by cause, beside servers that only answer",
     run: () => profile(sized(1, 4_000).requests),
+  },
+  curves: {
+    about: "CPU of a verification as tokens, keys, realms, users, revocations and headers grow; --write draws them",
+    run: () => curves(given.full ? sized(15, 1_000) : sized(5, 500), given.write ? "docs/images" : undefined),
   },
   json: {
     isBound: true,
@@ -99,6 +109,7 @@ const OPTIONS = {
   seconds: { type: "string" },
   full: { type: "boolean" },
   fresh: { type: "boolean" },
+  write: { type: "boolean" },
   json: { type: "string" },
   compare: { type: "string" },
   help: { type: "boolean" },
@@ -117,7 +128,7 @@ const options: Options = {
 
 if (given.help) {
   console.log("npm run bench -- [NAME ... | bounds] [--full] [--rounds N] [--requests N] [--seconds N] [--fresh]");
-  console.log("                 [--json FILE] [--compare FILE]\n");
+  console.log("                 [--json FILE] [--compare FILE] [--write]\n");
   for (const [name, { about, isBound }] of Object.entries(BENCHMARKS)) {
     console.log(`  ${name.padEnd(10)} ${about}${isBound ? " (one of the bounds)" : ""}`);
   }
