@@ -1,10 +1,10 @@
 import { type Figures, type Plan, race } from "./compare.js";
 import { type Age, type Entry, floorsOf, type LibraryName, type PeerName } from "./entries.js";
 import { FACES } from "./faces.js";
-import { type Grid, textOf } from "./grid.js";
+import type { Grid } from "./grid.js";
 import { lineUp } from "./line-up.js";
 import { arePeersInstalled } from "./peers/peers.js";
-import { medianOf, type Report, ratioOf, reportOf } from "./report.js";
+import { type Findings, medianOf, ratioOf, reportOf } from "./report.js";
 import { progress } from "./table.js";
 
 // The service beside other software that verifies RS256 tokens: servers in Go and C, and libraries in one process.
@@ -30,7 +30,7 @@ const entries = (): readonly Entry[] => [
 ];
 
 /** Measures the service beside its peers. */
-export async function measurePeers(plan: Plan): Promise<Report> {
+export async function measurePeers(plan: Plan): Promise<Findings> {
   if (!arePeersInstalled())
     console.log("The servers in Go and C are not installed: bench/peers/install.sh does that.\n");
   const line = await lineUp(entries(), plan);
@@ -38,7 +38,7 @@ export async function measurePeers(plan: Plan): Promise<Report> {
     const figures = await race(line.contenders, plan, (round) => progress(`round ${round} of ${plan.rounds}`));
     progress("");
     await line.check();
-    return reportOf("peers", figures, floorsOf(entries()), plan);
+    return { grids: [peersGrid(figures)], report: reportOf("peers", figures, floorsOf(entries()), plan) };
   } finally {
     await line.close();
   }
@@ -48,7 +48,7 @@ export async function measurePeers(plan: Plan): Promise<Report> {
 const COLUMNS = ["grpc-go unary", "grpc-go batch of 100", "HAProxy", "bare signature check, RS256"] as const;
 
 /** Returns the figures as a table, a line for each contender. */
-export function peersGrid(figures: Figures): Grid {
+function peersGrid(figures: Figures): Grid {
   const columns = COLUMNS.filter((name) => figures.has(name));
   return {
     title: "RS256, µs of the server's CPU per token, and as ratios:",
@@ -60,6 +60,3 @@ export function peersGrid(figures: Figures): Grid {
     ]),
   };
 }
-
-/** Returns the figures as text. */
-export const peersText = (figures: Figures): string => textOf(peersGrid(figures));

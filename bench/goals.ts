@@ -2,10 +2,10 @@ import { type Figures, type Plan, race, ratios, spread } from "./compare.js";
 import { type Age, type Entry, floorsOf, nameOf } from "./entries.js";
 import { FACES } from "./faces.js";
 import { type FactsHeld, factsHeld } from "./facts.js";
-import { type Grid, textOf } from "./grid.js";
+import type { Grid } from "./grid.js";
 import { lineUp } from "./line-up.js";
 import { arePeersInstalled } from "./peers/peers.js";
-import { type Report, reportOf } from "./report.js";
+import { type Findings, reportOf } from "./report.js";
 import { jsonRatio } from "./strict-json.js";
 import { progress } from "./table.js";
 import { type Tail, tail } from "./tail.js";
@@ -76,8 +76,8 @@ interface Others {
   readonly json: number;
 }
 
-/** Measures and prints the goals. @param tokens that fill the cache @param seconds of calls for the tail */
-export async function goals(plan: Plan, tokens: number, seconds: number): Promise<Report> {
+/** Measures the goals. @param tokens that fill the cache @param seconds of calls for the tail */
+export async function goals(plan: Plan, tokens: number, seconds: number): Promise<Findings> {
   if (!arePeersInstalled()) console.log("The server in Go is not installed: bench/peers/install.sh does that.\n");
   const line = await lineUp(entries(), plan);
   let figures: Figures;
@@ -92,12 +92,11 @@ export async function goals(plan: Plan, tokens: number, seconds: number): Promis
   progress("tail");
   const others = { facts, tail: await tail(seconds), json: jsonRatio() };
   progress("");
-  console.log(`${textOf(goalsGrid(figures, others))}\n`);
-  return reportOf("goals", figures, floorsOf(entries()), plan);
+  return { grids: [goalsGrid(figures, others)], report: reportOf("goals", figures, floorsOf(entries()), plan) };
 }
 
 /** Returns the goals as a table. */
-export function goalsGrid(figures: Figures, { facts, tail: waits, json }: Others): Grid {
+function goalsGrid(figures: Figures, { facts, tail: waits, json }: Others): Grid {
   const row = (about: string, most: number, figure: number): readonly string[] => [
     about,
     `≤ ${most}`,

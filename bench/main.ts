@@ -1,12 +1,14 @@
+import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { measurePeers, peersText } from "./beside-peers.js";
-import type { Figures, Plan } from "./compare.js";
+import { measurePeers } from "./beside-peers.js";
+import type { Plan } from "./compare.js";
 import { costlyInput } from "./costly-input.js";
 import { curves } from "./curves.js";
 import { directory } from "./directory.js";
 import { floods } from "./floods.js";
 import { garbageToken } from "./garbage-token.js";
 import { goals } from "./goals.js";
+import { markdownOf, replacePart, textOf } from "./grid.js";
 import { heldMemory } from "./held-memory.js";
 import { importBeside } from "./import.js";
 import { kill } from "./kill.js";
@@ -14,10 +16,18 @@ import { largestToken } from "./largest-token.js";
 import { outages } from "./outages.js";
 import { profile } from "./profile.js";
 import { proofs } from "./proofs.js";
-import { compareReports, describeMachine, figuresOf, type Report, readReports, writeReports } from "./report.js";
+import {
+  compareReports,
+  describeMachine,
+  type Findings,
+  type Report,
+  readReports,
+  thisMachine,
+  writeReports,
+} from "./report.js";
 import { soak } from "./soak.js";
 import { signatures, strictJson } from "./strict-json.js";
-import { measure, tableText } from "./table.js";
+import { measure } from "./table.js";
 import { tls } from "./tls.js";
 import { waits } from "./waits.js";
 
@@ -37,27 +47,22 @@ interface Benchmark {
   readonly isBound?: boolean;
   /** Runs it and prints what it finds. */
   readonly run?: (options: Options) => Promise<void> | void;
-  /** Runs it, if its figures can be kept and compared. */
-  readonly measure?: (options: Options) => Promise<Report>;
-  /** Returns the text that shows a report. */
-  readonly show?: (figures: Figures) => string;
+  /** Runs it and returns what it finds, which --write writes into the part of docs/performance.md with its name. */
+  readonly measure?: (options: Options) => Promise<Findings>;
 }
 
 const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   table: {
     about: "CPU of a verification by each transport, algorithm and shape, beside bare servers (runs unasked)",
     measure: () => measure("table", given.full ? sized(21, 2_000) : sized(9, 800)),
-    show: tableText,
   },
   floor: {
     about: "the table's short form: RS256, unary and batches of 100, and the vendors' endpoints",
     measure: () => measure("floor", given.full ? sized(21, 2_000) : sized(15, 500)),
-    show: tableText,
   },
   peers: {
     about: "RS256 beside grpc-go, HAProxy (bench/peers/install.sh), fast-jwt and jose",
     measure: () => measurePeers(given.full ? sized(21, 2_000) : sized(9, 800)),
-    show: peersText,
   },
   goals: {
     about: "the goals for all of this, and whether they are reached (4 minutes)",
@@ -65,7 +70,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   },
   profile: {
     about: "where the time of a verification goes, by cause, beside servers that only answer",
-    run: () => profile(sized(1, 4_000).requests),
+    measure: () => profile(sized(1, 4_000).requests),
   },
   curves: {
     about: "CPU of a verification as tokens, keys, realms, users, revocations and headers grow; --write draws them",
@@ -102,6 +107,10 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   },
   soak: { about: "memory under ten minutes of everything", run: ({ seconds }) => soak(seconds ?? 600) },
 };
+
+/** The page that --write changes, and its parts. */
+const PAGE = "docs/performance.md";
+const PARTS: ReadonlySet<string> = new Set(["table", "peers", "goals", "profile"]);
 
 const OPTIONS = {
   rounds: { type: "string" },
@@ -144,19 +153,29 @@ const reports = new Map(
   given.compare === undefined ? [] : readReports(given.compare).map((one) => [one.benchmark, one]),
 );
 const kept: Report[] = [];
-for (const [name, { run, measure: measured, show, isBound }] of Object.entries(BENCHMARKS)) {
+for (const [name, { run, measure: measured, isBound }] of Object.entries(BENCHMARKS)) {
   if (!asked.has(name) && !(asked.has("bounds") && isBound)) continue;
   await run?.(options);
-  const report = await measured?.(options);
-  if (report === undefined) continue;
-  kept.push(report);
-  console.log(`${name}: medians of ${report.rounds} rounds; ${describeMachine(report.machine)}\n`);
-  if (show !== undefined) console.log(`${show(figuresOf(report))}\n`);
-  const then = reports.get(name);
-  if (then !== undefined) console.log(`${compareReports(then, report).join("\n")}\n`);
+  const found = await measured?.(options);
+  if (found !== undefined) tell(name, found);
 }
 if (given.json !== undefined) writeReports(given.json, kept);
 process.exit();
+
+/** Prints what a benchmark found, beside an earlier run, and keeps it. */
+function tell(name: string, { grids, report }: Findings): void {
+  const rounds = report === undefined ? "" : `medians of ${report.rounds} rounds; `;
+  const about = `${rounds}${describeMachine(report?.machine ?? thisMachine())}`;
+  console.log(`${name}: ${about}\n\n${grids.map(textOf).join("\n\n")}\n`);
+  if (given.write && PARTS.has(name)) {
+    const content = [`${about[0]?.toUpperCase()}${about.slice(1)}.`, ...grids.map(markdownOf)].join("\n\n");
+    writeFileSync(PAGE, replacePart(readFileSync(PAGE, "utf8"), name, content));
+  }
+  if (report === undefined) return;
+  kept.push(report);
+  const then = reports.get(name);
+  if (then !== undefined) console.log(`${compareReports(then, report).join("\n")}\n`);
+}
 
 function parsed() {
   try {

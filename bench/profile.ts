@@ -1,8 +1,9 @@
 import { attribute, CAUSES, type Cause } from "./attribution.js";
 import type { Contender } from "./compare.js";
-import { type Entry, nameOf } from "./entries.js";
-import { type Grid, textOf } from "./grid.js";
+import type { Entry } from "./entries.js";
+import type { Grid } from "./grid.js";
 import { lineUp } from "./line-up.js";
+import type { Findings } from "./report.js";
 
 // Where the CPU of a verification goes, by cause, beside the profiles of servers that only answer.
 
@@ -39,7 +40,7 @@ async function timesOf({ server, send, requests = 1, each = 1 }: Contender): Pro
 const sum = (times: Times): number => [...times.values()].reduce((total, one) => total + one, 0);
 
 /** Profiles all subjects. @param requests profiled of each */
-export async function profileGrid(requests: number): Promise<Grid> {
+export async function profile(requests: number): Promise<Findings> {
   const plan = { rounds: 1, requests };
   const line = await lineUp(SUBJECTS, plan);
   try {
@@ -53,7 +54,7 @@ export async function profileGrid(requests: number): Promise<Grid> {
       return micros < 0.05 ? "" : `${micros.toFixed(1)} (${((100 * micros) / sum(times)).toFixed(0)} %)`;
     };
     const causes = (Object.keys(CAUSES) as Cause[]).filter((cause) => all.some((times) => cell(times, cause) !== ""));
-    return {
+    const grid: Grid = {
       title: "Where the CPU goes, µs per token and as a share of the main thread's time (RS256; Clowk HS256):",
       header: ["", ...TITLES],
       rows: [
@@ -61,17 +62,8 @@ export async function profileGrid(requests: number): Promise<Grid> {
         ["all", ...all.map((times) => sum(times).toFixed(1))],
       ],
     };
+    return { grids: [grid] };
   } finally {
     await line.close();
   }
-}
-
-/** Prints the profiles. */
-export async function profile(requests: number): Promise<void> {
-  console.log(`${textOf(await profileGrid(requests))}\n`);
-  console.log(
-    `  bare: ${SUBJECTS.map(nameOf)
-      .filter((name) => name.startsWith("bare"))
-      .join("; ")}`,
-  );
 }

@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";
 import { type Figures, type Plan, spread } from "./compare.js";
+import type { Grid } from "./grid.js";
 
 // What a run measured, where, and of which commit: kept as a file by --json, and put beside a later run by --compare.
 
@@ -29,6 +30,14 @@ export interface Report {
   readonly figures: Readonly<Record<string, readonly number[]>>;
   /** The contender that each is best compared with: ratios to it are steadier than the figures. */
   readonly floors: Readonly<Record<string, string>>;
+}
+
+/** What a benchmark found. */
+export interface Findings {
+  /** The tables that show it. */
+  readonly grids: readonly Grid[];
+  /** The figures, if they can be kept and compared. */
+  readonly report?: Report;
 }
 
 /** Describes the machine and the commit. */

@@ -1,10 +1,10 @@
 import { type Figures, type Plan, race } from "./compare.js";
 import { type Age, type Entry, floorsOf, nameOf } from "./entries.js";
 import { FACES } from "./faces.js";
-import { type Grid, markdownOf, textOf } from "./grid.js";
+import type { Grid } from "./grid.js";
 import { lineUp } from "./line-up.js";
 import { SHAPES } from "./messages.js";
-import { medianOf, type Report, ratioOf, reportOf } from "./report.js";
+import { type Findings, medianOf, ratioOf, reportOf } from "./report.js";
 import { ALGORITHMS, type BenchAlgorithm } from "./tokens.js";
 
 // The table of what a verification costs: every transport, algorithm and shape of a call, for tokens seen before and for
@@ -44,14 +44,14 @@ function entriesOf(algorithms: readonly BenchAlgorithm[], shapes: readonly (keyo
 }
 
 /** Measures a table. */
-export async function measure(name: keyof typeof TABLES, plan: Plan): Promise<Report> {
+export async function measure(name: keyof typeof TABLES, plan: Plan): Promise<Findings> {
   const entries = TABLES[name];
   const line = await lineUp(entries, plan);
   try {
     const figures = await race(line.contenders, plan, (round) => progress(`round ${round} of ${plan.rounds}`));
     progress("");
     await line.check();
-    return reportOf(name, figures, floorsOf(entries), plan);
+    return { grids: gridsOf(figures), report: reportOf(name, figures, floorsOf(entries), plan) };
   } finally {
     await line.close();
   }
@@ -126,9 +126,3 @@ function gridsOf(figures: Figures): readonly Grid[] {
     },
   ];
 }
-
-/** Returns a report's tables as text. */
-export const tableText = (figures: Figures): string => gridsOf(figures).map(textOf).join("\n\n");
-
-/** Returns a report's tables as Markdown. */
-export const tableMarkdown = (figures: Figures): string => gridsOf(figures).map(markdownOf).join("\n\n");
