@@ -115,16 +115,16 @@ export async function lineUp(entries: readonly Entry[], plan: Plan): Promise<Lin
   const BARE_HTTP = { "node:http": "bare-http", Express: "bare-express" } as const satisfies Record<HttpFloor, string>;
 
   const rs256 = signerFor("RS256");
-  const go = memo((_: "go"): Promise<Peer> => startGo(known(rs256.pem), answers.unary.subarray(5)));
-  const haproxy = memo((_: "haproxy"): Promise<Peer> => startHaproxy(known(rs256.pem)));
-  const libraries = memo((_: "libraries"): Promise<Libraries> => openLibraries(rs256, realms + 1));
+  const go = memo((): Promise<Peer> => startGo(known(rs256.pem), answers.unary.subarray(5)));
+  const haproxy = memo((): Promise<Peer> => startHaproxy(known(rs256.pem)));
+  const libraries = memo((): Promise<Libraries> => openLibraries(rs256, realms + 1));
   const peer = async (name: PeerName): Promise<Ready> => {
     const next = supply.seen("RS256");
     if (name === "HAProxy") {
-      const server = await haproxy("haproxy");
+      const server = await haproxy();
       return { server, send: bearerLoad(http(server.address), next) };
     }
-    const server = await go("go");
+    const server = await go();
     const shape = name === "grpc-go batch of 100" ? SHAPES.batch100 : SHAPES.unary;
     const method = name === "grpc-go echo" ? "/bench.Echo/Echo" : shape.method;
     return { server, send: grpcLoad(grpc(server.address), shape, next, method) };
@@ -165,7 +165,7 @@ export async function lineUp(entries: readonly Entry[], plan: Plan): Promise<Lin
         return peer(entry.peer);
       case "library": {
         const { age, library } = entry;
-        const verify = (await libraries("libraries")).verify(library, age);
+        const verify = (await libraries()).verify(library, age);
         const pool = known(pools.get("RS256"));
         if (age === "fresh") return { server: THIS_PROCESS, send: inProcess(once(rs256, pool, realms), verify) };
         // A realm of its own, in which no token is fresh by the time of the race.
@@ -236,12 +236,12 @@ async function tokensOf(
   return makeTokens(signerFor(face.algorithm), count, (n) => face.claims(n));
 }
 
-/** Makes each value once, and lists those that were made. */
-function memo<Key, Value>(make: (key: Key) => Value): ((key: Key) => Value) & { made(): Iterable<Value> } {
-  const made = new Map<Key, Value>();
-  const get = (key: Key): Value => {
-    const value = made.get(key) ?? make(key);
-    made.set(key, value);
+/** Makes each value once, by its key, and lists those that were made. */
+function memo<Key extends readonly unknown[], Value>(make: (...key: Key) => Value) {
+  const made = new Map<unknown, Value>();
+  const get = (...key: Key): Value => {
+    const value = made.get(key[0]) ?? make(...key);
+    made.set(key[0], value);
     return value;
   };
   return Object.assign(get, { made: () => made.values() });

@@ -75,7 +75,7 @@ export function reportOf(
 }
 
 /** Returns the figures of a report. */
-export const figuresOf = ({ figures }: Report): Figures => new Map(Object.entries(figures));
+const figuresOf = ({ figures }: Report): Figures => new Map(Object.entries(figures));
 
 /** Writes the reports of a run as JSON. */
 export function writeReports(file: string, reports: readonly Report[]): void {

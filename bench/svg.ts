@@ -25,7 +25,7 @@ const COLOURS = ["#2f81f7", "#d4762c", "#2da44e", "#a371f7"];
 /** Returns round values from 0 to at least the greatest, at most six. @param most above 0 */
 export function ticks(most: number): readonly number[] {
   const size = 10 ** Math.floor(Math.log10(most / 4));
-  const step = size * (([1, 2, 2.5, 5, 10].find((one) => one * size * 5 >= most) ?? 10) as number);
+  const step = size * ([1, 2, 2.5, 5, 10].find((one) => one * size * 5 >= most) ?? 10);
   const count = Math.ceil(most / step - 1e-9);
   return Array.from({ length: count + 1 }, (_, n) => Number((n * step).toPrecision(6)));
 }

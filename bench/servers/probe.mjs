@@ -33,6 +33,7 @@ const ANSWERS = {
   },
   snapshot: (file) => writeHeapSnapshot(file),
 };
-process.on("message", async ([question, ...args]) => process.send?.(await ANSWERS[question]?.(...args)));
+const answer = async (question, args) => process.send?.(await ANSWERS[question]?.(...args));
+process.on("message", ([question, ...args]) => void answer(question, args));
 // The server ends with its benchmark, however that ends.
 process.on("disconnect", () => process.exit());
