@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { measurePeers } from "./beside-peers.js";
+import { client } from "./client.js";
 import type { Plan } from "./compare.js";
 import { costlyInput } from "./costly-input.js";
 import { curves } from "./curves.js";
@@ -83,6 +84,10 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
       strictJson();
       signatures();
     },
+  },
+  client: {
+    about: "CPU and latency of our Node client, with and without `batch: true`",
+    run: () => client(sized(5, 4_000)),
   },
   largest: {
     isBound: true,

@@ -2,16 +2,23 @@ import { randomUUID } from "node:crypto";
 import { TokenVerifierService } from "../../gen/tokenverifier/v1/token_verifier.js";
 import type { Failure } from "../contract/verifier.js";
 import type { Clock } from "../util/clock.js";
-import { outcomeFromItem, outcomeFromWire, requestToWire } from "../wire/messages.js";
-import { type ChannelOptions, isFailure, isUnreachable, openChannel } from "./channel.js";
+import { outcomeFromItem, requestToWire } from "../wire/messages.js";
+import { type ChannelOptions, isFailure, isUnreachable, openChannel, verifyAlone } from "./channel.js";
+import { type Answer, type BatchBounds, Coalescer } from "./coalescer.js";
 import { describeConnectionProblem } from "./connection-problem.js";
 import { type ClientTls, readClientTls } from "./tls.js";
-import { fromOutcome, toRequest, type Verdict, VerificationFailure, type VerifyRequest } from "./verdict.js";
+import { fromOutcome, toRequest, toVerdict, type Verdict, VerificationFailure, type VerifyRequest } from "./verdict.js";
 
 /** How to connect, and the defaults of each call. */
 export interface ConnectOptions extends Omit<ChannelOptions, "tls"> {
   /** Speaks TLS 1.2 or later; `{}` trusts Node's default authorities. Default: plaintext. */
   readonly tls?: ClientTls;
+  /**
+   * Whether calls of `verify` for one realm in one turn of the event loop share a batch, of at most eight callers (default
+   * false; true has the default bounds). A call with a proof or a `requestId` goes alone. A batch is answered when its last
+   * token is, so one whose keys must be fetched delays the others, up to their own deadlines.
+   */
+  readonly batch?: boolean | BatchBounds;
   /** Deadline of a call, in milliseconds from its start (default 2000). */
   readonly deadlineMs?: number;
   /** Returns the time in milliseconds since 1970 (default Date.now). */
@@ -43,7 +50,7 @@ export interface VerifierClient {
    * @throws {@link VerificationFailure} if the call as a whole failed
    */
   verifyBatch(requests: readonly VerifyRequest[], options?: CallOptions): Promise<(Verdict | VerificationFailure)[]>;
-  /** Closes the connections. Open calls finish; later ones fail. */
+  /** Closes the connections. Calls that were sent finish; others fail. */
   close(): void;
 }
 
@@ -57,13 +64,15 @@ export interface VerifierClient {
  * if (verdict.kind === "verified") console.log(verdict.token.subject);
  * ```
  *
- * @param address `host:port`, `dns:///name:port` or `unix:/path`
+ * @param address `host:port` or `unix:/path` for one server; `dns:///name:port` for all addresses of a name in turn, or
+ *   `ipv4:address:port,address:port` (`ipv6:`) for those listed
  * @throws {@link CaFileError} if `tls.caFile` cannot be used; OpenSSL's error for anything else in `tls`
  */
 export function connect(address: string, options: ConnectOptions = {}): VerifierClient {
-  const { deadlineMs: usual = 2000, clock = Date.now } = options;
+  const { deadlineMs: usual = 2000, clock = Date.now, batch = false } = options;
   const tls = options.tls && readClientTls(options.tls);
   const channel = openChannel(address, { ...options, tls });
+  const coalescer = batch === false ? undefined : new Coalescer(channel, batch === true ? {} : batch, clock);
   const callOf = ({ deadlineMs = usual, requestId = randomUUID(), signal }: CallOptions) => ({
     deadline: clock() + deadlineMs,
     requestId,
@@ -77,20 +86,28 @@ export function connect(address: string, options: ConnectOptions = {}): Verifier
         ? { message: describeConnectionProblem(address, failure.problem), cause: new Error(failure.detail) }
         : undefined,
     );
-  const { verifyToken, batchVerifyTokens } = TokenVerifierService;
+  async function ask(request: VerifyRequest, options: CallOptions): Promise<Answer> {
+    const message = requestToWire(toRequest(request));
+    if (coalescer !== undefined && message.proof === undefined && options.requestId === undefined) {
+      const { deadlineMs = usual, signal } = options;
+      return coalescer.verify(message, { deadline: clock() + deadlineMs, signal });
+    }
+    const call = callOf(options);
+    return { outcome: await verifyAlone(channel, message, call), requestId: call.requestId };
+  }
+
+  const { batchVerifyTokens } = TokenVerifierService;
   return {
     async verify(request, options = {}) {
-      const call = callOf(options);
-      const answer = await channel.call(verifyToken, requestToWire(toRequest(request)), call);
-      if (isFailure(answer)) throw failed(answer, call.requestId);
-      const verdict = fromOutcome(outcomeFromWire(answer), call.requestId);
-      if (verdict instanceof VerificationFailure) throw verdict;
-      return verdict;
+      const { outcome, requestId } = await ask(request, options);
+      if (outcome.kind === "failure") throw failed(outcome, requestId);
+      return toVerdict(outcome);
     },
     async verifyBatch(requests, options = {}) {
       const call = callOf(options);
       const message = { requests: requests.map((request) => requestToWire(toRequest(request))) };
-      const answer = await channel.call(batchVerifyTokens, message, call);
+      const repeatable = requests.every(({ proof }) => proof === undefined);
+      const answer = await channel.call(batchVerifyTokens, message, { ...call, repeatable });
       if (isFailure(answer)) throw failed(answer, call.requestId);
       if (answer.responses.length !== requests.length) {
         throw new VerificationFailure({ kind: "failure", reason: "INTERNAL", retryAfter: undefined }, call.requestId);

@@ -4,6 +4,7 @@
  * @module token-verifier-client
  */
 export type { Check, Evidence, Principal, Token } from "../contract/verifier.js";
+export type { BatchBounds } from "./coalescer.js";
 export { type CallOptions, type ConnectOptions, connect, type VerifierClient } from "./connect.js";
 export { CaFileError, type ClientTls } from "./tls.js";
 export {

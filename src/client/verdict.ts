@@ -2,6 +2,7 @@ import { FAILURES, type FailureCause, type FailureReason, failureMessage } from 
 import { type ReasonName, rejectionMessage } from "../contract/reasons.js";
 import type {
   Check,
+  Verdict as ContractVerdict,
   Credential,
   Evidence,
   Failure,
@@ -153,7 +154,11 @@ function toCredential({ instanceSecretKey, clientCredentials }: CallerFields): C
 
 /** Converts the contract's outcome to a verdict or an error. */
 export function fromOutcome(outcome: Outcome, requestId: string): Verdict | VerificationFailure {
-  if (outcome.kind === "failure") return new VerificationFailure(outcome, requestId);
+  return outcome.kind === "failure" ? new VerificationFailure(outcome, requestId) : toVerdict(outcome);
+}
+
+/** Converts the contract's verdict to the client's. */
+export function toVerdict(outcome: ContractVerdict): Verdict {
   const nonce = outcome.dpopNonce === undefined ? {} : { dpopNonce: outcome.dpopNonce };
   if (outcome.kind === "verified") {
     const { token, principal, evidence, checks } = outcome;

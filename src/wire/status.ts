@@ -113,6 +113,9 @@ export function failureFromStatus(error: Partial<Pick<ServiceError, "code" | "me
   return (ours ? laterFailure : foreignFailure)(error.code, retryAfter);
 }
 
+/** Whether a call's metadata says more than its status, as every failure of the service does. */
+export const hasDetails = (metadata: Metadata | undefined): boolean => metadata?.get(DETAILS_KEY).length === 1;
+
 interface Details {
   readonly info?: ErrorInfo;
   readonly retryAfter: number | undefined;

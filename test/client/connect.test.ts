@@ -2,7 +2,13 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { connect, VerificationFailure, type VerifierClient } from "../../src/client/index.js";
+import {
+  type ConnectOptions,
+  connect,
+  VerificationFailure,
+  type VerifierClient,
+  type VerifyRequest,
+} from "../../src/client/index.js";
 import { FAILURE_REASONS, FAILURES } from "../../src/contract/failures.js";
 import { failure, type Outcome } from "../../src/contract/verifier.js";
 import { statusNumber } from "../../src/wire/catalogue.js";
@@ -220,6 +226,69 @@ describe("connect", () => {
     const client = open(address, { connections: 3 });
     for (let turn = 0; turn < 6; turn++) await client.verify({ realm: "r", token: "t" });
     expect(asked).to.have.length(6);
+  });
+
+  /** Two services at one `ipv4:` address, and a client of both. The first answers as given, the second that the token is good. */
+  async function twoServices(verify: Parameters<typeof start>[0], options?: ConnectOptions) {
+    const first = await start(verify);
+    const second = await start(() => VERIFIED);
+    const client = open(`ipv4:${first.address},${second.address}`, options);
+    return { first, second, client };
+  }
+
+  it("a client of several addresses uses them in turn, and goes on with one when the other is gone", async () => {
+    const { first, second, client } = await twoServices(() => REJECTED);
+    const ask = async (): Promise<string> => (await client.verify({ realm: "r", token: "t" })).kind;
+    while (first.asked.length === 0 || second.asked.length === 0) await ask();
+    const kinds: string[] = [];
+    for (let turn = 0; turn < 6; turn++) kinds.push(await ask());
+    expect(kinds.toSorted()).to.deep.equal([...Array(3).fill("rejected"), ...Array(3).fill("verified")]);
+    await first.server.close(0);
+    for (let turn = 0; turn < 6; turn++) expect(await ask()).to.equal("verified");
+  });
+
+  /** Makes calls until the first of two services has one that it does not answer, and cuts that one's connection. */
+  async function callUntilCut(options: ConnectOptions, request: Partial<VerifyRequest> = {}) {
+    const entered = deferred<void>();
+    const services = await twoServices(() => {
+      entered.resolve();
+      return NEVER;
+    }, options);
+    const calls: Promise<string>[] = [];
+    while (services.first.asked.length === 0) {
+      for (const token of ["t", "u"]) {
+        const call = services.client.verify({ realm: "r", token, ...request });
+        calls.push(
+          call.then(
+            ({ kind }) => kind,
+            ({ reason }) => reason,
+          ),
+        );
+      }
+      await Promise.race([entered.promise, Promise.all(calls)]);
+    }
+    await services.first.server.close(0);
+    return { ...services, results: await Promise.all(calls) };
+  }
+
+  for (const [what, batch] of [
+    ["a call", false],
+    ["each call of a batch", true],
+  ] as const) {
+    it(`${what} whose connection is lost before the answer is made once more over another`, async () => {
+      const { results, first, second } = await callUntilCut({ batch });
+      expect(new Set(results)).to.deep.equal(new Set(["verified"]));
+      expect(second.asked).to.have.length(results.length);
+      expect(first.asked).to.have.length.within(1, 2);
+    });
+  }
+
+  it("a call with a proof is never made again", async () => {
+    const proof = { dpop: { proof: "p", method: "GET", url: "https://api.example/" } };
+    const { results, first, second } = await callUntilCut({}, { proof });
+    expect(results.filter((one) => one === "verified")).to.have.length(second.asked.length);
+    expect(results.filter((one) => one !== "verified")).to.have.length(first.asked.length);
+    expect(results).to.have.length(first.asked.length + second.asked.length);
   });
 
   it("a client connects over a socket file", async () => {

@@ -1,0 +1,31 @@
+// Our client as packed: asks the service at the address in the arguments, and reports its own CPU time and latency.
+const { connect } = await import(new URL("../../dist/src/client/index.js", import.meta.url).href);
+
+const clients = new Map([false, true].map((batch) => [batch, connect(process.argv[2], { batch, deadlineMs: 60_000 })]));
+let tokens = [];
+
+/** Verifies tokens, so many at once. */
+async function verify(batch, concurrent, count) {
+  const client = clients.get(batch);
+  const times = [];
+  let left = count;
+  const worker = async () => {
+    while (left-- > 0) {
+      const began = performance.now();
+      const { kind } = await client.verify({ realm: "integuru", token: tokens[left % tokens.length] });
+      if (kind !== "verified") throw new Error(`a token is ${kind}`);
+      times.push(performance.now() - began);
+    }
+  };
+  const before = process.cpuUsage();
+  await Promise.all(Array.from({ length: concurrent }, worker));
+  const { user, system } = process.cpuUsage(before);
+  times.sort((a, b) => a - b);
+  return { cpu: user + system, latency: times[times.length >> 1] };
+}
+
+process.on("message", async ([question, ...args]) => {
+  if (question === "tokens") [tokens] = args;
+  process.send?.(question === "tokens" ? {} : await verify(...args));
+});
+process.on("disconnect", () => process.exit());
