@@ -17,7 +17,7 @@ export function holdAges(): {
       apply(target, self, args: Parameters<typeof setTimeout>) {
         const [run, millis = 0] = args;
         if (millis >= YOUNGEST && millis <= OLDEST) due.push(run);
-        return Reflect.apply(target, self, args) as NodeJS.Timeout;
+        return Reflect.apply(target, self, args);
       },
     });
   }

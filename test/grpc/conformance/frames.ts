@@ -1,6 +1,7 @@
 import http2 from "node:http2";
 import net from "node:net";
 import { Duplex } from "node:stream";
+import { eventually } from "../harness.js";
 import { headerFrames, hpackHeader, http2Frame, PREFACE, SETTINGS } from "../raw.js";
 import type { Caller } from "./libraries.js";
 import { bodyOf, bytesOf, pathOf, type Row, requestOf, type WireSpec } from "./rows.js";
@@ -336,7 +337,7 @@ export const handWritten: Caller = async (address, row, asked) => {
   const arrived = async (): Promise<void> => {
     const before = pings;
     socket.write(http2Frame(6, 0, 0, Buffer.alloc(8)));
-    while (pings === before && !socket.closed) await new Promise((resolve) => setImmediate(resolve));
+    await eventually(() => pings > before || socket.closed);
   };
   try {
     return await eachStream(row, session, asked, { send, arrived, frames: () => types });

@@ -112,7 +112,7 @@ const { method } = registry.getService("tokenverifier.v1.TokenVerifier") as Desc
 function descriptorOf({ method: name = "VerifyToken", messages }: Row): DescMethod {
   const found = Object.values(method).find((one) => one.name === name);
   if (found === undefined) throw new Error(`the contract has no method ${name}`);
-  return (messages === undefined ? found : { ...found, methodKind: "client_streaming" }) as DescMethod;
+  return messages === undefined ? found : { ...found, methodKind: "client_streaming" };
 }
 
 const textHeaders = (headers: globalThis.Headers): Headers =>
