@@ -37,7 +37,7 @@ export function createGateway(
 }
 
 /** The routes of faces and of the contract's methods. */
-export function routesOf(faces: readonly ServedFace[], rpc: ServedRpc, service: HttpService): Routes {
+function routesOf(faces: readonly ServedFace[], rpc: ServedRpc, service: HttpService): Routes {
   const responders = [
     ...faces.map((served) => [served.path, faceResponder(served, service)] as const),
     ...rpcResponders(rpc, service),
