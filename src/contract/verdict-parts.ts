@@ -34,6 +34,12 @@ export interface Token {
   readonly payload: string;
   /** What the token is bound to by its `cnf` claim (RFC 7800); undefined for a bearer token. */
   readonly confirmation: Confirmation | undefined;
+  /**
+   * A slot for the members before `payload` in the form that a transport sends, as a text of one character for each byte. The
+   * verifier's tokens have it, and src/wire fills it when it writes a token for the first time; it is a copy, and says nothing
+   * of its own. Others have none.
+   */
+  encoded?: string | undefined;
 }
 
 /** The key or the certificate that a token is bound to; both are empty if `cnf` has neither. */

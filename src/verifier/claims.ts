@@ -1,13 +1,12 @@
-import type { Instant, Principal, Token } from "../contract/verifier.js";
+import type { Instant, Principal } from "../contract/verifier.js";
 import type { User } from "../directory/model.js";
 import { type JsonObject, member, valueAt } from "../jws/json.js";
 import { memberPath } from "../jws/json-pointer.js";
 import { textAt } from "../jws/raw-text.js";
-import { confirmationOf } from "./proofs/confirmation.js";
 import type { PrincipalSource } from "./realm.js";
 import { isString, isTime } from "./rules.js";
 
-// Reads claims into the contract's Token and Principal.
+// Reads claims, and finds the principals that they name.
 
 /** A claim that is a string; undefined for anything else. */
 export function stringClaim(claims: JsonObject, name: string): string | undefined {
@@ -27,24 +26,6 @@ export function identifierClaim(claims: JsonObject, name: string, payload: strin
   return isString(value) ? value : undefined;
 }
 
-/** The content of a token, as the contract has it. */
-export function tokenOf(header: JsonObject, claims: JsonObject, payload: string): Token {
-  const aud = member(claims, "aud");
-  return {
-    subject: stringClaim(claims, "sub") ?? "",
-    issuer: stringClaim(claims, "iss") ?? "",
-    audience: isString(aud) ? [aud] : Array.isArray(aud) ? aud.filter(isString) : [],
-    expiresAt: instant(member(claims, "exp")),
-    notBefore: instant(member(claims, "nbf")),
-    issuedAt: instant(member(claims, "iat")),
-    id: stringClaim(claims, "jti") ?? "",
-    keyId: stringClaim(header, "kid") ?? "",
-    algorithm: stringClaim(header, "alg") ?? "",
-    payload,
-    confirmation: confirmationOf(claims),
-  };
-}
-
 /**
  * A time claim, rounded down to the microsecond: a double is no more precise for times of this century, and an expiry
  * must not seem later than it is. Undefined for a value that is not a time.
@@ -54,6 +35,16 @@ export function instant(value: unknown): Instant | undefined {
   const time = value + 0; // -0 becomes 0
   const seconds = Math.floor(time);
   return { seconds, nanos: Math.floor((time - seconds) * 1e6) * 1000 };
+}
+
+/**
+ * Whether a principal takes next to nothing to read again: its id is the text of a claim. The digits of a number have to be
+ * looked for in the payload's text.
+ */
+export function isQuicklyRead({ user }: Principal, claims: JsonObject): boolean {
+  if (user === undefined) return false;
+  for (const name in claims) if (claims[name] === user.id) return true;
+  return false;
 }
 
 /**

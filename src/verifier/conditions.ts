@@ -1,8 +1,8 @@
-import { type JsonObject, type MemberPath, valueAt } from "../jws/json.js";
+import { type MemberPath, valueAt } from "../jws/json.js";
 import { memberPath } from "../jws/json-pointer.js";
 import { elementTexts, isSameNumber, textAt } from "../jws/raw-text.js";
 import { printable, printableList, truncate } from "../util/printable.js";
-import type { Rule } from "./realm.js";
+import type { TokenRule } from "./realm.js";
 import { isString } from "./rules.js";
 
 // Conditions on the values of claims, made once for a realm.
@@ -34,10 +34,10 @@ export function isScope(path: MemberPath): boolean {
 type Test = (value: unknown, payload: string) => boolean;
 
 /** The claim, if present, must meet a condition. @param claim a name, or a JSON Pointer */
-export function conditionOn(claim: string, condition: Condition): Rule {
+export function conditionOn(claim: string, condition: Condition): TokenRule {
   const path = memberPath(claim);
   const tests = testsOf(condition, path);
-  const test: Rule["test"] = (claims, { payload }) => {
+  const test: TokenRule["test"] = (claims, { payload }) => {
     const value = valueAt(claims, path);
     if (value === undefined) return true;
     for (let at = 0; at < tests.length; at++) if (!tests[at]?.(value, payload)) return false;
@@ -45,10 +45,11 @@ export function conditionOn(claim: string, condition: Condition): Rule {
   };
   const wanted = wantedBy(condition);
   return {
+    dependsOn: "token",
     check: `${claim} ${condition.absent ? "absent" : "value"}`,
     reason: "CLAIM_MISMATCH",
     claim,
-    test: isCostly(condition) ? oncePerToken(test) : test,
+    test,
     detail: (_claims, { payload }) => `${found(claim, path, payload)}; wanted: ${wanted}.`,
   };
 }
@@ -90,24 +91,6 @@ function memberTest(path: MemberPath) {
     if (!Array.isArray(value) || !value.includes(wanted)) return false;
     if (typeof wanted !== "number") return true;
     return elementTexts(textAt(payload, path) ?? "").some((text) => isSameNumber(text, String(wanted)));
-  };
-}
-
-/** Whether a condition searches a list or the token's text. */
-function isCostly({ oneOf = [], includes, includesAny }: Condition): boolean {
-  return includes !== undefined || includesAny !== undefined || oneOf.some((value) => typeof value === "number");
-}
-
-/** Tests each token once: the claims of a cached fact stay the same object, and the result depends on nothing else. */
-function oncePerToken(test: Rule["test"]): Rule["test"] {
-  const results = new WeakMap<JsonObject, boolean>();
-  return (claims, context) => {
-    let result = results.get(claims);
-    if (result === undefined) {
-      result = test(claims, context);
-      results.set(claims, result);
-    }
-    return result;
   };
 }
 

@@ -3,16 +3,21 @@ import {
   type Evidence,
   failure,
   type Outcome,
+  type Principal,
   type VerificationRequest,
   type Verified,
 } from "../contract/verifier.js";
+import { member } from "../jws/json.js";
+import { instant } from "./claims.js";
 import type { DecisionState, Need, View } from "./decision-state.js";
 import { explain } from "./explain.js";
 import type { Fact } from "./facts.js";
+import { isBound } from "./proofs/confirmation.js";
 import type { Provisional } from "./proofs/settle.js";
 import type { Caller } from "./realm.js";
 import { type RoutedToken, rememberRoute, routeToken } from "./route.js";
-import { stepsOf } from "./stages.js";
+import { LAST_SECOND } from "./rules.js";
+import { runSteps, stepsOf } from "./steps.js";
 
 /** What must be loaded for an outcome. */
 export interface Needs extends Pick<Outcome, "target"> {
@@ -35,7 +40,7 @@ export function decide(request: VerificationRequest, view: View, now: number, si
   if (asked === undefined) return failure("REALM_UNKNOWN");
   if (!view.directory.isFresh(now)) return failure("DIRECTORY_UNAVAILABLE");
   const routed = routeToken(asked, request.token);
-  const decision = runSteps(initialState(request, routed, view, now, since));
+  const decision = conclude(initialState(request, routed, view, now, since));
   if (routed.realm === asked) return decision;
   const target = routed.realm.name;
   if (decision.kind !== "verified") return { ...decision, target };
@@ -46,20 +51,16 @@ export function decide(request: VerificationRequest, view: View, now: number, si
   return { kind, token, principal, evidence, checks, target };
 }
 
-function runSteps(state: DecisionState): Decision {
-  const steps = stepsOf(state.realm);
+function conclude(state: DecisionState): Decision {
   if (state.request.explain) {
-    const { end, checks } = explain(state, steps);
+    const { end, checks } = explain(state, stepsOf(state.realm).all);
     if (end === undefined) return verified(state, checks);
     return end.kind === "rejected" ? { ...end, checks } : end;
   }
-  for (const step of steps) {
-    const end = step.run(state);
-    if (end !== undefined) return end;
-  }
-  return verified(state, []);
+  return runSteps(state) ?? verified(state, NO_CHECKS);
 }
 
+const NO_CHECKS: readonly Check[] = Object.freeze([]);
 const ANYONE: Caller = { kind: "anyone" };
 const NOTHING = Object.freeze({});
 
@@ -92,31 +93,33 @@ function initialState(
 }
 
 function verified(state: DecisionState, checks: readonly Check[]): Outcome | Provisional {
-  const { fact } = state;
+  const { fact, realm, now } = state;
   if (fact === undefined) return failure("INTERNAL"); // Unreachable: every realm has the stage `signature`.
-  if (state.realm.policy.keysOf === "realm") fact.key.uses.note(state.now);
+  if (realm.policy.keysOf === "realm") fact.key.uses.note(now);
   const verdict: Verified = {
     kind: "verified",
     token: fact.token,
-    principal: state.principal ?? fact.principal,
-    evidence: evidence(state, fact),
+    principal: state.principal ?? principalOf(state, fact),
+    evidence: evidence(state),
     checks,
   };
   return state.accepted === undefined ? verdict : { ...verdict, accepted: state.accepted };
 }
 
-function evidence({ realm, view, now }: DecisionState, fact: Fact): Evidence {
-  const { position } = view.directory;
+function principalOf(state: DecisionState, fact: Fact): Principal | undefined {
+  const { subject } = state.realm.policy;
+  return subject.from === "claims" ? (fact.principal ?? subject.read(state.claims, state)) : undefined;
+}
+
+function evidence({ realm, view, now, claims }: DecisionState): Evidence {
   const age = realm.keys.age(now);
-  const keySetAge = age === undefined ? undefined : Math.trunc(age / 1000) * 1000;
-  const stale = realm.keys.isStale();
-  const last = fact.evidence;
-  if (last?.feedPosition === position && last.keySetAge === keySetAge && last.keySetStale === stale) return last;
-  fact.evidence = {
-    keySetAge,
-    keySetStale: stale,
-    feedPosition: position,
-    cacheableUntil: fact.cacheableUntil,
+  const exp = member(claims, "exp");
+  // A verdict that rests on a proof must not be given to a caller without one.
+  const isCacheable = typeof exp === "number" && (realm.bound === "ignore" || !isBound(claims));
+  return {
+    keySetAge: age === undefined ? undefined : Math.trunc(age / 1000) * 1000,
+    keySetStale: realm.keys.isStale(),
+    feedPosition: view.directory.position,
+    cacheableUntil: isCacheable ? instant(Math.min(exp + realm.policy.clockTolerance, LAST_SECOND)) : undefined,
   };
-  return fact.evidence;
 }

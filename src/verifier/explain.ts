@@ -2,7 +2,7 @@ import { reasonMessage } from "../contract/reasons.js";
 import type { Check, CheckResult, Rejected } from "../contract/verifier.js";
 import type { DecisionState, EarlyEnd } from "./decision-state.js";
 import type { Realm } from "./realm.js";
-import { SIGNATURE, type Step } from "./stages.js";
+import { SIGNATURE, type Step } from "./steps.js";
 
 /** A decision with the result of each check. */
 export interface Explanation {

@@ -1,51 +1,118 @@
 import { hash } from "node:crypto";
-import { LRUCache } from "lru-cache";
-import type { Evidence, Instant, Principal, Token } from "../contract/verifier.js";
+import type { Principal } from "../contract/verifier.js";
 import type { JsonObject } from "../jws/json.js";
 import type { VerificationKey } from "../keys/key.js";
+import { type FactContent, factSize } from "./fact-size.js";
 import type { Realm } from "./realm.js";
+import type { SignedToken } from "./signed-token.js";
 
 /**
  * States that the bytes of a token verify under a key, which can never change. It counts only while that very key object is
- * trusted. Time, rules, revocation and users may change and are checked on every call.
+ * trusted. Time, revocation, callers and users may change and are checked on every call; a rule that depends on the token
+ * alone is not run again once the token has passed it.
+ *
+ * Tens of thousands are in memory, so it holds nothing twice, and nothing that the token's claims say.
  */
-export interface Fact {
+export class Fact {
   readonly key: VerificationKey;
-  readonly header: JsonObject;
-  readonly claims: JsonObject;
-  readonly token: Token;
+  readonly token: SignedToken;
   /** The `jti` as text, for revocation; undefined if it is neither a string nor a number. */
   readonly jti: string | undefined;
-  /** The issuer's scope for revocations, as {@link revocationScope} names it; undefined without a `jti`, or with a vendor's preset. */
-  readonly scope: string | undefined;
-  /** Its size in the cache, as {@link factSize} estimates it. */
-  readonly size: number;
-  /** The principal, if the realm reads it from the claims. */
+  /** A principal that takes long to read from the claims; undefined for one that is read for each verdict, or that is not in them. */
   readonly principal: Principal | undefined;
-  /** When the token expires for its realm; undefined if it does not. */
-  readonly cacheableUntil: Instant | undefined;
-  /** The evidence of the last call, reused while its content is the same. */
-  evidence: Evidence | undefined;
-}
+  /** The memory that it takes in the cache, as {@link factSize} estimates it. */
+  readonly size: number;
+  /** Which of its realm's lists of steps a call for it runs; steps.ts makes them. 0: all. */
+  plan = 0;
 
-/** Size of an entry without the token, in bytes: the map's entry and the objects around it. */
-const ENTRY_OVERHEAD = 1200;
+  // For the cache alone: the key that it is cached under, and its neighbours by the time of their last use.
+  digest = "";
+  newer: Fact | undefined = undefined;
+  older: Fact | undefined = undefined;
 
-/**
- * An upper estimate of the memory that a fact occupies, in bytes. The payload's text, its encoded copy and the parsed strings
- * grow with the token's length. Parsed objects grow with the number of members and elements: `[{},{}]` takes far more
- * memory than its text. An object whose names no other one has takes the most: V8 describes its shape for it alone.
- */
-export function factSize(length: number, header: JsonObject, payload: string): number {
-  const json = JSON.stringify(header) + payload;
-  const items = json.match(/[,:[{]/g)?.length ?? 0;
-  const objects = json.match(/\{/g)?.length ?? 0;
-  return ENTRY_OVERHEAD + length * 6 + items * 40 + objects * 60;
+  constructor(content: FactContent) {
+    this.key = content.key;
+    this.token = content.token;
+    this.jti = content.jti;
+    this.principal = content.principal;
+    this.size = factSize(content);
+  }
 }
 
 /** The digest that a token's fact is cached under: SHA-256 over its exact bytes. A token that is not ASCII never verifies. */
 export function tokenDigest(token: string): string {
   return hash("sha256", token, "binary");
+}
+
+/** Most headers that the facts of a realm share, and the longest one, in characters of the token. */
+const [MAX_HEADERS, MAX_HEADER] = [64, 1024];
+
+/** The facts of a realm, the least recently used evicted first. */
+class RealmFacts {
+  readonly #byDigest = new Map<string, Fact>();
+  readonly #headers = new Map<string, JsonObject>();
+  #newest: Fact | undefined;
+  #oldest: Fact | undefined;
+  /** Estimated size of all of them. */
+  bytes = 0;
+
+  get(digest: string): Fact | undefined {
+    const fact = this.#byDigest.get(digest);
+    if (fact !== undefined && fact !== this.#newest) {
+      this.#unlink(fact);
+      this.#link(fact);
+    }
+    return fact;
+  }
+
+  set(digest: string, fact: Fact): void {
+    const before = this.#byDigest.get(digest);
+    if (before !== undefined) this.#drop(before);
+    fact.digest = digest;
+    this.#byDigest.set(digest, fact);
+    this.#link(fact);
+    this.bytes += fact.size;
+  }
+
+  evict(): void {
+    if (this.#oldest !== undefined) this.#drop(this.#oldest);
+  }
+
+  /** The first header that was given for this segment of a token; undefined if it is not kept. */
+  header(segment: string): JsonObject | undefined {
+    return this.#headers.get(segment);
+  }
+
+  keepHeader(segment: string, header: JsonObject): void {
+    if (segment.length > MAX_HEADER) return;
+    if (this.#headers.size >= MAX_HEADERS) this.#headers.clear();
+    // A copy: V8 keeps the whole text of which a string is a part.
+    this.#headers.set(Buffer.from(segment, "latin1").toString("latin1"), header);
+  }
+
+  #drop(fact: Fact): void {
+    this.#byDigest.delete(fact.digest);
+    this.#unlink(fact);
+    this.bytes -= fact.size;
+  }
+
+  #link(fact: Fact): void {
+    fact.older = this.#newest;
+    if (this.#newest === undefined) this.#oldest = fact;
+    else this.#newest.newer = fact;
+    this.#newest = fact;
+  }
+
+  #unlink(fact: Fact): void {
+    const { newer, older } = fact;
+    if (newer === undefined) this.#newest = older;
+    else newer.older = older;
+    if (older === undefined) this.#oldest = newer;
+    else older.newer = newer;
+    // An evicted fact that is old for the collector must not keep its neighbours.
+    fact.newer = undefined;
+    fact.older = undefined;
+  }
 }
 
 /**
@@ -54,13 +121,16 @@ export function tokenDigest(token: string): string {
  */
 export class FactCache {
   readonly #bound: number;
-  readonly #realms = new Map<Realm, LRUCache<string, Fact>>();
+  readonly #share: number;
+  readonly #realms = new Map<Realm, RealmFacts>();
+  #bytes = 0;
   #hits = 0;
   #misses = 0;
 
   /** @param bound estimated bytes; 0 caches nothing */
   constructor(bound: number) {
     this.#bound = bound;
+    this.#share = Math.floor(bound / 2);
   }
 
   /** The fact cached for a digest in this realm. */
@@ -71,24 +141,39 @@ export class FactCache {
     return fact;
   }
 
-  /** Caches a fact. */
+  /** Caches a fact, which must be in no cache yet. */
   set(realm: Realm, digest: string, fact: Fact): void {
-    const share = Math.floor(this.#bound / 2);
-    const { size } = fact;
-    if (size > share) return;
-    let facts = this.#realms.get(realm);
-    if (facts === undefined) {
-      facts = new LRUCache({ maxSize: share });
-      this.#realms.set(realm, facts);
-    }
-    facts.set(digest, fact, { size });
-    while (this.bytes > this.#bound) this.#largest().pop();
+    if (fact.size > this.#share) return;
+    const facts = this.#of(realm);
+    this.#bytes -= facts.bytes;
+    facts.set(digest, fact);
+    while (facts.bytes > this.#share) facts.evict();
+    this.#bytes += facts.bytes;
+    while (this.#bytes > this.#bound) this.#evictFromLargest();
+  }
+
+  /**
+   * The one object for all headers of a realm that are spelled the same, whose tokens verified.
+   *
+   * @param segment the header as the token spells it
+   * @param header what that reads as
+   * @returns the object kept for it; undefined if this is the first
+   */
+  sharedHeader(realm: Realm, segment: string, header: JsonObject): JsonObject | undefined {
+    const facts = this.#of(realm);
+    const known = facts.header(segment);
+    if (known === undefined) facts.keepHeader(segment, header);
+    return known;
   }
 
   /** Drops the facts of all other realms; called after a reload. */
   keepOnly(realms: Iterable<Realm>): void {
     const kept = new Set(realms);
-    for (const realm of this.#realms.keys()) if (!kept.has(realm)) this.#realms.delete(realm);
+    for (const [realm, facts] of this.#realms) {
+      if (kept.has(realm)) continue;
+      this.#realms.delete(realm);
+      this.#bytes -= facts.bytes;
+    }
   }
 
   /** Number of lookups that found a fact, and that found none. */
@@ -98,12 +183,26 @@ export class FactCache {
 
   /** Estimated size of all facts in bytes. */
   get bytes(): number {
-    let sum = 0;
-    for (const facts of this.#realms.values()) sum += facts.calculatedSize;
-    return sum;
+    return this.#bytes;
   }
 
-  #largest(): LRUCache<string, Fact> {
-    return [...this.#realms.values()].reduce((a, b) => (b.calculatedSize > a.calculatedSize ? b : a));
+  #of(realm: Realm): RealmFacts {
+    let facts = this.#realms.get(realm);
+    if (facts === undefined) {
+      facts = new RealmFacts();
+      this.#realms.set(realm, facts);
+    }
+    return facts;
+  }
+
+  #evictFromLargest(): void {
+    let largest: RealmFacts | undefined;
+    for (const facts of this.#realms.values()) {
+      if (largest === undefined || facts.bytes > largest.bytes) largest = facts;
+    }
+    if (largest === undefined) return;
+    this.#bytes -= largest.bytes;
+    largest.evict();
+    this.#bytes += largest.bytes;
   }
 }

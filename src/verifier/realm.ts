@@ -38,18 +38,22 @@ export type Caller =
   | { readonly kind: "instance"; readonly instance: Instance }
   | { readonly kind: "client"; readonly client: Client };
 
-/** What a rule may use besides the claims. */
-export interface RuleContext {
-  /** The time of the call, in seconds since 1970, fractions included. */
-  readonly seconds: number;
+/** What a rule may use of a token besides its claims. */
+export interface TokenContext {
   readonly header: JsonObject;
   /** The claims' JSON text as signed; its numbers may have more digits than a JavaScript number. */
   readonly payload: string;
+}
+
+/** What a rule may use besides the claims. */
+export interface RuleContext extends TokenContext {
+  /** The time of the call, in seconds since 1970, fractions included. */
+  readonly seconds: number;
   readonly caller: Caller;
 }
 
-/** One condition that a token must meet. */
-export interface Rule {
+/** What every rule has; `Context` is what it depends on besides the claims. */
+interface RuleOn<Context> {
   /** Name in explanations. */
   readonly check: string;
   /** The reason of its rejections. */
@@ -66,21 +70,35 @@ export interface Rule {
    * Whether the token meets the condition. Pure. A rule about a claim's value passes if the claim is absent or mistyped,
    * because separate rules check that.
    */
-  readonly test: (claims: JsonObject, context: RuleContext) => boolean;
+  readonly test: (claims: JsonObject, context: Context) => boolean;
   /**
    * What the test found, as a sentence for developers. Used after the signature verified, or if a rule that runs before it
    * failed; such a rule must not quote claims.
    */
   readonly detail?: (claims: JsonObject, context: RuleContext) => string;
+}
+
+/** A rule that depends on the token alone. Its result cannot change, so it runs once for a cached token. */
+export interface TokenRule extends RuleOn<TokenContext> {
+  readonly dependsOn: "token";
+  readonly hint?: undefined;
+}
+
+/** A rule that depends on the call too, on its time or its caller. It runs on every call. */
+export interface CallRule extends RuleOn<RuleContext> {
+  readonly dependsOn?: "call";
   /** A sentence added to a rejection's message, only after the signature verified; empty for none. */
   readonly hint?: (claims: JsonObject, context: RuleContext) => string;
 }
+
+/** One condition that a token must meet. */
+export type Rule = TokenRule | CallRule;
 
 /** How a realm finds the principal of a token. */
 export type PrincipalSource =
   | {
       readonly from: "claims";
-      /** Pure; called once for a cached token. Undefined if the claims name no principal. */
+      /** Pure; called for each verdict, unless it takes long. Undefined if the claims name no principal. */
       readonly read: (claims: JsonObject, context: Pick<RuleContext, "caller" | "payload">) => Principal | undefined;
     }
   | {

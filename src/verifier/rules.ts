@@ -25,6 +25,7 @@ export function isAudience(value: unknown): value is string | string[] {
 export function required(claim: string): Rule {
   const path = memberPath(claim);
   return {
+    dependsOn: "token",
     check: `${claim} present`,
     reason: "CLAIM_MISSING",
     claim,
@@ -51,6 +52,7 @@ function whereItEnds(claims: JsonObject, path: MemberPath): string {
 /** The claim, if present, must have a type. */
 export function typed(claim: string, is: (value: unknown) => boolean): Rule {
   return {
+    dependsOn: "token",
     check: `${claim} type`,
     reason: "CLAIM_MISTYPED",
     claim,
@@ -85,8 +87,9 @@ function distance(claim: string) {
  * ahead of their own clock.
  */
 export function secondsAhead(claims: JsonObject, seconds: number): number {
-  const times = [member(claims, "iat"), member(claims, "nbf")].filter(isTime);
-  return Math.max(0, ...times.map((time) => time - seconds));
+  const iat = member(claims, "iat");
+  const nbf = member(claims, "nbf");
+  return Math.max(0, isTime(iat) ? iat - seconds : 0, isTime(nbf) ? nbf - seconds : 0);
 }
 
 /** Largest error of a clock in seconds; a time further ahead is taken as intended. */
@@ -169,6 +172,7 @@ export function issuer(allowed: readonly string[]): Rule {
   const issuers = new Issuers(allowed);
   const named = ["iss", ...new Set(issuers.templates.map(({ name }) => name))];
   return {
+    dependsOn: "token",
     check: "issuer",
     reason: "ISSUER_MISMATCH",
     claim: "iss",
@@ -184,6 +188,7 @@ export function issuer(allowed: readonly string[]): Rule {
 export function audience(allowed: readonly string[]): Rule {
   const set: ReadonlySet<unknown> = new Set(allowed);
   return {
+    dependsOn: "token",
     check: "audience",
     reason: "AUDIENCE_MISMATCH",
     claim: "aud",
@@ -208,6 +213,7 @@ export function headerType(allowed: readonly string[] | undefined, present: bool
     typ.replace(/[A-Z]+/g, (letters) => letters.toLowerCase()).replace(/^application\//, "");
   const set = allowed && new Set(allowed.map(plain));
   return {
+    dependsOn: "token",
     check: "type",
     reason: "TYPE_MISMATCH",
     claim: "typ",

@@ -6,19 +6,21 @@ import { isSameKey, type VerificationKey } from "../keys/key.js";
 import { listIssuers } from "../keys/key-issuers.js";
 import { mostTried } from "../keys/key-set.js";
 import { printableJson, printableList } from "../util/printable.js";
-import { identifierClaim, instant, tokenOf } from "./claims.js";
-import { type DecisionState, type EarlyEnd, needs, reject, type Stage } from "./decision-state.js";
-import { type Fact, factSize, tokenDigest } from "./facts.js";
-import { checkProofs, proofDetail } from "./proofs/proof-stage.js";
-import { type Caller, type Callers, isListed, type Realm, type Rule } from "./realm.js";
+import { identifierClaim, isQuicklyRead } from "./claims.js";
+import { type DecisionState, type EarlyEnd, needs, reject } from "./decision-state.js";
+import { Fact, tokenDigest } from "./facts.js";
+import { isBound } from "./proofs/confirmation.js";
+import { checkProofs } from "./proofs/proof-stage.js";
+import { type Caller, type Callers, isListed } from "./realm.js";
 import { issuerScope, revocationDigest, revocationScope } from "./revocation.js";
-import { LAST_SECOND, secondsAhead } from "./rules.js";
-import { detailUnverified, endTooManyKeys, endUnverified, isForToken } from "./unverified.js";
+import { secondsAhead } from "./rules.js";
+import { SignedToken } from "./signed-token.js";
+import { endTooManyKeys, endUnverified, isForToken } from "./unverified.js";
 
-// The stages of a decision, and the steps that a realm makes of them and its rules.
+// The stages of a decision.
 
 /** Checks the caller: the credential must be of the kind that the realm takes, known, and allowed to ask this. */
-function caller(state: DecisionState): EarlyEnd | undefined {
+export function caller(state: DecisionState): EarlyEnd | undefined {
   return identified(state) ?? explainable(state);
 }
 
@@ -74,7 +76,7 @@ function mayHaveExplained(explain: Callers | "nobody", { request: { workload }, 
 }
 
 /** Reads the token strictly, unless a fact says that these bytes verify under a key that is still trusted. */
-function shape(state: DecisionState): EarlyEnd | undefined {
+export function shape(state: DecisionState): EarlyEnd | undefined {
   const { token } = state.request;
   if (token.isEmpty) return failure("TOKEN_EMPTY");
   if (token.length > state.realm.policy.maxTokenLength) return reject("TOKEN_TOO_LARGE");
@@ -82,10 +84,11 @@ function shape(state: DecisionState): EarlyEnd | undefined {
   if (state.digest === "") state.digest = tokenDigest(state.text);
   const fact = state.view.facts.get(state.realm, state.digest);
   if (fact !== undefined && isTrusted(state, fact.key)) {
+    const { header, claims, payload } = fact.token;
     state.fact = fact;
-    state.header = fact.header;
-    state.claims = fact.claims;
-    state.payload = fact.token.payload;
+    state.header = header;
+    state.claims = claims;
+    state.payload = payload;
     return undefined;
   }
   const jwt = readJwt(state.text, state.realm);
@@ -103,7 +106,7 @@ function isTrusted({ caller, realm, now }: DecisionState, key: VerificationKey):
 }
 
 /** Finds the keys that fit: of the header's `alg`, and of its `kid` if it has one. The header chooses no algorithm: it must match. */
-function key(state: DecisionState): EarlyEnd | undefined {
+export function key(state: DecisionState): EarlyEnd | undefined {
   if (state.fact !== undefined) return undefined;
   // The header may have either name of an algorithm that has two.
   const algorithm = state.realm.algorithms.get(member(state.header, "alg") as string);
@@ -123,7 +126,7 @@ function key(state: DecisionState): EarlyEnd | undefined {
 }
 
 /** Checks the signature with the keys that fit, at most {@link mostTried}; caches the fact that it verifies. */
-function signature(state: DecisionState): EarlyEnd | undefined {
+export function signature(state: DecisionState): EarlyEnd | undefined {
   if (state.fact !== undefined || state.unproven === undefined) return undefined;
   const { signingInput, signature: bytes } = state.unproven;
   const [first] = state.candidates;
@@ -136,28 +139,25 @@ function signature(state: DecisionState): EarlyEnd | undefined {
     // A key that was not tried may have signed it.
     return most < state.candidates.length ? endTooManyKeys(state) : endUnverified(state, first?.algorithm);
   }
-  const { subject, clockTolerance } = state.realm.policy;
-  const exp = member(state.claims, "exp");
-  const jti = identifierClaim(state.claims, "jti", state.payload);
-  // A verdict that rests on a proof must not be given to a caller without one.
-  const isCacheable = state.realm.bound === "ignore" || !Object.hasOwn(state.claims, "cnf");
-  const fact: Fact = {
-    key: listedForIssuer(state, signer),
-    header: state.header,
-    claims: state.claims,
-    token: tokenOf(state.header, state.claims, state.payload),
-    jti,
-    scope: jti === undefined ? undefined : issuerScope(state),
-    size: factSize(state.text.length, state.header, state.payload),
-    principal: subject.from === "claims" ? subject.read(state.claims, state) : undefined,
-    cacheableUntil:
-      typeof exp === "number" && isCacheable ? instant(Math.min(exp + clockTolerance, LAST_SECOND)) : undefined,
-    evidence: undefined,
-  };
+  const fact = factOf(state, listedForIssuer(state, signer));
   state.realm.skew.note(secondsAhead(state.claims, state.seconds), state.now);
   state.view.facts.set(state.realm, state.digest, fact);
   state.fact = fact;
   return undefined;
+}
+
+function factOf(state: DecisionState, key: VerificationKey): Fact {
+  const { text, header, claims, payload, realm, view } = state;
+  const { subject } = realm.policy;
+  const read = subject.from === "claims" ? subject.read(claims, state) : undefined;
+  const shared = view.facts.sharedHeader(realm, text.slice(0, text.indexOf(".")), header);
+  return new Fact({
+    key,
+    token: new SignedToken(shared ?? header, claims, payload),
+    jti: identifierClaim(claims, "jti", payload),
+    principal: read !== undefined && isQuicklyRead(read, claims) ? undefined : read,
+    hasOwnHeader: shared === undefined,
+  });
 }
 
 /**
@@ -180,19 +180,20 @@ function candidatesOfIssuer(state: DecisionState): readonly VerificationKey[] {
   return own.length > 0 ? own : state.candidates;
 }
 
-const OF_OTHER_ISSUERS: EarlyEnd = {
+/** The rejection by the stage {@link keyIssuer}. */
+export const OF_OTHER_ISSUERS: EarlyEnd = {
   ...reject("ISSUER_MISMATCH", "iss", true),
   hint: "The key that signed the token is for other issuers.",
 };
 
 /** Checks that the key that signed the token is one for the token's issuer (RFC 8725, section 3.8). */
-function keyIssuer(state: DecisionState): EarlyEnd | undefined {
+export function keyIssuer(state: DecisionState): EarlyEnd | undefined {
   const key = state.fact?.key;
   return key?.issuers === undefined || isForToken(key, state) ? undefined : OF_OTHER_ISSUERS;
 }
 
 /** What an explanation adds to this rejection: the token's issuer, and those of the key. */
-function detailKeyIssuer({ fact, claims }: DecisionState): string {
+export function detailKeyIssuer({ fact, claims }: DecisionState): string {
   const named = printableList(fact?.key.issuers === undefined ? [] : listIssuers(fact.key.issuers));
   return `'iss' is ${printableJson(member(claims, "iss"))}; the key is for: ${named}.`;
 }
@@ -201,10 +202,11 @@ const REVOKED = reject("TOKEN_REVOKED", "", true);
 const REVOKED_BY_ID = reject("TOKEN_REVOKED", "jti", true);
 
 /** Rejects a revoked token: by its `jti`, or by the digest of header and payload, since a signature has several encodings. */
-function revocation(state: DecisionState): EarlyEnd | undefined {
-  const { jti, scope } = state.fact ?? {};
+export function revocation(state: DecisionState): EarlyEnd | undefined {
+  const jti = state.fact?.jti;
   const digest = (): string => revocationDigest(state.text);
-  if (!state.view.directory.isRevoked(scopeOf(state), jti, digest, scope)) return undefined;
+  const narrower = jti === undefined ? undefined : issuerScope(state);
+  if (!state.view.directory.isRevoked(scopeOf(state), jti, digest, narrower)) return undefined;
   return jti === undefined ? REVOKED : REVOKED_BY_ID;
 }
 
@@ -216,7 +218,7 @@ function scopeOf({ realm, caller }: DecisionState): string {
 }
 
 /** Finds the principal in the directory, if the realm's users are kept there; rejects the token if there is none. */
-function subject(state: DecisionState): EarlyEnd | undefined {
+export function subject(state: DecisionState): EarlyEnd | undefined {
   const { subject } = state.realm.policy;
   if (subject.from === "claims") return undefined;
   const found = subject.find(state.claims, state.caller, state.view.directory);
@@ -227,75 +229,7 @@ function subject(state: DecisionState): EarlyEnd | undefined {
 }
 
 /** Checks the proofs of a bound token, or of a request that has one. For any other token there is nothing to do. */
-function proof(state: DecisionState): EarlyEnd | undefined {
-  const isBound = state.fact?.token.confirmation !== undefined;
-  if (!isBound && state.request.proof === undefined && state.realm.bound !== "require") return undefined;
+export function proof(state: DecisionState): EarlyEnd | undefined {
+  if (!isBound(state.claims) && state.request.proof === undefined && state.realm.bound !== "require") return undefined;
   return checkProofs(state);
-}
-
-/** One step of a decision: a stage or a rule. */
-export interface Step {
-  /** Name in explanations. */
-  readonly check: string;
-  /** The claim or header parameter concerned; empty if there is none. */
-  readonly claim: string;
-  readonly run: Stage;
-  /** Whether explanations list the step; default always. */
-  readonly isShown?: (state: DecisionState) => boolean;
-  /** What an explanation adds if the step failed. */
-  readonly detail?: (state: DecisionState, end: EarlyEnd) => string;
-  /** The rule, if the step is one, for its details. */
-  readonly rule?: Rule;
-}
-
-const stage = (check: string, run: Stage): Step => ({ check, claim: "", run });
-
-function ruleStep(rule: Rule): Step {
-  const { check, reason, claim, test, hint } = rule;
-  const rejection = reject(reason, claim, !rule.beforeSignature);
-  const run: Stage =
-    hint === undefined || rule.beforeSignature
-      ? (state) => (test(state.claims, state) ? undefined : rejection)
-      : (state) => {
-          if (test(state.claims, state)) return undefined;
-          const text = hint(state.claims, state);
-          return text === "" ? rejection : { ...rejection, hint: text };
-        };
-  return { check, claim, run, rule };
-}
-
-/** The step after which the token's claims are known to be signed. */
-export const SIGNATURE: Step = { ...stage("signature", signature), detail: detailUnverified };
-const KEY_ISSUER: Step = {
-  check: "key issuer",
-  claim: "iss",
-  run: keyIssuer,
-  isShown: ({ fact }) => fact?.key.issuers !== undefined,
-  detail: detailKeyIssuer,
-};
-const STEPS = new WeakMap<Realm, readonly Step[]>();
-
-/** The steps of a realm's decisions, in order. */
-export function stepsOf(realm: Realm): readonly Step[] {
-  let steps = STEPS.get(realm);
-  if (steps === undefined) {
-    const { rules } = realm.policy;
-    steps = [
-      stage("caller", caller),
-      stage("shape", shape),
-      ...rules.filter((rule) => rule.beforeSignature).map(ruleStep),
-      { ...stage("key", key), detail: detailUnverified },
-      SIGNATURE,
-      // Before every rule about claims: what another issuer's key signed is a forgery, whatever else is wrong with it.
-      ...(realm.policy.keysOf === "realm" ? [KEY_ISSUER] : []),
-      ...rules.filter((rule) => !rule.beforeSignature && !rule.afterSubject).map(ruleStep),
-      stage("revocation", revocation),
-      stage("subject", subject),
-      { check: "proof", claim: "cnf", run: proof, detail: proofDetail },
-      // Last, so that a rejection by one of these means that the token lacks a scope and nothing else.
-      ...rules.filter((rule) => rule.afterSubject).map(ruleStep),
-    ];
-    STEPS.set(realm, steps);
-  }
-  return steps;
 }

@@ -1,49 +1,33 @@
-import type { BinaryWriter } from "@bufbuild/protobuf/wire";
 import type { Duration } from "../../gen/google/protobuf/duration.js";
 import type { Timestamp } from "../../gen/google/protobuf/timestamp.js";
 import {
   type BatchItem,
-  Check as CheckMessage,
+  type Check as CheckMessage,
   Evidence as EvidenceMessage,
-  ItemError,
-  Principal as PrincipalMessage,
   type Proof as ProofMessage,
-  Rejected as RejectedMessage,
-  Token as TokenMessage,
+  type Token as TokenMessage,
   type VerifyTokenRequest,
   type VerifyTokenResponse,
 } from "../../gen/tokenverifier/v1/token_verifier.js";
-import { FAILURES, failureMessage } from "../contract/failures.js";
-import { formFaultOf, reasonMessage } from "../contract/reasons.js";
+import { formFaultOf } from "../contract/reasons.js";
 import {
   type Check,
   type Credential,
   type Evidence,
-  type Failure,
   failure,
   type Instant,
   type Outcome,
-  type Principal,
   type Proof,
-  type Rejected,
   type Token,
-  type Verdict,
   type VerificationRequest,
-  type Verified,
 } from "../contract/verifier.js";
 import { Secret } from "../util/secret.js";
 import type { WorkloadNames } from "../util/workload-names.js";
-import {
-  checkResult,
-  checkResultNumber,
-  failureNumber,
-  failureReason,
-  reasonName,
-  reasonNumber,
-  statusNumber,
-} from "./catalogue.js";
-import { durationFromMillis, type Field, field, message, millisFromDuration, serialize } from "./protobuf.js";
+import { checkResult, failureReason, reasonName } from "./catalogue.js";
+import { millisFromDuration } from "./protobuf.js";
 import { laterFailure } from "./status.js";
+
+export { encodeBatch, encodeStreamMessage, encodeVerdict } from "./answers.js";
 
 /** Reads a request. @param workload the names in the client certificate of the connection, which no message contains */
 export function requestFromWire(message: VerifyTokenRequest, workload?: WorkloadNames): VerificationRequest {
@@ -117,106 +101,6 @@ function credentialToWire(credential: Credential | undefined): VerifyTokenReques
   }
 }
 
-// Responses are assembled from encoded parts, because the generated code's nested writers would cost more than the rest
-// of a cached verification. The parts are immutable and recur as the same objects, so each is encoded once. The field
-// numbers are the proto's; a test compares every response with the generated code's.
-
-const ENCODED = new WeakMap<object, Uint8Array>();
-
-function once<Part extends object>(part: Part, encode: (part: Part) => BinaryWriter): Uint8Array {
-  let bytes = ENCODED.get(part);
-  if (bytes === undefined) {
-    bytes = encode(part).finish();
-    ENCODED.set(part, bytes);
-  }
-  return bytes;
-}
-
-/** Encodes a verdict as a `VerifyTokenResponse`. @param room bytes left free before it, for the head of a gRPC message */
-export function encodeVerdict(verdict: Verdict, room = 0): Buffer {
-  return serialize(verdictFields(verdict), room);
-}
-
-/** Encodes outcomes as a `BatchVerifyTokensResponse`. @param room bytes left free before it, as of {@link encodeVerdict} */
-export function encodeBatch(outcomes: readonly Outcome[], room = 0): Buffer {
-  return serialize(
-    outcomes.map((outcome) => message(1, itemFields(outcome))),
-    room,
-  );
-}
-
-/** Encodes outcomes as a `StreamVerifyTokensResponse`. @param id that of the message that they answer */
-export function encodeStreamMessage(id: string, outcomes: readonly Outcome[]): Buffer {
-  return serialize([
-    ...(id === "" ? [] : [field(1, Buffer.from(id))]),
-    ...outcomes.map((outcome) => message(2, itemFields(outcome))),
-  ]);
-}
-
-/** The fields of a `VerifyTokenResponse`. */
-function verdictFields(verdict: Verdict): Field[] {
-  const fields = [
-    verdict.kind === "verified" ? message(1, verifiedFields(verdict)) : field(2, once(verdict, encodeRejected)),
-  ];
-  for (const check of verdict.checks) fields.push(field(3, encodeCheck(check).finish()));
-  if (verdict.dpopNonce !== undefined) fields.push(field(4, Buffer.from(verdict.dpopNonce)));
-  return fields;
-}
-
-/** The fields of a `Verified`. */
-function verifiedFields({ token, principal, evidence }: Verified): Field[] {
-  const fields = [field(1, once(token, encodeToken))];
-  if (principal !== undefined) fields.push(field(2, once(principal, encodePrincipal)));
-  fields.push(field(3, once(evidence, encodeEvidence)));
-  return fields;
-}
-
-/** The fields of a `BatchItem`. */
-function itemFields(outcome: Outcome): Field[] {
-  return [
-    outcome.kind === "failure" ? field(2, encodeItemError(outcome).finish()) : message(1, verdictFields(outcome)),
-  ];
-}
-
-const encodePrincipal = (principal: Principal): BinaryWriter => PrincipalMessage.encode(principal);
-
-const encodeToken = (token: Token): BinaryWriter =>
-  TokenMessage.encode({
-    ...token,
-    audience: [...token.audience],
-    expiresAt: timestamp(token.expiresAt),
-    notBefore: timestamp(token.notBefore),
-    issuedAt: timestamp(token.issuedAt),
-  });
-
-const encodeEvidence = (evidence: Evidence): BinaryWriter =>
-  EvidenceMessage.encode({
-    ...evidence,
-    keySetAge: duration(evidence.keySetAge),
-    cacheableUntil: timestamp(evidence.cacheableUntil),
-  });
-
-const encodeRejected = ({ reason, claim, form, hint = "", signatureVerified }: Rejected): BinaryWriter =>
-  RejectedMessage.encode({
-    reason: reasonNumber(reason),
-    claim,
-    message: reasonMessage(reason, claim, form),
-    hint,
-    signatureVerified,
-  });
-
-const encodeCheck = (check: Check): BinaryWriter =>
-  CheckMessage.encode({ ...check, result: checkResultNumber(check.result), reason: reasonNumber(check.reason) });
-
-function encodeItemError(failed: Failure): BinaryWriter {
-  return ItemError.encode({
-    code: statusNumber(FAILURES[failed.reason].status),
-    reason: failureNumber(failed.reason),
-    message: failureMessage(failed),
-    retryAfter: duration(failed.retryAfter),
-  });
-}
-
 /** Reads a verdict. A response without one (a later version may have another kind) is a failure, never a verdict. */
 export function outcomeFromWire({ verdict, checks: messages, dpopNonce }: VerifyTokenResponse): Outcome {
   const checks = messages.map(checkFromWire);
@@ -281,13 +165,7 @@ const checkFromWire = (check: CheckMessage): Check => ({
   reason: reasonName(check.reason),
 });
 
-const timestamp = (time: Instant | undefined): Timestamp | undefined =>
-  time && { seconds: BigInt(time.seconds), nanos: time.nanos };
-
 const instant = (time: Timestamp | undefined): Instant | undefined =>
   time && { seconds: Number(time.seconds), nanos: time.nanos };
-
-const duration = (millis: number | undefined): Duration | undefined =>
-  millis === undefined ? undefined : durationFromMillis(millis);
 
 const millis = (duration: Duration | undefined): number | undefined => duration && millisFromDuration(duration);

@@ -1,5 +1,5 @@
 import { isUtf8 } from "node:buffer";
-import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
+import { BinaryReader } from "@bufbuild/protobuf/wire";
 import type { Duration } from "../../gen/google/protobuf/duration.js";
 
 // proto3 requires UTF-8 in strings. The generated code would read bad bytes as U+FFFD, and so take different strings for equal.
@@ -28,57 +28,6 @@ export function strictReader(bytes: Buffer, fields = REQUEST_FIELDS): BinaryRead
     return uint32.call(reader);
   };
   return reader;
-}
-
-/** A length-delimited field: its number, below 16, and its bytes or the fields that it consists of. */
-export interface Field {
-  readonly number: number;
-  readonly length: number;
-  readonly content: Uint8Array | readonly Field[];
-}
-
-/** A field of encoded bytes. */
-export const field = (number: number, content: Uint8Array): Field => ({ number, length: content.length, content });
-
-/** A field that is a message of these fields. */
-export function message(number: number, content: readonly Field[]): Field {
-  return { number, length: sizeOf(content), content };
-}
-
-function sizeOf(fields: readonly Field[]): number {
-  let size = 0;
-  for (const { length } of fields) size += 1 + varintSize(length) + length;
-  return size;
-}
-
-function varintSize(value: number): number {
-  let size = 1;
-  for (let rest = value; rest > 127; rest >>>= 7) size++;
-  return size;
-}
-
-/** The bytes of a message of these fields. @param room bytes left free before it, of any content */
-export function serialize(fields: readonly Field[], room = 0): Buffer {
-  const buffer = Buffer.allocUnsafe(room + sizeOf(fields));
-  writeFields(buffer, room, fields);
-  return buffer;
-}
-
-function writeFields(buffer: Buffer, start: number, fields: readonly Field[]): number {
-  let at = start;
-  for (const { number, length, content } of fields) {
-    buffer[at++] = (number << 3) | WireType.LengthDelimited;
-    let rest = length;
-    for (; rest > 127; rest >>>= 7) buffer[at++] = (rest & 127) | 128;
-    buffer[at++] = rest;
-    if (content instanceof Uint8Array) {
-      buffer.set(content, at);
-      at += length;
-    } else {
-      at = writeFields(buffer, at, content);
-    }
-  }
-  return at;
 }
 
 /** A `google.protobuf.Duration` of a number of milliseconds. */

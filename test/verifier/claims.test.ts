@@ -1,8 +1,10 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import { VerifyTokenResponse } from "../../gen/tokenverifier/v1/token_verifier.js";
+import type { Token, Verified } from "../../src/contract/verifier.js";
 import type { JsonObject } from "../../src/jws/json.js";
-import { instant, subjectOfClaims, tokenOf } from "../../src/verifier/claims.js";
+import { instant, subjectOfClaims } from "../../src/verifier/claims.js";
+import { SignedToken } from "../../src/verifier/signed-token.js";
 import { encodeVerdict, outcomeFromWire } from "../../src/wire/messages.js";
 
 const LAST = 253_402_300_799;
@@ -38,6 +40,16 @@ describe("the times of a token", () => {
       expect(instant(value)).to.equal(undefined);
   });
 });
+
+/** The members of a token that are sent. */
+function contentOf(token: Token): Omit<Token, "encoded"> {
+  const { subject, issuer, audience, expiresAt, notBefore, issuedAt, id, keyId, algorithm, payload, confirmation } =
+    token;
+  return { subject, issuer, audience, expiresAt, notBefore, issuedAt, id, keyId, algorithm, payload, confirmation };
+}
+
+const tokenOf = (header: JsonObject, claims: JsonObject, payload: string) =>
+  contentOf(new SignedToken(header, claims, payload));
 
 describe("the content of a token", () => {
   it("a token's content is what the signed bytes say", () => {
@@ -96,11 +108,16 @@ describe("the content of a token", () => {
       fc.property(
         fc.dictionary(fc.constantFrom("sub", "iss", "aud", "exp", "nbf", "iat", "jti"), fc.jsonValue()),
         (claims) => {
-          const token = tokenOf({ alg: "HS256" }, claims, JSON.stringify(claims));
+          const token = new SignedToken({ alg: "HS256" }, claims, JSON.stringify(claims));
           const evidence = { keySetAge: undefined, keySetStale: false, feedPosition: "", cacheableUntil: undefined };
-          const verdict = { kind: "verified", token, principal: undefined, evidence, checks: [] } as const;
-          const read = outcomeFromWire(VerifyTokenResponse.decode(encodeVerdict(verdict)));
-          expect(read).to.deep.equal(verdict);
+          const verdict: Verified = { kind: "verified", token, principal: undefined, evidence, checks: [] };
+          const plain = { ...verdict, token: contentOf(token) };
+          // The second answer is written around what the first one left encoded.
+          const [first, second] = [encodeVerdict(verdict), encodeVerdict(verdict)];
+          expect(token.encoded).to.be.a("string");
+          expect(first.equals(encodeVerdict(plain))).to.equal(true);
+          expect(second.equals(first)).to.equal(true);
+          expect(outcomeFromWire(VerifyTokenResponse.decode(first))).to.deep.equal(plain);
         },
       ),
     );

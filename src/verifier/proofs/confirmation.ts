@@ -6,9 +6,12 @@ import { isObject, type JsonObject, member } from "../../jws/json.js";
 /** The member for the key of DPoP proofs (RFC 9449, section 6.1), and that for a client certificate (RFC 8705, section 3.1). */
 const MEMBERS = ["jkt", "x5t#S256"] as const;
 
-/** What a token is bound to; undefined for a bearer token. A token is bound if it has a `cnf` of any value, null included. */
+/** Whether a token is bound: it has a `cnf` of any value, null included. */
+export const isBound = (claims: JsonObject): boolean => Object.hasOwn(claims, "cnf");
+
+/** What a token is bound to; undefined for a bearer token. */
 export function confirmationOf(claims: JsonObject): Confirmation | undefined {
-  if (!Object.hasOwn(claims, "cnf")) return undefined;
+  if (!isBound(claims)) return undefined;
   const [jkt, x5tS256] = MEMBERS.map((name) => textIn(claims["cnf"], name));
   return { jkt: jkt ?? "", x5tS256: x5tS256 ?? "" };
 }
