@@ -5,6 +5,7 @@ import { client } from "./client.js";
 import type { Plan } from "./compare.js";
 import { costlyInput } from "./costly-input.js";
 import { curves } from "./curves.js";
+import { decisions } from "./decisions.js";
 import { directory } from "./directory.js";
 import { floods } from "./floods.js";
 import { garbageToken } from "./garbage-token.js";
@@ -89,6 +90,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
     about: "CPU and latency of our Node client, with and without `batch: true`",
     run: () => client(sized(5, 4_000)),
   },
+  decisions: { about: "CPU of a decision in process, first and again", run: decisions },
   largest: {
     isBound: true,
     about: "CPU of the largest tokens that are admitted, and of garbage",

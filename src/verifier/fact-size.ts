@@ -30,8 +30,10 @@ const PAGES = 1.2;
 const [POINTER, HEAD] = [8, 24];
 /** Room in an object for this many members, and the most that are not in a hash table. */
 const [INLINE, MOST_ORDERED] = [4, 19];
-/** A hash table without its places, and a place in it. */
-const [TABLE, PLACE] = [64, 24];
+/** A hash table without its places, one of members whose names are an array's indices, and a place in either. */
+const [TABLE, INDEX_TABLE, PLACE] = [64, 40, 24];
+/** What V8 has about a name besides its text, and about a shape. */
+const [OWN_NAME, SHAPE] = [32, 500];
 /** A number that is no integer of 32 bits. */
 const NUMBER = 16;
 /** A text that is a part of the payload's: only what it refers to. Shorter ones are copied. */
@@ -116,7 +118,7 @@ function sizeOfObject(object: JsonObject, width: number, known: number): number 
   let count = 0;
   let indices = 0;
   let shape = 0;
-  let isNew = false;
+  let own = 0;
   for (const name in object) {
     size += sizeOf(object[name], width, known);
     if (INDEX.test(name)) {
@@ -126,13 +128,16 @@ function sizeOfObject(object: JsonObject, width: number, known: number): number 
     count++;
     const number = NAMES.get(name) ?? remember(name);
     if (number > known) {
-      isNew = true;
+      own++;
       size += TEXT + align(name.length * width);
     }
     shape = (Math.imul(shape ^ number, 0x9e3779b1) >>> 2) + 1;
   }
-  if (indices > 0) size += TABLE + PLACE * places(indices);
-  if (count > MOST_ORDERED || (count > 0 && isNewShape(shape)) || isNew) return size + TABLE + PLACE * places(count);
+  if (indices > 0) size += INDEX_TABLE + PLACE * places(indices);
+  if (count > MOST_ORDERED) return size + TABLE + PLACE * places(count);
+  const isNew = count > 0 && isNewShape(shape);
+  if (own > 0) return size + own * OWN_NAME + TABLE + PLACE * places(count);
+  if (isNew) return size + SHAPE + PLACE * places(count);
   return count > INLINE ? size + TEXT + 3 * POINTER * Math.ceil((count - INLINE) / 3) : size;
 }
 

@@ -117,6 +117,24 @@ describe("attacks on remembered facts", () => {
     for (const one of [control, otherSignature(control)]) await expectGrpc(service, ES256, one, "verified");
   });
 
+  it("tokens that share a header, or parts of one, keep their own contents", async () => {
+    const subjects = ["first", "second", "Ünï", "first "];
+    const tokens = subjects.map((sub) => makeToken(HS256, { payload: claimsWith({ sub, jti: `of ${sub}` }) }));
+    for (let round = 0; round < 3; round++) {
+      for (const [index, token] of tokens.entries()) {
+        const answer = (await service.client.verify({ realm: HS256.realm, token })) as Record<string, any>;
+        expect(JSON.stringify(answer), `round ${round}`).to.include(`"of ${subjects[index]}"`);
+        for (const other of subjects.filter((_, at) => at !== index)) {
+          expect(JSON.stringify(answer)).not.to.include(`"of ${other}"`);
+        }
+      }
+    }
+    // A header that only forged tokens have is not shared, and one that was shared changes nothing for a forgery.
+    const forged = makeToken({ ...HS256, key: "integuru" }, { payload: claimsWith({ sub: "first" }) });
+    await expectGrpc(service, HS256, forged, "SIGNATURE_INVALID");
+    await expectGrpc(service, HS256, tokens[0]!, "verified");
+  });
+
   it("a remembered token expires on time", async () => {
     const token = makeToken(HS256, { payload: claimsWith({ exp: NOW + 10 }) });
     await expectGrpc(service, HS256, token, "verified");

@@ -16,6 +16,7 @@ import { addressReader } from "../../src/util/client-address.js";
 import { Secret } from "../../src/util/secret.js";
 import { createClock, type TestClock } from "./clock.js";
 import { holdPort } from "./closed-port.js";
+import { askedTwice, withFactCache } from "./fact-cache.js";
 import { KEYS } from "./keys.js";
 import { createMemoryLog } from "./log.js";
 import { TEST_VENDORS } from "./vendors.js";
@@ -124,14 +125,14 @@ export async function deploy(configuration: string, options: DeploymentOptions =
     await (await openCore(folder.config, { clock: clock.now, log })).close();
     await folder.apply(options.commands);
   }
-  const core = await openCore(folder.config, { clock: clock.now, log });
+  const core = await openCore(withFactCache(folder.config), { clock: clock.now, log });
   const config: Config = {
     ...folder.config,
     limits: { ...folder.config.limits, ...(options.request !== undefined && { request: options.request }) },
     faces: folder.config.faces.map((face) => ({ ...face, realm: options.faceRealms?.[face.name] ?? face.realm })),
   };
   const { limits, faces } = config;
-  const verifier = options.script?.(core.verifier) ?? core.verifier;
+  const verifier = options.script?.(core.verifier) ?? askedTwice(core.verifier);
   const observer = callObserver(log, callLogger(log, "all", clock.now), core.instanceOf);
   const answering = { clock: clock.now, observer, addressOf: addressReader(config.trustedProxies) };
   const server = createServer({ limits, calls: { ...answering, verifier } });

@@ -7,7 +7,8 @@ import { Secret } from "../../src/util/secret.js";
 import { type Decision, decide } from "../../src/verifier/decide.js";
 import type { View } from "../../src/verifier/decision-state.js";
 import { FactCache } from "../../src/verifier/facts.js";
-import { createRealm, type Realm } from "../../src/verifier/realm.js";
+import { genericPolicy } from "../../src/verifier/generic.js";
+import { createRealm, type Policy, type Realm } from "../../src/verifier/realm.js";
 import { type Case, readCases } from "../support/cases.js";
 import { NOW } from "../support/clock.js";
 import { answerOf, expectOutcome } from "../support/expect.js";
@@ -21,9 +22,31 @@ const BENCHES = new Map(
 );
 const benchOf = ({ configuration }: Case): Bench => BENCHES.get(configuration)!;
 
+/** A policy that admits one issuer. */
+const genericPolicyFor = (issuer: string): Policy =>
+  genericPolicy({
+    algorithms: ["ES256"],
+    issuer: [issuer],
+    audience: null,
+    typRequired: false,
+    requiredClaims: [],
+    claims: {},
+    lenient: [],
+    clockTolerance: 0,
+    maxTokenLength: 16 * 1024,
+    ignoreHeaders: [],
+    bound: "ignore",
+    proofAlgorithms: [],
+    callers: "anyone",
+    explain: "anyone",
+  });
+
 describe("decide", () => {
   // One cache for all cases of a configuration, since its content must not matter to any of them.
   const crowded = new Map([...BENCHES].map(([name, bench]) => [name, bench.view(new FactCache(64 * 1024 ** 2))]));
+
+  // And one with room for a single fact, so that each decision finds that of another token or none.
+  const single = new Map([...BENCHES].map(([name, bench]) => [name, bench.view(new FactCache(3000))]));
 
   for (const one of CASES) {
     it(`the decision does not depend on cached facts: ${one.file}: ${one.name}`, () => {
@@ -32,7 +55,12 @@ describe("decide", () => {
       const first = decide(request, bench.view(new FactCache(0)), NOW);
       if (first.kind === "needs") throw new Error("needs something");
       expectOutcome(answerOf(first), one.grpc!.outcome, one);
-      for (const view of [bench.view(new FactCache(0)), bench.view(), crowded.get(one.configuration)!]) {
+      for (const view of [
+        bench.view(new FactCache(0)),
+        bench.view(),
+        crowded.get(one.configuration)!,
+        single.get(one.configuration)!,
+      ]) {
         for (let times = 0; times < 2; times++) expect(decide(request, view, NOW)).to.deep.equal(first);
       }
     });
@@ -62,6 +90,44 @@ describe("decide", () => {
       "TOKEN_NOT_YET_VALID",
       "verified",
     ]);
+  });
+
+  it("a cached token that a rule rejects for good is still rejected first by what comes before that rule", () => {
+    // In this realm the expiry is judged before the issuer.
+    const realm = createRealm(
+      "r",
+      genericPolicyFor("https://other.example"),
+      BENCHES.get("verifier.yaml")!.realms.get("es256")!.keys,
+    );
+    const view: View = { ...BENCHES.get("verifier.yaml")!.view(), realms: new Map([["r", realm]]) };
+    const token = makeToken({
+      key: "p256",
+      header: { alg: "ES256" },
+      claims: { iss: "https://issuer.example", exp: 1_800_000_010 },
+    });
+    const at = (now: number, explain = false): string => {
+      const decision = decide({ realm: "r", token: new Secret(token), credential: undefined, explain }, view, now);
+      return decision.kind === "rejected" ? (decision.reason ?? "") : decision.kind;
+    };
+    const [before, after] = ["ISSUER_MISMATCH", "TOKEN_EXPIRED"];
+    expect([NOW, NOW, NOW + 10_000, NOW, NOW + 10_000].map((now) => at(now))).to.deep.equal([
+      before,
+      before,
+      after,
+      before,
+      after,
+    ]);
+    expect([NOW, NOW + 10_000].map((now) => at(now, true))).to.deep.equal([before, after]);
+  });
+
+  it("a rule of the token alone gives one result at all times and to all callers", () => {
+    for (const { realms } of BENCHES.values()) {
+      for (const { policy } of realms.values()) {
+        for (const rule of policy.rules.filter(({ dependsOn }) => dependsOn === "token")) {
+          expect(rule.test.toString(), rule.check).not.to.match(/seconds|caller/);
+        }
+      }
+    }
   });
 
   it("revocation is checked on every call, cached or not", () => {
