@@ -1,6 +1,6 @@
 import { constants, type ServerHttp2Stream } from "node:http2";
 import { InactivityTimer } from "../../util/timeouts.js";
-import { MESSAGE_HEAD } from "./message-collector.js";
+import { MESSAGE_HEAD } from "./grpc-request.js";
 import type { Reservation } from "./quota.js";
 
 const { NGHTTP2_CANCEL, NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_NO_ERROR } = constants;
