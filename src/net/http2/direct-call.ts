@@ -20,6 +20,9 @@ export interface DirectMethod<Request = unknown> {
 /** A status and what goes with it, as HTTP/2 header fields. */
 export type StatusFields = Readonly<Record<"grpc-status" | "grpc-message", string>> & Readonly<Record<string, string>>;
 
+/** The status of a call that was reset before it had one. */
+export const CANCELLED: number = status.CANCELLED;
+
 /** How a status of the transport itself is told. */
 const failed = (code: status, message: string): StatusFields => ({
   "grpc-status": String(code),
@@ -114,9 +117,14 @@ export class DirectCall extends Timed {
   #request: unknown;
   #reserved = 0;
   #trailers: StatusFields | undefined;
-  #code: number = status.CANCELLED;
+  #code: number = CANCELLED;
 
-  /** Takes the call over. @param size bytes of its headers */
+  /** Takes a call over, until its stream is closed. The parameters are those of the constructor. */
+  static start(...call: ConstructorParameters<typeof DirectCall>): DirectCall {
+    return new DirectCall(...call);
+  }
+
+  /** @param size bytes of its headers */
   constructor(
     port: PortCalls,
     connection: Connection,
@@ -237,7 +245,7 @@ export class DirectCall extends Timed {
     this.#port.timers.remove(this);
     this.#port.open--;
     if (!this.#isUnpacking) this.#release();
-    this.connection.end(this.#code === status.CANCELLED && rstCode !== NGHTTP2_NO_ERROR && !this.#isReset);
+    this.connection.end(this.#code === CANCELLED && rstCode !== NGHTTP2_NO_ERROR && !this.#isReset);
     this.#port.onCallEnd?.(this.#path, this.#code);
   }
 

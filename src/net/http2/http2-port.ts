@@ -1,7 +1,7 @@
 import http2 from "node:http2";
 import net from "node:net";
 import tls from "node:tls";
-import { Server, ServerCredentials, status } from "@grpc/grpc-js";
+import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { TimerWheel } from "../../util/timer-wheel.js";
 import { type Admission, admit, type ListenerOptions, refuseFailedHandshakes } from "../admission.js";
 import { gracefulClose } from "../graceful-close.js";
@@ -10,7 +10,7 @@ import { listen, type TransportPort } from "../port.js";
 import { renewTls, serverOptions } from "../tls.js";
 import { boundCall, type CallTimeouts, type MethodKinds } from "./call-bounds.js";
 import { Connection, closeAtAge, connectionOf, randomConnectionAge, rememberConnection } from "./connections.js";
-import { DirectCall, type DirectMethod, OPEN_CALL } from "./direct-call.js";
+import { CANCELLED, DirectCall, type DirectMethod, OPEN_CALL } from "./direct-call.js";
 import type { OnCallEnd, PortCalls } from "./port-calls.js";
 import { Quota } from "./quota.js";
 import { refuseCompressed, refuseForMemory, refuseHeaders } from "./refused-calls.js";
@@ -140,7 +140,7 @@ function serveCalls(
       const size = sizeOf(raw);
       const method = size > limits.headers ? undefined : direct.get(path);
       if (method !== undefined) {
-        new DirectCall(calls, connection, path, method, stream, headers, size);
+        DirectCall.start(calls, connection, path, method, stream, headers, size);
         return;
       }
       const reserve = calls.memory.open(connection.client);
@@ -151,7 +151,7 @@ function serveCalls(
       stream.once("close", () => {
         const code = statusOf(stream);
         calls.open--;
-        connection.end(code === status.CANCELLED && stream.rstCode !== http2.constants.NGHTTP2_NO_ERROR);
+        connection.end(code === CANCELLED && stream.rstCode !== http2.constants.NGHTTP2_NO_ERROR);
         reserve(0);
         unbound();
         onCallEnd?.(path, code);
@@ -196,5 +196,5 @@ function sizeOf(raw: readonly string[]): number {
 function statusOf({ sentTrailers, sentHeaders }: http2.ServerHttp2Stream): number {
   // An answer without a body has its status in the headers.
   const code = sentTrailers?.["grpc-status"] ?? sentHeaders?.["grpc-status"];
-  return code === undefined ? status.CANCELLED : Number(code);
+  return code === undefined ? CANCELLED : Number(code);
 }
