@@ -90,11 +90,19 @@ export function verdictOutput(verdict: Verdict): unknown {
   return { verified, ...explained };
 }
 
-const tokenToJson = (token: Token): unknown => ({
-  ...token,
+// Named one by one: the members of a token that was verified here are getters, which a spread leaves out.
+const tokenToJson = (token: Token): Record<Exclude<keyof Token, "encoded">, unknown> => ({
+  subject: token.subject,
+  issuer: token.issuer,
+  audience: token.audience,
   expiresAt: timeToJson(token.expiresAt),
   notBefore: timeToJson(token.notBefore),
   issuedAt: timeToJson(token.issuedAt),
+  id: token.id,
+  keyId: token.keyId,
+  algorithm: token.algorithm,
+  payload: token.payload,
+  confirmation: token.confirmation,
 });
 
 const evidenceToJson = (evidence: Evidence): unknown => ({
