@@ -104,8 +104,8 @@ export default {
     ),
     never(
       "express-in-one-file",
-      "Only src/http/server.ts knows express.",
-      { path: "^src/", pathNot: "^src/http/server\\.ts$" },
+      "Only src/http/router.ts knows express.",
+      { path: "^src/", pathNot: "^src/http/router\\.ts$" },
       { path: npm("express", "express-serve-static-core") },
     ),
     never(

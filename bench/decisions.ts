@@ -6,7 +6,7 @@ import { loadConfig } from "../src/config/load.js";
 import type { Outcome, VerificationRequest } from "../src/contract/verifier.js";
 import { openCore } from "../src/server/core.js";
 import { Secret } from "../src/util/secret.js";
-import { encodeVerdict } from "../src/wire/messages.js";
+import { encodeVerdict } from "../src/wire/answers.js";
 import { spread } from "./compare.js";
 import { deploy, SECRET } from "./deployment.js";
 import { hs256, later, secretKeyOf } from "./directory-data.js";

@@ -2,7 +2,7 @@ import { ask, type Call, type CallService, knownCaller } from "../contract/call.
 import type { FailureReason } from "../contract/failures.js";
 import { type Failure, failure, type Outcome, type VerificationRequest } from "../contract/verifier.js";
 import { nextTurn } from "../util/turns.js";
-import { encodeBatch } from "../wire/messages.js";
+import { encodeBatch } from "../wire/answers.js";
 import type { GrpcService } from "./call.js";
 import { type DistinctRequest, type FoldedBatch, foldBatch } from "./fold.js";
 

@@ -1,8 +1,8 @@
 import { type CallService, harmless } from "../contract/call.js";
 import type { ListenerOptions } from "../net/admission.js";
+import type { OnCallEnd } from "../net/http2/connections.js";
 import type { DirectMethod } from "../net/http2/direct-call.js";
 import { createHttp2Port } from "../net/http2/http2-port.js";
-import type { OnCallEnd } from "../net/http2/port-calls.js";
 import type { TransportPort } from "../net/port.js";
 import type { GrpcService } from "./call.js";
 import { SERVICE_NAME, serviceDefinition, UNARY_PATHS } from "./definition.js";

@@ -4,7 +4,7 @@ import { failure, type Outcome } from "../contract/verifier.js";
 import { Quota, quotaClient } from "../net/http2/quota.js";
 import { setReadAhead } from "../net/internals.js";
 import { InactivityTimer } from "../util/timeouts.js";
-import { encodeStreamMessage } from "../wire/messages.js";
+import { encodeStreamMessage } from "../wire/answers.js";
 import type { StreamMessage } from "../wire/requests.js";
 import { observeRefusal, verifyBatch } from "./batch.js";
 import { type GrpcCall, type GrpcService, grpcJsCall, peerHost } from "./call.js";

@@ -2,7 +2,7 @@ import { ask, knownCaller } from "../contract/call.js";
 import { type Failure, failure, type Outcome, type VerificationRequest } from "../contract/verifier.js";
 import type { DirectCall, DirectMethod } from "../net/http2/direct-call.js";
 import { MESSAGE_HEAD } from "../net/http2/grpc-request.js";
-import { encodeVerdict } from "../wire/messages.js";
+import { encodeVerdict } from "../wire/answers.js";
 import { readBatch, readRequest, withWorkload } from "../wire/requests.js";
 import { failureToFields } from "../wire/status.js";
 import { answerBatch } from "./batch.js";

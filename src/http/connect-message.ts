@@ -1,7 +1,8 @@
 import type { Verdict, VerificationRequest } from "../contract/verifier.js";
 import type { Answer, FaceRequest } from "../vendors/vendor.js";
+import { encodeVerdict } from "../wire/answers.js";
 import { requestFromJson, UnreadableMessage, verdictToJson } from "../wire/json.js";
-import { encodeVerdict, requestFromWire } from "../wire/messages.js";
+import { requestFromWire } from "../wire/messages.js";
 import { readRequest } from "../wire/requests.js";
 import { connectError, httpRefusal } from "./connect-error.js";
 

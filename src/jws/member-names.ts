@@ -10,7 +10,7 @@ const PLACES = 2_048;
  * the place of the one that came before the last, so that no flood of names keeps a name out for good.
  */
 export class MemberNames {
-  readonly #names: string[] = new Array(PLACES).fill("");
+  readonly #names: string[] = Array.from({ length: PLACES }, () => "");
 
   /**
    * The name that some bytes spell.

@@ -44,16 +44,17 @@ export class Tally {
 /** Makes a counter. @returns counts by the labels in their order; the last labels may be left out */
 export function tallyCounter({ labelNames, registers, ...settings }: TallySettings): Tally {
   const tally = new Tally();
-  new Counter({
+  const counter: Counter = new Counter({
     ...settings,
     labelNames: [...labelNames],
-    registers: [...registers],
-    collect() {
+    registers: [],
+    collect: () => {
       tally.take((values, count) => {
-        this.inc(Object.fromEntries(values.map((value, index) => [labelNames[index] ?? "", value])), count);
+        counter.inc(Object.fromEntries(values.map((value, index) => [labelNames[index] ?? "", value])), count);
       });
     },
   });
+  for (const register of registers) register.registerMetric(counter);
   return tally;
 }
 

@@ -27,7 +27,8 @@ import { checkResult, failureReason, reasonName } from "./catalogue.js";
 import { millisFromDuration } from "./protobuf.js";
 import { laterFailure } from "./status.js";
 
-export { encodeBatch, encodeStreamMessage, encodeVerdict } from "./answers.js";
+// Converts between the generated messages and the contract, for whom speed does not matter: the client, Connect JSON, and
+// requests in an unusual form. `requests.ts` and `answers.ts` read and write the bytes of the usual ones.
 
 /** Reads a request. @param workload the names in the client certificate of the connection, which no message contains */
 export function requestFromWire(message: VerifyTokenRequest, workload?: WorkloadNames): VerificationRequest {

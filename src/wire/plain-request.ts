@@ -15,6 +15,7 @@ export const NOT_PLAIN = new Error("the message is not plain");
 type Tags = readonly number[];
 
 const delimited = (number: number): number => (number << 3) | WireType.LengthDelimited;
+const isDelimited = (tag: number): boolean => (tag & 7) === delimited(0);
 const varint = (number: number): number => (number << 3) | WireType.Varint;
 
 /** The tag of field 0, which no message has. */
@@ -55,7 +56,7 @@ function spansOf(
     const number = tag >>> 3;
     if (tags[number] !== tag || has(spans, number)) throw NOT_PLAIN;
     let length = 1;
-    if ((tag & 7) === WireType.LengthDelimited) {
+    if (isDelimited(tag)) {
       length = lengthAt(bytes, at);
       at += sizeOfLength(length);
     }

@@ -319,7 +319,7 @@ describe("the deadlines of coalesced calls", () => {
     const verdict = { verdict: undefined, checks: [], dpopNonce: "" };
     answer.resolve(
       BatchVerifyTokensResponse.fromPartial({
-        responses: Array(4).fill({ outcome: { $case: "verdict", value: verdict } }),
+        responses: Array.from({ length: 4 }, () => ({ outcome: { $case: "verdict", value: verdict } })),
       }),
     );
     await turn();

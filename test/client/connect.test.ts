@@ -261,7 +261,7 @@ describe("connect", () => {
         calls.push(
           call.then(
             ({ kind }) => kind,
-            ({ reason }) => reason,
+            (error: unknown) => (error as VerificationFailure).reason,
           ),
         );
       }

@@ -5,7 +5,8 @@ import type { Token, Verified } from "../../src/contract/verifier.js";
 import type { JsonObject } from "../../src/jws/json.js";
 import { instant, subjectOfClaims } from "../../src/verifier/claims.js";
 import { SignedToken } from "../../src/verifier/signed-token.js";
-import { encodeVerdict, outcomeFromWire } from "../../src/wire/messages.js";
+import { encodeVerdict } from "../../src/wire/answers.js";
+import { outcomeFromWire } from "../../src/wire/messages.js";
 
 const LAST = 253_402_300_799;
 

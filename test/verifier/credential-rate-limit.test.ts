@@ -169,7 +169,8 @@ describe("limitCredentials", () => {
     expect(ask("a")).to.include({ reason: "RATE_LIMITED" });
     expect(ask("b", REJECTED)).to.equal(REJECTED);
     const other = { ...request, credential: instance("another") };
-    for (let turn = 0; turn < 5; turn++) limited.verify(other, { requestId: "a", address: "b", deadline: Infinity });
+    for (let turn = 0; turn < 5; turn++)
+      void limited.verify(other, { requestId: "a", address: "b", deadline: Infinity });
     expect(ask("b", REJECTED)).to.equal(REJECTED);
   });
 

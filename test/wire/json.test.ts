@@ -4,8 +4,8 @@ import fc from "fast-check";
 import { VerifyTokenRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
 import type { Verified } from "../../src/contract/verifier.js";
 import { readDescriptors } from "../../src/grpc/descriptors.js";
+import { encodeVerdict } from "../../src/wire/answers.js";
 import { requestFromJson, UnreadableMessage, verdictToJson } from "../../src/wire/json.js";
-import { encodeVerdict } from "../../src/wire/messages.js";
 import { verdict } from "./arbitrary-verdict.js";
 
 // Compares the contract's JSON with that of protobuf's own runtime, which uses the compiler's descriptors.

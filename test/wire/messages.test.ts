@@ -24,16 +24,9 @@ import {
   type VerificationRequest,
 } from "../../src/contract/verifier.js";
 import { Secret } from "../../src/util/secret.js";
+import { encodeBatch, encodeStreamMessage, encodeVerdict } from "../../src/wire/answers.js";
 import { checkResultNumber, failureNumber, reasonNumber, statusNumber } from "../../src/wire/catalogue.js";
-import {
-  encodeBatch,
-  encodeStreamMessage,
-  encodeVerdict,
-  outcomeFromItem,
-  outcomeFromWire,
-  requestFromWire,
-  requestToWire,
-} from "../../src/wire/messages.js";
+import { outcomeFromItem, outcomeFromWire, requestFromWire, requestToWire } from "../../src/wire/messages.js";
 import { durationFromMillis, millisFromDuration } from "../../src/wire/protobuf.js";
 import { ERROR_DOMAIN, failureFromStatus } from "../../src/wire/status.js";
 import { evidence, rejected, text, verdict, verified } from "./arbitrary-verdict.js";

@@ -1,7 +1,11 @@
-import { constants, type ServerHttp2Stream } from "node:http2";
+import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import { status } from "@grpc/grpc-js";
 import { InactivityTimer } from "../../util/timeouts.js";
+import { sendStatusInTrailers } from "../internals.js";
 import { MESSAGE_HEAD } from "./grpc-request.js";
 import type { Reservation } from "./quota.js";
+
+// Bounds the calls that grpc-js answers, by listeners on their streams. DirectCall bounds itself.
 
 const { NGHTTP2_CANCEL, NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_NO_ERROR } = constants;
 
@@ -185,7 +189,10 @@ function closeOnceAnswered(stream: ServerHttp2Stream): void {
   });
 }
 
-/** Closes a call whose status is sent, unless its client ends it first. It waits until the session's queue is empty, for closing a stream drops what is queued, its trailers too. */
+/**
+ * Closes a call whose status is sent, unless its client ends it first. It waits until the session's queue is empty, for
+ * closing a stream drops what is queued, its trailers too.
+ */
 export function closeOnceSent(stream: ServerHttp2Stream): void {
   if (stream.readableEnded) return;
   const check = (): void => {
@@ -195,4 +202,31 @@ export function closeOnceSent(stream: ServerHttp2Stream): void {
   };
   // Node submits trailers in a later turn of the event loop.
   setImmediate(() => setImmediate(check));
+}
+
+/** Answers RESOURCE_EXHAUSTED to a call with too large headers. @param limit bytes of its headers, plus 32 per header */
+export function refuseHeaders(stream: ServerHttp2Stream, limit: number): void {
+  const headers = {
+    ":status": 200,
+    "content-type": "application/grpc+proto",
+    "grpc-status": status.RESOURCE_EXHAUSTED,
+    "grpc-message": `The call's headers have more than ${limit} bytes: send less metadata.`,
+  };
+  stream.respond(headers, { endStream: true });
+}
+
+/** An encoding that grpc-js does not have, in words that its message quotes. */
+const NOT_TAKEN = "other than identity; send messages uncompressed";
+
+/**
+ * Makes a call with a `grpc-encoding` UNIMPLEMENTED once it sends a message flagged as compressed (gRPC's compression.md): tokens
+ * hardly shrink, and a small message may decompress to megabytes. Call it before grpc-js gets the call.
+ *
+ * @param headers of the call; changed for grpc-js
+ */
+export function refuseCompressed(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
+  // grpc-js goes by each message's flag, and would decompress gzip and deflate.
+  headers["grpc-encoding"] = NOT_TAKEN;
+  // A grpc-js client ignores grpc-accept-encoding beside a status; from headers of their own it learns not to compress.
+  sendStatusInTrailers(stream);
 }

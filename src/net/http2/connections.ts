@@ -1,9 +1,11 @@
 import { randomInt } from "node:crypto";
 import { constants, type Http2Session, type ServerHttp2Session } from "node:http2";
 import type { TLSSocket } from "node:tls";
+import type { TimerWheel } from "../../util/timer-wheel.js";
 import { type WorkloadNames, workloadAt } from "../../util/workload-names.js";
 import { sessionOfCall } from "../internals.js";
-import { quotaClient } from "./quota.js";
+import type { CallTimeouts } from "./call-bounds.js";
+import { type Quota, quotaClient } from "./quota.js";
 
 /** Refused calls of a connection after which it is destroyed. */
 const MAX_REFUSED = 100;
@@ -11,12 +13,20 @@ const MAX_REFUSED = 100;
 /** Calls of a connection that were reset before their status, after which it is closed if they are more than half of all. */
 const MAX_RESET = 100;
 
-/** The time limits of a connection without a call, in milliseconds. */
-export interface IdleTimeouts {
-  /** After which it is closed: GOAWAY. */
-  readonly idle: number;
-  /** After that, for the peer to close its side; then the connection is destroyed. */
-  readonly request: number;
+/** Called when a call has ended, whatever its method. @param code its gRPC status code */
+export type OnCallEnd = (path: string, code: number) => void;
+
+/** What the calls of a port share. */
+export interface PortCalls {
+  readonly timeouts: CallTimeouts;
+  /** Bytes of one message, unpacked. */
+  readonly message: number;
+  /** Memory of calls that are incomplete, stay open, or whose answers the clients have not taken. */
+  readonly memory: Quota;
+  readonly timers: TimerWheel;
+  readonly onCallEnd: OnCallEnd | undefined;
+  /** The number of open calls. */
+  open: number;
 }
 
 /** What the calls of a connection share. */
@@ -28,7 +38,7 @@ export class Connection {
   /** The names in the peer's client certificate; undefined if it showed none. */
   readonly workload: WorkloadNames | undefined;
   readonly #session: ServerHttp2Session;
-  readonly #timeouts: IdleTimeouts;
+  readonly #timeouts: CallTimeouts;
   #idle: NodeJS.Timeout;
   #open = 0;
   #calls = 0;
@@ -36,7 +46,7 @@ export class Connection {
   #reset = 0;
 
   /** @param isProxy peers that carry the calls of several clients */
-  constructor(session: ServerHttp2Session, timeouts: IdleTimeouts, isProxy: (address: string) => boolean) {
+  constructor(session: ServerHttp2Session, timeouts: CallTimeouts, isProxy: (address: string) => boolean) {
     this.#session = session;
     this.#timeouts = timeouts;
     this.peer = session.socket.remoteAddress ?? "";

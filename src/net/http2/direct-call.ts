@@ -2,10 +2,9 @@ import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "nod
 import { status } from "@grpc/grpc-js";
 import { Timed } from "../../util/timer-wheel.js";
 import { closeOnceSent } from "./call-bounds.js";
-import type { Connection } from "./connections.js";
+import type { Connection, PortCalls } from "./connections.js";
 import { ENCODINGS, foreignStatus, MESSAGE_HEAD, MessageCollector, readTimeout } from "./grpc-request.js";
 import { unpack, unpackedLength } from "./gzip.js";
-import type { PortCalls } from "./port-calls.js";
 
 const { NGHTTP2_CANCEL, NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_NO_ERROR } = constants;
 

@@ -8,12 +8,18 @@ import { gracefulClose } from "../graceful-close.js";
 import { addResponseHeaders, http2ServersOf, setHeaderLimits, takeListeners } from "../internals.js";
 import { listen, type TransportPort } from "../port.js";
 import { renewTls, serverOptions } from "../tls.js";
-import { boundCall, type CallTimeouts, type MethodKinds } from "./call-bounds.js";
-import { Connection, closeAtAge, connectionOf, randomConnectionAge, rememberConnection } from "./connections.js";
+import { boundCall, type CallTimeouts, type MethodKinds, refuseCompressed, refuseHeaders } from "./call-bounds.js";
+import {
+  Connection,
+  closeAtAge,
+  connectionOf,
+  type OnCallEnd,
+  type PortCalls,
+  randomConnectionAge,
+  rememberConnection,
+} from "./connections.js";
 import { CANCELLED, DirectCall, type DirectMethod, OPEN_CALL } from "./direct-call.js";
-import type { OnCallEnd, PortCalls } from "./port-calls.js";
 import { Quota } from "./quota.js";
-import { refuseCompressed, refuseForMemory, refuseHeaders } from "./refused-calls.js";
 
 /** The limits of an HTTP/2 port. `request` is also the limit of a TLS handshake. */
 export interface Http2Limits extends CallTimeouts, Pick<Admission, "connections" | "perAddress"> {
@@ -157,7 +163,7 @@ function serveCalls(
         onCallEnd?.(path, code);
       });
       if (!reserve(own)) {
-        refuseForMemory(stream);
+        stream.close(http2.constants.NGHTTP2_ENHANCE_YOUR_CALM);
         connection.countRefused();
         return;
       }
