@@ -26,10 +26,12 @@ const WARM_UP = 5;
 
 const READING = { ignoreHeaders: new Set<string>(), nullClaims: false };
 
+const parsed = (text: Buffer): unknown => JSON.parse(text.toString());
+
 /** Reads header and payload, which are bytes. */
 const JSON_READERS: Pair<IssuedToken> = [
   ({ header, payload }) => readObject(header) && readObject(payload),
-  ({ header, payload }) => [JSON.parse(header.toString()), JSON.parse(payload.toString())],
+  ({ header, payload }) => [parsed(header), parsed(payload)],
 ];
 
 /** Reads a whole token. */

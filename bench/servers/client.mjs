@@ -24,8 +24,9 @@ async function verify(batch, concurrent, count) {
   return { cpu: user + system, latency: times[times.length >> 1] };
 }
 
-process.on("message", async ([question, ...args]) => {
+const answer = async ([question, ...args]) => {
   if (question === "tokens") [tokens] = args;
   process.send?.(question === "tokens" ? {} : await verify(...args));
-});
+};
+process.on("message", (message) => void answer(message));
 process.on("disconnect", () => process.exit());

@@ -58,7 +58,7 @@ const WORKLOADS = new WeakMap<Socket, WorkloadNames>();
 
 /** The names of the workload at the other end of a connection; undefined if it showed no certificate. */
 function workloadOfSocket(socket: Socket): WorkloadNames | undefined {
-  if ((socket as TLSSocket).authorized !== true) return undefined;
+  if (!(socket as TLSSocket).authorized) return undefined;
   const known = WORKLOADS.get(socket);
   if (known !== undefined) return known;
   const names = workloadAt(socket as TLSSocket);
@@ -89,8 +89,8 @@ export interface Responder {
 export type HttpHandler = (req: IncomingMessage, res: ServerResponse) => void;
 
 /** Does the next step with a value: at once, unless the value is a promise. */
-export function then<T, U>(value: T | Promise<T>, next: (value: T) => U | Promise<U>): U | Promise<U> {
-  return value instanceof Promise ? value.then(next) : next(value);
+export function andThen<T, U>(value: T | Promise<T>, step: (value: T) => U | Promise<U>): U | Promise<U> {
+  return value instanceof Promise ? value.then(step) : step(value);
 }
 
 /**

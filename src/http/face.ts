@@ -3,7 +3,7 @@ import { failure, type Outcome } from "../contract/verifier.js";
 import { Secret } from "../util/secret.js";
 import type { Answer, Face, FaceRequest, Question } from "../vendors/vendor.js";
 import { awaitsContinue, readBody } from "./body.js";
-import { type Exchange, type HttpCall, type HttpService, type Responder, then } from "./exchange.js";
+import { andThen, type Exchange, type HttpCall, type HttpService, type Responder } from "./exchange.js";
 import { RequestHead } from "./request-head.js";
 
 /** A vendor's face at a path, and the realm that it asks. */
@@ -37,7 +37,7 @@ export function faceResponder({ name, realm, face }: ServedFace, service: HttpSe
   function answer(reading: Question | Answer, head: FaceRequest, call: HttpCall): Exchange | Promise<Exchange> {
     if ("status" in reading) return { answer: reading, realm, outcome: undefined, caller: undefined };
     const question = questionOf(reading, call);
-    return then(ask(service, question, call), (outcome) => {
+    return andThen(ask(service, question, call), (outcome) => {
       const caller = knownCaller(question, outcome);
       const { otherwise } = reading;
       // The request of a known caller is faulty, so the call has no outcome.
@@ -58,7 +58,7 @@ export function faceResponder({ name, realm, face }: ServedFace, service: HttpSe
       const { credential } = reading;
       if (credential === undefined || !awaitsContinue(req)) return answerBody();
       const question = questionOf({ token: "", credential }, call);
-      return then(ask(service, question, call), (outcome) => {
+      return andThen(ask(service, question, call), (outcome) => {
         if (isCallerKnown(outcome)) return answerBody();
         return { answer: face.write(outcome, head), realm, outcome, caller: knownCaller(question, outcome) };
       });

@@ -8,7 +8,14 @@ import { readBody } from "./body.js";
 import { connectError, connectFailure } from "./connect-error.js";
 import { CODECS, type Codec, onlyPost, readHead } from "./connect-message.js";
 import { type CorsSettings, corsHeaders, preflightHeaders } from "./cors.js";
-import { type Exchange, type HttpAnswer, type HttpCall, type HttpService, type Responder, then } from "./exchange.js";
+import {
+  andThen,
+  type Exchange,
+  type HttpAnswer,
+  type HttpCall,
+  type HttpService,
+  type Responder,
+} from "./exchange.js";
 import { RequestHead } from "./request-head.js";
 
 /** What the gateway serves of the contract itself: `http.rpc` and `http.cors`. */
@@ -42,7 +49,9 @@ function rpcResponder(path: string, answering: Answering, { cors }: ServedRpc): 
   return {
     via,
     respond: (req, res, call) =>
-      then(req.method === "OPTIONS" ? preflight(cors) : answering(req, res, call), (exchange) => shared(exchange, req)),
+      andThen(req.method === "OPTIONS" ? preflight(cors) : answering(req, res, call), (exchange) =>
+        shared(exchange, req),
+      ),
     failed: (req) => shared(failed("", failure("INTERNAL")), req),
   };
 }
@@ -87,7 +96,7 @@ function verifying(realms: ReadonlySet<string>, service: HttpService): Answering
     // Without asking the verifier, so that no answer or timing shows which other realms exist.
     if (!realms.has(realm)) return failed(realm, failure("REALM_UNKNOWN"));
     const request = withWorkload(message, call.workload);
-    return then(ask(service, request, call), (outcome) => {
+    return andThen(ask(service, request, call), (outcome) => {
       const caller = knownCaller(request, outcome);
       if (outcome.kind === "failure") return { ...failed(realm, outcome), caller };
       try {
