@@ -4,10 +4,13 @@ import { addressReader, limitedAddress } from "../util/client-address.js";
 import { certificateErrorOf, takeListeners, tcpSocketOf } from "./internals.js";
 import type { TlsMaterial } from "./tls.js";
 
-/** Why a connection was closed before its first request: the port is full, its address has too many, or TLS failed. */
-export type ConnectionRefusalReason = "connections" | "address" | "handshake";
+/**
+ * Why a connection was closed before its first request (the port is full, its address has too many, or TLS failed), or
+ * over HTTP/2 later on: too many of its calls were refused, or were reset by the client, or it does not read.
+ */
+export type ConnectionRefusalReason = "connections" | "address" | "handshake" | "refusals" | "resets" | "unread";
 
-/** A connection that was refused. */
+/** A connection that was refused, or cut. */
 export interface ConnectionRefusal {
   readonly reason: ConnectionRefusalReason;
   /** The peer's address; empty if unknown. */
@@ -24,7 +27,7 @@ export interface Admission {
   readonly perAddress?: number;
   /** Peers without a limit per address, because they forward the connections of others. */
   readonly isProxy?: (address: string) => boolean;
-  /** Called for each refused connection. Must not throw. */
+  /** Called for each connection that is refused or cut. Must not throw. */
   readonly refused?: (refusal: ConnectionRefusal) => void;
 }
 

@@ -42,7 +42,7 @@ export const FIELDS = {
   realm:
     "The realm as the caller named it, at most 64 characters; it may not exist. Absent if the call named none. Text that looks like a token is redacted (`eyJ…`), as in `kid` and `requestId`.",
   reason:
-    "Why a token was rejected or has no verdict: [a name of the catalogue](reasons.md), or `UNKNOWN` for one that this version does not know. For a connection: `connections` (the port is at `limits.connections`) or `address` (the peer is at `limits.perAddress`).",
+    "Why a token was rejected or has no verdict: [a name of the catalogue](reasons.md), or `UNKNOWN` for one that this version does not know. For a connection: `connections` (the port is at `limits.connections`) or `address` (the peer is at `limits.perAddress`); if it was cut, `refusals` (over 100 of its calls had too many headers, or there was no memory for them), `resets` (its client reset over 100 calls, and more than half of all, before they had a status) or `unread` (its client read neither an answer nor the call's reset within four times `limits.request`).",
   removed: "Realms, or keys, that are gone.",
   requestId: "The id that the answer carries in `X-Request-Id` (REST) or `x-request-id` (gRPC).",
   signed:

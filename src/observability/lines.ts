@@ -93,10 +93,17 @@ export const LINES = {
     meaning:
       "A connection was closed before anything was read: the port or the client's address is at its limit in `limits`.",
   },
+  "connection cut": {
+    levels: ["warn"],
+    fields: ["port", "reason"],
+    sometimes: ["address"],
+    meaning:
+      "The service closed an open connection because of how its client uses it (gRPC). Other clients are served as before.",
+  },
   "refused connections not logged": {
     levels: ["warn"],
     fields: ["omitted"],
-    meaning: "Lines left out since the last such line: refused connections above 10 per second.",
+    meaning: "Lines left out since the last such line: connections refused or cut above 10 per second.",
   },
   "unexpected fault": {
     levels: ["error"],

@@ -99,7 +99,7 @@ export function perSecond(limit: number, clock: Clock, onOmitted: (omitted: numb
 /** Most lines per second about refused connections, and about process warnings; the rest are counted. */
 const LINES_PER_SECOND = 10;
 
-/** Logs refused connections, at most 10 per second. */
+/** Logs connections that are refused or cut, at most 10 per second. */
 export function refusalLogger(log: Logger, clock: Clock): (port: string, refusal: ConnectionRefusal) => void {
   const isAdmitted = perSecond(LINES_PER_SECOND, clock, (omitted) =>
     tell(log, "refused connections not logged", { omitted }),
@@ -108,7 +108,8 @@ export function refusalLogger(log: Logger, clock: Clock): (port: string, refusal
     if (!isAdmitted()) return;
     const where = { port, ...(address !== "" && { address }) };
     if (reason === "handshake") tell(log, "handshake failed", { ...where, code });
-    else tell(log, "too many connections", { ...where, reason });
+    else if (reason === "connections" || reason === "address") tell(log, "too many connections", { ...where, reason });
+    else tell(log, "connection cut", { ...where, reason });
   };
 }
 

@@ -32,7 +32,7 @@ export const METRICS = {
     "counter",
     "grpc_calls_total",
     ["method", "code"],
-    "gRPC calls, including those that could not be decoded. Methods of other services count as `unknown`.",
+    "gRPC calls, including those that could not be decoded. Methods of other services count as `unknown`. `CANCELLED` are calls that were reset before they had a status: by their clients, or by the service because their messages did not arrive, or their answers were not read, in time. `RESOURCE_EXHAUSTED` includes those for which there was no memory, and `UNKNOWN` those that are no gRPC (405, 415).",
   ),
   httpAnswers: metric(
     "counter",
@@ -45,7 +45,7 @@ export const METRICS = {
     "counter",
     "connections_refused_total",
     ["port", "reason"],
-    "Connections closed before anything was read: `connections` (the port is at `limits.connections`), `address` (the peer is at `limits.perAddress`), `handshake` (the TLS handshake failed; the log says why).",
+    "Connections closed before anything was read: `connections` (the port is at `limits.connections`), `address` (the peer is at `limits.perAddress`), `handshake` (the TLS handshake failed; the log says why); and open ones that were cut: `refusals`, `resets` or `unread` (the `reason` of the log line `connection cut`).",
   ),
   certificateExpiry: metric(
     "gauge",

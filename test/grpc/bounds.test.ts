@@ -171,7 +171,7 @@ describe("limits on calls", () => {
 
   describe("byte limits", () => {
     it("one address may hold 64 MiB of incomplete calls and no more, and the room is free again when they end", async () => {
-      const { address, client, server } = await start(() => VERIFIED, { request: 60_000 });
+      const { codes, address, client, server } = await start(() => VERIFIED, { request: 60_000 });
       const session = connect(address);
       const ends: string[] = [];
       const calls: http2.ClientHttp2Stream[] = [];
@@ -187,8 +187,9 @@ describe("limits on calls", () => {
       }
       // There is room for fifteen calls and their overhead.
       await eventually(() => ends.length >= 5);
-      const codes = calls.filter(({ closed }) => closed).map(({ rstCode }) => rstCode);
-      expect(new Set(codes)).to.deep.equal(new Set([http2.constants.NGHTTP2_ENHANCE_YOUR_CALM]));
+      const resets = calls.filter(({ closed }) => closed).map(({ rstCode }) => rstCode);
+      expect(new Set(resets)).to.deep.equal(new Set([http2.constants.NGHTTP2_ENHANCE_YOUR_CALM]));
+      expect(codes).to.deep.equal(Array.from({ length: 5 }, () => status.RESOURCE_EXHAUSTED));
       await client.call("VerifyToken", { token: "t" });
       expect(ends).to.have.length(5);
       session.destroy();
@@ -205,7 +206,7 @@ describe("limits on calls", () => {
   });
 
   it("a connection whose calls are refused again and again is cut, and gives back its room", async () => {
-    const { address, client, server } = await start(() => VERIFIED, { request: 60_000, headers: 1024 ** 2 });
+    const { address, client, server, cut } = await start(() => VERIFIED, { request: 60_000, headers: 1024 ** 2 });
     const header = { "x-a": "x".repeat(60_000) };
     const session = connect(address);
     const over = new Promise((resolve) => session.once("close", resolve));
@@ -216,6 +217,7 @@ describe("limits on calls", () => {
     for (const one of [session, second]) one.destroy();
     // Neither connection waits for the other, so the server may notice the close a little later.
     await eventually(() => server.connections() === 0);
+    expect(new Set(cut)).to.deep.equal(new Set(["refusals 127.0.0.1"]));
     const { value } = await client.call("VerifyToken", { token: "t" });
     expect(value.verdict).to.equal("verified");
   });
@@ -424,7 +426,7 @@ describe("limits on calls", () => {
 
     it("the bytes of answers that a client does not take count towards its room", async () => {
       const payload = "x".repeat(4 * 1024 ** 2);
-      const { address } = await start(() => ({ ...VERIFIED, token: { ...VERIFIED.token, payload } }), {
+      const { address, codes } = await start(() => ({ ...VERIFIED, token: { ...VERIFIED.token, payload } }), {
         request: 60_000,
       });
       const session = connect(address, { settings: { initialWindowSize: 0 } });
@@ -435,12 +437,13 @@ describe("limits on calls", () => {
       });
       // There is room for fifteen such answers.
       await eventually(() => calls.filter(({ closed }) => closed).length === 5);
-      const codes = calls.filter(({ closed }) => closed).map(({ rstCode }) => rstCode);
-      expect(new Set(codes)).to.deep.equal(new Set([http2.constants.NGHTTP2_ENHANCE_YOUR_CALM]));
+      const resets = calls.filter(({ closed }) => closed).map(({ rstCode }) => rstCode);
+      expect(new Set(resets)).to.deep.equal(new Set([http2.constants.NGHTTP2_ENHANCE_YOUR_CALM]));
+      expect(codes).to.deep.equal(Array.from({ length: 5 }, () => status.RESOURCE_EXHAUSTED));
     });
 
     it("a connection that resets most of its calls at once takes no more of them", async () => {
-      const { address, asked, client } = await start(() => VERIFIED);
+      const { address, asked, client, cut } = await start(() => VERIFIED);
       const call = new RawCall(address, "StreamVerifyTokens");
       const [head, body] = [callHeaders("VerifyToken"), frame(GOOD)];
       for (let at = 1; at <= 300; at++) {
@@ -453,6 +456,7 @@ describe("limits on calls", () => {
       }
       await call.arrived();
       expect(asked.length).to.be.within(100, 103);
+      expect(cut).to.deep.equal(["resets 127.0.0.1"]);
       call.close();
       expect((await client.call("VerifyToken", { token: "t" })).value.verdict).to.equal("verified");
     });

@@ -72,6 +72,10 @@ export interface Running {
   readonly verified: (FinishedCall & { readonly outcome: Outcome })[];
   /** The calls that ended before they reached the verifier, each as its method and its failure's reason. */
   readonly refused: string[];
+  /** Connections that were refused or cut, each as the reason and the client's address. */
+  readonly cut: string[];
+  /** The status codes of the calls that have ended. */
+  readonly codes: number[];
   readonly faults: unknown[];
 }
 
@@ -95,6 +99,8 @@ export async function start(
   const asked: Asked[] = [];
   const verified: Running["verified"] = [];
   const refused: string[] = [];
+  const cut: string[] = [];
+  const codes: number[] = [];
   const faults: unknown[] = [];
   const server = createServer({
     limits: { ...LIMITS, ...limits },
@@ -117,9 +123,11 @@ export async function start(
       },
       addressOf: (peer) => peer,
     },
+    listener: { refused: ({ reason, address }) => void cut.push(`${reason} ${address}`) },
+    ended: (_path, code) => void codes.push(code),
   });
   const bound = await server.listen(address);
-  const self = { server, address: bound, client: testClient(bound), asked, verified, refused, faults };
+  const self = { server, address: bound, client: testClient(bound), asked, verified, refused, cut, codes, faults };
   running.push(self);
   return self;
 }

@@ -8,7 +8,7 @@ import { knownCaller } from "../../src/contract/call.js";
 import { FAILURE_REASONS } from "../../src/contract/failures.js";
 import { failure, type Outcome } from "../../src/contract/verifier.js";
 import { callerFields, callLogger } from "../../src/observability/call-log.js";
-import { createLogger } from "../../src/observability/logger.js";
+import { createLogger, refusalLogger } from "../../src/observability/logger.js";
 import { type Running, serve } from "../../src/server/serve.js";
 import { Secret } from "../../src/util/secret.js";
 import { CLIENT_SECRET, configuration, folderOf, MASTER_KEY } from "../cli/harness.js";
@@ -58,6 +58,30 @@ function capture(level: "trace" | "info" = "trace") {
   const log = createLogger({ level, format: "json", calls: "all" }, { write });
   return { log, text: () => text.join(""), lines: () => text.map((line) => JSON.parse(line) as Line) };
 }
+
+describe("the lines about connections", () => {
+  const ROWS = [
+    ["connections", "too many connections", { reason: "connections" }],
+    ["address", "too many connections", { reason: "address" }],
+    ["handshake", "handshake failed", { code: "EPROTO" }],
+    ["refusals", "connection cut", { reason: "refusals" }],
+    ["resets", "connection cut", { reason: "resets" }],
+    ["unread", "connection cut", { reason: "unread" }],
+  ] as const;
+  for (const [reason, msg, more] of ROWS) {
+    it(`a connection closed for "${reason}" is logged as "${msg}", with its port and address`, () => {
+      const { log, lines } = capture();
+      refusalLogger(log, () => NOW)("grpc", {
+        reason,
+        address: "192.0.2.1",
+        code: reason === "handshake" ? "EPROTO" : "",
+      });
+      const line = { msg, level: "warn", port: "grpc", address: "192.0.2.1", ...more };
+      expect(lines()).to.have.length(1);
+      expect(lines()[0]).to.deep.include(line);
+    });
+  }
+});
 
 describe("the log lines about calls", () => {
   const line = (

@@ -3,9 +3,10 @@ import { constants, type Http2Session, type ServerHttp2Session } from "node:http
 import type { TLSSocket } from "node:tls";
 import type { TimerWheel } from "../../util/timer-wheel.js";
 import { type WorkloadNames, workloadAt } from "../../util/workload-names.js";
+import type { ConnectionRefusal, ConnectionRefusalReason, ListenerOptions } from "../admission.js";
 import { sessionOfCall } from "../internals.js";
 import type { CallTimeouts } from "./call-bounds.js";
-import { type Quota, quotaClient } from "./quota.js";
+import { plainAddress, type Quota, quotaClient } from "./quota.js";
 
 /** Refused calls of a connection after which it is destroyed. */
 const MAX_REFUSED = 100;
@@ -39,16 +40,22 @@ export class Connection {
   readonly workload: WorkloadNames | undefined;
   readonly #session: ServerHttp2Session;
   readonly #timeouts: CallTimeouts;
+  readonly #onCut: (cut: ConnectionRefusal) => void;
   #idle: NodeJS.Timeout;
   #open = 0;
   #calls = 0;
   #refused = 0;
   #reset = 0;
 
-  /** @param isProxy peers that carry the calls of several clients */
-  constructor(session: ServerHttp2Session, timeouts: CallTimeouts, isProxy: (address: string) => boolean) {
+  /** @param listener `isProxy`: peers that carry the calls of several clients; `refused` is called if the connection is cut */
+  constructor(
+    session: ServerHttp2Session,
+    timeouts: CallTimeouts,
+    { isProxy = () => false, refused = () => {} }: Pick<ListenerOptions, "isProxy" | "refused">,
+  ) {
     this.#session = session;
     this.#timeouts = timeouts;
+    this.#onCut = refused;
     this.peer = session.socket.remoteAddress ?? "";
     this.client = quotaClient(this.peer, isProxy);
     this.workload = workloadAt(session.socket as TLSSocket);
@@ -75,12 +82,22 @@ export class Connection {
     this.#refused++;
     // Deferred until nghttp2 has processed the bytes that came with this call: Node aborts the process when data arrives for a
     // call behind it that a destroyed session has not reported to JavaScript.
-    if (this.#refused === MAX_REFUSED + 1) setImmediate(() => this.#session.destroy());
+    if (this.#refused === MAX_REFUSED + 1) setImmediate(() => this.#destroy("refusals"));
   }
 
-  /** Destroys the connection and all of its calls. */
-  destroy(): void {
+  /** Destroys the connection and all of its calls, since the client reads neither an answer nor a reset. */
+  destroyUnread(): void {
+    this.#destroy("unread");
+  }
+
+  #destroy(reason: ConnectionRefusalReason): void {
+    if (this.#session.destroyed) return;
     this.#session.destroy();
+    this.#report(reason);
+  }
+
+  #report(reason: ConnectionRefusalReason): void {
+    this.#onCut({ reason, address: plainAddress(this.peer, undefined), code: "" });
   }
 
   /**
@@ -89,7 +106,9 @@ export class Connection {
    */
   #countReset(): void {
     this.#reset++;
-    if (this.#reset > MAX_RESET && 2 * this.#reset > this.#calls && !this.#session.closed) this.#session.close();
+    if (this.#reset <= MAX_RESET || 2 * this.#reset <= this.#calls || this.#session.closed) return;
+    this.#session.close();
+    this.#report("resets");
   }
 
   #closeIfIdle(): void {

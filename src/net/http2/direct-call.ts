@@ -261,7 +261,7 @@ export class DirectCall extends Timed {
       this.#periods++;
       this.#periodEnd = age + request;
       if (this.#periods > 3) {
-        this.connection.destroy();
+        this.connection.destroyUnread();
         return;
       }
       if (this.#periods === 3 || !this.#hasEnded) this.#reset(NGHTTP2_CANCEL);
@@ -278,6 +278,7 @@ export class DirectCall extends Timed {
     const foreign = foreignStatus(headers);
     if (foreign !== undefined) {
       this.#stage = "answered";
+      this.#code = status.UNKNOWN;
       this.#respond(foreign === 405 ? { ":status": 405, allow: "POST" } : { ":status": foreign });
     } else if (timeout === undefined) {
       this.fail(FAILED.timeout);
@@ -367,6 +368,8 @@ export class DirectCall extends Timed {
 
   #reset(code: number): void {
     this.#isReset = true;
+    // What gRPC clients make of these resets.
+    this.#code = code === NGHTTP2_ENHANCE_YOUR_CALM ? status.RESOURCE_EXHAUSTED : CANCELLED;
     this.#stream.close(code);
   }
 

@@ -120,7 +120,7 @@ function createListener(
 /** Limits connections and calls, and gives the calls to who answers them. @returns the number of open calls */
 function serveCalls(
   servers: readonly http2.Http2Server[],
-  { limits, methods, direct = new Map(), listener: { isProxy = () => false }, onCallEnd }: Http2PortOptions,
+  { limits, methods, direct = new Map(), listener, onCallEnd }: Http2PortOptions,
 ): () => number {
   const calls: PortCalls = {
     timeouts: limits,
@@ -132,7 +132,7 @@ function serveCalls(
   };
   for (const server of servers) {
     server.on("session", (session) => {
-      rememberConnection(session, new Connection(session, limits, isProxy));
+      rememberConnection(session, new Connection(session, limits, listener));
       // Clients reconnect, and so spread over the processes and machines that have been added meanwhile.
       closeAtAge(session, randomConnectionAge());
     });

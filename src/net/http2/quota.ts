@@ -45,7 +45,8 @@ export class Quota {
   }
 }
 
-const plainAddress = addressReader([]);
+/** The address of a peer as logs show it, an IPv4 one without the prefix of IPv6; empty for a socket file. */
+export const plainAddress = addressReader([]);
 
 /**
  * The client that a connection counts as: its peer's address (IPv6: the /64 network). Undefined for socket files and proxies,
