@@ -41,6 +41,42 @@ export function answerHalfClosed(server: HttpServer): void {
   (server as { httpAllowHalfOpen?: boolean }).httpAllowHalfOpen = true;
 }
 
+/** What a socket reads with: libuv's, or that of TLS. */
+interface ReadHandle {
+  readonly bytesRead: number;
+  onread?: (this: unknown, memory?: ArrayBuffer) => unknown;
+}
+
+/**
+ * Gives what arrives at a socket to a function, without the socket's stream between them (`_handle.onread`): the stream's
+ * bookkeeping costs more than parsing a small request. The stream gets what arrives while it is paused or holds bytes, and
+ * what lies in memory with other bytes, as after TLS. All comes in order. A stream without a handle is left as it is.
+ *
+ * @throws {@link InternalsChangedError} if the handle reads in another way
+ */
+export function readDirectly(socket: Socket, take: (data: Buffer) => void): void {
+  const own = socket as unknown as { readonly _handle?: ReadHandle | null; _unrefTimer?(): void };
+  const { _handle: handle } = own;
+  if (handle === undefined || handle === null) return;
+  const { onread } = handle;
+  let before = handle.bytesRead;
+  if (onread === undefined || typeof before !== "number" || own._unrefTimer === undefined) {
+    throw new InternalsChangedError("net.Socket._handle.onread");
+  }
+  handle.onread = function (memory) {
+    const length = handle.bytesRead - before;
+    before += length;
+    // Only the stream knows where in longer memory the bytes are. Without memory this is an error or the end.
+    const isWhole = memory !== undefined && memory.byteLength === length;
+    const isFlowing = socket.readableFlowing === true && socket.readableLength === 0;
+    if (!isWhole || !isFlowing || socket.destroyed) return onread.call(this, memory);
+    // Restarts the time of `setTimeout`, as the stream does.
+    own._unrefTimer?.();
+    take(Buffer.from(memory));
+    return undefined;
+  };
+}
+
 /** The TCP socket below a TLS socket (`_parent`), which still knows its peer after a failed handshake; undefined without one. */
 export function tcpSocketOf(socket: TLSSocket): Socket | undefined {
   return (socket as unknown as { readonly _parent?: Socket })._parent;

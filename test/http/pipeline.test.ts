@@ -26,28 +26,43 @@ describe("gateway: pipelined requests", () => {
     await wire.closed;
   });
 
-  it("a limited number of pipelined requests are read before there are answers, and the rest afterwards", async () => {
-    const pending: (() => void)[] = [];
-    let isQuick = false;
-    const server = await open((request) => {
-      const outcome = verdict(request);
-      return isQuick ? outcome : new Promise<Outcome>((resolve) => pending.push(() => resolve(outcome)));
+  /** Requests of 256 bytes, each with a body, of which one ends 30 bytes after every 256th byte. */
+  const straddling = (count: number): Buffer[] => {
+    const ofLength = (length: number): Buffer => {
+      const padded = (body: number): Buffer => withBody(INTEGURU, Buffer.alloc(body, "x"), false, "");
+      return padded(100 + length - padded(100).length);
+    };
+    return Array.from({ length: count }, (_, index) => ofLength(index === 0 ? 256 + 30 : 256));
+  };
+
+  const manyRequests: Readonly<Record<string, (count: number) => Buffer[]>> = {
+    "pipelined requests": (count) => Array.from({ length: count }, () => good(INTEGURU)),
+    "pipelined requests whose bodies hold the ends of all slices": straddling,
+  };
+  for (const [what, requests] of Object.entries(manyRequests)) {
+    it(`a limited number of ${what} are read before there are answers, and the rest afterwards`, async () => {
+      const pending: (() => void)[] = [];
+      let isQuick = false;
+      const server = await open((request) => {
+        const outcome = verdict(request);
+        return isQuick ? outcome : new Promise<Outcome>((resolve) => pending.push(() => resolve(outcome)));
+      });
+      const wire = new Wire(server.port).send(Buffer.concat(requests(300)));
+      while (pending.length < 16) await turn();
+      // A request on another connection arrives after everything that this one had sent.
+      const other = new Wire(server.port).send(good(INTEGURU, [["X-Request-Id", "other"]]));
+      const before = pending.length;
+      while (pending.length === before) await turn();
+      expect(pending.length).to.be.within(17, MOST);
+      isQuick = true;
+      for (const answer of pending) answer();
+      for (let answered = 0; answered < 300; answered++) expect((await wire.answer()).status).to.equal(200);
+      expect((await other.answer()).status).to.equal(200);
+      expect(server.calls).to.have.length(301);
+      wire.halfClose();
+      other.halfClose();
     });
-    const wire = new Wire(server.port).send(Buffer.concat(Array.from({ length: 300 }, () => good(INTEGURU))));
-    while (pending.length < 16) await turn();
-    // A request on another connection arrives after everything that this one had sent.
-    const other = new Wire(server.port).send(good(INTEGURU, [["X-Request-Id", "other"]]));
-    const before = pending.length;
-    while (pending.length === before) await turn();
-    expect(pending.length).to.be.within(17, MOST);
-    isQuick = true;
-    for (const answer of pending) answer();
-    for (let answered = 0; answered < 300; answered++) expect((await wire.answer()).status).to.equal(200);
-    expect((await other.answer()).status).to.equal(200);
-    expect(server.calls).to.have.length(301);
-    wire.halfClose();
-    other.halfClose();
-  });
+  }
 
   it("floods of pipelined requests do not hold up another client's request", async () => {
     const server = await open();

@@ -23,6 +23,7 @@ import {
   http2ServersOf,
   InternalsChangedError,
   omitAddressAsServerName,
+  readDirectly,
   sendStatusInTrailers,
   sessionOfCall,
   setHeaderLimits,
@@ -99,6 +100,75 @@ describe("Node: listeners of servers", () => {
       /^grpc-js Server\.http2Servers is missing/,
     );
     expect(() => setHeaderLimits({} as Server, 1, 1)).to.throw(InternalsChangedError, /commonServerOptions is missing/);
+  });
+});
+
+describe("Node: net.Socket._handle.onread", () => {
+  const { server: pair } = pki();
+
+  /** Both ends of a connection, over TLS or not. */
+  async function pairOf(isTls: boolean): Promise<{ readonly client: net.Socket; readonly socket: net.Socket }> {
+    const server = isTls ? tls.createServer({ cert: pair.cert, key: pair.key }) : net.createServer();
+    const port = await listening(server);
+    const opened = once(server, isTls ? "secureConnection" : "connection") as Promise<[net.Socket]>;
+    const client = isTls ? tls.connect({ port, rejectUnauthorized: false }) : net.connect(port);
+    closing.push(() => client.destroy());
+    const [socket] = await opened;
+    return { client, socket };
+  }
+
+  for (const name of ["net.Socket", "tls.TLSSocket"]) {
+    const isTls = name === "tls.TLSSocket";
+
+    it(`what arrives at a ${name} is taken in order, past its stream if that flows`, async () => {
+      const { client, socket } = await pairOf(isTls);
+      const taken: string[] = [];
+      let told = (): void => {};
+      const take = (by: string) => (data: Buffer) => {
+        taken.push(isTls ? `${data}` : `${by} ${data}`);
+        told();
+      };
+      const next = (): Promise<void> => new Promise((resolve) => (told = resolve));
+      socket.on("data", take("stream"));
+      readDirectly(socket, take("directly"));
+      let arrived = next();
+      client.write("a");
+      await arrived;
+      socket.pause();
+      client.write("b");
+      while (socket.readableLength === 0) await new Promise((resolve) => setImmediate(resolve));
+      arrived = next();
+      socket.resume();
+      await arrived;
+      arrived = next();
+      client.write("c");
+      await arrived;
+      client.end();
+      await once(socket, "end");
+      expect(taken).to.deep.equal(isTls ? ["a", "b", "c"] : ["directly a", "stream b", "directly c"]);
+    });
+
+    it(`a ${name} takes megabytes whole`, async () => {
+      const { client, socket } = await pairOf(isTls);
+      const taken: Buffer[] = [];
+      const take = (data: Buffer): void => void taken.push(Buffer.from(data));
+      socket.on("data", take);
+      readDirectly(socket, take);
+      const sent = Buffer.alloc(3_000_000, "0123456789 and a length that is prime");
+      client.end(sent);
+      await once(socket, "end");
+      expect(Buffer.concat(taken).equals(sent)).to.equal(true);
+    });
+  }
+
+  it("a net.Socket that is read directly restarts its timeout", async () => {
+    const { client, socket } = await pairOf(false);
+    let restarts = 0;
+    (socket as unknown as { _unrefTimer(): void })._unrefTimer = () => restarts++;
+    const arrived = new Promise<number>((resolve) => readDirectly(socket, () => resolve(restarts)));
+    socket.resume();
+    client.write("a");
+    expect(await arrived).to.equal(1);
   });
 });
 

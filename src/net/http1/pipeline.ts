@@ -1,7 +1,7 @@
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { answerHalfClosed, takeListeners } from "../internals.js";
+import { answerHalfClosed, readDirectly, takeListeners } from "../internals.js";
 
 /** Requests of one connection that are answered at the same time; the next one is parsed after one of their answers. */
 const MAX_UNANSWERED = 16;
@@ -22,9 +22,9 @@ function sliceLength(data: Buffer): number {
 /** The requests of one connection. */
 interface Pipeline {
   /** Answers that are not complete, in the order of their requests. */
-  readonly unanswered: Set<ServerResponse>;
-  /** The answer to the latest request, complete or not. */
-  latest: ServerResponse;
+  readonly unanswered: ServerResponse[];
+  /** The answer to the latest request, complete or not; undefined before the first. */
+  latest: ServerResponse | undefined;
   /** Whether parsing waits for an answer to be complete, or, once one is, for the other connections to be read. */
   waits: "no" | "for an answer" | "for its turn";
 }
@@ -37,8 +37,10 @@ interface Pipeline {
  * the other connections are read before it goes on.
  */
 export class Pipelines {
-  readonly #unanswered = new Set<ServerResponse>();
+  /** Those with unanswered requests. */
+  readonly #busy = new Set<Pipeline>();
   readonly #pipelines = new WeakMap<Duplex, Pipeline>();
+  #size = 0;
 
   /** Wraps a server's request listener. @param onClose is called for each request once its answer is sent, or cut */
   track(serve: RequestListener, onClose: (req: IncomingMessage) => void): RequestListener {
@@ -60,12 +62,12 @@ export class Pipelines {
     answerHalfClosed(server);
     // HTTP is spoken within TLS, if there is TLS.
     const event = server.listenerCount("secureConnection") > 0 ? "secureConnection" : "connection";
-    server.on(event, (socket: Socket) => this.#parseInSlices(socket));
+    server.on(event, (socket: Socket) => parseInSlices(socket, this.#pipelineOf(socket)));
   }
 
   /** The number of unanswered requests of all connections. */
   get size(): number {
-    return this.#unanswered.size;
+    return this.#size;
   }
 
   /** The unanswered requests of a connection, in order. */
@@ -79,27 +81,34 @@ export class Pipelines {
   }
 
   /** The latest unanswered request of each connection. */
-  latestUnanswered(): Iterable<ServerResponse> {
-    return new Map([...this.#unanswered].map((res) => [res.req.socket, res])).values();
+  latestUnanswered(): readonly ServerResponse[] {
+    return [...this.#busy].flatMap(({ unanswered }) => unanswered.slice(-1));
+  }
+
+  #pipelineOf(socket: Duplex): Pipeline {
+    const known = this.#pipelines.get(socket);
+    if (known !== undefined) return known;
+    const pipeline: Pipeline = { unanswered: [], latest: undefined, waits: "no" };
+    this.#pipelines.set(socket, pipeline);
+    return pipeline;
   }
 
   #add(socket: Socket, res: ServerResponse): void {
-    let pipeline = this.#pipelines.get(socket);
-    if (pipeline === undefined) {
-      pipeline = { unanswered: new Set(), latest: res, waits: "no" };
-      this.#pipelines.set(socket, pipeline);
-    }
+    const pipeline = this.#pipelineOf(socket);
     pipeline.latest = res;
-    pipeline.unanswered.add(res);
-    this.#unanswered.add(res);
+    if (pipeline.unanswered.push(res) === 1) this.#busy.add(pipeline);
+    this.#size++;
   }
 
   #remove(res: ServerResponse): void {
     const { socket } = res.req;
-    this.#unanswered.delete(res);
-    const pipeline = this.#pipelines.get(socket);
-    if (pipeline === undefined) return;
-    pipeline.unanswered.delete(res);
+    const pipeline = this.#pipelineOf(socket);
+    const { unanswered } = pipeline;
+    const place = unanswered.indexOf(res);
+    if (place < 0) return;
+    unanswered.splice(place, 1);
+    this.#size--;
+    if (unanswered.length === 0) this.#busy.delete(pipeline);
     if (pipeline.waits !== "for an answer") return;
     pipeline.waits = "for its turn";
     setImmediate(() => {
@@ -107,31 +116,33 @@ export class Pipelines {
       socket.resume();
     });
   }
+}
 
-  #parseInSlices(socket: Socket): void {
-    const parsers = takeListeners(socket, "data");
-    socket.on("data", (data: Buffer) => {
-      let rest = data;
-      // Node itself pauses a connection that does not read its answers, and resumes it: its parser must get nothing meanwhile.
-      while (rest.length > 0 && !socket.isPaused() && !this.#isFull(socket)) {
-        const length = sliceLength(rest);
-        const slice = length === rest.length ? rest : rest.subarray(0, length);
-        rest = rest.subarray(length);
-        for (const parse of parsers) parse.call(socket, slice);
-      }
-      if (rest.length === 0 || socket.destroyed) return;
-      socket.pause();
-      socket.unshift(rest);
-    });
-  }
+/** Gives what arrives at a socket to its parser in slices, while its pipeline takes more. */
+function parseInSlices(socket: Socket, pipeline: Pipeline): void {
+  const parsers = takeListeners(socket, "data");
+  const take = (data: Buffer): void => {
+    let rest = data;
+    // Node itself pauses a connection that does not read its answers, and resumes it: its parser must get nothing meanwhile.
+    while (rest.length > 0 && !socket.isPaused() && !isFull(pipeline)) {
+      const length = sliceLength(rest);
+      const slice = length === rest.length ? rest : rest.subarray(0, length);
+      rest = rest.subarray(length);
+      for (const parse of parsers) parse.call(socket, slice);
+    }
+    if (rest.length === 0 || socket.destroyed) return;
+    socket.pause();
+    socket.unshift(rest);
+  };
+  socket.on("data", take);
+  readDirectly(socket, take);
+}
 
-  /** Whether nothing more is to be parsed now. Node resumes the socket itself, too: for the body of each request. */
-  #isFull(socket: Socket): boolean {
-    const pipeline = this.#pipelines.get(socket);
-    if (pipeline === undefined) return false;
-    // A request that has begun is parsed to its end in any case: its answer may wait for the rest.
-    const isFull = pipeline.unanswered.size >= MAX_UNANSWERED && pipeline.latest.req.complete;
-    if (isFull && pipeline.waits === "no") pipeline.waits = "for an answer";
-    return pipeline.waits !== "no";
-  }
+/**
+ * Whether nothing more is to be parsed now. Node resumes the socket itself, too: for the body of each request. The latest
+ * request may wait for its rest, but those before it are whole, so that one of them is answered first.
+ */
+function isFull(pipeline: Pipeline): boolean {
+  if (pipeline.waits === "no" && pipeline.unanswered.length >= MAX_UNANSWERED) pipeline.waits = "for an answer";
+  return pipeline.waits !== "no";
 }
