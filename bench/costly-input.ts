@@ -4,6 +4,7 @@ import type { Algorithm } from "../src/jws/algorithms.js";
 import { readObject } from "../src/jws/json.js";
 import { loadJwks } from "../src/keys/jwks.js";
 import { rsaFault } from "../src/keys/weak-keys.js";
+import { jsonBody } from "../src/vendors/vendor.js";
 import { start, VERIFIED } from "../test/grpc/harness.js";
 import { endFile } from "../test/support/after-file.js";
 import { held } from "./compare.js";
@@ -12,6 +13,9 @@ import { held } from "./compare.js";
 
 /** A modulus of 8192 bits in which the checks find no fault. */
 const MODULUS = largeModulus();
+
+/** JSON nested as deep as the longest body can be. */
+const LEVELS = Buffer.from("[".repeat(65_000));
 
 interface Costly {
   readonly name: string;
@@ -38,6 +42,7 @@ const COSTLY: readonly Costly[] = [
     },
   },
   { name: "JSON of 20,000 levels that never end", most: 2, times: 100, run: neverEnding() },
+  { name: "a body of 65,000 levels for a vendor", most: 2, times: 100, run: () => jsonBody(LEVELS) },
   { name: "the weaknesses of an RSA key of 8192 bits", most: 5, times: 10, run: () => rsaFault(MODULUS, 65537n) },
   { name: "100 keys: RSA of 8192 bits", most: 400, run: hundredOf(rsaKey(), "RS256") },
   { name: "100 keys: P-384", most: 400, run: hundredOf(ecKey("P-384"), "ES384") },

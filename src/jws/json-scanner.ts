@@ -61,6 +61,7 @@ export class JsonScanner {
   readonly #bytes: Buffer;
   readonly #strict: boolean;
   readonly #maxItems: number;
+  readonly #maxDepth: number;
   /** The decoded text; while {@link #isUtf8} is false, that of bytes in Latin-1, which is right for ASCII. */
   #text: string;
   /** Whether a byte beyond ASCII was met, and the bytes were found to be UTF-8. */
@@ -72,11 +73,12 @@ export class JsonScanner {
   #surplus = 0;
   #items = 0;
 
-  /** @param bytes UTF-8 @param maxItems most members and elements, by strict rules */
-  constructor(bytes: Buffer, rules: Rules, maxItems = MAX_ITEMS) {
+  /** @param bytes UTF-8 @param maxItems most members and elements, by strict rules @param maxDepth most levels of nesting */
+  constructor(bytes: Buffer, rules: Rules, maxItems = MAX_ITEMS, maxDepth = MAX_DEPTH) {
     this.#bytes = bytes;
     this.#strict = rules === "strict";
     this.#maxItems = maxItems;
+    this.#maxDepth = maxDepth;
     this.#text = bytes.toString("latin1");
   }
 
@@ -117,7 +119,7 @@ export class JsonScanner {
           at = this.#at;
         }
       } else if (first === OPEN_BRACE || first === OPEN_BRACKET) {
-        if (this.#strict && depth === MAX_DEPTH) return this.#refuse("too deep");
+        if (depth === this.#maxDepth) return this.#refuse("too deep");
         const opensObject = first === OPEN_BRACE;
         const fresh = opensObject ? (depth === 0 ? new OutermostObject() : {}) : [];
         at = skipSpace(bytes, at + 1, end);

@@ -55,14 +55,15 @@ export function readObjectOrFault(bytes: Buffer, maxItems = MAX_ITEMS): JsonDocu
 }
 
 /**
- * Reads any JSON value as JSON.parse does: the last of duplicate members counts, depth and size have no limit, numbers
- * may overflow to Infinity, and strings may hold lone surrogates. Members are defined as {@link JsonObject} says.
+ * Reads any JSON value as JSON.parse does: the last of duplicate members counts, size has no limit, numbers may overflow
+ * to Infinity, and strings may hold lone surrogates. Members are defined as {@link JsonObject} says.
  *
  * @param bytes UTF-8 without a byte order mark
- * @returns undefined if they are not JSON
+ * @param maxDepth most levels of nesting (default: no limit)
+ * @returns undefined if they are not JSON, or nested deeper
  */
-export function readJson(bytes: Buffer): unknown {
-  return new JsonScanner(bytes, "tolerant").read();
+export function readJson(bytes: Buffer, maxDepth = Number.POSITIVE_INFINITY): unknown {
+  return new JsonScanner(bytes, "tolerant", MAX_ITEMS, maxDepth).read();
 }
 
 /** True for a JSON object: not for null, and not for an array. */

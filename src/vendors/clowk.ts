@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { ReasonName } from "../contract/reasons.js";
 import type { Outcome } from "../contract/verifier.js";
-import { isObject, member, readJson } from "../jws/json.js";
+import { isObject, member } from "../jws/json.js";
 import { Secret } from "../util/secret.js";
 import { principalOf, stringClaim, userOfInstance } from "../verifier/claims.js";
 import type { Rule } from "../verifier/realm.js";
@@ -15,6 +15,7 @@ import {
   type FaceRequest,
   type FailureKind,
   json,
+  jsonBody,
   mediaType,
   type Question,
   withoutSpace,
@@ -106,7 +107,7 @@ function read(request: FaceRequest): Question | BodyReader | Answer {
     readBody: (body) => {
       if (body === undefined) return fault(TOO_LARGE);
       if (body.length === 0) return fault(MISSING_TOKEN);
-      const value = readJson(body);
+      const value = jsonBody(body);
       if (!isObject(value)) return fault(MALFORMED_BODY);
       const token = Object.hasOwn(value, "token") ? value["token"] : undefined;
       return isString(token) && token !== "" ? { token, credential } : fault(MISSING_TOKEN);

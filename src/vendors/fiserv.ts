@@ -1,5 +1,5 @@
 import type { Outcome } from "../contract/verifier.js";
-import { isObject, member, readJson } from "../jws/json.js";
+import { isObject, member } from "../jws/json.js";
 import { Secret } from "../util/secret.js";
 import { stringClaim } from "../verifier/claims.js";
 import { isString, isTime, notExpired, required, typed } from "../verifier/rules.js";
@@ -11,6 +11,7 @@ import {
   type FailureKind,
   failureKind,
   json,
+  jsonBody,
   mediaType,
   type Question,
   retryAfter,
@@ -165,7 +166,7 @@ function read(request: FaceRequest, maxTokenLength: number): BodyReader | Answer
 function readBody(body: Buffer | undefined, request: FaceRequest, maxTokenLength: number): Question | Answer {
   if (body === undefined) return fail("tooLarge", request);
   if (body.length === 0) return fail("empty", request);
-  const value = readJson(body);
+  const value = jsonBody(body);
   if (value === undefined) return fail("notReadable", request);
   if (!isObject(value)) return fail("notValid", request);
 

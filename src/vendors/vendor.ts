@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { FailureReason } from "../contract/failures.js";
 import type { Credential, Failure, Outcome } from "../contract/verifier.js";
+import { readJson } from "../jws/json.js";
 import { claimNameProblem } from "../jws/json-pointer.js";
 import type { Policy } from "../verifier/realm.js";
 
@@ -161,6 +162,14 @@ export function json(status: number, body: unknown, headers: Answer["headers"] =
   return { status, headers, body: JSON.stringify(body) };
 }
 
+/** Most levels of nesting in a request's body, as in Jackson. A garbage collection visits every level that a request opens. */
+const MAX_BODY_DEPTH = 1000;
+
+/** Reads a request's body as JSON, as {@link readJson} does. @returns undefined if it is not JSON, or nested deeper than 1000 levels */
+export function jsonBody(body: Buffer): unknown {
+  return readJson(body, MAX_BODY_DEPTH);
+}
+
 /** A header's value, or a part of it, without the spaces and tabs around it (OWS: RFC 9110, section 5.6.3). */
 export function withoutSpace(value: string): string {
   let [start, end] = [0, value.length];
@@ -169,10 +178,17 @@ export function withoutSpace(value: string): string {
   return value.slice(start, end);
 }
 
-const isSpace = (text: string, at: number): boolean => text[at] === " " || text[at] === "\t";
+const isSpace = (text: string, at: number): boolean => {
+  const code = text.charCodeAt(at);
+  return code === SPACE || code === TAB;
+};
+const SPACE = 0x20;
+const TAB = 0x09;
 
 /** The media type of a request's body, in lower case and without parameters; undefined if there is no content type. */
 export function mediaType(request: FaceRequest): string | undefined {
-  const value = withoutSpace(request.values("content-type")[0] ?? "");
+  const sent = request.values("content-type")[0] ?? "";
+  if (sent === "application/json") return sent;
+  const value = withoutSpace(sent);
   return value === "" ? undefined : withoutSpace(value.split(";", 1)[0] ?? "").toLowerCase();
 }

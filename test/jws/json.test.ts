@@ -237,6 +237,12 @@ describe("readJson", () => {
     expect(levels).to.equal(200_000);
   });
 
+  it("readJson refuses more levels than it is given, and does not read further", () => {
+    const nested = (levels: number): Buffer => Buffer.from(`{"a":${"[".repeat(levels - 1)}${"]".repeat(levels - 1)}}`);
+    expect(readJson(nested(1000), 1000)).to.not.equal(undefined);
+    expect(readJson(nested(1001), 1000)).to.equal(undefined);
+  });
+
   for (const [what, bytes] of [
     ["a byte order mark", Buffer.from("\ufeff{}")],
     ["bytes that are not UTF-8", Buffer.from([0x22, 0xff, 0x22])],
