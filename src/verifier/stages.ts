@@ -125,7 +125,10 @@ export function key(state: DecisionState): EarlyEnd | undefined {
   return endUnverified(state, algorithm);
 }
 
-/** Checks the signature with the keys that fit, at most {@link mostTried}; caches the fact that it verifies. */
+/**
+ * Checks the signature with the keys that fit, at most {@link mostTried}; caches the fact that it verifies, unless the key is
+ * one for other issuers alone: the token's own issuer may list that key later.
+ */
 export function signature(state: DecisionState): EarlyEnd | undefined {
   if (state.fact !== undefined || state.unproven === undefined) return undefined;
   const { signingInput, signature: bytes } = state.unproven;
@@ -139,9 +142,10 @@ export function signature(state: DecisionState): EarlyEnd | undefined {
     // A key that was not tried may have signed it.
     return most < state.candidates.length ? endTooManyKeys(state) : endUnverified(state, first?.algorithm);
   }
-  const fact = factOf(state, listedForIssuer(state, signer));
+  const listed = listedForIssuer(state, signer);
+  const fact = factOf(state, listed);
   state.realm.skew.note(secondsAhead(state.claims, state.seconds), state.now);
-  state.view.facts.set(state.realm, state.digest, fact);
+  if (isForToken(listed, state)) state.view.facts.set(state.realm, state.digest, fact);
   state.fact = fact;
   return undefined;
 }
@@ -181,7 +185,7 @@ function candidatesOfIssuer(state: DecisionState): readonly VerificationKey[] {
 }
 
 /** The rejection by the stage {@link keyIssuer}. */
-export const OF_OTHER_ISSUERS: EarlyEnd = {
+const OF_OTHER_ISSUERS: EarlyEnd = {
   ...reject("ISSUER_MISMATCH", "iss", true),
   hint: "The key that signed the token is for other issuers.",
 };

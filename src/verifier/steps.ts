@@ -1,18 +1,7 @@
 import { type DecisionState, type EarlyEnd, reject, type Stage } from "./decision-state.js";
 import { proofDetail } from "./proofs/proof-stage.js";
 import type { Realm, Rule } from "./realm.js";
-import {
-  caller,
-  detailKeyIssuer,
-  key,
-  keyIssuer,
-  OF_OTHER_ISSUERS,
-  proof,
-  revocation,
-  shape,
-  signature,
-  subject,
-} from "./stages.js";
+import { caller, detailKeyIssuer, key, keyIssuer, proof, revocation, shape, signature, subject } from "./stages.js";
 import { detailUnverified } from "./unverified.js";
 
 // The steps that a realm makes of the stages and of its rules, and which of them a token with a cached fact still needs.
@@ -75,7 +64,8 @@ const KEY_ISSUER: Step = {
   run: keyIssuer,
   isShown: ({ fact }) => fact?.key.issuers !== undefined,
   detail: detailKeyIssuer,
-  settles: OF_OTHER_ISSUERS,
+  // A fact of a key for other issuers is not cached.
+  settles: null,
 };
 
 function makeSteps({ policy: { rules, keysOf } }: Realm): RealmSteps {

@@ -53,6 +53,18 @@ describe("an issuer of a realm that has several", () => {
     expect(await service.ask("both", token(ofB, B))).to.equal("verified");
   });
 
+  it("keeps no token of the other out for longer than the other's keys are not fetched, by publishing its new key first", async () => {
+    const third = new IssuerKey("3");
+    sets["/b"] = [ofB.jwk, third.jwk];
+    expect(await service.ask("both", token(third, B))).to.equal("verified");
+    sets["/a"] = [first.jwk, third.jwk];
+    const early = token(third, A);
+    expect(await service.ask("both", early)).to.equal("rejected ISSUER_MISMATCH");
+    service.ahead += 11 * 60_000;
+    await service.until("both", token(first, A, { kid: "any" }), "rejected KEY_UNKNOWN");
+    expect(await service.ask("both", early)).to.equal("verified");
+  });
+
   it("does not hide the other's new key behind a key that is left out", async () => {
     sets["/b"] = [ofB.jwk, { ...ofB.jwk, kid: "3", y: "AA" }];
     const third = new IssuerKey("3");
