@@ -5,7 +5,7 @@ import type { Call, CallService, FinishedCall } from "../contract/call.js";
 import { acceptRequestId } from "../contract/call.js";
 import { type WorkloadNames, workloadAt } from "../util/workload-names.js";
 import type { Answer } from "../vendors/vendor.js";
-import { ClientGone } from "./body.js";
+import { readBody } from "./body.js";
 
 /** What the handlers of a gateway need. */
 export interface HttpService extends CallService {
@@ -75,13 +75,19 @@ export interface Exchange extends Pick<FinishedCall, "realm" | "outcome"> {
   readonly caller?: FinishedCall["caller"];
 }
 
+/** Asks for a request's body before the exchange. */
+export interface BodyWanted {
+  /** @param body all of it; undefined if it is longer than `limits.body` */
+  readonly withBody: (body: Buffer | undefined) => Promise<Exchange> | Exchange;
+}
+
 /** Answers the requests of one path. */
 export interface Responder {
   /** As in {@link Call}. */
   readonly via: string;
-  /** Answers a request. Errors, {@link ClientGone} included, may be thrown. */
-  respond(req: IncomingMessage, res: ServerResponse, call: HttpCall): Promise<Exchange> | Exchange;
-  /** The answer if `respond` threw anything but {@link ClientGone}. */
+  /** Answers a request, or asks for its body. Errors may be thrown. */
+  respond(req: IncomingMessage, call: HttpCall): Promise<Exchange | BodyWanted> | Exchange | BodyWanted;
+  /** The answer if `respond` or what it asked for threw. */
   failed(req: IncomingMessage): Exchange;
 }
 
@@ -98,7 +104,7 @@ export function andThen<T, U>(value: T | Promise<T>, step: (value: T) => U | Pro
  * gone gets nothing. Without a promise from the responder the answer is sent before the handler returns.
  */
 export function httpHandler(responder: Responder, service: HttpService): HttpHandler {
-  const { clock, observer } = service;
+  const { clock, observer, limits } = service;
 
   function finish(res: ServerResponse, call: HttpCall, { answer, realm, outcome, caller }: Exchange): void {
     send(res, answer, call.requestId);
@@ -107,26 +113,39 @@ export function httpHandler(responder: Responder, service: HttpService): HttpHan
   }
 
   function fail(req: IncomingMessage, res: ServerResponse, call: HttpCall, error: unknown): void {
-    if (error instanceof ClientGone) return;
     observer.fault(call, error);
     finish(res, call, responder.failed(req));
   }
 
-  return (req, res) => {
-    const call = new HttpCall(responder.via, req, res, service);
-    let exchange: Exchange | Promise<Exchange>;
+  type Step = Exchange | BodyWanted;
+
+  function go(req: IncomingMessage, res: ServerResponse, call: HttpCall, step: Step): void {
+    if (!("withBody" in step)) {
+      finish(res, call, step);
+      return;
+    }
+    readBody(req, res, limits.body, (body) => attempt(req, res, call, () => step.withBody(body)));
+  }
+
+  function attempt(req: IncomingMessage, res: ServerResponse, call: HttpCall, take: () => Promise<Step> | Step): void {
+    let step: Promise<Step> | Step;
     try {
-      exchange = responder.respond(req, res, call);
+      step = take();
     } catch (error) {
       fail(req, res, call, error);
       return;
     }
-    if (exchange instanceof Promise) {
-      void exchange.then(
-        (late) => finish(res, call, late),
+    if (step instanceof Promise) {
+      void step.then(
+        (late) => go(req, res, call, late),
         (error: unknown) => fail(req, res, call, error),
       );
-    } else finish(res, call, exchange);
+    } else go(req, res, call, step);
+  }
+
+  return (req, res) => {
+    const call = new HttpCall(responder.via, req, res, service);
+    attempt(req, res, call, () => responder.respond(req, call));
   };
 }
 

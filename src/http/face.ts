@@ -2,8 +2,15 @@ import { ask, knownCaller } from "../contract/call.js";
 import { failure, type Outcome } from "../contract/verifier.js";
 import { Secret } from "../util/secret.js";
 import type { Answer, Face, FaceRequest, Question } from "../vendors/vendor.js";
-import { awaitsContinue, readBody } from "./body.js";
-import { andThen, type Exchange, type HttpCall, type HttpService, type Responder } from "./exchange.js";
+import { awaitsContinue } from "./body.js";
+import {
+  andThen,
+  type BodyWanted,
+  type Exchange,
+  type HttpCall,
+  type HttpService,
+  type Responder,
+} from "./exchange.js";
 import { RequestHead } from "./request-head.js";
 
 /** A vendor's face at a path, and the realm that it asks. */
@@ -23,8 +30,6 @@ export interface ServedFace {
  * asked twice: about the caller alone, and after the body about the token.
  */
 export function faceResponder({ name, realm, face }: ServedFace, service: HttpService): Responder {
-  const { limits } = service;
-
   const questionOf = ({ token, credential }: Pick<Question, "token" | "credential">, { workload }: HttpCall) => ({
     realm,
     token: new Secret(token),
@@ -49,17 +54,16 @@ export function faceResponder({ name, realm, face }: ServedFace, service: HttpSe
 
   return {
     via: name,
-    respond(req, res, call) {
+    respond(req, call) {
       const head = new RequestHead(req);
       const reading = face.read(head);
       if (!("readBody" in reading)) return answer(reading, head, call);
-      const answerBody = (): Promise<Exchange> =>
-        readBody(req, res, limits.body).then((body) => answer(reading.readBody(body), head, call));
+      const body: BodyWanted = { withBody: (body) => answer(reading.readBody(body), head, call) };
       const { credential } = reading;
-      if (credential === undefined || !awaitsContinue(req)) return answerBody();
+      if (credential === undefined || !awaitsContinue(req)) return body;
       const question = questionOf({ token: "", credential }, call);
-      return andThen(ask(service, question, call), (outcome) => {
-        if (isCallerKnown(outcome)) return answerBody();
+      return andThen(ask(service, question, call), (outcome): Exchange | BodyWanted => {
+        if (isCallerKnown(outcome)) return body;
         return { answer: face.write(outcome, head), realm, outcome, caller: knownCaller(question, outcome) };
       });
     },

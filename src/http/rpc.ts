@@ -1,15 +1,15 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingMessage } from "node:http";
 import { TokenVerifierService } from "../../gen/tokenverifier/v1/token_verifier.js";
 import { ask, knownCaller } from "../contract/call.js";
 import { type Failure, failure, type VerificationRequest } from "../contract/verifier.js";
 import { UnreadableMessage } from "../wire/json.js";
 import { withWorkload } from "../wire/requests.js";
-import { readBody } from "./body.js";
 import { connectError, connectFailure } from "./connect-error.js";
 import { CODECS, type Codec, onlyPost, readHead } from "./connect-message.js";
 import { type CorsSettings, corsHeaders, preflightHeaders } from "./cors.js";
 import {
   andThen,
+  type BodyWanted,
   type Exchange,
   type HttpAnswer,
   type HttpCall,
@@ -27,7 +27,7 @@ export interface ServedRpc {
 }
 
 /** Answers a method. */
-type Answering = (req: IncomingMessage, res: ServerResponse, call: HttpCall) => Promise<Exchange> | Exchange;
+type Answering = (req: IncomingMessage, call: HttpCall) => Exchange | BodyWanted;
 
 /** The responders of the contract's methods, by path. All but VerifyToken answer that they are served over gRPC alone. */
 export function rpcResponders(rpc: ServedRpc, service: HttpService): ReadonlyMap<string, Responder> {
@@ -48,10 +48,11 @@ function rpcResponder(path: string, answering: Answering, { cors }: ServedRpc): 
   });
   return {
     via,
-    respond: (req, res, call) =>
-      andThen(req.method === "OPTIONS" ? preflight(cors) : answering(req, res, call), (exchange) =>
-        shared(exchange, req),
-      ),
+    respond: (req, call) => {
+      const step = req.method === "OPTIONS" ? preflight(cors) : answering(req, call);
+      if (!("withBody" in step)) return shared(step, req);
+      return { withBody: (body) => andThen(step.withBody(body), (exchange) => shared(exchange, req)) };
+    },
     failed: (req) => shared(failed("", failure("INTERNAL")), req),
   };
 }
@@ -113,10 +114,10 @@ function verifying(realms: ReadonlySet<string>, service: HttpService): Answering
     });
   }
 
-  return (req, res, call) => {
+  return (req, call) => {
     const head = readHead(new RequestHead(req));
     if ("status" in head) return refused(head);
     call.endWithin(head.timeout);
-    return readBody(req, res, limits.body).then((body) => answerBody(body, head.codec, call));
+    return { withBody: (body) => answerBody(body, head.codec, call) };
   };
 }
