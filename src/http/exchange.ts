@@ -101,7 +101,7 @@ export function andThen<T, U>(value: T | Promise<T>, step: (value: T) => U | Pro
 
 /**
  * Serves requests: makes the call, gets its answer from the responder, sends it, and observes the call. A client that has
- * gone gets nothing. Without a promise from the responder the answer is sent before the handler returns.
+ * gone gets nothing. Without a promise or a body to wait for, the answer is sent before the handler returns.
  */
 export function httpHandler(responder: Responder, service: HttpService): HttpHandler {
   const { clock, observer, limits } = service;

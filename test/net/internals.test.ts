@@ -125,7 +125,7 @@ describe("Node: net.Socket._handle.onread", () => {
       const taken: string[] = [];
       let told = (): void => {};
       const take = (by: string) => (data: Buffer) => {
-        taken.push(isTls ? `${data}` : `${by} ${data}`);
+        taken.push(isTls ? data.toString() : `${by} ${data.toString()}`);
         told();
       };
       const next = (): Promise<void> => new Promise((resolve) => (told = resolve));
