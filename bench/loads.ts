@@ -3,7 +3,7 @@ import type { Contender } from "./compare.js";
 import type { GrpcClient } from "./grpc-load.js";
 import { type HttpClient, postOf } from "./http-load.js";
 import { type Load, load } from "./measured.js";
-import { item, type Shape } from "./messages.js";
+import { describeAnswer, item, type Shape } from "./messages.js";
 import type { Signer } from "./tokens.js";
 import { realmName } from "./verifying-service.js";
 
@@ -58,9 +58,12 @@ export function frameOf(shape: Shape, next: Supply): Buffer {
 /** Makes a call, all of whose tokens must verify. @param method default: the shape's */
 export async function verifyBy(client: GrpcClient, shape: Shape, next: Supply, method = shape.method): Promise<Buffer> {
   const answer = await client.call(method, frameOf(shape, next));
-  if (!shape.isGood(answer)) throw new Error(`${shape.name}: a good token is not verified`);
+  if (!shape.isGood(answer)) throw notVerified(shape, answer);
   return answer;
 }
+
+const notVerified = (shape: Shape, answer: Buffer): Error =>
+  new Error(`${shape.name}: not all tokens are verified: ${describeAnswer(shape, answer)}`);
 
 /** Returns a load of calls, or of messages of streams. @param method default: the shape's */
 export function grpcLoad(client: GrpcClient, shape: Shape, next: Supply, method = shape.method): Load {
@@ -70,7 +73,7 @@ export function grpcLoad(client: GrpcClient, shape: Shape, next: Supply, method 
     let turn = 0;
     const all = load(IN_FLIGHT, async () => {
       const answer = await streams[turn++ % STREAMS]?.send(frameOf(shape, next));
-      if (answer === undefined || !shape.isGood(answer)) throw new Error(`${shape.name}: a good token is not verified`);
+      if (answer !== undefined && !shape.isGood(answer)) throw notVerified(shape, answer);
     });
     await all(count);
     await Promise.all(streams.map((stream) => stream.end()));

@@ -30,6 +30,7 @@ import {
 import { soak } from "./soak.js";
 import { signatures, strictJson } from "./strict-json.js";
 import { measure } from "./table.js";
+import { measureTail } from "./tail.js";
 import { tls } from "./tls.js";
 import { waits } from "./waits.js";
 
@@ -77,6 +78,10 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   curves: {
     about: "CPU of a verification as tokens, keys, realms, users, revocations and headers grow; --write draws them",
     run: () => curves(given.full ? sized(15, 1_000) : sized(5, 500), given.write ? "docs/images" : undefined),
+  },
+  tail: {
+    about: "what calls wait at half of saturation, beside batches of fresh tokens",
+    measure: ({ seconds }) => measureTail(seconds ?? 10),
   },
   json: {
     isBound: true,

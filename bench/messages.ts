@@ -1,3 +1,11 @@
+import {
+  type BatchItem,
+  BatchVerifyTokensResponse,
+  ErrorReason,
+  Reason,
+  StreamVerifyTokensResponse,
+  VerifyTokenResponse,
+} from "../gen/tokenverifier/v1/token_verifier.js";
 import { METHODS } from "./calls.js";
 import { framed } from "./grpc-load.js";
 
@@ -68,6 +76,29 @@ export const SHAPES = {
   stream1: stream(1),
   stream16: stream(16),
 } as const;
+
+/** Tells how many outcomes of each kind an answer has, as `990 verified, 10 ERROR_REASON_TIMED_OUT`. */
+export function describeAnswer({ isStream, tokens }: Shape, answer: Buffer): string {
+  const message = answer.subarray(5);
+  const items: readonly BatchItem[] = isStream
+    ? StreamVerifyTokensResponse.decode(message).responses
+    : tokens > 1
+      ? BatchVerifyTokensResponse.decode(message).responses
+      : [{ outcome: { $case: "verdict", value: VerifyTokenResponse.decode(message) } }];
+  const counts = new Map<string, number>();
+  for (const one of items.map(outcomeOf)) counts.set(one, (counts.get(one) ?? 0) + 1);
+  return [...counts].map(([outcome, count]) => `${count} ${outcome}`).join(", ") || "no outcomes";
+}
+
+function outcomeOf({ outcome }: BatchItem): string {
+  if (outcome === undefined) return "without an outcome";
+  if (outcome.$case === "error") return nameIn(ErrorReason, outcome.value.reason);
+  const { verdict } = outcome.value;
+  return verdict?.$case === "rejected" ? nameIn(Reason, verdict.value.reason) : (verdict?.$case ?? "without a verdict");
+}
+
+const nameIn = (names: Readonly<Record<string, unknown>>, value: unknown): string =>
+  Object.keys(names).find((name) => names[name] === value) ?? String(value);
 
 /** Counts the items whose outcome is a verdict, and whose verdict is `verified`. @param number of the field of items */
 function goodItems(answer: Buffer, number: number): number {

@@ -13,6 +13,8 @@ export interface Waits {
   readonly p99: number;
   readonly most: number;
   readonly calls: number;
+  /** Those that failed, each of which counts as a wait without end. */
+  readonly failed: number;
 }
 
 /** The calls to make. */
@@ -74,6 +76,7 @@ async function run(address: string, { rate, seconds, frames }: OpenLoop): Promis
     p99: quantile(counted, 0.99),
     most: spread(counted).max,
     calls: counted.length,
+    failed: counted.filter((wait) => wait === Number.POSITIVE_INFINITY).length,
   };
 }
 

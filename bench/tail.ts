@@ -1,8 +1,10 @@
+import type { Grid } from "./grid.js";
 import { grpcClient } from "./grpc-load.js";
 import { frameOf, grpcLoad, once, rotation, verifyBy } from "./loads.js";
 import { type Measured, start } from "./measured.js";
 import { SHAPES } from "./messages.js";
 import { openLoop, type Waits } from "./open-loop.js";
+import type { Findings } from "./report.js";
 import { makeTokens, type Signer, signerOf } from "./tokens.js";
 import { startVerifying } from "./verifying-service.js";
 
@@ -17,8 +19,10 @@ export interface Tail {
   readonly bare: Waits;
   /** The longest delay of the service's event loop, in milliseconds. */
   readonly delay: number;
-  /** The batches beside that did not verify, as on a machine that is too busy for this. */
-  readonly failed: number;
+  /** What happened to each batch beside that did not verify. On a machine that is too busy, tokens of it time out. */
+  readonly failures: readonly string[];
+  /** The batches beside. */
+  readonly batches: number;
 }
 
 /** The tokens of the batch beside. */
@@ -47,22 +51,55 @@ export async function tail(seconds: number): Promise<Tail> {
     const frames = calls.map(() => frameOf(SHAPES.unary, next).toString("base64"));
     await verifyBy(client, SHAPES.batch1000, fresh);
     await service.delay();
-    let failed = 0;
-    const batch = (): void => {
-      verifyBy(client, SHAPES.batch1000, fresh).catch(() => failed++);
+    const failures: string[] = [];
+    const batches: Promise<void>[] = [];
+    const batch = async (): Promise<void> => {
+      try {
+        await verifyBy(client, SHAPES.batch1000, fresh);
+      } catch (error) {
+        failures.push((error as Error).message);
+      }
     };
-    const timer = setInterval(batch, 1_000);
+    const timer = setInterval(() => batches.push(batch()), 1_000);
     const ours = await openLoop(service.grpc, { rate, seconds, frames });
     clearInterval(timer);
+    await Promise.all(batches);
     const delay = await service.delay();
 
     const answer = await verifyBy(client, SHAPES.unary, next);
     const echo = await start("bare-http2", answer.subarray(5).toString("base64"));
     servers.push(echo);
     const bare = await openLoop(echo.ready.address ?? "", { rate, seconds, frames });
-    return { rate, ours, bare, delay, failed };
+    return { rate, ours, bare, delay, failures, batches: batches.length };
   } finally {
     client.close();
     for (const server of servers) server.stop();
   }
+}
+
+/** Returns a sentence about the calls and batches that failed. */
+export function failedIn({ ours, bare, failures, batches }: Tail): string {
+  const [first] = failures;
+  const calls = `of the calls ${ours.failed} of ${ours.calls} failed (bare server ${bare.failed})`;
+  const beside = `of the batches beside ${failures.length} of ${batches}`;
+  return `${calls}, ${beside}${first === undefined ? "" : `, the first so: ${first}`}`;
+}
+
+/** Measures the tail by itself. @param seconds of each load */
+export async function measureTail(seconds: number): Promise<Findings> {
+  const found = await tail(seconds);
+  const row = (name: string, { p50, p99, most }: Waits): readonly string[] => [
+    name,
+    ...[p50, p99, most].map((wait) => wait.toFixed(1)),
+  ];
+  const grid: Grid = {
+    title: `What calls wait at half of saturation (${found.rate}/s), in ms; ${failedIn(found)}:`,
+    header: ["", "median", "99 %", "longest"],
+    rows: [
+      row("the service, with 1,000 fresh ES256 tokens beside each second", found.ours),
+      row("bare node:http2", found.bare),
+    ],
+  };
+  console.log(`The longest that the service's event loop was held up: ${found.delay.toFixed(1)} ms`);
+  return { grids: [grid] };
 }
