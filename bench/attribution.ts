@@ -22,7 +22,9 @@ export const CAUSES = {
 export type Cause = keyof typeof CAUSES;
 
 /** Causes by the beginning of a path, the first that fits; a path begins behind `dist/`, `node_modules/` or `node:`. */
-const BY_PATH: readonly (readonly [path: string, Cause])[] = [
+const BY_PATH: readonly (readonly [path: string, Cause | "idle"])[] = [
+  // The profiler itself.
+  ["inspector", "idle"],
   ["src/jws/algorithms", "crypto"],
   ["src/jws", "reading"],
   ["src/verifier", "deciding"],
@@ -58,16 +60,16 @@ const BY_PATH: readonly (readonly [path: string, Cause])[] = [
 ];
 
 /** Causes of the profiler's own functions. */
-const BY_NAME: Readonly<Record<string, Cause | "idle">> = {
-  "(garbage collector)": "collecting",
-  "(program)": "system",
-  "(idle)": "idle",
-  "(root)": "other",
-};
+const BY_NAME: ReadonlyMap<string, Cause | "idle"> = new Map([
+  ["(garbage collector)", "collecting"],
+  ["(program)", "system"],
+  ["(idle)", "idle"],
+  ["(root)", "other"],
+]);
 
 /** Returns the cause of a function; undefined if it works for the function that called it. */
 export function causeOf({ functionName, url }: Pick<Profiler.ProfileNode["callFrame"], "functionName" | "url">) {
-  const named = BY_NAME[functionName];
+  const named = BY_NAME.get(functionName);
   if (named !== undefined) return named;
   const path = /(?:\/dist\/|.*\/node_modules\/|^node:)(.*)$/.exec(url)?.[1];
   return path === undefined ? undefined : BY_PATH.find(([start]) => path.startsWith(start))?.[1];

@@ -76,7 +76,7 @@ const CURVES: readonly Curve[] = [
     async points(keep) {
       const server = await serviceOf(config({ r: realmOf(SIGNER) }), keep);
       return [250, 500, 1_000, 2_000, 4_000, 8_000].map((bytes) => ({
-        label: String(bytes),
+        label: bytes.toLocaleString("en"),
         server,
         make: async (n: number) => {
           const rest = bytes - JSON.stringify(claimsOf(n)).length;
@@ -113,7 +113,7 @@ const CURVES: readonly Curve[] = [
           const realms = Object.fromEntries(names.map((name) => [name, realmOf(SIGNER)]));
           const server = await serviceOf(config(realms), keep);
           const make: Make = async (n) => item(`realm-${n % size}`, await token(SIGNER, n));
-          return { label: String(size), server, make };
+          return { label: size.toLocaleString("en"), server, make };
         }),
       ),
   },
@@ -204,7 +204,7 @@ async function contendersOf(
   const shape = isUnary ? SHAPES.unary : SHAPES.batch100;
   const client = grpcClient(point.server.ready.addresses?.["grpc"] ?? "", 4, point.headers ?? 0);
   const count = isUnary ? requests : Math.ceil((requests * 2) / shape.tokens);
-  const size = { server: point.server, requests: count, each: shape.tokens, warm: isUnary ? 2_000 : 30 };
+  const size = { server: point.server, requests: count, each: shape.tokens, warm: isUnary ? 2_000 : 60 };
   const sender = (next: () => Buffer) =>
     load(isUnary ? 64 : 4, async () => {
       const answer = await client.call(shape.method, shape.frame(Array.from({ length: shape.tokens }, next)));

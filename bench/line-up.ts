@@ -7,7 +7,7 @@ import {
   type HttpFloor,
   nameOf,
   type PeerName,
-  sizeOf,
+  sizesOf,
   tokensIn,
 } from "./entries.js";
 import { clowkTokenOf, FACES, type Face, USERS } from "./faces.js";
@@ -52,12 +52,13 @@ type Ready = Pick<Contender, "server" | "send">;
 
 /** Starts everything that some entries need, and makes their tokens: each as many fresh ones as a plan uses. */
 export async function lineUp(entries: readonly Entry[], plan: Plan): Promise<LineUp> {
+  const sizeOf = sizesOf(entries, plan);
   const signers = ALGORITHMS.map((algorithm) => signerOf(algorithm));
   const signerFor = (algorithm: BenchAlgorithm): Signer => known(signers.find((one) => one.algorithm === algorithm));
   const used = (isOne: (entry: Entry) => boolean): number =>
     entries
       .filter((one) => "age" in one && one.age === "fresh" && isOne(one))
-      .reduce((sum, one) => sum + tokensIn(one, plan), 0);
+      .reduce((sum, one) => sum + tokensIn(sizeOf(one), plan), 0);
   const needed = new Map(ALGORITHMS.map((name) => [name, used((one) => "algorithm" in one && one.algorithm === name)]));
   const inCore = used((one) => one.kind === "library");
   const realms = Math.ceil(Math.max(1, inCore, ...needed.values()) / POOL);
@@ -176,8 +177,7 @@ export async function lineUp(entries: readonly Entry[], plan: Plan): Promise<Lin
     }
   };
   const contenders: Contender[] = [];
-  for (const entry of entries)
-    contenders.push({ name: nameOf(entry), ...sizeOf(entry, plan), ...(await ready(entry)) });
+  for (const entry of entries) contenders.push({ name: nameOf(entry), ...sizeOf(entry), ...(await ready(entry)) });
   return {
     contenders,
     async check() {

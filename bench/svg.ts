@@ -19,7 +19,7 @@ const LEFT = 58;
 const RIGHT = 20;
 const TOP = 58;
 const BOTTOM = 50;
-const INK = "#7d8590";
+const INK = "#6e7781";
 const COLOURS = ["#2f81f7", "#d4762c", "#2da44e", "#a371f7"];
 
 /** Returns round values from 0 to at least the greatest, at most six. @param most above 0 */
@@ -32,11 +32,11 @@ export function ticks(most: number): readonly number[] {
 
 const escaped = (text: string): string => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 
-function text(x: number, y: number, content: string, more = ""): string {
-  return `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" fill="${INK}" ${more}>${escaped(content)}</text>`;
+function text(x: number, y: number, content: string, more = "", colour = INK): string {
+  return `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" fill="${colour}" ${more}>${escaped(content)}</text>`;
 }
 
-/** Draws a chart. Each value has its ratio to the first of its series beside it. */
+/** Draws a chart. Each value has its ratio to the first of its series above it, and below it if it is the point's least. */
 export function drawChart({ title, xLabel, yLabel, points, series }: Chart): string {
   const names = Object.keys(series);
   const values = ticks(Math.max(...names.flatMap((name) => series[name] ?? [])) * 1.05);
@@ -58,9 +58,13 @@ export function drawChart({ title, xLabel, yLabel, points, series }: Chart): str
     const marks = all.map((value, index) => {
       const at = `cx="${x(index).toFixed(1)}" cy="${y(value).toFixed(1)}"`;
       const ratio = index === 0 ? "" : `${(value / first).toFixed(2)}×`;
+      const others = names.filter((other) => other !== name).map((other) => series[other]?.[index] ?? 0);
+      // Of equal values the first is the lower one.
+      const isLeast = others.length > 0 && others.every((other, m) => value < other || (value === other && n <= m));
+      const side = isLeast && HEIGHT - BOTTOM - y(value) > 18 ? 15 : -8;
       return (
         `<circle ${at} r="3" fill="${colour}"/>` +
-        text(x(index), y(value) - 8, ratio, 'text-anchor="middle" font-size="10"')
+        text(x(index), y(value) + side, ratio, 'text-anchor="middle" font-size="10"', colour)
       );
     });
     const key = LEFT + n * 130;
