@@ -44,7 +44,10 @@ interface Curve {
   points(keep: (stop: () => void) => void): Promise<readonly Point[]>;
 }
 
-const config = (realms: object): string => JSON.stringify({ grpc: "127.0.0.1:0", log: { level: "warn" }, realms });
+// The fresh tokens of a round, of up to 8,000 bytes, must not evict those seen before.
+const cache = { facts: "256MiB" };
+const config = (realms: object): string =>
+  JSON.stringify({ grpc: "127.0.0.1:0", log: { level: "warn" }, cache, realms });
 const realmOf = (...signers: readonly Signer[]): object => ({
   algorithms: ["HS256"],
   issuer: null,
@@ -194,17 +197,22 @@ async function revoke(folder: string, file: string, count: number): Promise<void
   db.close();
 }
 
-/** Returns the two contenders of a point: tokens seen before, and fresh ones. */
+/** The calls, and the batches, that a server answers of each age before the first round. */
+const WARM = { calls: 12_000, batches: 60 } as const;
+
+/** Returns the two contenders of a point: tokens seen before, and fresh ones. @param sharing points of the same server */
 async function contendersOf(
   point: Point,
-  name: string,
+  sharing: number,
   isUnary: boolean,
   { requests }: Plan,
 ): Promise<readonly Contender[]> {
+  const name = point.label;
   const shape = isUnary ? SHAPES.unary : SHAPES.batch100;
   const client = grpcClient(point.server.ready.addresses?.["grpc"] ?? "", 4, point.headers ?? 0);
   const count = isUnary ? requests : Math.ceil((requests * 2) / shape.tokens);
-  const size = { server: point.server, requests: count, each: shape.tokens, warm: isUnary ? 2_000 : 60 };
+  const warm = Math.ceil((isUnary ? WARM.calls : WARM.batches) / sharing);
+  const size = { server: point.server, requests: count, each: shape.tokens, warm };
   const sender = (next: () => Buffer) =>
     load(isUnary ? 64 : 4, async () => {
       const answer = await client.call(shape.method, shape.frame(Array.from({ length: shape.tokens }, next)));
@@ -230,8 +238,10 @@ async function measureCurve(curve: Curve, plan: Plan): Promise<Chart> {
   try {
     const points = await curve.points((stop) => stops.push(stop));
     const contenders: Contender[] = [];
-    for (const point of points)
-      contenders.push(...(await contendersOf(point, point.label, curve.isUnary ?? false, plan)));
+    for (const point of points) {
+      const sharing = points.filter(({ server }) => server === point.server).length;
+      contenders.push(...(await contendersOf(point, sharing, curve.isUnary ?? false, plan)));
+    }
     const figures = await race(contenders, plan, (round) =>
       progress(`${curve.name}: round ${round} of ${plan.rounds}`),
     );
