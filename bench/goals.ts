@@ -125,13 +125,13 @@ function goalsGrid(figures: Figures, { facts, tail: waits, json }: Others): Grid
 function factsRows(facts: FactsHeld | string): readonly (readonly string[])[] {
   const about = "tokens in a cache of 64 MiB, as memory of the process";
   if (typeof facts === "string") return [[about, "≥ 40000", "", facts]];
-  const { held, length, mib, growth } = facts;
+  const { held, length, mib, busy, growth } = facts;
   return [
     [
       about,
       "≥ 40000",
-      `${held} of ${length} characters in ${mib.toFixed(0)} MiB`,
-      reached(held >= 40_000 && mib <= 64),
+      `${held} of ${length} characters in ${busy.toFixed(0)} MiB (${mib.toFixed(0)} without garbage)`,
+      reached(held >= 40_000 && busy <= 64),
     ],
     ["memory after all tokens, beside half of them", "≤ 1.05", growth.toFixed(2), reached(growth <= 1.05)],
   ];

@@ -69,7 +69,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   },
   goals: {
     about: "the goals for all of this, and whether they are reached (4 minutes)",
-    measure: () => (given.full ? goals(sized(21, 2_000), 1_000_000, 30) : goals(sized(9, 800), 120_000, 10)),
+    measure: () => (given.full ? goals(sized(21, 2_000), 2_000_000, 30) : goals(sized(9, 800), 300_000, 10)),
   },
   profile: {
     about: "where the time of a verification goes, by cause, beside servers that only answer",

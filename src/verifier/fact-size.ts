@@ -18,7 +18,7 @@ export interface FactContent {
 }
 
 /** A fact, its token, its digest, and their places in the cache. */
-const FACT = 310;
+const FACT = 330;
 /** A principal that is kept. */
 const PRINCIPAL = 200;
 /** The encoded members of a token, without the texts that they have in common with the claims. */
@@ -32,8 +32,8 @@ const [POINTER, HEAD] = [8, 24];
 const [INLINE, MOST_ORDERED] = [4, 19];
 /** A hash table without its places, one of members whose names are an array's indices, and a place in either. */
 const [TABLE, INDEX_TABLE, PLACE] = [64, 40, 24];
-/** What V8 has about a name besides its text, and about a shape. */
-const [OWN_NAME, SHAPE] = [32, 500];
+/** A name's place in V8's table of all names, what else it has about one of few members, and about a shape. */
+const [NAME_PLACE, OWN_NAME, SHAPE] = [16, 16, 500];
 /** A number that is no integer of 32 bits. */
 const NUMBER = 16;
 /** A text that is a part of the payload's: only what it refers to. Shorter ones are copied. */
@@ -47,29 +47,95 @@ const LIST = 32;
 const MAX_KNOWN = 4096;
 
 /**
- * The names and shapes of objects seen lately. V8 has the members of objects of one shape in order, and of each name and
- * shape one for all objects; it puts the members of an object in a hash table if too many shapes differ.
+ * Estimates the memory of facts. It remembers the names and shapes of objects seen lately: V8 has the members of objects of
+ * one shape in order, and of each name and shape one for all objects; it puts the members of an object in a hash table if
+ * too many shapes differ.
  */
-const NAMES = new Map<string, number>();
-/** Hashes over the numbers of a shape's names. If two shapes have the same one, an estimate is too low by a table. */
-const SHAPES = new Set<number>();
-let named = 0;
+export class FactSizes {
+  readonly #names = new Map<string, number>();
+  /** Hashes over the numbers of a shape's names. If two shapes have the same one, an estimate is too low by a table. */
+  readonly #shapes = new Set<number>();
+  #named = 0;
+  /** The last name that was known before the token at hand; those after it are that token's alone. */
+  #known = 0;
 
-/** An estimate of the memory that a fact takes, in bytes: a little more than it does. */
-export function factSize({ token, principal, hasOwnHeader }: FactContent): number {
-  const { header, claims, payload } = token;
-  const width = isWide(payload) ? 2 : 1;
-  // Names with a higher number are this token's alone.
-  const known = named;
-  const size =
-    FACT +
-    ENCODED +
-    textsOf(token) +
-    payload.length * width +
-    sizeOf(claims, width, known) +
-    (hasOwnHeader ? sizeOf(header, 1, known) + HEAD + JSON.stringify(header).length : 0) +
-    (principal === undefined ? 0 : PRINCIPAL);
-  return Math.ceil(size * PAGES);
+  /** An estimate of the memory that a fact takes, in bytes: a little more than it does. */
+  estimate({ token, principal, hasOwnHeader }: FactContent): number {
+    const { header, claims, payload } = token;
+    const width = isWide(payload) ? 2 : 1;
+    this.#known = this.#named;
+    const size =
+      FACT +
+      ENCODED +
+      textsOf(token) +
+      payload.length * width +
+      this.#sizeOf(claims, width) +
+      (hasOwnHeader ? this.#sizeOf(header, 1) + HEAD + JSON.stringify(header).length : 0) +
+      (principal === undefined ? 0 : PRINCIPAL);
+    return Math.ceil(size * PAGES);
+  }
+
+  #sizeOf(value: unknown, width: number): number {
+    if (typeof value === "string") return sizeOfText(value, width);
+    if (typeof value === "number") return (value | 0) === value ? 0 : NUMBER;
+    if (Array.isArray(value)) return this.#sizeOfList(value, width);
+    return isObject(value) ? this.#sizeOfObject(value, width) : 0;
+  }
+
+  #sizeOfList(list: readonly unknown[], width: number): number {
+    if (list.length === 0) return LIST;
+    let areNumbers = true;
+    let size = 0;
+    for (let index = 0; index < list.length; index++) {
+      const element = list[index];
+      areNumbers &&= typeof element === "number";
+      size += this.#sizeOf(element, width);
+    }
+    // Numbers alone take the place of their pointers.
+    return LIST + TEXT + list.length * POINTER + (areNumbers ? 0 : size);
+  }
+
+  #sizeOfObject(object: JsonObject, width: number): number {
+    let size = HEAD + INLINE * POINTER;
+    let count = 0;
+    let indices = 0;
+    let shape = 0;
+    let own = 0;
+    for (const name in object) {
+      size += this.#sizeOf(object[name], width);
+      if (INDEX.test(name)) {
+        indices++;
+        continue;
+      }
+      count++;
+      const number = this.#names.get(name) ?? this.#remember(name);
+      if (number > this.#known) {
+        own++;
+        size += TEXT + NAME_PLACE + align(name.length * width);
+      }
+      shape = (Math.imul(shape ^ number, 0x9e3779b1) >>> 2) + 1;
+    }
+    if (indices > 0) size += INDEX_TABLE + PLACE * places(indices);
+    if (count > MOST_ORDERED) return size + TABLE + PLACE * places(count);
+    const isNew = count > 0 && this.#isNewShape(shape);
+    if (own > 0) return size + own * OWN_NAME + TABLE + PLACE * places(count);
+    if (isNew) return size + SHAPE + PLACE * places(count);
+    return count > INLINE ? size + TEXT + 3 * POINTER * Math.ceil((count - INLINE) / 3) : size;
+  }
+
+  /** Gives a name a number, after those of all names before it. */
+  #remember(name: string): number {
+    if (this.#names.size >= MAX_KNOWN) this.#names.clear();
+    this.#names.set(name, ++this.#named);
+    return this.#named;
+  }
+
+  #isNewShape(shape: number): boolean {
+    if (this.#shapes.has(shape)) return false;
+    if (this.#shapes.size >= MAX_KNOWN) this.#shapes.clear();
+    this.#shapes.add(shape);
+    return true;
+  }
 }
 
 /** Whether V8 takes two bytes for each character of a text. */
@@ -82,13 +148,6 @@ function textsOf(token: SignedToken): number {
   return length;
 }
 
-function sizeOf(value: unknown, width: number, known: number): number {
-  if (typeof value === "string") return sizeOfText(value, width);
-  if (typeof value === "number") return (value | 0) === value ? 0 : NUMBER;
-  if (Array.isArray(value)) return sizeOfList(value, width, known);
-  return isObject(value) ? sizeOfObject(value, width, known) : 0;
-}
-
 /** What JSON has to escape, or often does: such a text is no part of the payload's. */
 const ESCAPED = /["\\/]|[^ -\uffff]/;
 
@@ -97,63 +156,8 @@ function sizeOfText(text: string, width: number): number {
   return TEXT + align(text.length * width);
 }
 
-function sizeOfList(list: readonly unknown[], width: number, known: number): number {
-  if (list.length === 0) return LIST;
-  let areNumbers = true;
-  let size = 0;
-  for (let index = 0; index < list.length; index++) {
-    const element = list[index];
-    areNumbers &&= typeof element === "number";
-    size += sizeOf(element, width, known);
-  }
-  // Numbers alone take the place of their pointers.
-  return LIST + TEXT + list.length * POINTER + (areNumbers ? 0 : size);
-}
-
 /** An array's index for a name. */
 const INDEX = /^(?:0|[1-9]\d{0,9})$/;
-
-function sizeOfObject(object: JsonObject, width: number, known: number): number {
-  let size = HEAD + INLINE * POINTER;
-  let count = 0;
-  let indices = 0;
-  let shape = 0;
-  let own = 0;
-  for (const name in object) {
-    size += sizeOf(object[name], width, known);
-    if (INDEX.test(name)) {
-      indices++;
-      continue;
-    }
-    count++;
-    const number = NAMES.get(name) ?? remember(name);
-    if (number > known) {
-      own++;
-      size += TEXT + align(name.length * width);
-    }
-    shape = (Math.imul(shape ^ number, 0x9e3779b1) >>> 2) + 1;
-  }
-  if (indices > 0) size += INDEX_TABLE + PLACE * places(indices);
-  if (count > MOST_ORDERED) return size + TABLE + PLACE * places(count);
-  const isNew = count > 0 && isNewShape(shape);
-  if (own > 0) return size + own * OWN_NAME + TABLE + PLACE * places(count);
-  if (isNew) return size + SHAPE + PLACE * places(count);
-  return count > INLINE ? size + TEXT + 3 * POINTER * Math.ceil((count - INLINE) / 3) : size;
-}
-
-/** Gives a name a number, after those of all names before it. */
-function remember(name: string): number {
-  if (NAMES.size >= MAX_KNOWN) NAMES.clear();
-  NAMES.set(name, ++named);
-  return named;
-}
-
-function isNewShape(shape: number): boolean {
-  if (SHAPES.has(shape)) return false;
-  if (SHAPES.size >= MAX_KNOWN) SHAPES.clear();
-  SHAPES.add(shape);
-  return true;
-}
 
 const align = (length: number): number => Math.ceil(length / POINTER) * POINTER;
 

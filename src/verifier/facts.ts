@@ -2,7 +2,7 @@ import { hash } from "node:crypto";
 import type { Principal } from "../contract/verifier.js";
 import type { JsonObject } from "../jws/json.js";
 import type { VerificationKey } from "../keys/key.js";
-import { type FactContent, factSize } from "./fact-size.js";
+import { type FactContent, FactSizes } from "./fact-size.js";
 import type { Realm } from "./realm.js";
 import type { SignedToken } from "./signed-token.js";
 
@@ -20,7 +20,7 @@ export class Fact {
   readonly jti: string | undefined;
   /** A principal that takes long to read from the claims; undefined for one that is read for each verdict, or that is not in them. */
   readonly principal: Principal | undefined;
-  /** The memory that it takes in the cache, as {@link factSize} estimates it. */
+  /** The memory that it takes in the cache in bytes, as {@link FactSizes} estimates it. */
   readonly size: number;
   /** Which of its realm's lists of steps a call for it runs; steps.ts makes them. 0: all. */
   plan = 0;
@@ -30,12 +30,12 @@ export class Fact {
   newer: Fact | undefined = undefined;
   older: Fact | undefined = undefined;
 
-  constructor(content: FactContent) {
+  constructor(content: FactContent, size: number) {
     this.key = content.key;
     this.token = content.token;
     this.jti = content.jti;
     this.principal = content.principal;
-    this.size = factSize(content);
+    this.size = size;
   }
 }
 
@@ -123,6 +123,7 @@ export class FactCache {
   readonly #bound: number;
   readonly #share: number;
   readonly #realms = new Map<Realm, RealmFacts>();
+  readonly #sizes = new FactSizes();
   #bytes = 0;
   #hits = 0;
   #misses = 0;
@@ -141,15 +142,17 @@ export class FactCache {
     return fact;
   }
 
-  /** Caches a fact, which must be in no cache yet. */
-  set(realm: Realm, digest: string, fact: Fact): void {
-    if (fact.size > this.#share) return;
+  /** Makes the fact that a token's digest is cached under, and caches it, unless it is larger than a realm's share. */
+  set(realm: Realm, digest: string, content: FactContent): Fact {
+    const fact = new Fact(content, this.#sizes.estimate(content));
+    if (fact.size > this.#share) return fact;
     const facts = this.#of(realm);
     this.#bytes -= facts.bytes;
     facts.set(digest, fact);
     while (facts.bytes > this.#share) facts.evict();
     this.#bytes += facts.bytes;
     while (this.#bytes > this.#bound) this.#evictFromLargest();
+    return fact;
   }
 
   /**

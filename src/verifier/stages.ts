@@ -8,6 +8,7 @@ import { mostTried } from "../keys/key-set.js";
 import { printableJson, printableList } from "../util/printable.js";
 import { identifierClaim, isQuicklyRead } from "./claims.js";
 import { type DecisionState, type EarlyEnd, needs, reject } from "./decision-state.js";
+import type { FactContent } from "./fact-size.js";
 import { Fact, tokenDigest } from "./facts.js";
 import { isBound } from "./proofs/confirmation.js";
 import { checkProofs } from "./proofs/proof-stage.js";
@@ -143,25 +144,26 @@ export function signature(state: DecisionState): EarlyEnd | undefined {
     return most < state.candidates.length ? endTooManyKeys(state) : endUnverified(state, first?.algorithm);
   }
   const listed = listedForIssuer(state, signer);
-  const fact = factOf(state, listed);
+  const content = factOf(state, listed);
   state.realm.skew.note(secondsAhead(state.claims, state.seconds), state.now);
-  if (isForToken(listed, state)) state.view.facts.set(state.realm, state.digest, fact);
-  state.fact = fact;
+  state.fact = isForToken(listed, state)
+    ? state.view.facts.set(state.realm, state.digest, content)
+    : new Fact(content, 0);
   return undefined;
 }
 
-function factOf(state: DecisionState, key: VerificationKey): Fact {
+function factOf(state: DecisionState, key: VerificationKey): FactContent {
   const { text, header, claims, payload, realm, view } = state;
   const { subject } = realm.policy;
   const read = subject.from === "claims" ? subject.read(claims, state) : undefined;
   const shared = view.facts.sharedHeader(realm, text.slice(0, text.indexOf(".")), header);
-  return new Fact({
+  return {
     key,
     token: new SignedToken(shared ?? header, claims, payload),
     jti: identifierClaim(claims, "jti", payload),
     principal: read !== undefined && isQuicklyRead(read, claims) ? undefined : read,
     hasOwnHeader: shared === undefined,
-  });
+  };
 }
 
 /**

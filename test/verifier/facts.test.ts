@@ -8,7 +8,8 @@ import { loadSecret } from "../../src/keys/secret.js";
 import { Secret } from "../../src/util/secret.js";
 import { decide } from "../../src/verifier/decide.js";
 import type { View } from "../../src/verifier/decision-state.js";
-import { Fact, FactCache, tokenDigest } from "../../src/verifier/facts.js";
+import { type FactContent, FactSizes } from "../../src/verifier/fact-size.js";
+import { FactCache, tokenDigest } from "../../src/verifier/facts.js";
 import { createRealm, type Realm } from "../../src/verifier/realm.js";
 import { SignedToken } from "../../src/verifier/signed-token.js";
 import { NOW } from "../support/clock.js";
@@ -24,8 +25,13 @@ const key = () => loadSecret(secretOf("hs256"), { algorithm: "HS256" });
 const tokenOf = (claims: JsonObject, payload: string): SignedToken =>
   new SignedToken({ alg: "HS256" }, claims, payload);
 
-const fact = (payload: string, by: VerificationKey): Fact =>
-  new Fact({ key: by, token: tokenOf({}, payload), jti: undefined, principal: undefined, hasOwnHeader: false });
+const fact = (payload: string, by: VerificationKey): FactContent => ({
+  key: by,
+  token: tokenOf({}, payload),
+  jti: undefined,
+  principal: undefined,
+  hasOwnHeader: false,
+});
 
 const one = key();
 
@@ -53,8 +59,7 @@ describe("the fact cache", () => {
   it("the fact cache returns a fact of a realm until other facts of the same realm evict it", () => {
     const cache = new FactCache(10_000);
     const [a, b] = [realmOf("same name", one), realmOf("same name", one)];
-    const known = fact("{}", one);
-    cache.set(a, "digest", known);
+    const known = cache.set(a, "digest", fact("{}", one));
     expect(cache.get(a, "digest")).to.equal(known);
     expect(cache.get(b, "digest")).to.equal(undefined);
     expect(cache.get(a, "other")).to.equal(undefined);
@@ -85,13 +90,13 @@ describe("the fact cache", () => {
 
   it("a token made of many small objects is counted as larger than its text", () => {
     const sizeOf = (claims: JsonObject, payload: string, header: JsonObject = {}): number =>
-      new Fact({
+      new FactSizes().estimate({
         key: one,
         token: new SignedToken(header, claims, payload),
         jti: undefined,
         principal: undefined,
         hasOwnHeader: true,
-      }).size;
+      });
     const objects = { x: Array.from({ length: 1000 }, () => ({})) };
     const text = JSON.stringify(objects);
     expect(sizeOf(objects, text)).to.be.above(sizeOf({}, text) + 1000 * 56);
