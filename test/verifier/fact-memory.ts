@@ -42,7 +42,7 @@ function ask(n: number, facts: FactCache): void {
   const view = { realms: new Map([["r", realm]]), directory: noDirectory, facts };
   const outcome = decide({ realm: "r", token, credential: undefined, explain: false }, view, NOW);
   if (outcome.kind !== "verified") throw new Error(`a token is not verified: ${JSON.stringify(outcome)}`);
-  encodeVerdict(outcome as never);
+  encodeVerdict(outcome);
 }
 /** What the process takes when it has as little garbage and as few pages as possible. */
 function memory() {
