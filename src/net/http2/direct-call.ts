@@ -22,7 +22,7 @@ export type StatusFields = Readonly<Record<"grpc-status" | "grpc-message", strin
 /** The status of a call that was reset before it had one. */
 export const CANCELLED: number = status.CANCELLED;
 
-/** How a status of the transport itself is told. */
+/** A status of the transport itself, as header fields. */
 const failed = (code: status, message: string): StatusFields => ({
   "grpc-status": String(code),
   "grpc-message": encodeURI(message),
