@@ -5,9 +5,9 @@ import { loadSecret } from "../src/keys/secret.js";
 import { Secret } from "../src/util/secret.js";
 import { decide } from "../src/verifier/decide.js";
 import { FactCache, tokenDigest } from "../src/verifier/facts.js";
-import { genericPolicy } from "../src/verifier/generic.js";
 import { createRealm } from "../src/verifier/realm.js";
 import { encodeVerdict } from "../src/wire/answers.js";
+import { plainPolicy } from "../test/support/plain-policy.js";
 import { claimsOf } from "./tokens.js";
 
 // A process that verifies distinct tokens of 500 characters, and reports what its cache of facts holds and its memory.
@@ -26,22 +26,7 @@ export interface Filled {
 
 const [bytes = 0, tokens = 0] = process.argv.slice(2).map(Number);
 const secret = "a-secret-that-is-used-for-benchmarks-only";
-const policy = genericPolicy({
-  algorithms: ["HS256"],
-  issuer: null,
-  audience: null,
-  typRequired: false,
-  requiredClaims: [],
-  claims: {},
-  lenient: [],
-  clockTolerance: 0,
-  maxTokenLength: 16_384,
-  ignoreHeaders: [],
-  bound: "ignore",
-  proofAlgorithms: [],
-  callers: "anyone",
-  explain: false,
-});
+const policy = plainPolicy();
 // Two realms, since one may have half of the cache.
 const names = ["a", "b"];
 const realms = new Map(

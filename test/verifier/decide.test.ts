@@ -7,12 +7,12 @@ import { Secret } from "../../src/util/secret.js";
 import { type Decision, decide } from "../../src/verifier/decide.js";
 import type { View } from "../../src/verifier/decision-state.js";
 import { FactCache } from "../../src/verifier/facts.js";
-import { genericPolicy } from "../../src/verifier/generic.js";
 import { createRealm, type Policy, type Realm } from "../../src/verifier/realm.js";
 import { type Case, readCases } from "../support/cases.js";
 import { NOW } from "../support/clock.js";
 import { answerOf, expectOutcome } from "../support/expect.js";
 import { KEYS } from "../support/keys.js";
+import { plainPolicy } from "../support/plain-policy.js";
 import { makeToken } from "../support/token.js";
 import { type Bench, makeBench, requestOf } from "../support/view.js";
 
@@ -24,22 +24,7 @@ const benchOf = ({ configuration }: Case): Bench => BENCHES.get(configuration)!;
 
 /** A policy that admits one issuer. */
 const genericPolicyFor = (issuer: string): Policy =>
-  genericPolicy({
-    algorithms: ["ES256"],
-    issuer: [issuer],
-    audience: null,
-    typRequired: false,
-    requiredClaims: [],
-    claims: {},
-    lenient: [],
-    clockTolerance: 0,
-    maxTokenLength: 16 * 1024,
-    ignoreHeaders: [],
-    bound: "ignore",
-    proofAlgorithms: [],
-    callers: "anyone",
-    explain: "anyone",
-  });
+  plainPolicy({ algorithms: ["ES256"], issuer: [issuer], explain: "anyone" });
 
 describe("decide", () => {
   // One cache for all cases of a configuration, since its content must not matter to any of them.

@@ -5,9 +5,9 @@ import { loadSecret } from "../../src/keys/secret.js";
 import { Secret } from "../../src/util/secret.js";
 import { decide } from "../../src/verifier/decide.js";
 import { FactCache } from "../../src/verifier/facts.js";
-import { genericPolicy } from "../../src/verifier/generic.js";
 import { createRealm } from "../../src/verifier/realm.js";
 import { encodeVerdict } from "../../src/wire/answers.js";
+import { plainPolicy } from "../support/plain-policy.js";
 import { TOKENS } from "./fact-tokens.js";
 
 // A process of its own: fills a cache with tokens of the kind that its argument names, and prints what they take.
@@ -17,22 +17,7 @@ const SECRET = "a-secret-that-is-used-for-these-tests-only";
 /** The estimated size of the facts, in bytes. */
 const SIZE = 24 * 1024 ** 2;
 const { claims, header = () => ({ alg: "HS256", typ: "JWT" }) } = TOKENS[process.argv[2] ?? ""]!;
-const policy = genericPolicy({
-  algorithms: ["HS256"],
-  issuer: null,
-  audience: null,
-  typRequired: false,
-  requiredClaims: [],
-  claims: {},
-  lenient: [],
-  clockTolerance: 0,
-  maxTokenLength: 65_536,
-  ignoreHeaders: [],
-  bound: "ignore",
-  proofAlgorithms: [],
-  callers: "anyone",
-  explain: false,
-});
+const policy = plainPolicy({ maxTokenLength: 65_536 });
 const realm = createRealm("r", policy, staticSource([loadSecret(SECRET, { algorithm: "HS256" })]));
 const encode = (text: string): string => Buffer.from(text).toString("base64url");
 
