@@ -5,8 +5,8 @@ import { ID_LENGTH, isId, SECRET_LENGTH } from "./commands.js";
 import type { DirectoryLack, DirectoryReads, KnownDirectory } from "./directory.js";
 import { type CacheBounds, EntryCache, pairKey } from "./entry-cache.js";
 import { DirectoryError } from "./errors.js";
-import type { Change, Positioned } from "./feed.js";
-import { type FeedEvent, FeedFollower } from "./feed-follower.js";
+import type { Change, Position, Positioned } from "./feed.js";
+import { type FeedEvent, FeedFollower, type FeedReader } from "./feed-follower.js";
 import { InstanceCache } from "./instance-cache.js";
 import type { MasterKeys } from "./master-keys.js";
 import type { Client, ClientRecord, Instance, InstanceRecord, User } from "./model.js";
@@ -28,6 +28,10 @@ export interface DirectoryCacheOptions {
   readonly bounds?: { readonly instances?: CacheBounds; readonly clients?: CacheBounds; readonly users?: CacheBounds };
   /** The most loads in flight; further ones are refused as unavailable. Default 10,000. */
   readonly maxLoads?: number;
+  /** Makes the source of events; default: a {@link FeedFollower}, which reads them from the directory. */
+  readonly feed?: (apply: (event: FeedEvent) => void) => FeedReader;
+  /** Called after each event that was applied, with the position that it leads to. */
+  readonly onEvent?: (event: FeedEvent, position: Position) => void;
 }
 
 /** Sizes and progress of a {@link DirectoryCache}, for metrics and readiness. */
@@ -57,7 +61,7 @@ interface EntryLoad {
 export class DirectoryCache implements KnownDirectory {
   readonly #directory: DirectoryReads;
   readonly #masterKeys: MasterKeys;
-  readonly #follower: FeedFollower;
+  readonly #follower: FeedReader;
   readonly #instances: InstanceCache;
   readonly #clients: EntryCache<ClientRecord>;
   readonly #users: EntryCache<User>;
@@ -68,10 +72,28 @@ export class DirectoryCache implements KnownDirectory {
   /** The process's digest of the secret that was found to be a client's: comparing it takes a fifth of the time of an HMAC. */
   readonly #proven = new WeakMap<object, string>([[this.#dummy, "-".repeat(32)]]);
 
-  constructor({ directory, masterKeys, clock, staleFor, bounds = {}, maxLoads = 10_000 }: DirectoryCacheOptions) {
+  constructor({
+    directory,
+    masterKeys,
+    clock,
+    staleFor,
+    bounds = {},
+    maxLoads = 10_000,
+    onEvent = () => {},
+    feed = () =>
+      new FeedFollower({
+        directory,
+        clock,
+        staleFor,
+        apply: (event, position) => {
+          this.#apply(event);
+          onEvent(event, position);
+        },
+      }),
+  }: DirectoryCacheOptions) {
     this.#directory = directory;
     this.#masterKeys = masterKeys;
-    this.#follower = new FeedFollower({ directory, clock, staleFor, apply: (event) => this.#apply(event) });
+    this.#follower = feed((event) => this.#apply(event));
     this.#instances = new InstanceCache(bounds.instances ?? { known: 10_000, unknown: 10_000 });
     this.#clients = new EntryCache(bounds.clients ?? { known: 10_000, unknown: 10_000 });
     this.#users = new EntryCache(bounds.users ?? { known: 50_000, unknown: 10_000 });
@@ -147,6 +169,16 @@ export class DirectoryCache implements KnownDirectory {
     return this.#follower.follow();
   }
 
+  /** True for a position at which an entry may be read and kept: see {@link FeedReader.covers}. */
+  covers(position: Position): boolean {
+    return this.#follower.covers(position);
+  }
+
+  /** All revocations at this moment. Another object once they were read anew. */
+  get revocations(): RevocationList {
+    return this.#revocations;
+  }
+
   /**
    * Loads a missing entry, so that the same look-up then has an answer. Callers that need the same entry share one load.
    *
@@ -196,16 +228,23 @@ export class DirectoryCache implements KnownDirectory {
       case "changes":
         this.#drop(event.changes);
         break;
+      case "drop":
+        this.#dropEntries();
+        break;
       case "reset":
-        this.#instances.clear();
-        this.#clients.clear();
-        this.#users.clear();
+        this.#dropEntries();
         this.#revocations = event.revocations;
         break;
       case "caughtUp":
         this.#revocations.sweep(event.now);
         break;
     }
+  }
+
+  #dropEntries(): void {
+    this.#instances.clear();
+    this.#clients.clear();
+    this.#users.clear();
   }
 
   #drop(changes: readonly Change[]): void {

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { Clock } from "../util/clock.js";
+import { type Clock, steadyClock } from "../util/clock.js";
 import type { DirectoryReads } from "./directory.js";
 import type { Change, Position } from "./feed.js";
 import { RevocationList } from "./revocation-list.js";
@@ -13,8 +13,31 @@ export type FeedEvent =
   | { readonly kind: "changes"; readonly changes: readonly Change[] }
   /** Everything read before must be dropped: another history, a position that is no longer retained, or a reset. */
   | { readonly kind: "reset"; readonly revocations: RevocationList }
-  /** The feed was read to its end. @param now when this reading began, milliseconds since 1970 */
-  | { readonly kind: "caughtUp"; readonly now: number };
+  /** Every entry read before must be dropped; the revocations stay. Only a worker gets it, before its `reset`. */
+  | { readonly kind: "drop" }
+  /**
+   * The feed was read to its end.
+   *
+   * @param now when this reading began, milliseconds since 1970
+   * @param steady the same on the steady clock
+   */
+  | { readonly kind: "caughtUp"; readonly now: number; readonly steady: number };
+
+/** Where a copy of the directory in memory gets its events from, and how current they are. */
+export interface FeedReader {
+  /** The position of the last applied event as text for `Evidence.feed_position`; empty before the first. */
+  readonly positionText: string;
+  /** The number of the last applied change; 0 before the first. */
+  readonly positionNumber: number;
+  /** When the feed was last read to its end: the start of that reading in milliseconds since 1970; -Infinity for never. */
+  readonly followedAt: number;
+  /** Whether the feed was read to its end recently enough for verdicts. @param now milliseconds since 1970 */
+  isFresh(now: number): boolean;
+  /** Whether the feed still has every change to what was read at a position. */
+  covers(position: Position): boolean;
+  /** Reads the feed to its end. @throws DirectoryError if it cannot be read */
+  follow(): Promise<void>;
+}
 
 /** What a {@link FeedFollower} needs. */
 interface FollowerOptions {
@@ -23,7 +46,9 @@ interface FollowerOptions {
   /** Milliseconds without a complete reading after which {@link FeedFollower.isFresh} is false. Default 60,000. */
   readonly staleFor?: number | undefined;
   /** Applies an event. The position moves past the event in the same turn, so no reader sees one without the other. */
-  readonly apply: (event: FeedEvent) => void;
+  readonly apply: (event: FeedEvent, position: Position) => void;
+  /** A clock in milliseconds that all processes of the machine share and that is never set; default {@link steadyClock}. */
+  readonly steady?: Clock;
 }
 
 /**
@@ -31,21 +56,23 @@ interface FollowerOptions {
  *
  * It has no position and is not fresh before the first {@link follow}, which starts with a `reset`.
  */
-export class FeedFollower {
+export class FeedFollower implements FeedReader {
   readonly #directory: Pick<DirectoryReads, "changes" | "revocations">;
   readonly #clock: Clock;
   readonly #staleFor: number;
-  readonly #apply: (event: FeedEvent) => void;
+  readonly #apply: (event: FeedEvent, position: Position) => void;
+  readonly #steady: Clock;
   #position: Position | undefined;
   #positionText = "";
   #followedAt = Number.NEGATIVE_INFINITY;
   #following: Promise<void> | undefined;
 
-  constructor({ directory, clock, staleFor = 60_000, apply }: FollowerOptions) {
+  constructor({ directory, clock, staleFor = 60_000, apply, steady = steadyClock }: FollowerOptions) {
     this.#directory = directory;
     this.#clock = clock;
     this.#staleFor = staleFor;
     this.#apply = apply;
+    this.#steady = steady;
   }
 
   /** The position of the last applied event as `epoch.number`; empty before the first. */
@@ -91,9 +118,9 @@ export class FeedFollower {
 
   async #read(): Promise<void> {
     // Changes made while the feed is read may be missed, so freshness counts from the start.
-    const startedAt = this.#clock();
+    const [startedAt, steady] = [this.#clock(), this.#steady()];
     while (await this.#readPage()) await nextTurn();
-    this.#apply({ kind: "caughtUp", now: startedAt });
+    if (this.#position !== undefined) this.#apply({ kind: "caughtUp", now: startedAt, steady }, this.#position);
     this.#followedAt = startedAt;
   }
 
@@ -121,7 +148,7 @@ export class FeedFollower {
   }
 
   #advance(event: FeedEvent, position: Position): void {
-    this.#apply(event);
+    this.#apply(event, position);
     this.#position = position;
     this.#positionText = `${position.epoch}.${position.number}`;
   }

@@ -10,6 +10,9 @@ const SWEEP_BATCH = 5_000;
 /** Revocations that {@link RevocationList.from} adds before it lets the process do other work. */
 const ADD_BATCH = 5_000;
 
+/** Revocations in a page of {@link RevocationList.pages}: some 100 KB. */
+const PAGE_SIZE = 1_000;
+
 /** All revocations, in memory. Times are in seconds since 1970; Infinity for a permanent revocation. */
 export class RevocationList {
   readonly #byDigest = new Map<string, number>();
@@ -26,6 +29,29 @@ export class RevocationList {
       for (const revocation of revocations.slice(start, start + ADD_BATCH)) list.add(revocation);
     }
     return list;
+  }
+
+  /** The whole list in pages, for {@link addPage} of another process. Revocations made meanwhile may be among them. */
+  *pages(): Generator<readonly Revocation[]> {
+    let page: Revocation[] = [];
+    for (const revocation of this.#revocations()) {
+      if (page.push(revocation) < PAGE_SIZE) continue;
+      yield page;
+      page = [];
+    }
+    if (page.length > 0) yield page;
+  }
+
+  /** Adds a page of {@link pages}. */
+  addPage(page: readonly Revocation[]): void {
+    for (const revocation of page) this.add(revocation);
+  }
+
+  *#revocations(): Generator<Revocation> {
+    for (const [digest, end] of this.#byDigest) yield { token: { digest }, until: untilOf(end) };
+    for (const [realm, byJti] of this.#byScope) {
+      for (const [jti, end] of byJti) yield { token: { realm, jti }, until: untilOf(end) };
+    }
   }
 
   /** The number of revocations, some possibly ended. Takes time in proportion to the number of scopes. */
@@ -103,3 +129,5 @@ export class RevocationList {
 
 /** @param end seconds since 1970; undefined if there is no such revocation @param now milliseconds since 1970 */
 const hasEnded = (end: number | undefined, now: number): boolean => end === undefined || end <= now / 1000;
+
+const untilOf = (end: number): number | null => (end === Number.POSITIVE_INFINITY ? null : end);

@@ -7,10 +7,12 @@ import { type KeySource, staticSource } from "../key-set.js";
 import type { LeftOut } from "../left-out.js";
 import { type FetchedKind, fetchKeySet, loadFetched } from "./documents.js";
 import { createFetcher, type Fetcher, type FetchOptions } from "./fetch.js";
+import type { RemoteSettings } from "./held-keys.js";
 import { locationName, printableLocation } from "./location.js";
 import { networkSource } from "./network-source.js";
 import type { Proxies } from "./proxies.js";
-import { RemoteKeys, type RemoteSettings, type SavedSet } from "./remote-keys.js";
+import type { AskForKeys, KeysState } from "./relayed-keys.js";
+import { RemoteKeys, type SavedSet } from "./remote-keys.js";
 import type { HeldStatus, RemoteObserver } from "./status.js";
 
 /** An entry of a realm's `keys` whose keys an issuer publishes. */
@@ -39,6 +41,8 @@ export interface KeyringContext {
   readonly saved: SavedSets;
   /** Makes the observer of a realm's keys from one location. */
   readonly observe: (realm: string, location: string) => RemoteObserver;
+  /** Called with the state of a realm's keys after each fetch. */
+  readonly onState?: (state: KeysState) => void;
   /** Default {@link runAfter}. */
   readonly after?: After;
   /** Default Math.random. */
@@ -57,7 +61,20 @@ export interface KeyringRequest {
   readonly entries: readonly RemoteEntry[];
 }
 
+/** The keys of realms, whichever process fetches them. */
+export interface RealmKeys {
+  /** The source of a realm's keys. */
+  source(request: KeyringRequest): KeySource;
+  /** Forgets the keys that none of these requests contains. */
+  keepOnly(requests: readonly KeyringRequest[]): void;
+  /** The state of all fetched keys, in the order in which they were first asked for. */
+  status(): readonly HeldStatus[];
+  /** Stops all fetching. */
+  close(): Promise<void>;
+}
+
 interface Held {
+  readonly id: number;
   readonly realm: string;
   readonly location: string;
   readonly remote: RemoteKeys;
@@ -65,8 +82,9 @@ interface Held {
 }
 
 /** All keys that this process fetches. After a reload a realm gets the keys it already has for an unchanged entry. */
-export class Keyring {
+export class Keyring implements RealmKeys {
   readonly #context: KeyringContext;
+  #lastId = 0;
   #held = new Map<string, Held>();
 
   constructor(context: KeyringContext) {
@@ -107,6 +125,23 @@ export class Keyring {
     }));
   }
 
+  /** The id of each of a realm's entries, for {@link state} and {@link load}; 0 for one that is not held. */
+  ids({ realm, algorithms, entries }: KeyringRequest): readonly number[] {
+    return entries.map((entry) => this.#held.get(nameOf(realm, algorithms, entry))?.id ?? 0);
+  }
+
+  /** The states of all fetched keys. */
+  states(): readonly KeysState[] {
+    const now = this.#context.clock();
+    return [...this.#held.values()].map(({ id, remote }) => stateOf(id, remote, now));
+  }
+
+  /** Loads the keys with an id as their own {@link RemoteKeys.load} does; those that are gone have no answer. */
+  readonly load: AskForKeys = async (id, kid, since, deadline, first) => {
+    const held = [...this.#held.values()].find((one) => one.id === id);
+    return held === undefined ? GONE : held.remote.load(kid, since, deadline, first);
+  };
+
   /** Stops all fetching. */
   async close(): Promise<void> {
     const held = [...this.#held.values()];
@@ -122,13 +157,14 @@ export class Keyring {
   }
 
   #open(realm: string, algorithms: readonly Algorithm[], entry: RemoteEntry): Held {
-    const { clock, proxies, saved, observe, after = runAfter, random = Math.random } = this.#context;
+    const { clock, proxies, saved, observe, onState, after = runAfter, random = Math.random } = this.#context;
     const name = locationName(entry.location);
     const location = printableLocation(entry.location);
     const trust = trustOf(entry);
     const last = saved.get(realm, name);
     const fetcher = createFetcher({ ...entry, proxies, after });
-    const remote = new RemoteKeys(
+    const id = ++this.#lastId;
+    const remote: RemoteKeys = new RemoteKeys(
       entry,
       (value) => loadFetched(entry, value, algorithms),
       {
@@ -138,12 +174,24 @@ export class Keyring {
         fetch: (memory) => fetcher.within((get) => fetchKeySet(entry.location, get, memory)),
         save: (set) => saved.set(realm, name, { ...set, trust }),
         observer: observe(realm, location),
+        onEnd: () => onState?.(stateOf(id, remote, clock())),
       },
       last?.trust === trust ? last : undefined,
     );
-    return { realm, location, remote, fetcher };
+    return { id, realm, location, remote, fetcher };
   }
 }
+
+/** Milliseconds until keys are asked for again that a reload took away meanwhile. */
+const GONE = 1000;
+
+const stateOf = (id: number, remote: RemoteKeys, now: number): KeysState => ({
+  id,
+  document: remote.document,
+  fetchedAt: remote.fetchedAt,
+  isStale: remote.isStale,
+  why: remote.status(now).why,
+});
 
 function close({ remote, fetcher }: Held): Promise<void> {
   remote.close();

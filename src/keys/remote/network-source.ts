@@ -1,7 +1,7 @@
 import type { VerificationKey } from "../key.js";
 import { type KeyFilter, KeySet, type KeySource } from "../key-set.js";
 import type { LeftOut } from "../left-out.js";
-import type { RemoteKeys } from "./remote-keys.js";
+import type { HeldKeys } from "./held-keys.js";
 import { UnknownKids } from "./unknown-kids.js";
 
 /**
@@ -14,7 +14,7 @@ import { UnknownKids } from "./unknown-kids.js";
  */
 export function networkSource(
   configured: readonly VerificationKey[],
-  remotes: readonly RemoteKeys[],
+  remotes: readonly HeldKeys[],
   leftOut: readonly LeftOut[] = [],
 ): KeySource {
   const fixed = configured.length === 0 && leftOut.length === 0 ? [] : [new KeySet(configured, leftOut)];
@@ -62,7 +62,7 @@ export function networkSource(
         follow();
         const first = kid === undefined ? undefined : unknown.note(kid, since);
         const before = remotes.map(({ set }) => set);
-        const hasNews = ({ set }: RemoteKeys, index: number): boolean =>
+        const hasNews = ({ set }: HeldKeys, index: number): boolean =>
           set !== undefined && set !== before[index] && (kid === undefined || set.hasKid(kid));
         const waits = remotes.map(async (one, index) => {
           const wait = await one.load(kid, since, deadline, first);

@@ -1,26 +1,11 @@
 import type { Clock } from "../../util/clock.js";
 import { type After, until } from "../../util/timeouts.js";
 import { KeyError } from "../key.js";
-import type { KeySet } from "../key-set.js";
-import type { LeftOut } from "../left-out.js";
 import { FetchError } from "./answer.js";
 import type { FetchedSet, Memory } from "./documents.js";
-import { type LoadSet, NO_CHANGES, PublishedSet, type SetChanges } from "./published-set.js";
+import { HeldKeys, type RemoteSettings } from "./held-keys.js";
+import { type LoadSet, NO_CHANGES, type SetChanges } from "./published-set.js";
 import type { RemoteObserver, RemoteStatus } from "./status.js";
-
-/** When keys are fetched and for how long they are used; all in milliseconds. */
-export interface RemoteSettings {
-  /** Shortest time between two scheduled fetches that succeed. */
-  readonly refreshMin: number;
-  /** Longest time between two scheduled fetches, and longest pause after a failure. */
-  readonly refreshMax: number;
-  /** How long the last good set is used after its last successful fetch while no other can be fetched. */
-  readonly staleIfError: number;
-  /** Shortest time between two fetches for unknown `kid`s. */
-  readonly cooldown: number;
-  /** Longest duration of a fetch. */
-  readonly timeout: number;
-}
 
 /** A key set saved for the next start. */
 export interface SavedSet {
@@ -40,6 +25,8 @@ export interface RemoteContext {
   /** Saves a good set for the next start; handles its own errors. */
   readonly save: (saved: SavedSet) => void;
   readonly observer: RemoteObserver;
+  /** Called after each fetch, once its outcome is in use. */
+  readonly onEnd?: () => void;
 }
 
 /** Most fetches that one question waits for: the one in progress, and one of its own. */
@@ -52,12 +39,8 @@ const MIN_RETRY = 1000;
  * The keys that an issuer publishes. They are fetched in the background: refreshed before they are too old, kept through
  * an outage for a bounded time, and fetched again for an unknown `kid`, at most once a cooldown.
  */
-export class RemoteKeys {
-  readonly #settings: RemoteSettings;
+export class RemoteKeys extends HeldKeys {
   readonly #context: RemoteContext;
-  readonly #published: PublishedSet;
-  /** Start of the last successful fetch. */
-  #fetchedAt = Number.NEGATIVE_INFINITY;
   /** Start of the last fetch that a question began. */
   #soughtAt = Number.NEGATIVE_INFINITY;
   /** Time of the next scheduled fetch. */
@@ -79,72 +62,42 @@ export class RemoteKeys {
 
   /** Starts the first fetch. @param saved the set of an earlier run */
   constructor(settings: RemoteSettings, load: LoadSet, context: RemoteContext, saved: SavedSet | undefined) {
-    this.#settings = settings;
+    super(settings, load, context.clock);
     this.#context = context;
-    this.#published = new PublishedSet(load);
     this.#due = context.clock();
     if (saved !== undefined) this.#restore(saved);
     this.#watchExpiry();
     this.#begin(false);
   }
 
-  /** The keys usable at a time; undefined if none are. The same object while neither a key nor what is left out changes. */
-  current(now: number): KeySet | undefined {
-    return now - this.#fetchedAt <= this.#settings.staleIfError ? this.#published.set : undefined;
-  }
-
-  /** The keys usable now. */
-  get set(): KeySet | undefined {
-    return this.current(this.#context.clock());
-  }
-
-  /** The last good set, however old. */
-  get latest(): KeySet | undefined {
-    return this.#published.set;
-  }
-
-  /** When the fetch that last confirmed the set started: milliseconds since 1970; -Infinity before the first. */
-  get fetchedAt(): number {
-    return this.#fetchedAt;
-  }
-
   /** Whether the last fetch failed, or no fetch has confirmed the set of an earlier run yet. */
-  get isStale(): boolean {
+  override get isStale(): boolean {
     return this.#failures > 0 || !this.#isConfirmed;
   }
 
-  /** The keys of the last set that are not used. */
-  get leftOut(): readonly LeftOut[] {
-    return this.#published.leftOut;
-  }
-
   /** The state of the keys. */
-  status(now: number): RemoteStatus {
+  override status(now: number): RemoteStatus {
     const usable = this.current(now) !== undefined;
     return {
       state: usable ? (this.isStale ? "stale" : "fresh") : this.#failures > 0 ? "failing" : "cold",
       why: this.#why,
-      age: this.#fetchedAt === Number.NEGATIVE_INFINITY ? undefined : now - this.#fetchedAt,
+      age: this.confirmedAt === Number.NEGATIVE_INFINITY ? undefined : now - this.confirmedAt,
       next: Math.max(0, this.#due - now),
-      left: this.#left(now),
+      left: this.left(now),
     };
   }
 
-  #left(now: number): number {
-    return this.current(now) === undefined ? 0 : this.#fetchedAt + this.#settings.staleIfError - now;
+  /** The document of the last good set, as JSON; empty before the first. */
+  get document(): string {
+    return this.published.document;
   }
 
-  /**
-   * Waits for a fetch that may help a token that no known key fits: any fetch if no set is usable, otherwise one that
-   * starts after the question. All who wait share it. Never rejects.
-   *
-   * @param kid the `kid` sought; undefined for any key
-   * @param since when the question came; a set fetched after that answers it, whatever it contains
-   * @param deadline when to stop waiting
-   * @param first as for {@link answers}
-   * @returns undefined if {@link answers} is true now; otherwise milliseconds until it is worth asking again, at least 1000
-   */
-  async load(kid: string | undefined, since: number, deadline: number, first = since): Promise<number | undefined> {
+  override async load(
+    kid: string | undefined,
+    since: number,
+    deadline: number,
+    first = since,
+  ): Promise<number | undefined> {
     for (let waits = 0; ; waits++) {
       const now = this.#context.clock();
       if (this.answers(kid, since, now, first)) return undefined;
@@ -159,24 +112,6 @@ export class RemoteKeys {
     }
   }
 
-  /**
-   * Whether the known set answers a question: it contains the `kid`, was fetched after the question came, or was fetched
-   * after the first question for the `kid`, within the last cooldown. A token without a `kid` asks for any key; for it, a
-   * set no older than the cooldown counts as fetched after the question.
-   *
-   * @param first when the `kid` was first asked for, if that is known
-   */
-  answers(kid: string | undefined, since: number, now: number, first = since): boolean {
-    const set = this.current(now);
-    if (set === undefined) return false;
-    if (kid !== undefined && set.hasKid(kid)) return true;
-    // The clock was set back, so the order of fetch and question is unknown.
-    if (this.#fetchedAt > now) return false;
-    const { cooldown } = this.#settings;
-    if (kid === undefined) return this.#fetchedAt >= since - cooldown;
-    return this.#fetchedAt >= since || (this.#fetchedAt >= first && now - this.#fetchedAt < cooldown);
-  }
-
   /** Stops fetching. */
   close(): void {
     this.#closed = true;
@@ -187,14 +122,14 @@ export class RemoteKeys {
   /** Milliseconds until a question may start a fetch: once a cooldown, or whenever a fetch is due if no set is usable. */
   #untilAllowed(now: number): number {
     // A clock that was set back must not lengthen the cooldown.
-    const sought = Math.min(this.#soughtAt, now) + this.#settings.cooldown;
+    const sought = Math.min(this.#soughtAt, now) + this.settings.cooldown;
     const at = this.current(now) === undefined ? Math.min(sought, this.#due) : sought;
     return Math.max(0, at - now);
   }
 
   /** Milliseconds until the fetch in progress must have ended, or else until a question may start one. */
   #retryAfter(now: number): number {
-    const { timeout } = this.#settings;
+    const { timeout } = this.settings;
     const wait =
       this.#flight === undefined ? this.#untilAllowed(now) : timeout - Math.max(0, now - this.#flight.started);
     return Math.max(wait, MIN_RETRY);
@@ -214,31 +149,32 @@ export class RemoteKeys {
 
   async #fetch(started: number, isSought: boolean): Promise<void> {
     try {
-      const fetched = await this.#context.fetch(this.#published.memory);
+      const fetched = await this.#context.fetch(this.published.memory);
       if (this.#closed) return;
-      if (fetched.kind === "unchanged" && this.#published.set === undefined) {
+      if (fetched.kind === "unchanged" && this.published.set === undefined) {
         throw new FetchError("it answered that the keys did not change, but it never gave any");
       }
       const isNew = fetched.kind === "document";
-      const changes = isNew ? this.#published.replace(fetched.value, fetched.memory) : NO_CHANGES;
+      const changes = isNew ? this.published.replace(fetched.value, fetched.memory) : NO_CHANGES;
       this.#succeed(started, fetched.lifetime, changes);
     } catch (error) {
       const isExpected = error instanceof FetchError || error instanceof KeyError;
       this.#fail(isExpected ? error.message : "internal error while fetching", isSought);
     }
+    this.#context.onEnd?.();
   }
 
   #succeed(started: number, lifetime: number | undefined, changes: SetChanges): void {
-    const { refreshMin, refreshMax } = this.#settings;
+    const { refreshMin, refreshMax } = this.settings;
     const [failures, wasOut] = [this.#failures, this.#isOut];
     this.#failures = 0;
     this.#scheduledFailures = 0;
     this.#why = "";
     this.#isConfirmed = true;
-    this.#fetchedAt = started;
+    this.confirmedAt = started;
     this.#due = started + Math.min(refreshMax, Math.max(refreshMin, (lifetime ?? 0) * 1000));
-    this.#context.save({ document: this.#published.document, fetchedAt: started });
-    this.#context.observer.fetched(changes, failures, wasOut, this.#published.expired(started));
+    this.#context.save({ document: this.published.document, fetchedAt: started });
+    this.#context.observer.fetched(changes, failures, wasOut, this.published.expired(started));
     this.#isOut = false;
     this.#watchExpiry();
   }
@@ -250,9 +186,9 @@ export class RemoteKeys {
     const now = this.#context.clock();
     if (!isSought || this.#scheduledFailures === 0) {
       this.#scheduledFailures++;
-      this.#due = now + pauseAfter(this.#scheduledFailures, this.#settings.refreshMax, this.#context.random());
+      this.#due = now + pauseAfter(this.#scheduledFailures, this.settings.refreshMax, this.#context.random());
     }
-    this.#context.observer.failed(why, this.#failures, this.#left(now));
+    this.#context.observer.failed(why, this.#failures, this.left(now));
     if (this.current(now) === undefined) this.#reportOut();
   }
 
@@ -262,7 +198,7 @@ export class RemoteKeys {
     const now = this.#context.clock();
     if (this.#closed || this.current(now) === undefined) return;
     // Checks again when the timer fires, since it may fire early, or the clock may have been set back.
-    this.#cancelExpiry = this.#context.after(this.#left(now) + 1, () =>
+    this.#cancelExpiry = this.#context.after(this.left(now) + 1, () =>
       this.current(this.#context.clock()) === undefined ? this.#reportOut() : this.#watchExpiry(),
     );
   }
@@ -281,12 +217,12 @@ export class RemoteKeys {
   }
 
   #restore({ document, fetchedAt }: SavedSet): void {
-    if (!this.#published.restore(document)) return;
+    if (!this.published.restore(document)) return;
     // It must not answer any question of this run, even after the clock was set back.
     const now = this.#context.clock();
-    this.#fetchedAt = Math.min(fetchedAt, now - 1);
+    this.confirmedAt = Math.min(fetchedAt, now - 1);
     // Saved under a clock that was ahead: its time starts once, now, and not again at every start until then.
-    if (fetchedAt > now) this.#context.save({ document, fetchedAt: this.#fetchedAt });
+    if (fetchedAt > now) this.#context.save({ document, fetchedAt: this.confirmedAt });
   }
 }
 

@@ -2,8 +2,9 @@ import { loadPublishedKeys } from "../../../src/keys/jwks.js";
 import type { KeySet } from "../../../src/keys/key-set.js";
 import { FetchError } from "../../../src/keys/remote/answer.js";
 import type { FetchedSet, Memory } from "../../../src/keys/remote/documents.js";
+import type { RemoteSettings } from "../../../src/keys/remote/held-keys.js";
 import type { SetChanges } from "../../../src/keys/remote/published-set.js";
-import { RemoteKeys, type RemoteSettings, type SavedSet } from "../../../src/keys/remote/remote-keys.js";
+import { RemoteKeys, type SavedSet } from "../../../src/keys/remote/remote-keys.js";
 import { jwkOf } from "../../support/keys.js";
 import { VirtualTime } from "./virtual-time.js";
 

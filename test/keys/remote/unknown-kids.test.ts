@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import fc from "fast-check";
+import type { RemoteSettings } from "../../../src/keys/remote/held-keys.js";
 import { networkSource } from "../../../src/keys/remote/network-source.js";
-import type { RemoteSettings } from "../../../src/keys/remote/remote-keys.js";
 import { UnknownKids } from "../../../src/keys/remote/unknown-kids.js";
 import { documentOf, HOUR, MINUTE, Rig, SECOND } from "./rig.js";
 import { VirtualTime } from "./virtual-time.js";
