@@ -10,7 +10,7 @@ import type { KeySource } from "../keys/key-set.js";
 import type { WorkloadNames } from "../util/workload-names.js";
 import { Nonces } from "./proofs/nonces.js";
 import { PROOF_ALGORITHMS, ProofKeys } from "./proofs/proof-key.js";
-import { ReplayMemory } from "./proofs/replay-memory.js";
+import { type ProofMemory, ReplayMemory } from "./proofs/replay-memory.js";
 
 /**
  * Who may ask: anyone, without a credential; instances, with a secret key; clients, with an id and a secret; workloads, with a
@@ -152,7 +152,7 @@ export type Bound = "refuse" | "require" | "ignore";
 
 /** What a realm checks proofs with besides its policy. It outlives a reload that changes the realm. */
 export interface ProofState {
-  readonly memory: ReplayMemory;
+  readonly memory: ProofMemory;
   readonly nonces: Nonces;
   readonly keys: ProofKeys;
 }

@@ -3,7 +3,7 @@ import { failure } from "../contract/verifier.js";
 import type { Clock } from "../util/clock.js";
 import { decide, type Needs } from "./decide.js";
 import type { KeysNeed, Need, View } from "./decision-state.js";
-import { settleProof } from "./proofs/settle.js";
+import { type Provisional, proofMemory, settleProof } from "./proofs/settle.js";
 
 /** Most decisions made after the first one, each after something was loaded. */
 const MAX_ROUNDS = 4;
@@ -33,17 +33,35 @@ export function createVerifier(current: { readonly view: View }, clock: Clock, l
       const now = clock();
       if (now >= deadline) return fail(failure("TIMED_OUT"));
       const decision = decide(request, current.view, now, since);
-      if (decision.kind !== "needs") return settleProof(request, decision, current.view, now);
+      if (decision.kind !== "needs") return settle(request, decision, now, since);
       needs = decision;
     }
     return fail(failure("NO_VERDICT"));
   }
+
+  function settle(
+    request: VerificationRequest,
+    decision: Outcome | Provisional,
+    now: number,
+    since: number,
+  ): Outcome | Promise<Outcome> {
+    const { view } = current;
+    if (!request.explain || !("accepted" in decision)) return settleProof(request, decision, view, now);
+    // An explanation reports a replay as a failed check, so it is made once more when another process knows of one.
+    const looked = proofMemory(request, decision, view)?.look?.(decision.accepted.digest, now);
+    if (looked === undefined) return settleProof(request, decision, view, now);
+    return looked.then((isKnown) => {
+      const again = isKnown ? decide(request, view, now, since) : decision;
+      return again.kind === "needs" ? failure("NO_VERDICT") : settleProof(request, again, view, now);
+    });
+  }
+
   return {
     verify(request, context) {
       const now = clock();
       const decision = decide(request, current.view, now);
       if (decision.kind === "needs") return loadAndDecide(request, context, decision, now);
-      return request.proof === undefined ? decision : settleProof(request, decision, current.view, now);
+      return request.proof === undefined ? decision : settle(request, decision, now, now);
     },
   };
 }

@@ -17,6 +17,9 @@ export interface KeysState {
   readonly why: string;
 }
 
+/** The shortest time after which a caller is told to ask again, in milliseconds. */
+const SHORTEST = 1000;
+
 /** Asks the process that fetches; the same as {@link HeldKeys.load} of the keys with an id there. */
 export type AskForKeys = (
   id: number,
@@ -31,6 +34,8 @@ export class RelayedKeys extends HeldKeys {
   readonly id: number;
   readonly #ask: AskForKeys;
   #state: KeysState;
+  /** Until when this process answers itself that it is too early to ask again: a flood of unknown `kid`s costs one question. */
+  #refusedUntil = 0;
 
   constructor(settings: RemoteSettings, load: LoadSet, clock: Clock, ask: AskForKeys, state: KeysState) {
     super(settings, load, clock);
@@ -43,6 +48,7 @@ export class RelayedKeys extends HeldKeys {
   /** Takes a state. Key objects that did not change stay the same. */
   update(state: KeysState): void {
     this.#state = state;
+    this.#refusedUntil = 0;
     if (state.document === "") return;
     if (state.document !== this.published.document && !this.published.restore(state.document)) return;
     this.confirmedAt = state.fetchedAt;
@@ -70,6 +76,13 @@ export class RelayedKeys extends HeldKeys {
     deadline: number,
     first = since,
   ): Promise<number | undefined> {
-    return this.answers(kid, since, this.clock(), first) ? undefined : this.#ask(this.id, kid, since, deadline, first);
+    const now = this.clock();
+    if (this.answers(kid, since, now, first)) return undefined;
+    if (now < this.#refusedUntil) return SHORTEST;
+    const wait = await this.#ask(this.id, kid, since, deadline, first);
+    // After the deadline the answer only says that a fetch is still under way.
+    const after = this.clock();
+    if (wait !== undefined && after < deadline) this.#refusedUntil = after + Math.min(wait, SHORTEST);
+    return wait;
   }
 }

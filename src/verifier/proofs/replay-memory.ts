@@ -14,11 +14,32 @@ const MAX_PAGES = 65_536;
 /** Seconds for which lives are counted; a proof is remembered for at most 121. */
 const SECONDS = 256;
 
+/** What becomes of a proof: `noted`, `replayed` if it was remembered before, or `full` if there is no room for it. */
+export type Noted = "noted" | "replayed" | "full";
+
+/** The DPoP proofs that a realm has accepted, remembered by this process or by another one for several. */
+export interface ProofMemory {
+  /** What a proof is remembered by: a digest of its key's thumbprint and its `jti`. @param thumbprint of 43 characters */
+  digest(thumbprint: string, jti: string): Buffer;
+  /** Whether this process knows that a proof is remembered. @param now milliseconds since 1970 */
+  has(digest: Buffer, now: number): boolean;
+  /** Remembers a proof, unless it was remembered before: see {@link ReplayMemory.note}. Never rejects. */
+  note(digest: Buffer, until: number, now: number): Noted | Promise<Noted>;
+  /**
+   * Learns whether a proof is remembered, which {@link has} then tells. Absent if `has` always knows. Never rejects.
+   *
+   * @returns whether it is remembered
+   */
+  look?(digest: Buffer, now: number): Promise<boolean>;
+  /** Number of proofs remembered by this process. @param now milliseconds since 1970 */
+  size(now: number): number;
+}
+
 /**
  * Remembers the DPoP proofs that a realm has accepted, until they are too old to be accepted again. An entry takes about 23
  * bytes. At the bound it takes no more, since a forgotten proof could be used twice.
  */
-export class ReplayMemory {
+export class ReplayMemory implements ProofMemory {
   readonly #max: number;
   /** Keeps a caller from making proofs whose entries all lie in one page. */
   readonly #salt = randomBytes(16).toString("latin1");
@@ -38,7 +59,7 @@ export class ReplayMemory {
     this.#max = max;
   }
 
-  /** What a proof is remembered by: a digest of its key's thumbprint and its `jti`. @param thumbprint of 43 characters */
+  /** See {@link ProofMemory.digest}. */
   digest(thumbprint: string, jti: string): Buffer {
     return hash("sha256", this.#salt + thumbprint + jti, "buffer");
   }
@@ -64,7 +85,7 @@ export class ReplayMemory {
    * @param now milliseconds since 1970
    * @returns `replayed` if it was remembered before; `full` if the memory has no room, and then nothing is remembered
    */
-  note(digest: Buffer, until: number, now: number): "noted" | "replayed" | "full" {
+  note(digest: Buffer, until: number, now: number): Noted {
     this.#advance(Math.floor(now / 1000));
     if (this.has(digest, now)) return "replayed";
     if (this.#living >= this.#max) return "full";
