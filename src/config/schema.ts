@@ -113,6 +113,11 @@ const limits = z
     idle: duration(1000, LONGEST_TIMER)
       .default(300_000)
       .describe("How long a connection may have no call, and a stream no message."),
+    connectionAge: duration(1000, LONGEST_TIMER)
+      .default(1_800_000)
+      .describe(
+        "Age at which a gRPC connection is closed, 10 % more or less: its client opens another, and so finds services that were added meanwhile. Calls in flight have `drain.timeout` to finish, and streams end as SHUTTING_DOWN, for their clients to open again.",
+      ),
     request: duration(100, LONGEST_TIMER)
       .default(10_000)
       .describe("How long a request may take to arrive, and the same again for its answer."),
@@ -135,9 +140,13 @@ const failures = z
 const drain = z
   .strictObject({
     delay: duration(0, LONGEST_TIMER)
-      .default(1000)
-      .describe("How long the ports still accept calls while health reports NOT_SERVING."),
-    timeout: duration(0, LONGEST_TIMER).default(5000).describe("How long calls in flight may then take to finish."),
+      .default(5000)
+      .describe(
+        "How long the ports still accept connections and calls while health reports NOT_SERVING: longer than load balancers take to turn away.",
+      ),
+    timeout: duration(0, LONGEST_TIMER)
+      .default(5000)
+      .describe("How long calls in flight may then take to finish. After that they are cut, and the process exits."),
   })
   .prefault({})
   .describe("Shutdown on SIGTERM or SIGINT; a second signal ends the service at once.");

@@ -1,5 +1,6 @@
 import type { Server, ServerWritableStream } from "@grpc/grpc-js";
 import { HealthImplementation, type ServingStatus } from "grpc-health-check";
+import { connectionOfCall } from "../net/http2/connections.js";
 import { failureToStatus } from "../wire/status.js";
 import { SHUTTING_DOWN } from "./call.js";
 import { SERVICE_NAME } from "./definition.js";
@@ -38,7 +39,11 @@ export function addHealth(server: Server, openCalls: OpenCalls, realms: readonly
     addService: (definition, { watch, ...others }) => {
       // The package's Watch never ends by itself: a server that shuts down has to end it.
       const endingWatch = (call: WatchCall): void => {
-        const forget = openCalls.add(() => call.emit("error", failureToStatus(SHUTTING_DOWN)));
+        const forget = openCalls.add({
+          kind: "probes",
+          connection: connectionOfCall(call),
+          end: () => call.emit("error", failureToStatus(SHUTTING_DOWN)),
+        });
         call.on("cancelled", forget);
         (watch as (call: WatchCall) => void)(call);
       };

@@ -1,5 +1,6 @@
 import { create, type DescMethod, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import { type handleBidiStreamingCall, type Server, status } from "@grpc/grpc-js";
+import { connectionOfCall } from "../net/http2/connections.js";
 import { failureToStatus } from "../wire/status.js";
 import { SHUTTING_DOWN } from "./call.js";
 import { type Descriptors, readDescriptors } from "./descriptors.js";
@@ -103,7 +104,11 @@ function infoHandler(
   openCalls: OpenCalls,
 ): handleBidiStreamingCall<ReflectionRequest, Message> {
   return (call) => {
-    const forget = openCalls.add(() => call.emit("error", failureToStatus(SHUTTING_DOWN)));
+    const forget = openCalls.add({
+      kind: "probes",
+      connection: connectionOfCall(call),
+      end: () => call.emit("error", failureToStatus(SHUTTING_DOWN)),
+    });
     call.on("cancelled", forget);
     call.on("data", (request: ReflectionRequest) => {
       // An answer is a thousand times the size of its request: unread ones must not pile up.

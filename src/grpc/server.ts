@@ -24,6 +24,8 @@ export interface ServerOptions {
   readonly realms?: readonly string[];
   /** TLS of its ports, trusted proxies, and what observes refused connections. */
   readonly listener?: ListenerOptions;
+  /** Milliseconds that calls have to finish on a connection that has reached its age (default: all that they need). */
+  readonly grace?: number;
   /** Called at the end of each call, undecodable ones and those of unknown methods included. */
   readonly ended?: OnCallEnd;
 }
@@ -35,6 +37,13 @@ export interface ServerOptions {
 export interface ServiceServer extends TransportPort {
   /** Open calls that last until the client or the server ends them: streams of tokens, watches of health, reflection. */
   streams(): number;
+  /**
+   * Begins to shut down, and goes on answering: health says NOT_SERVING, open connections get a GOAWAY, and the calls that last
+   * are ended one after the other.
+   *
+   * @param delay milliseconds until {@link TransportPort.close} is called
+   */
+  retire(delay: number): void;
   /** Sets health to SERVING (true, as at the start) or NOT_SERVING. Calls are answered either way. */
   setServing(serving: boolean): void;
   /** Sets the realms that health knows; one that is gone, or that is unserved, is NOT_SERVING. */
@@ -42,7 +51,14 @@ export interface ServiceServer extends TransportPort {
 }
 
 /** Makes a server. It opens nothing yet. */
-export function createServer({ limits, calls, realms = [], ended, listener = {} }: ServerOptions): ServiceServer {
+export function createServer({
+  limits,
+  calls,
+  realms = [],
+  ended,
+  grace,
+  listener = {},
+}: ServerOptions): ServiceServer {
   const openCalls = new OpenCalls();
   const { isProxy = () => false } = listener;
   const definition = serviceDefinition(limits.batch);
@@ -57,6 +73,8 @@ export function createServer({ limits, calls, realms = [], ended, listener = {} 
     },
     listener,
     onCallEnd: ended,
+    grace,
+    onAge: (connection) => openCalls.endOf(connection),
   });
   const names = [HEALTH_SERVICE_NAME];
   if (service !== undefined) {
@@ -79,6 +97,11 @@ export function createServer({ limits, calls, realms = [], ended, listener = {} 
   return {
     ...port,
     streams: () => openCalls.size,
+    retire: (delay) => {
+      health.setServing(false);
+      port.retire();
+      openCalls.endOver(delay);
+    },
     setServing: (serving) => health.setServing(serving),
     setRealms: (names, unserved) => health.setRealms(names, unserved),
     close: (timeout) => (closed ??= close(timeout)),

@@ -1,6 +1,6 @@
 import type { handleBidiStreamingCall, ServerDuplexStream } from "@grpc/grpc-js";
-import type { FailureReason } from "../contract/failures.js";
-import { failure, type Outcome } from "../contract/verifier.js";
+import { type Failure, failure, type Outcome } from "../contract/verifier.js";
+import { connectionOfCall } from "../net/http2/connections.js";
 import { Quota, quotaClient } from "../net/http2/quota.js";
 import { setReadAhead } from "../net/internals.js";
 import { InactivityTimer } from "../util/timeouts.js";
@@ -37,7 +37,11 @@ export function streamVerifyTokensHandler(
       return;
     }
     const stream = new VerificationStream(service, grpcCall, call);
-    const forget = openCalls.add(() => stream.end("SHUTTING_DOWN"));
+    const forget = openCalls.add({
+      kind: "tokens",
+      connection: connectionOfCall(grpcCall),
+      end: (retryAfter) => stream.end(failure("SHUTTING_DOWN", retryAfter)),
+    });
     // grpc-js emits "cancelled" for every call that is over, however it ended.
     grpcCall.on("cancelled", () => {
       reserve(0);
@@ -59,7 +63,7 @@ class VerificationStream {
   #blocked = false;
   readonly #idle: InactivityTimer;
   /** How the stream will end once the answers under way are written. */
-  #ending: { readonly reason: FailureReason | undefined } | undefined;
+  #ending: { readonly failed: Failure | undefined } | undefined;
 
   constructor(service: GrpcService, grpcCall: GrpcStream, call: GrpcCall) {
     this.#service = service;
@@ -75,10 +79,10 @@ class VerificationStream {
     });
   }
 
-  /** Reads no more, lets the answers under way arrive, then ends the call. @param reason undefined for a good end */
-  end(reason: FailureReason | undefined): void {
+  /** Reads no more, lets the answers under way arrive, then ends the call. @param failed undefined for a good end */
+  end(failed: Failure | undefined): void {
     if (this.#ending !== undefined) return;
-    this.#ending = { reason };
+    this.#ending = { failed };
     this.#grpcCall.pause();
     this.#endIfDone();
   }
@@ -96,9 +100,9 @@ class VerificationStream {
 
   #endIfDone(): void {
     if (this.#ending === undefined || this.#underWay > 0 || this.#call.cancelled) return;
-    const { reason } = this.#ending;
-    if (reason === undefined) this.#grpcCall.end(this.#call.trailer());
-    else this.#grpcCall.emit("error", this.#call.status(failure(reason)));
+    const { failed } = this.#ending;
+    if (failed === undefined) this.#grpcCall.end(this.#call.trailer());
+    else this.#grpcCall.emit("error", this.#call.status(failed));
   }
 
   /** Answers a message, at once if all of its outcomes are there at once. */
@@ -108,7 +112,7 @@ class VerificationStream {
     const batch = Buffer.byteLength(id) > MAX_ID_BYTES ? "ID_TOO_LONG" : foldBatch(requests, limits, call.workload);
     if (typeof batch === "string") {
       observeRefusal(this.#service, call, batch);
-      this.end(batch);
+      this.end(failure(batch));
       return;
     }
     try {
@@ -145,7 +149,7 @@ class VerificationStream {
 
   #fail(call: GrpcCall, error: unknown): void {
     this.#service.observer.fault(call, error);
-    this.end("INTERNAL");
+    this.end(failure("INTERNAL"));
   }
 
   /** Reads on only while there is room for another message and for its answer. */

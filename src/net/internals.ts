@@ -1,6 +1,6 @@
 import type { EventEmitter } from "node:events";
 import type { Server as HttpServer } from "node:http";
-import type { Http2Server, Http2Session, OutgoingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import type { Http2Server, Http2Session, OutgoingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 import { isIP, type Socket } from "node:net";
 import type { Readable } from "node:stream";
 import type { TLSSocket } from "node:tls";
@@ -136,6 +136,24 @@ export function sendStatusInTrailers(stream: ServerHttp2Stream): void {
 export function sessionOfCall(serverCall: object): Http2Session | undefined {
   const { call } = serverCall as { readonly call?: { readonly stream?: { readonly session?: Http2Session } } };
   return call?.stream?.session;
+}
+
+/** GOAWAY with the highest stream id and NO_ERROR: a frame of 8 bytes, of type 7, on stream 0 (RFC 9113, section 6.8). */
+const GOAWAY_NOTICE = Buffer.from("0000080700000000007fffffff00000000", "hex");
+
+/**
+ * Tells an HTTP/2 client that the connection will close, and still takes its calls. Node's own `goaway` makes nghttp2 ignore
+ * every call that arrives later, also those that the GOAWAY admits. This one goes past it to the socket (`_write`), between two
+ * of its frames: libuv sends what it is given in order. TLS takes one write at a time, so that this is for plain sockets only.
+ *
+ * @returns whether it was sent
+ */
+export function announceGoaway(session: ServerHttp2Session): boolean {
+  const socket = session.socket as Socket & { _write?(data: Buffer, encoding: string, done: () => void): void };
+  if (session.encrypted !== false) return false;
+  if (socket._write === undefined) throw new InternalsChangedError("net.Socket._write");
+  socket._write(GOAWAY_NOTICE, "buffer", () => {});
+  return true;
 }
 
 /**

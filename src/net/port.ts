@@ -34,8 +34,12 @@ export interface Port extends Omit<TransportPort, "listen"> {
   open(): Promise<string>;
   /** Open streams: calls that last until the client or the server ends them. */
   streams(): number;
-  /** Reports NOT_SERVING or "Connection: close", and goes on answering. */
-  retire(): void;
+  /**
+   * Begins to shut down, and goes on answering: reports NOT_SERVING, sends clients to other connections, ends what lasts.
+   *
+   * @param delay milliseconds until `close` is called
+   */
+  retire(delay: number): void;
 }
 
 type ListenOptions = { readonly host: string; readonly port: number } | { readonly path: string };

@@ -4,8 +4,9 @@ import type { Port } from "../net/port.js";
 import { tell } from "../observability/lines.js";
 
 /**
- * Ends a service. Health reports NOT_SERVING while the ports accept calls for `delay`, so that load balancers stop sending calls;
- * then the ports close, and calls in flight have `timeout` to finish.
+ * Ends a service. Health reports NOT_SERVING at once, and open connections get a GOAWAY or `Connection: close`, while the ports
+ * accept connections and calls for another `delay`, so that load balancers can turn away. Then the ports close, and calls in
+ * flight have `timeout` to finish.
  */
 export async function drain(
   ports: readonly Port[],
@@ -14,7 +15,7 @@ export async function drain(
   log: Logger,
 ): Promise<void> {
   tell(log, "draining", { delay, timeout });
-  for (const port of ports) port.retire();
+  for (const port of ports) port.retire(delay);
   await new Promise((resolve) => setTimeout(resolve, delay));
   const cut = await closeAll(ports, timeout, release);
   tell(log, "stopped", { cut }, cut === 0 ? "info" : "warn");

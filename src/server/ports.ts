@@ -67,7 +67,7 @@ export function grpcPort(name: "grpc" | "admin", address: string, server: Servic
     renewTls: (material) => server.renewTls(material),
     connections: () => server.connections(),
     streams: () => server.streams(),
-    retire: () => server.setServing(false),
+    retire: (delay) => server.retire(delay),
     close: (timeout) => server.close(timeout),
   };
 }

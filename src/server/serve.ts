@@ -39,7 +39,7 @@ async function serveCore(
 ): Promise<Running> {
   const config = source.load();
   const { clock } = context;
-  const { grpc, admin, limits } = config;
+  const { grpc, admin, limits, drain } = config;
   const http = only === "grpc" ? undefined : config.http;
   if ((grpc ?? admin ?? http) === undefined) {
     const ports = only === "grpc" ? "an address to listen at" : "or http an address to listen at";
@@ -64,12 +64,15 @@ async function serveCore(
     grpc &&
     createServer({
       limits,
+      grace: drain.timeout,
       calls,
       realms,
       ended: telemetry.grpcCall,
       listener: listenerOptions("grpc", config, telemetry),
     });
-  const operators = admin && createServer({ limits, realms, listener: listenerOptions("admin", config, telemetry) });
+  const operators =
+    admin &&
+    createServer({ limits, grace: drain.timeout, realms, listener: listenerOptions("admin", config, telemetry) });
   const gateway = http && gatewayOf(config, calls, telemetry);
   const ports = [
     ...(grpc && service ? [grpcPort("grpc", grpc.address, service)] : []),

@@ -74,8 +74,10 @@ clients:
 
 export const CLIENT_SECRET = "8sQ0vYlc2mW6hTn4rKxE7dJb";
 
-/** A configuration of all realms on any free ports. @param extra more top-level keys */
-export const configuration = (extra = ""): string => `grpc: 127.0.0.1:0
+/** A configuration of all realms on any free ports. It drains without a delay. @param extra more top-level keys */
+export const configuration = (
+  extra = "",
+): string => `${extra.includes("drain:") ? "" : "drain: { delay: 0s }\n"}grpc: 127.0.0.1:0
 http: 127.0.0.1:0
 store: sqlite:./verifier.db
 masterKeyFile: ./master.key

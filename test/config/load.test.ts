@@ -37,7 +37,7 @@ describe("a wrong configuration", () => {
     "an unknown nested key": {
       text: top("limits: { bdy: 1KiB }"),
       is: [
-        "limits.bdy: is not a key that exists here; there are body, headers, message, batch, streams, connections, perAddress, idle, request - did you mean body?",
+        "limits.bdy: is not a key that exists here; there are body, headers, message, batch, streams, connections, perAddress, idle, connectionAge, request - did you mean body?",
       ],
     },
     "an unknown key of a long form": {

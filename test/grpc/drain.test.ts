@@ -1,21 +1,29 @@
 import { access, mkdtemp, rm } from "node:fs/promises";
+import http2 from "node:http2";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { status } from "@grpc/grpc-js";
 import { expect } from "chai";
-import { failure, type Outcome } from "../../src/contract/verifier.js";
+import type { Outcome } from "../../src/contract/verifier.js";
 import { createServer } from "../../src/grpc/server.js";
 import { failureFromStatus } from "../../src/wire/status.js";
 import { collect, deferred, eventually, failing, LIMITS, start, testClient, VERIFIED } from "./harness.js";
 import { watchHealth } from "./health-client.js";
-import { callHeaders, frame, http2Frame, PREFACE } from "./raw.js";
+import { callHeaders, frame, grpcRequest, grpcStatus, headerFrames, http2Frame, PREFACE, RawCall } from "./raw.js";
 
 /** A request of a batch in protobuf, with its index in the realm's name. */
 function item(index: number): Buffer {
   const realm = Buffer.from(`r${index}`);
   const request = Buffer.concat([Buffer.from([0x0a, realm.length]), realm, Buffer.from([0x12, 1, 0x74])]);
   return Buffer.concat([Buffer.from([0x0a, request.length]), request]);
+}
+
+/** Asserts that a stream ended because the server shuts down, with a wait of up to five seconds. */
+function expectShuttingDown(ended: Parameters<typeof failureFromStatus>[0]): void {
+  const { retryAfter, ...failed } = failureFromStatus(ended);
+  expect(failed).to.deep.equal({ kind: "failure", reason: "SHUTTING_DOWN" });
+  expect(retryAfter).to.be.within(0, 5000);
 }
 
 const NEVER = new Promise<Outcome>(() => undefined);
@@ -32,13 +40,13 @@ describe("closing a gRPC server", () => {
     const idle = collect(client.stream());
     await eventually(() => asked.length === 3 && server.streams() === 2);
     const closed = server.close(10_000);
-    expect(failureFromStatus((await idle).status)).to.deep.equal(failure("SHUTTING_DOWN"));
+    expectShuttingDown((await idle).status);
     late.resolve(VERIFIED);
     expect((await unary).value.verdict).to.equal("verified");
     expect((await batch).value.responses).to.have.length(1);
     const { messages, status: ended } = await all;
     expect(messages.map(({ id }) => id)).to.deep.equal(["1"]);
-    expect(failureFromStatus(ended)).to.deep.equal(failure("SHUTTING_DOWN"));
+    expectShuttingDown(ended);
     expect(await closed, "calls cut").to.equal(0);
   });
 
@@ -144,6 +152,84 @@ describe("closing a gRPC server", () => {
     const closed = server.close(10_000);
     expect((await watch.ended).code).to.equal(status.UNAVAILABLE);
     await closed;
+  });
+});
+
+/** The frame type of GOAWAY. */
+const GOAWAY = 7;
+
+describe("a gRPC server that begins to shut down", () => {
+  it("tells its clients to connect again, and still answers the calls that are on their way", async () => {
+    const { server, address } = await start(() => VERIFIED);
+    const call = new RawCall(address, "VerifyToken");
+    await call.arrived(http2Frame(0, 1, 1, frame(item(1).subarray(2))));
+    server.retire(600_000);
+    while (!(await call.frames(1, 0)).includes(GOAWAY)) await new Promise((resolve) => setImmediate(resolve));
+    call.send(...headerFrames(3, callHeaders("VerifyToken")), http2Frame(0, 1, 3, frame(item(2).subarray(2))));
+    // Headers, message and trailers.
+    expect(await call.frames(3, 3)).to.deep.equal([1, 0, 1]);
+    await call.closed();
+    await server.close(1000);
+  });
+
+  it("accepts connections and answers calls until it closes", async () => {
+    const { client, server, address } = await start(() => VERIFIED);
+    await client.call("VerifyToken", { token: "t" });
+    server.retire(600_000);
+    const late = testClient(address);
+    for (const one of [client, late, client]) {
+      expect((await one.call("VerifyToken", { token: "t" })).value.verdict).to.equal("verified");
+    }
+    late.raw.close();
+  });
+
+  it("ends streams before it closes, with the answers under way, and reports NOT_SERVING at once", async () => {
+    const { client, server, address } = await start(() => VERIFIED);
+    const watch = await watchHealth(address, "");
+    const all = collect(client.stream());
+    await eventually(() => server.streams() === 2);
+    server.retire(20);
+    expectShuttingDown((await all).status);
+    expect(watch.seen).to.deep.equal(["SERVING", "NOT_SERVING"]);
+    expect(server.streams(), "the watch of health lasts until the server closes").to.equal(1);
+    const closed = server.close(1000);
+    expect((await watch.ended).code).to.equal(status.UNAVAILABLE);
+    await closed;
+  });
+
+  it("is closed at its time-out, whatever a client with a full flow-control window holds", async () => {
+    const { server, address } = await start(() => VERIFIED);
+    const session = http2.connect(`http://${address}`, { settings: { initialWindowSize: 0 } });
+    session.on("error", () => undefined);
+    const call = grpcRequest(session, "VerifyToken");
+    call.end(frame(item(1).subarray(2)));
+    await new Promise((resolve) => call.once("response", resolve));
+    server.retire(0);
+    expect(await server.close(50), "calls cut").to.equal(1);
+    expect(await grpcStatus(call)).to.equal("cut");
+  });
+});
+
+describe("a gRPC connection that has reached its age", () => {
+  it("closes once its calls are answered, and its streams are told to come back", async () => {
+    const late = deferred<Outcome>();
+    const { client, server, asked } = await start(() => late.promise, { connectionAge: 300, grace: 60_000 });
+    const all = collect(client.stream());
+    const unary = client.call("VerifyToken", { token: "t" });
+    await eventually(() => asked.length === 1 && server.streams() === 1);
+    expectShuttingDown((await all).status);
+    expect(server.connections()).to.equal(1);
+    late.resolve(VERIFIED);
+    expect((await unary).value.verdict).to.equal("verified");
+    await eventually(() => server.connections() === 0);
+    expect((await client.call("VerifyToken", { token: "again" })).value.verdict).to.equal("verified");
+  });
+
+  it("is cut with its calls after the grace", async () => {
+    const { client, asked } = await start(() => NEVER, { connectionAge: 10, grace: 20 });
+    const unary = failing(client.call("VerifyToken", { token: "t" }));
+    await eventually(() => asked.length === 1);
+    expect((await unary).code).to.be.oneOf([status.UNAVAILABLE, status.CANCELLED]);
   });
 });
 

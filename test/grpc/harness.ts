@@ -14,6 +14,7 @@ export const LIMITS: ServiceLimits = {
   connections: 10_000,
   streams: 100,
   idle: 300_000,
+  connectionAge: 1_800_000,
   request: 10_000,
 };
 
@@ -92,7 +93,7 @@ afterEachFile(() =>
 /** Starts a server whose verifier is the given function. */
 export async function start(
   verify: Verifier["verify"],
-  limits: Partial<ServiceLimits> = {},
+  { grace, ...limits }: Partial<ServiceLimits> & { readonly grace?: number } = {},
   address = "127.0.0.1:0",
   clock = () => NOW,
 ): Promise<Running> {
@@ -104,6 +105,7 @@ export async function start(
   const faults: unknown[] = [];
   const server = createServer({
     limits: { ...LIMITS, ...limits },
+    ...(grace !== undefined && { grace }),
     calls: {
       verifier: {
         verify: (request, call) => {

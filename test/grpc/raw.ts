@@ -102,10 +102,10 @@ export class RawCall {
     await this.#until(() => frameTypes(this.#received, 0).filter((type) => type === 6).length >= this.#pings);
   }
 
-  /** Returns the types of the call's frames once there are that many, or once the connection is over. */
-  async frames(count: number): Promise<readonly number[]> {
-    await this.#until(() => frameTypes(this.#received, 1).length >= count);
-    return frameTypes(this.#received, 1);
+  /** Returns the types of a stream's frames (the call's own by default) once there are that many, or once the connection is over. */
+  async frames(count: number, stream = 1): Promise<readonly number[]> {
+    await this.#until(() => frameTypes(this.#received, stream).length >= count);
+    return frameTypes(this.#received, stream);
   }
 
   /** Whether the connection is over. */

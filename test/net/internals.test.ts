@@ -18,6 +18,7 @@ import {
 import { expect } from "chai";
 import {
   addResponseHeaders,
+  announceGoaway,
   answerHalfClosed,
   certificateErrorOf,
   http2ServersOf,
@@ -31,6 +32,7 @@ import {
   takeListeners,
   tcpSocketOf,
 } from "../../src/net/internals.js";
+import { callHeaders, headerFrames, RawCall } from "../grpc/raw.js";
 import { pki } from "../support/certificates.js";
 
 // Behaviour of Node and grpc-js that the project relies on although it is undocumented; a test that fails here names
@@ -233,6 +235,26 @@ describe("Node: TLSSocket of a failed handshake", () => {
     expect(code)
       .to.be.a("string")
       .that.matches(/^[A-Z_]+$/);
+  });
+});
+
+describe("Node: net.Socket._write below HTTP/2", () => {
+  it("a GOAWAY that is written there admits calls, of which nghttp2 takes none after its own", async () => {
+    const taken = async (announce: (session: http2.ServerHttp2Session) => void): Promise<number> => {
+      const server = http2.createServer();
+      let streams = 0;
+      server.on("stream", ({ session }) => {
+        streams++;
+        if (streams === 1) announce(session as http2.ServerHttp2Session);
+      });
+      const call = new RawCall(`127.0.0.1:${await listening(server)}`, "VerifyToken");
+      closing.push(() => call.close());
+      await call.arrived();
+      await call.arrived(...headerFrames(3, callHeaders("VerifyToken")));
+      return streams;
+    };
+    expect(await taken((session) => void announceGoaway(session))).to.equal(2);
+    expect(await taken((session) => session.goaway(http2.constants.NGHTTP2_NO_ERROR, 2 ** 31 - 1))).to.equal(1);
   });
 });
 

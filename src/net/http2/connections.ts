@@ -1,10 +1,10 @@
 import { randomInt } from "node:crypto";
-import { constants, type Http2Session, type ServerHttp2Session } from "node:http2";
+import type { Http2Session, ServerHttp2Session } from "node:http2";
 import type { TLSSocket } from "node:tls";
 import type { TimerWheel } from "../../util/timer-wheel.js";
 import { type WorkloadNames, workloadAt } from "../../util/workload-names.js";
 import type { ConnectionRefusal, ConnectionRefusalReason, ListenerOptions } from "../admission.js";
-import { sessionOfCall } from "../internals.js";
+import { announceGoaway, sessionOfCall } from "../internals.js";
 import type { CallTimeouts } from "./call-bounds.js";
 import { plainAddress, type Quota, quotaClient } from "./quota.js";
 
@@ -13,6 +13,9 @@ const MAX_REFUSED = 100;
 
 /** Calls of a connection that were reset before their status, after which it is closed if they are more than half of all. */
 const MAX_RESET = 100;
+
+/** Most milliseconds from the first GOAWAY of a connection to the last: more than a call on its way takes to arrive. */
+const GOAWAY_NOTICE = 1000;
 
 /** Called when a call has ended, whatever its method. @param code its gRPC status code */
 export type OnCallEnd = (path: string, code: number) => void;
@@ -46,6 +49,7 @@ export class Connection {
   #calls = 0;
   #refused = 0;
   #reset = 0;
+  #isRetired = false;
 
   /** @param listener `isProxy`: peers that carry the calls of several clients; `refused` is called if the connection is cut */
   constructor(
@@ -83,6 +87,30 @@ export class Connection {
     // Deferred until nghttp2 has processed the bytes that came with this call: Node aborts the process when data arrives for a
     // call behind it that a destroyed session has not reported to JavaScript.
     if (this.#refused === MAX_REFUSED + 1) setImmediate(() => this.#destroy("refusals"));
+  }
+
+  /**
+   * Makes the client open another connection for its next calls: GOAWAY (RFC 9113, section 6.8). If the connection is not
+   * encrypted, a first GOAWAY admits calls that are on their way, and the last follows within a second. Over TLS there is only
+   * the last, and the client sees from it which calls were not taken.
+   *
+   * @param onLast called after the last GOAWAY; calls that last must end then
+   * @param grace milliseconds after which calls that are still open are cut; Infinity for none
+   */
+  retire(onLast = (): void => {}, grace = Number.POSITIVE_INFINITY): void {
+    const session = this.#session;
+    if (this.#isRetired || session.closed || session.destroyed) return;
+    this.#isRetired = true;
+    const last = (): void => {
+      if (session.destroyed) return;
+      session.close();
+      onLast();
+      if (grace === Number.POSITIVE_INFINITY) return;
+      const cut = setTimeout(() => session.destroy(), grace).unref();
+      session.once("close", () => clearTimeout(cut));
+    };
+    if (announceGoaway(session)) setTimeout(last, Math.min(GOAWAY_NOTICE, grace)).unref();
+    else last();
   }
 
   /** Destroys the connection and all of its calls, since the client reads neither an answer nor a reset. */
@@ -137,24 +165,21 @@ export function connectionOf(session: Http2Session | undefined): Connection | un
 /** The connection of a grpc-js server call; undefined if the call is over. */
 export const connectionOfCall = (serverCall: object): Connection | undefined => connectionOf(sessionOfCall(serverCall));
 
+/** The tenth parts around a connection's greatest age: 27 to 33 thirtieths, so at most 10 % more or less. */
+const AGES = { of: 30, from: 27, count: 7 };
+
 /**
- * Draws the maximum age of a connection: 27 to 33 whole minutes, in milliseconds.
+ * Draws the age at which a connection is to close: the given one, 10 % more or less, in milliseconds.
  *
  * grpc-js's `max_connection_age_ms` adds a random jitter. Node keeps a timer list per distinct duration until the duration has
- * passed, even if its timers were cleared, so each short connection would use memory for half an hour.
+ * passed, even if its timers were cleared, so each short connection would use memory for half an hour. Hence seven durations.
  */
-export function randomConnectionAge(): number {
-  return (27 + randomInt(7)) * 60_000;
-}
+export const randomConnectionAge = (age: number): number =>
+  Math.round((age * (AGES.from + randomInt(AGES.count))) / AGES.of);
 
-/** Closes a connection after this many milliseconds: GOAWAY for new calls (RFC 9113, section 6.8); open calls finish. */
-export function closeAtAge(session: ServerHttp2Session, millis: number): void {
-  const timer = setTimeout(() => {
-    if (session.destroyed) return;
-    // The first GOAWAY still admits the calls that are on their way here.
-    session.goaway(constants.NGHTTP2_NO_ERROR, 2 ** 31 - 1);
-    session.close();
-  }, millis);
+/** Calls back after this many milliseconds, unless the session closes before. */
+export function atAge(session: ServerHttp2Session, millis: number, retire: () => void): void {
+  const timer = setTimeout(retire, millis);
   timer.unref();
   session.once("close", () => clearTimeout(timer));
 }

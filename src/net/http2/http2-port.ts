@@ -10,8 +10,8 @@ import { listen, type TransportPort } from "../port.js";
 import { renewTls, serverOptions } from "../tls.js";
 import { boundCall, type CallTimeouts, type MethodKinds, refuseCompressed, refuseHeaders } from "./call-bounds.js";
 import {
+  atAge,
   Connection,
-  closeAtAge,
   connectionOf,
   type OnCallEnd,
   type PortCalls,
@@ -25,6 +25,8 @@ import { Quota } from "./quota.js";
 export interface Http2Limits extends CallTimeouts, Pick<Admission, "connections" | "perAddress"> {
   /** Bytes of one message from a client; above: RESOURCE_EXHAUSTED. */
   readonly message: number;
+  /** Milliseconds after which a connection is retired, 10 % more or less. */
+  readonly connectionAge: number;
   /** Bytes of a call's headers in all, plus 32 per header, at most 128 KiB; above, or above 256 headers: RESOURCE_EXHAUSTED. */
   readonly headers: number;
 }
@@ -37,10 +39,16 @@ export interface Http2PortOptions {
   readonly direct?: ReadonlyMap<string, DirectMethod> | undefined;
   readonly listener: ListenerOptions;
   readonly onCallEnd?: OnCallEnd | undefined;
+  /** Milliseconds that calls have to finish on a connection that has reached its age (default: all that they need). */
+  readonly grace?: number | undefined;
+  /** Called for a connection that has reached its age; its calls that last must end now. */
+  readonly onAge?: ((connection: Connection) => void) | undefined;
 }
 
 /** gRPC over HTTP/2 at one address or several; TransportPort.listen may be called more than once. */
 export interface Http2Port extends TransportPort {
+  /** Retires the connections that are open: their clients open others for their next calls. New connections are still accepted. */
+  retire(): void;
   /** The grpc-js server, for services to be added. It listens at nothing itself: the port gives it connections. */
   readonly services: Server;
 }
@@ -86,11 +94,14 @@ export function createHttp2Port(options: Http2PortOptions): Http2Port {
       for (const server of listeners) if (server instanceof tls.Server) renewTls(server, material);
     },
     connections: () => open.reduce((sum, sockets) => sum + sockets.size, 0),
+    retire() {
+      for (const connection of calls.connections) connection.retire();
+    },
     close(timeout) {
       const closed = listeners.map((server) => new Promise<void>((resolve) => void server.close(() => resolve())));
       closed.push(new Promise((resolve) => services.tryShutdown(() => resolve())));
       // Instead of forceShutdown, which waits for peers that may be dead to close their side.
-      const ended = gracefulClose(timeout, calls, () => open.flatMap((sockets) => [...sockets]));
+      const ended = gracefulClose(timeout, calls.count, () => open.flatMap((sockets) => [...sockets]));
       return Promise.all(closed).then(ended);
     },
   };
@@ -117,11 +128,12 @@ function createListener(
   return server;
 }
 
-/** Limits connections and calls, and gives the calls to who answers them. @returns the number of open calls */
+/** Limits connections and calls, and gives the calls to who answers them. @returns the number of open calls, and the connections */
 function serveCalls(
   servers: readonly http2.Http2Server[],
-  { limits, methods, direct = new Map(), listener, onCallEnd }: Http2PortOptions,
-): () => number {
+  { limits, methods, direct = new Map(), listener, onCallEnd, grace, onAge = () => {} }: Http2PortOptions,
+): { readonly count: () => number; readonly connections: ReadonlySet<Connection> } {
+  const connections = new Set<Connection>();
   const calls: PortCalls = {
     timeouts: limits,
     message: limits.message,
@@ -132,9 +144,14 @@ function serveCalls(
   };
   for (const server of servers) {
     server.on("session", (session) => {
-      rememberConnection(session, new Connection(session, limits, listener));
+      const connection = new Connection(session, limits, listener);
+      rememberConnection(session, connection);
+      connections.add(connection);
+      session.once("close", () => connections.delete(connection));
       // Clients reconnect, and so spread over the processes and machines that have been added meanwhile.
-      closeAtAge(session, randomConnectionAge());
+      atAge(session, randomConnectionAge(limits.connectionAge), () =>
+        connection.retire(() => onAge(connection), grace),
+      );
     });
     const handlers = takeListeners(server, "stream");
     server.on("stream", (stream, headers, _flags, raw: readonly string[]) => {
@@ -180,7 +197,7 @@ function serveCalls(
       unbound = boundCall(stream, path, methods, limits, reserve, own);
     });
   }
-  return () => calls.open;
+  return { count: () => calls.open, connections };
 }
 
 /** What goes wrong with a stream closes it, and nothing else is left to do. */

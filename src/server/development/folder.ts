@@ -51,6 +51,7 @@ store: sqlite:./verifier.db
 masterKeyFile: ./master.key
 directory: ./directory.yaml
 log: { format: pretty }
+drain: { delay: 0s }
 
 realms:
 ${VENDORS.map(realmYaml).join("")}`;
