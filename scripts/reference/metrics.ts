@@ -3,10 +3,14 @@ import { code, page, table } from "./markdown.js";
 
 /** The members of the body of `/readyz`. */
 const READINESS: readonly (readonly [member: string, meaning: string])[] = [
-  ["ready", "Whether the process accepts calls: false until everything is loaded, and while it drains."],
+  [
+    "ready",
+    "Whether the process is to be sent calls: false until everything is loaded, while it drains, in a service that gives no verdicts because its directory cannot be read, and in a gateway on its own of which no service is serving.",
+  ],
+  ["notReady", "Why it is not ready."],
   [
     "realms",
-    "The state of each realm, by name: `fresh`; `stale` (its keys cannot be fetched, and the last good set verifies); `cold` (no keys were fetched yet); `failing` (no verdicts: a fetch failed and no set is left, or the directory cannot be read). A gateway on its own always says `fresh`: it does not watch its upstream. A realm has the worst state of its key sets, a routing realm the worst state of its targets.",
+    "The state of each realm, by name: `fresh`; `stale` (its keys cannot be fetched, and the last good set verifies); `cold` (no keys were fetched yet); `failing` (no verdicts: a fetch failed and no set is left, or the directory cannot be read). A gateway on its own says `fresh` while one of its services is serving, else `failing`, and `cold` before it has asked. A realm has the worst state of its key sets, a routing realm the worst state of its targets.",
   ],
   ["why", "The cause for each realm that is not `fresh`, by name, if known."],
   [
@@ -16,6 +20,10 @@ const READINESS: readonly (readonly [member: string, meaning: string])[] = [
   [
     "keys",
     "For each key set that is fetched: `realm`, `location`, `state`, `why`, `ageSeconds` (null if it was never fetched), `nextFetchSeconds`, `leftSeconds` (until the last good set expires), the numbers of its `keys` and of those `refused`, and `refusedKeys`: each as under `unused` of `/keys`.",
+  ],
+  [
+    "upstreams",
+    "For each service that a gateway on its own asks: its `address`, its `state`, and the cause if that is not `serving`: `unknown` (before the first health check), `not serving` (it starts, drains, or gives no verdicts), `silent` (it does not answer in a second) or `unreachable`.",
   ],
   [
     "routes",
@@ -47,7 +55,7 @@ export function metricsPage(): string {
     "src/observability/metric-table.ts",
     "# Metrics",
     `With \`metrics: 127.0.0.1:9464\` in the configuration, that port serves \`/metrics\` (Prometheus), \`/healthz\` (200 while the
-process is alive), \`/readyz\` (200 while it accepts calls; 503 until everything is loaded and while it drains) and \`/keys\`
+process is alive), \`/readyz\` (200 while it accepts calls; 503 with the cause while it does not) and \`/keys\`
 (the keys in use); the last two have a JSON body, below. If \`/healthz\` fails, restart the process; if \`/readyz\` fails, take it out of the load balancer.`,
     table(["name", "type", "labels", "meaning"], rows),
     `prom-client adds metrics of the process and of Node.js (\`process_…\`, \`nodejs_…\`); under load, look at \`nodejs_eventloop_lag_seconds\`

@@ -78,6 +78,12 @@ export interface Channel {
     request: Request,
     call: ChannelCall,
   ): Promise<Response | Failure | UnreachableFailure>;
+  /** Makes a call once, and tells a lost one from an answered one. Rejects as {@link call} does. */
+  attempt<Request, Response>(
+    method: MethodDefinition<Request, Response>,
+    request: Request,
+    call: ChannelCall,
+  ): Promise<Attempt<Response>>;
   /** Closes the connections. Open calls finish; later ones fail. */
   close(): void;
 }
@@ -111,13 +117,18 @@ const SEVERAL_ADDRESSES = /^(?:dns|ipv4|ipv6):/;
  *
  * @param address `host:port` or `unix:/path` for one server; `dns:///name:port` for all addresses of a name in turn, or
  *   `ipv4:address:port,address:port` (`ipv6:`) for those listed
+ * @param options with `reconnect`, the longest pause between two attempts to connect, in milliseconds (default 5000)
  * @throws OpenSSL's error if certificate, key or authority is malformed or does not fit
  */
-export function openChannel(address: string, { connections = 1, waitForReady = false, tls }: ChannelOptions): Channel {
+export function openChannel(
+  address: string,
+  { connections = 1, waitForReady = false, tls, reconnect }: ChannelOptions & { readonly reconnect?: number },
+): Channel {
   const secured = tls && omitAddressAsServerName(credentials.createFromSecureContext(clientContext(tls)));
   const servername = tls?.servername;
   const options = {
     ...GRPC_OPTIONS,
+    ...(reconnect !== undefined && { "grpc.max_reconnect_backoff_ms": reconnect }),
     ...(SEVERAL_ADDRESSES.test(address) && ROUND_ROBIN),
     ...(servername !== undefined && { "grpc.ssl_target_name_override": servername }),
   };
@@ -151,6 +162,7 @@ export function openChannel(address: string, { connections = 1, waitForReady = f
       const { answer } = first.isLost && call.repeatable === true ? await attempt(method, request, call) : first;
       return answer;
     },
+    attempt,
     close: () => {
       for (const client of clients) client.close();
     },
@@ -158,7 +170,7 @@ export function openChannel(address: string, { connections = 1, waitForReady = f
 }
 
 /** The result of sending a call once. */
-interface Attempt<Response> {
+export interface Attempt<Response> {
   readonly answer: Response | Failure | UnreachableFailure;
   /** Whether the connection was lost before the answer, or the service shuts down. */
   readonly isLost: boolean;

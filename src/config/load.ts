@@ -116,7 +116,7 @@ export function loadGatewayConfig(
       file,
       http: withServerTls(http ?? nowhere, "http", context),
       metrics: withServerTls(metrics, "metrics", context),
-      upstream: withClientTls(upstream ?? { address: "", tls: undefined }, "upstream", context),
+      upstream: withClientTls(upstream ?? { address: [], tls: undefined }, "upstream", context),
       faces,
     };
   });

@@ -111,20 +111,33 @@ export const http = z
   .optional()
   .describe("Address of the vendors' REST faces, and of VerifyToken over HTTP. Not served when absent.");
 
-/** The service that a gateway on its own asks. */
+const addresses = z.union([address(50_051).transform((at) => [at]), z.array(address(50_051)).min(1)], {
+  error: ({ input }) =>
+    wrongAddress(
+      input,
+      "must be an address such as 10.0.0.5:50051, or a list of them: [10.0.0.5:50051, 10.0.0.6:50051]",
+    ),
+});
+
+/** The services that a gateway on its own asks. */
 export const upstream = z
   .union(
     [
-      address(50_051).transform((at) => ({ address: at, tls: undefined })),
-      z.strictObject({ address: described(50_051), tls: upstreamTls }),
+      addresses.transform((address) => ({ address, tls: undefined })),
+      z.strictObject({
+        address: addresses.describe("Address, or a list of addresses, in the long form."),
+        tls: upstreamTls,
+      }),
     ],
     {
       error: ({ input }) =>
         wrongAddress(
           input,
-          "must be the gRPC service's address such as 10.0.0.5:50051 or unix:/path, or {address: ..., tls: {...}}",
+          "must be the gRPC service's address such as 10.0.0.5:50051 or unix:/path, a list of addresses, or {address: ..., tls: {...}}",
         ),
     },
   )
   .optional()
-  .describe("The gRPC service that verifies. List this gateway in that service's `trustedProxies`. Required.");
+  .describe(
+    "Address of the gRPC service that verifies, or a list of the addresses of several; a name stands for all of its addresses. Calls go to those that are serving, in turn. List this gateway in that service's `trustedProxies`. Required.",
+  );

@@ -48,10 +48,11 @@ export const FIELDS = {
   signed:
     "For a rejection: whether the signature had verified before the reason was found. `false` if anyone may have made the token, for example an expired one whose key is unknown.",
   stack: "Where in the program a warning comes from.",
+  state: "The state of a service that a gateway asks: `not serving`, `silent` or `unreachable`.",
   status: "The HTTP status, for a call over HTTP.",
   target: "The realm that judged the token, if `realm` routed it there.",
   timeout: "Milliseconds for calls in flight to finish.",
-  upstream: "The gRPC service that a gateway asks.",
+  upstream: "The address of a gRPC service that a gateway asks, or a list of them.",
   version: "The version of the service.",
   via: "The gRPC method, the vendor's face, or `http/` and the method.",
   wait: "Milliseconds to wait at most.",

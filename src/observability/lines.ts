@@ -28,7 +28,18 @@ export const LINES = {
   asking: {
     levels: ["info"],
     fields: ["upstream"],
-    meaning: "A gateway on its own starts; this is the service that it asks.",
+    meaning: "A gateway on its own starts; these are the services that it asks.",
+  },
+  "upstream serving": {
+    levels: ["info"],
+    fields: ["upstream"],
+    meaning: "A service that a gateway on its own asks gives verdicts: the gateway sends it calls.",
+  },
+  "upstream not serving": {
+    levels: ["warn"],
+    fields: ["upstream", "state", "why"],
+    meaning:
+      "A service that a gateway on its own asks is `not serving` (it starts, drains, or gives no verdicts), `silent` (it does not answer) or `unreachable`. Calls go to the others; the gateway is not ready if there are none.",
   },
   draining: {
     levels: ["info"],

@@ -144,6 +144,24 @@ export const METRICS = {
     [],
     "Estimated memory of the cache of tokens seen before, in bytes; limited by `cache.facts`.",
   ),
+  upstreamServing: metric(
+    "gauge",
+    "upstream_serving",
+    ["upstream"],
+    "1 while a service that this gateway asks gives verdicts, by its address; else 0, and the cause is in `/readyz`.",
+  ),
+  upstreamCalls: metric(
+    "counter",
+    "upstream_calls_total",
+    ["upstream", "result"],
+    "Calls of this gateway to each service: `answered`, or `lost` (it found no connection, or the connection or the service was lost before the answer).",
+  ),
+  upstreamRepeated: metric(
+    "counter",
+    "upstream_repeated_total",
+    [],
+    "Calls of this gateway that were made a second time, because the first service was lost, shut down, or could not read its directory.",
+  ),
   configurationRefused: metric(
     "gauge",
     "configuration_refused",

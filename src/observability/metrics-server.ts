@@ -2,13 +2,8 @@ import type http from "node:http";
 import type { ListenerOptions } from "../net/admission.js";
 import { createHttpPort, type HttpBounds, type HttpPort } from "../net/http1/http-port.js";
 import type { Metrics } from "./metrics.js";
-import type { KeysInUse, ServiceState } from "./observed.js";
-
-/** Body of `/readyz`: whether the service accepts calls, and the state of each realm. */
-export interface Readiness extends ServiceState {
-  /** False until everything is loaded, and while draining. */
-  readonly ready: boolean;
-}
+import type { KeysInUse } from "./observed.js";
+import type { Readiness } from "./readiness.js";
 
 /** Limits of the port: probes are small, and one client must not lock out the others. Times in milliseconds. */
 const BOUNDS = { request: 10_000, idle: 10_000, connections: 1000, perAddress: 100 } satisfies Partial<HttpBounds>;

@@ -6,7 +6,7 @@ import type { ConnectionRefusalReason } from "../net/admission.js";
 import type { Clock } from "../util/clock.js";
 import { type CallMetrics, createCallMetrics } from "./call-metrics.js";
 import { METRICS, type MetricEntry } from "./metric-table.js";
-import type { CoreStats, FetchObserver, PortStatus, ReloadObserver } from "./observed.js";
+import type { CoreStats, FetchObserver, ObservedUpstreams, PortStatus, ReloadObserver } from "./observed.js";
 
 // The metrics of a service, for Prometheus: counters that events raise, and gauges that are read at each scrape.
 
@@ -39,6 +39,8 @@ interface Sources {
   readonly expiries: () => Readonly<Record<string, number>>;
   /** Figures of the core; undefined in a gateway on its own, and before the core is open. */
   readonly core: () => CoreStats | undefined;
+  /** The services that a gateway asks; undefined in a service. */
+  readonly upstreams: () => ObservedUpstreams | undefined;
 }
 
 /**
@@ -128,6 +130,18 @@ const GAUGES: { readonly [Name in keyof typeof METRICS]?: ReadGauge } = {
       // A key is there once for each algorithm that it verifies.
       return new Set(expired.map(({ key }) => key)).size;
     }),
+  upstreamServing: ({ upstreams }) => {
+    const all = upstreams()?.status();
+    return all && Object.fromEntries(all.map(({ address, state }) => [address, state === "serving" ? 1 : 0]));
+  },
+  upstreamCalls: ({ upstreams }) =>
+    upstreams()
+      ?.status()
+      .flatMap(({ address: upstream, answered, lost }): readonly Sample[] => [
+        [{ upstream, result: "answered" }, answered],
+        [{ upstream, result: "lost" }, lost],
+      ]),
+  upstreamRepeated: ({ upstreams }) => upstreams()?.repeated,
   issuerClockAhead: ({ core }) => core()?.skew,
   proofsRemembered: ({ core }) => core()?.proofs,
 };

@@ -78,6 +78,8 @@ export interface ServiceState {
   readonly directory?: { readonly state: DirectoryState; readonly why?: string };
   /** State of each key set that is fetched; absent if there is none. */
   readonly keys?: readonly object[];
+  /** State of each service that a gateway on its own asks; absent in a service. */
+  readonly upstreams?: readonly { readonly address: string; readonly state: string; readonly why?: string }[];
   /** State of each realm that routes by issuer, with its targets; absent if there is none. */
   readonly routes?: readonly object[];
 }
@@ -87,6 +89,26 @@ export interface Observed {
   readonly stats: () => CoreStats;
   readonly serviceState: () => ServiceState;
   readonly keysInUse: () => KeysInUse;
+}
+
+/** A service that a gateway asks, as metrics and probes read it. */
+export interface ObservedUpstream {
+  readonly address: string;
+  /** `serving` if it gives verdicts. */
+  readonly state: string;
+  /** Cause of another state; else empty. */
+  readonly why: string;
+  /** Calls that it answered. */
+  readonly answered: number;
+  /** Calls that were lost or found no connection. */
+  readonly lost: number;
+}
+
+/** The services that a gateway asks. */
+export interface ObservedUpstreams {
+  status(): readonly ObservedUpstream[];
+  /** Calls that were made a second time. */
+  readonly repeated: number;
 }
 
 /** A port of the service, as metrics read it. */

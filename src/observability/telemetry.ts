@@ -11,7 +11,15 @@ import { type CallLogger, callLogger } from "./call-log.js";
 import { refusalLogger } from "./logger.js";
 import { createMetrics } from "./metrics.js";
 import { createMetricsServer } from "./metrics-server.js";
-import type { FetchObserver, Observed, PortStatus, ReloadObserver } from "./observed.js";
+import type {
+  FetchObserver,
+  Observed,
+  ObservedUpstreams,
+  PortStatus,
+  ReloadObserver,
+  ServiceState,
+} from "./observed.js";
+import { gatewayState, type Phase, readinessOf } from "./readiness.js";
 
 /** What observers of a service report to: the log, and metrics if a metrics port is configured. */
 export interface Telemetry {
@@ -29,10 +37,16 @@ export interface Telemetry {
   readonly keyFetch: FetchObserver;
   /** Includes a core in metrics and readiness. */
   observe(core: Observed): void;
+  /** Includes the services that a gateway asks in metrics and readiness. */
+  observeUpstreams(upstreams: ObservedUpstreams): void;
   /** Sets the realms that may be labels of metrics, and that readiness lists. */
   setRealms(realms: readonly string[]): void;
   /** Sets the certificates of ports, by the port's name. */
   setCertificates(certificates: Readonly<Record<string, Pick<ConfiguredTls, "validity">>>): void;
+  /** Opens the metrics port before everything else, so that probes learn of a start that takes long. It reports not ready. */
+  listen(): Promise<void>;
+  /** Closes the metrics port of a start that failed. */
+  close(): Promise<void>;
   /** The metrics port, which reports the connections of the other ports; empty if none is configured. */
   port(others: readonly PortStatus[]): readonly Port[];
 }
@@ -59,8 +73,11 @@ export function createTelemetry(
       reload: nothing,
       keyFetch: nothing,
       observe: nothing,
+      observeUpstreams: nothing,
       setRealms: nothing,
       setCertificates: nothing,
+      listen: async () => {},
+      close: async () => {},
       port: () => [],
     };
   }
@@ -71,8 +88,9 @@ export function createTelemetry(
   };
   let expiries: Readonly<Record<string, number>> = {};
   let core: Observed | undefined;
+  let upstreams: ObservedUpstreams | undefined;
   let ports: readonly PortStatus[] = [];
-  let ready = false;
+  let phase: Phase = "starting";
   const known = new Set(realms);
   const metrics = createMetrics(
     known,
@@ -82,20 +100,24 @@ export function createTelemetry(
       ports: () => ports,
       expiries: () => expiries,
       core: () => core?.stats(),
+      upstreams: () => upstreams,
     },
     version(),
   );
+  /** The state of a gateway, or of a service that has not opened its core yet. */
+  const stateWithoutCore = (): ServiceState =>
+    upstreams === undefined
+      ? { realms: Object.fromEntries([...known].map((name) => [name, "cold"])) }
+      : gatewayState(upstreams.status(), known);
   const server = createMetricsServer(
     metrics,
-    // A gateway on its own has no keys: its realms are always fresh.
-    () => ({
-      ready,
-      ...(core?.serviceState() ?? { realms: Object.fromEntries([...known].map((name) => [name, "fresh"])) }),
-    }),
+    () => readinessOf(phase, core?.serviceState() ?? stateWithoutCore()),
     () => core?.keysInUse() ?? { realms: {}, unused: {} },
     config.limits.headers,
     { tls, refused: (refusal) => refused("metrics", refusal) },
   );
+  let listening: Promise<string> | undefined;
+  const listen = (): Promise<string> => (listening ??= server.listen(address));
   return {
     call: (finished, instanceOf) => {
       logCall(finished, instanceOf);
@@ -113,6 +135,9 @@ export function createTelemetry(
     observe: (observed) => {
       core = observed;
     },
+    observeUpstreams: (observed) => {
+      upstreams = observed;
+    },
     setRealms: (names) => {
       known.clear();
       for (const name of names) known.add(name);
@@ -121,21 +146,23 @@ export function createTelemetry(
       const times = Object.entries(certificates).map(([name, { validity }]) => [name, validity?.to] as const);
       expiries = Object.fromEntries(times.filter((one): one is [string, number] => one[1] !== undefined));
     },
+    listen: async () => void (await listen()),
+    close: async () => void (await server.close(0)),
     port: (others) => {
       ports = others;
       return [
         {
           name: "metrics",
-          // Opens last, when the other ports are open.
+          // Called last, when the other ports are open.
           open: async () => {
-            ready = true;
-            return server.listen(address);
+            phase = "open";
+            return listen();
           },
           renewTls: (material) => server.renewTls(material),
           connections: () => 0,
           streams: () => 0,
           retire: () => {
-            ready = false;
+            phase = "draining";
           },
           close: async () => {
             await server.close(0);

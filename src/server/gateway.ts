@@ -1,6 +1,5 @@
-import { channelVerifier } from "../client/channel.js";
+import { openPool, type UpstreamStatus } from "../client/pool.js";
 import type { GatewayConfig } from "../config/load.js";
-import type { Verifier } from "../contract/verifier.js";
 import { isSameTls } from "../net/tls.js";
 import { tell } from "../observability/lines.js";
 import { createTelemetry } from "../observability/telemetry.js";
@@ -8,7 +7,7 @@ import { callService, gatewayOf, httpPort, servedRpc } from "./ports.js";
 import type { ConfigSource, ReloadChanges } from "./reload.js";
 import { openLog, type Running, run, type ServeContext } from "./run.js";
 
-/** Starts a gateway on its own, which asks a gRPC service over a channel. */
+/** Starts a gateway on its own, which asks one gRPC service or several. It is ready while one of them is. */
 export async function serveGateway(source: ConfigSource<GatewayConfig>, context: ServeContext): Promise<Running> {
   const config = source.load();
   const { clock } = context;
@@ -18,11 +17,15 @@ export async function serveGateway(source: ConfigSource<GatewayConfig>, context:
   const telemetry = createTelemetry(config, realmNames(config), { log, clock });
 
   let { tls } = config.upstream;
-  let upstream = channelVerifier(address, { tls });
-  const verifier: Verifier = { verify: (...asked) => upstream.verify(...asked) };
+  const onChange = ({ address: upstream, state, why }: UpstreamStatus): void => {
+    if (state === "serving") tell(log, "upstream serving", { upstream });
+    else tell(log, "upstream not serving", { upstream, state, why });
+  };
   tell(log, "asking", { upstream: address });
+  const pool = openPool(address, { tls, clock, onChange });
+  telemetry.observeUpstreams(pool);
 
-  const calls = callService(config, verifier, { clock, log, telemetry, instanceOf: () => undefined });
+  const calls = callService(config, pool, { clock, log, telemetry, instanceOf: () => undefined });
   const gateway = gatewayOf(config, calls, telemetry);
   const ports = [httpPort(config.http.address, gateway)];
 
@@ -31,15 +34,13 @@ export async function serveGateway(source: ConfigSource<GatewayConfig>, context:
     gateway.show(next.faces, servedRpc(next));
     // A change between plain and TLS takes effect at a start only.
     if (tls !== undefined && next.upstream.tls !== undefined && !isSameTls(tls, next.upstream.tls)) {
-      const last = upstream;
+      pool.renewTls(next.upstream.tls);
       ({ tls } = next.upstream);
-      upstream = channelVerifier(address, { tls });
-      last.close();
     }
     return { faces: next.faces.map(({ name }) => name) };
   };
   const reloading = { ...source, config, apply, log, onReload: telemetry.reload };
-  return run(ports, reloading, telemetry, context, async () => upstream.close());
+  return run(ports, reloading, telemetry, context, async () => pool.close());
 }
 
 const realmNames = ({ faces, http }: GatewayConfig): readonly string[] => [

@@ -15,8 +15,9 @@ export type { Running, ServeContext } from "./run.js";
 export type Only = "grpc" | "http";
 
 /**
- * Starts what a configuration describes. Ports open last: once the store is open, the directory is loaded and the keys of
- * the configuration are checked. Keys that issuers publish are not waited for.
+ * Starts what a configuration describes. The metrics port opens first, and reports not ready. The others open last: once the
+ * store is open, the directory is loaded and the keys of the configuration are checked. Keys that issuers publish are not
+ * waited for.
  *
  * @param only undefined for the whole service
  * @throws {ConfigError}, {DirectoryError}, or the system's error if a port cannot be opened
@@ -50,12 +51,16 @@ async function serveCore(
   let realms = realmNames(config);
   const telemetry = createTelemetry(config, realms, { log, clock });
 
+  await telemetry.listen();
   const core = await openCore(config, {
     clock,
     log,
     onDirectoryFailure: telemetry.directoryFailure,
     onRead: telemetry.storeRead,
     onFetch: telemetry.keyFetch,
+  }).catch(async (error: unknown) => {
+    await telemetry.close();
+    throw error;
   });
   telemetry.observe(core);
 
@@ -80,10 +85,16 @@ async function serveCore(
     ...(http && gateway ? [httpPort(http.address, gateway)] : []),
   ];
 
-  /** Health follows the keys: a realm without usable keys is NOT_SERVING. */
+  let isFresh = true;
+  /** Health follows the keys and the directory: a realm without usable keys is NOT_SERVING, and so is all without a directory. */
   const look = (): void => {
     const unserved = core.unserved();
-    for (const server of [service, operators]) server?.setRealms(realms, unserved);
+    const wasFresh = isFresh;
+    ({ isFresh } = core.stats());
+    for (const server of [service, operators]) {
+      server?.setRealms(realms, unserved);
+      if (isFresh !== wasFresh) server?.setServing(isFresh);
+    }
   };
   look();
   const apply = (next: Config): ReloadChanges => {

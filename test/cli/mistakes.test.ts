@@ -229,7 +229,7 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
     fix: /keep one/,
   },
   "a duration without its unit": {
-    broken: (good) => `${good}drain: { delay: 5 }\n`,
+    broken: (good) => good.replace("delay: 0s", "delay: 5"),
     place: "drain.delay",
     wrong: /must be a duration/,
     fix: /such as 500ms, 30s/,

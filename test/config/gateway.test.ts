@@ -13,12 +13,22 @@ describe("the configuration of a standalone gateway", () => {
   it("the documented configuration of a gateway loads", () => {
     const { upstream, http, faces, trustedProxies } = loadGateway(TEXT);
     expect({ upstream: upstream.address, http: http.address, trustedProxies }).to.deep.equal({
-      upstream: "10.0.0.5:50051",
+      upstream: ["10.0.0.5:50051"],
       http: "0.0.0.0:8080",
       trustedProxies: [],
     });
     expect(faces.map(({ name }) => name)).to.deep.equal(["integuru", "clowk", "fiserv"]);
   });
+
+  for (const upstream of [
+    '[10.0.0.5:50051, "unix:/run/verifier.sock"]',
+    '{ address: [10.0.0.5:50051, "unix:/run/verifier.sock"] }',
+  ]) {
+    it(`a gateway may ask several services: upstream: ${upstream}`, () => {
+      const loaded = loadGateway(TEXT.replace(/upstream: \S+/, `upstream: ${upstream}`));
+      expect(loaded.upstream.address).to.deep.equal(["10.0.0.5:50051", "unix:/run/verifier.sock"]);
+    });
+  }
 
   it("a gateway may name any realm under http.rpc, since only the service knows its realms", () => {
     const { http } = loadGateway(TEXT.replace(/http: (\S+)/, "http: { address: $1, rpc: [partner, clowk] }"));
@@ -51,6 +61,11 @@ describe("the configuration of a standalone gateway", () => {
       "an invalid upstream address",
       (text: string) => text.replace(/upstream: \S+/, "upstream: grpc://x"),
       /^upstream: must be the gRPC service's address such as 10\.0\.0\.5:50051/,
+    ],
+    [
+      "an empty list of upstreams",
+      (text: string) => text.replace(/upstream: \S+/, "upstream: []"),
+      /^upstream: must be the gRPC service's address such as .*, a list of addresses/,
     ],
     [
       "no http",

@@ -116,7 +116,7 @@ describe("tls of a gateway's upstream", () => {
   it("tls of an upstream may name authorities, a certificate, or nothing", () => {
     const empty = gateway("{ address: 10.0.0.5:50051, tls: {} }").upstream;
     expect(empty).to.deep.equal({
-      address: "10.0.0.5:50051",
+      address: ["10.0.0.5:50051"],
       tls: { certificate: undefined, key: undefined, ca: undefined, validity: undefined },
     });
     const full = gateway(
@@ -124,7 +124,7 @@ describe("tls of a gateway's upstream", () => {
     );
     expect(full.upstream.tls?.ca).to.equal(authority.cert);
     expect(full.upstream.tls?.key?.reveal()).to.equal(server.key);
-    expect(gateway("10.0.0.5:50051").upstream).to.deep.equal({ address: "10.0.0.5:50051", tls: undefined });
+    expect(gateway("10.0.0.5:50051").upstream).to.deep.equal({ address: ["10.0.0.5:50051"], tls: undefined });
   });
 
   it("tls of an upstream is refused if a half of a pair is missing, or a file or key is wrong", () => {

@@ -77,7 +77,7 @@ function checkGateway(file: string, context: CliContext): GatewayReport {
   const { upstream, http, metrics, faces } = config;
   return {
     file,
-    upstream: upstream.address,
+    upstream: upstream.address.join(", "),
     ...describeListeners({ http, metrics }),
     faces: faces.map(({ path, realm }) => ({ path, realm })),
     rpc: http.rpc,
