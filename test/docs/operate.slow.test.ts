@@ -81,6 +81,8 @@ describe("docs/guides/operate.md", function () {
       "ready",
       "draining",
       "stopped",
+      "upstream serving",
+      "upstream not serving",
       "store locked",
       "configuration reloaded",
       "restart needed",
