@@ -65,7 +65,7 @@ describe("deploy/alerts.yml", () => {
 
 describe("deploy/kubernetes.yaml", () => {
   type Thing = any; // Kubernetes' own types are no dependency of ours.
-  const things = parseAllDocuments(textOf("kubernetes.yaml")).map((one) => one.toJS() as Thing);
+  const things: Thing[] = parseAllDocuments(textOf("kubernetes.yaml")).map((one) => one.toJS());
   const of = (kind: string): Thing[] => things.filter((one) => one.kind === kind);
   const folder = emptyFolder();
   for (const [name, text] of Object.entries(of("ConfigMap")[0].data as Record<string, string>)) {

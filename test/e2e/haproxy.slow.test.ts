@@ -187,23 +187,23 @@ describe("services and gateways behind HAProxy", function () {
       while (!signal.aborted) {
         const stream = client.open();
         let answered = (): void => {};
-        let over: string | undefined;
+        const over: { reason?: string } = {};
         stream.on("data", () => answered());
         stream.on("error", (error) => {
-          over = readError(error).reason ?? error.message;
+          over.reason = readError(error).reason ?? error.message;
           answered();
         });
-        while (over === undefined && !signal.aborted) {
+        while (over.reason === undefined && !signal.aborted) {
           stream.write({ id: "1", requests: [request] });
           await new Promise<void>((resolve) => {
             answered = resolve;
-            if (over !== undefined) resolve();
+            if (over.reason !== undefined) resolve();
           });
-          if (over === undefined) tallies.stream.answered++;
+          if (over.reason === undefined) tallies.stream.answered++;
           await pause(10);
         }
-        if (over === undefined) stream.end();
-        else ended.push(over);
+        if (over.reason === undefined) stream.end();
+        else ended.push(over.reason);
         await pause(5);
       }
     };
