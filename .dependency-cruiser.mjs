@@ -81,8 +81,14 @@ export default {
     never(
       "transports-apart-from-core",
       "gRPC and HTTP know the core as the Verifier interface of src/contract.",
-      { path: folder("grpc", "http") },
+      { path: folder("grpc", "http"), pathNot: "^src/grpc/admin/" },
       { path: folder("keys", "directory", "verifier") },
+    ),
+    never(
+      "operators-apart-from-verifier",
+      "The operators' services are about the directory, and know nothing of how tokens are verified.",
+      { path: "^src/grpc/admin/" },
+      { path: folder("keys", "verifier") },
     ),
     never(
       "client-thin",

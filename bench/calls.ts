@@ -40,5 +40,7 @@ export function call(client: Client, request: Buffer, method = METHODS.verify): 
 /** Returns the content of an answer that verifies the token, and undefined for any other. */
 export function verified(answer: Buffer): { readonly position: string } | undefined {
   const { verdict } = VerifyTokenResponse.decode(answer);
-  return verdict?.$case === "verified" ? { position: verdict.value.evidence?.feedPosition ?? "" } : undefined;
+  return verdict?.$case === "verified"
+    ? { position: String(verdict.value.evidence?.position?.number ?? "") }
+    : undefined;
 }

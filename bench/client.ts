@@ -4,16 +4,18 @@ import { deploy, SECRET } from "./deployment.js";
 import { integuruToken } from "./directory-data.js";
 import { start } from "./measured.js";
 
-// CPU of our Node client and of the service, per verification, with and without `batch: true`, beside how long a call takes.
+// CPU of our Node client and of the service, per verification, alone, with `batch: true` and with `cache: true`, beside how long a call takes.
 
 const CONFIG = `grpc: 127.0.0.1:0
 log: { level: warn }
 realms:
-  integuru: { preset: integuru, keys: [{ secret: ${SECRET} }] }
+  integuru: { preset: integuru, keys: [{ secret: ${SECRET} }], watch: callers }
 `;
 
 /** Calls at the same time. */
 const CONCURRENT = [1, 16, 64, 256];
+
+const WAYS: readonly Way[] = ["alone", "batch", "cache"];
 
 /** Different tokens, each seen before. */
 const TOKENS = 5_000;
@@ -25,9 +27,14 @@ interface Cost {
   readonly service: number;
   /** Milliseconds from a call to its verdict, the median. */
   readonly latency: number;
+  /** Share of the calls that did not reach the service. */
+  readonly saved: number;
 }
 
-/** Compares the client with `batch: true` with the client without. */
+/** How the client calls. */
+type Way = "alone" | "batch" | "cache";
+
+/** Compares the client with `batch: true`, and with `cache: true`, with the client without. */
 export async function client({
   rounds,
   requests,
@@ -47,10 +54,16 @@ export async function client({
       });
       child.send(question);
     });
-  const measure = async (batch: boolean, concurrent: number): Promise<Cost> => {
+  const measure = async (way: Way, concurrent: number): Promise<Cost> => {
     const before = await service.cpu();
-    const { cpu, latency } = await ask<{ cpu: number; latency: number }>("verify", batch, concurrent, requests);
-    return { client: cpu / requests, service: ((await service.cpu()) - before) / requests, latency };
+    const answer = await ask<{ cpu: number; latency: number; saved: number }>("verify", way, concurrent, requests);
+    const { cpu, latency, saved } = answer;
+    return {
+      client: cpu / requests,
+      service: ((await service.cpu()) - before) / requests,
+      latency,
+      saved: saved / requests,
+    };
   };
   try {
     await ask(
@@ -59,20 +72,24 @@ export async function client({
     );
     console.log(`Our client, tokens seen before: per verification, medians of ${rounds} rounds of ${requests}`);
     for (const concurrent of CONCURRENT) {
-      for (const batch of [false, true]) await measure(batch, concurrent);
-      const pairs: (readonly [alone: Cost, together: Cost])[] = [];
+      for (const way of WAYS) await measure(way, concurrent);
+      const all: Record<Way, Cost>[] = [];
       for (let round = 0; round < rounds; round++) {
-        pairs.push([await measure(false, concurrent), await measure(true, concurrent)]);
+        const [alone, batch, cache] = [
+          await measure("alone", concurrent),
+          await measure("batch", concurrent),
+          await measure("cache", concurrent),
+        ];
+        all.push({ alone, batch, cache });
       }
+      const median = (read: (costs: Record<Way, Cost>) => number): string => spread(all.map(read)).median.toFixed(2);
       const line = (name: keyof Cost, unit: string): string => {
-        const [alone, together, ratio] = [
-          pairs.map(([one]) => one[name]),
-          pairs.map(([, one]) => one[name]),
-          pairs.map(([one, other]) => other[name] / one[name]),
-        ].map((figures) => spread(figures).median);
-        return `${name} ${alone?.toFixed(2)} ${unit} alone, ${together?.toFixed(2)} with batch, ${ratio?.toFixed(2)} x`;
+        const ratio = (way: Way): string =>
+          `${median((costs) => costs[way][name])} (${median((costs) => costs[way][name] / costs.alone[name])} x) with ${way}`;
+        return `${name} ${median(({ alone }) => alone[name])} ${unit} alone, ${ratio("batch")}, ${ratio("cache")}`;
       };
       const lines = [line("client", "µs"), line("service", "µs"), line("latency", "ms")];
+      lines.push(`calls saved by the cache ${median(({ cache }) => cache.saved)}`);
       console.log(`  ${String(concurrent).padStart(3)} at once: ${lines.join("; ")}`);
     }
   } finally {

@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import Database from "better-sqlite3";
+import { revocationKey } from "../src/directory/revocation.js";
 import { requestOf } from "./calls.js";
 import { type Contender, type Plan, race, spread } from "./compare.js";
 import { deploy, withDirectory } from "./deployment.js";
@@ -190,9 +191,10 @@ async function revoke(folder: string, file: string, count: number): Promise<void
   );
   await runImport(bulk, file);
   const db = new Database(path.join(folder, "verifier.db"));
-  const insert = db.prepare("INSERT INTO revocations (realm, jti) VALUES ('r', ?)");
+  const insert = db.prepare("INSERT INTO revoked (key, realm, kind, value) VALUES (?, 'r', 'jti', ?)");
   db.transaction(() => {
-    for (let n = 0; n < count; n++) insert.run(`revoked-${n}`);
+    for (let n = 0; n < count; n++)
+      insert.run(revocationKey({ realm: "r", kind: "jti", value: `revoked-${n}` }), `revoked-${n}`);
   })();
   db.close();
 }

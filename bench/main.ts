@@ -27,6 +27,7 @@ import {
   thisMachine,
   writeReports,
 } from "./report.js";
+import { revocations } from "./revocations.js";
 import { soak } from "./soak.js";
 import { signatures, strictJson } from "./strict-json.js";
 import { measure } from "./table.js";
@@ -92,7 +93,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
     },
   },
   client: {
-    about: "CPU and latency of our Node client, with and without `batch: true`",
+    about: "CPU and latency of our Node client, alone, with `batch: true` and with `cache: true`",
     run: () => client(sized(5, 4_000)),
   },
   decisions: { about: "CPU of a decision in process, first and again", run: decisions },
@@ -105,6 +106,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   held: { isBound: true, about: "heap that addresses and failing clients take", run: heldMemory },
   waits: { isBound: true, about: "how long a slow or silent peer is waited for", run: waits },
   proofs: { isBound: true, about: "CPU and memory of DPoP proofs", run: proofs },
+  revocations: { about: "memory and CPU of up to ten million revocations", run: revocations },
   directory: {
     about: "CPU per look-up among a million users, beside a thousand",
     run: (options) => directory(options, options.fresh),

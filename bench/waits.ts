@@ -3,7 +3,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import Database from "better-sqlite3";
 import { createFetcher } from "../src/keys/remote/fetch.js";
-import { Bench, putClient } from "../test/directory/support.js";
+import { applyTo, Bench, putClient } from "../test/directory/support.js";
 import { start, VERIFIED } from "../test/grpc/harness.js";
 import { INTEGURU, open, READING_FACES, Wire, withBody } from "../test/http/harness.js";
 import { Issuer } from "../test/keys/remote/misbehaving.js";
@@ -76,11 +76,11 @@ async function failureOf(doing: Promise<unknown>): Promise<void> {
 
 async function lockedWriter(): Promise<number> {
   const bench = new Bench();
-  bench.open();
+  await bench.open();
   const holder = new Database(bench.path);
   holder.exec("BEGIN IMMEDIATE");
-  const directory = bench.open({ busyTimeout: 50 });
-  const millis = await millisOf(() => failureOf(directory.apply([putClient("c", "s")], "bench")));
+  const directory = await bench.open({ busyTimeout: 50 });
+  const millis = await millisOf(() => failureOf(applyTo(directory, putClient("c", "s"))));
   holder.close();
   await bench.release();
   return millis;

@@ -1,14 +1,18 @@
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { endFile } from "../test/support/after-file.ts";
+import { offerPostgres } from "../test/support/shared-postgres.ts";
 
 const OUTPUT = ["--outDir", ".test-build", "--incremental", "--declaration", "false", "--sourceMap", "false"];
 
+let endPostgres = async () => {};
+
 /**
- * Compiles the program that tests start in separate processes, as it is shipped, which halves their start time. Coverage
+ * Offers a PostgreSQL server to the tests, which starts when the first one asks. Compiles the program that tests start in separate processes, as it is shipped, which halves their start time. Coverage
  * measures the sources themselves and does not use it (test/cli/harness.ts).
  */
-export function mochaGlobalSetup() {
+export async function mochaGlobalSetup() {
+  endPostgres = await offerPostgres();
   if (process.env.NODE_V8_COVERAGE !== undefined) return;
   const root = fileURLToPath(new URL("..", import.meta.url));
   const { status, stdout } = spawnSync(
@@ -18,6 +22,8 @@ export function mochaGlobalSetup() {
   );
   if (status !== 0) throw new Error(`what the tests start does not compile:\n${stdout}`);
 }
+
+export const mochaGlobalTeardown = () => endPostgres();
 
 /** The hook that runs in each worker after each file. */
 export const mochaHooks = { afterAll: endFile };

@@ -1,12 +1,16 @@
 // Our client as packed: asks the service at the address in the arguments, and reports its own CPU time and latency.
 const { connect } = await import(new URL("../../dist/src/client/index.js", import.meta.url).href);
 
-const clients = new Map([false, true].map((batch) => [batch, connect(process.argv[2], { batch, deadlineMs: 60_000 })]));
+const options = { alone: {}, batch: { batch: true }, cache: { cache: true } };
+const clients = new Map(
+  Object.entries(options).map(([name, own]) => [name, connect(process.argv[2], { ...own, deadlineMs: 60_000 })]),
+);
 let tokens = [];
 
 /** Verifies tokens, so many at once. */
-async function verify(batch, concurrent, count) {
-  const client = clients.get(batch);
+async function verify(name, concurrent, count) {
+  const client = clients.get(name);
+  const { hits } = client.cacheStatistics();
   const times = [];
   let left = count;
   const worker = async () => {
@@ -21,7 +25,7 @@ async function verify(batch, concurrent, count) {
   await Promise.all(Array.from({ length: concurrent }, worker));
   const { user, system } = process.cpuUsage(before);
   times.sort((a, b) => a - b);
-  return { cpu: user + system, latency: times[times.length >> 1] };
+  return { cpu: user + system, latency: times[times.length >> 1], saved: client.cacheStatistics().hits - hits };
 }
 
 const answer = async ([question, ...args]) => {

@@ -3,9 +3,9 @@ import { exitCodesPage } from "./exit-codes.js";
 import { configurationSchema } from "./json-schema.js";
 import { logPage } from "./log.js";
 import { metricsPage } from "./metrics.js";
-import { readContract } from "./proto.js";
+import { OPERATOR_FILES, readContract } from "./proto.js";
 import { reasonsPage } from "./reasons.js";
-import { rpcsPage } from "./rpcs.js";
+import { operatorRpcsPage, rpcsPage } from "./rpcs.js";
 
 /** Returns the generated pages of docs/reference by name. @param descriptors of the contract, with comments */
 export function referencePages(descriptors: Uint8Array): Readonly<Record<string, string>> {
@@ -16,6 +16,7 @@ export function referencePages(descriptors: Uint8Array): Readonly<Record<string,
     "exit-codes.md": exitCodesPage(),
     "log.md": logPage(),
     "metrics.md": metricsPage(),
+    "operator-rpcs.md": operatorRpcsPage(OPERATOR_FILES.map((name) => readContract(descriptors, name))),
     "reasons.md": reasonsPage(contract),
     "rpcs.md": rpcsPage(contract),
   };

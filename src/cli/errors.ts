@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import { ConfigError } from "../config/errors.js";
+import { OperatorError } from "../contract/operator-failures.js";
 import { DirectoryError } from "../directory/errors.js";
 import { ImportError } from "../directory/transfer/import.js";
 
@@ -63,7 +64,14 @@ export function failureOf(error: unknown): CommandFailure {
     const details = error instanceof ImportError ? { problems: error.issues, more: error.more } : {};
     return { code, message: error.message, exitCode, details };
   }
+  if (error instanceof OperatorError) return operatorFailure(error);
   return systemFailure(error as SystemError) ?? internalFailure(error);
+}
+
+/** The failure that an operator's error amounts to: what may pass has the exit code 3. */
+function operatorFailure({ reason, message, retryAfter }: OperatorError): CommandFailure {
+  const mayPass = retryAfter !== undefined || reason === "INTERNAL";
+  return { code: reason, message, exitCode: mayPass ? EXIT.unavailable : EXIT.usage };
 }
 
 /** A failure as `--json` prints it on standard error. */

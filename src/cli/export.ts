@@ -2,7 +2,8 @@ import { once } from "node:events";
 import type { Command } from "commander";
 import { loadConfig } from "../config/load.js";
 import { writeJsonLine } from "../directory/transfer/json-lines.js";
-import { addCommand, type CliContext, configOption, jsonOption } from "./command.js";
+import { addCommand, type CliContext } from "./command.js";
+import { addOperatorOptions, checkLocal, type OperatorOptions, withOperations } from "./operators.js";
 import { configFile, onDirectory } from "./resolve.js";
 
 const DESCRIPTION =
@@ -10,16 +11,25 @@ const DESCRIPTION =
 
 /** Adds `export`. */
 export function addExportCommand(root: Command, context: CliContext): void {
-  addCommand(root, "export", DESCRIPTION, ["token-verifier export > directory.jsonl"])
-    .addOption(configOption())
-    .addOption(jsonOption("print errors as JSON on standard error"))
-    .action(async (options: { config?: string }) => {
-      const config = loadConfig(configFile(options.config), context);
-      await onDirectory(config, context.clock, "read", async ({ directory, masterKeys }) => {
-        for await (const entry of directory.export()) {
-          const hasRoom = process.stdout.write(`${writeJsonLine(entry, masterKeys)}\n`);
-          if (!hasRoom) await once(process.stdout, "drain");
-        }
+  addOperatorOptions(
+    addCommand(root, "export", DESCRIPTION, ["token-verifier export > directory.jsonl"]),
+    "print errors as JSON on standard error",
+  ).action(async (options: OperatorOptions) => {
+    if (options.admin !== undefined) {
+      await withOperations(options, context, "read", async (on) => {
+        for await (const { lines } of on.exportDirectory({})) await write(lines);
       });
+      return;
+    }
+    checkLocal(options);
+    const config = loadConfig(configFile(options.config), context);
+    await onDirectory(config, context.clock, "read", async ({ directory, masterKeys }) => {
+      for await (const entry of directory.export()) await write(`${writeJsonLine(entry, masterKeys)}\n`);
     });
+  });
+}
+
+/** Prints a part, and waits until standard output has room for the next. */
+async function write(part: string | Uint8Array): Promise<void> {
+  if (!process.stdout.write(part)) await once(process.stdout, "drain");
 }

@@ -1,12 +1,14 @@
 import { createReadStream, statSync } from "node:fs";
 import type { Command } from "commander";
+import type { ImportDirectoryRequest } from "../../gen/tokenverifier/admin/v1/directory_service.js";
 import { type Config, loadConfig } from "../config/load.js";
 import { unreadable } from "../config/read-file.js";
-import type { ImportOptions, ImportReport } from "../directory/transfer/import.js";
+import type { ImportCounts, ImportOptions, ImportReport } from "../directory/transfer/import.js";
 import { readJsonLines } from "../directory/transfer/json-lines.js";
-import { storePath } from "../server/store.js";
-import { addCommand, type CliContext, configOption, jsonOption } from "./command.js";
+import { storePlace } from "../server/store.js";
+import { addCommand, type CliContext } from "./command.js";
 import { UsageError } from "./errors.js";
+import { addOperatorOptions, checkLocal, drawRequestId, type OperatorOptions, withOperations } from "./operators.js";
 import { printLine } from "./output.js";
 import { actorOfCommand, configFile, onDirectory } from "./resolve.js";
 
@@ -18,20 +20,68 @@ const EXAMPLES = [
 /** Adds `import`. */
 export function addImportCommand(root: Command, context: CliContext): void {
   const description = "load instances, users and clients from JSON Lines into the directory, all or nothing";
-  addCommand(root, "import", description, EXAMPLES)
-    .argument("<file>", "the file; - reads standard input")
-    .addOption(configOption())
-    .option("--dry-run", "print what the import would change, and change nothing")
-    .option("--prune", "remove entries that are not in the file")
-    .addOption(jsonOption())
-    .action(async (file: string, options: { config?: string; dryRun?: boolean; prune?: boolean; json?: boolean }) => {
-      const { dryRun = false, prune = false } = options;
-      const config = loadConfig(configFile(options.config), context);
-      const report = await importFile(file, config, { dryRun, prune }, context);
-      const store = storePath(config);
-      printLine(options.json ? JSON.stringify({ dryRun, store, ...report }) : formatImport(report, dryRun, store));
-    });
+  addOperatorOptions(
+    addCommand(root, "import", description, EXAMPLES)
+      .argument("<file>", "the file; - reads standard input")
+      .option("--dry-run", "print what the import would change, and change nothing")
+      .option("--prune", "remove entries that are not in the file"),
+  ).action(async (file: string, options: OperatorOptions & { dryRun?: boolean; prune?: boolean }) => {
+    const { dryRun = false, prune = false, admin } = options;
+    if (admin !== undefined) {
+      const report = await sendFile(file, { dryRun, prune }, options, context);
+      printLine(options.json ? JSON.stringify({ dryRun, admin, ...report }) : formatImport(report, dryRun, admin));
+      return;
+    }
+    checkLocal(options);
+    const config = loadConfig(configFile(options.config), context);
+    const report = await importFile(file, config, { dryRun, prune }, context);
+    const store = storePlace(config);
+    printLine(options.json ? JSON.stringify({ dryRun, store, ...report }) : formatImport(report, dryRun, store));
+  });
 }
+
+/** Imports a file of JSON Lines into a running service. @param file `-` for standard input */
+function sendFile(
+  file: string,
+  { dryRun = false, prune = false }: ImportOptions,
+  options: OperatorOptions,
+  context: CliContext,
+): Promise<ImportReport> {
+  const { bytes, total } = openFile(file, context);
+  async function* parts(): AsyncGenerator<ImportDirectoryRequest> {
+    yield { part: { $case: "options", value: { requestId: drawRequestId(), prune, dryRun } } };
+    for await (const lines of showProgress(buffers(bytes), total, process.stderr)) {
+      yield { part: { $case: "lines", value: Buffer.from(lines) } };
+    }
+  }
+  return withOperations(options, context, "change", async (on) => {
+    try {
+      const { instances, users, clients } = await on.importDirectory(parts());
+      return { instances: countsOf(instances), users: countsOf(users), clients: countsOf(clients) };
+    } finally {
+      clearProgress(process.stderr);
+    }
+  });
+}
+
+const countsOf = ({ added, replaced, unchanged, removed } = NO_COUNTS): ImportCounts => ({
+  added: Number(added),
+  replaced: Number(replaced),
+  unchanged: Number(unchanged),
+  removed: Number(removed),
+});
+
+const NO_COUNTS = { added: 0n, replaced: 0n, unchanged: 0n, removed: 0n };
+
+interface OpenFile {
+  readonly bytes: AsyncIterable<Uint8Array>;
+  /** Undefined for standard input. */
+  readonly total: number | undefined;
+}
+
+/** Opens a file of JSON Lines. @param file `-` for standard input */
+const openFile = (file: string, { stdin }: CliContext): OpenFile =>
+  file === "-" ? { bytes: stdin, total: undefined } : { total: sizeOf(file), bytes: createReadStream(file) };
 
 /** Imports a file of JSON Lines. @param file `-` for standard input */
 async function importFile(
@@ -40,8 +90,7 @@ async function importFile(
   options: ImportOptions,
   context: CliContext,
 ): Promise<ImportReport> {
-  const total = file === "-" ? undefined : sizeOf(file);
-  const bytes: AsyncIterable<Uint8Array> = file === "-" ? context.stdin : createReadStream(file);
+  const { bytes, total } = openFile(file, context);
   // A service on the same machine has callers waiting; an import can take its time.
   context.lowerPriority?.();
   return onDirectory(config, context.clock, "make", async ({ directory, masterKeys }) => {

@@ -5,7 +5,7 @@ import type { Config } from "../config/load.js";
 import { redactFileName, unreadable } from "../config/read-file.js";
 import type { ConfiguredRealm } from "../config/realms.js";
 import { DEVELOPMENT_FILE, DEVELOPMENT_FOLDER } from "../server/development/folder.js";
-import { type OpenDirectory, openDirectory, readDirectory, storePath } from "../server/store.js";
+import { isStoreMissing, type OpenDirectory, openDirectory, readDirectory, storePlace } from "../server/store.js";
 import type { Clock } from "../util/clock.js";
 import { UsageError } from "./errors.js";
 
@@ -62,7 +62,7 @@ export function readTime(option: string, text: string): number {
 const LOCK_TIMEOUT = 10_000;
 
 /** What a command does to the store: creates it if there is none, changes an existing one, or reads it. */
-type StoreUse = "make" | "change" | "read";
+export type StoreUse = "make" | "change" | "read";
 
 /**
  * Runs a command's work on the directory of a configuration, and closes the store afterwards.
@@ -82,10 +82,10 @@ export async function onDirectory<Result>(
       `${config.file} has no masterKey, and so no directory. Make one with: openssl rand -base64 32`,
     );
   }
-  const open = openFor(use, config, clock);
+  const open = await openFor(use, config, clock);
   if (open === undefined) {
     throw new UsageError(
-      `There is no store at ${storePath(config)}. If there was one, restore it from a backup; only serve and import make a new one.`,
+      `There is no store at ${storePlace(config)}. If there was one, restore it from a backup; only serve and import make a new one.`,
     );
   }
   try {
@@ -95,9 +95,9 @@ export async function onDirectory<Result>(
   }
 }
 
-function openFor(use: StoreUse, config: Config, clock: Clock): OpenDirectory | undefined {
+async function openFor(use: StoreUse, config: Config, clock: Clock): Promise<OpenDirectory | undefined> {
   if (use === "read") return readDirectory(config, clock);
-  if (use === "change" && !existsSync(storePath(config))) return undefined;
+  if (use === "change" && isStoreMissing(config)) return undefined;
   return openDirectory(config, clock, { busyTimeout: LOCK_TIMEOUT });
 }
 

@@ -1,140 +1,101 @@
-import { text } from "node:stream/consumers";
 import type { Command } from "commander";
 import { type Config, loadConfig } from "../config/load.js";
-import { genericSettings } from "../config/realms.js";
-import type { Directory } from "../directory/directory.js";
-import type { RevokedToken } from "../directory/model.js";
-
-import { Issuers } from "../keys/issuers.js";
-import { printableList } from "../util/printable.js";
-import { revocationDigest, revocationScope } from "../verifier/revocation.js";
-import { addCommand, type CliContext, configOption, jsonOption } from "./command.js";
+import { revocableRealmsOf } from "../server/realms.js";
+import {
+  formatTime,
+  type MadeRevocation,
+  makeRevocation,
+  type RevocationRequest,
+} from "../verifier/revocation-request.js";
+import { addCommand, type CliContext } from "./command.js";
 import { UsageError } from "./errors.js";
+import { checkLocal } from "./operators.js";
 import { printLine } from "./output.js";
-import { actorOfCommand, configFile, findRealm, onDirectory, readSecretFile, readTime } from "./resolve.js";
+import { actorOfCommand, configFile, onDirectory, readTime } from "./resolve.js";
+import { revokeOnService } from "./revoke-service.js";
+import {
+  addSelectorOptions,
+  asUsage,
+  describeSelector,
+  readSelector,
+  type SelectorOptions,
+} from "./selector-options.js";
 
 const EXAMPLES = [
-  "token-verifier revoke --token token.txt",
-  "token-verifier revoke --realm integuru --jti example-1 --until 2099-01-01T00:00:00Z",
+  "token-verifier revoke --realm integuru --token token.txt",
+  "token-verifier revoke --realm integuru --jti example-1 --exp 2099-01-01T00:00:00Z",
+  "token-verifier revoke --realm integuru --subject a1b2c3d4 --comment 'laptop stolen'",
+  "token-verifier revoke --realm integuru --all --issued-before 2026-01-31T12:00:00Z",
 ];
 
-interface RevokeOptions {
-  readonly realm?: string;
-  readonly jti?: string;
-  readonly instance?: string;
-  readonly issuer?: string;
-  /** When the store may forget the revocation: RFC 3339, or seconds since 1970. */
-  readonly until?: string;
+interface RevokeOptions extends SelectorOptions {
+  readonly exp?: string;
+  readonly issuedBefore?: string;
+  readonly ban?: true;
+  readonly comment?: string;
+  readonly wait?: string;
 }
 
 /** Adds `revoke`. */
 export function addRevokeCommand(root: Command, context: CliContext): void {
-  addCommand(root, "revoke", "revoke a token, given as its jti in a realm or as the token itself", EXAMPLES)
-    .option("-r, --realm <name>", "the realm")
-    .option("--jti <jti>", "the token's jti")
-    .option("--instance <id>", "the instance that signed the token, in a realm where instances sign")
-    .option("--issuer <issuer>", "the token's iss, in a realm that admits several issuers")
-    .option("--token <file>", "a file with the token; - reads standard input")
-    .option("--until <time>", "when to forget the revocation: exp plus clockTolerance, or later (default: never)")
-    .addOption(configOption())
-    .addOption(jsonOption())
-    .action(async (options: RevokeOptions & { token?: string; config?: string; json?: boolean }) => {
-      const { token: file } = options;
+  addSelectorOptions(addCommand(root, "revoke", "revoke tokens, although they verify", EXAMPLES))
+    .option("--exp <time>", "when the token of --jti expires, if you know: the revocation is forgotten after that")
+    .option("--issued-before <time>", "revoke tokens issued until then (default: until now)")
+    .option("--ban", "revoke tokens whenever they are issued, until unrevoke")
+    .option("--wait <duration>", "with --admin: wait so long at most until every replica has it in force")
+    .action(async (options: RevokeOptions) => {
+      if (options.admin !== undefined) return revokeOnService(await requestOf(options, context), options, context);
+      checkLocal(options);
+      if (options.wait !== undefined) throw new UsageError("--wait asks a running service. Give --admin with it.");
       const config = loadConfig(configFile(options.config), context);
-      const token = file === "-" ? (await text(context.stdin)).trim() : file && readSecretFile(file);
-      const { token: revoked, until } = await revoke(config, token, options, context);
-      const name = revoked.digest ?? `${revoked.realm} ${revoked.jti}`;
-      const end = until === null ? "for good" : `until ${new Date(until * 1000).toISOString()}`;
-      printLine(options.json ? JSON.stringify({ ...revoked, until }) : `revoked ${name} ${end}`);
+      const request = await requestOf(options, context);
+      const made = asUsage(() => makeRevocation(request, revocableRealmsOf(config.realms), context.clock()));
+      await carryOut(config, made, options.comment, context);
+      printLine(options.json ? JSON.stringify(toJson(made)) : describe(made));
     });
 }
 
-/** @returns what was revoked, and until when in seconds since 1970; null for good */
-async function revoke(
+/** What the options ask to revoke. */
+const requestOf = async (options: RevokeOptions, context: CliContext): Promise<RevocationRequest> => ({
+  ...(await readSelector(options, context)),
+  exp: secondsOf("--exp", options.exp),
+  issuedBefore: secondsOf("--issued-before", options.issuedBefore),
+  ban: options.ban,
+});
+
+const secondsOf = (option: string, time: string | undefined): number | undefined =>
+  time === undefined ? undefined : readTime(option, time) / 1000;
+
+async function carryOut(
   config: Config,
-  token: string | undefined,
-  options: RevokeOptions,
-  context: CliContext,
-): Promise<{ readonly token: RevokedToken; readonly until: number | null }> {
-  const revoked = token === undefined ? byJti(config, options) : byDigest(token, options);
-  const until = options.until === undefined ? undefined : Math.ceil(readTime("--until", options.until) / 1000);
-  if (until !== undefined && until * 1000 <= context.clock()) {
-    throw new UsageError(
-      "--until is in the past, so the revocation would have no effect. Leave it out to revoke for good.",
-    );
-  }
-  const command = { kind: "revoke" as const, token: revoked, ...(until === undefined ? {} : { until }) };
-  await onDirectory(config, context.clock, "change", async ({ directory }) => {
-    if (options.instance !== undefined && !(await hasInstance(directory, options.instance))) {
-      throw new UsageError(`There is no instance ${options.instance} in the directory. Check the id.`);
+  { revocation }: MadeRevocation,
+  comment: string | undefined,
+  { clock }: CliContext,
+): Promise<void> {
+  const { kind, value, instance } = revocation.selector;
+  const named = kind === "instance" ? value : instance;
+  await onDirectory(config, clock, "change", async ({ directory }) => {
+    if (named !== undefined && (await directory.operators.instance(named)) === null) {
+      throw new UsageError(`There is no instance ${named} in the directory. Check the id.`);
     }
-    await directory.apply([command], actorOfCommand());
+    await directory.apply([{ kind: "revoke", revocations: [revocation], comment: comment ?? "" }], actorOfCommand());
   });
-  return { token: revoked, until: until ?? null };
 }
 
-/** Whether the directory has an instance of this id. */
-async function hasInstance(directory: Directory, id: string): Promise<boolean> {
-  for await (const entry of directory.export()) {
-    // An export lists all instances first.
-    if (entry.kind !== "putInstance") return false;
-    if (entry.id === id) return true;
-  }
-  return false;
-}
+const timeOrNull = (seconds: number | null): string | null => (seconds === null ? null : formatTime(seconds));
 
-function byDigest(token: string, { jti, instance, issuer }: RevokeOptions): RevokedToken {
-  if (jti !== undefined || instance !== undefined || issuer !== undefined) {
-    throw new UsageError(
-      "Give either --token, or --realm and --jti: a token already names its jti, its issuer and its instance.",
-    );
-  }
-  // The digest leaves the signature out: of a text that is no token, it would be that of something else.
-  if (!/^[\w-]+\.[\w-]*\.[\w-]*$/.test(token)) {
-    throw new UsageError("--token holds no token. Give three parts in base64url, separated by dots.");
-  }
-  return { digest: revocationDigest(token) };
-}
+const toJson = ({ revocation: { selector, issuedBefore, exp }, acceptedFrom }: MadeRevocation): object => ({
+  ...selector,
+  issuedBefore: timeOrNull(issuedBefore),
+  exp: timeOrNull(exp),
+  acceptedFrom: timeOrNull(acceptedFrom),
+});
 
-function byJti(config: Config, { realm: name, jti, instance, issuer }: RevokeOptions): RevokedToken {
-  if (name === undefined || jti === undefined) {
-    throw new UsageError("Give --realm NAME and --jti JTI, or --token FILE.");
+function describe({ revocation: { selector, issuedBefore, exp }, acceptedFrom }: MadeRevocation): string {
+  const what = describeSelector(selector);
+  if (issuedBefore !== null && acceptedFrom !== null) {
+    return `revoked ${what}, issued until ${formatTime(issuedBefore)}; tokens issued from ${formatTime(acceptedFrom)} on are accepted`;
   }
-  const configured = findRealm(config, name);
-  const { keysOf, vendor } = configured;
-  if ((keysOf === "instance") === (instance !== undefined)) {
-    const { issuer: issuers = null } = genericSettings(configured);
-    const scope = instance ?? (vendor === undefined ? issuerScope(name, issuers, issuer) : undefined);
-    if (vendor !== undefined && issuer !== undefined) {
-      throw new UsageError(`The realm ${name} has a preset, and its tokens one issuer. Leave --issuer out.`);
-    }
-    return { realm: scope === undefined ? name : revocationScope(name, scope), jti };
-  }
-  throw new UsageError(
-    instance === undefined
-      ? `In the realm ${name} two instances may use the same jti. Give --instance ID too.`
-      : `Instances do not sign the tokens of the realm ${name}. Leave --instance out.`,
-  );
-}
-
-/**
- * The issuer within which a `jti` of a realm without a preset is unique; undefined if the realm admits one only.
- *
- * @param issuers those of the realm; null if it checks none
- */
-function issuerScope(realm: string, issuers: readonly string[] | null, issuer: string | undefined): string | undefined {
-  const admitted = issuers && new Issuers(issuers);
-  const those = issuers === null ? "any issuer" : printableList(issuers);
-  if (issuer === undefined) {
-    if (admitted?.areSeveral === false) return undefined;
-    throw new UsageError(
-      `The realm ${realm} admits ${those}, and two issuers may use the same jti. Give --issuer too: the iss of the token, or an empty text if it has none.`,
-    );
-  }
-  if (admitted?.includes(issuer) === false) {
-    throw new UsageError(
-      `The realm ${realm} admits no tokens of this issuer. Give the token's iss; it admits ${those}.`,
-    );
-  }
-  return admitted?.areSeveral === false ? undefined : issuer;
+  if (exp !== null) return `revoked ${what}, until it expires at ${formatTime(exp)}`;
+  return `revoked ${what}, until it is taken back with unrevoke`;
 }

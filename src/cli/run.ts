@@ -2,16 +2,22 @@ import os from "node:os";
 import { Command, CommanderError } from "commander";
 import { systemClock } from "../util/clock.js";
 import { version } from "../util/version.js";
+import { addAuditCommands } from "./audit.js";
 import { addCheckCommand } from "./check/check.js";
+import { addClientCommands } from "./client.js";
 import { addCommand, type CliContext, jsonOption } from "./command.js";
 import { type CommandFailure, EXIT, failureOf, failureToJson } from "./errors.js";
 import { addExportCommand } from "./export.js";
 import { addImportCommand } from "./import.js";
+import { addInstanceCommands } from "./instance.js";
 import { addKeysCommand } from "./keys-diff.js";
 import { addMintCommand } from "./mint.js";
 import { exitIfUnwritable, printError, printLine } from "./output.js";
 import { addRevokeCommand } from "./revoke.js";
 import { addServeCommand } from "./serve.js";
+import { addStatusCommand } from "./status.js";
+import { addUnrevokeCommand } from "./unrevoke.js";
+import { addUserCommands } from "./user.js";
 import { addVerifyCommand } from "./verify.js";
 
 /** Runs the command line of this process and sets its exit code. */
@@ -93,7 +99,13 @@ function program(context: CliContext, argv: readonly string[]): Command {
   addKeysCommand(root, context);
   addImportCommand(root, context);
   addExportCommand(root, context);
+  addInstanceCommands(root, context);
+  addUserCommands(root, context);
+  addClientCommands(root, context);
   addRevokeCommand(root, context);
+  addUnrevokeCommand(root, context);
+  addStatusCommand(root, context);
+  addAuditCommands(root, context);
   addCommand(root, "version", "print the version", ["token-verifier version", "token-verifier version --json"])
     .addOption(jsonOption())
     .action(({ json }: { json?: boolean }) => {

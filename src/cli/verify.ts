@@ -1,24 +1,21 @@
 import { randomUUID } from "node:crypto";
-import { existsSync } from "node:fs";
-import path from "node:path";
 import { text } from "node:stream/consumers";
 import type { Command } from "commander";
 import { pino } from "pino";
 import { channelVerifier } from "../client/channel.js";
 import { loadConfig } from "../config/load.js";
-import { readText } from "../config/read-file.js";
-import { type ConfiguredTls, readClientTls } from "../config/tls.js";
+import type { ConfiguredTls } from "../config/tls.js";
 import type { FailureReason } from "../contract/failures.js";
 import type { Credential, Outcome, VerificationRequest, Verifier } from "../contract/verifier.js";
 import { type Core, openCore } from "../server/core.js";
-import { storePath } from "../server/store.js";
+import { isStoreMissing, storePlace } from "../server/store.js";
 import type { Clock } from "../util/clock.js";
-import type { Issue } from "../util/issues.js";
 import { Secret } from "../util/secret.js";
 import { addCommand, type CliContext, jsonOption, realmOption } from "./command.js";
 import { CommandError, EXIT, UsageError } from "./errors.js";
 import { printError, printLine } from "./output.js";
 import { readSecretFile, readTime } from "./resolve.js";
+import { addTlsOptions, readTlsOptions, type TlsOptions } from "./tls-options.js";
 import { formatVerdict, noVerdict, verdictOutput } from "./verify-outcome.js";
 import { addProofOptions, type ProofOptions, readProof } from "./verify-proof.js";
 
@@ -37,7 +34,7 @@ const OUTAGES: ReadonlySet<FailureReason> = new Set(["KEYS_UNAVAILABLE", "DIRECT
 /** Milliseconds that a running service has to answer. */
 const TIMEOUT = 10_000;
 
-interface VerifyOptions extends ProofOptions {
+interface VerifyOptions extends ProofOptions, TlsOptions {
   readonly realm: string;
   readonly address?: string;
   readonly config?: string;
@@ -46,10 +43,6 @@ interface VerifyOptions extends ProofOptions {
   readonly secretKeyFile?: string;
   readonly clientId?: string;
   readonly clientSecretFile?: string;
-  readonly tls?: boolean;
-  readonly caFile?: string;
-  readonly certFile?: string;
-  readonly keyFile?: string;
   readonly json?: boolean;
 }
 
@@ -69,11 +62,7 @@ export function addVerifyCommand(root: Command, context: CliContext): void {
     .option("--secret-key-file <file>", "the calling instance's secret key")
     .option("--client-id <id>", "the calling client's id")
     .option("--client-secret-file <file>", "the calling client's secret");
-  addProofOptions(command)
-    .option("--tls", "ask over TLS, trusting the certificate authorities that Node.js knows")
-    .option("--ca-file <file>", "ask over TLS, trusting only these certificate authorities (PEM)")
-    .option("--cert-file <file>", "ask over TLS, with this client certificate (PEM)")
-    .option("--key-file <file>", "the client certificate's private key (PEM)")
+  addTlsOptions(addProofOptions(command))
     .addOption(jsonOption())
     .action(async (given: string, options: VerifyOptions) => {
       const token = given === "-" ? (await text(context.stdin)).trim() : given;
@@ -159,11 +148,10 @@ async function openOffline(file: string, clock: Clock, context: CliContext, json
   const loaded = loadConfig(file, context);
   // The operator has the configuration and its keys, so explanations disclose nothing new.
   const config = { ...loaded, realms: loaded.realms.map((realm) => ({ ...realm, explain: "anyone" as const })) };
-  const store = storePath(config);
   // With --json, standard error is JSON only.
-  if (!json && config.masterKeys.length > 0 && !existsSync(store)) {
+  if (!json && config.masterKeys.length > 0 && isStoreMissing(config)) {
     printError(
-      `There is no store at ${store} yet: only the seed's callers and users are known, and no token is revoked.`,
+      `There is no store at ${storePlace(config)} yet: only the seed's callers and users are known, and no token is revoked.`,
     );
   }
   // A service may be running on the store, and with --at the clock is not the real time.
@@ -177,27 +165,6 @@ function connect(address: string, tls: ConfiguredTls | undefined): OpenVerifier 
   } catch {
     throw new UsageError("--address must be host:port, dns:///name:port or unix:/path.");
   }
-}
-
-const TLS_OPTIONS: Readonly<Record<string, string>> = {
-  caFile: "--ca-file",
-  certFile: "--cert-file",
-  keyFile: "--key-file",
-};
-
-/** The TLS settings of the options, with their files read and checked; undefined for a plain connection. @throws {UsageError} */
-function readTlsOptions({ tls, caFile, certFile, keyFile }: VerifyOptions): ConfiguredTls | undefined {
-  if (tls !== true && (caFile ?? certFile ?? keyFile) === undefined) return undefined;
-  const issues: Issue[] = [];
-  const read = readClientTls({ caFile, certFile, keyFile }, [], {
-    resolve: (file) => path.resolve(file),
-    readFile: readText,
-    issues,
-  });
-  if (read !== undefined) return read;
-  // Names the options where the configuration's reader names its keys.
-  const lines = issues.map(({ place, message }) => `${TLS_OPTIONS[place] ?? "TLS"} ${message}.`);
-  throw new UsageError(lines.join("\n"));
 }
 
 function readCredential({ secretKeyFile, clientId, clientSecretFile }: VerifyOptions): Credential | undefined {

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import {
   Client,
   type ClientUnaryCall,
@@ -15,6 +16,7 @@ import { clientContext, type TlsMaterial } from "../net/tls.js";
 import { outcomeFromWire, requestToWire } from "../wire/messages.js";
 import { failureFromStatus, hasDetails } from "../wire/status.js";
 import { type ConnectionProblem, connectionProblem } from "./connection-problem.js";
+import type { ChangeStream } from "./watch.js";
 
 /** How to connect. */
 export interface ChannelOptions {
@@ -78,6 +80,8 @@ export interface Channel {
     request: Request,
     call: ChannelCall,
   ): Promise<Response | Failure | UnreachableFailure>;
+  /** Opens a stream of changes. Where it cannot, the stream ends with an error. */
+  watch(): ChangeStream;
   /** Makes a call once, and tells a lost one from an answered one. Rejects as {@link call} does. */
   attempt<Request, Response>(
     method: MethodDefinition<Request, Response>,
@@ -161,6 +165,12 @@ export function openChannel(
       const first = await attempt(method, request, call);
       const { answer } = first.isLost && call.repeatable === true ? await attempt(method, request, call) : first;
       return answer;
+    },
+    watch() {
+      const { path, requestSerialize, responseDeserialize } = TokenVerifierService.watchChanges;
+      const metadata = new Metadata();
+      metadata.set("x-request-id", randomUUID());
+      return next().makeBidiStreamRequest(path, requestSerialize, responseDeserialize, metadata);
     },
     attempt,
     close: () => {

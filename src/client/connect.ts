@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { TokenVerifierService } from "../../gen/tokenverifier/v1/token_verifier.js";
+import { TokenVerifierService, type VerifyTokenRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
 import type { Failure } from "../contract/verifier.js";
 import type { Clock } from "../util/clock.js";
 import { outcomeFromItem, requestToWire } from "../wire/messages.js";
@@ -8,6 +8,7 @@ import { type Answer, type BatchBounds, Coalescer } from "./coalescer.js";
 import { describeConnectionProblem } from "./connection-problem.js";
 import { type ClientTls, readClientTls } from "./tls.js";
 import { fromOutcome, toRequest, toVerdict, type Verdict, VerificationFailure, type VerifyRequest } from "./verdict.js";
+import { type CacheOptions, type CacheStatistics, VerdictCache } from "./verdict-cache.js";
 
 /** How to connect, and the defaults of each call. */
 export interface ConnectOptions extends Omit<ChannelOptions, "tls"> {
@@ -19,6 +20,12 @@ export interface ConnectOptions extends Omit<ChannelOptions, "tls"> {
    * token is, so one whose keys must be fetched delays the others, up to their own deadlines.
    */
   readonly batch?: boolean | BatchBounds;
+  /**
+   * Whether `verify` keeps good verdicts and answers from memory until something ends them (default false; true has the default
+   * bounds). The realm must allow its callers to watch it (`watch`). A call with a proof, with `explain` or with a `requestId`
+   * of its own is always sent.
+   */
+  readonly cache?: boolean | CacheOptions;
   /** Deadline of a call, in milliseconds from its start (default 2000). */
   readonly deadlineMs?: number;
   /** Returns the time in milliseconds since 1970 (default Date.now). */
@@ -50,6 +57,8 @@ export interface VerifierClient {
    * @throws {@link VerificationFailure} if the call as a whole failed
    */
   verifyBatch(requests: readonly VerifyRequest[], options?: CallOptions): Promise<(Verdict | VerificationFailure)[]>;
+  /** What the cache has done so far; zeros without `cache`. */
+  cacheStatistics(): CacheStatistics;
   /** Closes the connections. Calls that were sent finish; others fail. */
   close(): void;
 }
@@ -69,10 +78,11 @@ export interface VerifierClient {
  * @throws {@link CaFileError} if `tls.caFile` cannot be used; OpenSSL's error for anything else in `tls`
  */
 export function connect(address: string, options: ConnectOptions = {}): VerifierClient {
-  const { deadlineMs: usual = 2000, clock = Date.now, batch = false } = options;
+  const { deadlineMs: usual = 2000, clock = Date.now, batch = false, cache = false } = options;
   const tls = options.tls && readClientTls(options.tls);
   const channel = openChannel(address, { ...options, tls });
   const coalescer = batch === false ? undefined : new Coalescer(channel, batch === true ? {} : batch, clock);
+  const verdicts = cache === false ? undefined : new VerdictCache(cache === true ? {} : cache, { channel, clock });
   const callOf = ({ deadlineMs = usual, requestId = randomUUID(), signal }: CallOptions) => ({
     deadline: clock() + deadlineMs,
     requestId,
@@ -88,6 +98,14 @@ export function connect(address: string, options: ConnectOptions = {}): Verifier
     );
   async function ask(request: VerifyRequest, options: CallOptions): Promise<Answer> {
     const message = requestToWire(toRequest(request));
+    if (verdicts === undefined || message.proof !== undefined || message.explain || options.requestId !== undefined) {
+      return send(message, options);
+    }
+    options.signal?.throwIfAborted();
+    const { deadlineMs = usual } = options;
+    return verdicts.verify(message, clock() + deadlineMs, () => send(message, options));
+  }
+  async function send(message: VerifyTokenRequest, options: CallOptions): Promise<Answer> {
     if (coalescer !== undefined && message.proof === undefined && options.requestId === undefined) {
       const { deadlineMs = usual, signal } = options;
       return coalescer.verify(message, { deadline: clock() + deadlineMs, signal });
@@ -114,6 +132,10 @@ export function connect(address: string, options: ConnectOptions = {}): Verifier
       }
       return answer.responses.map((item) => fromOutcome(outcomeFromItem(item), call.requestId));
     },
-    close: () => channel.close(),
+    cacheStatistics: () => verdicts?.statistics() ?? { hits: 0, misses: 0, suspended: 0, entries: 0 },
+    close: () => {
+      verdicts?.close();
+      channel.close();
+    },
   };
 }

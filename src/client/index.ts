@@ -18,3 +18,4 @@ export {
   type VerifiedToken,
   type VerifyRequest,
 } from "./verdict.js";
+export type { CacheOptions, CacheStatistics } from "./verdict-cache.js";

@@ -2,6 +2,7 @@ import path from "node:path";
 import type { Proxies } from "../keys/remote/proxies.js";
 import { VENDORS } from "../vendors/index.js";
 import type { Vendor } from "../vendors/vendor.js";
+import { type ConfiguredAdmin, readAdmin } from "./admin.js";
 import { type Environment, proxiesOf } from "./environment.js";
 import { bindFaces, type ConfiguredFace, checkRpc } from "./faces.js";
 import { type ReadFile, readText } from "./read-file.js";
@@ -18,7 +19,7 @@ export interface Config
     ConfiguredStore {
   readonly grpc: Loaded<CoreSettings["grpc"]>;
   readonly http: Loaded<CoreSettings["http"]>;
-  readonly admin: Loaded<CoreSettings["admin"]>;
+  readonly admin: ConfiguredAdmin | undefined;
   readonly metrics: Loaded<CoreSettings["metrics"]>;
   readonly file: string;
   readonly realms: readonly ConfiguredRealm[];
@@ -60,7 +61,7 @@ export function loadConfig(file: string, { env, readFile = readText, vendors = V
     const ports = {
       grpc: withServerTls(settings.grpc, "grpc", context),
       http: withServerTls(settings.http, "http", context),
-      admin: withServerTls(settings.admin, "admin", context),
+      admin: readAdmin(settings.admin, context),
       metrics: withServerTls(settings.metrics, "metrics", context),
     };
     checkWorkloads(settings, realms, issues);

@@ -1,6 +1,7 @@
 import { z } from "zod";
+import { ROLES } from "../contract/operator.js";
 import { isOrigin } from "../http/cors.js";
-import { address, duration, wrongAddress } from "./values.js";
+import { address, duration, workloadName, wrongAddress } from "./values.js";
 
 // Ports: addresses, TLS and what the HTTP port serves; and the service that a gateway asks.
 
@@ -50,6 +51,64 @@ export const listener = (port: number, what: string) =>
     )
     .optional()
     .describe(what);
+
+const role = z
+  .enum(ROLES)
+  .describe(
+    "Role of this operator; each allows what the ones before it allow: `read` (look), `revoke` (revoke tokens), `write` (change instances, users and clients), `admin` (export, prune, unrevoke).",
+  );
+
+const operatorKeys = z
+  .array(
+    z.strictObject({
+      name: z
+        .string()
+        .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, {
+          error: "must have 1 to 64 letters, digits, dots, dashes and underscores",
+        })
+        .describe("Name of the operator in the audit, as `key:NAME`."),
+      file: file(
+        "File that holds the key: 32 to 1024 printable characters without white space (`openssl rand -base64 32`). Reloaded when it changes.",
+      ),
+      role,
+    }),
+  )
+  .min(1)
+  .optional()
+  .describe("Operators that send a key, as `authorization: Bearer KEY`.");
+
+const operatorCertificates = z
+  .array(
+    z.strictObject({
+      san: workloadName().describe("Name in the client certificate; the operator's name in the audit, as `cert:NAME`."),
+      role,
+    }),
+  )
+  .min(1)
+  .optional()
+  .describe("Operators that show a client certificate. Needs `tls.clientCaFile`.");
+
+const ADMIN_FORMS =
+  "must be an address such as 127.0.0.1:50052 or unix:/path, or {address: ..., keys: [{name: ..., file: ..., role: ...}], certificates: [{san: ..., role: ...}], tls: {...}}";
+
+/** The operators' port. */
+export const admin = z
+  .union(
+    [
+      address(50_052).transform((at) => ({ address: at, tls: undefined, keys: undefined, certificates: undefined })),
+      z.strictObject({
+        address: described(50_052),
+        keys: operatorKeys,
+        certificates: operatorCertificates,
+        tls: serverTls,
+      }),
+    ],
+    { error: ({ input }) => wrongAddress(input, ADMIN_FORMS) },
+  )
+  .optional()
+  .describe(
+    "Address of the operators' services (`tokenverifier.admin.v1`), health and reflection, apart from the callers' port. Without `keys` and `certificates` every caller is an operator of the role `admin`, so only a loopback address or `unix:` is accepted then. Not served when absent.",
+  );
 
 /** The port of metrics and probes. */
 export const metrics = listener(

@@ -26,6 +26,14 @@ const explain = z
   .default(false)
   .describe("Who may ask what each check found; `false` for no one.");
 
+/** Who may watch a realm's changes; undefined where the configuration does not say. */
+const watch = z
+  .enum(["callers", "nobody"])
+  .optional()
+  .describe(
+    "Who may watch the realm's changes (WatchChanges), which a client needs to cache verdicts: its callers, or nobody. A watcher that guesses an id can find out that it was revoked. Default: `callers`, and `nobody` with `callers: anyone`.",
+  );
+
 const maxTokenLength = (length: number) =>
   characters()
     .default(length)
@@ -101,6 +109,7 @@ export const genericSchema = z.strictObject({
       "Callers that may ask: anyone, instances by a secret key, clients by their credentials, or workloads by their certificates.",
     ),
   explain,
+  watch,
   keys,
 });
 
@@ -177,6 +186,7 @@ export const presetSchema = (vendor: Vendor) =>
     preset: preset(vendor.name),
     maxTokenLength: maxTokenLength(vendor.maxTokenLength),
     explain,
+    watch,
     keys: keys.optional(),
     ...vendor.policySettings,
     ...vendor.faceSettings,

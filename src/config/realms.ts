@@ -19,6 +19,8 @@ export interface ConfiguredRealm
   readonly vendor: Vendor | undefined;
   /** For a routing realm, the names of its targets by issuer, exact; undefined for any other. */
   readonly byIssuer: ReadonlyMap<string, string> | undefined;
+  /** Whether its callers may watch its changes. */
+  readonly isWatched: boolean;
   /** Settings as written, with defaults and without keys. */
   readonly settings: FaceSettings;
 }
@@ -77,7 +79,7 @@ function readPreset(vendor: Vendor, value: unknown, path: IssuePath, context: Re
     checkKeysAlone(value, vendor.algorithms, path, context);
     return undefined;
   }
-  const { keys = [], explain, ...settings } = parsed;
+  const { keys = [], explain, watch, ...settings } = parsed;
   const { algorithms, callers, keysOf } = vendor;
   const place = formatPath([...path, "keys"]);
   if (keysOf === "realm" && keys.length === 0) {
@@ -87,8 +89,20 @@ function readPreset(vendor: Vendor, value: unknown, path: IssuePath, context: Re
     context.issues.push({ place, message: "leave it out: each instance's own secret keys verify its tokens" });
   }
   const { maxTokenLength } = settings;
-  return { algorithms, callers, keysOf, maxTokenLength, explain: askersOf(explain), settings, writtenKeys: keys };
+  return {
+    algorithms,
+    callers,
+    keysOf,
+    maxTokenLength,
+    explain: askersOf(explain),
+    isWatched: isWatched(watch, callers),
+    settings,
+    writtenKeys: keys,
+  };
 }
+
+const isWatched = (watch: "callers" | "nobody" | undefined, callers: Policy["callers"]): boolean =>
+  (watch ?? (callers === "anyone" ? "nobody" : "callers")) === "callers";
 
 const askersOf = (explain: Exclude<Policy["explain"], "nobody"> | false): Policy["explain"] =>
   explain === false ? "nobody" : explain;
@@ -111,7 +125,7 @@ function readGeneric(value: unknown, path: IssuePath, context: RealmContext): Re
     const message = `must be absent and is required, by ${isAccessToken ? `the preset ${ACCESS_TOKENS}, ` : ""}requiredClaims (default [exp]), issuer, audience or maxLifetime`;
     context.issues.push({ place: formatPath([...path, "claims", claim]), message });
   }
-  const { keys, ...settings } = parsed;
+  const { keys, watch, ...settings } = parsed;
   const { algorithms, callers, explain, maxTokenLength } = parsed;
   return {
     algorithms,
@@ -119,6 +133,7 @@ function readGeneric(value: unknown, path: IssuePath, context: RealmContext): Re
     keysOf: "realm",
     maxTokenLength,
     explain: askersOf(explain),
+    isWatched: isWatched(watch, callers),
     settings,
     writtenKeys: keys,
   };

@@ -69,6 +69,8 @@ function readRoute(
     callers: first.callers,
     explain: targets.every(({ explain }) => isDeepStrictEqual(explain, first.explain)) ? first.explain : "nobody",
     keysOf: "realm",
+    // Those it leads to are watched instead.
+    isWatched: false,
     maxTokenLength,
     settings: { ...settings, maxTokenLength },
     keys: [],

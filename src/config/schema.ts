@@ -2,7 +2,7 @@ import { z } from "zod";
 import { isNetwork } from "../util/client-address.js";
 import { VENDORS } from "../vendors/index.js";
 import { DEFAULT_MAX_PROOFS } from "../verifier/proofs/replay-memory.js";
-import { http, listener, metrics, upstream } from "./port-forms.js";
+import { admin, http, listener, metrics, upstream } from "./port-forms.js";
 import { facePresetSchema, realmForms } from "./realm-forms.js";
 import { duration, LONGEST_TIMER, rate, readLater, size } from "./values.js";
 
@@ -50,27 +50,73 @@ const faceRealms = z
   )
   .describe("Realms of the faces, by name: a preset and its face's settings.");
 
-const store = z
-  .union(
-    [
-      z.string().transform((url) => ({ url, staleFor: 60_000 })),
+const STALE_FOR = 60_000;
+
+const longStore = z.strictObject({
+  url: z
+    .string()
+    .describe(
+      "Long form of the store's address: `sqlite:` and a file, which the service makes when absent; or `postgres://HOST:PORT/DATABASE`, with a unix socket's folder in percent encoding as HOST.",
+    ),
+  user: z.string().min(1).optional().describe("User of the database, if the URL names none."),
+  password: z.string().min(1).optional().describe("Password of that user, if the URL has none."),
+  passwordFile: z
+    .string()
+    .optional()
+    .describe("File with the password. It is read for every new connection, so that the password can be changed."),
+  schema: z
+    .string()
+    .regex(/^[a-z_][a-z0-9_]{0,48}$/, "must be 1 to 49 small letters, digits and `_`, and begin with no digit")
+    .optional()
+    .describe("Schema of the tables, which holds nothing else (default `token_verifier`)."),
+  tls: z
+    .union([
+      z.literal("off"),
       z.strictObject({
-        url: z
+        caFile: z
           .string()
-          .describe("Long form of the store's address: `sqlite:` and a file, which the service makes when absent."),
-        staleFor: duration(1000)
-          .default(60_000)
-          .describe(
-            "How long the service gives verdicts from memory while the store cannot be read. After that every call is UNAVAILABLE (503).",
-          ),
+          .optional()
+          .describe("Authorities for the database's certificate, in PEM, instead of Node's."),
+        serverName: z.string().optional().describe("Name that the certificate must have (default: the host)."),
+        certFile: z.string().optional().describe("Certificate of this client, in PEM."),
+        keyFile: z.string().optional().describe("Private key of that certificate, in PEM."),
       }),
-    ],
-    {
-      error: "must be sqlite: and the name of a file, such as sqlite:./data/verifier.db, or {url: ..., staleFor: ...}",
-    },
-  )
-  .default({ url: "sqlite:./data/verifier.db", staleFor: 60_000 })
-  .describe("Where the directory is stored: `sqlite:` and a file, which the service makes when absent.");
+    ])
+    .optional()
+    .describe(
+      "TLS to the database, always with its certificate checked; `off` for none. Default: on, but off for loopback addresses and unix sockets.",
+    ),
+  staleFor: duration(1000)
+    .default(STALE_FOR)
+    .describe(
+      "How long the service gives verdicts from memory while the store cannot be read, and how late a revocation may be then. After that every call is UNAVAILABLE (503).",
+    ),
+  pool: z
+    .int()
+    .min(1)
+    .max(100)
+    .optional()
+    .describe(
+      "Most connections to the database for look-ups and changes (default 4). The change feed has one more, and long work one each.",
+    ),
+  maxClockOffset: duration(1000)
+    .optional()
+    .describe(
+      "Most that this machine's clock and the database's may differ (default `30s`). Beyond it, calls are UNAVAILABLE (503).",
+    ),
+});
+
+type LongStore = z.output<typeof longStore>;
+
+const store = z
+  .union([z.string().transform((url): LongStore => ({ url, staleFor: STALE_FOR })), longStore], {
+    error:
+      "must be sqlite: and the name of a file, such as sqlite:./data/verifier.db, or postgres://HOST:PORT/DATABASE, or {url: ..., staleFor: ...}",
+  })
+  .default((): LongStore => ({ url: "sqlite:./data/verifier.db", staleFor: STALE_FOR }))
+  .describe(
+    "Where the directory is stored: `sqlite:` and a file, which the service makes when absent, or `postgres://...`.",
+  );
 
 const limits = z
   .strictObject({
@@ -96,6 +142,12 @@ const limits = z
       .describe(
         "Open streams of the gRPC server. Where this is 16 or more, one address may have three quarters of them; addresses in `trustedProxies` may have all.",
       ),
+    watches: z
+      .int()
+      .min(0)
+      .max(1_000_000)
+      .default(10_000)
+      .describe("Open watches (WatchChanges) of the gRPC server, about 25 KiB each; one connection may have 500."),
     connections: z
       .int()
       .min(1)
@@ -154,10 +206,7 @@ const drain = z
 const core = {
   grpc: listener(50_051, "Address of TokenVerifier, health and reflection over gRPC. Not served when absent."),
   http,
-  admin: listener(
-    50_052,
-    "Address of the operators' port: health and reflection, apart from the callers' port. Not served when absent.",
-  ),
+  admin,
   metrics,
   store,
   masterKey: z

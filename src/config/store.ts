@@ -4,6 +4,7 @@ import { areInDirectory } from "../verifier/realm.js";
 import { type ReadFile, redactFileName, unreadable } from "./read-file.js";
 import type { ConfiguredRealm } from "./realms.js";
 import type { CoreSettings } from "./schema.js";
+import { type ConfiguredAddress, readStoreAddress } from "./store-address.js";
 
 // The store's settings: where it is, the master keys that seal it, and the seed.
 
@@ -16,7 +17,13 @@ interface StoreFiles {
 
 /** Settings of the store, with absolute paths. */
 export interface ConfiguredStore {
-  readonly store: CoreSettings["store"];
+  readonly store: {
+    readonly address: ConfiguredAddress;
+    /** Milliseconds for which verdicts are given without a reading of the store. */
+    readonly staleFor: number;
+    /** Milliseconds that this machine's clock and the store's may differ. */
+    readonly maxClockOffset: number;
+  };
   /** In base64, the current key first; empty if none is configured. */
   readonly masterKeys: readonly Secret[];
   /** File of the seed; undefined without one. */
@@ -39,18 +46,18 @@ export function readStore(
     files.issues.push({ place: "masterKey", message });
   }
   return {
-    store: { ...settings.store, url: resolveStore(settings.store.url, files) },
+    store: {
+      // An issue keeps the configuration from being used.
+      address: readStoreAddress(settings.store, files) ?? { engine: "sqlite", file: "" },
+      staleFor: settings.store.staleFor,
+      maxClockOffset: settings.store.maxClockOffset ?? MAX_CLOCK_OFFSET,
+    },
     masterKeys: keys,
     directory: directory === undefined ? undefined : files.resolve(directory),
   };
 }
 
-function resolveStore(url: string, { resolve, issues }: StoreFiles): string {
-  const [, file] = /^sqlite:(.+)$/.exec(url) ?? [];
-  if (file !== undefined) return `sqlite:${resolve(file)}`;
-  issues.push({ place: "store", message: "must be sqlite: and the name of a file, such as sqlite:./data/verifier.db" });
-  return url;
-}
+const MAX_CLOCK_OFFSET = 30_000;
 
 /** Reads the master keys; empty if there is none. */
 function readMasterKeys(

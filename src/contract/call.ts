@@ -64,6 +64,7 @@ const NEEDS_GOOD_CALLER: Readonly<Record<FailureReason, boolean>> = {
   TOO_MANY_KEYS: true,
   KEY_REFUSED: true,
   TOO_MANY_PROOFS: true,
+  WATCH_DENIED: true,
   REALM_UNKNOWN: false,
   CREDENTIAL_REFUSED: false,
   CALLER_MISSING: false,
@@ -74,6 +75,8 @@ const NEEDS_GOOD_CALLER: Readonly<Record<FailureReason, boolean>> = {
   TOO_MANY_CALLERS: false,
   ID_TOO_LONG: false,
   TOO_MANY_STREAMS: false,
+  TOO_MANY_WATCHES: false,
+  WATCH_NOT_OPENED: false,
   // These may concern the caller's own entry in the directory.
   DIRECTORY_UNAVAILABLE: false,
   NO_VERDICT: false,

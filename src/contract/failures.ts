@@ -121,6 +121,20 @@ const CATALOGUE = {
     message: "The service remembers as many DPoP proofs as it can at the moment. Retry.",
     retryAfter: 1_000,
   },
+  WATCH_DENIED: {
+    status: "PERMISSION_DENIED",
+    message:
+      "This realm cannot be watched by this caller. Set `watch: callers` in the realm; of a realm that routes by issuer, watch those that it leads to.",
+  },
+  TOO_MANY_WATCHES: {
+    status: "RESOURCE_EXHAUSTED",
+    message: "This server, or this connection, has as many watches as it allows. Use another connection or server.",
+    retryAfter: 5_000,
+  },
+  WATCH_NOT_OPENED: {
+    status: "INVALID_ARGUMENT",
+    message: "A watch begins with one message `open`. Send it first, and once.",
+  },
 } as const satisfies Record<string, FailureEntry>;
 
 /** Why a call has no verdict: the names of the proto's `ErrorReason`, without their prefix. */

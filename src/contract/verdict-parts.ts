@@ -84,10 +84,31 @@ export interface Evidence {
   readonly keySetAge: number | undefined;
   /** Whether the last due fetch of those keys failed. */
   readonly keySetStale: boolean;
-  /** The position in the directory's change feed; opaque, empty without a directory. */
-  readonly feedPosition: string;
-  /** The time at which the token expires for this realm; undefined if it never does. */
+  /** The position in the directory's change feed up to which all changes were known; undefined without a directory. */
+  readonly position: Position | undefined;
+  /**
+   * The time at which the token expires for this realm, by the clock of {@link evaluatedAt}; undefined if it never does, and
+   * for a token that is bound to a key or a certificate.
+   */
   readonly cacheableUntil: Instant | undefined;
+  /** Names the key that verified: 16 bytes in base64url; empty for an instance's secret key. */
+  readonly trustedKey: string;
+  /** Names the settings of the realm: 8 bytes in base64url. */
+  readonly realmVersion: string;
+  /** The time of the verdict by the service's clock: milliseconds since 1970. */
+  readonly evaluatedAt: number;
+  /** Milliseconds since the reading began in which the change feed was last read to its end; undefined without a directory. */
+  readonly feedAge: number | undefined;
+}
+
+/** A place in the directory's change feed. The same number with another mark is a place in another history. */
+export interface Position {
+  /** The number of changes committed so far. */
+  readonly number: number;
+  /** 16 random bytes of the commit that raised the feed to this number, in base64url. */
+  readonly mark: string;
+  /** A slot for its form on the wire, as {@link Token.encoded}. */
+  encoded?: string | undefined;
 }
 
 /** How a check ended. `skipped`: an earlier check failed. */

@@ -4,7 +4,7 @@ import { FAILURES, type FailureCause, type FailureReason } from "./failures.js";
 import type { MalformedForm, ReasonName } from "./reasons.js";
 import type { Check, Evidence, Principal, Token } from "./verdict-parts.js";
 
-export type { Check, CheckResult, Evidence, Instant, Principal, Token } from "./verdict-parts.js";
+export type { Check, CheckResult, Evidence, Instant, Position, Principal, Token } from "./verdict-parts.js";
 
 /** How a caller authenticates. */
 export type Credential =

@@ -20,33 +20,31 @@ export function auditHash(previous: Uint8Array, row: Omit<AuditRow, "hash">): Bu
 export interface AuditFinding {
   /** The rows that were looked at. */
   readonly rows: number;
-  /** The numbers of the first and the last of them; 0 for an empty audit. */
-  readonly first: number;
-  readonly last: number;
-  /** The first row that does not follow from the one before it; undefined if all do. */
+  /** The number of the oldest of them: 1 unless older rows were cut; 0 for an empty audit. */
+  readonly oldest: number;
+  /** The number of the latest of them; 0 for an empty audit. */
+  readonly latest: number;
+  /** The latest row that does not follow from the one before it; undefined if all do. */
   readonly broken: number | undefined;
 }
 
 /**
- * Walks along rows, oldest first, and checks that each follows from the one before it. The first row of an audit that was
- * cut can only be checked against the ones after it.
+ * Walks along the rows of an audit, the latest first, and checks that each follows from the one before it. The oldest row of
+ * an audit that was cut has no row before it to be checked against.
  */
 export async function verifyAudit(rows: AsyncIterable<AuditRow>): Promise<AuditFinding> {
-  let [count, first, last] = [0, 0, 0];
-  let previous: Uint8Array | undefined;
+  let [count, latest] = [0, 0];
+  let later: AuditRow | undefined;
+  const isNext = (row: AuditRow | undefined, before: Uint8Array): boolean =>
+    row === undefined || auditHash(before, row).equals(row.hash);
   for await (const row of rows) {
-    if (count === 0) {
-      first = row.number;
-      if (row.number === 1) previous = AUDIT_START;
-    }
     count += 1;
-    const isNext = count === 1 || row.number === last + 1;
-    last = row.number;
-    const expected = previous && auditHash(previous, row);
-    if (!isNext || (expected !== undefined && !expected.equals(row.hash))) {
-      return { rows: count, first, last, broken: row.number };
+    if (later === undefined) latest = row.number;
+    else if (row.number !== later.number - 1 || !isNext(later, row.hash)) {
+      return { rows: count, oldest: row.number, latest, broken: later.number };
     }
-    previous = row.hash;
+    later = row;
   }
-  return { rows: count, first, last, broken: undefined };
+  const isStart = later?.number !== 1 || isNext(later, AUDIT_START);
+  return { rows: count, oldest: later?.number ?? 0, latest, broken: isStart ? undefined : 1 };
 }

@@ -1,16 +1,17 @@
 import { randomBytes } from "node:crypto";
-import type { Clock } from "../util/clock.js";
+import { type Clock, steadyClock } from "../util/clock.js";
 import type { Secret } from "../util/secret.js";
 import { ID_LENGTH, isId, SECRET_LENGTH } from "./commands.js";
 import type { DirectoryLack, DirectoryReads, KnownDirectory } from "./directory.js";
 import { type CacheBounds, EntryCache, pairKey } from "./entry-cache.js";
 import { DirectoryError } from "./errors.js";
-import type { Change, Position, Positioned } from "./feed.js";
+import type { Change } from "./feed.js";
 import { type FeedEvent, FeedFollower, type FeedReader } from "./feed-follower.js";
 import { InstanceCache } from "./instance-cache.js";
-import type { MasterKeys } from "./master-keys.js";
-import type { Client, ClientRecord, Instance, InstanceRecord, User } from "./model.js";
-import { RevocationList } from "./revocation-list.js";
+import type { Client, ClientRecord, Instance, InstanceRecord, StoredClientSecret, User } from "./model.js";
+import type { Position, Positioned } from "./position.js";
+import { RevocationMemory } from "./revocation-memory.js";
+import type { LifetimesByRealm } from "./revocation-set.js";
 import { clientSecretDigest, sameDigest } from "./sealing.js";
 import { SingleFlight } from "./single-flight.js";
 
@@ -20,7 +21,6 @@ const MAX_ROUNDS = 4;
 /** What a {@link DirectoryCache} needs. */
 export interface DirectoryCacheOptions {
   readonly directory: DirectoryReads;
-  readonly masterKeys: MasterKeys;
   readonly clock: Clock;
   /** Milliseconds without a successful {@link DirectoryCache.follow} after which no answer may be used. Default 60,000. */
   readonly staleFor?: number;
@@ -28,11 +28,30 @@ export interface DirectoryCacheOptions {
   readonly bounds?: { readonly instances?: CacheBounds; readonly clients?: CacheBounds; readonly users?: CacheBounds };
   /** The most loads in flight; further ones are refused as unavailable. Default 10,000. */
   readonly maxLoads?: number;
+  /** Milliseconds by which this machine's clock may differ from the store's for verdicts to be given. Default 30,000. */
+  readonly maxClockOffset?: number | undefined;
+  /** Draws the wait before revocations are loaded again, from 0 to 1; default `Math.random`. */
+  readonly random?: () => number;
   /** Makes the source of events; default: a {@link FeedFollower}, which reads them from the directory. */
   readonly feed?: (apply: (event: FeedEvent) => void) => FeedReader;
   /** Called after each event that was applied, with the position that it leads to. */
   readonly onEvent?: (event: FeedEvent, position: Position) => void;
 }
+
+/** Where the load of the revocations is: never done, done, or to be done again. */
+type RevocationLoad =
+  | { readonly state: "never" | "loaded" }
+  | { readonly state: "reloading"; readonly timer: NodeJS.Timeout };
+
+/** The longest random wait before revocations are loaded again, and its share for each of them, in milliseconds. */
+const [MAX_SPREAD, SPREAD_PER_REVOCATION] = [5_000, 0.005];
+/** Milliseconds after which a load that failed is tried again. */
+const RETRY_AFTER = 1_000;
+
+/** Stands for an unknown client; no secret has its digest. */
+const DUMMY: Pick<ClientRecord, "secrets"> = {
+  secrets: [{ keyId: "", digest: randomBytes(32), retiresAt: null }],
+};
 
 /** Sizes and progress of a {@link DirectoryCache}, for metrics and readiness. */
 export interface DirectoryCacheStats {
@@ -60,23 +79,29 @@ interface EntryLoad {
  */
 export class DirectoryCache implements KnownDirectory {
   readonly #directory: DirectoryReads;
-  readonly #masterKeys: MasterKeys;
+  readonly #clock: Clock;
+  readonly #maxClockOffset: number;
   readonly #follower: FeedReader;
   readonly #instances: InstanceCache;
   readonly #clients: EntryCache<ClientRecord>;
   readonly #users: EntryCache<User>;
-  #revocations = new RevocationList();
+  /** All revocations, loaded again where the feed cannot tell what changed. */
+  readonly revocations = new RevocationMemory();
+  #load: RevocationLoad = { state: "never" };
+  #isClosed = false;
+  /** Positions ahead of the feed at which entries were read, by number. */
+  readonly #ahead = new Map<number, { readonly mark: string; readonly readAt: number }>();
   readonly #loads: SingleFlight;
-  /** Stands for an unknown client; no secret has its digest. */
-  readonly #dummy = { keyId: "", secretDigest: randomBytes(32) };
-  /** The process's digest of the secret that was found to be a client's: comparing it takes a fifth of the time of an HMAC. */
-  readonly #proven = new WeakMap<object, string>([[this.#dummy, "-".repeat(32)]]);
+  /** The process's digest of the text that was found to be this secret: comparing it takes a fifth of the time of an HMAC. */
+  readonly #proven = new WeakMap<StoredClientSecret, string>();
+  readonly #random: () => number;
 
   constructor({
     directory,
-    masterKeys,
     clock,
     staleFor,
+    maxClockOffset = 30_000,
+    random = Math.random,
     bounds = {},
     maxLoads = 10_000,
     onEvent = () => {},
@@ -92,7 +117,9 @@ export class DirectoryCache implements KnownDirectory {
       }),
   }: DirectoryCacheOptions) {
     this.#directory = directory;
-    this.#masterKeys = masterKeys;
+    this.#clock = clock;
+    this.#maxClockOffset = maxClockOffset;
+    this.#random = random;
     this.#follower = feed((event) => this.#apply(event));
     this.#instances = new InstanceCache(bounds.instances ?? { known: 10_000, unknown: 10_000 });
     this.#clients = new EntryCache(bounds.clients ?? { known: 10_000, unknown: 10_000 });
@@ -100,31 +127,49 @@ export class DirectoryCache implements KnownDirectory {
     this.#loads = new SingleFlight(clock, maxLoads);
   }
 
-  get position(): string {
-    return this.#follower.positionText;
+  /** Called at the end of the turn in which an event was applied, when the position has moved past it. Default: does nothing. */
+  onApplied: (event: FeedEvent) => void = () => {};
+
+  get position(): Position | undefined {
+    return this.#follower.position;
   }
 
+  feedAge(now: number): number {
+    return Math.max(0, now - this.#follower.followedAt);
+  }
+
+  /** False as long as the revocations were never loaded, too: without them, a revoked token would be accepted. */
   isFresh(now: number): boolean {
-    return this.#follower.isFresh(now);
+    return this.#hasRevocations && this.isClockRight && this.#follower.isFresh(now);
   }
 
-  /** Sizes and progress at this moment. Takes time in proportion to the realms that have revocations. */
+  /** False if this machine's clock and the store's are further apart than `maxClockOffset`. */
+  get isClockRight(): boolean {
+    return Math.abs(this.#directory.clockOffset) <= this.#maxClockOffset;
+  }
+
+  /** The time by the store's clock, in milliseconds since 1970: by it secrets retire. */
+  get #storeTime(): number {
+    return this.#clock() - this.#directory.clockOffset;
+  }
+
+  /** Sizes and progress at this moment. */
   stats(): DirectoryCacheStats {
     return {
       entries: {
         instance: this.#instances.size,
         client: this.#clients.size,
         user: this.#users.size,
-        revocation: this.#revocations.size,
+        revocation: this.revocations.size,
       },
-      feedPosition: this.#follower.positionNumber,
+      feedPosition: this.#follower.position?.number ?? 0,
       followedAt: this.#follower.followedAt,
     };
   }
 
   instance(secretKey: Secret): Instance | null | undefined {
     if (secretKey.length > SECRET_LENGTH) return null;
-    const instance = this.#instances.get(secretKey.digest());
+    const instance = this.#instances.get(secretKey.digest(), this.#storeTime);
     if (instance !== undefined) return instance;
     return isId(secretKey.reveal(), SECRET_LENGTH) ? undefined : null;
   }
@@ -141,13 +186,23 @@ export class DirectoryCache implements KnownDirectory {
 
   /** Compares with a dummy for unknown clients, so that timing does not reveal which ids exist. */
   #isSecretOf(record: ClientRecord | null, clientId: string, clientSecret: Secret): boolean {
-    const { keyId, secretDigest } = record ?? this.#dummy;
     const digest = clientSecret.digest(clientId);
-    if (this.#proven.get(record ?? this.#dummy) === digest) return true;
-    const key = this.#masterKeys.byId.get(keyId) ?? this.#masterKeys.current;
-    if (!sameDigest(clientSecretDigest(key, clientId, clientSecret), secretDigest)) return false;
-    if (record !== null) this.#proven.set(record, digest);
-    return true;
+    const { secrets } = record ?? DUMMY;
+    const now = this.#storeTime;
+    for (const secret of secrets) {
+      if (secret.retiresAt !== null && now >= secret.retiresAt) continue;
+      if (this.#proven.get(secret) === digest) return true;
+    }
+    const { byId, current } = this.#directory.lookupKeys;
+    let isProven = false;
+    for (const secret of secrets) {
+      const key = byId.get(secret.keyId) ?? current;
+      const isSame = sameDigest(clientSecretDigest(key, clientId, clientSecret), secret.digest);
+      if (!isSame || record === null || (secret.retiresAt !== null && now >= secret.retiresAt)) continue;
+      this.#proven.set(secret, digest);
+      isProven = true;
+    }
+    return isProven;
   }
 
   user(instanceId: string, userId: string): User | null | undefined {
@@ -156,17 +211,14 @@ export class DirectoryCache implements KnownDirectory {
     return isId(instanceId, ID_LENGTH) && isId(userId, ID_LENGTH) ? undefined : null;
   }
 
-  isRevoked(scope: string, jti: string | undefined, digest: () => string, narrower?: string): boolean {
-    return this.#revocations.has(scope, jti, digest, narrower);
-  }
-
   /**
    * Reads the feed to its end and drops every entry that it touched. Overlapping calls share one reading.
    *
    * @throws DirectoryError from the store; the cache keeps its entries, and goes stale after `staleFor`
    */
-  follow(): Promise<void> {
-    return this.#follower.follow();
+  async follow(): Promise<void> {
+    await this.#follower.follow();
+    if (!this.#hasRevocations) await this.#loadRevocations();
   }
 
   /** True for a position at which an entry may be read and kept: see {@link FeedReader.covers}. */
@@ -174,9 +226,9 @@ export class DirectoryCache implements KnownDirectory {
     return this.#follower.covers(position);
   }
 
-  /** All revocations at this moment. Another object once they were read anew. */
-  get revocations(): RevocationList {
-    return this.#revocations;
+  /** Sets the policies of the realms, by which revocations end in memory. */
+  setLifetimes(lifetimes: LifetimesByRealm): void {
+    this.revocations.setLifetimes(lifetimes);
   }
 
   /**
@@ -194,7 +246,7 @@ export class DirectoryCache implements KnownDirectory {
     instance: ({ secretKey }) => {
       const digest = secretKey.digest();
       const store = (record: InstanceRecord | null): void =>
-        record === null ? this.#instances.addUnknown(digest) : this.#instances.add(record);
+        record === null ? this.#instances.addUnknown(digest) : this.#instances.add(record, this.#storeTime);
       return { key: digest, run: () => this.#read(() => this.#directory.instance(secretKey), store) };
     },
     client: ({ clientId, clientSecret }) => {
@@ -217,31 +269,101 @@ export class DirectoryCache implements KnownDirectory {
   async #read<Value>(read: () => Promise<Positioned<Value>>, store: (value: Value) => void): Promise<void> {
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const { value, position } = await read();
-      if (this.#follower.covers(position)) return store(value);
+      if (this.#follower.covers(position)) {
+        this.#noteAhead(position);
+        return store(value);
+      }
       await this.follow();
     }
     throw new DirectoryError("unavailable", "The entry changed each time that it was read. Try again.");
   }
 
+  /**
+   * Notes that an entry was read ahead of the feed. It may come from a history that the feed never gets to: after a failover,
+   * the old primary still answers for a moment.
+   */
+  #noteAhead({ number, mark }: Position): void {
+    if (number === this.#follower.position?.number) return;
+    const noted = this.#ahead.get(number);
+    if (noted === undefined) this.#ahead.set(number, { mark, readAt: steadyClock() });
+    else if (noted.mark !== mark) this.#dropEntries();
+  }
+
+  /** Drops everything if something was read ahead in another history than the feed's. */
+  #checkAhead(event: FeedEvent): void {
+    if (this.#ahead.size === 0) return;
+    let isOther = false;
+    if (event.kind === "changes") {
+      for (const { number, mark } of event.changes) {
+        const noted = this.#ahead.get(number);
+        isOther ||= noted !== undefined && noted.mark !== mark;
+        this.#ahead.delete(number);
+      }
+    } else if (event.kind === "caughtUp") {
+      // What this reading, which began later, did not get to is not in this history.
+      for (const { readAt } of this.#ahead.values()) isOther ||= readAt < event.steady;
+    }
+    if (isOther) this.#dropEntries();
+  }
+
   #apply(event: FeedEvent): void {
+    this.#checkAhead(event);
+    this.#applyNow(event);
+    queueMicrotask(() => this.onApplied(event));
+  }
+
+  #applyNow(event: FeedEvent): void {
     switch (event.kind) {
       case "changes":
         this.#drop(event.changes);
         break;
-      case "drop":
+      case "restart":
         this.#dropEntries();
-        break;
-      case "reset":
-        this.#dropEntries();
-        this.#revocations = event.revocations;
+        this.#reloadRevocations();
         break;
       case "caughtUp":
-        this.#revocations.sweep(event.now);
+        this.revocations.sweep(event.now);
         break;
     }
   }
 
+  get #hasRevocations(): boolean {
+    return this.#load.state !== "never";
+  }
+
+  /** Loads all revocations. The ones in memory answer until then, and changes of the feed go into both. */
+  async #loadRevocations(): Promise<void> {
+    await this.revocations.load({
+      expected: await this.#directory.countRevocations(),
+      pages: this.#directory.revocationPages(),
+    });
+    this.#load = { state: "loaded" };
+  }
+
+  /** Gives up what is to be loaded later. */
+  close(): void {
+    if (this.#load.state === "reloading") clearTimeout(this.#load.timer);
+    this.#isClosed = true;
+  }
+
+  /** Loads all revocations again, at a random moment: all replicas find the same reason at once. */
+  #reloadRevocations(): void {
+    if (this.#load.state === "never") return;
+    if (this.#load.state === "reloading") clearTimeout(this.#load.timer);
+    const spread = Math.min(MAX_SPREAD, this.revocations.size * SPREAD_PER_REVOCATION);
+    const attempt = (wait: number): void => {
+      const timer = setTimeout(() => {
+        this.#loadRevocations().catch(() => {
+          if (!this.#isClosed) attempt(RETRY_AFTER);
+        });
+      }, wait).unref();
+      this.#load = { state: "reloading", timer };
+    };
+    attempt(this.#random() * spread);
+  }
+
   #dropEntries(): void {
+    this.#ahead.clear();
     this.#instances.clear();
     this.#clients.clear();
     this.#users.clear();
@@ -256,7 +378,9 @@ export class DirectoryCache implements KnownDirectory {
         instances.add(change.instanceId);
       } else if (change.kind === "user") this.#users.drop(pairKey(change.instanceId, change.userId));
       else if (change.kind === "client") clients.add(change.clientId);
-      else if (change.kind === "revocation") this.#revocations.add(change.revocation);
+      else if (change.kind === "revoked" || change.kind === "unrevoked") this.revocations.apply(change);
+      else if (change.kind === "reset") this.#dropEntries();
+      else if (change.kind === "reset-revocations") this.#reloadRevocations();
     }
     if (clients.size > 0) this.#clients.dropGroups(clients); // their refused secrets too
     if (instances.size > 0) {
@@ -267,8 +391,14 @@ export class DirectoryCache implements KnownDirectory {
 }
 
 /** True if the cached client is the one that was read. */
-function isSameClient(cached: ClientRecord | null | undefined, { keyId, secretDigest }: ClientRecord): boolean {
-  return cached?.keyId === keyId && sameDigest(cached.secretDigest, secretDigest);
+function isSameClient(cached: ClientRecord | null | undefined, { secrets }: ClientRecord): boolean {
+  return (
+    cached?.secrets.length === secrets.length &&
+    cached.secrets.every((one, index) => {
+      const other = secrets[index];
+      return one.keyId === other?.keyId && one.retiresAt === other.retiresAt && sameDigest(one.digest, other.digest);
+    })
+  );
 }
 
 /** The cache key of refused credentials. Client ids contain no control characters, so the key differs from every id. */

@@ -4,6 +4,7 @@ export const DIRECTORY_TROUBLES = {
   unusable: "The store and this configuration or program do not fit together; an operator must act.",
   invalid: "A command is malformed.",
   conflict: "A command contradicts what the store holds.",
+  "unknown-outcome": "The store was lost while a change was committed: it may or may not have been carried out.",
   "not-found": "A command is about something that the store does not hold.",
 } as const;
 

@@ -1,20 +1,18 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { type Clock, steadyClock } from "../util/clock.js";
-import type { DirectoryReads } from "./directory.js";
-import type { Change, Position } from "./feed.js";
-import { RevocationList } from "./revocation-list.js";
+import type { FeedReads } from "./directory.js";
+import type { Change } from "./feed.js";
+import type { Position } from "./position.js";
 
 /** Feed rows read at a time. */
 const PAGE_SIZE = 1_000;
 
-/** What a {@link FeedFollower} reports, in the order of the feed. */
+/** What a {@link FeedReader} reports, in the order of the feed. */
 export type FeedEvent =
   /** The next changes, oldest first. */
   | { readonly kind: "changes"; readonly changes: readonly Change[] }
-  /** Everything read before must be dropped: another history, a position that is no longer retained, or a reset. */
-  | { readonly kind: "reset"; readonly revocations: RevocationList }
-  /** Every entry read before must be dropped; the revocations stay. Only a worker gets it, before its `reset`. */
-  | { readonly kind: "drop" }
+  /** The feed cannot tell what changed: everything read before must be dropped, and the revocations be loaded again. */
+  | { readonly kind: "restart" }
   /**
    * The feed was read to its end.
    *
@@ -25,10 +23,8 @@ export type FeedEvent =
 
 /** Where a copy of the directory in memory gets its events from, and how current they are. */
 export interface FeedReader {
-  /** The position of the last applied event as text for `Evidence.feed_position`; empty before the first. */
-  readonly positionText: string;
-  /** The number of the last applied change; 0 before the first. */
-  readonly positionNumber: number;
+  /** The position of the last applied event; undefined before the first. */
+  readonly position: Position | undefined;
   /** When the feed was last read to its end: the start of that reading in milliseconds since 1970; -Infinity for never. */
   readonly followedAt: number;
   /** Whether the feed was read to its end recently enough for verdicts. @param now milliseconds since 1970 */
@@ -41,7 +37,7 @@ export interface FeedReader {
 
 /** What a {@link FeedFollower} needs. */
 interface FollowerOptions {
-  readonly directory: Pick<DirectoryReads, "changes" | "revocations">;
+  readonly directory: Pick<FeedReads, "poll">;
   readonly clock: Clock;
   /** Milliseconds without a complete reading after which {@link FeedFollower.isFresh} is false. Default 60,000. */
   readonly staleFor?: number | undefined;
@@ -54,17 +50,17 @@ interface FollowerOptions {
 /**
  * Reads the change feed from where it left off, and hands its events over in order.
  *
- * It has no position and is not fresh before the first {@link follow}, which starts with a `reset`.
+ * It has no position and is not fresh before the first {@link follow}, which starts with a `restart`.
  */
 export class FeedFollower implements FeedReader {
-  readonly #directory: Pick<DirectoryReads, "changes" | "revocations">;
+  readonly #directory: Pick<FeedReads, "poll">;
   readonly #clock: Clock;
   readonly #staleFor: number;
   readonly #apply: (event: FeedEvent, position: Position) => void;
   readonly #steady: Clock;
   #position: Position | undefined;
-  #positionText = "";
   #followedAt = Number.NEGATIVE_INFINITY;
+  #steadyAt = Number.NEGATIVE_INFINITY;
   #following: Promise<void> | undefined;
 
   constructor({ directory, clock, staleFor = 60_000, apply, steady = steadyClock }: FollowerOptions) {
@@ -75,33 +71,30 @@ export class FeedFollower implements FeedReader {
     this.#steady = steady;
   }
 
-  /** The position of the last applied event as `epoch.number`; empty before the first. */
-  get positionText(): string {
-    return this.#positionText;
+  get position(): Position | undefined {
+    return this.#position;
   }
 
-  /** The number of the last applied change; 0 before the first. */
-  get positionNumber(): number {
-    return this.#position?.number ?? 0;
-  }
-
-  /** When the feed was last read to its end: the start of that reading in milliseconds since 1970; -Infinity for never. */
   get followedAt(): number {
     return this.#followedAt;
   }
 
-  /** True within `staleFor` of the last complete reading. @param now milliseconds since 1970 */
+  /**
+   * True within `staleFor` of the last complete reading, by both clocks: the wall clock may be set, and the steady one
+   * stands still while a virtual machine is suspended.
+   */
   isFresh(now: number): boolean {
-    // A clock that was set back by more than staleFor proves nothing either.
-    return Math.abs(now - this.#followedAt) <= this.#staleFor;
+    return Math.abs(now - this.#followedAt) <= this.#staleFor && this.#steady() - this.#steadyAt <= this.#staleFor;
   }
 
   /**
-   * True for a position at or after the last applied event, of the same history: the feed still has every change to what
-   * was read there. A change to something read earlier may have passed already, and would never be applied to it.
+   * True for a position at or after the last applied event: the feed still has every change to what was read there. A change
+   * to something read earlier may have passed already, and would never be applied to it. A position ahead may turn out to
+   * be of another history, which the next reading then finds.
    */
-  covers({ epoch, number }: Position): boolean {
-    return this.#position !== undefined && epoch === this.#position.epoch && number >= this.#position.number;
+  covers({ number, mark }: Position): boolean {
+    const at = this.#position;
+    return at !== undefined && (number > at.number || (number === at.number && mark === at.mark));
   }
 
   /**
@@ -122,34 +115,25 @@ export class FeedFollower implements FeedReader {
     while (await this.#readPage()) await nextTurn();
     if (this.#position !== undefined) this.#apply({ kind: "caughtUp", now: startedAt, steady }, this.#position);
     this.#followedAt = startedAt;
+    this.#steadyAt = steady;
   }
 
   /** Reads and applies one page. @returns true if there may be another */
   async #readPage(): Promise<boolean> {
-    const after = this.#position;
-    const changes = after === undefined ? "restart" : await this.#directory.changes(after, PAGE_SIZE);
-    if (after === undefined || changes === "restart") {
-      await this.#reset();
+    const { head, changes } = await this.#directory.poll(this.#position, PAGE_SIZE);
+    if (changes === "restart") {
+      this.#advance({ kind: "restart" }, head);
       return false;
     }
     const last = changes.at(-1);
     if (last === undefined) return false;
-    const position = { epoch: after.epoch, number: last.number };
-    // The revocations are read after the reset. If the history changes in between, the next page is a restart.
-    if (changes.some(({ kind }) => kind === "reset")) await this.#reset(position);
-    else this.#advance({ kind: "changes", changes }, position);
+    this.#advance({ kind: "changes", changes }, { number: last.number, mark: last.mark });
     return changes.length === PAGE_SIZE;
-  }
-
-  async #reset(position?: Position): Promise<void> {
-    const read = await this.#directory.revocations();
-    const revocations = await RevocationList.from(read.value);
-    this.#advance({ kind: "reset", revocations }, position ?? read.position);
   }
 
   #advance(event: FeedEvent, position: Position): void {
     this.#apply(event, position);
-    this.#position = position;
-    this.#positionText = `${position.epoch}.${position.number}`;
+    // One object for all verdicts until the next event: its form on the wire is kept in it.
+    this.#position = { number: position.number, mark: position.mark, encoded: undefined };
   }
 }

@@ -5,13 +5,22 @@ import type { Secret } from "../util/secret.js";
 import { type CacheBounds, pairKey } from "./entry-cache.js";
 import type { Instance, InstanceRecord } from "./model.js";
 
+/** An instance in the cache. */
+interface Cached {
+  readonly instance: Instance;
+  readonly record: InstanceRecord;
+  readonly digests: readonly string[];
+  /** When the first of its secret keys retires, in milliseconds since 1970 by the store's clock; Infinity for never. */
+  readonly retiresAt: number;
+}
+
 /**
  * Instances by the digest of any of their secret keys, the least recently used evicted first. The digests are those of this
  * process, not the store's: they take a quarter of the time of an HMAC.
  */
 export class InstanceCache {
-  readonly #byId: LRUCache<string, { readonly instance: Instance; readonly digests: readonly string[] }>;
-  readonly #byDigest = new Map<string, Instance>();
+  readonly #byId: LRUCache<string, Cached>;
+  readonly #byDigest = new Map<string, Cached>();
   readonly #unknown: LRUCache<string, true>;
   // Outlives the instances: an instance that is read again gets the same key objects, and so keeps its cached facts.
   readonly #keys: LRUCache<string, VerificationKey>;
@@ -32,25 +41,37 @@ export class InstanceCache {
     return this.#byId.size;
   }
 
-  /** The instance with a digest that {@link Secret.digest} made without a scope; null if there is known to be none; undefined if it is not cached. */
-  get(digest: string): Instance | null | undefined {
-    const instance = this.#byDigest.get(digest);
-    if (instance === undefined) return this.#unknown.get(digest) === true ? null : undefined;
-    this.#byId.get(instance.id); // marks it as recently used
-    return instance;
+  /**
+   * The instance with a digest that {@link Secret.digest} made without a scope; null if there is known to be none; undefined
+   * if it is not cached.
+   *
+   * @param now milliseconds since 1970 by the store's clock: a secret key that has retired by then counts no more
+   */
+  get(digest: string, now: number): Instance | null | undefined {
+    const cached = this.#byDigest.get(digest);
+    if (cached === undefined) return this.#unknown.get(digest) === true ? null : undefined;
+    if (now >= cached.retiresAt) {
+      this.add(cached.record, now);
+      const { instance } = this.#byDigest.get(digest) ?? {};
+      return instance ?? null;
+    }
+    this.#byId.get(cached.record.id); // marks it as recently used
+    return cached.instance;
   }
 
-  /** Caches an instance, in place of the one with its id. */
-  add(record: InstanceRecord): void {
-    const { id, appId, secretKeys } = record;
-    const digests = secretKeys.map((secretKey) => secretKey.digest());
-    const keys = secretKeys.map((secretKey, index) => this.#key(pairKey(id, digests[index] ?? ""), secretKey));
-    const instance: Instance = { id, appId, keys };
+  /** Caches an instance with the secret keys that have not retired, in place of the one with its id. @param now see {@link get} */
+  add(record: InstanceRecord, now: number): void {
+    const { id, appId } = record;
+    const secrets = record.secretKeys.filter(({ retiresAt }) => retiresAt === null || retiresAt > now);
+    const digests = secrets.map(({ secret }) => secret.digest());
+    const keys = secrets.map(({ secret }, index) => this.#key(pairKey(id, digests[index] ?? ""), secret));
+    const retiresAt = Math.min(...secrets.map((secret) => secret.retiresAt ?? Number.POSITIVE_INFINITY));
+    const cached: Cached = { instance: { id, appId, keys }, record, digests, retiresAt };
     this.drop(id);
-    this.#byId.set(id, { instance, digests });
+    this.#byId.set(id, cached);
     for (const digest of digests) {
       this.#unknown.delete(digest);
-      this.#byDigest.set(digest, instance);
+      this.#byDigest.set(digest, cached);
     }
   }
 

@@ -49,14 +49,19 @@ export function deriveMasterKeys(texts: readonly Secret[]): MasterKeys {
 /** The configured master key with an id. @throws SealError if there is none */
 export function masterKeyOf(keys: MasterKeys, keyId: string): MasterKey {
   const key = keys.byId.get(keyId);
-  if (key === undefined) {
-    throw new SealError(
-      keyId,
-      `The store holds values under the master key ${keyId}, which is not configured (configured: ${[...keys.byId.keys()].join(", ")}). ` +
-        "Add that key to masterKeys: after the current one if it is an old key, before it if it is to become the current one.",
-    );
-  }
+  if (key === undefined) throw missingMasterKey(keys, [keyId]);
   return key;
+}
+
+/** The error of a store that opens under other master keys than the configured ones. @param needed any of them would do */
+export function missingMasterKey(keys: MasterKeys, needed: readonly string[]): SealError {
+  const [keyId] = needed;
+  const those = needed.length === 1 ? `the master key ${keyId}` : `one of the master keys ${needed.join(", ")}`;
+  return new SealError(
+    keyId,
+    `The store opens under ${those}, which is not configured (configured: ${[...keys.byId.keys()].join(", ")}). ` +
+      "Add that key to masterKeys: after the current one if it is an old key, before it if it is to become the current one.",
+  );
 }
 
 function decode(text: Secret, index: number): Buffer {

@@ -14,8 +14,18 @@ export interface Instance {
 export interface InstanceRecord {
   readonly id: string;
   readonly appId: string;
-  /** Its active secret keys, at least one, in the order in which they were given. */
-  readonly secretKeys: readonly Secret[];
+  /** Its secret keys, at least one, the one that was given first before the others. */
+  readonly secretKeys: readonly StoredSecretKey[];
+}
+
+/** When a secret ceases to count, in milliseconds since 1970 by the store's clock; null for one that stays. */
+interface Retiring {
+  readonly retiresAt: number | null;
+}
+
+/** A secret key of an instance as the store holds it. */
+export interface StoredSecretKey extends Retiring {
+  readonly secret: Secret;
 }
 
 /** A client as verification needs it: its secret stays in the directory as a keyed digest. */
@@ -25,10 +35,16 @@ export interface Client {
 
 /** A client as the store holds it. */
 export interface ClientRecord extends Client {
-  /** The id of the master key whose look-up key made the digest. */
+  /** Its secrets, at least one. */
+  readonly secrets: readonly StoredClientSecret[];
+}
+
+/** A secret of a client as the store holds it. */
+export interface StoredClientSecret extends Retiring {
+  /** The id of the look-up key that made the digest. */
   readonly keyId: string;
-  /** The keyed digest of its secret, 32 bytes. */
-  readonly secretDigest: Uint8Array;
+  /** The keyed digest of the secret, 32 bytes. */
+  readonly digest: Uint8Array;
 }
 
 /** A user of an instance. */
@@ -40,23 +56,6 @@ export interface User {
   readonly avatarUrl: string | null;
   readonly provider: string | null;
 }
-
-/** A revoked token, and until when the revocation must be remembered. */
-export interface Revocation {
-  readonly token: RevokedToken;
-  /** Seconds since 1970 from which the revocation no longer holds; null for a permanent one. */
-  readonly until: number | null;
-}
-
-/**
- * The name of a revoked token: its `jti` within one scope, or the digest of its header and payload in any realm. A `jti`
- * is unique within its issuer (RFC 7519, section 4.1.7), so the scope in `realm` is the realm's name; where instances
- * sign their own tokens, it is that name, a `/` and the instance's id; in a realm of several issuers, the name, a `/` and
- * the issuer.
- */
-export type RevokedToken =
-  | { readonly realm: string; readonly jti: string; readonly digest?: undefined }
-  | { readonly digest: string; readonly realm?: undefined; readonly jti?: undefined };
 
 /** A key set that an issuer published, saved for the next start. */
 export interface SavedKeySet extends VouchedSet {

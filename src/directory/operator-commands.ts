@@ -43,8 +43,8 @@ export type OperatorCommand =
   | {
       readonly kind: "putClient";
       readonly clientId: string;
-      /** Takes the place of all secrets; undefined keeps those of a client that exists. */
-      readonly secret: NewSecret | undefined;
+      /** Takes the place of all secrets. */
+      readonly secret: NewSecret;
       readonly expect: Expectation;
     }
   | { readonly kind: "deleteClient"; readonly clientId: string; readonly expect: Expectation }
@@ -78,10 +78,10 @@ const SUBJECTS: {
   putInstance: ({ id, appId, secrets }) => ({ instanceId: id, appId, ...idsOf(secrets) }),
   deleteInstance: ({ id }) => ({ instanceId: id }),
   rotateInstanceSecret: ({ id, secret, grace }) => ({ instanceId: id, ...idsOf([secret]), grace }),
-  retireInstanceSecret: ({ id, secretId }) => ({ instanceId: id, ...idsOf([{ id: secretId } as NewSecret]) }),
+  retireInstanceSecret: ({ id, secretId }) => ({ instanceId: id, secretIds: [secretId] }),
   putUser: ({ user }) => ({ instanceId: user.instanceId, userId: user.id }),
   deleteUser: ({ instanceId, id }) => ({ instanceId, userId: id }),
-  putClient: ({ clientId, secret }) => ({ clientId, ...idsOf(secret && [secret]) }),
+  putClient: ({ clientId, secret }) => ({ clientId, ...idsOf([secret]) }),
   deleteClient: ({ clientId }) => ({ clientId }),
   rotateClientSecret: ({ clientId, secret, grace }) => ({ clientId, ...idsOf([secret]), grace }),
   revoke: ({ revocations, comment }) => ({

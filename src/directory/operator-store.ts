@@ -1,9 +1,8 @@
-import type { Directory } from "./directory.js";
 import { DirectoryError } from "./errors.js";
 import type { User } from "./model.js";
 import type { AuditSubject, OperatorCommand, OperatorCommandKind } from "./operator-commands.js";
 import type { Revocation, SelectorKind } from "./revocation.js";
-import type { ImportLine, ImportOptions, ImportReport } from "./transfer/import.js";
+import type { ExportOptions, ImportLine, ImportOptions, ImportReport, StoredEntry } from "./transfer/import.js";
 
 /** A change's place in the feed: its number, and the mark of its commit, which tells two histories apart. */
 export interface ChangePosition {
@@ -179,7 +178,7 @@ export interface StoreStatus {
  *
  * All methods reject with a {@link DirectoryError}, and with nothing else.
  */
-export interface OperatorStore extends Pick<Directory, "export"> {
+export interface OperatorStore {
   /** Identifies the store's content, random, made with it: 22 characters of base64url. */
   readonly id: string;
 
@@ -200,21 +199,20 @@ export interface OperatorStore extends Pick<Directory, "export"> {
   revocations(filter: RevocationFilter, after: string | undefined, limit: number): Promise<readonly StoredRevocation[]>;
   /** The latest first. @param before the number of a row; undefined begins with the latest */
   audit(filter: AuditFilter, before: number | undefined, limit: number): Promise<readonly AuditRow[]>;
-  /** The oldest first, for a walk along the hashes. @param after the number of a row; 0 begins with the oldest kept */
-  auditAfter(after: number, limit: number): Promise<readonly AuditRow[]>;
 
   /**
    * Carries out a command in one transaction, with its feed row and its audit row, whose subject is {@link auditSubject}.
    * What a request id was used for within 24 hours is looked up first: the same command with the same content is not
    * carried out again. The store does this too before it repeats a transaction whose outcome it does not know.
    *
-   * @param content what makes two requests the same; the store keeps only an HMAC of it, under its look-up key
+   * @param content what makes two requests the same, secrets included; the store keeps only an HMAC of it, under its look-up
+   * key
    * @throws RefusedChange; DirectoryError `not-found` for an entry, secret or revocation that is not there
    */
   change(command: OperatorCommand, content: string, by: RequestIdentity): Promise<AppliedChange>;
 
   /**
-   * Imports as {@link Directory.import} does, under a request id. An import that changes nothing writes nothing, and has the
+   * Imports as `Directory.import` does, under a request id. An import that changes nothing writes nothing, and has the
    * store's head as its position; so has one with `dryRun`.
    *
    * @param contentOf called when all lines were read, see {@link change}
@@ -227,9 +225,14 @@ export interface OperatorStore extends Pick<Directory, "export"> {
     by: RequestIdentity,
   ): Promise<AppliedChange & { readonly report: ImportReport }>;
 
+  /** See `Directory.export`. */
+  export(options?: ExportOptions): AsyncIterable<StoredEntry>;
+
   /** Writes a change that was refused or denied to the audit alone, without a feed row; its request id may be used again. */
   refused(
-    row: RequestIdentity & {
+    row: Pick<RequestIdentity, "actor"> & {
+      /** Null if the caller's was no UUID. */
+      readonly requestId: string | null;
       readonly command: OperatorCommandKind;
       readonly subject: AuditSubject;
       readonly outcome: string;

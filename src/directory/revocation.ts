@@ -44,6 +44,13 @@ export interface Revocation {
   readonly exp: number | null;
 }
 
+/** What limits a selector to the tokens of one signer. */
+export const SELECTOR_SCOPES = ["none", "instance", "issuer"] as const;
+
+/** The position in {@link SELECTOR_SCOPES} of a selector's scope. */
+export const scopeOf = ({ instance, issuer }: Pick<Selector, "instance" | "issuer">): number =>
+  instance !== undefined ? 1 : issuer !== undefined ? 2 : 0;
+
 /** Bytes of a {@link revocationKey}. */
 export const REVOCATION_KEY_BYTES = 12;
 
@@ -51,9 +58,58 @@ export const REVOCATION_KEY_BYTES = 12;
  * The key of a selector: the first 12 bytes of the SHA-256 of `[kind, realm, instance, issuer, value]` as JSON, with null for
  * an absent instance or issuer. It identifies the revocation in the store and in memory.
  */
-export function revocationKey({ kind, realm, instance, issuer, value }: Selector): Buffer {
-  return hash("sha256", JSON.stringify([kind, realm, instance ?? null, issuer ?? null, value]), "buffer").subarray(
-    0,
-    REVOCATION_KEY_BYTES,
-  );
+export function revocationKey(selector: Selector): Buffer {
+  return hash("sha256", textOf(selector), "buffer").subarray(0, REVOCATION_KEY_BYTES);
+}
+
+/** A {@link revocationKey} as three signed words of 32 bits, in network byte order: V8 keeps them without boxes. */
+export interface KeyWords {
+  readonly first: number;
+  readonly second: number;
+  readonly third: number;
+}
+
+/** The {@link revocationKey} of a selector as words. Takes a third of the time. */
+export function revocationWords(selector: Selector): KeyWords {
+  const digest = hash("sha256", textOf(selector), "binary");
+  return { first: wordAt(digest, 0), second: wordAt(digest, 4), third: wordAt(digest, 8) };
+}
+
+const textOf = ({ kind, realm, instance, issuer, value }: Selector): string =>
+  JSON.stringify([kind, realm, instance ?? null, issuer ?? null, value]);
+
+const wordAt = (bytes: string, at: number): number =>
+  (bytes.charCodeAt(at) << 24) |
+  (bytes.charCodeAt(at + 1) << 16) |
+  (bytes.charCodeAt(at + 2) << 8) |
+  bytes.charCodeAt(at + 3);
+
+/** What a realm's policy says about how long a token can be good. */
+export interface TokenLifetimes {
+  /** Seconds for which a token is accepted after its `exp`. */
+  readonly clockTolerance: number;
+  /** Most seconds from `iat` to `exp`; undefined if the realm sets no limit. */
+  readonly maxLifetime?: number | undefined;
+}
+
+/** Seconds that a revocation outlives the tokens that it refuses, for a clock that is set. */
+const SLACK = 60;
+
+/**
+ * Seconds from a revocation's own time (the `exp` of the token, or `issuedBefore`) until no token that it refuses can be
+ * good any more; Infinity if that is not known, as for the tokens of a key.
+ */
+export function secondsToEnd(kind: SelectorKind, { clockTolerance, maxLifetime }: TokenLifetimes): number {
+  if (kind === "jti" || kind === "digest") return clockTolerance + SLACK;
+  if (kind === "key" || maxLifetime === undefined) return Number.POSITIVE_INFINITY;
+  return maxLifetime + clockTolerance + SLACK;
+}
+
+/**
+ * When a revocation ends by the policy of its realm, in seconds since 1970; Infinity for one that does not end. Nothing
+ * depends on it but memory: a token past that end is refused as expired.
+ */
+export function endOfRevocation({ selector, issuedBefore, exp }: Revocation, policy: TokenLifetimes): number {
+  const time = selector.kind === "jti" || selector.kind === "digest" ? exp : issuedBefore;
+  return time === null ? Number.POSITIVE_INFINITY : time + secondsToEnd(selector.kind, policy);
 }

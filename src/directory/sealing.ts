@@ -1,7 +1,13 @@
-import { createCipheriv, createDecipheriv, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHmac,
+  type KeyObject,
+  randomBytes,
+  timingSafeEqual,
+} from "node:crypto";
 import { Secret } from "../util/secret.js";
 import { SealError } from "./errors.js";
-import { type MasterKey, type MasterKeys, masterKeyOf } from "./master-keys.js";
 
 // Secrets at rest: values that the service must read again are sealed, secrets that it only looks up are digested.
 
@@ -9,6 +15,21 @@ const VERSION = "v1";
 const CIPHER = "aes-256-gcm";
 const NONCE_LENGTH = 12;
 const TAG_LENGTH = 16;
+
+/** A key and the id by which what was made under it names it. */
+export interface NamedKey {
+  /** 16 hex digits, which reveal nothing about the key. */
+  readonly id: string;
+  readonly key: KeyObject;
+}
+
+/** The keys that values are sealed under. */
+export interface SealingKeys {
+  /** The key that new values are sealed under. */
+  readonly current: NamedKey;
+  /** All keys that sealed values may be under, by id. */
+  readonly byId: ReadonlyMap<string, NamedKey>;
+}
 
 /** The place of a sealed value in the store. The value opens in this place only. */
 export interface Place {
@@ -19,13 +40,13 @@ export interface Place {
 }
 
 /**
- * Seals a text with AES-256-GCM under the current master key and a random nonce, bound to its place.
+ * Seals a text with AES-256-GCM under the current key and a random nonce, bound to its place.
  *
  * @returns `v1.keyId.nonce.ciphertext.tag`, the last three in base64url
  */
-export function seal({ current }: MasterKeys, text: Secret, place: Place): string {
+export function seal({ current }: SealingKeys, text: Secret, place: Place): string {
   const nonce = randomBytes(NONCE_LENGTH);
-  const cipher = createCipheriv(CIPHER, current.sealKey, nonce, { authTagLength: TAG_LENGTH });
+  const cipher = createCipheriv(CIPHER, current.key, nonce, { authTagLength: TAG_LENGTH });
   cipher.setAAD(additionalData(current, place));
   const ciphertext = Buffer.concat([cipher.update(text.reveal(), "utf8"), cipher.final()]);
   const parts = [nonce, ciphertext, cipher.getAuthTag()].map((part) => part.toString("base64url"));
@@ -35,10 +56,9 @@ export function seal({ current }: MasterKeys, text: Secret, place: Place): strin
 /**
  * Opens a value that was sealed for this place.
  *
- * @throws SealError for a value that is sealed under a master key that is not configured, damaged, or sealed for another
- * place
+ * @throws SealError for a value that is sealed under a key that is not among these, damaged, or sealed for another place
  */
-export function unseal(keys: MasterKeys, sealed: string, place: Place): Secret {
+export function unseal(keys: SealingKeys, sealed: string, place: Place): Secret {
   const [version, keyId, ...parts] = sealed.split(".");
   const [nonce, ciphertext, tag] = parts.map((part) => Buffer.from(part, "base64url"));
   if (
@@ -51,8 +71,11 @@ export function unseal(keys: MasterKeys, sealed: string, place: Place): Secret {
   ) {
     throw new SealError(undefined, `A sealed value in ${place.table} is not of the form ${VERSION}. ${RESTORE}`);
   }
-  const key = masterKeyOf(keys, keyId);
-  const decipher = createDecipheriv(CIPHER, key.sealKey, nonce, { authTagLength: TAG_LENGTH });
+  const key = keys.byId.get(keyId);
+  if (key === undefined) {
+    throw new SealError(keyId, `A value in ${place.table} is sealed under an unknown key. ${RESTORE}`);
+  }
+  const decipher = createDecipheriv(CIPHER, key.key, nonce, { authTagLength: TAG_LENGTH });
   decipher.setAAD(additionalData(key, place));
   decipher.setAuthTag(tag);
   try {
@@ -60,19 +83,19 @@ export function unseal(keys: MasterKeys, sealed: string, place: Place): Secret {
   } catch {
     throw new SealError(
       keyId,
-      `A value in ${place.table}, sealed under the master key ${keyId}, does not open: it was altered, or moved from another row. ${RESTORE}`,
+      `A value in ${place.table}, sealed under the key ${keyId}, does not open: it was altered, or moved from another row. ${RESTORE}`,
     );
   }
 }
 
 const RESTORE = "Restore the store from a backup, or put the entry again.";
 
-/** True if a sealed value was sealed under the current master key. */
-export function isCurrent({ current }: MasterKeys, sealed: string): boolean {
+/** True if a sealed value was sealed under the current key. */
+export function isCurrent({ current }: SealingKeys, sealed: string): boolean {
   return sealed.startsWith(`${VERSION}.${current.id}.`);
 }
 
-function additionalData({ id }: MasterKey, { table, row, column }: Place): Buffer {
+function additionalData({ id }: NamedKey, { table, row, column }: Place): Buffer {
   return Buffer.from(JSON.stringify([VERSION, id, table, row, column]));
 }
 
@@ -81,18 +104,13 @@ function additionalData({ id }: MasterKey, { table, row, column }: Place): Buffe
 const SECRET_KEY_SCOPE = '["secret key"]\0';
 const clientScope = (clientId: string): string => `${JSON.stringify(["client", clientId])}\0`;
 
-/** The digest by which an instance's secret key is found: HMAC-SHA-256 under one master key's look-up key. */
-export function secretKeyDigest(key: MasterKey, secretKey: Secret): Buffer {
+/** The digest by which an instance's secret key is found: HMAC-SHA-256 under one look-up key. */
+export function secretKeyDigest(key: NamedKey, secretKey: Secret): Buffer {
   return digest(key, SECRET_KEY_SCOPE, secretKey);
 }
 
-/** The digests of a secret key under all master keys, the current one first: the store may hold any of them. */
-export function secretKeyDigests(keys: MasterKeys, secretKey: Secret): Buffer[] {
-  return keys.all.map((key) => secretKeyDigest(key, secretKey));
-}
-
 /** The digest by which a client's secret is checked: HMAC-SHA-256 over the id and the secret, different for each client. */
-export function clientSecretDigest(key: MasterKey, clientId: string, clientSecret: Secret): Buffer {
+export function clientSecretDigest(key: NamedKey, clientId: string, clientSecret: Secret): Buffer {
   return digest(key, clientScope(clientId), clientSecret);
 }
 
@@ -101,8 +119,8 @@ export function sameDigest(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && timingSafeEqual(a, b);
 }
 
-function digest({ lookupKey }: MasterKey, scope: string, secret: Secret): Buffer {
-  return createHmac("sha256", lookupKey)
+function digest({ key }: NamedKey, scope: string, secret: Secret): Buffer {
+  return createHmac("sha256", key)
     .update(scope + secret.reveal())
     .digest();
 }

@@ -1,39 +1,55 @@
-import type { Directory } from "./directory.js";
-import { DirectoryError } from "./errors.js";
-import { openSqliteDirectory, readSqliteDirectory, type SqliteOptions } from "./sqlite/directory.js";
+import type { ConnectionOptions } from "node:tls";
+import type { Secret } from "../util/secret.js";
+import { openPostgresStore } from "./postgres/store.js";
+import type { SqlStore, StoreSettings } from "./sql/store.js";
+import { openSqliteStore, readSqliteStore, type SqliteOptions } from "./sqlite/store.js";
 
-/** What opening a store needs: its URL, and what every engine needs besides. */
-export interface StoreOptions extends Omit<SqliteOptions, "path"> {
-  /** `sqlite:` and the name of a file. */
-  readonly url: string;
+/** Where a store is: a file, or a database and how to connect to it. */
+export type StoreAddress =
+  | { readonly engine: "sqlite"; readonly file: string }
+  | {
+      readonly engine: "postgres";
+      /** A host name, an IP address, or the folder of a unix socket. */
+      readonly host: string;
+      readonly port: number;
+      readonly database: string;
+      readonly user: string;
+      /** Called for every new connection. */
+      readonly password: () => Promise<Secret | undefined>;
+      /** False for no TLS. */
+      readonly tls: ConnectionOptions | false;
+      /** The schema of the tables. */
+      readonly schema: string;
+      /** The most connections for look-ups and changes; the feed has one more. */
+      readonly pool: number;
+    };
+
+/** What opening a store needs: its address, and what every engine needs besides. */
+export interface StoreOptions extends StoreSettings, Pick<SqliteOptions, "busyTimeout" | "opening"> {
+  readonly address: StoreAddress;
+  /** Names this process to the database. */
+  readonly replica?: string | undefined;
 }
 
 /**
- * Opens the store of a URL, and makes it if it does not exist.
+ * Opens a store, and makes it if it does not exist.
  *
- * @throws DirectoryError `unusable` for wrong master keys, a foreign file or the store of a later version; `unavailable`
- * if it cannot be reached
+ * @throws DirectoryError `unusable` for wrong master keys, a foreign file or schema, or the store of a later version;
+ * `unavailable` if it cannot be reached
  */
-export function openStoreAt({ url, ...options }: StoreOptions): Directory {
-  return openSqliteDirectory({ ...options, path: fileOf(url) });
+export function openStoreAt({ address, ...options }: StoreOptions): Promise<SqlStore> {
+  if (address.engine === "sqlite") return openSqliteStore({ ...options, path: address.file });
+  const applicationName = `token-verifier/${options.replica ?? "command"}`;
+  return openPostgresStore({ ...options, pool: address.pool, address: { ...address, applicationName } });
 }
 
 /**
- * Opens the store of a URL to read it. Nothing is written, and every method that would write rejects.
+ * Opens a store to read it. Nothing is written, and every change is refused.
  *
  * @returns undefined if the store does not exist, or was made and not yet filled
  * @throws DirectoryError as {@link openStoreAt}
  */
-export function readStoreAt({
-  url,
-  ...options
-}: Pick<StoreOptions, "url" | "masterKeys" | "clock">): Directory | undefined {
-  return readSqliteDirectory({ ...options, path: fileOf(url) });
-}
-
-function fileOf(url: string): string {
-  const [, file] = /^sqlite:(.+)$/.exec(url) ?? [];
-  if (file === undefined)
-    throw new DirectoryError("unusable", "The store's URL must be sqlite: and the name of a file.");
-  return file;
+export async function readStoreAt({ address, ...options }: StoreOptions): Promise<SqlStore | undefined> {
+  if (address.engine === "sqlite") return readSqliteStore({ ...options, path: address.file });
+  return openStoreAt({ address, ...options });
 }

@@ -12,8 +12,8 @@ import type { ServiceLimits } from "./limits.js";
 /** What every kind of grpc-js server call has. */
 export type ServerCall = Pick<ServerUnaryCall<unknown, unknown>, "metadata" | "getPeer" | "getDeadline" | "cancelled">;
 
-/** The methods of TokenVerifier that verify tokens. */
-export type VerifyingMethod = "VerifyToken" | "BatchVerifyTokens" | "StreamVerifyTokens";
+/** The methods of TokenVerifier. */
+export type ServiceMethod = "VerifyToken" | "BatchVerifyTokens" | "StreamVerifyTokens" | "WatchChanges";
 
 /** What the handlers of TokenVerifier work with. */
 export interface GrpcService extends CallService {
@@ -40,7 +40,7 @@ interface CallSource {
 
 /** A {@link Call} that came over gRPC. */
 export class GrpcCall implements Call {
-  readonly via: VerifyingMethod;
+  readonly via: ServiceMethod;
   readonly requestId: string;
   readonly address: string;
   readonly started: number;
@@ -53,7 +53,7 @@ export class GrpcCall implements Call {
    * @param timeout milliseconds from then to the deadline
    */
   constructor(
-    via: VerifyingMethod,
+    via: ServiceMethod,
     { requestId, address, workload }: CallIdentity,
     started: number,
     timeout: number,
@@ -94,12 +94,7 @@ export class GrpcCall implements Call {
 }
 
 /** A call that grpc-js handles. @param started when it arrived, in milliseconds since 1970 */
-export function grpcJsCall(
-  via: VerifyingMethod,
-  call: ServerCall,
-  started: number,
-  addressOf: AddressReader,
-): GrpcCall {
+export function grpcJsCall(via: ServiceMethod, call: ServerCall, started: number, addressOf: AddressReader): GrpcCall {
   const forwarded = call.metadata.get(FORWARDED);
   const identity = {
     requestId: acceptRequestId(call.metadata.get(REQUEST_ID)[0]),
@@ -118,7 +113,7 @@ export function grpcJsCall(
  * @param timeout milliseconds from then to the deadline, unless the caller's own is earlier
  */
 export function directCall(
-  via: VerifyingMethod,
+  via: ServiceMethod,
   call: DirectCall,
   started: number,
   timeout: number,

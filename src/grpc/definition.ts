@@ -1,4 +1,5 @@
-import { TokenVerifierService } from "../../gen/tokenverifier/v1/token_verifier.js";
+import { TokenVerifierService, WatchChangesRequest } from "../../gen/tokenverifier/v1/token_verifier.js";
+import { strictReader } from "../wire/protobuf.js";
 import { readStreamMessage, type StreamMessage } from "../wire/requests.js";
 
 /** A message of a stream, and how many bytes it had. */
@@ -10,7 +11,7 @@ export interface Sized<Message> {
 // The handler encodes its answers itself, so that parts encoded before are reused.
 const asIs = (bytes: Buffer): Buffer => bytes;
 
-const { streamVerifyTokens, verifyToken, batchVerifyTokens } = TokenVerifierService;
+const { streamVerifyTokens, verifyToken, batchVerifyTokens, watchChanges } = TokenVerifierService;
 
 /** The paths of the methods that are answered without grpc-js. */
 export const UNARY_PATHS = { verifyToken: verifyToken.path, batchVerifyTokens: batchVerifyTokens.path };
@@ -33,6 +34,15 @@ export function serviceDefinition(batch: number) {
     },
   };
 }
+
+/** WatchChanges, served where there are changes to watch: its answers are encoded once for all watchers. */
+export const WATCH_DEFINITION = {
+  watchChanges: {
+    ...watchChanges,
+    requestDeserialize: (bytes: Buffer): WatchChangesRequest => WatchChangesRequest.decode(strictReader(bytes)),
+    responseSerialize: asIs,
+  },
+};
 
 /** The service's full name, as health and reflection know it. */
 export const SERVICE_NAME = "tokenverifier.v1.TokenVerifier";

@@ -1,5 +1,5 @@
 import { createFileRegistry, type DescFile, type FileRegistry, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
+import { FileDescriptorProtoSchema, type FileDescriptorSet, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import { FILE_DESCRIPTOR_SET } from "../../gen/descriptors.js";
 
 /** The compiler's descriptors of every .proto file that the service's ports use, found by what the files declare. */
@@ -16,21 +16,21 @@ export interface Descriptors {
   extensionNumbers(message: string): number[] | undefined;
 }
 
-/** Reads the compiler's descriptors, which are compiled in. */
-export function readDescriptors(): Descriptors {
-  const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, Buffer.from(FILE_DESCRIPTOR_SET, "base64")));
+/**
+ * Reads the compiler's descriptors, which are compiled in.
+ *
+ * @param services full names; given, only the files that declare them and what those import are described
+ */
+export function readDescriptors(services?: readonly string[]): Descriptors {
+  const set = fromBinary(FileDescriptorSetSchema, Buffer.from(FILE_DESCRIPTOR_SET, "base64"));
+  const all = createFileRegistry(set);
+  const registry = services === undefined ? all : createFileRegistry(declaring(set, all, services));
   const extensions = [...registry].filter((type) => type.kind === "extension");
 
-  function withImports(file: DescFile, seen = new Set<DescFile>()): Set<DescFile> {
-    if (seen.has(file)) return seen;
-    seen.add(file);
-    for (const dependency of file.dependencies) withImports(dependency, seen);
-    return seen;
-  }
   const encoded = (file: DescFile | undefined): Uint8Array[] | undefined =>
-    file && [...withImports(file)].map(({ proto }) => toBinary(FileDescriptorProtoSchema, proto));
+    file && closure(file).map(({ proto }) => toBinary(FileDescriptorProtoSchema, proto));
 
-  function declaring(name: string): DescFile | undefined {
+  function fileDeclaring(name: string): DescFile | undefined {
     const type = registry.get(name);
     if (type !== undefined) return type.file;
     // A member: methods and fields are named within their parent, enum values within their enum's parent.
@@ -51,11 +51,28 @@ export function readDescriptors(): Descriptors {
   return {
     registry,
     file: (name) => encoded(registry.getFile(name)),
-    fileOfSymbol: (name) => encoded(declaring(name)),
+    fileOfSymbol: (name) => encoded(fileDeclaring(name)),
     fileOfExtension: (message, number) =>
       encoded(extensions.find((one) => one.extendee.typeName === message && one.number === number)?.file),
     extensionNumbers: (message) =>
       registry.getMessage(message) &&
       extensions.filter((one) => one.extendee.typeName === message).map((one) => one.number),
   };
+}
+
+/** The part of a set that declares services, and what that imports. */
+function declaring(set: FileDescriptorSet, registry: FileRegistry, services: readonly string[]): FileDescriptorSet {
+  const files = services.flatMap((name) => closure(registry.getService(name)?.file));
+  const names = new Set(files.map(({ proto }) => proto.name));
+  return { ...set, file: set.file.filter(({ name }) => names.has(name)) };
+}
+
+/** A file and all that it imports, itself first. */
+const closure = (file: DescFile | undefined): readonly DescFile[] => (file === undefined ? [] : [...withImports(file)]);
+
+function withImports(file: DescFile, seen = new Set<DescFile>()): Set<DescFile> {
+  if (seen.has(file)) return seen;
+  seen.add(file);
+  for (const dependency of file.dependencies) withImports(dependency, seen);
+  return seen;
 }

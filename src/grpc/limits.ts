@@ -6,6 +6,8 @@ export interface ServiceLimits extends Http2Limits {
   readonly batch: number;
   /** Open StreamVerifyTokens calls, of which one address may have {@link streamShare}; above: TOO_MANY_STREAMS. */
   readonly streams: number;
+  /** Open WatchChanges calls; above: TOO_MANY_WATCHES. */
+  readonly watches: number;
 }
 
 /** Distinct credentials in a batch or in a message of a stream; above: TOO_MANY_CALLERS. */

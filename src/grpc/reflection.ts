@@ -66,13 +66,13 @@ function answer(
 }
 
 /**
- * Adds grpc.reflection v1 and v1alpha, which serve the compiler's own descriptors.
+ * Adds grpc.reflection v1 and v1alpha, which serve the compiler's own descriptors of this server's services.
  *
  * @param services full names of the services that this server has, its reflection left out
  */
 export function addReflection(server: Server, services: readonly string[], openCalls: OpenCalls): void {
-  const descriptors = readDescriptors();
   const listed = [...services, ...REFLECTION_SERVICE_NAMES];
+  const descriptors = readDescriptors(listed);
   for (const name of REFLECTION_SERVICE_NAMES) {
     // The services describe themselves; without their descriptors there would be nothing to serve.
     const method = descriptors.registry.getService(name)?.method["serverReflectionInfo"] as DescMethod;

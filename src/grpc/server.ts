@@ -1,25 +1,33 @@
 import { type CallService, harmless } from "../contract/call.js";
+import type { WatchSource } from "../contract/watch.js";
 import type { ListenerOptions } from "../net/admission.js";
 import type { OnCallEnd } from "../net/http2/connections.js";
 import type { DirectMethod } from "../net/http2/direct-call.js";
 import { createHttp2Port } from "../net/http2/http2-port.js";
 import type { TransportPort } from "../net/port.js";
+import { addOperatorServices, OPERATOR_METHOD_KINDS, type OperatorService } from "./admin/services.js";
 import type { GrpcService } from "./call.js";
-import { SERVICE_NAME, serviceDefinition, UNARY_PATHS } from "./definition.js";
+import { SERVICE_NAME, serviceDefinition, UNARY_PATHS, WATCH_DEFINITION } from "./definition.js";
 import { addHealth, HEALTH_SERVICE_NAME, WATCH_PATH } from "./health.js";
 import type { ServiceLimits } from "./limits.js";
 import { OpenCalls } from "./open-calls.js";
 import { addReflection, REFLECTION_PATHS } from "./reflection.js";
 import { streamVerifyTokensHandler } from "./stream.js";
 import { batchVerifyTokens, verifyToken } from "./unary.js";
+import type { WatchCounts } from "./watch/counts.js";
+import { createWatches, type Watches } from "./watch/handler.js";
 
 export type { ServiceLimits } from "./limits.js";
 
 /** What a server serves. */
 export interface ServerOptions {
   readonly limits: ServiceLimits;
-  /** What TokenVerifier answers with; without it there are only health and reflection (the operators' port). */
+  /** What TokenVerifier answers with; without it that service is not served. */
   readonly calls?: CallService;
+  /** What WatchChanges tells; without it the method is not served. */
+  readonly watch?: WatchSource | undefined;
+  /** What the operators' services answer with; without it they are not served. */
+  readonly operators?: OperatorService | undefined;
   /** Names of realms; health has a service for each: `realm/NAME`. */
   readonly realms?: readonly string[];
   /** TLS of its ports, trusted proxies, and what observes refused connections. */
@@ -31,12 +39,14 @@ export interface ServerOptions {
 }
 
 /**
- * A gRPC server: health and reflection always, TokenVerifier if `calls` was given. Several addresses may be opened. Closing ends
+ * A gRPC server: health and reflection always, TokenVerifier if `calls` was given, the operators' services if `operators` was. Several addresses may be opened. Closing ends
  * streams after the answers under way, and lets unary calls finish; a second `close` waits for the first.
  */
 export interface ServiceServer extends TransportPort {
   /** Open calls that last until the client or the server ends them: streams of tokens, watches of health, reflection. */
   streams(): number;
+  /** What watches have done since the start; undefined if they are not served. */
+  watches(): WatchCounts | undefined;
   /**
    * Begins to shut down, and goes on answering: health says NOT_SERVING, open connections get a GOAWAY, and the calls that last
    * are ended one after the other.
@@ -54,6 +64,8 @@ export interface ServiceServer extends TransportPort {
 export function createServer({
   limits,
   calls,
+  watch,
+  operators,
   realms = [],
   ended,
   grace,
@@ -67,9 +79,18 @@ export function createServer({
     limits,
     direct: service && directMethods(service),
     methods: {
-      large: new Set([definition.streamVerifyTokens.path]),
-      serverStreaming: new Set([WATCH_PATH]),
-      bidirectional: new Set([definition.streamVerifyTokens.path, ...REFLECTION_PATHS]),
+      large: new Set([
+        definition.streamVerifyTokens.path,
+        WATCH_DEFINITION.watchChanges.path,
+        ...OPERATOR_METHOD_KINDS.large,
+      ]),
+      serverStreaming: new Set([WATCH_PATH, ...OPERATOR_METHOD_KINDS.serverStreaming]),
+      bidirectional: new Set([
+        definition.streamVerifyTokens.path,
+        WATCH_DEFINITION.watchChanges.path,
+        ...REFLECTION_PATHS,
+        ...OPERATOR_METHOD_KINDS.bidirectional,
+      ]),
     },
     listener,
     onCallEnd: ended,
@@ -77,12 +98,17 @@ export function createServer({
     onAge: (connection) => openCalls.endOf(connection),
   });
   const names = [HEALTH_SERVICE_NAME];
+  let watches: Watches | undefined;
   if (service !== undefined) {
-    services.addService(definition, {
-      streamVerifyTokens: streamVerifyTokensHandler(service, openCalls, isProxy),
-    });
+    const streamVerifyTokens = streamVerifyTokensHandler(service, openCalls, isProxy);
+    watches = watch && createWatches(service, watch, openCalls);
+    services.addService(
+      { ...definition, ...(watches && WATCH_DEFINITION) },
+      { streamVerifyTokens, ...(watches && { watchChanges: watches.handler }) },
+    );
     names.unshift(SERVICE_NAME);
   }
+  if (operators !== undefined) names.unshift(...addOperatorServices(services, operators));
   const health = addHealth(services, openCalls, realms);
   addReflection(services, names, openCalls);
 
@@ -97,6 +123,7 @@ export function createServer({
   return {
     ...port,
     streams: () => openCalls.size,
+    watches: () => watches?.counts,
     retire: (delay) => {
       health.setServing(false);
       port.retire();

@@ -1,5 +1,5 @@
 import type { Algorithm } from "../jws/algorithms.js";
-import type { VerificationKey } from "./key.js";
+import { isSameKey, type VerificationKey } from "./key.js";
 import type { ForIssuers } from "./key-issuers.js";
 import type { LeftOut } from "./left-out.js";
 
@@ -28,6 +28,7 @@ export class KeySet {
   readonly #leftOutByKid: ReadonlyMap<string | undefined, readonly LeftOut[]>;
   readonly #trusted: ReadonlySet<VerificationKey>;
   readonly #kids: ReadonlySet<string>;
+  readonly #kidsOfKeys = new WeakMap<VerificationKey, readonly string[]>();
   readonly #byAlgorithm: ReadonlyMap<Algorithm, KeysOfAlgorithm>;
 
   /** @param keys in the order in which they are tried @param leftOut keys that only explain why a token has no key */
@@ -68,6 +69,20 @@ export class KeySet {
   /** The unused keys with this `kid`; those without one for a token without a `kid`. Allocates nothing. */
   leftOutFor(kid: string | undefined): readonly LeftOut[] {
     return this.#leftOutByKid.get(kid) ?? NONE_LEFT_OUT;
+  }
+
+  /**
+   * The `kid`s under which the set lists the key of an object, each once: one key may be listed several times. Equal
+   * questions get the same list.
+   */
+  kidsOf(key: VerificationKey): readonly string[] {
+    let kids = this.#kidsOfKeys.get(key);
+    if (kids === undefined) {
+      const listings = this.keys.filter((one) => one.label === key.label && isSameKey(one.key, key.key));
+      kids = [...new Set(listings.flatMap(({ kid }) => kid ?? []))];
+      this.#kidsOfKeys.set(key, kids);
+    }
+    return kids;
   }
 
   /** Whether this very object is one of the keys. */

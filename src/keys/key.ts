@@ -1,7 +1,7 @@
-import type { KeyObject } from "node:crypto";
+import { createHmac, createSecretKey, hash, type KeyObject, randomBytes } from "node:crypto";
 import type { Algorithm } from "../jws/algorithms.js";
 import { truncate } from "../util/printable.js";
-import { areForSameIssuers, type ForIssuers } from "./key-issuers.js";
+import { areForSameIssuers, type ForIssuers, listIssuers } from "./key-issuers.js";
 
 /**
  * A checked key, bound to one algorithm and to one realm or instance. The fact cache compares keys by object identity, so
@@ -132,5 +132,38 @@ export class KeyUses {
     if (minute < this.#minute) this.#counts?.fill(0);
     for (let past = first; past <= minute; past++) this.#counts?.fill(0, past % MINUTES, (past % MINUTES) + 1);
     this.#minute = minute;
+  }
+}
+
+/** Bytes of a key's mark. */
+const MARK_BYTES = 16;
+
+/** Names keys, with their algorithms, `kid`s and issuers, so that others can tell whether two verdicts rest on the same one. */
+export class KeyMarks {
+  readonly #root: KeyObject;
+  readonly #marks = new WeakMap<VerificationKey, string>();
+
+  /** @param root makes the marks of secrets; processes with the same root have the same marks. Default: random */
+  constructor(root: KeyObject = createSecretKey(randomBytes(32))) {
+    this.#root = root;
+  }
+
+  /**
+   * A key's mark: 16 bytes in base64url. For a public key a digest of its thumbprint, for a secret an HMAC, since a digest would
+   * let a guessable secret be found.
+   */
+  of(key: VerificationKey): string {
+    let mark = this.#marks.get(key);
+    if (mark === undefined) {
+      mark = this.#make(key).subarray(0, MARK_BYTES).toString("base64url");
+      this.#marks.set(key, mark);
+    }
+    return mark;
+  }
+
+  #make({ key, label, algorithm, kid, issuers }: VerificationKey): Buffer {
+    const use = JSON.stringify([label, algorithm, kid ?? null, issuers === undefined ? null : listIssuers(issuers)]);
+    if (key.type !== "secret") return hash("sha256", `trusted key\n${use}`, "buffer");
+    return createHmac("sha256", this.#root).update(`trusted secret\n${use}\n`).update(key.export()).digest();
   }
 }

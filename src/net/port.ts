@@ -1,5 +1,5 @@
 import { rm } from "node:fs/promises";
-import net from "node:net";
+import net, { isIPv4 } from "node:net";
 import type { TlsMaterial } from "./tls.js";
 
 /** A port, whatever its protocol. */
@@ -26,12 +26,26 @@ export interface TransportPort {
   close(timeout: number): Promise<number>;
 }
 
+/** What the watches of a port have done since the start. */
+export interface WatchStats {
+  /** Open now. */
+  readonly open: number;
+  /** Changes sent. */
+  readonly sent: number;
+  /** Watchers that were too slow to take the changes. */
+  readonly resets: number;
+  /** Refused watches, by reason. */
+  readonly refused: Readonly<Partial<Record<string, number>>>;
+}
+
 /** A configured port with its address. */
 export interface Port extends Omit<TransportPort, "listen"> {
   /** Name in the configuration, such as `grpc`. */
   readonly name: string;
   /** Opens the port at its address. @returns the bound address @throws the system's error if it cannot listen */
   open(): Promise<string>;
+  /** What the watches of the port have done since the start; undefined without watches. */
+  watches?(): WatchStats | undefined;
   /** Open streams: calls that last until the client or the server ends them. */
   streams(): number;
   /**
@@ -50,6 +64,13 @@ export function readAddress(text: string): ListenOptions | undefined {
   const [, v6, name, port] = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})$/.exec(text) ?? [];
   const host = v6 ?? name;
   return host !== undefined && Number(port) <= 65535 ? { host, port: Number(port) } : undefined;
+}
+
+/** Whether only this machine can connect to an address: a loopback address or a socket file; true for a malformed one. */
+export function isLocalAddress(address: string): boolean {
+  const at = readAddress(address);
+  if (at === undefined || "path" in at) return true;
+  return at.host === "localhost" || at.host === "::1" || (isIPv4(at.host) && at.host.startsWith("127."));
 }
 
 /**

@@ -34,9 +34,10 @@ export const FIELDS = {
   metrics: "The address of the metrics port.",
   millis: "Milliseconds from the request's arrival to its outcome.",
   name: "The kind of a warning, such as `DeprecationWarning`.",
+  operator: "The operator that asked, as the audit names it.",
   omitted: "Number of lines left out.",
   outcome:
-    "`verified`, `rejected`, `failed` (no verdict), `refused` (a face answered without asking the verifier) or `preflight` (of a browser).",
+    "`verified`, `rejected`, `failed` (no verdict), `refused` (a face answered without asking the verifier) or `preflight` (of a browser). Of an operator: `done` or `refused`.",
   pid: "The process id.",
   port: "The port, by its name in the configuration.",
   realm:

@@ -116,6 +116,19 @@ export const LINES = {
     fields: ["omitted"],
     meaning: "Lines left out since the last such line: connections refused or cut above 10 per second.",
   },
+  "operator call": {
+    levels: ["info"],
+    fields: ["requestId", "via", "outcome", "millis"],
+    sometimes: ["operator", "address", "reason"],
+    meaning:
+      "An operator changed or exported something, or was refused: a line without `operator` is of a caller that is none. The audit has every change.",
+  },
+  "operator call failed": {
+    levels: ["error"],
+    fields: ["err", "requestId"],
+    meaning:
+      "The store could not do what an operator asked, or a change that was refused could not be audited. `requestId` is empty if several calls may be concerned.",
+  },
   "unexpected fault": {
     levels: ["error"],
     fields: ["err", "via", "requestId"],
@@ -251,12 +264,6 @@ export const LINES = {
     fields: ["realm", "location"],
     meaning:
       "At a start: the saved set is encrypted under a master key that is not configured, or was altered. The service ignores it, and the next fetch replaces it. If the issuer is down, add the earlier key to `masterKeys` after the current one, and restart.",
-  },
-  "key sets not resealed": {
-    levels: ["warn"],
-    fields: ["err"],
-    meaning:
-      "At a start: the store could not be written, so key sets are still encrypted under an earlier master key. Keep that key in `masterKeys` until a start does not log this line.",
   },
   "old key sets not removed": {
     levels: ["warn"],

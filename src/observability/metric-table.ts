@@ -59,6 +59,15 @@ export const METRICS = {
     ["port"],
     "Open calls that last until the client or the server ends them: token streams, health watches, reflection.",
   ),
+  watches: metric("gauge", "watches", [], "Open watches (WatchChanges)."),
+  watchChanges: metric("counter", "watch_changes_total", [], "Changes sent to watchers."),
+  watchResets: metric(
+    "counter",
+    "watch_resets_total",
+    [],
+    "Watchers that took changes so slowly that they were told to drop everything instead.",
+  ),
+  watchesRefused: metric("counter", "watches_refused_total", ["reason"], "Refused watches, by the failure's reason."),
   directoryFresh: metric(
     "gauge",
     "directory_fresh",

@@ -3,6 +3,7 @@ import type { OnRead } from "../directory/observe-reads.js";
 import { isExpired } from "../keys/key.js";
 import { type HeldStatus, isUsable } from "../keys/remote/status.js";
 import type { ConnectionRefusalReason } from "../net/admission.js";
+import type { WatchStats } from "../net/port.js";
 import type { Clock } from "../util/clock.js";
 import { type CallMetrics, createCallMetrics } from "./call-metrics.js";
 import { METRICS, type MetricEntry } from "./metric-table.js";
@@ -106,6 +107,13 @@ const byPort = (what: "connections" | "streams") => (sources: Sources) =>
 const GAUGES: { readonly [Name in keyof typeof METRICS]?: ReadGauge } = {
   connections: byPort("connections"),
   streams: byPort("streams"),
+  watches: ({ ports }) => sumOf(ports(), ({ open }) => open),
+  watchChanges: ({ ports }) => sumOf(ports(), ({ sent }) => sent),
+  watchResets: ({ ports }) => sumOf(ports(), ({ resets }) => resets),
+  watchesRefused: ({ ports }) =>
+    ports().flatMap((port) =>
+      Object.entries(port.watches?.()?.refused ?? {}).map(([reason, count = 0]): Sample => [{ reason }, count]),
+    ),
   factCacheBytes: ({ core }) => core()?.factBytes,
   factCacheLookups: ({ core }) => core()?.factLookups,
   directoryFresh: ({ core }) => (core()?.isFresh === false ? 0 : 1),
@@ -145,6 +153,12 @@ const GAUGES: { readonly [Name in keyof typeof METRICS]?: ReadGauge } = {
   issuerClockAhead: ({ core }) => core()?.skew,
   proofsRemembered: ({ core }) => core()?.proofs,
 };
+
+/** A figure of all ports with watches together; undefined if there is none. */
+function sumOf(ports: readonly PortStatus[], read: (stats: WatchStats) => number): number | undefined {
+  const stats = ports.flatMap((port) => port.watches?.() ?? []);
+  return stats.length === 0 ? undefined : stats.reduce((sum, one) => sum + read(one), 0);
+}
 
 /** How many keys of a set are not used, for each cause that one has. */
 function refusedByCause({ realm, leftOut }: HeldStatus): readonly Sample[] {

@@ -2,6 +2,7 @@ import type { DirectoryCacheStats } from "../directory/directory-cache.js";
 import type { KeyErrorCause } from "../keys/key.js";
 import type { LeftOut } from "../keys/left-out.js";
 import type { HeldStatus, RemoteStatus } from "../keys/remote/status.js";
+import type { WatchStats } from "../net/port.js";
 import { truncate } from "../util/printable.js";
 import type { FactCache } from "../verifier/facts.js";
 
@@ -119,6 +120,8 @@ export interface PortStatus {
   connections(): number;
   /** Open streams: calls that last until the client or the server ends them. */
   streams(): number;
+  /** What watches have done since the start; undefined without watches. */
+  watches?(): WatchStats | undefined;
 }
 
 /** Called at the end of each reload. @param taken whether the new configuration is in use @param restart whether part of it needs a restart */

@@ -1,11 +1,13 @@
-import type { KeyObject } from "node:crypto";
+import { createHmac, type KeyObject, randomBytes } from "node:crypto";
 import { ConfigError } from "../config/errors.js";
 import type { Config } from "../config/load.js";
 import { failure, type Verifier } from "../contract/verifier.js";
+import type { WatchSource } from "../contract/watch.js";
 import { noDirectory } from "../directory/directory.js";
 import type { DirectoryCache } from "../directory/directory-cache.js";
 import { DirectoryError } from "../directory/errors.js";
 import { deriveMasterKeys } from "../directory/master-keys.js";
+import type { OperatorStore } from "../directory/operator-store.js";
 import type { VerificationKey } from "../keys/key.js";
 import { Keyring } from "../keys/remote/keyring.js";
 import { keysObserver } from "../observability/keys-observer.js";
@@ -19,18 +21,26 @@ import { Nonces } from "../verifier/proofs/nonces.js";
 import { ProofKeys } from "../verifier/proofs/proof-key.js";
 import { ReplayMemory } from "../verifier/proofs/replay-memory.js";
 import { areInDirectory, type ProofState } from "../verifier/realm.js";
+import { type RevocableRealms, revocableRealms } from "../verifier/revocation-request.js";
 import { isRoute, targetsOf } from "../verifier/route.js";
 import { createVerifier, type Load, loadNeededKeys } from "../verifier/verify.js";
 import { type BuiltRealms, buildRealms, type RunningRealm } from "./realms.js";
 import { openSavedSets, readSavedSets, removeOldSets } from "./saved-sets.js";
 import { type Observations, serviceStateOf, unservedRealms } from "./service-state.js";
 import { openStore, type StoreContext } from "./store.js";
+import { createWatchSource } from "./watch-source.js";
 
 /** The verifier of a configuration with everything under it: store, keys, realms. */
 export interface Core extends Observed {
   readonly verifier: Verifier;
   /** Names of the realms without usable keys. */
   readonly unserved: () => ReadonlySet<string>;
+  /** What changes, for those who watch it. */
+  readonly watch: WatchSource;
+  /** The realms as revoking sees them. @param now milliseconds since 1970 */
+  readonly revocableRealms: (now: number) => RevocableRealms;
+  /** The store as operators see it; undefined without one. */
+  readonly operators: OperatorStore | undefined;
   /** Id of the instance that owns a secret key; undefined if it is not in memory. */
   readonly instanceOf: (secretKey: Secret) => string | undefined;
   /**
@@ -74,7 +84,14 @@ export async function openCore(config: Config, context: CoreContext): Promise<Co
   const keyring = new Keyring({ clock, proxies, saved, observe });
   const nonces = new Nonces(nonceKeys(config));
   const makeProofs = (): ProofState => ({ memory: new ReplayMemory(config.proofs.max), nonces, keys: new ProofKeys() });
-  let { realms } = buildRealms(config.realms, keyring, [], makeProofs);
+  // The oldest look-up key: it stays for as long as anything needs it, and all processes on the store have it.
+  const root = store?.directory.lookupKeys.all.at(-1)?.key;
+  let { realms } = buildRealms(config.realms, keyring, [], makeProofs, root);
+  const digestRoot = createHmac("sha256", root ?? randomBytes(32))
+    .update("watch")
+    .digest();
+  const watch = createWatchSource({ realms: () => realms, directory, digestRoot, clock });
+  if (store !== undefined) store.known.onApplied = (event) => watch.take(event);
   const viewOf = (running: readonly RunningRealm[]): View => ({
     realms: new Map(running.map(({ realm }) => [realm.name, realm])),
     directory,
@@ -86,6 +103,10 @@ export async function openCore(config: Config, context: CoreContext): Promise<Co
     if (readOnlyAt === undefined) await removeOldSets(store?.directory, configured, clock(), log);
   };
   await removeUnused();
+  /** Revocations end by the policies of the realms in use. */
+  const setLifetimes = (): void =>
+    store?.known.revocations.setLifetimes(new Map(realms.map(({ realm }) => [realm.name, realm.policy])));
+  setLifetimes();
   const observations = (): Observations => ({
     realms: realms.map(({ realm }) => realm.name),
     keys: keyring.status(),
@@ -109,6 +130,13 @@ export async function openCore(config: Config, context: CoreContext): Promise<Co
     }),
     serviceState: () => serviceStateOf(observations()),
     unserved: () => unservedRealms(observations()),
+    watch,
+    revocableRealms: (now) =>
+      revocableRealms(
+        realms.map(({ realm }) => realm),
+        now,
+      ),
+    operators: store?.directory.operators,
     instanceOf: (secretKey) => store?.known.instance(secretKey)?.id,
     keysInUse: () => {
       const now = clock();
@@ -126,10 +154,11 @@ export async function openCore(config: Config, context: CoreContext): Promise<Co
     },
     reload: (next) => {
       if (store === undefined) checkNeedsNoStore(next);
-      const built = buildRealms(next.realms, keyring, realms, makeProofs);
+      const built = buildRealms(next.realms, keyring, realms, makeProofs, root);
       ({ realms } = built);
       current.view = viewOf(realms);
       facts.keepOnly(current.view.realms.values());
+      setLifetimes();
       void removeUnused();
       return built;
     },

@@ -68,6 +68,7 @@ export function grpcPort(name: "grpc" | "admin", address: string, server: Servic
     connections: () => server.connections(),
     streams: () => server.streams(),
     retire: (delay) => server.retire(delay),
+    watches: () => server.watches(),
     close: (timeout) => server.close(timeout),
   };
 }

@@ -1,9 +1,12 @@
+import type { KeyObject } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import type { ConfiguredRealm } from "../config/realms.js";
-import { keptKey } from "../keys/key.js";
+import { KeyMarks, keptKey } from "../keys/key.js";
 import type { Keyring, KeyringRequest } from "../keys/remote/keyring.js";
+import { version } from "../util/version.js";
 import { type GenericSettings, genericPolicy } from "../verifier/generic.js";
-import { createRealm, type Policy, type ProofState, type Realm } from "../verifier/realm.js";
+import { createRealm, type Policy, type ProofState, type Realm, realmVersion } from "../verifier/realm.js";
+import type { RevocableRealms } from "../verifier/revocation-request.js";
 import { createRoute, isRoute } from "../verifier/route.js";
 
 // Builds the realms that verify, at the start and at each reload. No other file builds one.
@@ -30,17 +33,19 @@ export interface BuiltRealms {
  * @param before the realms in use until now; none at the start
  * @param makeProofs makes what a new realm checks proofs with; a changed realm keeps what it had, so that no proof is
  *   accepted twice
+ * @param root of the {@link KeyMarks}
  */
 export function buildRealms(
   configured: readonly ConfiguredRealm[],
   keyring: Pick<Keyring, "source" | "keepOnly">,
   before: readonly RunningRealm[] = [],
   makeProofs: () => ProofState | undefined = () => undefined,
+  root?: KeyObject,
 ): BuiltRealms {
   const last = new Map(before.map((one) => [one.realm.name, one]));
   const built = new Map<string, RunningRealm>();
   for (const one of configured) {
-    if (one.byIssuer === undefined) built.set(one.name, buildRealm(one, keyring, last.get(one.name), makeProofs));
+    if (one.byIssuer === undefined) built.set(one.name, buildRealm(one, keyring, last.get(one.name), makeProofs, root));
   }
   // Routing realms come last: they lead to realms that must exist.
   for (const one of configured) {
@@ -62,6 +67,7 @@ function buildRealm(
   keyring: Pick<Keyring, "source">,
   last: RunningRealm | undefined,
   makeProofs: () => ProofState | undefined,
+  root: KeyObject | undefined,
 ): RunningRealm {
   const lastKeys = last?.configured.keys ?? [];
   const keys = next.keys.map((key, index) => keptKey(lastKeys, index, key));
@@ -74,8 +80,21 @@ function buildRealm(
   if (isSame) return { realm: last.realm, configured };
   const keySource = keyring.source(keyringRequest(configured));
   const proofs = last?.realm.proofs ?? makeProofs();
-  return { realm: createRealm(next.name, policyOf(next), keySource, proofs), configured };
+  const marks = { version: realmVersion(markedSettings(next)), keys: new KeyMarks(root) };
+  return { realm: createRealm(next.name, policyOf(next), keySource, proofs, marks), configured };
 }
+
+/** What a realm's version is made of: the same in every process of this version, so without secrets. */
+const markedSettings = ({ name, vendor, settings, algorithms, callers, explain, keysOf }: ConfiguredRealm): object => ({
+  version: version(),
+  name,
+  vendor: vendor?.name,
+  settings,
+  algorithms,
+  callers,
+  explain,
+  keysOf,
+});
 
 /** Everything that makes a realm what it is, except its configured keys. */
 function settingsOf({ keys: _keys, files: _files, remotes, ...settings }: ConfiguredRealm): object {
@@ -108,6 +127,17 @@ function policyOf({ vendor, settings, ...configured }: ConfiguredRealm): Policy 
   const policy = vendor === undefined ? genericPolicy(settings as unknown as GenericSettings) : vendor.policy(settings);
   return { ...policy, algorithms, callers, explain, keysOf, maxTokenLength };
 }
+
+/** The realms of a configuration as revoking sees them, by a program that does not know how far their issuers' clocks are ahead. */
+export const revocableRealmsOf = (configured: readonly ConfiguredRealm[]): RevocableRealms =>
+  new Map(
+    configured.map((one) => [
+      one.name,
+      one.byIssuer === undefined
+        ? { policy: policyOf(one), ahead: 0 }
+        : { targets: [...new Set(one.byIssuer.values())] },
+    ]),
+  );
 
 const keyringRequest = ({ name, algorithms, keys, leftOut, remotes }: ConfiguredRealm): KeyringRequest => ({
   realm: name,

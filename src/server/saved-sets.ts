@@ -10,11 +10,10 @@ import { isLoggedFailure } from "../observability/logger.js";
 // Issuers' key sets in the store, which let the next start verify before its first fetch.
 
 /** The part of a directory that keeps key sets. */
-type SetStore = Pick<Directory, "keySets" | "saveKeySet" | "resealKeySets">;
+type SetStore = Pick<Directory, "keySets" | "saveKeySet">;
 
 /**
- * Loads the saved key sets. Reseals those under an earlier master key, so that a later start without that key still opens them.
- * Logs each set of these realms that does not open.
+ * Loads the saved key sets. Logs each set of these realms that does not open.
  *
  * @param directory undefined keeps nothing across a restart
  * @throws {DirectoryError} if the store cannot be read
@@ -25,7 +24,6 @@ export async function openSavedSets(
   log: Logger,
 ): Promise<SavedSets> {
   const saved = await load(directory, realms, log);
-  await directory?.resealKeySets().catch((err: unknown) => tell(log, "key sets not resealed", { err }));
   const save = saver(directory, log);
   return {
     get: (realm, location) => saved.get(nameOf({ realm, location })),
@@ -38,7 +36,7 @@ export async function openSavedSets(
 }
 
 /**
- * {@link openSavedSets} for a process that only reads the store: reseals and saves nothing.
+ * {@link openSavedSets} for a process that only reads the store: saves nothing.
  *
  * @param ahead milliseconds by which a pretended clock is ahead of the real one; added to each `fetchedAt`, so that a set's age
  * stays its real age

@@ -5,8 +5,10 @@ import { createTelemetry } from "../observability/telemetry.js";
 import { openCore } from "./core.js";
 import { FileWatch } from "./file-watch.js";
 import { serveGateway } from "./gateway.js";
+import { operatorsOf } from "./operators.js";
 import { callService, gatewayOf, grpcPort, httpPort, listenerOptions, servedRpc } from "./ports.js";
 import type { ConfigSource, ReloadChanges } from "./reload.js";
+import { revocationMaker } from "./revocation-maker.js";
 import { openLog, type Running, run, type ServeContext } from "./run.js";
 
 export type { Running, ServeContext } from "./run.js";
@@ -71,17 +73,37 @@ async function serveCore(
       limits,
       grace: drain.timeout,
       calls,
+      watch: core.watch,
       realms,
       ended: telemetry.grpcCall,
       listener: listenerOptions("grpc", config, telemetry),
     });
   const operators =
     admin &&
-    createServer({ limits, grace: drain.timeout, realms, listener: listenerOptions("admin", config, telemetry) });
+    core.operators &&
+    operatorsOf(
+      { ...config, admin },
+      {
+        store: core.operators,
+        serviceState: core.serviceState,
+        makeRevocation: revocationMaker(core.revocableRealms),
+        clock,
+        log,
+      },
+    );
+  const operatorServer =
+    admin &&
+    createServer({
+      limits,
+      grace: drain.timeout,
+      realms,
+      operators: operators?.service,
+      listener: listenerOptions("admin", config, telemetry),
+    });
   const gateway = http && gatewayOf(config, calls, telemetry);
   const ports = [
     ...(grpc && service ? [grpcPort("grpc", grpc.address, service)] : []),
-    ...(admin && operators ? [grpcPort("admin", admin.address, operators)] : []),
+    ...(admin && operatorServer ? [grpcPort("admin", admin.address, operatorServer)] : []),
     ...(http && gateway ? [httpPort(http.address, gateway)] : []),
   ];
 
@@ -91,7 +113,7 @@ async function serveCore(
     const unserved = core.unserved();
     const wasFresh = isFresh;
     ({ isFresh } = core.stats());
-    for (const server of [service, operators]) {
+    for (const server of [service, operatorServer]) {
       server?.setRealms(realms, unserved);
       if (isFresh !== wasFresh) server?.setServing(isFresh);
     }
@@ -101,6 +123,7 @@ async function serveCore(
     const { added, removed, changed } = core.reload(next);
     // Nothing throws from here on.
     realms = realmNames(next);
+    operators?.renew(next);
     telemetry.setRealms(realms);
     look();
     gateway?.show(next.faces, servedRpc(next));

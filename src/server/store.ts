@@ -1,43 +1,57 @@
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFile } from "node:fs/promises";
+import { isIP } from "node:net";
+import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
+import type { ConnectionOptions } from "node:tls";
 import type { Logger } from "pino";
 import type { Config } from "../config/load.js";
+import type { StoreTls } from "../config/store-address.js";
 import type { Directory, KnownDirectory } from "../directory/directory.js";
 import { DirectoryCache } from "../directory/directory-cache.js";
 import { DirectoryError } from "../directory/errors.js";
 import { startFeedPoller } from "../directory/feed-poller.js";
 import { deriveMasterKeys, type MasterKeys } from "../directory/master-keys.js";
 import { type OnRead, observeReads } from "../directory/observe-reads.js";
-import { openStoreAt, readStoreAt, type StoreOptions } from "../directory/stores.js";
+import { sqlDirectory } from "../directory/sql/directory.js";
+import type { SqlStore } from "../directory/sql/store.js";
+import { openStoreAt, readStoreAt, type StoreAddress, type StoreOptions } from "../directory/stores.js";
+import { clientContext } from "../net/tls.js";
 import { tell } from "../observability/lines.js";
 import type { Clock } from "../util/clock.js";
+import { Secret } from "../util/secret.js";
 import { seed } from "./seed.js";
 
 // The store of a configuration: opens it, seeds a new one, and follows its change feed.
 
-/** An open directory and the master keys that seal its secrets. */
+/** An open store, its directory, and the master keys that open it. */
 export interface OpenDirectory {
+  readonly store: SqlStore;
   readonly directory: Directory;
   readonly masterKeys: MasterKeys;
 }
 
-/** File of a configuration's store. */
-export const storePath = ({ store }: Pick<Config, "store">): string => store.url.replace(/^sqlite:/, "");
+/** Where a configuration's store is, for operators: a file, or `HOST:PORT/DATABASE`. */
+export function storePlace({ store: { address } }: Pick<Config, "store">): string {
+  return address.engine === "sqlite" ? address.file : `${address.host}:${address.port}/${address.database}`;
+}
+
+/** True if a configuration's store is a file that is not there; a database is asked instead. */
+export const isStoreMissing = ({ store: { address } }: Pick<Config, "store">): boolean =>
+  address.engine === "sqlite" && !existsSync(address.file);
+
+/** How a store is opened, besides what the configuration says. */
+type Opening = Pick<StoreOptions, "busyTimeout" | "opening" | "replica">;
 
 /**
  * Opens the directory of a configuration that has a master key, and makes the store if there is none.
  *
- * @param locking how long to wait for another process's lock; default: the engine's
  * @throws {DirectoryError} if the store cannot be used
  */
-export function openDirectory(
-  config: Config,
-  clock: Clock,
-  locking: Pick<StoreOptions, "busyTimeout" | "opening"> = {},
-): OpenDirectory {
-  const masterKeys = deriveMasterKeys(config.masterKeys);
-  return { directory: openStoreAt({ url: config.store.url, masterKeys, clock, ...locking }), masterKeys };
+export async function openDirectory(config: Config, clock: Clock, opening: Opening = {}): Promise<OpenDirectory> {
+  const options = storeOptions(config, clock);
+  const store = await openStoreAt({ ...options, ...opening });
+  return { store, directory: sqlDirectory(store), masterKeys: options.masterKeys };
 }
 
 /**
@@ -46,10 +60,41 @@ export function openDirectory(
  * @returns undefined if there is no store yet
  * @throws {DirectoryError} if the store cannot be used
  */
-export function readDirectory(config: Config, clock: Clock): OpenDirectory | undefined {
-  const masterKeys = deriveMasterKeys(config.masterKeys);
-  const directory = readStoreAt({ url: config.store.url, masterKeys, clock });
-  return directory && { directory, masterKeys };
+export async function readDirectory(config: Config, clock: Clock): Promise<OpenDirectory | undefined> {
+  const options = storeOptions(config, clock);
+  const store = await readStoreAt(options);
+  return store && { store, directory: sqlDirectory(store), masterKeys: options.masterKeys };
+}
+
+function storeOptions(config: Config, clock: Clock): StoreOptions {
+  return {
+    address: addressOf(config.store.address),
+    masterKeys: deriveMasterKeys(config.masterKeys),
+    clock,
+  };
+}
+
+/** How to connect to a configured store. */
+function addressOf(configured: Config["store"]["address"]): StoreAddress {
+  if (configured.engine === "sqlite") return configured;
+  const { password, passwordFile, tls, host, ...address } = configured;
+  return {
+    ...address,
+    host,
+    password: async () =>
+      passwordFile === undefined ? password : new Secret((await readFile(passwordFile, "utf8")).replace(/\r?\n$/, "")),
+    tls: tls === undefined ? false : tlsOptions(tls),
+  };
+}
+
+function tlsOptions({ material, serverName }: StoreTls): ConnectionOptions {
+  return {
+    secureContext: clientContext(material),
+    // Node checks the certificate against this host; a server name (RFC 6066, section 3) is no address.
+    host: serverName,
+    ...(isIP(serverName) === 0 && { servername: serverName }),
+    rejectUnauthorized: true,
+  };
 }
 
 /** What opening the store needs besides the configuration. */
@@ -67,6 +112,7 @@ export interface StoreContext {
 /** A store that is open and followed. */
 export interface FollowedStore {
   readonly known: DirectoryCache & KnownDirectory;
+  readonly store: SqlStore;
   readonly directory: Directory;
   /** Why the last read failed, for operators; undefined if it succeeded. */
   readonly trouble: () => string | undefined;
@@ -83,22 +129,23 @@ export interface FollowedStore {
 export async function openStore(config: Config, context: StoreContext): Promise<FollowedStore | undefined> {
   if (config.masterKeys.length === 0) return undefined;
   const { clock, log, onRead = () => {}, readOnlyAt } = context;
-  const { directory, masterKeys } =
+  const { store, directory } =
     readOnlyAt === undefined ? await openSeeded(config, clock, log) : await readOrSeedAside(config, clock, log);
   try {
     const known = new DirectoryCache({
       directory: observeReads(directory, clock, onRead),
-      masterKeys,
       clock,
       staleFor: config.store.staleFor,
+      maxClockOffset: config.store.maxClockOffset,
     });
     await known.follow();
-    const following = follow(known, context);
+    const following = follow(known, directory, context);
     const close = async (): Promise<void> => {
+      known.close();
       await following.stop();
       await directory.close();
     };
-    return { known, directory, trouble: following.trouble, close };
+    return { known, store, directory, trouble: following.trouble, close };
   } catch (error) {
     await directory.close();
     throw error;
@@ -107,9 +154,10 @@ export async function openStore(config: Config, context: StoreContext): Promise<
 
 /** Opens the store for reading and writing, and loads the seed if the store is new. */
 async function openSeeded(config: Config, clock: Clock, log: Logger): Promise<OpenDirectory> {
-  const file = storePath(config);
-  const [isNew, isLost] = [!existsSync(file), existsSync(`${file}-wal`)];
-  const open = openDirectory(config, clock, {
+  const file = storePlace(config);
+  const [isNew, isLost] = [isStoreMissing(config), existsSync(`${file}-wal`)];
+  const open = await openDirectory(config, clock, {
+    replica: hostname(),
     opening: { onLocked: (timeout) => tell(log, "store locked", { file, wait: timeout }) },
   });
   try {
@@ -131,34 +179,38 @@ async function openSeeded(config: Config, clock: Clock, log: Logger): Promise<Op
  * @throws {ConfigError} if the seed cannot be used, {DirectoryError}
  */
 async function readOrSeedAside(config: Config, clock: Clock, log: Logger): Promise<OpenDirectory> {
-  const stored = readDirectory(config, clock);
+  const stored = await readDirectory(config, clock);
   if (stored !== undefined && !(await stored.directory.isEmpty())) return stored;
   const aside = await seedAside(config, clock, log).catch(async (error: unknown) => {
     await stored?.directory.close();
     throw error;
   });
   if (stored === undefined) return aside;
-  const { directory, masterKeys } = aside;
+  const { directory } = aside;
   return {
-    masterKeys,
-    directory: {
-      ...directory,
+    ...aside,
+    directory: overriding(directory, {
       // A store without entries may still hold fetched key sets.
       keySets: () => stored.directory.keySets(),
       close: async () => {
         await stored.directory.close();
         await directory.close();
       },
-    },
+    }),
   };
 }
+
+/** The same directory with some members of its own; a copy would not follow the members that change. */
+const overriding = (directory: Directory, members: Partial<Directory>): Directory =>
+  Object.assign(Object.create(directory) as Directory, members);
 
 async function seedAside(config: Config, clock: Clock, log: Logger): Promise<OpenDirectory> {
   const folder = mkdtempSync(join(tmpdir(), "token-verifier-"));
   const remove = (): void => rmSync(folder, { recursive: true, force: true });
   try {
-    const url = `sqlite:${join(folder, "verifier.db")}`;
-    const { directory, masterKeys } = openDirectory({ ...config, store: { ...config.store, url } }, clock);
+    const address = { engine: "sqlite" as const, file: join(folder, "verifier.db") };
+    const open = await openDirectory({ ...config, store: { ...config.store, address } }, clock);
+    const { directory } = open;
     const close = async (): Promise<void> => {
       await directory.close();
       remove();
@@ -167,7 +219,7 @@ async function seedAside(config: Config, clock: Clock, log: Logger): Promise<Ope
       await close();
       throw error;
     });
-    return { masterKeys, directory: { ...directory, close } };
+    return { ...open, directory: overriding(directory, { close }) };
   } catch (error) {
     remove();
     throw error;
@@ -177,12 +229,14 @@ async function seedAside(config: Config, clock: Clock, log: Logger): Promise<Ope
 /** Follows the change feed, and logs failures and recoveries. */
 function follow(
   known: Pick<DirectoryCache, "follow" | "isFresh">,
+  directory: Pick<Directory, "polling" | "onNotification">,
   { clock, log, onDirectoryFailure = () => {} }: StoreContext,
 ): { readonly trouble: () => string | undefined; readonly stop: () => Promise<void> } {
   let trouble: string | undefined;
   // The end of verdicts is logged at once, and then about once a minute.
   let isLogged = false;
   const poller = startFeedPoller({
+    interval: () => directory.polling.interval,
     follow: () =>
       known.follow().then(
         () => {
@@ -206,5 +260,6 @@ function follow(
     },
     onRecovery: (failures) => tell(log, "directory can be read again", { failures }),
   });
+  directory.onNotification(() => poller.wake());
   return { trouble: () => trouble, stop: () => poller.stop() };
 }

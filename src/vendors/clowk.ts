@@ -171,6 +171,7 @@ export const clowk = defineVendor({
         ? userOfInstance
         : {
             from: "claims",
+            claim: "sub",
             read: (claims, { caller }) =>
               principalOf({
                 id: stringClaim(claims, "sub") ?? "",

@@ -216,6 +216,7 @@ export const fiserv = defineVendor({
     rules: [required("exp"), typed("exp", isTime), notExpired()],
     subject: {
       from: "claims",
+      claim: undefined,
       read: (claims) => {
         const clientId = stringClaim(claims, "client_id");
         return clientId === undefined ? undefined : { user: undefined, client: { clientId } };

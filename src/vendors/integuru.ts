@@ -178,6 +178,7 @@ export const integuru = defineVendor({
     ],
     subject: {
       from: "claims",
+      claim: userClaim,
       read: (claims, { payload }) => {
         const id = identifierClaim(claims, userClaim, payload);
         const clientId = stringClaim(claims, "client_app_id");

@@ -120,6 +120,7 @@ const FAILURE_KINDS: Readonly<Record<FailureReason, FailureKind>> = {
   CALLER_UNKNOWN: "caller unknown",
   RATE_LIMITED: "throttled",
   TOO_MANY_STREAMS: "unavailable",
+  TOO_MANY_WATCHES: "unavailable",
   KEYS_UNAVAILABLE: "unavailable",
   DIRECTORY_UNAVAILABLE: "unavailable",
   NO_VERDICT: "unavailable",
@@ -137,6 +138,8 @@ const FAILURE_KINDS: Readonly<Record<FailureReason, FailureKind>> = {
   BATCH_TOO_LARGE: "unexpected",
   TOO_MANY_CALLERS: "unexpected",
   ID_TOO_LONG: "unexpected",
+  WATCH_DENIED: "unexpected",
+  WATCH_NOT_OPENED: "unexpected",
   INTERNAL: "unexpected",
 };
 

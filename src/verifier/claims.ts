@@ -54,6 +54,7 @@ export function isQuicklyRead({ user }: Principal, claims: JsonObject): boolean 
  */
 export const subjectOfClaims: PrincipalSource = {
   from: "claims",
+  claim: "sub",
   read: (claims, { payload }) => {
     const sub = identifierClaim(claims, "sub", payload);
     return sub === undefined || sub === "" ? undefined : principalOf({ id: sub, issuer: stringClaim(claims, "iss") });
@@ -67,6 +68,7 @@ export const subjectOfClaims: PrincipalSource = {
  */
 export const subjectOfAccessToken: PrincipalSource = {
   from: "claims",
+  claim: "sub",
   read: (claims, { payload }) => {
     const sub = identifierClaim(claims, "sub", payload);
     const clientId = stringClaim(claims, "client_id");

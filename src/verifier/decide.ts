@@ -100,7 +100,7 @@ function verified(state: DecisionState, checks: readonly Check[]): Outcome | Pro
     kind: "verified",
     token: fact.token,
     principal: state.principal ?? principalOf(state, fact),
-    evidence: evidence(state),
+    evidence: evidence(state, fact),
     checks,
   };
   return state.accepted === undefined ? verdict : { ...verdict, accepted: state.accepted };
@@ -111,7 +111,7 @@ function principalOf(state: DecisionState, fact: Fact): Principal | undefined {
   return subject.from === "claims" ? (fact.principal ?? subject.read(state.claims, state)) : undefined;
 }
 
-function evidence({ realm, view, now, claims }: DecisionState): Evidence {
+function evidence({ realm, view, now, claims }: DecisionState, { key }: Fact): Evidence {
   const age = realm.keys.age(now);
   const exp = member(claims, "exp");
   // A verdict that rests on a proof must not be given to a caller without one.
@@ -119,7 +119,11 @@ function evidence({ realm, view, now, claims }: DecisionState): Evidence {
   return {
     keySetAge: age === undefined ? undefined : Math.trunc(age / 1000) * 1000,
     keySetStale: realm.keys.isStale(),
-    feedPosition: view.directory.position,
+    position: view.directory.position,
     cacheableUntil: isCacheable ? instant(Math.min(exp + realm.policy.clockTolerance, LAST_SECOND)) : undefined,
+    trustedKey: realm.policy.keysOf === "realm" ? realm.marks.keys.of(key) : "",
+    realmVersion: realm.marks.version,
+    evaluatedAt: now,
+    feedAge: view.directory.feedAge(now),
   };
 }

@@ -10,15 +10,13 @@ import type { SignedToken } from "./signed-token.js";
 export interface FactContent {
   readonly key: VerificationKey;
   readonly token: SignedToken;
-  /** The `jti` as text; undefined if it is neither a string nor a number. */
-  readonly jti: string | undefined;
   readonly principal: Principal | undefined;
   /** Whether the header is this token's alone, and not shared with other facts. */
   readonly hasOwnHeader: boolean;
 }
 
 /** A fact, its token, its digest, and their places in the cache. */
-const FACT = 330;
+const FACT = 350;
 /** A principal that is kept. */
 const PRINCIPAL = 200;
 /** The encoded members of a token, without the texts that they have in common with the claims. */
@@ -137,6 +135,9 @@ export class FactSizes {
     return true;
   }
 }
+
+/** An estimate of the memory of one selector that a fact keeps. */
+export const SELECTOR_SIZE = Math.ceil(80 * PAGES);
 
 /** Whether V8 takes two bytes for each character of a text. */
 const isWide = (text: string): boolean => /[\u0100-\uffff]/.test(text);

@@ -1,10 +1,20 @@
 import { hash } from "node:crypto";
 import type { Principal } from "../contract/verifier.js";
+import type { KeyWords } from "../directory/revocation.js";
 import type { JsonObject } from "../jws/json.js";
 import type { VerificationKey } from "../keys/key.js";
 import { type FactContent, FactSizes } from "./fact-size.js";
 import type { Realm } from "./realm.js";
 import type { SignedToken } from "./signed-token.js";
+
+/** A selector that selects a token, and the others after it: a list that one fact keeps. */
+export interface TokenSelector extends KeyWords {
+  /** The position of its kind in `SELECTOR_KINDS`. */
+  readonly kind: number;
+  /** The claim of the rejection; empty for a digest and an instance. */
+  readonly claim: string;
+  readonly next: TokenSelector | undefined;
+}
 
 /**
  * States that the bytes of a token verify under a key, which can never change. It counts only while that very key object is
@@ -16,12 +26,16 @@ import type { SignedToken } from "./signed-token.js";
 export class Fact {
   readonly key: VerificationKey;
   readonly token: SignedToken;
-  /** The `jti` as text, for revocation; undefined if it is neither a string nor a number. */
-  readonly jti: string | undefined;
   /** A principal that takes long to read from the claims; undefined for one that is read for each verdict, or that is not in them. */
   readonly principal: Principal | undefined;
   /** The memory that it takes in the cache in bytes, as {@link FactSizes} estimates it. */
-  readonly size: number;
+  size: number;
+  /** The kinds and scopes by which tokens of its realm were revoked when `selectors` was made; see `RevocationLookup`. */
+  revocable = 0;
+  /** The `kid`s of its key that `selectors` was made for; undefined if no key was revoked. */
+  kids: readonly string[] | undefined = undefined;
+  /** The selectors of these kinds and scopes that select the token. */
+  selectors: TokenSelector | undefined = undefined;
   /** Which of its realm's lists of steps a call for it runs; steps.ts makes them. 0: all. */
   plan = 0;
 
@@ -33,7 +47,6 @@ export class Fact {
   constructor(content: FactContent, size: number) {
     this.key = content.key;
     this.token = content.token;
-    this.jti = content.jti;
     this.principal = content.principal;
     this.size = size;
   }
@@ -72,6 +85,10 @@ class RealmFacts {
     this.#byDigest.set(digest, fact);
     this.#link(fact);
     this.bytes += fact.size;
+  }
+
+  has(fact: Fact): boolean {
+    return this.#byDigest.get(fact.digest) === fact;
   }
 
   evict(): void {
@@ -149,10 +166,19 @@ export class FactCache {
     const facts = this.#of(realm);
     this.#bytes -= facts.bytes;
     facts.set(digest, fact);
-    while (facts.bytes > this.#share) facts.evict();
     this.#bytes += facts.bytes;
-    while (this.#bytes > this.#bound) this.#evictFromLargest();
+    this.#keepBounds(facts);
     return fact;
+  }
+
+  /** Notes that a fact takes more memory than before, or less if negative; evicts others as {@link set} does. */
+  grow(realm: Realm, fact: Fact, by: number): void {
+    const facts = this.#realms.get(realm);
+    if (facts?.has(fact) !== true) return;
+    fact.size += by;
+    facts.bytes += by;
+    this.#bytes += by;
+    this.#keepBounds(facts);
   }
 
   /**
@@ -196,6 +222,14 @@ export class FactCache {
       this.#realms.set(realm, facts);
     }
     return facts;
+  }
+
+  /** Evicts facts of a realm that has grown, and then of others. */
+  #keepBounds(facts: RealmFacts): void {
+    this.#bytes -= facts.bytes;
+    while (facts.bytes > this.#share) facts.evict();
+    this.#bytes += facts.bytes;
+    while (this.#bytes > this.#bound) this.#evictFromLargest();
   }
 
   #evictFromLargest(): void {

@@ -110,6 +110,7 @@ export function genericPolicy(settings: GenericSettings): Policy {
     explain: settings.explain === false ? "nobody" : settings.explain,
     keysOf: "realm",
     clockTolerance: tolerance,
+    maxLifetime: settings.maxLifetime === undefined ? undefined : settings.maxLifetime / 1000,
     bound: settings.bound,
     proofAlgorithms: settings.proofAlgorithms,
     rules: [

@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import type { ReasonName } from "../contract/reasons.js";
 import type { Principal } from "../contract/verifier.js";
 import type { DirectoryLack, KnownDirectory } from "../directory/directory.js";
@@ -6,6 +7,7 @@ import { type Algorithm, namesOf } from "../jws/algorithms.js";
 import { mostItems } from "../jws/compact.js";
 import type { JsonObject } from "../jws/json.js";
 import type { Issuers } from "../keys/issuers.js";
+import { KeyMarks } from "../keys/key.js";
 import type { KeySource } from "../keys/key-set.js";
 import type { WorkloadNames } from "../util/workload-names.js";
 import { Nonces } from "./proofs/nonces.js";
@@ -98,12 +100,14 @@ export type Rule = TokenRule | CallRule;
 export type PrincipalSource =
   | {
       readonly from: "claims";
+      /** The claim whose text is the user's id, by name or JSON Pointer; undefined if tokens name no user. */
+      readonly claim: string | undefined;
       /** Pure; called for each verdict, unless it takes long. Undefined if the claims name no principal. */
       readonly read: (claims: JsonObject, context: Pick<RuleContext, "caller" | "payload">) => Principal | undefined;
     }
   | {
       readonly from: "directory";
-      /** The claim that must name a user; the rejection is `USER_UNKNOWN` about this claim. */
+      /** The claim whose text is the user's id; the rejection is `USER_UNKNOWN` about this claim. */
       readonly claim: string;
       /** Null if the directory has no such user; what to load if that is not known yet. */
       readonly find: (
@@ -138,6 +142,8 @@ export interface Policy {
   readonly issuers?: Issuers | null;
   /** Seconds for which a token is accepted after its `exp`. */
   readonly clockTolerance: number;
+  /** Most seconds from a token's `iat` to its `exp`, which a rule checks; default unlimited. */
+  readonly maxLifetime?: number | undefined;
   /** What becomes of bound tokens (default: ignore). */
   readonly bound?: Bound;
   /** Algorithms of DPoP proofs (default: {@link PROOF_ALGORITHMS}). */
@@ -174,13 +180,26 @@ export interface Realm {
   readonly bound: Bound;
   readonly proofAlgorithms: ReadonlySet<Algorithm>;
   readonly proofs: ProofState;
+  /** What verdicts and watches name it and its keys by. */
+  readonly marks: RealmMarks;
 }
 
 /** The state of a realm that shares neither memory nor nonces with another. */
 const ownProofs = (): ProofState => ({ memory: new ReplayMemory(), nonces: new Nonces(), keys: new ProofKeys() });
 
-/** Makes a realm from a policy and its keys. @param proofs those of the realm that it replaces, if it replaces one */
-export function createRealm(name: string, policy: Policy, keys: KeySource, proofs: ProofState = ownProofs()): Realm {
+/**
+ * Makes a realm from a policy and its keys.
+ *
+ * @param proofs those of the realm that it replaces, if it replaces one
+ * @param marks default: those of its name alone, and of a random root
+ */
+export function createRealm(
+  name: string,
+  policy: Policy,
+  keys: KeySource,
+  proofs: ProofState = ownProofs(),
+  marks: RealmMarks = { version: realmVersion({ name }), keys: new KeyMarks() },
+): Realm {
   return {
     name,
     policy,
@@ -193,6 +212,7 @@ export function createRealm(name: string, policy: Policy, keys: KeySource, proof
     bound: policy.bound ?? "ignore",
     proofAlgorithms: new Set<Algorithm>(policy.proofAlgorithms ?? PROOF_ALGORITHMS),
     proofs,
+    marks,
   };
 }
 
@@ -228,3 +248,26 @@ export class ClockSkew {
     this.#seenAt = now;
   }
 }
+
+/** Bytes of a realm's version. */
+const VERSION_BYTES = 8;
+
+/** What verdicts and watches name a realm's settings and keys by, so that a client that caches verdicts sees when they change. */
+export interface RealmMarks {
+  /** Names the settings: the {@link realmVersion} of them. */
+  readonly version: string;
+  /** Names the keys. */
+  readonly keys: KeyMarks;
+}
+
+/**
+ * Names the settings of a realm: 8 bytes in base64url, the same in every process for equal settings.
+ *
+ * @param settings plain values, sets and maps, without secrets
+ */
+export const realmVersion = (settings: object): string =>
+  hash("sha256", JSON.stringify(settings, plainly), "buffer").subarray(0, VERSION_BYTES).toString("base64url");
+
+/** Makes sets and maps plain for JSON. */
+const plainly = (_name: string, value: unknown): unknown =>
+  value instanceof Set || value instanceof Map ? [...value] : value;

@@ -50,7 +50,7 @@ export function createRoute(name: string, byIssuer: ReadonlyMap<string, Realm>):
         ...[required("iss"), typed("iss", isString)].map((rule) => ({ ...rule, beforeSignature: true as const })),
         unknownIssuer([...byIssuer.keys()]),
       ],
-      subject: { from: "claims", read: () => undefined },
+      subject: { from: "claims", claim: undefined, read: () => undefined },
       clockTolerance: 0,
     },
     staticSource([]),

@@ -6,14 +6,13 @@ import { isSameKey, type VerificationKey } from "../keys/key.js";
 import { listIssuers } from "../keys/key-issuers.js";
 import { mostTried } from "../keys/key-set.js";
 import { printableJson, printableList } from "../util/printable.js";
-import { identifierClaim, isQuicklyRead } from "./claims.js";
+import { isQuicklyRead } from "./claims.js";
 import { type DecisionState, type EarlyEnd, needs, reject } from "./decision-state.js";
 import type { FactContent } from "./fact-size.js";
 import { Fact, tokenDigest } from "./facts.js";
 import { isBound } from "./proofs/confirmation.js";
 import { checkProofs } from "./proofs/proof-stage.js";
 import { type Caller, type Callers, isListed } from "./realm.js";
-import { issuerScope, revocationDigest, revocationScope } from "./revocation.js";
 import { secondsAhead } from "./rules.js";
 import { SignedToken } from "./signed-token.js";
 import { endTooManyKeys, endUnverified, isForToken } from "./unverified.js";
@@ -160,7 +159,6 @@ function factOf(state: DecisionState, key: VerificationKey): FactContent {
   return {
     key,
     token: new SignedToken(shared ?? header, claims, payload),
-    jti: identifierClaim(claims, "jti", payload),
     principal: read !== undefined && isQuicklyRead(read, claims) ? undefined : read,
     hasOwnHeader: shared === undefined,
   };
@@ -202,25 +200,6 @@ export function keyIssuer(state: DecisionState): EarlyEnd | undefined {
 export function detailKeyIssuer({ fact, claims }: DecisionState): string {
   const named = printableList(fact?.key.issuers === undefined ? [] : listIssuers(fact.key.issuers));
   return `'iss' is ${printableJson(member(claims, "iss"))}; the key is for: ${named}.`;
-}
-
-const REVOKED = reject("TOKEN_REVOKED", "", true);
-const REVOKED_BY_ID = reject("TOKEN_REVOKED", "jti", true);
-
-/** Rejects a revoked token: by its `jti`, or by the digest of header and payload, since a signature has several encodings. */
-export function revocation(state: DecisionState): EarlyEnd | undefined {
-  const jti = state.fact?.jti;
-  const digest = (): string => revocationDigest(state.text);
-  const narrower = jti === undefined ? undefined : issuerScope(state);
-  if (!state.view.directory.isRevoked(scopeOf(state), jti, digest, narrower)) return undefined;
-  return jti === undefined ? REVOKED : REVOKED_BY_ID;
-}
-
-/** The scope of a `jti`: the realm, or the instance if instances sign their own tokens. */
-function scopeOf({ realm, caller }: DecisionState): string {
-  return caller.kind === "instance" && realm.policy.keysOf === "instance"
-    ? revocationScope(realm.name, caller.instance.id)
-    : realm.name;
 }
 
 /** Finds the principal in the directory, if the realm's users are kept there; rejects the token if there is none. */

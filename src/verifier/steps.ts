@@ -1,7 +1,8 @@
 import { type DecisionState, type EarlyEnd, reject, type Stage } from "./decision-state.js";
 import { proofDetail } from "./proofs/proof-stage.js";
 import type { Realm, Rule } from "./realm.js";
-import { caller, detailKeyIssuer, key, keyIssuer, proof, revocation, shape, signature, subject } from "./stages.js";
+import { revocation } from "./revocation.js";
+import { caller, detailKeyIssuer, key, keyIssuer, proof, shape, signature, subject } from "./stages.js";
 import { detailUnverified } from "./unverified.js";
 
 // The steps that a realm makes of the stages and of its rules, and which of them a token with a cached fact still needs.

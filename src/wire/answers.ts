@@ -5,6 +5,7 @@ import type {
   Evidence,
   Failure,
   Outcome,
+  Position,
   Principal,
   Rejected,
   Token,
@@ -12,7 +13,20 @@ import type {
   Verified,
 } from "../contract/verifier.js";
 import { checkResultNumber, failureNumber, reasonNumber, statusNumber } from "./catalogue.js";
-import { duration, type Fields, flag, optionalText, part, text, texts, time, Writer, whole } from "./writer.js";
+import {
+  base64url,
+  duration,
+  type Fields,
+  flag,
+  moment,
+  optionalText,
+  part,
+  text,
+  texts,
+  time,
+  Writer,
+  whole,
+} from "./writer.js";
 
 // Writes the contract's answers. The field numbers are the proto's; a test compares every answer with the generated code's.
 
@@ -100,11 +114,30 @@ const PRINCIPAL: Fields<Principal> = [
   part(2, ({ client }) => client, [text(1, ({ clientId }) => clientId)]),
 ];
 
+const POSITION_PARTS: Fields<Position> = [whole(1, ({ number }) => number), base64url(2, ({ mark }) => mark)];
+
+/** A `Position`, which is encoded once if it has a slot for that. */
+const POSITION: Fields<Position> = [
+  (out, position) => {
+    if (position.encoded !== undefined) {
+      out.raw(position.encoded);
+      return;
+    }
+    const start = out.at;
+    out.fields(POSITION_PARTS, position);
+    if ("encoded" in position) position.encoded = out.copy(start);
+  },
+];
+
 const EVIDENCE: Fields<Evidence> = [
   duration(1, ({ keySetAge }) => keySetAge),
-  text(2, ({ feedPosition }) => feedPosition),
+  part(2, ({ position }) => position, POSITION),
   time(3, ({ cacheableUntil }) => cacheableUntil),
   flag(4, ({ keySetStale }) => keySetStale),
+  base64url(5, ({ trustedKey }) => trustedKey),
+  base64url(6, ({ realmVersion }) => realmVersion),
+  moment(7, ({ evaluatedAt }) => evaluatedAt),
+  duration(8, ({ feedAge }) => feedAge),
 ];
 
 const VERIFIED: Fields<Verified> = [

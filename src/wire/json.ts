@@ -167,9 +167,17 @@ const principalToJson = ({ user, client }: Principal): JsonMessage => ({
 
 const evidenceToJson = (evidence: Evidence): JsonMessage => ({
   keySetAge: durationToJson(evidence.keySetAge),
-  feedPosition: text(evidence.feedPosition),
+  position: evidence.position && {
+    // int64 and uint64 are strings in JSON.
+    number: text(evidence.position.number === 0 ? "" : String(evidence.position.number)),
+    mark: text(bytesToJson(evidence.position.mark)),
+  },
   cacheableUntil: timeToJson(evidence.cacheableUntil),
   keySetStale: evidence.keySetStale || undefined,
+  trustedKey: text(bytesToJson(evidence.trustedKey)),
+  realmVersion: text(bytesToJson(evidence.realmVersion)),
+  evaluatedAt: timeToJson(instantOf(evidence.evaluatedAt)),
+  feedAge: durationToJson(evidence.feedAge),
 });
 
 const rejectedToJson = ({ reason, claim, form, hint, signatureVerified }: Rejected): JsonMessage => ({
@@ -187,6 +195,15 @@ const checkToJson = ({ name, result, reason, claim, message }: Check): JsonMessa
   claim: text(claim),
   message: text(message),
 });
+
+/** Bytes in JSON: padded base64. */
+const bytesToJson = (base64url: string): string => Buffer.from(base64url, "base64url").toString("base64");
+
+/** The time of a number of milliseconds since 1970. */
+function instantOf(millis: number): Instant {
+  const seconds = Math.floor(millis / 1000);
+  return { seconds, nanos: Math.round((millis - seconds * 1000) * 1e6) };
+}
 
 const text = (value: string | undefined): string | undefined => (value === "" ? undefined : value);
 

@@ -4,6 +4,7 @@ import {
   type BatchItem,
   type Check as CheckMessage,
   Evidence as EvidenceMessage,
+  type Position as PositionMessage,
   type Proof as ProofMessage,
   type Token as TokenMessage,
   type VerifyTokenRequest,
@@ -17,6 +18,7 @@ import {
   failure,
   type Instant,
   type Outcome,
+  type Position,
   type Proof,
   type Token,
   type VerificationRequest,
@@ -42,7 +44,8 @@ export function requestFromWire(message: VerifyTokenRequest, workload?: Workload
   };
 }
 
-function credentialFromWire(caller: VerifyTokenRequest["caller"]): Credential | undefined {
+/** Reads the credential of a request or of a watch. */
+export function credentialFromWire(caller: VerifyTokenRequest["caller"]): Credential | undefined {
   switch (caller?.$case) {
     case undefined:
       return undefined;
@@ -154,8 +157,25 @@ const tokenFromWire = (token: TokenMessage): Token => ({
   issuedAt: instant(token.issuedAt),
 });
 
-const evidenceFromWire = (evidence: EvidenceMessage): Evidence => ({
+/** Writes a position. */
+export const positionToWire = ({ number, mark }: Position): PositionMessage => ({
+  number: BigInt(number),
+  mark: Buffer.from(mark, "base64url"),
+});
+
+/** Reads a position. */
+export const positionFromWire = ({ number, mark }: PositionMessage): Position => ({
+  number: Number(number),
+  mark: Buffer.from(mark).toString("base64url"),
+});
+
+const evidenceFromWire = ({ evaluatedAt, ...evidence }: EvidenceMessage): Evidence => ({
   ...evidence,
+  position: evidence.position && positionFromWire(evidence.position),
+  trustedKey: Buffer.from(evidence.trustedKey).toString("base64url"),
+  realmVersion: Buffer.from(evidence.realmVersion).toString("base64url"),
+  evaluatedAt: evaluatedAt === undefined ? 0 : Number(evaluatedAt.seconds) * 1000 + evaluatedAt.nanos / 1e6,
+  feedAge: millis(evidence.feedAge),
   keySetAge: millis(evidence.keySetAge),
   cacheableUntil: instant(evidence.cacheableUntil),
 });

@@ -40,8 +40,12 @@ export interface FailureDetail {
 
 /** The details of a failure: an ErrorInfo and, if a retry helps, a RetryInfo. */
 export function failureDetails({ reason, retryAfter, cause }: Failure): FailureDetail[] {
-  const metadata: Record<string, string> = cause === undefined ? {} : { cause };
-  const info = ErrorInfo.encode({ reason, domain: ERROR_DOMAIN, metadata }).finish();
+  return errorDetails({ reason, domain: ERROR_DOMAIN, metadata: cause === undefined ? {} : { cause } }, retryAfter);
+}
+
+/** The same for any domain. @param retryAfter milliseconds */
+export function errorDetails(error: ErrorInfo, retryAfter: number | undefined): FailureDetail[] {
+  const info = ErrorInfo.encode(error).finish();
   const details = [{ typeUrl: TYPE.errorInfo, value: Buffer.from(info) }];
   if (retryAfter !== undefined) {
     const retry = RetryInfo.encode({ retryDelay: durationFromMillis(retryAfter) }).finish();
@@ -56,14 +60,20 @@ interface EncodedStatus {
   readonly fields: StatusFields;
 }
 
+/** A gRPC status with details. */
+export function statusWithDetails(code: number, message: string, details: FailureDetail[]): FailureStatus {
+  const metadata = new Metadata();
+  metadata.set(DETAILS_KEY, Buffer.from(Status.encode({ code, message, details }).finish()));
+  return { code, details: message, metadata };
+}
+
 function encodeStatus(failed: Failure): EncodedStatus {
   const message = failureMessage(failed);
   const code = statusNumber(FAILURES[failed.reason].status);
-  const details = Buffer.from(Status.encode({ code, message, details: failureDetails(failed) }).finish());
-  const metadata = new Metadata();
-  metadata.set(DETAILS_KEY, details);
+  const status = statusWithDetails(code, message, failureDetails(failed));
+  const [details] = status.metadata.get(DETAILS_KEY) as [Buffer];
   return {
-    status: { code, details: message, metadata },
+    status,
     fields: {
       "grpc-status": String(code),
       "grpc-message": encodeURI(message),
@@ -116,12 +126,15 @@ export function failureFromStatus(error: Partial<Pick<ServiceError, "code" | "me
 /** Whether a call's metadata says more than its status, as every failure of the service does. */
 export const hasDetails = (metadata: Metadata | undefined): boolean => metadata?.get(DETAILS_KEY).length === 1;
 
-interface Details {
+/** What the details of a status say; members of other types are left out. */
+export interface Details {
   readonly info?: ErrorInfo;
+  /** Milliseconds. */
   readonly retryAfter: number | undefined;
 }
 
-function readDetails(metadata: Metadata | undefined): Details {
+/** Reads the details of a call's status. Never throws. */
+export function readDetails(metadata: Metadata | undefined): Details {
   const [bytes] = metadata?.get(DETAILS_KEY) ?? [];
   if (!Buffer.isBuffer(bytes)) return { retryAfter: undefined };
   try {

@@ -45,6 +45,23 @@ export class Writer {
     this.#setLength(start);
   }
 
+  /** Bytes. @param value in base64url, without padding */
+  base64url(number: number, value: string): void {
+    this.#reserve(1 + MAX_VARINT + value.length);
+    this.#bytes[this.at++] = (number << 3) | WireType.LengthDelimited;
+    const start = ++this.at;
+    this.at += this.#bytes.write(value, start, "base64url");
+    this.#setLength(start);
+  }
+
+  /** A `google.protobuf.Timestamp`, or a `Duration`. */
+  time(number: number, seconds: number, nanos: number): void {
+    const start = this.begin(number);
+    if (seconds !== 0) this.varint(1, seconds);
+    if (nanos !== 0) this.varint(2, nanos);
+    this.end(start);
+  }
+
   /** A varint. @param value a whole number from -(2^53 - 1) to 2^53 - 1 */
   varint(number: number, value: number): void {
     this.#reserve(1 + 2 * MAX_VARINT);
@@ -141,6 +158,14 @@ export const text =
     if (value !== undefined && value !== "") out.text(number, value);
   };
 
+/** Bytes, from base64url; empty is the default. */
+export const base64url =
+  <Message>(number: number, read: (of: Message) => string): FieldWriter<Message> =>
+  (out, of) => {
+    const value = read(of);
+    if (value !== "") out.base64url(number, value);
+  };
+
 /** An optional string, for which empty is not absent. */
 export const optionalText =
   <Message>(number: number, read: (of: Message) => string | undefined): FieldWriter<Message> =>
@@ -183,12 +208,22 @@ export const part =
     if (value !== undefined) out.message(number, fields, value);
   };
 
-/** The fields of a `google.protobuf.Timestamp`, and of a `Duration`. */
-const TIME: Fields<Instant> = [whole(1, ({ seconds }) => seconds), whole(2, ({ nanos }) => nanos)];
-
 /** A `google.protobuf.Timestamp`. */
-export const time = <Message>(number: number, read: (of: Message) => Instant | undefined): FieldWriter<Message> =>
-  part(number, read, TIME);
+export const time =
+  <Message>(number: number, read: (of: Message) => Instant | undefined): FieldWriter<Message> =>
+  (out, of) => {
+    const value = read(of);
+    if (value !== undefined) out.time(number, value.seconds, value.nanos);
+  };
+
+/** A `google.protobuf.Timestamp`, from milliseconds since 1970, which are not negative. */
+export const moment =
+  <Message>(number: number, read: (of: Message) => number): FieldWriter<Message> =>
+  (out, of) => {
+    const millis = read(of);
+    const seconds = Math.floor(millis / 1000);
+    out.time(number, seconds, Math.round((millis - seconds * 1000) * 1e6));
+  };
 
 /** A `google.protobuf.Duration`, from milliseconds. */
 export const duration =
@@ -198,5 +233,5 @@ export const duration =
     if (millis === undefined) return;
     const seconds = Math.trunc(millis / 1000);
     const nanos = Math.min(999_999_999, Math.round((millis - seconds * 1000) * 1e6));
-    out.message(number, TIME, { seconds, nanos });
+    out.time(number, seconds, nanos);
   };

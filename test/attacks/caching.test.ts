@@ -1,8 +1,9 @@
 import { expect } from "chai";
-import { revocationDigest } from "../../src/verifier/revocation.js";
+import { tokenContentDigest } from "../../src/verifier/revocation.js";
 import { toBytes, toInteger } from "../jws/signing.js";
 import { deploy, makeFolder } from "../support/deployment.js";
 import { createClient } from "../support/grpc.js";
+import { revokeBy } from "../support/revoke.js";
 import {
   type Attacked,
   claimsWith,
@@ -50,8 +51,8 @@ async function attackedWith(
 ): Promise<Attacked & { close(): Promise<void> }> {
   const deployment = await deploy(text, {
     commands: [
-      { kind: "revoke", token: { realm: "es256", jti: "revoked" }, until: NOW + 100_000 },
-      ...digests.map((digest) => ({ kind: "revoke" as const, token: { digest }, until: NOW + 100_000 })),
+      revokeBy({ realm: "es256", kind: "jti", value: "revoked" }, NOW + 100_000),
+      ...digests.map((value) => revokeBy({ realm: "es256", kind: "digest", value }, NOW + 100_000)),
     ],
   });
   const client = createClient(deployment.grpc);
@@ -69,7 +70,7 @@ describe("attacks on remembered facts", () => {
   const BY_DIGEST: Target = { ...ES256, claims: { exp: NOW + 3600, sub: "revoked by digest" } };
   let service: Attacked & { close(): Promise<void> };
   before(async () => {
-    service = await attackedWith(configuration(P256), [revocationDigest(makeToken(BY_DIGEST))]);
+    service = await attackedWith(configuration(P256), [tokenContentDigest(makeToken(BY_DIGEST))]);
   });
   after(() => service.close());
 

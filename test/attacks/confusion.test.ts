@@ -5,6 +5,7 @@ import type { Credential, Outcome } from "../../src/contract/verifier.js";
 import { Secret } from "../../src/util/secret.js";
 import { type Deployment, deploy, type Folder, makeFolder } from "../support/deployment.js";
 import { secretOf } from "../support/keys.js";
+import { revokeBy } from "../support/revoke.js";
 import { encode, signatureOf } from "./harness.js";
 
 // Nothing of one realm, instance or client counts for another, whatever was asked before and by whom, with or
@@ -193,11 +194,10 @@ describe("attacks by confusing realms, instances and clients", () => {
   const folders: Folder[] = [];
   const configs: Config[] = [];
   before(async () => {
-    const commands = REVOKED.map((realm) => ({
-      kind: "revoke" as const,
-      token: { realm, jti: "revoked" },
-      until: 1_900_000_000,
-    }));
+    const commands = REVOKED.map((name) => {
+      const [realm = "", instance] = name.split("/");
+      return revokeBy({ realm, kind: "jti", value: "revoked", instance }, 1_900_000_000);
+    });
     // A size of its own, so that suites that are run without a cache leave it.
     for (const facts of ["32MiB", "0B"]) services.push(await deploy(configuration(facts, VARIANTS[0]), { commands }));
     for (const variant of VARIANTS) {

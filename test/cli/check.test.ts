@@ -4,10 +4,12 @@ import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import Database from "better-sqlite3";
 import { expect } from "chai";
 import { CHECK_RULES } from "../../src/cli/check/check.js";
 import { deriveMasterKeys } from "../../src/directory/master-keys.js";
-import { openSqliteDirectory } from "../../src/directory/sqlite/directory.js";
+import { sqlDirectory } from "../../src/directory/sql/directory.js";
+import { openSqliteStore } from "../../src/directory/sqlite/store.js";
 import { Secret } from "../../src/util/secret.js";
 import { certificateOf, pemOf, spkiOf } from "../keys/der.js";
 import { certify } from "../support/certificates.js";
@@ -55,7 +57,13 @@ function certificate(from: number, to: number): Files {
 const MADE: Readonly<Record<string, readonly [place: string, text: string, files?: Files]>> = {
   "nothing-listens": ["grpc", generic("metrics: 127.0.0.1:0")],
   "same-address": ["metrics", generic("grpc: 0.0.0.0:50051\nmetrics: 127.0.0.1:50051")],
-  "admin-exposed": ["admin", generic("grpc: 127.0.0.1:0\nadmin: 0.0.0.0:0")],
+  "admin-exposed": [
+    "admin",
+    generic(
+      'grpc: 127.0.0.1:0\nadmin: { address: "0.0.0.0:0", keys: [{ name: deploy, file: ./deploy.key, role: write }] }',
+    ),
+    { "deploy.key": "a key of an operator, no less".replaceAll(" ", "-").padEnd(32, "-") },
+  ],
   "metrics-exposed": ["metrics", generic('grpc: 127.0.0.1:0\nmetrics: "[::]:0"')],
   "everybody-trusted": [
     "trustedProxies[1]",
@@ -162,19 +170,20 @@ const PREPARE: Readonly<Record<string, (folder: string, issuer: string) => Promi
     expect((await run(["import", "-", ...CONFIG], folder, lines)).code).to.equal(0);
   },
   "key-set-sealed": async (folder, issuer) => {
-    const earlier = Buffer.alloc(32, "earlier").toString("base64");
-    const open = (...keys: readonly string[]) =>
-      openSqliteDirectory({
+    const before = sqlDirectory(
+      await openSqliteStore({
         path: join(folder, "verifier.db"),
-        masterKeys: deriveMasterKeys(keys.map((text) => new Secret(text))),
+        masterKeys: deriveMasterKeys([MASTER_KEY].map((text) => new Secret(text))),
         clock: Date.now,
-      });
-    const before = open(earlier);
+      }),
+    );
     for (const realm of ["partner", "gone"]) {
       await before.saveKeySet({ realm, location: `${issuer}/keys`, document: "{}", fetchedAt: 0, trust: "" });
     }
     await before.close();
-    await open(MASTER_KEY, earlier).close();
+    const db = new Database(join(folder, "verifier.db"));
+    db.exec("UPDATE key_sets SET sealed = 'v1.x.y.z.altered'");
+    db.close();
   },
 };
 
@@ -293,23 +302,22 @@ describe("the findings of check", () => {
     writeFileSync(join(folder, "master.key"), Buffer.alloc(32, "another key").toString("base64"));
     const { code, stderr } = await run(["check", ...CONFIG], folder);
     expect(code).to.equal(2);
-    expect(stderr).to.match(
-      /^The store holds values under the master key [0-9a-f]{16}, which is not configured .*masterKeys/,
-    );
+    expect(stderr).to.match(/^The store opens under the master key [0-9a-f]{16}, which is not configured .*masterKeys/);
   });
 
-  it("check does not call a port exposed if it requires client certificates", async () => {
+  it("check does not call a port exposed if it requires client certificates, or is the operators' and has TLS", async () => {
     const tls = "tls: { certFile: ./server.pem, keyFile: ./server.key";
+    const keys = "keys: [{ name: deploy, file: ./deploy.key, role: write }]";
     const ports = (more: string): string =>
       generic(
-        `grpc: 127.0.0.1:0\nadmin: { address: "0.0.0.0:0", ${tls}${more} } }\nmetrics: { address: "0.0.0.0:0", ${tls}${more} } }`,
+        `grpc: 127.0.0.1:0\nadmin: { address: "0.0.0.0:0", ${keys}, ${tls}${more} } }\nmetrics: { address: "0.0.0.0:0", ${tls}${more} } }`,
       );
     const files = certificate(-1, 30);
     const check = async (more: string): Promise<readonly string[]> => {
-      const all = { ...files, "ca.pem": files["server.pem"] ?? "" };
+      const all = { ...files, "ca.pem": files["server.pem"] ?? "", "deploy.key": "k".repeat(32) };
       return warningsOf(await run(["check", ...CONFIG, "--json"], folderOf(ports(more), all))).map((one) => one.check);
     };
-    expect(await check("")).to.deep.equal(["admin-exposed", "metrics-exposed"]);
+    expect(await check("")).to.deep.equal(["metrics-exposed"]);
     expect(await check(", clientCaFile: ./ca.pem")).to.deep.equal([]);
   });
 

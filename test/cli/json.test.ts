@@ -68,11 +68,20 @@ const CASES: Readonly<Record<string, readonly Case[]>> = {
     {
       args: [...CONFIG, "--realm", "partner", "--jti", "j"],
       code: 0,
-      told: { realm: "partner", jti: "j", until: null },
+      told: { realm: "partner", kind: "jti", value: "j", exp: null },
     },
     { args: CONFIG, code: 2, told: { code: "USAGE" } },
     {
       args: [...CONFIG, "--realm", "partner", "--jti", "j"],
+      text: NO_STORE,
+      code: 3,
+      told: { code: "DIRECTORY_UNAVAILABLE" },
+    },
+  ],
+  unrevoke: [
+    { args: [...CONFIG, "--realm", "partner", "--jti", "j"], code: 2, told: { code: "USAGE" } },
+    {
+      args: [...CONFIG, "--realm", "partner", "--jti", "j", "--comment", "c"],
       text: NO_STORE,
       code: 3,
       told: { code: "DIRECTORY_UNAVAILABLE" },
@@ -121,8 +130,9 @@ describe("--json and exit codes", () => {
     const ids = stdout
       .trimEnd()
       .split("\n")
-      .map((line) => JSON.parse(line).client.clientId);
-    expect(ids).to.deep.equal(["c", "d"]);
+      .map((line) => JSON.parse(line).client?.clientId);
+    // The first line is about the store itself.
+    expect(ids).to.deep.equal([undefined, "c", "d"]);
   });
 
   it("a missing or unknown command fails as JSON with --json, and a --json after -- is an argument", async () => {

@@ -145,7 +145,7 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
     broken: put("store: sqlite:./verifier.db", "store: { uri: sqlite:./verifier.db }"),
     place: "store.uri",
     wrong: /is not a key that exists here/,
-    fix: /there are url, staleFor/,
+    fix: /there are url, user, password/,
     hasMore: true,
   },
   "a wrong value in the long form of the store": {
@@ -346,7 +346,7 @@ describe("a configuration with a mistake in it", () => {
       const { code, stdout, stderr } = await run([...command, ...CONFIG], folder);
       expect({ code, stdout }).to.deep.equal({ code: 2, stdout: "" });
       expect(stderr).to.match(
-        /^The store holds values under the master key .*which is not configured.*Add that key to masterKeys/,
+        /^The store opens under the master key .*which is not configured.*Add that key to masterKeys/,
       );
     }
   });

@@ -4,9 +4,8 @@ import Database from "better-sqlite3";
 import { expect } from "chai";
 import { pino } from "pino";
 import { loadConfig } from "../../src/config/load.js";
-import { deriveMasterKeys } from "../../src/directory/master-keys.js";
-import { openSqliteDirectory } from "../../src/directory/sqlite/directory.js";
 import { openCore } from "../../src/server/core.js";
+import { openDirectory } from "../../src/server/store.js";
 import { Secret } from "../../src/util/secret.js";
 import { Issuer } from "../keys/remote/misbehaving.js";
 import { IssuerKey } from "../support/issuer-key.js";
@@ -58,13 +57,12 @@ describe("offline verify and the store", () => {
     const call = { requestId: "r", address: "", deadline: Date.now() + 600_000 };
     expect((await core.verifier.verify(request, call)).kind).to.equal("verified");
     await core.close();
-    const db = openSqliteDirectory({
-      path: join(folder, "verifier.db"),
-      masterKeys: deriveMasterKeys([new Secret(MASTER_KEY)]),
-      clock: Date.now,
-    });
+    const { directory: db } = await openDirectory(config, Date.now);
     const { sets } = await db.keySets();
     const own = sets.find(({ realm }) => realm === "partner") ?? expect.fail("no set was saved");
+    const file = new Database(join(folder, "verifier.db"));
+    file.exec("DELETE FROM key_sets");
+    file.close();
     await db.saveKeySet({ ...own, fetchedAt });
     await db.saveKeySet({ ...own, realm: "another's", fetchedAt: Date.now() });
     await db.close();
@@ -143,27 +141,15 @@ describe("offline verify and the store", () => {
     expect(contentOf(folder)).to.deep.equal(before);
   });
 
-  it("offline verify reads a store of the previous version, and does not migrate its schema", async () => {
+  it("offline verify does not read a store of an earlier version, and migrates nothing", async () => {
     await savedSets();
     const db = new Database(join(folder, "verifier.db"));
-    db.exec("DROP TABLE key_sets; PRAGMA user_version = 1");
+    db.exec("PRAGMA user_version = 2");
     db.close();
     const before = contentOf(folder);
-    await callerIsKnown();
     const { code, stderr } = await verify(known.token(CLAIMS));
-    expect(code, stderr).to.equal(0);
-    expect(contentOf(folder)).to.deep.equal(before);
-  });
-
-  it("a removed master key that encrypts nothing does not keep an unknown caller from being reported", async () => {
-    await savedSets();
-    const db = new Database(join(folder, "verifier.db"));
-    db.exec("INSERT INTO master_keys VALUES ('0123456789abcdef')");
-    db.close();
-    const before = contentOf(folder);
-    writeFileSync(join(folder, "unknown.key"), "sk_live_of_nobody_at_all_0123456789");
-    const args = ["verify", "--realm", "clowk", ...CONFIG, "--secret-key-file", "unknown.key", "--json", "x"];
-    expect((await run(args, folder)).stderr).to.include('"code":"CALLER_UNKNOWN"');
+    expect(code).to.equal(2);
+    expect(stderr).to.include("was written by an earlier version. Start the service once");
     expect(contentOf(folder)).to.deep.equal(before);
   });
 });

@@ -15,7 +15,11 @@ describe("a good configuration", () => {
       http: undefined,
       admin: undefined,
       metrics: undefined,
-      store: { url: `sqlite:${join(dirname(file), "data/verifier.db")}`, staleFor: 60_000 },
+      store: {
+        address: { engine: "sqlite", file: join(dirname(file), "data/verifier.db") },
+        staleFor: 60_000,
+        maxClockOffset: 30_000,
+      },
       log: { level: "info", format: "json", calls: "rejected" },
       limits: {
         body: 65_536,
@@ -23,6 +27,7 @@ describe("a good configuration", () => {
         message: 4_194_304,
         batch: 1000,
         streams: 100,
+        watches: 10_000,
         connections: 10_000,
         perAddress: 1000,
         idle: 300_000,
@@ -87,16 +92,15 @@ describe("a good configuration", () => {
       "verifier.yaml": `${GOOD}masterKeyFile: ./master.key\ndirectory: seeds/directory.yaml\nstore: sqlite:x.db\n`,
     });
     const config = loadConfig(join(folder, "verifier.yaml"), { env: {} });
-    expect(config.store.url).to.equal(`sqlite:${folder}/x.db`);
+    expect(config.store.address).to.deep.equal({ engine: "sqlite", file: `${folder}/x.db` });
     expect(config.directory).to.equal(`${folder}/seeds/directory.yaml`);
     expect(config.masterKeys.map((key) => key.reveal())).to.deep.equal([MASTER]);
     expect(JSON.stringify(config)).not.to.include(MASTER);
   });
 
   it("absolute paths stay as they are", () => {
-    expect(load(`${GOOD}store: sqlite:/var/lib/verifier.db\n`, FILES).store.url).to.equal(
-      "sqlite:/var/lib/verifier.db",
-    );
+    const { store } = load(`${GOOD}store: sqlite:/var/lib/verifier.db\n`, FILES);
+    expect(store.address).to.deep.equal({ engine: "sqlite", file: "/var/lib/verifier.db" });
   });
 
   it("variables are replaced once, and $${ gives a literal ${", () => {

@@ -37,7 +37,7 @@ describe("a wrong configuration", () => {
     "an unknown nested key": {
       text: top("limits: { bdy: 1KiB }"),
       is: [
-        "limits.bdy: is not a key that exists here; there are body, headers, message, batch, streams, connections, perAddress, idle, connectionAge, request - did you mean body?",
+        "limits.bdy: is not a key that exists here; there are body, headers, message, batch, streams, watches, connections, perAddress, idle, connectionAge, request - did you mean body?",
       ],
     },
     "an unknown key of a long form": {
@@ -142,7 +142,7 @@ describe("a wrong configuration", () => {
     "an address without a port": {
       text: top("admin: localhost"),
       is: [
-        "admin: must be an address such as 127.0.0.1:50052 or unix:/path, or {address: ..., tls: {certFile: ..., keyFile: ...}}",
+        "admin: must be an address such as 127.0.0.1:50052 or unix:/path, or {address: ..., keys: [{name: ..., file: ..., role: ...}], certificates: [{san: ..., role: ...}], tls: {...}}",
       ],
     },
     "two bad addresses, each with its own example": {
@@ -162,7 +162,7 @@ describe("a wrong configuration", () => {
     "a port alone as an address": { text: top("http: 8080"), is: [/^http: must be an address/] },
     "a store of another kind": {
       text: top("store: mysql://x"),
-      is: ["store: must be sqlite: and the name of a file, such as sqlite:./data/verifier.db"],
+      is: ["store: must be sqlite:./data/verifier.db or postgres://token_verifier@db.example:5432/verifier"],
     },
     "a store that is a number": {
       text: top("store: 5"),
@@ -186,7 +186,7 @@ describe("a wrong configuration", () => {
     "keys that contradict a preset": {
       text: `realms:\n  integuru: { preset: integuru, algorithms: [RS256], issuer: x, keys: [{ secret: ${SECRET} }] }\n`,
       is: [
-        "realms.integuru.algorithms: is not a key that exists here; there are preset, maxTokenLength, explain, keys, userClaim, members",
+        "realms.integuru.algorithms: is not a key that exists here; there are preset, maxTokenLength, explain, watch, keys, userClaim, members",
         /^realms\.integuru\.issuer: is not a key that exists here/,
       ],
     },
@@ -765,7 +765,7 @@ describe("a wrong configuration", () => {
       "the contents of a file": `masterKeyFile: ./marked\nrealms:\n  integuru: { preset: integuru, keys: [{ secretFile: ./marked }, { pemFile: ./marked }, { jwkFile: ./marked }, { jwksFile: ./marked }] }\n`,
       "the value of a variable":
         'masterKey: "${MARKED}"\ngrpc: "${MARKED}"\nstore: "${MARKED}"\nrealms:\n  integuru: { preset: integuru, keys: [{ secret: "${MARKED}" }] }\n',
-      "the URL of the store": `store: "postgres://user:${MARK}@host:5432/db"\nrealms: {}\n`,
+      "the URL of the store": `store: "mysql://user:${MARK}@host:5432/db"\nrealms: {}\n`,
     };
     for (const [what, text] of Object.entries(places)) {
       it(`an error shows nothing of ${what}`, () => {

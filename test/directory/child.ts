@@ -1,14 +1,16 @@
 // Runs as another process on the same store: its first argument names the task, and it prints a line for each step done.
 import { writeSync } from "node:fs";
+import Database from "better-sqlite3";
 import { DirectoryError } from "../../src/directory/errors.js";
-import { openSqliteDirectory } from "../../src/directory/sqlite/directory.js";
+import { sqlDirectory } from "../../src/directory/sql/directory.js";
+import { openSqliteStore } from "../../src/directory/sqlite/store.js";
 import type { ImportLine } from "../../src/directory/transfer/import.js";
-import { masterKeys, NOW, putClient, putInstance, putUser } from "./support.js";
+import { applyTo, masterKeys, NOW, putClient, putInstance, putUser } from "./support.js";
 
 const [task = "", path = "", count = "0"] = process.argv.slice(2);
 const say = (line: string | number): void => void writeSync(1, `${line}\n`);
-const open = (clock: () => number) =>
-  openSqliteDirectory({ path, masterKeys: masterKeys(1), clock, busyTimeout: 20_000 });
+const open = async (clock: () => number) =>
+  sqlDirectory(await openSqliteStore({ path, masterKeys: masterKeys(1), clock, busyTimeout: 20_000 }));
 const entries = Array.from({ length: Number(count) }, (_, n) => [
   putInstance(`i${n}`, `secret ${n}`),
   putUser(`i${n}`, "u"),
@@ -17,6 +19,15 @@ const die = (): number => {
   process.kill(process.pid, "SIGKILL");
   return 0;
 };
+
+/** Dies as soon as the audit row is to be written: all entries are in by then, and nothing is committed. */
+function dieAtAudit(): void {
+  const { prepare } = Database.prototype;
+  Database.prototype.prepare = function (this: Database.Database, text: string) {
+    if (text.includes("INSERT INTO audit")) die();
+    return prepare.call(this, text);
+  } as typeof prepare;
+}
 
 async function* bulk(atEnd: () => void = () => {}): AsyncGenerator<ImportLine> {
   say("importing");
@@ -27,41 +38,42 @@ async function* bulk(atEnd: () => void = () => {}): AsyncGenerator<ImportLine> {
 const TASKS: Record<string, () => Promise<void>> = {
   /** Writes clients one by one and prints the position of each. */
   async write() {
-    const directory = open(() => NOW);
+    const directory = await open(() => NOW);
     for (let n = 0; n < Number(count); n++) {
-      say((await directory.apply([putClient(`${process.pid}-${n}`, "a secret of a client")], "child")).number);
+      say((await applyTo(directory, putClient(`${process.pid}-${n}`, "a secret of a client"))).number);
     }
   },
   /** Writes clients in the same way, without end. */
   async writeOn() {
-    const directory = open(() => NOW);
-    for (let n = 0; ; n++)
-      say((await directory.apply([putClient(`client ${n}`, "a secret of a client")], "child")).number);
+    const directory = await open(() => NOW);
+    for (let n = 0; ; n++) say((await applyTo(directory, putClient(`client ${n}`, "a secret of a client"))).number);
   },
-  /** Seeds, and dies inside the transaction: writing the audit row reads the clock after all entries are in. */
+  /** Seeds, and dies inside the transaction, after all entries are in. */
   async dieInSeed() {
-    await open(die).apply([{ kind: "seed", entries }], "child");
+    dieAtAudit();
+    await (await open(() => NOW)).apply([{ kind: "seed", entries }], "child");
     say("survived");
   },
   /** Seeds, and dies once the seed is committed. */
   async dieAfterSeed() {
-    await open(() => NOW).apply([{ kind: "seed", entries }], "child");
+    await (await open(() => NOW)).apply([{ kind: "seed", entries }], "child");
     say("seeded");
     die();
   },
   /** Imports, and dies once all lines but the last are staged. */
   async dieInStaging() {
-    await open(() => NOW).import(bulk(die), {}, "child");
+    await (await open(() => NOW)).import(bulk(die), {}, "child");
     say("survived");
   },
-  /** Imports, and dies inside the merge: writing the audit row reads the clock after all entries are in. */
+  /** Imports, and dies inside the merge, after all entries are in. */
   async dieInMerge() {
-    await open(die).import(bulk(), {}, "child");
+    dieAtAudit();
+    await (await open(() => NOW)).import(bulk(), {}, "child");
     say("survived");
   },
   /** Opens the store, tries to seed it, and prints the outcome. */
   async race() {
-    const directory = open(() => NOW);
+    const directory = await open(() => NOW);
     try {
       await directory.apply([{ kind: "seed", entries }], "child");
       say("seeded");

@@ -1,9 +1,8 @@
 import { expect } from "chai";
-import type { Command } from "../../src/directory/commands.js";
 import type { Directory } from "../../src/directory/directory.js";
 import { DirectoryError } from "../../src/directory/errors.js";
 import { type FeedEvent, FeedFollower } from "../../src/directory/feed-follower.js";
-import { Bench, NOW, putClient, putInstance, refusal, revoke } from "./support.js";
+import { applyTo, Bench, headOf, NOW, putClient, putInstance, refusal, revoke, type TestCommand } from "./support.js";
 
 describe("the feed follower", () => {
   let bench: Bench;
@@ -12,23 +11,22 @@ describe("the feed follower", () => {
   let follower: FeedFollower;
   let fails: DirectoryError | undefined;
 
-  const apply = (...commands: readonly Command[]) => directory.apply(commands, "tester");
-  /** Returns and clears a short form of the events so far: the numbers of changes, and the count of revocations in a reset. */
+  const apply = (...commands: readonly TestCommand[]) => applyTo(directory, ...commands);
+  /** Returns and clears a short form of the events so far: the numbers of changes, or the kind of an event. */
   const seen = () =>
     events.splice(0).map((event) => {
       if (event.kind === "changes") return event.changes.map(({ kind, number }) => `${number} ${kind}`).join(", ");
-      return event.kind === "reset" ? `reset, ${event.revocations.size} revoked` : event.kind;
+      return event.kind;
     });
 
-  beforeEach(() => {
+  beforeEach(async () => {
     bench = new Bench();
-    directory = bench.open();
+    directory = await bench.open();
     events = [];
     fails = undefined;
     follower = new FeedFollower({
       directory: {
-        changes: (after, limit) => (fails === undefined ? directory.changes(after, limit) : Promise.reject(fails)),
-        revocations: () => directory.revocations(),
+        poll: (after, limit) => (fails === undefined ? directory.poll(after, limit) : Promise.reject(fails)),
       },
       clock: () => NOW,
       apply: (event) => void events.push(event),
@@ -36,14 +34,14 @@ describe("the feed follower", () => {
   });
   afterEach(() => bench.release());
 
-  it("the follower starts with a reset that has all revocations, then reports later changes in order", async () => {
+  it("the follower starts with a restart, then reports later changes in order", async () => {
     await apply(revoke("r", "j"));
     await follower.follow();
-    expect(seen()).to.deep.equal(["reset, 1 revoked", "caughtUp"]);
+    expect(seen()).to.deep.equal(["restart", "caughtUp"]);
     await apply(putInstance("i", "k"), putClient("c", "s"), revoke("r", "k"));
     await follower.follow();
-    expect(seen()).to.deep.equal(["2 instance, 3 client, 4 revocation", "caughtUp"]);
-    expect(follower.positionNumber).to.equal(4);
+    expect(seen()).to.deep.equal(["2 instance, 3 client, 4 revoked", "caughtUp"]);
+    expect(follower.position?.number).to.equal(4);
   });
 
   it("the follower reports no changes if there are none", async () => {
@@ -67,40 +65,39 @@ describe("the feed follower", () => {
   });
 
   for (const [what, happens] of [
-    ["another history", () => bench.sql("UPDATE feed_head SET epoch = 'another'")],
+    ["another history", () => bench.sql("UPDATE feed SET mark = 'another'")],
     ["a position behind retention", () => bench.sql("DELETE FROM feed")],
-    [
-      "a change that touched everything",
-      () => {
-        bench.sql("UPDATE feed_head SET position = position + 1");
-        bench.sql("INSERT INTO feed SELECT position, 'reset', '{}' FROM feed_head");
-      },
-    ],
-    ["a change of a kind from a later version", () => bench.sql("UPDATE feed SET kind = 'novelty'")],
   ] as const) {
-    it(`the follower reports ${what} as a reset with all revocations, without single changes`, async () => {
+    it(`the follower reports ${what} as a restart, without single changes`, async () => {
       await follower.follow();
       await apply(putClient("c", "s"), revoke("r", "j"));
       seen();
       happens();
       await follower.follow();
-      expect(seen()).to.deep.equal(["reset, 1 revoked", "caughtUp"]);
-      await follower.follow();
-      expect(seen()).to.deep.equal(["caughtUp"]);
+      expect(seen()).to.deep.equal(["restart", "caughtUp"]);
     });
   }
 
-  it("the follower covers its own position and later ones of the same history, and no others", async () => {
+  it("the follower reports a change of a kind from a later version as a reset", async () => {
+    await follower.follow();
     await apply(putClient("c", "s"));
-    const { epoch } = await directory.position();
-    expect(follower.covers({ epoch, number: 1 }), "before the first reading").to.equal(false);
+    seen();
+    bench.sql("UPDATE feed SET kind = 'novelty'");
+    await follower.follow();
+    expect(seen()).to.deep.equal(["1 reset", "caughtUp"]);
+  });
+
+  it("the follower covers its own position and later ones, and no earlier one or one of another history", async () => {
+    await apply(putClient("c", "s"));
+    const { number, mark } = await headOf(directory);
+    expect(follower.covers({ number, mark }), "before the first reading").to.equal(false);
     await follower.follow();
     expect(
       [
-        { epoch, number: 1 },
-        { epoch, number: 2 },
-        { epoch, number: 0 },
-        { epoch: "another", number: 2 },
+        { number: 1, mark },
+        { number: 2, mark: "of a later commit" },
+        { number: 0, mark },
+        { number: 1, mark: "another" },
       ].map((position) => follower.covers(position)),
     ).to.deep.equal([true, true, false, false]);
   });
@@ -119,6 +116,6 @@ describe("the feed follower", () => {
 
   it("overlapping calls share one read of the feed", async () => {
     await Promise.all([follower.follow(), follower.follow()]);
-    expect(seen()).to.deep.equal(["reset, 0 revoked", "caughtUp"]);
+    expect(seen()).to.deep.equal(["restart", "caughtUp"]);
   });
 });

@@ -3,7 +3,6 @@ import * as fc from "fast-check";
 import { isId, isText } from "../../src/directory/commands.js";
 import { EntryCache, pairKey } from "../../src/directory/entry-cache.js";
 import { startFeedPoller } from "../../src/directory/feed-poller.js";
-import { RevocationList } from "../../src/directory/revocation-list.js";
 import { SingleFlight } from "../../src/directory/single-flight.js";
 import { refusal } from "./support.js";
 
@@ -79,67 +78,6 @@ describe("a valid id", () => {
         else expect(Buffer.from(text).toString()).not.to.equal(text);
       }),
     );
-  });
-});
-
-describe("the revocation list", () => {
-  it("the revocation list tells two tokens apart, whatever characters their realms and jtis have", () => {
-    const part = fc.string({ unit: fc.constantFrom("a", ":", "\0", "_", ","), maxLength: 4 });
-    const token = fc.tuple(part, part);
-    fc.assert(
-      fc.property(token, token, (revoked, asked) => {
-        const tokens = new RevocationList();
-        tokens.add({ token: { realm: revoked[0], jti: revoked[1] }, until: null });
-        const same = revoked[0] === asked[0] && revoked[1] === asked[1];
-        expect(tokens.has(asked[0], asked[1], () => "")).to.equal(same);
-      }),
-    );
-    const tokens = new RevocationList();
-    tokens.add({ token: { realm: "__proto__", jti: "constructor" }, until: null });
-    expect(tokens.has("__proto__", "toString", () => "")).to.equal(false);
-    expect(tokens.has("constructor", "constructor", () => "")).to.equal(false);
-  });
-
-  it("the revocation list holds a revocation until the sweep after its end, even if the clock is set back", () => {
-    const tokens = new RevocationList();
-    tokens.sweep(9_000);
-    tokens.add({ token: { realm: "r", jti: "j" }, until: 10 });
-    tokens.add({ token: { digest: "d" }, until: 10 });
-    const held = () => [tokens.has("r", "j", () => ""), tokens.has("", undefined, () => "d")];
-    for (const [now, holds] of [
-      [9_999, true],
-      [10_000, false],
-      [9_999, true],
-      [10_001, false],
-    ] as const) {
-      tokens.sweep(now);
-      expect(held(), `${now}`).to.deep.equal([holds, holds]);
-    }
-  });
-
-  it("the revocation list frees ended revocations in small steps", () => {
-    const tokens = new RevocationList();
-    const COUNT = 200_000;
-    for (let index = 0; index < COUNT; index++) {
-      const token = index % 2 === 0 ? { realm: `r${index % 3}`, jti: `j${index}` } : { digest: `d${index}` };
-      tokens.add({ token, until: index % 4 < 2 ? 10 : null });
-    }
-    const sizes: number[] = [];
-    for (let turn = 0; turn < 45; turn++) {
-      tokens.sweep(100_000 + turn);
-      // A revocation that comes in between is not lost.
-      if (turn === 5) tokens.add({ token: { realm: "late", jti: "j" }, until: 1000 });
-      sizes.push(tokens.size);
-    }
-    expect(sizes[0]).to.be.within(COUNT - 20_000, COUNT - 1);
-    expect(sizes.at(-1)).to.equal(COUNT / 2 + 1);
-    expect(tokens.has("late", "j", () => "")).to.equal(true);
-    // The next sweep starts a minute later at the earliest.
-    tokens.add({ token: { realm: "r0", jti: "ended" }, until: 10 });
-    tokens.sweep(159_999);
-    expect([tokens.size, tokens.has("r0", "ended", () => "")]).to.deep.equal([COUNT / 2 + 2, false]);
-    for (let turn = 0; turn < 45; turn++) tokens.sweep(160_100 + turn);
-    expect(tokens.size).to.equal(COUNT / 2 + 1);
   });
 });
 
@@ -227,7 +165,7 @@ describe("the feed poller", () => {
     let steps = 0;
     await new Promise<void>((resolve) => {
       const poller = startFeedPoller({
-        interval: 1,
+        interval: () => 1,
         async follow() {
           running += 1;
           expect(running).to.equal(1);
@@ -250,7 +188,7 @@ describe("the feed poller", () => {
     let finish: () => void = () => {};
     let stopped = false;
     const poller = startFeedPoller({
-      interval: 1,
+      interval: () => 1,
       follow: () => new Promise((resolve) => (finish = resolve)),
       onFailure: () => {},
       onRecovery: () => {},

@@ -1,17 +1,25 @@
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname } from "node:path";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import Database from "better-sqlite3";
 import { expect } from "chai";
-import type { Command, PutClient, PutInstance, PutUser } from "../../src/directory/commands.js";
+import {
+  type Command,
+  type DirectoryEntry,
+  entryCommand,
+  type PutClient,
+  type PutInstance,
+  type PutUser,
+} from "../../src/directory/commands.js";
 import type { Directory } from "../../src/directory/directory.js";
 import { DirectoryError, type DirectoryErrorCode } from "../../src/directory/errors.js";
 import { deriveMasterKeys, type MasterKeys } from "../../src/directory/master-keys.js";
-import { openSqliteDirectory, type SqliteOptions } from "../../src/directory/sqlite/directory.js";
+import type { Position } from "../../src/directory/position.js";
+import { type Revocation, SELECTOR_KINDS, type Selector, type SelectorKind } from "../../src/directory/revocation.js";
 import { Secret } from "../../src/util/secret.js";
+import { revokeBy } from "../support/revoke.js";
+import { type BenchOptions, type StoreBench, sqliteBench } from "./benches.js";
 
 /** The time at which tests run, in milliseconds since 1970. */
 export const NOW = 1_800_000_000_000;
@@ -22,17 +30,22 @@ export const masterKeyText = (byte: number): Secret => new Secret(Buffer.alloc(3
 /** Returns master keys made of one repeated byte each, the current one first. */
 export const masterKeys = (...bytes: readonly number[]): MasterKeys => deriveMasterKeys(bytes.map(masterKeyText));
 
-/** The folders and directories of one test, released by {@link release}. */
+/** A SQLite store of one test, with its folder. */
 export class Bench {
-  readonly folder = mkdtempSync(join(tmpdir(), "directory-test-"));
-  readonly path = join(this.folder, "verifier.db");
-  readonly #opened: Directory[] = [];
+  readonly #bench: StoreBench;
+  readonly path: string;
+  readonly folder: string;
 
-  /** Opens a new connection to the store of this bench. */
-  open(options: Partial<SqliteOptions> = {}): Directory {
-    const directory = openSqliteDirectory({ path: this.path, masterKeys: masterKeys(1), clock: () => NOW, ...options });
-    this.#opened.push(directory);
-    return directory;
+  constructor() {
+    this.#bench = sqliteBench();
+    const { address } = this.#bench;
+    this.path = address.engine === "sqlite" ? address.file : "";
+    this.folder = dirname(this.path);
+  }
+
+  /** Opens the store as another process does. */
+  open(options: BenchOptions = {}): Promise<Directory> {
+    return this.#bench.open(options);
   }
 
   /** Runs SQL on the store's file directly. */
@@ -48,9 +61,8 @@ export class Bench {
     }
   }
 
-  async release(): Promise<void> {
-    for (const directory of this.#opened) await directory.close();
-    rmSync(this.folder, { recursive: true, force: true });
+  release(): Promise<void> {
+    return this.#bench.release();
   }
 }
 
@@ -78,17 +90,64 @@ export const putClient = (clientId: string, secret: string): PutClient => ({
   clientSecret: new Secret(secret),
 });
 
-export const revoke = (realm: string, jti: string, until?: number): Command => ({
-  kind: "revoke",
-  token: { realm, jti },
-  ...(until === undefined ? {} : { until }),
-});
+/** What tests apply: a command, or an entry to put, whatever is there. */
+export type TestCommand =
+  | Command
+  | DirectoryEntry
+  | { readonly kind: "revoke"; readonly revocations: readonly Revocation[] }
+  | { readonly kind: "unrevoke"; readonly selectors: readonly Selector[] };
 
-export const revokeDigest = (digest: string, until?: number): Command => ({
-  kind: "revoke",
-  token: { digest },
-  ...(until === undefined ? {} : { until }),
-});
+/** The command of what a test applies. */
+export function commandOf(given: TestCommand): Command {
+  if (given.kind === "revoke" || given.kind === "unrevoke") return { comment: "", ...given };
+  const isEntry =
+    "secretKeys" in given || "clientSecret" in given || (given.kind === "putUser" && "instanceId" in given);
+  return isEntry ? entryCommand(given) : given;
+}
+
+/** Applies commands as the actor `tester`, 1,000 in a transaction. @returns the position after the last */
+export async function applyTo(
+  directory: Pick<Directory, "apply">,
+  ...commands: readonly TestCommand[]
+): Promise<Position> {
+  let position = await directory.apply(commands.slice(0, 1_000).map(commandOf), "tester");
+  for (let start = 1_000; start < commands.length; start += 1_000) {
+    position = await directory.apply(commands.slice(start, start + 1_000).map(commandOf), "tester");
+  }
+  return position;
+}
+
+/** The head of the feed. */
+export const headOf = async (directory: Pick<Directory, "poll">): Promise<Position> =>
+  (await directory.poll(undefined, 1)).head;
+
+/** All revocations in a store, in the order of their keys. */
+export async function revocationsOf(bench: Pick<StoreBench, "sql">): Promise<Revocation[]> {
+  const rows = await bench.sql<
+    Record<"realm" | "signer" | "value", string> & {
+      kind: number;
+      scope: number;
+      before: number | null;
+      exp: number | null;
+    }
+  >(
+    'SELECT n.name AS realm, r.kind, r.scope, r.signer, r.value, r.issued_before AS "before", r.exp FROM revocations r JOIN revoked_realms n ON n.number = r.realm ORDER BY r.key',
+  );
+  return rows.map(({ realm, kind, scope, signer, value, before, exp }) => {
+    const signed = [{}, { instance: signer }, { issuer: signer }][scope] ?? {};
+    return {
+      selector: { realm, kind: SELECTOR_KINDS[kind] as SelectorKind, value, ...signed },
+      issuedBefore: before,
+      exp,
+    };
+  });
+}
+
+export const revoke = (realm: string, jti: string, exp: number | null = null): Command =>
+  revokeBy({ realm, kind: "jti", value: jti }, exp);
+
+export const revokeDigest = (digest: string, exp: number | null = null): Command =>
+  revokeBy({ realm: "", kind: "digest", value: digest }, exp);
 
 /** Expects a DirectoryError with this code and a matching message. */
 export async function refusal(

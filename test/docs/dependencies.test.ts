@@ -29,7 +29,7 @@ describe("the dependencies", () => {
 
   it("every dependency is pinned to one version", () => {
     for (const [name, version] of Object.entries({ ...manifest.dependencies, ...manifest.devDependencies })) {
-      expect(version, name).to.match(/^\d+\.\d+\.\d+$/);
+      expect(version, name).to.match(/^\d+\.\d+\.\d+(-beta\.\d+)?$/);
     }
   });
 

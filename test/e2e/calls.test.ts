@@ -12,6 +12,7 @@ import {
   readItems,
   type Stream,
 } from "../support/grpc.js";
+import { revokeBy } from "../support/revoke.js";
 import { makeToken } from "../support/token.js";
 
 // Batches, streams and the server as a whole, over a real port: the failures that no single token causes, and the
@@ -246,14 +247,14 @@ describe("a running service", () => {
 
   it("a revocation applies to a running service, whether or not the token was seen before", async () => {
     expect(await client.verify(asked("one"))).to.have.nested.property("verdict.verified");
-    await deployment.folder.apply([{ kind: "revoke", token: { realm: "clowk/inst_abc123", jti: "one" } }]);
+    await deployment.folder.apply([revokeBy({ realm: "clowk", kind: "jti", value: "one", instance: "inst_abc123" })]);
     await until("REASON_TOKEN_REVOKED", asked("one"));
     expect(await client.verify(asked("two"))).to.have.nested.property("verdict.verified");
   });
 
   it("the removal of a user, a secret key or an instance applies to a running service", async () => {
     expect(await client.verify(asked("two"))).to.have.nested.property("verdict.verified");
-    await deployment.folder.apply([{ kind: "removeUser", instanceId: "inst_abc123", id: userId }]);
+    await deployment.folder.apply([{ kind: "deleteUser", instanceId: "inst_abc123", id: userId, expect: "any" }]);
     await until("REASON_USER_UNKNOWN", asked("two"));
 
     const other = new Secret("sk_live_test_only_next_89abcdef0123456789abcdef0123");
@@ -268,7 +269,7 @@ describe("a running service", () => {
     const byOther = { ...asked("two"), instance_secret_key: other.reveal() };
     await until("REASON_SIGNATURE_INVALID", byOther);
 
-    await deployment.folder.apply([{ kind: "removeInstance", id: "inst_abc123" }]);
+    await deployment.folder.apply([{ kind: "deleteInstance", id: "inst_abc123", expect: "any" }]);
     await until("CALLER_UNKNOWN", byOther);
   });
 });

@@ -240,7 +240,7 @@ describe("coverage of the contract by cases", () => {
 
 /**
  * Failures of batches, streams and servers, which test/e2e/calls.test.ts causes; those that only a gateway meets;
- * and those that need certificates, in test/e2e/tls.test.ts.
+ * those that need certificates, in test/e2e/tls.test.ts; and those of watches, in test/grpc/watch.test.ts.
  */
 const ELSEWHERE = [
   "CALLER_DENIED",
@@ -250,4 +250,7 @@ const ELSEWHERE = [
   "TOO_MANY_STREAMS",
   "SHUTTING_DOWN",
   "VERIFIER_UNAVAILABLE",
+  "WATCH_DENIED",
+  "TOO_MANY_WATCHES",
+  "WATCH_NOT_OPENED",
 ];

@@ -12,6 +12,7 @@ export const LIMITS: ServiceLimits = {
   headers: 16 * 1024,
   batch: 1000,
   connections: 10_000,
+  watches: 100,
   streams: 100,
   idle: 300_000,
   connectionAge: 1_800_000,
@@ -37,7 +38,16 @@ export const VERIFIED: Verified = {
     confirmation: undefined,
   },
   principal: undefined,
-  evidence: { keySetAge: undefined, keySetStale: false, feedPosition: "e:1", cacheableUntil: undefined },
+  evidence: {
+    keySetAge: undefined,
+    keySetStale: false,
+    position: { number: 1, mark: "AAAAAAAAAAAAAAAAAAAAAA" },
+    cacheableUntil: undefined,
+    trustedKey: "",
+    realmVersion: "",
+    evaluatedAt: 0,
+    feedAge: undefined,
+  },
   checks: [],
 };
 

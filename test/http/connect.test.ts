@@ -37,7 +37,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
           verified: {
             token: { subject: "jane", algorithm: "HS256", payload: '{"taiki_user_id":"jane","client_app_id":"app"}' },
             principal: { user: { id: "jane", instance_id: "inst" } },
-            evidence: {},
+            evidence: { evaluated_at: {} },
           },
         },
       });

@@ -60,7 +60,16 @@ const VERIFIED: Verified = {
     confirmation: undefined,
   },
   principal: Principal.fromPartial({ user: { id: "jane", instanceId: "inst", issuer: "" } }),
-  evidence: { keySetAge: undefined, keySetStale: false, feedPosition: "", cacheableUntil: undefined },
+  evidence: {
+    keySetAge: undefined,
+    keySetStale: false,
+    position: undefined,
+    cacheableUntil: undefined,
+    trustedKey: "",
+    realmVersion: "",
+    evaluatedAt: 0,
+    feedAge: undefined,
+  },
   checks: [],
 };
 

@@ -63,7 +63,7 @@ describe("gateway: VerifyToken over HTTP", () => {
       verified: {
         token: { subject: "jane", algorithm: "HS256", payload: '{"taiki_user_id":"jane","client_app_id":"app"}' },
         principal: { user: { id: "jane", instanceId: "inst" } },
-        evidence: {},
+        evidence: { evaluatedAt: "1970-01-01T00:00:00Z" },
       },
     });
   });
@@ -119,8 +119,12 @@ describe("gateway: VerifyToken over HTTP", () => {
       evidence: {
         keySetAge: 1500,
         keySetStale: false,
-        feedPosition: "",
+        position: { number: 7, mark: "AQEBAQEBAQEBAQEBAQEBAQ" },
         cacheableUntil: undefined,
+        trustedKey: "AgICAgICAgICAgICAgICAg",
+        realmVersion: "AwMDAwMDAwM",
+        evaluatedAt: 1_800_000_000_250,
+        feedAge: 40,
       },
       checks: [{ name: "expiry", result: "passed", reason: undefined, claim: "exp", message: "m" }],
     };
@@ -136,7 +140,14 @@ describe("gateway: VerifyToken over HTTP", () => {
           payload: "{}",
         },
         principal: { user: { id: "jane", email: "", name: "Jané" } },
-        evidence: { keySetAge: "1.500s" },
+        evidence: {
+          keySetAge: "1.500s",
+          position: { number: "7", mark: "AQEBAQEBAQEBAQEBAQEBAQ==" },
+          trustedKey: "AgICAgICAgICAgICAgICAg==",
+          realmVersion: "AwMDAwMDAwM=",
+          evaluatedAt: "2027-01-15T08:00:00.250Z",
+          feedAge: "0.040s",
+        },
       },
       checks: [{ name: "expiry", result: "CHECK_RESULT_PASSED", claim: "exp", message: "m" }],
     });
@@ -429,7 +440,16 @@ describe("gateway: VerifyToken over HTTP", () => {
         kind: "verified",
         token: { ...TOKEN, expiresAt: { seconds: 2 ** 62, nanos: 0 } },
         principal: undefined,
-        evidence: { keySetAge: undefined, keySetStale: false, feedPosition: "", cacheableUntil: undefined },
+        evidence: {
+          keySetAge: undefined,
+          keySetStale: false,
+          position: undefined,
+          cacheableUntil: undefined,
+          trustedKey: "",
+          realmVersion: "",
+          evaluatedAt: 0,
+          feedAge: undefined,
+        },
         checks: [],
       }),
     ]) {

@@ -43,6 +43,7 @@ const AFTER_THE_CALLER: ReadonlySet<string> = new Set([
   "TOO_MANY_KEYS",
   "KEY_REFUSED",
   "TOO_MANY_PROOFS",
+  "WATCH_DENIED",
 ]);
 const FAULT = failure("DIRECTORY_UNAVAILABLE");
 const REFUSED = failure("CALLER_UNKNOWN");

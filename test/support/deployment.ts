@@ -4,16 +4,14 @@ import { join } from "node:path";
 import { channelVerifier } from "../../src/client/channel.js";
 import { type Config, loadConfig } from "../../src/config/load.js";
 import type { Verifier } from "../../src/contract/verifier.js";
-import type { Command } from "../../src/directory/commands.js";
-import { deriveMasterKeys } from "../../src/directory/master-keys.js";
-import { openSqliteDirectory } from "../../src/directory/sqlite/directory.js";
 import { createServer } from "../../src/grpc/server.js";
 import { type Router, throughExpress } from "../../src/http/router.js";
 import { createGateway, type Gateway } from "../../src/http/server.js";
 import { callLogger, callObserver } from "../../src/observability/call-log.js";
 import { type Core, openCore } from "../../src/server/core.js";
+import { openDirectory } from "../../src/server/store.js";
 import { addressReader } from "../../src/util/client-address.js";
-import { Secret } from "../../src/util/secret.js";
+import { applyTo, type TestCommand } from "../directory/support.js";
 import { createClock, type TestClock } from "./clock.js";
 import { holdPort } from "./closed-port.js";
 import { askedTwice, withFactCache } from "./fact-cache.js";
@@ -43,7 +41,7 @@ export interface Folder {
   readonly path: string;
   readonly config: Config;
   /** Writes to the store from outside the service, as an operator's command would. */
-  apply(commands: readonly Command[]): Promise<void>;
+  apply(commands: readonly TestCommand[]): Promise<void>;
   remove(): void;
 }
 
@@ -67,11 +65,9 @@ export function makeFolder(configuration: string): Folder {
     path,
     config,
     async apply(commands) {
-      const masterKeys = deriveMasterKeys([new Secret(MASTER_KEY)]);
-      const storePath = config.store.url.replace(/^sqlite:/, "");
-      const directory = openSqliteDirectory({ path: storePath, masterKeys, clock: createClock().now });
+      const { directory } = await openDirectory(config, createClock().now);
       try {
-        await directory.apply(commands, "a test");
+        await applyTo(directory, ...commands);
       } finally {
         await directory.close();
       }
@@ -108,7 +104,7 @@ export interface Deployment {
 /** Options of a deployment. */
 export interface DeploymentOptions {
   /** Commands to apply to the store after the seed is loaded and before the service runs. */
-  readonly commands?: readonly Command[];
+  readonly commands?: readonly TestCommand[];
   readonly script?: Script;
   /** `limits.request` in milliseconds, for tests that wait for its end. */
   readonly request?: number;

@@ -15,6 +15,7 @@ import type { Case } from "./cases.js";
 import { type Folder, makeFolder } from "./deployment.js";
 import type { Message } from "./grpc.js";
 import { revocations } from "./revocations.js";
+import { revokedBy } from "./revoke.js";
 
 /** A directory that has every entry of a seed in memory. */
 function knownDirectory(seed: string): KnownDirectory {
@@ -32,19 +33,14 @@ function knownDirectory(seed: string): KnownDirectory {
       users.set(JSON.stringify([entry.instanceId, entry.id]), entry);
     }
   }
-  const revoked = new Set<string>();
-  for (const command of revocations()) {
-    if (command.kind !== "revoke") continue;
-    revoked.add(command.token.digest ?? JSON.stringify([command.token.realm, command.token.jti]));
-  }
   return {
-    position: "seed",
+    position: { number: 1, mark: "c2VlZHNlZWRzZWVkc2VlZA" },
+    feedAge: () => 0,
     isFresh: () => true,
     instance: (key) => instances.get(key.reveal()) ?? null,
     client: (id, secret) => (clients.get(id)?.secret === secret.reveal() ? clients.get(id)!.client : null),
     user: (instanceId, userId) => users.get(JSON.stringify([instanceId, userId])) ?? null,
-    isRevoked: (scope, jti, digest, narrower) =>
-      [scope, narrower].some((one) => revoked.has(JSON.stringify([one, jti]))) || revoked.has(digest()),
+    revocations: revokedBy(revocations()),
   };
 }
 

@@ -110,7 +110,16 @@ describe("the content of a token", () => {
         fc.dictionary(fc.constantFrom("sub", "iss", "aud", "exp", "nbf", "iat", "jti"), fc.jsonValue()),
         (claims) => {
           const token = new SignedToken({ alg: "HS256" }, claims, JSON.stringify(claims));
-          const evidence = { keySetAge: undefined, keySetStale: false, feedPosition: "", cacheableUntil: undefined };
+          const evidence = {
+            keySetAge: undefined,
+            keySetStale: false,
+            position: undefined,
+            cacheableUntil: undefined,
+            trustedKey: "",
+            realmVersion: "",
+            evaluatedAt: 0,
+            feedAge: undefined,
+          };
           const verdict: Verified = { kind: "verified", token, principal: undefined, evidence, checks: [] };
           const plain = { ...verdict, token: contentOf(token) };
           // The second answer is written around what the first one left encoded.

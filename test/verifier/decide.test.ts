@@ -2,17 +2,20 @@ import { createPublicKey } from "node:crypto";
 import { expect } from "chai";
 import { compactVerify } from "jose";
 import type { Check } from "../../src/contract/verifier.js";
+import { noRevocations, RevocationSet, selectorBit } from "../../src/directory/revocation-set.js";
 import { staticSource } from "../../src/keys/key-set.js";
 import { Secret } from "../../src/util/secret.js";
 import { type Decision, decide } from "../../src/verifier/decide.js";
 import type { View } from "../../src/verifier/decision-state.js";
 import { FactCache } from "../../src/verifier/facts.js";
 import { createRealm, type Policy, type Realm } from "../../src/verifier/realm.js";
+import { tokenContentDigest } from "../../src/verifier/revocation.js";
 import { type Case, readCases } from "../support/cases.js";
 import { NOW } from "../support/clock.js";
 import { answerOf, expectOutcome } from "../support/expect.js";
 import { KEYS } from "../support/keys.js";
 import { plainPolicy } from "../support/plain-policy.js";
+import { revocationOf } from "../support/revoke.js";
 import { makeToken } from "../support/token.js";
 import { type Bench, makeBench, requestOf } from "../support/view.js";
 
@@ -107,15 +110,16 @@ describe("decide", () => {
 
   it("revocation is checked on every call, cached or not", () => {
     const bench = BENCHES.get("verifier.yaml")!;
-    let revoked = false;
-    const view: View = { ...bench.view(), directory: { ...bench.directory, isRevoked: () => revoked } };
+    const revocations = new RevocationSet();
+    const jti = { realm: "es256", kind: "jti", value: "j" } as const;
+    const view: View = { ...bench.view(), directory: { ...bench.directory, revocations } };
     const token = makeToken({ key: "p256", header: { alg: "ES256" }, claims: { jti: "j" } });
     const ask = (): Decision =>
       decide({ realm: "es256", token: new Secret(token), credential: undefined, explain: false }, view, NOW);
     expect(ask().kind).to.equal("verified");
-    revoked = true;
+    revocations.add(revocationOf(jti));
     expect(ask()).to.include({ kind: "rejected", reason: "TOKEN_REVOKED" });
-    revoked = false;
+    revocations.remove(jti);
     expect(ask().kind).to.equal("verified");
   });
 
@@ -124,22 +128,13 @@ describe("decide", () => {
     const spec = { key: "p256", header: { alg: "ES256" }, claims: { sub: "s" } };
     const [one, two] = [makeToken(spec), makeToken(spec)];
     expect(one).not.to.equal(two);
-    const digests: string[] = [];
-    const view: View = {
-      ...bench.view(),
-      directory: {
-        ...bench.directory,
-        isRevoked: (_realm, _jti, digest) => {
-          digests.push(digest());
-          return false;
-        },
-      },
-    };
-    for (const token of [one, two, one]) {
+    const revocations = new RevocationSet();
+    const view: View = { ...bench.view(), directory: { ...bench.directory, revocations } };
+    const ask = (token: string): Decision =>
       decide({ realm: "es256", token: new Secret(token), credential: undefined, explain: false }, view, NOW);
-    }
-    expect(new Set(digests).size).to.equal(1);
-    expect(digests).to.have.length(3);
+    expect([one, two].map((token) => ask(token).kind)).to.deep.equal(["verified", "verified"]);
+    revocations.add(revocationOf({ realm: "es256", kind: "digest", value: tokenContentDigest(one) }));
+    for (const token of [one, two]) expect(ask(token)).to.include({ reason: "TOKEN_REVOKED", claim: "" });
   });
 
   it("an instance's call uses no other instance's key and looks up no other instance", () => {
@@ -193,12 +188,20 @@ describe("decide with something not loaded yet", () => {
 
   it("the user is loaded only for a token that is good so far", () => {
     const unknown = { user: () => undefined };
+    const everything = {
+      ...noRevocations,
+      selectorsOf: () => selectorBit("all"),
+      revokedUntil: () => Number.POSITIVE_INFINITY,
+    };
     expect(ask(good, unknown)).to.deep.equal({
       kind: "needs",
       need: { kind: "user", instanceId: "inst_abc123", userId: "u" },
     });
     expect(ask("x", unknown)).to.include({ kind: "rejected" });
-    expect(ask(good, { ...unknown, isRevoked: () => true })).to.include({ kind: "rejected", reason: "TOKEN_REVOKED" });
+    expect(ask(good, { ...unknown, revocations: everything })).to.include({
+      kind: "rejected",
+      reason: "TOKEN_REVOKED",
+    });
   });
 
   it("an unauthenticated caller learns nothing about keys, explanations or an empty token", () => {

@@ -28,7 +28,6 @@ const tokenOf = (claims: JsonObject, payload: string): SignedToken =>
 const fact = (payload: string, by: VerificationKey): FactContent => ({
   key: by,
   token: tokenOf({}, payload),
-  jti: undefined,
   principal: undefined,
   hasOwnHeader: false,
 });
@@ -93,7 +92,6 @@ describe("the fact cache", () => {
       new FactSizes().estimate({
         key: one,
         token: new SignedToken(header, claims, payload),
-        jti: undefined,
         principal: undefined,
         hasOwnHeader: true,
       });

@@ -2,6 +2,7 @@ import { createPublicKey } from "node:crypto";
 import { expect } from "chai";
 import type { KnownDirectory } from "../../src/directory/directory.js";
 import { noDirectory } from "../../src/directory/directory.js";
+import { noRevocations, type RevocationLookup, selectorBit } from "../../src/directory/revocation-set.js";
 import { loadPublishedKeys } from "../../src/keys/jwks.js";
 import { KeyUses, type VerificationKey } from "../../src/keys/key.js";
 import { type KeySource, staticSource } from "../../src/keys/key-set.js";
@@ -84,10 +85,20 @@ const tokenOf = (kid: string | undefined, claims: object, header: object = {}): 
     claims: { ...CLAIMS, ...claims },
   });
 
+/** Every `jti` is revoked. */
+const ALL_JTIS: RevocationLookup = {
+  ...noRevocations,
+  selectorsOf: () => selectorBit("jti"),
+  revokedUntil: () => Number.POSITIVE_INFINITY,
+};
+
 const NEVER: KnownDirectory = {
   ...noDirectory,
-  isRevoked: () => {
-    throw new Error("revocation was looked up for an unsigned claim");
+  revocations: {
+    ...noRevocations,
+    selectorsOf: () => {
+      throw new Error("revocation was looked up for an unsigned claim");
+    },
   },
   user: () => {
     throw new Error("a user was looked up for an unsigned claim");
@@ -185,7 +196,7 @@ describe("a token without a key", () => {
         expect(decision, what).to.include({ signatureVerified: true });
       }
     }
-    const revoked = judge(token({}), { ...noDirectory, isRevoked: () => true });
+    const revoked = judge(token({}), { ...noDirectory, revocations: ALL_JTIS });
     expect(revoked).to.include({ reason: "TOKEN_REVOKED", claim: "jti", signatureVerified: true });
   });
 });

@@ -45,11 +45,17 @@ const principal = fc.record({
   ),
   client: fc.option(fc.record({ clientId: text }), { nil: undefined }),
 });
+const bytes = (length: number): fc.Arbitrary<string> =>
+  fc.uint8Array({ minLength: length, maxLength: length }).map((bytes) => Buffer.from(bytes).toString("base64url"));
 export const evidence: fc.Arbitrary<Evidence> = fc.record({
   keySetAge: fc.option(fc.integer({ min: 0, max: 1e12 }), { nil: undefined }),
   keySetStale: fc.boolean(),
-  feedPosition: text,
+  position: fc.option(fc.record({ number: fc.maxSafeNat(), mark: bytes(16) }), { nil: undefined }),
   cacheableUntil: instant,
+  trustedKey: fc.oneof(fc.constant(""), bytes(16)),
+  realmVersion: fc.oneof(fc.constant(""), bytes(8)),
+  evaluatedAt: fc.integer({ min: 0, max: 253_402_300_799_000 }),
+  feedAge: fc.option(fc.integer({ min: 0, max: 1e12 }), { nil: undefined }),
 });
 const checks: fc.Arbitrary<Check[]> = fc.array(
   fc.record({

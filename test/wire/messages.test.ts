@@ -62,9 +62,20 @@ function message(of: Verdict): VerifyTokenResponse {
       },
       principal,
       evidence: {
-        ...evidence,
         keySetAge: evidence.keySetAge === undefined ? undefined : durationFromMillis(evidence.keySetAge),
+        keySetStale: evidence.keySetStale,
+        position: evidence.position && {
+          number: BigInt(evidence.position.number),
+          mark: Buffer.from(evidence.position.mark, "base64url"),
+        },
         cacheableUntil: timestamp(evidence.cacheableUntil),
+        trustedKey: Buffer.from(evidence.trustedKey, "base64url"),
+        realmVersion: Buffer.from(evidence.realmVersion, "base64url"),
+        evaluatedAt: {
+          seconds: BigInt(Math.floor(evidence.evaluatedAt / 1000)),
+          nanos: (evidence.evaluatedAt % 1000) * 1e6,
+        },
+        feedAge: evidence.feedAge === undefined ? undefined : durationFromMillis(evidence.feedAge),
       },
     };
     return { verdict: { $case: "verified", value }, checks, dpopNonce: of.dpopNonce ?? "" };

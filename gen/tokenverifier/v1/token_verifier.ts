@@ -169,6 +169,50 @@ export namespace CheckResult {
 }
 
 /**
+ * SelectorKind says which value of a token a selector is about. A client treats one
+ * that it does not know as ALL. A number counts by its text in the payload.
+ */
+export const SelectorKind = {
+  /** SELECTOR_KIND_UNSPECIFIED - Never sent. */
+  SELECTOR_KIND_UNSPECIFIED: 0,
+  /** SELECTOR_KIND_JTI - The `jti` claim. */
+  SELECTOR_KIND_JTI: 1,
+  /**
+   * SELECTOR_KIND_DIGEST - The SHA-256 of the token's first two segments with the dot between them, in
+   * base64url.
+   */
+  SELECTOR_KIND_DIGEST: 2,
+  /** SELECTOR_KIND_SUBJECT - `Principal.user.id` of the verdict; without a user, the `sub` claim. */
+  SELECTOR_KIND_SUBJECT: 3,
+  /** SELECTOR_KIND_SESSION - The `sid` claim. */
+  SELECTOR_KIND_SESSION: 4,
+  /** SELECTOR_KIND_CLIENT - The `client_id` claim; without one, the `azp` claim. */
+  SELECTOR_KIND_CLIENT: 5,
+  /** SELECTOR_KIND_INSTANCE - `Principal.user.instance_id` of the verdict. */
+  SELECTOR_KIND_INSTANCE: 6,
+  /** SELECTOR_KIND_KEY - The key that verified the token: `Evidence.trusted_key`. */
+  SELECTOR_KIND_KEY: 7,
+  /** SELECTOR_KIND_ALL - Every token. */
+  SELECTOR_KIND_ALL: 8,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type SelectorKind = typeof SelectorKind[keyof typeof SelectorKind];
+
+export namespace SelectorKind {
+  export type SELECTOR_KIND_UNSPECIFIED = typeof SelectorKind.SELECTOR_KIND_UNSPECIFIED;
+  export type SELECTOR_KIND_JTI = typeof SelectorKind.SELECTOR_KIND_JTI;
+  export type SELECTOR_KIND_DIGEST = typeof SelectorKind.SELECTOR_KIND_DIGEST;
+  export type SELECTOR_KIND_SUBJECT = typeof SelectorKind.SELECTOR_KIND_SUBJECT;
+  export type SELECTOR_KIND_SESSION = typeof SelectorKind.SELECTOR_KIND_SESSION;
+  export type SELECTOR_KIND_CLIENT = typeof SelectorKind.SELECTOR_KIND_CLIENT;
+  export type SELECTOR_KIND_INSTANCE = typeof SelectorKind.SELECTOR_KIND_INSTANCE;
+  export type SELECTOR_KIND_KEY = typeof SelectorKind.SELECTOR_KIND_KEY;
+  export type SELECTOR_KIND_ALL = typeof SelectorKind.SELECTOR_KIND_ALL;
+  export type UNRECOGNIZED = typeof SelectorKind.UNRECOGNIZED;
+}
+
+/**
  * ErrorReason says why a call, or an item of a batch, has no verdict. In a status
  * it is the `reason` of google.rpc.ErrorInfo, without the prefix. Later versions
  * may add values; a client goes by the status code for a value that it does not
@@ -260,6 +304,15 @@ export const ErrorReason = {
    * tell whether this one was used before. Retry after the delay of RetryInfo.
    */
   ERROR_REASON_TOO_MANY_PROOFS: 22,
+  /** ERROR_REASON_WATCH_DENIED - PERMISSION_DENIED: the realm does not allow this caller to watch it (`watch`). */
+  ERROR_REASON_WATCH_DENIED: 23,
+  /**
+   * ERROR_REASON_TOO_MANY_WATCHES - RESOURCE_EXHAUSTED: the server, or this connection, has as many watches as it
+   * allows. Retry after the delay of RetryInfo, over another connection.
+   */
+  ERROR_REASON_TOO_MANY_WATCHES: 24,
+  /** ERROR_REASON_WATCH_NOT_OPENED - INVALID_ARGUMENT: the first message of a watch is not `open`, or a later one is. */
+  ERROR_REASON_WATCH_NOT_OPENED: 25,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -289,6 +342,9 @@ export namespace ErrorReason {
   export type ERROR_REASON_TOO_MANY_KEYS = typeof ErrorReason.ERROR_REASON_TOO_MANY_KEYS;
   export type ERROR_REASON_KEY_REFUSED = typeof ErrorReason.ERROR_REASON_KEY_REFUSED;
   export type ERROR_REASON_TOO_MANY_PROOFS = typeof ErrorReason.ERROR_REASON_TOO_MANY_PROOFS;
+  export type ERROR_REASON_WATCH_DENIED = typeof ErrorReason.ERROR_REASON_WATCH_DENIED;
+  export type ERROR_REASON_TOO_MANY_WATCHES = typeof ErrorReason.ERROR_REASON_TOO_MANY_WATCHES;
+  export type ERROR_REASON_WATCH_NOT_OPENED = typeof ErrorReason.ERROR_REASON_WATCH_NOT_OPENED;
   export type UNRECOGNIZED = typeof ErrorReason.UNRECOGNIZED;
 }
 
@@ -556,13 +612,16 @@ export interface Evidence {
     | undefined;
   /**
    * The position in the directory's change feed up to which the service knew all
-   * changes. Opaque: only compare it for equality. Empty without a directory.
+   * changes. Unset without a directory.
    */
-  feedPosition: string;
+  position:
+    | Position
+    | undefined;
   /**
-   * The time at which the token expires for this realm. A cache must not keep the
-   * verdict longer. A revocation, a retired key or a removed user may end it
-   * earlier. Unset for a token that never expires.
+   * The time at which the token expires for this realm, by the clock of
+   * `evaluated_at`. A cache must not keep the verdict longer. A revocation, a
+   * retired key or a removed user may end it earlier: see WatchChanges. Unset for a
+   * token that never expires, and for one that is bound to a key or a certificate.
    */
   cacheableUntil:
     | Timestamp
@@ -573,6 +632,40 @@ export interface Evidence {
    * using them, and calls fail with UNAVAILABLE.
    */
   keySetStale: boolean;
+  /**
+   * Names the key that verified the signature, as `WatchOpened.trusted_keys` does:
+   * 16 bytes. Empty in realms whose tokens are signed with their instances' secret
+   * keys, which SubjectChanged covers.
+   */
+  trustedKey: Buffer;
+  /**
+   * Names the settings of the realm that verified the token, as
+   * `WatchOpened.realm_version` does: 8 bytes.
+   */
+  realmVersion: Buffer;
+  /** The time of the verdict by the service's clock. */
+  evaluatedAt:
+    | Timestamp
+    | undefined;
+  /**
+   * How long ago the service began the reading in which it last reached the end of
+   * the change feed. Normally less than a second; longer while the directory's store
+   * cannot be read. After `store.staleFor` calls fail with UNAVAILABLE. Unset without
+   * a directory.
+   */
+  feedAge: Duration | undefined;
+}
+
+/**
+ * Position is a place in the directory's change feed. Positions of one history are
+ * ordered by their numbers. A store that was restored from a backup has another
+ * history, in which the same number has another mark.
+ */
+export interface Position {
+  /** The number of changes committed so far. */
+  number: bigint;
+  /** Random bytes of the commit that raised the feed to this number: 16. */
+  mark: Buffer;
 }
 
 /** Rejected is the verdict on a token that is not good. */
@@ -684,6 +777,207 @@ export interface StreamVerifyTokensResponse {
   id: string;
   /** One item for each request of that message, in the same order. */
   responses: BatchItem[];
+}
+
+/** WatchChangesRequest is one message of a client that watches a realm. */
+export interface WatchChangesRequest {
+  /**
+   * The message. One without a member fails with WATCH_NOT_OPENED if it is the
+   * first, and is ignored later.
+   */
+  message:
+    | //
+    /** Begins the watch: the first message, and no other. */
+    { $case: "open"; value: WatchOpen }
+    | //
+    /**
+     * Requests an answer with the same number. The service answers the latest of
+     * several pings that it has not answered yet.
+     */
+    { $case: "ping"; value: bigint }
+    | undefined;
+}
+
+/** WatchOpen begins a watch. */
+export interface WatchOpen {
+  /**
+   * The name of the realm. A realm that routes by issuer cannot be watched; watch
+   * those that it leads to.
+   */
+  realm: string;
+  /** The caller's credential, as in VerifyTokenRequest. */
+  caller:
+    | //
+    /** A secret key of the calling instance. */
+    { $case: "instanceSecretKey"; value: string }
+    | //
+    /** The credentials of the calling client. */
+    { $case: "clientCredentials"; value: ClientCredentials }
+    | undefined;
+  /**
+   * The position of the last message of an earlier watch, of this or of another
+   * server, to go on after it. Unset for a client that has nothing to lose.
+   */
+  resumeAfter: Position | undefined;
+}
+
+/** WatchChangesResponse is one message to a client that watches a realm. */
+export interface WatchChangesResponse {
+  /**
+   * The position up to which the client has all changes once it has applied this
+   * message. Unset without a directory.
+   */
+  position:
+    | Position
+    | undefined;
+  /**
+   * The message. A client that does not know it (a later version may add some) treats
+   * it as Reset.
+   */
+  message:
+    | //
+    /** The watch is open. */
+    { $case: "opened"; value: WatchOpened }
+    | //
+    /** The answer to a ping. */
+    { $case: "pong"; value: WatchPong }
+    | //
+    /** Everything may have changed. */
+    { $case: "reset"; value: Reset }
+    | //
+    /** Tokens were revoked. */
+    { $case: "revoked"; value: Revoked }
+    | //
+    /** Revocations were taken back. */
+    { $case: "unrevoked"; value: Unrevoked }
+    | //
+    /** Users or instances changed, or are gone. */
+    { $case: "subjectChanged"; value: SubjectChanged }
+    | //
+    /** The realm's keys changed. */
+    { $case: "keysChanged"; value: KeysChanged }
+    | //
+    /** The realm's settings changed. */
+    { $case: "realmChanged"; value: RealmChanged }
+    | undefined;
+}
+
+/** WatchOpened is the first message of a watch. */
+export interface WatchOpened {
+  /**
+   * True if all changes after `WatchOpen.resume_after` follow. False: the client
+   * drops all verdicts that it kept.
+   */
+  resumed: boolean;
+  /**
+   * Names the realm's settings: 8 bytes. Equal settings have equal names on all
+   * servers of one version. The client drops verdicts of other settings.
+   */
+  realmVersion: Buffer;
+  /**
+   * Names the keys that the realm trusts, each as `Evidence.trusted_key`. The client
+   * drops verdicts of other keys, but for those without a `trusted_key`.
+   */
+  trustedKeys: Buffer[];
+  /**
+   * The keys of the digests of selectors: that of today, and in a day's last two
+   * hours that of tomorrow. The client treats a change with a key that it was not told
+   * as Reset.
+   */
+  digestKeys: DigestKey[];
+}
+
+/**
+ * DigestKey is a secret that the digests of selectors are made with. All servers of
+ * one store have the same key for a realm and a day.
+ */
+export interface DigestKey {
+  /** The day, counted from 1 January 1970 (UTC). */
+  id: number;
+  /** The key of HMAC-SHA-256: 32 bytes. */
+  key: Buffer;
+}
+
+/** WatchPong answers a ping. */
+export interface WatchPong {
+  /** The number of the ping. */
+  ping: bigint;
+  /**
+   * As `Evidence.feed_age`: everything that was committed longer ago than this, when
+   * the ping arrived, was told before this message. Unset without a directory.
+   */
+  feedAge: Duration | undefined;
+}
+
+/**
+ * Reset ends all verdicts of the realm: the directory was imported or restored, or the
+ * client did not take the changes fast enough.
+ */
+export interface Reset {
+}
+
+/** Revoked ends the verdicts on tokens that were revoked. */
+export interface Revoked {
+  /** A token is selected if one of these selects it. At most 1000. */
+  selectors: Selector[];
+  /**
+   * Selects only tokens whose `iat` is missing, or not after this time. Unset selects
+   * all.
+   */
+  issuedBefore:
+    | Timestamp
+    | undefined;
+  /** The id of the DigestKey that the selectors were made with. */
+  digestKey: number;
+}
+
+/**
+ * Unrevoked tells that revocations were taken back. It ends no verdict; a client that
+ * keeps rejections drops those that it selects.
+ */
+export interface Unrevoked {
+  /** As in Revoked. */
+  selectors: Selector[];
+  /** As in Revoked. */
+  digestKey: number;
+}
+
+/**
+ * SubjectChanged ends the verdicts about users whose entries in the directory changed,
+ * or of instances that changed.
+ */
+export interface SubjectChanged {
+  /** Of kind SUBJECT or INSTANCE. At most 1000. */
+  selectors: Selector[];
+  /** As in Revoked. */
+  digestKey: number;
+}
+
+/** KeysChanged ends the verdicts of keys that the realm trusts no longer. */
+export interface KeysChanged {
+  /** As `WatchOpened.trusted_keys`: all keys that the realm trusts from now on. */
+  trustedKeys: Buffer[];
+}
+
+/** RealmChanged ends the verdicts of other settings. */
+export interface RealmChanged {
+  /** As `WatchOpened.realm_version`. */
+  realmVersion: Buffer;
+}
+
+/**
+ * Selector selects tokens by a value without telling the value to those who do not
+ * know it. It may select more tokens than were revoked.
+ */
+export interface Selector {
+  /** What the digest is of. */
+  kind: SelectorKind;
+  /**
+   * The first 16 bytes of HMAC-SHA-256 over the name of the kind without its prefix, a
+   * line feed, and the value in UTF-8. For KEY: an `Evidence.trusted_key`. Empty for
+   * ALL.
+   */
+  digest: Buffer;
 }
 
 function createBaseVerifyTokenRequest(): VerifyTokenRequest {
@@ -1833,7 +2127,16 @@ export const Client: MessageFns<Client> = {
 };
 
 function createBaseEvidence(): Evidence {
-  return { keySetAge: undefined, feedPosition: "", cacheableUntil: undefined, keySetStale: false };
+  return {
+    keySetAge: undefined,
+    position: undefined,
+    cacheableUntil: undefined,
+    keySetStale: false,
+    trustedKey: Buffer.alloc(0),
+    realmVersion: Buffer.alloc(0),
+    evaluatedAt: undefined,
+    feedAge: undefined,
+  };
 }
 
 export const Evidence: MessageFns<Evidence> = {
@@ -1841,14 +2144,26 @@ export const Evidence: MessageFns<Evidence> = {
     if (message.keySetAge !== undefined) {
       Duration.encode(message.keySetAge, writer.uint32(10).fork()).join();
     }
-    if (message.feedPosition !== "") {
-      writer.uint32(18).string(message.feedPosition);
+    if (message.position !== undefined) {
+      Position.encode(message.position, writer.uint32(18).fork()).join();
     }
     if (message.cacheableUntil !== undefined) {
       Timestamp.encode(message.cacheableUntil, writer.uint32(26).fork()).join();
     }
     if (message.keySetStale !== false) {
       writer.uint32(32).bool(message.keySetStale);
+    }
+    if (message.trustedKey.length !== 0) {
+      writer.uint32(42).bytes(message.trustedKey);
+    }
+    if (message.realmVersion.length !== 0) {
+      writer.uint32(50).bytes(message.realmVersion);
+    }
+    if (message.evaluatedAt !== undefined) {
+      Timestamp.encode(message.evaluatedAt, writer.uint32(58).fork()).join();
+    }
+    if (message.feedAge !== undefined) {
+      Duration.encode(message.feedAge, writer.uint32(66).fork()).join();
     }
     return writer;
   },
@@ -1879,7 +2194,7 @@ export const Evidence: MessageFns<Evidence> = {
               break;
             }
 
-            message.feedPosition = reader.string();
+            message.position = Position.decode(reader, reader.uint32());
             continue;
           }
           case 3: {
@@ -1896,6 +2211,38 @@ export const Evidence: MessageFns<Evidence> = {
             }
 
             message.keySetStale = reader.bool();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.trustedKey = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.realmVersion = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.evaluatedAt = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.feedAge = Duration.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -1918,11 +2265,91 @@ export const Evidence: MessageFns<Evidence> = {
     message.keySetAge = (object.keySetAge !== undefined && object.keySetAge !== null)
       ? Duration.fromPartial(object.keySetAge)
       : undefined;
-    message.feedPosition = object.feedPosition ?? "";
+    message.position = (object.position !== undefined && object.position !== null)
+      ? Position.fromPartial(object.position)
+      : undefined;
     message.cacheableUntil = (object.cacheableUntil !== undefined && object.cacheableUntil !== null)
       ? Timestamp.fromPartial(object.cacheableUntil)
       : undefined;
     message.keySetStale = object.keySetStale ?? false;
+    message.trustedKey = object.trustedKey ?? Buffer.alloc(0);
+    message.realmVersion = object.realmVersion ?? Buffer.alloc(0);
+    message.evaluatedAt = (object.evaluatedAt !== undefined && object.evaluatedAt !== null)
+      ? Timestamp.fromPartial(object.evaluatedAt)
+      : undefined;
+    message.feedAge = (object.feedAge !== undefined && object.feedAge !== null)
+      ? Duration.fromPartial(object.feedAge)
+      : undefined;
+    return message;
+  },
+};
+
+function createBasePosition(): Position {
+  return { number: 0n, mark: Buffer.alloc(0) };
+}
+
+export const Position: MessageFns<Position> = {
+  encode(message: Position, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.number !== 0n) {
+      if (BigInt.asUintN(64, message.number) !== message.number) {
+        throw new globalThis.Error("value provided for field message.number of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.number);
+    }
+    if (message.mark.length !== 0) {
+      writer.uint32(18).bytes(message.mark);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Position {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePosition();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.number = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.mark = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<Position>, I>>(base?: I): Position {
+    return Position.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Position>, I>>(object: I): Position {
+    const message = createBasePosition();
+    message.number = (object.number !== undefined && object.number !== null) ? BigInt(object.number) : 0n;
+    message.mark = object.mark ?? Buffer.alloc(0);
     return message;
   },
 };
@@ -2551,6 +2978,1059 @@ export const StreamVerifyTokensResponse: MessageFns<StreamVerifyTokensResponse> 
   },
 };
 
+function createBaseWatchChangesRequest(): WatchChangesRequest {
+  return { message: undefined };
+}
+
+export const WatchChangesRequest: MessageFns<WatchChangesRequest> = {
+  encode(message: WatchChangesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.message?.$case) {
+      case "open":
+        WatchOpen.encode(message.message.value, writer.uint32(10).fork()).join();
+        break;
+      case "ping":
+        if (BigInt.asUintN(64, message.message.value) !== message.message.value) {
+          throw new globalThis.Error("value provided for field message.message.value of type uint64 too large");
+        }
+        writer.uint32(16).uint64(message.message.value);
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchChangesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchChangesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.message = { $case: "open", value: WatchOpen.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.message = { $case: "ping", value: reader.uint64() as bigint };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<WatchChangesRequest>, I>>(base?: I): WatchChangesRequest {
+    return WatchChangesRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<WatchChangesRequest>, I>>(object: I): WatchChangesRequest {
+    const message = createBaseWatchChangesRequest();
+    switch (object.message?.$case) {
+      case "open": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "open", value: WatchOpen.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "ping": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "ping", value: BigInt(object.message.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseWatchOpen(): WatchOpen {
+  return { realm: "", caller: undefined, resumeAfter: undefined };
+}
+
+export const WatchOpen: MessageFns<WatchOpen> = {
+  encode(message: WatchOpen, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.realm !== "") {
+      writer.uint32(10).string(message.realm);
+    }
+    switch (message.caller?.$case) {
+      case "instanceSecretKey":
+        writer.uint32(18).string(message.caller.value);
+        break;
+      case "clientCredentials":
+        ClientCredentials.encode(message.caller.value, writer.uint32(26).fork()).join();
+        break;
+    }
+    if (message.resumeAfter !== undefined) {
+      Position.encode(message.resumeAfter, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchOpen {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchOpen();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.realm = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.caller = { $case: "instanceSecretKey", value: reader.string() };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.caller = { $case: "clientCredentials", value: ClientCredentials.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.resumeAfter = Position.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<WatchOpen>, I>>(base?: I): WatchOpen {
+    return WatchOpen.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<WatchOpen>, I>>(object: I): WatchOpen {
+    const message = createBaseWatchOpen();
+    message.realm = object.realm ?? "";
+    switch (object.caller?.$case) {
+      case "instanceSecretKey": {
+        if (object.caller?.value !== undefined && object.caller?.value !== null) {
+          message.caller = { $case: "instanceSecretKey", value: object.caller.value };
+        }
+        break;
+      }
+      case "clientCredentials": {
+        if (object.caller?.value !== undefined && object.caller?.value !== null) {
+          message.caller = { $case: "clientCredentials", value: ClientCredentials.fromPartial(object.caller.value) };
+        }
+        break;
+      }
+    }
+    message.resumeAfter = (object.resumeAfter !== undefined && object.resumeAfter !== null)
+      ? Position.fromPartial(object.resumeAfter)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseWatchChangesResponse(): WatchChangesResponse {
+  return { position: undefined, message: undefined };
+}
+
+export const WatchChangesResponse: MessageFns<WatchChangesResponse> = {
+  encode(message: WatchChangesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.position !== undefined) {
+      Position.encode(message.position, writer.uint32(10).fork()).join();
+    }
+    switch (message.message?.$case) {
+      case "opened":
+        WatchOpened.encode(message.message.value, writer.uint32(18).fork()).join();
+        break;
+      case "pong":
+        WatchPong.encode(message.message.value, writer.uint32(26).fork()).join();
+        break;
+      case "reset":
+        Reset.encode(message.message.value, writer.uint32(34).fork()).join();
+        break;
+      case "revoked":
+        Revoked.encode(message.message.value, writer.uint32(42).fork()).join();
+        break;
+      case "unrevoked":
+        Unrevoked.encode(message.message.value, writer.uint32(50).fork()).join();
+        break;
+      case "subjectChanged":
+        SubjectChanged.encode(message.message.value, writer.uint32(58).fork()).join();
+        break;
+      case "keysChanged":
+        KeysChanged.encode(message.message.value, writer.uint32(66).fork()).join();
+        break;
+      case "realmChanged":
+        RealmChanged.encode(message.message.value, writer.uint32(74).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchChangesResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchChangesResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.position = Position.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.message = { $case: "opened", value: WatchOpened.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.message = { $case: "pong", value: WatchPong.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.message = { $case: "reset", value: Reset.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.message = { $case: "revoked", value: Revoked.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.message = { $case: "unrevoked", value: Unrevoked.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.message = { $case: "subjectChanged", value: SubjectChanged.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.message = { $case: "keysChanged", value: KeysChanged.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.message = { $case: "realmChanged", value: RealmChanged.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<WatchChangesResponse>, I>>(base?: I): WatchChangesResponse {
+    return WatchChangesResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<WatchChangesResponse>, I>>(object: I): WatchChangesResponse {
+    const message = createBaseWatchChangesResponse();
+    message.position = (object.position !== undefined && object.position !== null)
+      ? Position.fromPartial(object.position)
+      : undefined;
+    switch (object.message?.$case) {
+      case "opened": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "opened", value: WatchOpened.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "pong": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "pong", value: WatchPong.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "reset": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "reset", value: Reset.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "revoked": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "revoked", value: Revoked.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "unrevoked": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "unrevoked", value: Unrevoked.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "subjectChanged": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "subjectChanged", value: SubjectChanged.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "keysChanged": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "keysChanged", value: KeysChanged.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "realmChanged": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "realmChanged", value: RealmChanged.fromPartial(object.message.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseWatchOpened(): WatchOpened {
+  return { resumed: false, realmVersion: Buffer.alloc(0), trustedKeys: [], digestKeys: [] };
+}
+
+export const WatchOpened: MessageFns<WatchOpened> = {
+  encode(message: WatchOpened, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.resumed !== false) {
+      writer.uint32(8).bool(message.resumed);
+    }
+    if (message.realmVersion.length !== 0) {
+      writer.uint32(18).bytes(message.realmVersion);
+    }
+    for (const v of message.trustedKeys) {
+      writer.uint32(26).bytes(v!);
+    }
+    for (const v of message.digestKeys) {
+      DigestKey.encode(v!, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchOpened {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchOpened();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.resumed = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.realmVersion = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.trustedKeys.push(Buffer.from(reader.bytes()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.digestKeys.push(DigestKey.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<WatchOpened>, I>>(base?: I): WatchOpened {
+    return WatchOpened.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<WatchOpened>, I>>(object: I): WatchOpened {
+    const message = createBaseWatchOpened();
+    message.resumed = object.resumed ?? false;
+    message.realmVersion = object.realmVersion ?? Buffer.alloc(0);
+    message.trustedKeys = object.trustedKeys?.map((e) => e) || [];
+    message.digestKeys = object.digestKeys?.map((e) => DigestKey.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseDigestKey(): DigestKey {
+  return { id: 0, key: Buffer.alloc(0) };
+}
+
+export const DigestKey: MessageFns<DigestKey> = {
+  encode(message: DigestKey, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== 0) {
+      writer.uint32(8).uint32(message.id);
+    }
+    if (message.key.length !== 0) {
+      writer.uint32(18).bytes(message.key);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DigestKey {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDigestKey();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.id = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.key = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<DigestKey>, I>>(base?: I): DigestKey {
+    return DigestKey.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<DigestKey>, I>>(object: I): DigestKey {
+    const message = createBaseDigestKey();
+    message.id = object.id ?? 0;
+    message.key = object.key ?? Buffer.alloc(0);
+    return message;
+  },
+};
+
+function createBaseWatchPong(): WatchPong {
+  return { ping: 0n, feedAge: undefined };
+}
+
+export const WatchPong: MessageFns<WatchPong> = {
+  encode(message: WatchPong, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.ping !== 0n) {
+      if (BigInt.asUintN(64, message.ping) !== message.ping) {
+        throw new globalThis.Error("value provided for field message.ping of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.ping);
+    }
+    if (message.feedAge !== undefined) {
+      Duration.encode(message.feedAge, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchPong {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchPong();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.ping = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.feedAge = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<WatchPong>, I>>(base?: I): WatchPong {
+    return WatchPong.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<WatchPong>, I>>(object: I): WatchPong {
+    const message = createBaseWatchPong();
+    message.ping = (object.ping !== undefined && object.ping !== null) ? BigInt(object.ping) : 0n;
+    message.feedAge = (object.feedAge !== undefined && object.feedAge !== null)
+      ? Duration.fromPartial(object.feedAge)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseReset(): Reset {
+  return {};
+}
+
+export const Reset: MessageFns<Reset> = {
+  encode(_: Reset, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Reset {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReset();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<Reset>, I>>(base?: I): Reset {
+    return Reset.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Reset>, I>>(_: I): Reset {
+    const message = createBaseReset();
+    return message;
+  },
+};
+
+function createBaseRevoked(): Revoked {
+  return { selectors: [], issuedBefore: undefined, digestKey: 0 };
+}
+
+export const Revoked: MessageFns<Revoked> = {
+  encode(message: Revoked, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.selectors) {
+      Selector.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.issuedBefore !== undefined) {
+      Timestamp.encode(message.issuedBefore, writer.uint32(18).fork()).join();
+    }
+    if (message.digestKey !== 0) {
+      writer.uint32(24).uint32(message.digestKey);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Revoked {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRevoked();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.selectors.push(Selector.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.issuedBefore = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.digestKey = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<Revoked>, I>>(base?: I): Revoked {
+    return Revoked.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Revoked>, I>>(object: I): Revoked {
+    const message = createBaseRevoked();
+    message.selectors = object.selectors?.map((e) => Selector.fromPartial(e)) || [];
+    message.issuedBefore = (object.issuedBefore !== undefined && object.issuedBefore !== null)
+      ? Timestamp.fromPartial(object.issuedBefore)
+      : undefined;
+    message.digestKey = object.digestKey ?? 0;
+    return message;
+  },
+};
+
+function createBaseUnrevoked(): Unrevoked {
+  return { selectors: [], digestKey: 0 };
+}
+
+export const Unrevoked: MessageFns<Unrevoked> = {
+  encode(message: Unrevoked, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.selectors) {
+      Selector.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.digestKey !== 0) {
+      writer.uint32(16).uint32(message.digestKey);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Unrevoked {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUnrevoked();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.selectors.push(Selector.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.digestKey = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<Unrevoked>, I>>(base?: I): Unrevoked {
+    return Unrevoked.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Unrevoked>, I>>(object: I): Unrevoked {
+    const message = createBaseUnrevoked();
+    message.selectors = object.selectors?.map((e) => Selector.fromPartial(e)) || [];
+    message.digestKey = object.digestKey ?? 0;
+    return message;
+  },
+};
+
+function createBaseSubjectChanged(): SubjectChanged {
+  return { selectors: [], digestKey: 0 };
+}
+
+export const SubjectChanged: MessageFns<SubjectChanged> = {
+  encode(message: SubjectChanged, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.selectors) {
+      Selector.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.digestKey !== 0) {
+      writer.uint32(16).uint32(message.digestKey);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SubjectChanged {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSubjectChanged();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.selectors.push(Selector.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.digestKey = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<SubjectChanged>, I>>(base?: I): SubjectChanged {
+    return SubjectChanged.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<SubjectChanged>, I>>(object: I): SubjectChanged {
+    const message = createBaseSubjectChanged();
+    message.selectors = object.selectors?.map((e) => Selector.fromPartial(e)) || [];
+    message.digestKey = object.digestKey ?? 0;
+    return message;
+  },
+};
+
+function createBaseKeysChanged(): KeysChanged {
+  return { trustedKeys: [] };
+}
+
+export const KeysChanged: MessageFns<KeysChanged> = {
+  encode(message: KeysChanged, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.trustedKeys) {
+      writer.uint32(10).bytes(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): KeysChanged {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseKeysChanged();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.trustedKeys.push(Buffer.from(reader.bytes()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<KeysChanged>, I>>(base?: I): KeysChanged {
+    return KeysChanged.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<KeysChanged>, I>>(object: I): KeysChanged {
+    const message = createBaseKeysChanged();
+    message.trustedKeys = object.trustedKeys?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseRealmChanged(): RealmChanged {
+  return { realmVersion: Buffer.alloc(0) };
+}
+
+export const RealmChanged: MessageFns<RealmChanged> = {
+  encode(message: RealmChanged, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.realmVersion.length !== 0) {
+      writer.uint32(10).bytes(message.realmVersion);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RealmChanged {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRealmChanged();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.realmVersion = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<RealmChanged>, I>>(base?: I): RealmChanged {
+    return RealmChanged.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<RealmChanged>, I>>(object: I): RealmChanged {
+    const message = createBaseRealmChanged();
+    message.realmVersion = object.realmVersion ?? Buffer.alloc(0);
+    return message;
+  },
+};
+
+function createBaseSelector(): Selector {
+  return { kind: 0, digest: Buffer.alloc(0) };
+}
+
+export const Selector: MessageFns<Selector> = {
+  encode(message: Selector, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.kind !== 0) {
+      writer.uint32(8).int32(message.kind);
+    }
+    if (message.digest.length !== 0) {
+      writer.uint32(18).bytes(message.digest);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Selector {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSelector();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.kind = reader.int32() as any;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.digest = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<Selector>, I>>(base?: I): Selector {
+    return Selector.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Selector>, I>>(object: I): Selector {
+    const message = createBaseSelector();
+    message.kind = object.kind ?? 0;
+    message.digest = object.digest ?? Buffer.alloc(0);
+    return message;
+  },
+};
+
 /**
  * TokenVerifier verifies JSON Web Tokens (RFC 7519, in the compact serialization
  * of RFC 7515) under the policy of a named realm.
@@ -2642,6 +4122,49 @@ export const TokenVerifierService = {
       Buffer.from(StreamVerifyTokensResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): StreamVerifyTokensResponse => StreamVerifyTokensResponse.decode(value),
   },
+  /**
+   * WatchChanges tells what ends verdicts of one realm early: revocations, changed
+   * keys, users, settings. With it a client can cache verdicts and still refuse a
+   * revoked token within seconds.
+   *
+   * The first message of the client is `open`; the first of the service is `opened`,
+   * and every later one is a change or the answer to a ping. The client sends a ping
+   * about every second. The answer to a ping follows all changes that the service
+   * knew of, so what the client knows is as old as the time since it sent that ping,
+   * plus `feed_age`. No clocks are compared.
+   *
+   * A cache is right if it holds to these rules:
+   * - Its key is the realm, the caller's credential and all bytes of the token,
+   *   signature included. It keeps only `verified` verdicts, without `proof` and
+   *   `explain`, and none longer than `cacheable_until` - `evaluated_at`.
+   * - It keeps a verdict only if `realm_version` and `trusted_key` are those of the
+   *   watch, and if it knows all changes since the verdict's position and none
+   *   touches it. A position ahead of the watch's is allowed.
+   * - After `opened` with `resumed` false, or after Reset, it drops everything.
+   * - While the last answered ping was sent too long ago, it does not use what it
+   *   has, and uses it again once a ping sent later is answered.
+   *
+   * Errors: NOT_FOUND (the realm does not exist), UNAUTHENTICATED (the caller is
+   * missing or unknown, or is no longer good: the client then drops everything),
+   * PERMISSION_DENIED (WATCH_DENIED), RESOURCE_EXHAUSTED (TOO_MANY_WATCHES; retry
+   * after the delay of RetryInfo), INVALID_ARGUMENT (WATCH_NOT_OPENED), UNAVAILABLE
+   * (SHUTTING_DOWN: connect again after the delay of RetryInfo).
+   *
+   * Limits (defaults): 10000 watches a server, 500 on one connection. A watch without
+   * a message for 5 minutes ends with OK. A slow client gets Reset in place of the
+   * changes that it did not take: the service keeps the last 10000 changes of a
+   * realm, and at most 16 MiB of them.
+   */
+  watchChanges: {
+    path: "/tokenverifier.v1.TokenVerifier/WatchChanges" as const,
+    requestStream: true as const,
+    responseStream: true as const,
+    requestSerialize: (value: WatchChangesRequest): Buffer => Buffer.from(WatchChangesRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): WatchChangesRequest => WatchChangesRequest.decode(value),
+    responseSerialize: (value: WatchChangesResponse): Buffer =>
+      Buffer.from(WatchChangesResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): WatchChangesResponse => WatchChangesResponse.decode(value),
+  },
 } as const;
 
 export interface TokenVerifierServer extends UntypedServiceImplementation {
@@ -2681,6 +4204,40 @@ export interface TokenVerifierServer extends UntypedServiceImplementation {
    * an answer when its stream ends has no verdict.
    */
   streamVerifyTokens: handleBidiStreamingCall<StreamVerifyTokensRequest, StreamVerifyTokensResponse>;
+  /**
+   * WatchChanges tells what ends verdicts of one realm early: revocations, changed
+   * keys, users, settings. With it a client can cache verdicts and still refuse a
+   * revoked token within seconds.
+   *
+   * The first message of the client is `open`; the first of the service is `opened`,
+   * and every later one is a change or the answer to a ping. The client sends a ping
+   * about every second. The answer to a ping follows all changes that the service
+   * knew of, so what the client knows is as old as the time since it sent that ping,
+   * plus `feed_age`. No clocks are compared.
+   *
+   * A cache is right if it holds to these rules:
+   * - Its key is the realm, the caller's credential and all bytes of the token,
+   *   signature included. It keeps only `verified` verdicts, without `proof` and
+   *   `explain`, and none longer than `cacheable_until` - `evaluated_at`.
+   * - It keeps a verdict only if `realm_version` and `trusted_key` are those of the
+   *   watch, and if it knows all changes since the verdict's position and none
+   *   touches it. A position ahead of the watch's is allowed.
+   * - After `opened` with `resumed` false, or after Reset, it drops everything.
+   * - While the last answered ping was sent too long ago, it does not use what it
+   *   has, and uses it again once a ping sent later is answered.
+   *
+   * Errors: NOT_FOUND (the realm does not exist), UNAUTHENTICATED (the caller is
+   * missing or unknown, or is no longer good: the client then drops everything),
+   * PERMISSION_DENIED (WATCH_DENIED), RESOURCE_EXHAUSTED (TOO_MANY_WATCHES; retry
+   * after the delay of RetryInfo), INVALID_ARGUMENT (WATCH_NOT_OPENED), UNAVAILABLE
+   * (SHUTTING_DOWN: connect again after the delay of RetryInfo).
+   *
+   * Limits (defaults): 10000 watches a server, 500 on one connection. A watch without
+   * a message for 5 minutes ends with OK. A slow client gets Reset in place of the
+   * changes that it did not take: the service keeps the last 10000 changes of a
+   * realm, and at most 16 MiB of them.
+   */
+  watchChanges: handleBidiStreamingCall<WatchChangesRequest, WatchChangesResponse>;
 }
 
 export interface TokenVerifierClient extends Client1 {
@@ -2755,6 +4312,45 @@ export interface TokenVerifierClient extends Client1 {
     metadata: Metadata,
     options?: Partial<CallOptions>,
   ): ClientDuplexStream<StreamVerifyTokensRequest, StreamVerifyTokensResponse>;
+  /**
+   * WatchChanges tells what ends verdicts of one realm early: revocations, changed
+   * keys, users, settings. With it a client can cache verdicts and still refuse a
+   * revoked token within seconds.
+   *
+   * The first message of the client is `open`; the first of the service is `opened`,
+   * and every later one is a change or the answer to a ping. The client sends a ping
+   * about every second. The answer to a ping follows all changes that the service
+   * knew of, so what the client knows is as old as the time since it sent that ping,
+   * plus `feed_age`. No clocks are compared.
+   *
+   * A cache is right if it holds to these rules:
+   * - Its key is the realm, the caller's credential and all bytes of the token,
+   *   signature included. It keeps only `verified` verdicts, without `proof` and
+   *   `explain`, and none longer than `cacheable_until` - `evaluated_at`.
+   * - It keeps a verdict only if `realm_version` and `trusted_key` are those of the
+   *   watch, and if it knows all changes since the verdict's position and none
+   *   touches it. A position ahead of the watch's is allowed.
+   * - After `opened` with `resumed` false, or after Reset, it drops everything.
+   * - While the last answered ping was sent too long ago, it does not use what it
+   *   has, and uses it again once a ping sent later is answered.
+   *
+   * Errors: NOT_FOUND (the realm does not exist), UNAUTHENTICATED (the caller is
+   * missing or unknown, or is no longer good: the client then drops everything),
+   * PERMISSION_DENIED (WATCH_DENIED), RESOURCE_EXHAUSTED (TOO_MANY_WATCHES; retry
+   * after the delay of RetryInfo), INVALID_ARGUMENT (WATCH_NOT_OPENED), UNAVAILABLE
+   * (SHUTTING_DOWN: connect again after the delay of RetryInfo).
+   *
+   * Limits (defaults): 10000 watches a server, 500 on one connection. A watch without
+   * a message for 5 minutes ends with OK. A slow client gets Reset in place of the
+   * changes that it did not take: the service keeps the last 10000 changes of a
+   * realm, and at most 16 MiB of them.
+   */
+  watchChanges(): ClientDuplexStream<WatchChangesRequest, WatchChangesResponse>;
+  watchChanges(options: Partial<CallOptions>): ClientDuplexStream<WatchChangesRequest, WatchChangesResponse>;
+  watchChanges(
+    metadata: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientDuplexStream<WatchChangesRequest, WatchChangesResponse>;
 }
 
 export const TokenVerifierClient = makeGenericClientConstructor(

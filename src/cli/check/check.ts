@@ -5,6 +5,7 @@ import { type ConfiguredRealm, genericSettings } from "../../config/realms.js";
 import { isFaulty, placeInSet } from "../../keys/left-out.js";
 import { tlsKind } from "../../net/tls.js";
 import type { Only } from "../../server/serve.js";
+import { storePlace } from "../../server/store.js";
 import { formatCallers } from "../../verifier/realm.js";
 import { addCommand, type CliContext, configOption, jsonOption, onlyOption } from "../command.js";
 import { EXIT } from "../errors.js";
@@ -105,7 +106,7 @@ function describe(subject: CheckSubject, warnings: readonly Finding[]): CheckRep
   return {
     file: subject.file,
     ...describeListeners({ grpc, http, admin, metrics }),
-    store: subject.masterKeys.length === 0 ? null : subject.store.url,
+    store: subject.masterKeys.length === 0 ? null : storePlace(subject),
     realms: subject.realms.map((realm) => describeRealm(subject, realm)),
     faces: subject.faces.map(({ path, realm }) => ({ path, realm })),
     rpc: http?.rpc ?? [],

@@ -1,6 +1,5 @@
-import { isIPv4 } from "node:net";
 import type { Config, GatewayConfig } from "../../config/load.js";
-import { readAddress } from "../../net/port.js";
+import { isLocalAddress, readAddress } from "../../net/port.js";
 import { tlsKind } from "../../net/tls.js";
 import { type CertificateFault, faultyCertificates } from "../../server/certificates.js";
 import type { CheckRule, Fault } from "./findings.js";
@@ -41,8 +40,16 @@ export const LISTENER_RULES: readonly CheckRule<Listening>[] = [
   {
     name: "admin-exposed",
     level: "warning",
-    find: ({ admin }) => exposed("admin", admin, "other machines can reach the admin port"),
-    fix: "Listen at 127.0.0.1 or a unix: socket, restrict access with a firewall, or require client certificates with tls.clientCaFile.",
+    find: ({ admin }) =>
+      admin === undefined || isLocalAddress(admin.address) || admin.tls !== undefined
+        ? []
+        : [
+            {
+              place: "admin",
+              message: `${admin.address}: operators' keys and new secrets cross the network unencrypted`,
+            },
+          ],
+    fix: "Give admin a tls with certFile and keyFile, or listen at 127.0.0.1 or a unix: socket.",
   },
   {
     name: "metrics-exposed",
@@ -117,14 +124,7 @@ function isSame(one: string, other: string): boolean {
 }
 
 /** Reports a port that other machines can connect to without a client certificate. */
-function exposed(place: string, port: Config["admin"], what: string): Fault[] {
-  if (port === undefined || isLocal(port.address) || tlsKind(port.tls) === "mutual") return [];
+function exposed(place: string, port: Config["metrics"], what: string): Fault[] {
+  if (port === undefined || isLocalAddress(port.address) || tlsKind(port.tls) === "mutual") return [];
   return [{ place, message: `${port.address}: ${what}` }];
-}
-
-/** Whether only this machine can connect. */
-function isLocal(address: string): boolean {
-  const at = readAddress(address);
-  if (at === undefined || "path" in at) return true;
-  return at.host === "localhost" || at.host === "::1" || (isIPv4(at.host) && at.host.startsWith("127."));
 }

@@ -1,4 +1,4 @@
-import { existsSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { type Config, loadConfig } from "../../config/load.js";
 import { readText } from "../../config/read-file.js";
 import type { DirectoryEntry } from "../../directory/commands.js";
@@ -11,7 +11,7 @@ import { fetchOnce } from "../../keys/remote/documents.js";
 import { printableLocation } from "../../keys/remote/location.js";
 import { ofRealms } from "../../server/saved-sets.js";
 import { readSeedFile } from "../../server/seed.js";
-import { readDirectory, storePath } from "../../server/store.js";
+import { isStoreMissing, readDirectory, storePlace } from "../../server/store.js";
 import type { Clock } from "../../util/clock.js";
 import type { CliContext } from "../command.js";
 
@@ -105,15 +105,14 @@ async function inspect(
 ): Promise<Pick<CheckSubject, "seedIgnored" | "storeAbsent" | "setsUnopened">> {
   const nothing = { seedIgnored: 0, storeAbsent: undefined, setsUnopened: [] };
   if (config.masterKeys.length === 0) return nothing;
-  const open = readDirectory(config, clock);
-  const file = storePath(config);
-  if (open === undefined) return { ...nothing, storeAbsent: existsSync(file) ? undefined : file };
-  const { directory, masterKeys } = open;
+  const open = await readDirectory(config, clock);
+  if (open === undefined) return { ...nothing, storeAbsent: isStoreMissing(config) ? storePlace(config) : undefined };
+  const { directory } = open;
   try {
     const { unopened } = await directory.keySets();
     return {
       ...nothing,
-      seedIgnored: (await directory.isEmpty()) ? 0 : await countMissing(directory, masterKeys, seed),
+      seedIgnored: (await directory.isEmpty()) ? 0 : await countMissing(directory, seed),
       setsUnopened: ofRealms(unopened, config.realms),
     };
   } finally {

@@ -1,48 +1,58 @@
 /** A value of a statement. Times and counts are whole numbers below 2^53; JSON is text. */
 export type SqlValue = string | number | null | Uint8Array;
 
-/** Runs statements on one connection. */
+/** Runs statements. */
 export interface Sql {
   /**
-   * Runs one statement, in the common subset of SQLite and PostgreSQL.
+   * Runs one statement in the common subset of SQLite and PostgreSQL. A single statement is one snapshot.
    *
-   * @param text names its tables without a schema, as `{users}`, and its values `$1`, `$2`...
-   * @returns its rows: int8 as numbers, bytea as Buffers
+   * @param text with its tables as `{users}`, and its values as `$1`, `$2`...
+   * @returns its rows: whole numbers as numbers, bytes as Buffers
    * @throws DirectoryError, see {@link Engine}
    */
-  query<Row extends object = Record<string, unknown>>(text: string, values?: readonly SqlValue[]): Promise<Row[]>;
+  readonly query: <Row extends object = Record<string, unknown>>(
+    text: string,
+    values?: readonly SqlValue[],
+  ) => Promise<Row[]>;
 }
 
-/** How long a piece of work may take, and what it must not hold up. */
-export type Budget =
-  /** A change of a few rows: 5 s on PostgreSQL. */
-  | "write"
-  /** An import, an export, a load of revocations or a migration: 10 min on PostgreSQL, on a connection of its own. */
-  | "bulk";
+/** A connection for one long piece of work, which holds up no look-up: up to 10 min on PostgreSQL. */
+export interface Connection extends Sql {
+  /** Runs statements in one transaction that may write, as {@link Engine.transaction} does, without repeating them. */
+  write<Result>(work: (sql: Sql) => Promise<Result>): Promise<Result>;
+  /** Runs statements that only read, all in one snapshot. */
+  snapshot<Result>(work: (sql: Sql) => Promise<Result>): Promise<Result>;
+  close(): Promise<void>;
+}
+
+/** The connection on which the feed is polled. */
+export interface FeedConnection extends Sql {
+  /** Milliseconds from one poll to the next: short where no notification of a commit arrives. */
+  readonly interval: number;
+  /** Whether notifications of commits arrive; undefined for an engine that has none. */
+  readonly notified: boolean | undefined;
+  /** Calls a listener when a commit is notified. */
+  onNotification(listener: () => void): void;
+}
 
 /**
  * A database that holds the directory. Every method rejects with a DirectoryError and with nothing else: `unavailable` for
  * what may pass, `unusable` for what an operator must mend, `unknown-outcome` where a COMMIT may or may not have happened.
  */
 export interface Engine extends Sql {
-  /** Names the engine in statements that differ, in logs and in docs. */
+  /** Names the engine in statements that differ between the two. */
   readonly dialect: "sqlite" | "postgres";
-  /** Where the store is, for operators: a file, or `HOST:PORT/DATABASE`. Never a user or password. */
+  /** Where the store is, for operators: a file, or `HOST:PORT/DATABASE`. Never a user or a password. */
   readonly place: string;
+  readonly feed: FeedConnection;
   /**
-   * Runs statements in one transaction that may write: `BEGIN IMMEDIATE` on SQLite, READ COMMITTED on PostgreSQL. The whole
-   * work is repeated, at most five times, after a deadlock (40P01) or a serialization failure (40001), so it must have no
-   * other effect than its statements.
+   * Runs statements in one transaction that may write: `BEGIN IMMEDIATE` on SQLite, READ COMMITTED on PostgreSQL, within 5 s.
+   * The work is repeated, at most five times, after a deadlock or a serialization failure, so it must have no other effect
+   * than its statements. The last of them on PostgreSQL is to raise the head of the feed, whose row it locks.
    */
-  transaction<Result>(budget: Budget, work: (sql: Sql) => Promise<Result>): Promise<Result>;
-  /** Runs statements that only read, all in one snapshot, on a connection that look-ups do not wait for. */
-  snapshot<Result>(budget: Budget, work: (sql: Sql) => Promise<Result>): Promise<Result>;
-  /**
-   * Runs one statement that yields many rows, page by page, in one snapshot, without holding the process or its memory.
-   *
-   * @param limit rows a page
-   */
-  pages<Row extends object>(text: string, values: readonly SqlValue[], limit: number): AsyncIterable<readonly Row[]>;
-  /** Releases all connections. */
+  transaction<Result>(work: (sql: Sql) => Promise<Result>): Promise<Result>;
+  /** Opens another connection. */
+  connect(): Promise<Connection>;
+  /** Releases all connections. Further calls reject as `unavailable`. */
   close(): Promise<void>;
 }

@@ -2,9 +2,8 @@ import { closeSync, existsSync, mkdirSync, openSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import Database from "better-sqlite3";
 import { DirectoryError } from "../errors.js";
-import type { MasterKeys } from "../master-keys.js";
-import { masterKeyOf } from "../master-keys.js";
-import { APPLICATION_ID, MIGRATIONS } from "./migrations.js";
+import { SCHEMA_VERSION } from "../sql/schema.js";
+import { APPLICATION_ID, type MigrationContext, migrateFrom } from "./migrations.js";
 
 /** How opening waits, synchronously, for the lock of another process, such as one that migrates the same file. */
 export interface OpeningOptions {
@@ -20,20 +19,20 @@ const QUIET_WAIT = 250;
 
 /**
  * Opens a store's file to write: makes it and its folder if they do not exist, readable by this user alone, migrates its
- * schema and checks the master keys.
+ * schema.
  *
  * @param busyTimeout milliseconds to wait, synchronously, for a lock once the file is open
  * @throws DirectoryError, or SQLite's own errors
  */
 export function openToWrite(
   path: string,
-  keys: MasterKeys,
+  context: MigrationContext,
   busyTimeout: number,
   { timeout = OPENING_TIMEOUT, onLocked = () => {} }: OpeningOptions = {},
 ): Database.Database {
   const file = resolve(path);
   makeFile(file);
-  const open = (wait: number) => openFile(file, keys, busyTimeout, wait);
+  const open = (wait: number) => openFile(file, context, busyTimeout, wait);
   try {
     return open(Math.min(QUIET_WAIT, timeout));
   } catch (error) {
@@ -44,7 +43,7 @@ export function openToWrite(
   }
 }
 
-function openFile(file: string, keys: MasterKeys, busyTimeout: number, timeout: number): Database.Database {
+function openFile(file: string, context: MigrationContext, busyTimeout: number, timeout: number): Database.Database {
   const db = new Database(file, { timeout, fileMustExist: true });
   try {
     checkFile(db, file);
@@ -53,8 +52,7 @@ function openFile(file: string, keys: MasterKeys, busyTimeout: number, timeout: 
     db.pragma("synchronous = FULL");
     db.pragma("foreign_keys = ON");
     db.pragma("trusted_schema = OFF");
-    migrate(db, file);
-    admitKeys(db, keys);
+    migrate(db, file, context);
     db.pragma(`busy_timeout = ${Math.trunc(busyTimeout)}`);
     return db;
   } catch (error) {
@@ -87,100 +85,49 @@ function checkFile(db: Database.Database, file: string): void {
 
 function checkVersion(db: Database.Database, file: string): number {
   const version = db.pragma("user_version", { simple: true }) as number;
-  if (version > MIGRATIONS.length) {
+  if (version > SCHEMA_VERSION) {
     throw new DirectoryError(
       "unusable",
-      `The store ${file} is of version ${version}; this program knows versions up to ${MIGRATIONS.length}. ` +
+      `The store ${file} is of version ${version}; this program knows versions up to ${SCHEMA_VERSION}. ` +
         "Run the newer program, or restore a backup from before it.",
     );
   }
   return version;
 }
 
-function migrate(db: Database.Database, file: string): void {
-  if (checkVersion(db, file) === MIGRATIONS.length) return;
+function migrate(db: Database.Database, file: string, context: MigrationContext): void {
+  if (checkVersion(db, file) === SCHEMA_VERSION) return;
   const run = db.transaction(() => {
     // Checked again under the lock, for another process may have migrated in between.
-    for (const migration of MIGRATIONS.slice(checkVersion(db, file))) db.exec(migration);
+    migrateFrom(db, checkVersion(db, file), context);
     db.pragma(`application_id = ${APPLICATION_ID}`);
-    db.pragma(`user_version = ${MIGRATIONS.length}`);
+    db.pragma(`user_version = ${SCHEMA_VERSION}`);
   });
   run.immediate();
 }
 
 /**
- * Adds the current master key to the store's list, and drops keys from it that are neither configured nor needed. Throws
- * for a needed key that is not configured, and for a store that knows none of the configured keys: under a wrong master
- * key no caller would be found, and all would be refused.
- */
-function admitKeys(db: Database.Database, keys: MasterKeys): void {
-  const known = db.prepare<[], string>("SELECT id FROM master_keys").pluck();
-  const add = db.prepare("INSERT OR IGNORE INTO master_keys (id) VALUES (?)");
-  const drop = db.prepare<[string]>(`
-    DELETE FROM master_keys AS m WHERE id = ?
-      AND NOT EXISTS (SELECT 1 FROM secret_keys WHERE key_id = m.id)
-      AND NOT EXISTS (SELECT 1 FROM clients WHERE key_id = m.id)`);
-  const run = db.transaction(() => {
-    const ids = known.all();
-    const unknown = ids.filter((id) => !keys.byId.has(id));
-    const [first] = unknown;
-    if (first !== undefined && unknown.length === ids.length) masterKeyOf(keys, first);
-    for (const id of unknown) {
-      if (drop.run(id).changes === 0) masterKeyOf(keys, id);
-    }
-    add.run(keys.current.id);
-  });
-  const ids = known.all();
-  // Most openings change nothing, and so take no lock.
-  if (!ids.includes(keys.current.id) || ids.some((id) => !keys.byId.has(id))) run.immediate();
-}
-
-/**
- * Opens a store's file to read it, and checks the master keys. The connection cannot write: it migrates no schema, and
- * admits and drops no master key. If no other process has the store open, SQLite leaves empty `-wal` and `-shm` files
- * beside it.
+ * Opens a store's file to read it. The connection cannot write, and migrates no schema. If no other process has the store
+ * open, SQLite leaves empty `-wal` and `-shm` files beside it.
  *
  * @returns undefined if there is no such file, or one that was made and not yet filled
- * @throws DirectoryError as {@link openToWrite}, or SQLite's own errors
+ * @throws DirectoryError as {@link openToWrite}, or for the store of an earlier version; or SQLite's own errors
  */
-export function openToRead(path: string, keys: MasterKeys): Database.Database | undefined {
+export function openToRead(path: string): Database.Database | undefined {
   if (!existsSync(path)) return undefined;
   const db = new Database(path, { readonly: true, fileMustExist: true, timeout: OPENING_TIMEOUT });
   try {
     checkFile(db, path);
-    if (db.pragma("user_version", { simple: true }) === 0) {
-      db.close();
-      return undefined;
-    }
-    const known = checkKeys(db, keys);
-    // Temporary tables, which hide the store's own, stand for what opening it to write would have changed.
-    db.exec("CREATE TEMP TABLE master_keys (id TEXT PRIMARY KEY)");
-    const add = db.prepare("INSERT INTO temp.master_keys (id) VALUES (?)");
-    for (const id of known) add.run(id);
-    if (!hasKeySets(db)) {
-      db.exec("CREATE TEMP TABLE key_sets (realm TEXT, location TEXT, sealed TEXT, PRIMARY KEY (realm, location))");
-    }
-    return db;
+    const version = checkVersion(db, path);
+    if (version === SCHEMA_VERSION) return db;
+    db.close();
+    if (version === 0) return undefined;
   } catch (error) {
     db.close();
     throw error;
   }
-}
-
-/** The ids of the store's configured master keys. @throws DirectoryError if a needed one, or every one, is not configured */
-function checkKeys(db: Database.Database, keys: MasterKeys): readonly string[] {
-  const ids = db.prepare<[], string>("SELECT id FROM master_keys").pluck().all();
-  const needed = db
-    .prepare<[], string>("SELECT key_id FROM secret_keys UNION SELECT key_id FROM clients")
-    .pluck()
-    .all();
-  const isUnknown = (id: string): boolean => !keys.byId.has(id);
-  const unknown = needed.find(isUnknown) ?? (ids.every(isUnknown) ? ids[0] : undefined);
-  if (unknown !== undefined) masterKeyOf(keys, unknown);
-  return ids.filter((id) => !isUnknown(id));
-}
-
-/** False in a store of version 1 that was not opened to write since. */
-function hasKeySets(db: Database.Database): boolean {
-  return db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'key_sets'").get() !== undefined;
+  throw new DirectoryError(
+    "unusable",
+    `The store ${path} was written by an earlier version. Start the service once, or run \`token-verifier store migrate\`, to bring it up to date.`,
+  );
 }

@@ -1,7 +1,14 @@
 import { z } from "zod";
 import type { Issue } from "../../util/issues.js";
 import { Secret } from "../../util/secret.js";
-import { checkCommand, type DirectoryEntry, type PutClient, type PutInstance, type PutUser } from "../commands.js";
+import {
+  checkCommand,
+  type DirectoryEntry,
+  entryCommand,
+  type PutClient,
+  type PutInstance,
+  type PutUser,
+} from "../commands.js";
 import { DirectoryError } from "../errors.js";
 
 // Entries as people write them, in a seed and in an import.
@@ -83,7 +90,7 @@ export function clientOf(
 function checked<E extends DirectoryEntry>(make: () => E, context: FormContext): E | undefined {
   return attempt(() => {
     const entry = make();
-    checkCommand(entry);
+    checkCommand(entryCommand(entry));
     return entry;
   }, context);
 }

@@ -1,23 +1,63 @@
 import { formatIssue, type Issue } from "../../util/issues.js";
 import { printable, truncate } from "../../util/printable.js";
-import type { DirectoryEntry, PutInstance, PutUser } from "../commands.js";
+import type { DirectoryEntry, PutUser } from "../commands.js";
 import { DirectoryError } from "../errors.js";
+import type { StoredClientSecret, StoredSecretKey } from "../model.js";
+import type { Revocation } from "../revocation.js";
+import type { NamedKey } from "../sealing.js";
 
-/** Puts a client whose secret is known only by its digest, as in an export. */
+/** A secret of a client that is known only by its digest, as in an export. */
+export interface ClientDigest extends Pick<StoredClientSecret, "digest" | "retiresAt"> {
+  /** The look-up key that made the digest. */
+  readonly key: NamedKey;
+}
+
+/** Puts a client whose secrets are known only by their digests. */
 export interface PutClientDigest {
   readonly kind: "putClientDigest";
   readonly clientId: string;
-  /** The id of the master key whose look-up key made the digest. */
-  readonly keyId: string;
-  /** 32 bytes. */
-  readonly secretDigest: Uint8Array;
+  /** One, or two during a rotation's grace: the new one first. */
+  readonly secrets: readonly ClientDigest[];
 }
 
-/** An entry that an import may have. */
-export type ImportEntry = DirectoryEntry | PutClientDigest;
+/** Puts an instance of an export, some of whose secret keys may be going. */
+export interface PutStoredInstance {
+  readonly kind: "putStoredInstance";
+  readonly id: string;
+  readonly appId: string;
+  readonly secretKeys: readonly StoredSecretKey[];
+}
+
+/** The head of an export: the store that it was made of, and the look-up keys of the digests that follow. */
+export interface ExportHead {
+  readonly kind: "store";
+  readonly id: string;
+  readonly lookupKeys: readonly NamedKey[];
+}
+
+/** Tokens to be revoked, or a revocation of an export. */
+export interface PutRevocation {
+  readonly kind: "putRevocation";
+  readonly revocation: Revocation;
+  readonly comment: string;
+}
 
 /** An entry of an export. */
-export type StoredEntry = PutInstance | PutUser | PutClientDigest;
+export type StoredEntry = ExportHead | PutStoredInstance | PutUser | PutClientDigest | PutRevocation;
+
+/** An entry that an import may have. */
+export type ImportEntry = DirectoryEntry | StoredEntry;
+
+/** How an export is made. */
+export interface ExportOptions {
+  /** Adds the revocations after the entries; default false. */
+  readonly revocations?: boolean | undefined;
+  /**
+   * Reads everything as it is at one moment, for at most 10 min, during which the database cannot clean up. Default false:
+   * pages of at most 10,000 rows, each as it is when it is read.
+   */
+  readonly snapshot?: boolean | undefined;
+}
 
 /** A line of an import, counted from 1: an entry, or everything that is wrong with it. */
 export type ImportLine =
@@ -30,6 +70,8 @@ export interface ImportOptions {
   readonly prune?: boolean;
   /** Reports what the import would do, and does nothing; default false. */
   readonly dryRun?: boolean;
+  /** Takes an export of another store, with the look-up keys of its clients' digests; default false. */
+  readonly fromOtherStore?: boolean | undefined;
 }
 
 /** The numbers of entries of one kind. Users that are removed with their instance count as removed. */
@@ -45,6 +87,8 @@ export interface ImportReport {
   readonly instances: ImportCounts;
   readonly users: ImportCounts;
   readonly clients: ImportCounts;
+  /** Absent for an import without any. Those that were extended count as replaced; none is ever removed. */
+  readonly revocations?: ImportCounts;
 }
 
 /** The most issues of an import that are reported one by one. */
@@ -85,6 +129,11 @@ export class ImportIssues {
   add(line: number, { place, message }: Issue): void {
     this.#count += 1;
     if (this.#first.length < MAX_ISSUES) this.#first.push({ line, place: shorten(place), message: shorten(message) });
+  }
+
+  /** Counts issues that are not among those added. */
+  addMore(count: number): void {
+    this.#count += count;
   }
 
   /** @throws ImportError if there are any issues */

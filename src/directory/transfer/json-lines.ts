@@ -3,9 +3,20 @@ import { readObject } from "../../jws/json.js";
 import { type Issue, issuesOf, READABLE } from "../../util/issues.js";
 import { Secret } from "../../util/secret.js";
 import type { MasterKeys } from "../master-keys.js";
+import type { StoredSecretKey } from "../model.js";
+import type { NamedKey } from "../sealing.js";
 import { attempt, clientForm, clientOf, instanceForm, instanceOf, userForm, userOf } from "./entry-forms.js";
-import type { ImportEntry, ImportLine, StoredEntry } from "./import.js";
-import { isSealed, openClientDigest, openSecretKey, sealClientDigest, sealSecretKey } from "./sealed-secrets.js";
+import type { ExportHead, ImportEntry, ImportLine, PutStoredInstance, StoredEntry } from "./import.js";
+import { formOfRevocation, revocationForm, revocationOf } from "./revocation-form.js";
+import {
+  isSealed,
+  openClientDigests,
+  openLookupKey,
+  openSecretKey,
+  sealClientDigests,
+  sealLookupKey,
+  sealSecretKey,
+} from "./sealed-secrets.js";
 
 /** The longest line, in bytes. Longer ones are refused, so that memory is bounded. */
 const MAX_LINE = 1_048_576;
@@ -21,10 +32,12 @@ const BLANK = /^[ \t\r]*$/;
  */
 export async function* readJsonLines(bytes: AsyncIterable<Uint8Array>, keys: MasterKeys): AsyncGenerator<ImportLine> {
   let line = 0;
+  const lookupKeys = new Map<string, NamedKey>();
   for await (const content of splitLines(bytes)) {
     line += 1;
     if (content === undefined) yield { line, issues: [ofLine("is longer than 1 MiB: give one entry a line")] };
-    else if (content.length > 8 || !BLANK.test(content.toString("latin1"))) yield readLine(line, content, keys);
+    else if (content.length > 8 || !BLANK.test(content.toString("latin1")))
+      yield readLine(line, content, keys, lookupKeys);
   }
 }
 
@@ -56,60 +69,105 @@ async function* splitLines(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Buf
   if (length > 0) yield take();
 }
 
-function readLine(line: number, content: Buffer, keys: MasterKeys): ImportLine {
+/** What reading a line needs. */
+interface LineContext {
+  readonly keys: MasterKeys;
+  /** The look-up keys of the heads so far, by id. */
+  readonly lookupKeys: Map<string, NamedKey>;
+  readonly issues: Issue[];
+}
+
+function readLine(line: number, content: Buffer, keys: MasterKeys, lookupKeys: Map<string, NamedKey>): ImportLine {
   const value = readObject(content)?.value;
   if (value === undefined) {
     return { line, issues: [ofLine("is not a well-formed JSON object that has each member once")] };
   }
   const issues: Issue[] = [];
-  const entry = entryOf(value, keys, issues);
+  const entry = entryOf(value, { keys, lookupKeys, issues });
   return entry === undefined || issues.length > 0 ? { line, issues } : { line, entry };
 }
 
 const ofLine = (message: string): Issue => ({ place: "", message });
 
-const LINES = {
-  user: z.strictObject({ user: userForm.extend({ instance: z.string() }) }),
-  instance: z.strictObject({ instance: instanceForm }),
-  client: z.strictObject({ client: clientForm }),
+/** What a kind of line holds, by the name of its one member. */
+const READERS = {
+  user: reader(z.strictObject({ user: userForm.extend({ instance: z.string() }) }), ({ user: form }, { issues }) => {
+    const { instance, ...user } = form;
+    return userOf(instance, user, { place: "user", issues });
+  }),
+  instance: reader(z.strictObject({ instance: instanceForm }), ({ instance }, context) =>
+    readInstance(instance, context),
+  ),
+  client: reader(z.strictObject({ client: clientForm }), ({ client }, context) => readClient(client, context)),
+  revocation: reader(z.strictObject({ revocation: revocationForm }), ({ revocation }, { issues }) =>
+    revocationOf(revocation, { place: "revocation", issues }),
+  ),
+  store: reader(
+    z.strictObject({ store: z.strictObject({ id: z.string(), lookupKeys: z.record(z.string(), z.string()) }) }),
+    ({ store }, context) => readHead(store, context),
+  ),
 };
 
-/** The entry of a line; undefined, with issues, if there is none. */
-function entryOf(value: object, keys: MasterKeys, issues: Issue[]): ImportEntry | undefined {
-  const parse = <S extends z.ZodType>(schema: S): z.output<S> | undefined => {
+function reader<S extends z.ZodType>(
+  schema: S,
+  read: (data: z.output<S>, context: LineContext) => ImportEntry | undefined,
+): (value: object, context: LineContext) => ImportEntry | undefined {
+  return (value, context) => {
     const { success, data, error } = schema.safeParse(value, READABLE);
-    if (!success) issues.push(...issuesOf(error));
-    return data;
+    if (success) return read(data, context);
+    context.issues.push(...issuesOf(error));
+    return undefined;
   };
-  if ("user" in value) {
-    const data = parse(LINES.user);
-    if (data === undefined) return undefined;
-    const { instance, ...user } = data.user;
-    return userOf(instance, user, { place: "user", issues });
-  }
-  if ("instance" in value) {
-    const data = parse(LINES.instance);
-    return data && readInstance(data.instance, keys, issues);
-  }
-  if ("client" in value) {
-    const data = parse(LINES.client);
-    return data && readClient(data.client, keys, issues);
-  }
-  issues.push(ofLine("has no `instance`, `user` or `client`: see docs/configuration.md, Changing the directory"));
+}
+
+/** The entry of a line; undefined, with issues, if there is none. */
+function entryOf(value: object, context: LineContext): ImportEntry | undefined {
+  for (const [name, read] of Object.entries(READERS)) if (Object.hasOwn(value, name)) return read(value, context);
+  context.issues.push(
+    ofLine("has no `instance`, `user`, `client` or `revocation`: see docs/configuration.md, Changing the directory"),
+  );
   return undefined;
 }
 
-function readInstance(form: z.infer<typeof instanceForm>, keys: MasterKeys, issues: Issue[]): ImportEntry | undefined {
-  return instanceOf(form, { place: "instance", issues }, (text) =>
-    isSealed(text) ? openSecretKey(keys, form.id, text) : new Secret(text),
-  );
+function readInstance(
+  form: z.infer<typeof instanceForm>,
+  { keys, issues }: LineContext,
+): PutStoredInstance | undefined {
+  const secretKeys: StoredSecretKey[] = [];
+  const entry = instanceOf(form, { place: "instance", issues }, (text) => {
+    const read = isSealed(text) ? openSecretKey(keys, form.id, text) : { secret: new Secret(text), retiresAt: null };
+    secretKeys.push(read);
+    return read.secret;
+  });
+  return entry && { kind: "putStoredInstance", id: entry.id, appId: entry.appId, secretKeys };
 }
 
-function readClient(form: z.infer<typeof clientForm>, keys: MasterKeys, issues: Issue[]): ImportEntry | undefined {
+function readClient(
+  form: z.infer<typeof clientForm>,
+  { keys, lookupKeys, issues }: LineContext,
+): ImportEntry | undefined {
   const context = { place: "client", issues };
   const entry = clientOf(form, context);
   if (entry === undefined || !isSealed(form.clientSecret)) return entry;
-  return attempt(() => openClientDigest(keys, form.clientId, form.clientSecret), context);
+  const { clientId } = entry;
+  return attempt(() => {
+    const secrets = openClientDigests(keys, lookupKeys, clientId, form.clientSecret);
+    return { kind: "putClientDigest", clientId, secrets };
+  }, context);
+}
+
+function readHead(
+  { id, lookupKeys }: { readonly id: string; readonly lookupKeys: Readonly<Record<string, string>> },
+  { keys, lookupKeys: known, issues }: LineContext,
+): ExportHead | undefined {
+  return attempt(
+    () => {
+      const opened = Object.entries(lookupKeys).map(([keyId, text]) => openLookupKey(keys, id, keyId, text));
+      for (const key of opened) known.set(key.id, key);
+      return { kind: "store", id, lookupKeys: opened };
+    },
+    { place: "store", issues },
+  );
 }
 
 /** Writes an entry as a line of an export, without its end. An import under the same master keys reads it. */
@@ -119,7 +177,12 @@ export function writeJsonLine(entry: StoredEntry, keys: MasterKeys): string {
 
 function memberOf(entry: StoredEntry, keys: MasterKeys): object {
   switch (entry.kind) {
-    case "putInstance": {
+    case "store": {
+      const { id, lookupKeys } = entry;
+      const sealed = lookupKeys.map((key) => [key.id, sealLookupKey(keys, id, key)] as const);
+      return { store: { id, lookupKeys: Object.fromEntries(sealed) } };
+    }
+    case "putStoredInstance": {
       const { id, appId, secretKeys } = entry;
       return { instance: { id, appId, secretKeys: secretKeys.map((one) => sealSecretKey(keys, id, one)) } };
     }
@@ -128,7 +191,11 @@ function memberOf(entry: StoredEntry, keys: MasterKeys): object {
       const texts = Object.entries({ email, name, avatarUrl, provider }).filter(([, text]) => text !== null);
       return { user: { instance: instanceId, id, ...Object.fromEntries(texts) } };
     }
-    case "putClientDigest":
-      return { client: { clientId: entry.clientId, clientSecret: sealClientDigest(keys, entry) } };
+    case "putClientDigest": {
+      const { clientId, secrets } = entry;
+      return { client: { clientId, clientSecret: sealClientDigests(keys, clientId, secrets) } };
+    }
+    case "putRevocation":
+      return { revocation: formOfRevocation(entry) };
   }
 }

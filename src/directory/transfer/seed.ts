@@ -4,7 +4,6 @@ import { readYaml } from "../../util/yaml.js";
 import type { DirectoryEntry } from "../commands.js";
 import type { Directory } from "../directory.js";
 import { DirectoryError } from "../errors.js";
-import type { MasterKeys } from "../master-keys.js";
 import { clientSecretDigest, sameDigest } from "../sealing.js";
 import { clientForm, clientOf, instanceForm, instanceOf, userForm, userOf } from "./entry-forms.js";
 
@@ -82,17 +81,13 @@ export async function loadSeed(
  *
  * @throws DirectoryError
  */
-export async function countMissing(
-  directory: Directory,
-  keys: MasterKeys,
-  entries: readonly DirectoryEntry[],
-): Promise<number> {
+export async function countMissing(directory: Directory, entries: readonly DirectoryEntry[]): Promise<number> {
   let missing = 0;
-  for (const entry of entries) if (!(await isHeld(directory, keys, entry))) missing += 1;
+  for (const entry of entries) if (!(await isHeld(directory, entry))) missing += 1;
   return missing;
 }
 
-async function isHeld(directory: Directory, keys: MasterKeys, entry: DirectoryEntry): Promise<boolean> {
+async function isHeld(directory: Directory, entry: DirectoryEntry): Promise<boolean> {
   if (entry.kind === "putInstance") {
     for (const secretKey of entry.secretKeys) {
       const { value } = await directory.instance(secretKey);
@@ -104,10 +99,12 @@ async function isHeld(directory: Directory, keys: MasterKeys, entry: DirectoryEn
     const { value } = await directory.user(entry.instanceId, entry.id);
     return value !== null && USER_TEXTS.every((name) => value[name] === entry[name]);
   }
-  const { value } = await directory.client(entry.clientId);
-  const key = keys.byId.get(value?.keyId ?? "");
-  if (value === null || key === undefined) return false;
-  return sameDigest(value.secretDigest, clientSecretDigest(key, entry.clientId, entry.clientSecret));
+  const { clientId, clientSecret } = entry;
+  const { value } = await directory.client(clientId);
+  return (value?.secrets ?? []).some(({ keyId, digest }) => {
+    const key = directory.lookupKeys.byId.get(keyId);
+    return key !== undefined && sameDigest(digest, clientSecretDigest(key, clientId, clientSecret));
+  });
 }
 
 const USER_TEXTS = ["email", "name", "avatarUrl", "provider"] as const;

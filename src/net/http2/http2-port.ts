@@ -53,6 +53,9 @@ export interface Http2Port extends TransportPort {
   readonly services: Server;
 }
 
+/** Open calls per connection; a client queues the others. */
+export const MAX_CALLS = 1000;
+
 /** Headers of a call, `:path` and the like included; above: the call is reset. */
 const MAX_FIELDS = 256;
 
@@ -64,8 +67,7 @@ export function createHttp2Port(options: Http2PortOptions): Http2Port {
   const { limits, listener } = options;
   const services = new Server({
     "grpc.max_receive_message_length": limits.message,
-    // Open calls per connection; a client queues the others.
-    "grpc.max_concurrent_streams": 1000,
+    "grpc.max_concurrent_streams": MAX_CALLS,
     // Mebibytes of a connection's HTTP/2 state, above which nghttp2 refuses new calls; grpc-js has no limit by default.
     "grpc-node.max_session_memory": 64,
     // Detects dead peers. (nghttp2 closes the connections of peers that send too many pings.)

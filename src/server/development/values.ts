@@ -68,7 +68,7 @@ export async function directoryValues(
 }
 
 async function storedValues(config: Config, secretKey: Secret, clock: Clock): Promise<Partial<TokenValues>> {
-  const open = config.masterKeys.length === 0 ? undefined : readDirectory(config, clock);
+  const open = config.masterKeys.length === 0 ? undefined : await readDirectory(config, clock);
   if (open === undefined) return {};
   const { directory } = open;
   try {

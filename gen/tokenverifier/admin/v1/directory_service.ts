@@ -3643,7 +3643,7 @@ export const ExportDirectoryResponse: MessageFns<ExportDirectoryResponse> = {
  * the operators' address (`admin`) only.
  *
  * Who asks: metadata `authorization: Bearer KEY`, with a key of `admin.keys`, or a
- * client certificate of `admin.certificates`. Roles, each with what the ones before
+ * client certificate that `admin.certificates` names. Roles, each with what the ones before
  * it allow: `read` (Get and List), `revoke` (RevocationService.Revoke), `write`
  * (Put, Delete, Rotate, Retire, Import), `admin` (Export, Import with `prune`,
  * RevocationService.Unrevoke). Every change, and every one that was refused to a
@@ -3871,7 +3871,7 @@ export const DirectoryServiceService = {
    * each line replaces the entry of its id. The first message has `options`, the
    * others parts of the lines, cut anywhere.
    *
-   * Errors: INVALID_ARGUMENT (malformed lines; the message names the first hundred),
+   * Errors: INVALID_ARGUMENT (malformed lines; the message names the first ones),
    * FAILED_PRECONDITION (lines that contradict the store or each other).
    */
   importDirectory: {
@@ -3971,7 +3971,7 @@ export interface DirectoryServiceServer extends UntypedServiceImplementation {
    * each line replaces the entry of its id. The first message has `options`, the
    * others parts of the lines, cut anywhere.
    *
-   * Errors: INVALID_ARGUMENT (malformed lines; the message names the first hundred),
+   * Errors: INVALID_ARGUMENT (malformed lines; the message names the first ones),
    * FAILED_PRECONDITION (lines that contradict the store or each other).
    */
   importDirectory: handleClientStreamingCall<ImportDirectoryRequest, ImportDirectoryResponse>;
@@ -4261,7 +4261,7 @@ export interface DirectoryServiceClient extends Client1 {
    * each line replaces the entry of its id. The first message has `options`, the
    * others parts of the lines, cut anywhere.
    *
-   * Errors: INVALID_ARGUMENT (malformed lines; the message names the first hundred),
+   * Errors: INVALID_ARGUMENT (malformed lines; the message names the first ones),
    * FAILED_PRECONDITION (lines that contradict the store or each other).
    */
   importDirectory(

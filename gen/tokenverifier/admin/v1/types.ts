@@ -128,8 +128,6 @@ export const ErrorReason = {
    * `x-request-id`.
    */
   ERROR_REASON_INTERNAL: 17,
-  /** ERROR_REASON_SHUTTING_DOWN - UNAVAILABLE: the server is shutting down. Connect again. */
-  ERROR_REASON_SHUTTING_DOWN: 18,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -154,7 +152,6 @@ export namespace ErrorReason {
   export type ERROR_REASON_STORE_UNUSABLE = typeof ErrorReason.ERROR_REASON_STORE_UNUSABLE;
   export type ERROR_REASON_STORE_UNAVAILABLE = typeof ErrorReason.ERROR_REASON_STORE_UNAVAILABLE;
   export type ERROR_REASON_INTERNAL = typeof ErrorReason.ERROR_REASON_INTERNAL;
-  export type ERROR_REASON_SHUTTING_DOWN = typeof ErrorReason.ERROR_REASON_SHUTTING_DOWN;
   export type UNRECOGNIZED = typeof ErrorReason.UNRECOGNIZED;
 }
 
@@ -193,7 +190,10 @@ export interface Position {
 
 /** Selector selects tokens of one realm. The realm must have keys of its own. */
 export interface Selector {
-  /** The name of the realm. Exact and case-sensitive. */
+  /**
+   * The name of the realm. Exact and case-sensitive. Empty with `digest` for every
+   * realm.
+   */
   realm: string;
   /** What tokens are selected by. Must be set. */
   by:
