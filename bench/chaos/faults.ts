@@ -14,7 +14,7 @@ import { STORE_FAULTS } from "./store-faults.js";
 // The faults of a run, as a table.
 
 /** What a fault needs, without which it is left out. */
-export type Need = "postgres" | "workers" | "clock" | "old";
+export type Need = "postgres" | "direct" | "workers" | "clock" | "old";
 
 /** The targets that a fault concerns: `victim` is one replica, picked at random. */
 export type Scope = "none" | "victim" | "replicas" | "victim and gateways" | "all";
@@ -275,8 +275,7 @@ async function rollingRestart(rig: Rig): Promise<void> {
   }
 }
 
-async function stepClock({ rig }: Scene, offset: string): Promise<() => unknown> {
-  const file = rig.replicas.at(-1)?.clockFile ?? "";
+async function stepClock({ victim: { clockFile: file = "" } }: Scene, offset: string): Promise<() => unknown> {
   writeFileSync(file, offset);
   return () => writeFileSync(file, "+0");
 }

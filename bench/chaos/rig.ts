@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type FaultProxy, startFaultProxy } from "../../test/support/fault-proxy.js";
+import { startPgBouncer } from "../../test/support/pgbouncer.js";
 import { type PostgresServer, startPostgres } from "../../test/support/postgres.js";
 import { freePort } from "../../test/support/postgres-programs.js";
 import { type Balancer, startBalancer } from "./balancer.js";
@@ -20,6 +21,8 @@ export interface RigOptions {
   /** Worker processes of a replica; 0 for a version without workers. */
   readonly workers: number;
   readonly gateways: number;
+  /** Whether PgBouncer in transaction mode stands before PostgreSQL, through which no notification comes. */
+  readonly bouncer?: boolean;
   /** `store.staleFor`, in seconds. */
   readonly staleFor: number;
 }
@@ -70,11 +73,14 @@ const FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
 /** Starts everything, and waits until all replicas and gateways are ready. */
 export async function startRig(options: RigOptions): Promise<Rig> {
   const folder = mkdtempSync(join(tmpdir(), "verifier-chaos-"));
+  const remove = (): void => rmSync(folder, { recursive: true, force: true });
+  process.once("exit", remove);
   const closing: (() => unknown)[] = [];
   let rig: Rig | undefined;
   const close = async (): Promise<void> => {
     for (const one of closing.reverse()) await one();
-    rmSync(folder, { recursive: true, force: true });
+    remove();
+    process.off("exit", remove);
   };
   try {
     const issuer = await startIssuer();
@@ -93,7 +99,9 @@ export async function startRig(options: RigOptions): Promise<Rig> {
       closing.push(() => proxy.close());
       return proxy;
     };
-    const databaseProxy = async () => (postgres === undefined ? undefined : proxied(postgres.port));
+    const bouncer = options.bouncer === true && postgres !== undefined ? await startPgBouncer(postgres.url) : undefined;
+    closing.push(() => bouncer?.close());
+    const databaseProxy = async () => (postgres === undefined ? undefined : proxied(bouncer?.port ?? postgres.port));
     writeFileSync(join(folder, "fiserv.pem"), FISERV_PEM);
     const seed = writeSeed(folder);
 

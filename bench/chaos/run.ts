@@ -72,6 +72,7 @@ export async function runChaos(options: RunOptions): Promise<RunResult> {
 
     const has: Readonly<Record<Need, boolean>> = {
       postgres: rig.postgres !== undefined,
+      direct: options.bouncer !== true,
       workers: options.workers > 0,
       clock: rig.replicas.some(({ clockFile }) => clockFile !== undefined),
       old: options.oldProgram !== undefined,
@@ -85,14 +86,15 @@ export async function runChaos(options: RunOptions): Promise<RunResult> {
     await pause(QUIET);
     for (const fault of rounds(wanted, faultRandom)) {
       if (now() - began > options.millis && windows.length > 0) break;
-      const victim = faultRandom.pick(rig.replicas);
+      const hasClock = ({ clockFile }: Replica): boolean => clockFile !== undefined;
+      const victim = faultRandom.pick(fault.needs?.includes("clock") ? rig.replicas.filter(hasClock) : rig.replicas);
       const window: FaultWindow = {
         fault: fault.name,
         from: now(),
         until: Number.POSITIVE_INFINITY,
         recovery: fault.recovery * 1_000,
-        failing: targetsOf(fault.failing, fault.needs?.includes("clock") ? rig.replicas.at(-1) : victim, rig),
-        deaf: targetsOf(fault.deaf, fault.needs?.includes("clock") ? rig.replicas.at(-1) : victim, rig),
+        failing: targetsOf(fault.failing, victim, rig),
+        deaf: targetsOf(fault.deaf, victim, rig),
       };
       windows.push(window);
       tell(`${((window.from - began) / 1_000).toFixed(1).padStart(7)} s  ${fault.name} (${victim.service.name})`);
@@ -129,8 +131,8 @@ function* rounds(faults: readonly Fault[], random: Random): Generator<Fault> {
   for (;;) yield* random.shuffled(faults);
 }
 
-function targetsOf(scope: Scope, victim: Replica | undefined, { targets, replicas }: Rig): ReadonlySet<string> {
-  const victims = victim === undefined ? [] : [victim.service.name];
+function targetsOf(scope: Scope, victim: Replica, { targets, replicas }: Rig): ReadonlySet<string> {
+  const victims = [victim.service.name];
   const all = targets.map(({ name }) => name);
   const names = replicas.map(({ service }) => service.name);
   const gateways = all.filter((name) => !names.includes(name));

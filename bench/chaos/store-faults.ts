@@ -141,6 +141,8 @@ export const STORE_FAULTS: readonly Fault[] = [
   },
   {
     ...COMMON,
+    // The proxies lead past PgBouncer afterwards.
+    needs: ["postgres", "direct"],
     name: "a standby is promoted that lacks 2 s of changes",
     lasts: 0,
     recovery: 5,
