@@ -86,7 +86,7 @@ masterKeys: [${masterKeys.join(", ")}]
 directory: ${seed}
 log: { level: warn, calls: none }
 drain: { delay: 1s, timeout: 5s }
-limits: { request: 2s }
+limits: { request: 5s }
 ${NO_SHUT_OUT}
 realms:
   integuru: { preset: integuru, keys: [{ secret: ${INTEGURU_SECRET} }] }
@@ -110,7 +110,7 @@ export function gatewayConfigOf(config: {
 metrics: ${config.metrics}
 upstream: ${config.upstream}
 log: { level: warn, calls: none }
-limits: { request: 2s }
+limits: { request: 5s }
 realms:
   integuru: { preset: integuru }
   clowk: { preset: clowk }

@@ -32,7 +32,7 @@ export interface Way {
 }
 
 /** How long a caller waits, in milliseconds: longer than the service's own limit, so that it is the service that gives up. */
-const DEADLINE = 3_000;
+const DEADLINE = 7_000;
 
 /** Opens the ways to a target. @returns them, and a function that closes them */
 export function waysTo(target: Target): { readonly ways: readonly Way[]; readonly close: () => void } {
