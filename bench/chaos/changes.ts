@@ -1,9 +1,11 @@
+import { hash } from "node:crypto";
+import { entryCommand } from "../../src/directory/commands.js";
+import type { SelectorKind } from "../../src/directory/revocation.js";
 import { Secret } from "../../src/util/secret.js";
-import { revocationDigest, revocationScope } from "../../src/verifier/revocation.js";
 import { emailOf, instanceId, RESERVED, secretKeyOf, userId } from "./config.js";
 import type { Order } from "./operator.js";
 import type { Random } from "./random.js";
-import { type Pool, REALMS, type Token } from "./tokens.js";
+import type { Pool, Token } from "./tokens.js";
 
 // What an operator changes throughout a run. Revocations concern tokens that calls ask about; the other changes concern
 // users, an instance and a client that only they change.
@@ -16,11 +18,12 @@ export function createChanges(pool: Pool, random: Random): () => Order {
   const users = RESERVED.users.map((user) => createUserChanges(pool, user));
   const secrets = [createClientRotation(pool), createInstanceRotation(pool)];
   const kinds: readonly { readonly weight: number; readonly order: () => Order }[] = [
+    { weight: 4, order: () => revoke(pool.take(random, random.pick(["integuru", "clowk", "issuer"] as const)), "jti") },
     {
-      weight: 6,
-      order: () => revokeByJti(pool.take(random, random.pick(REALMS.filter((realm) => realm !== "fiserv")))),
+      weight: 4,
+      order: () => revoke(pool.take(random, "issuer"), random.pick(["subject", "session", "client"] as const)),
     },
-    { weight: 3, order: () => revokeByDigest(pool.take(random)) },
+    { weight: 3, order: () => revoke(pool.take(random), "digest") },
     { weight: 3, order: () => random.pick(users)(random) },
     { weight: 1, order: () => random.pick(secrets)() },
   ];
@@ -32,24 +35,30 @@ export function createChanges(pool: Pool, random: Random): () => Order {
   };
 }
 
-function revokeByJti(token: Token): Order {
-  const { realm, owner, jti = "" } = token;
-  const scope = owner === undefined ? realm : revocationScope(realm, instanceId(owner.instance));
+/** Revokes one token. @param kind what selects it; only tokens of the realm `issuer` have all of them */
+export function revoke(token: Token, kind: "jti" | "digest" | "subject" | "session" | "client"): Order {
+  const { realm, owner } = token;
+  const selector = {
+    realm,
+    kind: kind satisfies SelectorKind,
+    value: selectedValue(token, kind),
+    ...(owner !== undefined && kind === "jti" && { instance: instanceId(owner.instance) }),
+  };
+  const isTimeless = kind === "jti" || kind === "digest";
+  const issuedBefore = isTimeless ? null : Math.floor(Date.now() / 1_000);
   return {
-    what: "revoke by jti",
+    what: `revoke by ${kind}`,
     isRevocation: true,
-    commands: [{ kind: "revoke", token: { realm: scope, jti } }],
+    commands: [{ kind: "revoke", revocations: [{ selector, issuedBefore, exp: null }], comment: "chaos" }],
     effects: [{ token, outcomes: REVOKED }],
   };
 }
 
-function revokeByDigest(token: Token): Order {
-  return {
-    what: "revoke by digest",
-    isRevocation: true,
-    commands: [{ kind: "revoke", token: { digest: revocationDigest(token.token) } }],
-    effects: [{ token, outcomes: REVOKED }],
-  };
+function selectedValue({ token }: Token, kind: "jti" | "digest" | "subject" | "session" | "client"): string {
+  const [header = "", payload = ""] = token.split(".");
+  if (kind === "digest") return hash("sha256", `${header}.${payload}`, "base64url");
+  const claims = JSON.parse(Buffer.from(payload, "base64url").toString()) as Readonly<Record<string, string>>;
+  return claims[{ jti: "jti", subject: "sub", session: "sid", client: "client_id" }[kind]] ?? "";
 }
 
 /** Renames a user, or removes it and puts it back, in turn. */
@@ -64,7 +73,7 @@ function createUserChanges(pool: Pool, user: number): (random: Random) => Order 
       return {
         what: "remove a user",
         isRevocation: true,
-        commands: [{ kind: "removeUser", ...names }],
+        commands: [{ kind: "deleteUser", ...names, expect: "any" }],
         effects: [{ token, outcomes: ["rejected:USER_UNKNOWN"] }],
       };
     }
@@ -74,7 +83,9 @@ function createUserChanges(pool: Pool, user: number): (random: Random) => Order 
     return {
       what: "put a user",
       isRevocation: false,
-      commands: [{ kind: "putUser", ...names, email, name: `User ${user}`, avatarUrl: null, provider: "google" }],
+      commands: [
+        entryCommand({ kind: "putUser", ...names, email, name: `User ${user}`, avatarUrl: null, provider: "google" }),
+      ],
       effects: [{ token, outcomes: [`verified:${email}`] }],
     };
   };
@@ -99,7 +110,7 @@ function createClientRotation(pool: Pool): () => Order {
     return {
       what: "replace a client's secret",
       isRevocation: true,
-      commands: [{ kind: "putClient", clientId, clientSecret: new Secret(secretOf(version)) }],
+      commands: [entryCommand({ kind: "putClient", clientId, clientSecret: new Secret(secretOf(version)) })],
       effects: [
         { token: old, outcomes: REFUSED },
         { token: next, outcomes: ["verified"] },
@@ -126,7 +137,7 @@ function createInstanceRotation(pool: Pool): () => Order {
     return {
       what: "replace an instance's secret key",
       isRevocation: true,
-      commands: [{ kind: "putInstance", id: instanceId(instance), appId: "app_chaos", secretKeys }],
+      commands: [entryCommand({ kind: "putInstance", id: instanceId(instance), appId: "app_chaos", secretKeys })],
       effects: [
         { token: old, outcomes: REFUSED },
         { token: next, outcomes: verified },

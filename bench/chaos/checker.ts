@@ -53,7 +53,11 @@ export function judge(history: History, promises: Promises): Findings {
   for (const verdict of verdicts) {
     const item = items.get(verdict.item);
     if (item === undefined) throw new Error(`a verdict is about ${verdict.item}, which the history does not have`);
-    const isDeaf = windows.some((window) => window.deaf.has(verdict.target) && within(window, verdict));
+    // An answer that says how old its knowledge is decides itself whether the replica was connected.
+    const isDeaf =
+      verdict.feedAge === undefined
+        ? windows.some((window) => window.deaf.has(verdict.target) && within(window, verdict))
+        : verdict.feedAge >= promises.connected;
     const allowed = allowedOutcomes(item, verdict, isDeaf ? promises.stale : promises.connected);
     if (allowed.some((outcome) => isSame(outcome, verdict.outcome))) continue;
     const missed = missedChange(item, verdict);

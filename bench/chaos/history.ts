@@ -35,6 +35,8 @@ export interface Verdict {
   readonly answered: number;
   /** `verified`, `rejected` or `refused` (the caller's credential), and after a colon what the answer says beyond that. */
   readonly outcome: string;
+  /** How long before it the replica began the poll that it rests on, in milliseconds; undefined where an answer does not say it. */
+  readonly feedAge?: number | undefined;
   /** Whether it was asked at the end, with all faults over, to see which changes are still there. */
   readonly isAudit?: boolean;
 }

@@ -1,4 +1,4 @@
-import { revocationDigest } from "../../src/verifier/revocation.js";
+import { revoke } from "./changes.js";
 import { now, pause } from "./clock.js";
 import { openOperator } from "./operator.js";
 import { createRandom } from "./random.js";
@@ -35,16 +35,9 @@ export async function measureLatency(options: RigOptions, revocations: number): 
       await Promise.all(unary.map((way) => isVerified(way, token)));
       await pause(APART);
       let acknowledged = Number.POSITIVE_INFINITY;
-      const making = operator
-        .make({
-          what: "revoke by digest",
-          isRevocation: true,
-          commands: [{ kind: "revoke", token: { digest: revocationDigest(token.token) } }],
-          effects: [],
-        })
-        .then(() => {
-          acknowledged = now();
-        });
+      const making = operator.make({ ...revoke(token, "digest"), effects: [] }).then(() => {
+        acknowledged = now();
+      });
       const heard = await Promise.all(
         unary.map(async (way) => {
           for (;;) {

@@ -45,7 +45,13 @@ export function startLoad(options: {
     for (const [at, answer] of answers.entries()) {
       const call = { target, via, sent, answered };
       if ("outcome" in answer) {
-        verdicts.push({ ...call, item: tokens[at]?.name ?? "", outcome: answer.outcome, ...(isAudit && { isAudit }) });
+        verdicts.push({
+          ...call,
+          item: tokens[at]?.name ?? "",
+          outcome: answer.outcome,
+          feedAge: answer.feedAge,
+          ...(isAudit && { isAudit }),
+        });
       } else {
         isAnswered = false;
         failures.push({ ...call, code: answer.failed });

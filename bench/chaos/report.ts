@@ -62,7 +62,8 @@ export function examplesOf({ findings, began }: RunResult): readonly string[] {
     (missed === undefined
       ? ""
       : ` (${missed.what}, acknowledged ${missed.acknowledged === undefined ? "never" : at(missed.acknowledged)})`);
-  const ofFailure = (call: Failure): string => `${at(call.sent)} ${call.target} ${call.via}: failed with ${call.code} after ${(call.answered - call.sent).toFixed(0)} ms`;
+  const ofFailure = (call: Failure): string =>
+    `${at(call.sent)} ${call.target} ${call.via}: failed with ${call.code} after ${(call.answered - call.sent).toFixed(0)} ms`;
   const kinds = [
     ["wrong", findings.wrong.map(ofVerdict)],
     ["good rejected", findings.goodRejected.map(ofVerdict)],

@@ -16,7 +16,13 @@ import type { Token } from "./tokens.js";
 // How calls are made and their answers read, over each protocol.
 
 /** What a call found out about one token: the outcome of a verdict, or why there is none. */
-export type Answer = { readonly outcome: string } | { readonly failed: string };
+export type Answer =
+  | {
+      readonly outcome: string;
+      /** How long ago the replica began the poll that the verdict rests on, in milliseconds, where the answer says it. */
+      readonly feedAge?: number | undefined;
+    }
+  | { readonly failed: string };
 
 /** Asks about tokens, and answers in their order; never rejects. */
 export type Sender = (tokens: readonly Token[]) => Promise<readonly Answer[]>;
@@ -162,7 +168,11 @@ function verdictOf({ verdict }: VerifyTokenResponse): Answer {
   if (verdict?.$case === "rejected") return { outcome: `rejected:${nameOf(verdict.value.reason)}` };
   if (verdict?.$case !== "verified") return { failed: "no verdict" };
   const email = verdict.value.principal?.user?.email;
-  return { outcome: email === undefined ? "verified" : `verified:${email}` };
+  const age = verdict.value.evidence?.feedAge;
+  return {
+    outcome: email === undefined ? "verified" : `verified:${email}`,
+    feedAge: age === undefined ? undefined : Number(age.seconds) * 1_000 + age.nanos / 1e6,
+  };
 }
 
 function itemOf({ outcome }: BatchVerifyTokensResponse["responses"][number]): Answer {
