@@ -20,7 +20,8 @@ export const MASTER_KEYS = ["first chaos key ", "second chaos key"].map((text) =
 );
 
 /** The number of Clowk's instances, and of users of each. */
-export const [INSTANCES, USERS] = [4, 25];
+export const INSTANCES = 4;
+const USERS = 25;
 
 /** The client of the realm `fiserv`. */
 export const CLIENT = { clientId: "chaos-client", clientSecret: "a-secret-of-the-chaos-run" };

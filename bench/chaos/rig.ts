@@ -135,7 +135,7 @@ export async function startRig(options: RigOptions): Promise<Rig> {
     }
 
     const balancer: Balancer = await startBalancer(
-      replicas.map(({ service, grpc }) => ({ port: grpc.port, isReady: service.isReady })),
+      replicas.map(({ service, grpc }) => ({ port: grpc.port, isReady: () => service.isReady() })),
     );
     closing.push(() => balancer.close());
     const gateways: { readonly service: Service; readonly http: string }[] = [];

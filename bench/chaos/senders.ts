@@ -103,10 +103,8 @@ function grpcWays(client: Client): readonly Way[] {
       send: (tokens) =>
         Promise.all(
           tokens.map((token) =>
-            unary(
-              METHODS.verify,
-              VerifyTokenRequest.encode(requestOf(token)).finish(),
-              VerifyTokenResponse.decode,
+            unary(METHODS.verify, VerifyTokenRequest.encode(requestOf(token)).finish(), (bytes) =>
+              VerifyTokenResponse.decode(bytes),
             ).then(verdictOf, failed),
           ),
         ),
@@ -118,7 +116,7 @@ function grpcWays(client: Client): readonly Way[] {
         const request = BatchVerifyTokensRequest.encode({ requests: tokens.map(requestOf) }).finish();
         return answersOrFailure(
           tokens,
-          unary(METHODS.batch, request, BatchVerifyTokensResponse.decode).then(({ responses }) =>
+          unary(METHODS.batch, request, (bytes) => BatchVerifyTokensResponse.decode(bytes)).then(({ responses }) =>
             responses.map(itemOf),
           ),
         );
@@ -181,8 +179,10 @@ function itemOf({ outcome }: BatchVerifyTokensResponse["responses"][number]): An
 }
 
 /** A credential that is not good is an answer; every other status is none. */
-const ofStatus = (code: number): Answer =>
-  code === status.UNAUTHENTICATED ? { outcome: "refused" } : { failed: status[code] ?? String(code) };
+function ofStatus(code: number): Answer {
+  const name = status[code] ?? String(code);
+  return name === "UNAUTHENTICATED" ? { outcome: "refused" } : { failed: name };
+}
 
 function failed(error: unknown): Answer {
   const { code, message } = error as Partial<ServiceError> & { code?: unknown; message?: string };
@@ -198,8 +198,11 @@ interface Sent {
 
 interface Received {
   readonly code: number;
-  readonly body: Readonly<Record<string, unknown>>;
+  readonly text: string;
 }
+
+/** What the member `valid` of a body says, if it has one. */
+const isValid = (text: string): unknown => (JSON.parse(text) as { readonly valid?: unknown }).valid;
 
 const JSON_TYPE = { "Content-Type": "application/json" };
 
@@ -222,9 +225,9 @@ const FACES: readonly {
       headers: { ...JSON_TYPE, "X-Clowk-Secret-Key": caller?.$case === "instanceSecretKey" ? caller.value : "" },
       body: JSON.stringify({ token }),
     }),
-    read({ code, body }) {
-      if (code === 200) return { outcome: `verified:${(body["data"] as { email?: string }).email}` };
-      if (code === 401) return { outcome: body["valid"] === false ? "rejected" : "refused" };
+    read({ code, text }) {
+      if (code === 200) return { outcome: `verified:${(JSON.parse(text) as { data: { email?: string } }).data.email}` };
+      if (code === 401) return { outcome: isValid(text) === false ? "rejected" : "refused" };
       return code === 404 ? { outcome: "rejected" } : { failed: String(code) };
     },
   },
@@ -239,8 +242,8 @@ const FACES: readonly {
         body: JSON.stringify({ token, client_id: clientId, client_secret: clientSecret }),
       };
     },
-    read({ code, body }) {
-      if (code === 200) return { outcome: body["valid"] === true ? "verified" : "rejected" };
+    read({ code, text }) {
+      if (code === 200) return { outcome: isValid(text) === true ? "verified" : "rejected" };
       return code === 401 ? { outcome: "refused" } : { failed: String(code) };
     },
   },
@@ -265,11 +268,7 @@ async function post(address: string, agent: http.Agent, sent: Sent, isAgain = fa
         });
         res.on("error", reject);
         res.on("end", () => {
-          try {
-            resolve({ code: res.statusCode ?? 0, body: JSON.parse(text) as Received["body"] });
-          } catch (error) {
-            reject(error as Error);
-          }
+          resolve({ code: res.statusCode ?? 0, text });
         });
       },
     );
