@@ -16,6 +16,7 @@ import { exitIfUnwritable, printError, printLine } from "./output.js";
 import { addRevokeCommand } from "./revoke.js";
 import { addServeCommand } from "./serve.js";
 import { addStatusCommand } from "./status.js";
+import { addStoreCommands } from "./store/store.js";
 import { addUnrevokeCommand } from "./unrevoke.js";
 import { addUserCommands } from "./user.js";
 import { addVerifyCommand } from "./verify.js";
@@ -106,6 +107,7 @@ function program(context: CliContext, argv: readonly string[]): Command {
   addUnrevokeCommand(root, context);
   addStatusCommand(root, context);
   addAuditCommands(root, context);
+  addStoreCommands(root, context);
   addCommand(root, "version", "print the version", ["token-verifier version", "token-verifier version --json"])
     .addOption(jsonOption())
     .action(({ json }: { json?: boolean }) => {

@@ -1,7 +1,8 @@
 import type { ConnectionOptions } from "node:tls";
 import type { Secret } from "../util/secret.js";
-import { openPostgresStore } from "./postgres/store.js";
+import { migratePostgres, openPostgresStore } from "./postgres/store.js";
 import type { SqlStore, StoreSettings } from "./sql/store.js";
+import { sqliteVersion } from "./sqlite/open.js";
 import { openSqliteStore, readSqliteStore, type SqliteOptions } from "./sqlite/store.js";
 
 /** Where a store is: a file, or a database and how to connect to it. */
@@ -41,6 +42,22 @@ export function openStoreAt({ address, ...options }: StoreOptions): Promise<SqlS
   if (address.engine === "sqlite") return openSqliteStore({ ...options, path: address.file });
   const applicationName = `token-verifier/${options.replica ?? "command"}`;
   return openPostgresStore({ ...options, pool: address.pool, address: { ...address, applicationName } });
+}
+
+/**
+ * Makes a store, or brings its schema up to date.
+ *
+ * @param grantTo a user of PostgreSQL who is to use the schema besides the one that makes it
+ * @returns true if anything was done
+ * @throws DirectoryError as {@link openStoreAt}
+ */
+export async function migrateStoreAt({ address, ...options }: StoreOptions, grantTo?: string): Promise<boolean> {
+  if (address.engine === "postgres") {
+    return migratePostgres({ ...options, address: { ...address, applicationName: "token-verifier/migrate" } }, grantTo);
+  }
+  const before = sqliteVersion(address.file);
+  await (await openSqliteStore({ ...options, path: address.file })).engine.close();
+  return sqliteVersion(address.file) !== before;
 }
 
 /**

@@ -15,7 +15,7 @@ import { deriveMasterKeys, type MasterKeys } from "../directory/master-keys.js";
 import { type OnRead, observeReads } from "../directory/observe-reads.js";
 import { sqlDirectory } from "../directory/sql/directory.js";
 import type { SqlStore } from "../directory/sql/store.js";
-import { openStoreAt, readStoreAt, type StoreAddress, type StoreOptions } from "../directory/stores.js";
+import { migrateStoreAt, openStoreAt, readStoreAt, type StoreAddress, type StoreOptions } from "../directory/stores.js";
 import { clientContext } from "../net/tls.js";
 import { tell } from "../observability/lines.js";
 import type { Clock } from "../util/clock.js";
@@ -64,6 +64,20 @@ export async function readDirectory(config: Config, clock: Clock): Promise<OpenD
   const options = storeOptions(config, clock);
   const store = await readStoreAt(options);
   return store && { store, directory: sqlDirectory(store), masterKeys: options.masterKeys };
+}
+
+/**
+ * Makes the store of a configuration, or brings its schema up to date.
+ *
+ * @param grantTo a user of PostgreSQL who is to use the schema besides the one that makes it
+ * @throws {DirectoryError} if it cannot be reached or changed
+ */
+export async function migrateStore(
+  config: Config,
+  clock: Clock,
+  grantTo: string | undefined,
+): Promise<{ readonly place: string; readonly changed: boolean }> {
+  return { place: storePlace(config), changed: await migrateStoreAt(storeOptions(config, clock), grantTo) };
 }
 
 function storeOptions(config: Config, clock: Clock): StoreOptions {

@@ -40,22 +40,30 @@ export async function openPostgresStore(options: PostgresOptions): Promise<SqlSt
 /**
  * Makes or updates the schema of a store, unless it is up to date. Any number of processes may do so at once.
  *
+ * @param grantTo a user who is to use the schema besides the one that makes it: it may read and write rows, and neither change
+ * nor remove those of the audit
  * @returns true if anything was done
  */
-export async function migratePostgres({ address, masterKeys, clock }: PostgresOptions): Promise<boolean> {
+export async function migratePostgres(
+  { address, masterKeys, clock }: PostgresOptions,
+  grantTo?: string,
+): Promise<boolean> {
   const connection = await connect(address);
   try {
-    if ((await versionOf(connection, address)) === SCHEMA_VERSION) return false;
+    if (grantTo === undefined && (await versionOf(connection, address)) === SCHEMA_VERSION) return false;
     return await connection.write(async (sql) => {
       // A statement that waits for a lock on a table holds up every reader behind it.
       await sql.query(`SET LOCAL lock_timeout = 2000`);
       await sql.query(`SELECT pg_advisory_xact_lock(hashtextextended($1, 1))`, [address.schema]);
-      if ((await versionOf(sql, address)) === SCHEMA_VERSION) return false;
-      await makeSchema(sql, address.schema);
-      const now = Math.trunc(clock());
-      await makeRows(sql, now);
-      await makeStoreKeys(sql, masterKeys, now);
-      return true;
+      const isMade = (await versionOf(sql, address)) === SCHEMA_VERSION;
+      if (!isMade) {
+        await makeSchema(sql, address.schema);
+        const now = Math.trunc(clock());
+        await makeRows(sql, now);
+        await makeStoreKeys(sql, masterKeys, now);
+      }
+      if (grantTo !== undefined) await grant(sql, address.schema, grantTo);
+      return !isMade;
     });
   } finally {
     await connection.close();
@@ -90,10 +98,19 @@ async function versionOf(sql: Sql, address: PostgresAddress): Promise<number> {
   return version;
 }
 
+async function grant(sql: Sql, schema: string, user: string): Promise<void> {
+  const [name, role] = [pg.escapeIdentifier(schema), pg.escapeIdentifier(user)];
+  await sql.query(`GRANT USAGE ON SCHEMA ${name} TO ${role}`);
+  await sql.query(`GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${name} TO ${role}`);
+  await sql.query(`REVOKE UPDATE, DELETE ON {audit} FROM ${role}`);
+}
+
 async function makeSchema(sql: Sql, schema: string): Promise<void> {
   const name = pg.escapeIdentifier(schema);
+  const [found] = await sql.query(`SELECT 1 AS found FROM pg_namespace WHERE nspname = $1`, [schema]);
   const statements = [
-    `CREATE SCHEMA IF NOT EXISTS ${name}`,
+    // Also where the schema is there, this would need the right to make one.
+    ...(found === undefined ? [`CREATE SCHEMA ${name}`] : []),
     `COMMENT ON SCHEMA ${name} IS ${pg.escapeLiteral(`${COMMENT}: use token-verifier to change it`)}`,
     tablesFor("postgres"),
     // Every change updates this row, and a long snapshot elsewhere keeps its old versions.

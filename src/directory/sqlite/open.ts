@@ -95,6 +95,17 @@ function checkVersion(db: Database.Database, file: string): number {
   return version;
 }
 
+/** The version of the schema of a store's file; undefined if there is no file. */
+export function sqliteVersion(path: string): number | undefined {
+  if (!existsSync(path)) return undefined;
+  const db = new Database(path, { readonly: true, fileMustExist: true, timeout: OPENING_TIMEOUT });
+  try {
+    return db.pragma("user_version", { simple: true }) as number;
+  } finally {
+    db.close();
+  }
+}
+
 function migrate(db: Database.Database, file: string, context: MigrationContext): void {
   if (checkVersion(db, file) === SCHEMA_VERSION) return;
   const run = db.transaction(() => {
