@@ -19,22 +19,24 @@ const EXAMPLES = [
 
 /** Adds `import`. */
 export function addImportCommand(root: Command, context: CliContext): void {
-  const description = "load instances, users and clients from JSON Lines into the directory, all or nothing";
+  const description =
+    "load instances, users, clients and revocations from JSON Lines into the directory, all or nothing";
   addOperatorOptions(
     addCommand(root, "import", description, EXAMPLES)
       .argument("<file>", "the file; - reads standard input")
       .option("--dry-run", "print what the import would change, and change nothing")
-      .option("--prune", "remove entries that are not in the file"),
-  ).action(async (file: string, options: OperatorOptions & { dryRun?: boolean; prune?: boolean }) => {
-    const { dryRun = false, prune = false, admin } = options;
+      .option("--prune", "remove entries that are not in the file; revocations stay")
+      .option("--from-other-store", "take an export of another store under the same master key"),
+  ).action(async (file: string, options: OperatorOptions & ImportOptions) => {
+    const { dryRun = false, prune = false, fromOtherStore = false, admin } = options;
     if (admin !== undefined) {
-      const report = await sendFile(file, { dryRun, prune }, options, context);
+      const report = await sendFile(file, { dryRun, prune, fromOtherStore }, options, context);
       printLine(options.json ? JSON.stringify({ dryRun, admin, ...report }) : formatImport(report, dryRun, admin));
       return;
     }
     checkLocal(options);
     const config = loadConfig(configFile(options.config), context);
-    const report = await importFile(file, config, { dryRun, prune }, context);
+    const report = await importFile(file, config, { dryRun, prune, fromOtherStore }, context);
     const store = storePlace(config);
     printLine(options.json ? JSON.stringify({ dryRun, store, ...report }) : formatImport(report, dryRun, store));
   });
@@ -43,21 +45,26 @@ export function addImportCommand(root: Command, context: CliContext): void {
 /** Imports a file of JSON Lines into a running service. @param file `-` for standard input */
 function sendFile(
   file: string,
-  { dryRun = false, prune = false }: ImportOptions,
+  { dryRun = false, prune = false, fromOtherStore = false }: ImportOptions,
   options: OperatorOptions,
   context: CliContext,
 ): Promise<ImportReport> {
   const { bytes, total } = openFile(file, context);
   async function* parts(): AsyncGenerator<ImportDirectoryRequest> {
-    yield { part: { $case: "options", value: { requestId: drawRequestId(), prune, dryRun } } };
+    yield { part: { $case: "options", value: { requestId: drawRequestId(), prune, dryRun, fromOtherStore } } };
     for await (const lines of showProgress(buffers(bytes), total, process.stderr)) {
       yield { part: { $case: "lines", value: Buffer.from(lines) } };
     }
   }
   return withOperations(options, context, "change", async (on) => {
     try {
-      const { instances, users, clients } = await on.importDirectory(parts());
-      return { instances: countsOf(instances), users: countsOf(users), clients: countsOf(clients) };
+      const { instances, users, clients, revocations } = await on.importDirectory(parts());
+      return {
+        instances: countsOf(instances),
+        users: countsOf(users),
+        clients: countsOf(clients),
+        ...(revocations && { revocations: countsOf(revocations) }),
+      };
     } finally {
       clearProgress(process.stderr);
     }
@@ -118,10 +125,12 @@ async function* buffers(chunks: AsyncIterable<Uint8Array | string>): AsyncGenera
 
 /** An import's report as text. @param store the file that it went into */
 function formatImport(report: ImportReport, isDry: boolean, store: string): string {
-  const kinds = ["instances", "users", "clients"] as const;
-  const lines = kinds.map((kind) => {
-    const { added, replaced, unchanged, removed } = report[kind];
-    return `${kind.padEnd(10)} ${added} added, ${replaced} replaced, ${unchanged} unchanged, ${removed} removed`;
+  const kinds = ["instances", "users", "clients", "revocations"] as const;
+  const lines = kinds.flatMap((kind) => {
+    const counts = report[kind];
+    if (counts === undefined) return [];
+    const { added, replaced, unchanged, removed } = counts;
+    return `${kind.padEnd(report.revocations === undefined ? 10 : 11)} ${added} added, ${replaced} replaced, ${unchanged} unchanged, ${removed} removed`;
   });
   const head = isDry ? `dry run: nothing was written to ${store}; an import would make:` : `imported into ${store}`;
   return [head, ...lines].join("\n");

@@ -16,10 +16,7 @@ import {
   type SelectorOptions,
 } from "./selector-options.js";
 
-const EXAMPLES = [
-  "token-verifier revoke --realm integuru --jti example-1",
-  "token-verifier unrevoke --realm integuru --jti example-1 --comment 'revoked by mistake'",
-];
+const EXAMPLES = ["token-verifier unrevoke --realm integuru --jti example-1 --comment 'revoked by mistake'"];
 
 interface UnrevokeOptions extends SelectorOptions {
   readonly comment?: string;

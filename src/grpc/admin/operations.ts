@@ -36,7 +36,7 @@ export function operationsOn(context: OperationsContext): (operator: Operator) =
       (Object.keys(handlers) as UnaryName[]).map((name) => [name, bind(name, operator)]),
     ) as unknown as Pick<Operations, UnaryName>),
     importDirectory: (parts) => importDirectory(context, parts, operator),
-    exportDirectory: () => exportDirectory(context, operator),
+    exportDirectory: (request) => exportDirectory(context, request, operator),
   });
 }
 

@@ -7,7 +7,10 @@ import {
   type ServerWritableStream,
   type sendUnaryData,
 } from "@grpc/grpc-js";
-import type { ImportDirectoryRequest } from "../../../gen/tokenverifier/admin/v1/directory_service.js";
+import type {
+  ExportDirectoryRequest,
+  ImportDirectoryRequest,
+} from "../../../gen/tokenverifier/admin/v1/directory_service.js";
 import { acceptRequestId } from "../../contract/call.js";
 import type { Operator } from "../../contract/operator.js";
 import type { OperatorError, OperatorFailure } from "../../contract/operator-failures.js";
@@ -194,10 +197,10 @@ function importHandler(service: OperatorService) {
 }
 
 function exportHandler(service: OperatorService) {
-  return async (call: ServerWritableStream<unknown, unknown>): Promise<void> => {
+  return async (call: ServerWritableStream<ExportDirectoryRequest, unknown>): Promise<void> => {
     const own = new OperatorCall("exportDirectory", service, call);
     try {
-      for await (const part of (await own.operations()).exportDirectory({})) {
+      for await (const part of (await own.operations()).exportDirectory(call.request)) {
         if (call.cancelled) break;
         if (call.write(part)) continue;
         const abort = new AbortController();

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type {
   ImportCounts as CountsMessage,
+  ExportDirectoryRequest,
   ExportDirectoryResponse,
   ImportDirectoryRequest,
   ImportDirectoryResponse,
@@ -26,22 +27,28 @@ export async function importDirectory(
   const first = await iterator.next();
   const part = first.done === true ? undefined : first.value.part;
   const options: ImportOptions =
-    part?.$case === "options" ? part.value : { requestId: "", prune: false, dryRun: false };
-  const { requestId, prune, dryRun } = options;
+    part?.$case === "options" ? part.value : { requestId: "", prune: false, dryRun: false, fromOtherStore: false };
+  const { requestId, prune, dryRun, fromOtherStore } = options;
   return changing(context, operator, { kind: "import", requestId, subject: { prune, dryRun } }, async (by) => {
     if (part?.$case !== "options")
       throw invalid("The first message has no `options`. Send them first, then the lines.");
     if (prune) needRole(operator, "admin");
-    const digest = createHash("sha256").update(JSON.stringify([prune, dryRun]));
+    const digest = createHash("sha256").update(JSON.stringify([prune, dryRun, fromOtherStore]));
     const bytes = linesOf(iterator, (chunk) => digest.update(chunk));
     const lines = readJsonLines(bytes, context.keys);
-    const applied = await context.store.importLines(lines, { prune, dryRun }, () => digest.digest("base64url"), by);
-    const { instances, users, clients } = applied.report;
+    const applied = await context.store.importLines(
+      lines,
+      { prune, dryRun, fromOtherStore },
+      () => digest.digest("base64url"),
+      by,
+    );
+    const { instances, users, clients, revocations } = applied.report;
     return {
       change: changeMessage(applied),
       instances: countsMessage(instances),
       users: countsMessage(users),
       clients: countsMessage(clients),
+      revocations: revocations && countsMessage(revocations),
     };
   });
 }
@@ -71,6 +78,7 @@ const countsMessage = ({ added, replaced, unchanged, removed }: ImportCounts): C
 /** Exports all entries in parts of some 64 KiB. @throws OperatorError */
 export async function* exportDirectory(
   { store, keys, onFault }: OperationsContext,
+  { revocations, snapshot }: ExportDirectoryRequest,
   operator: Operator,
 ): AsyncGenerator<ExportDirectoryResponse> {
   needRoleFor(operator, "exportDirectory");
@@ -78,7 +86,7 @@ export async function* exportDirectory(
     let lines: string[] = [];
     let size = 0;
     const part = (): ExportDirectoryResponse => ({ lines: Buffer.from(lines.join("")) });
-    for await (const entry of store.export()) {
+    for await (const entry of store.export({ revocations, snapshot })) {
       const line = `${writeJsonLine(entry, keys)}\n`;
       lines.push(line);
       size += line.length;

@@ -148,7 +148,9 @@ export async function* parts(
   lines: string,
   options: { readonly requestId: string; readonly prune?: boolean; readonly dryRun?: boolean },
 ) {
-  yield { part: { $case: "options" as const, value: { prune: false, dryRun: false, ...options } } };
+  yield {
+    part: { $case: "options" as const, value: { prune: false, dryRun: false, fromOtherStore: false, ...options } },
+  };
   for (let at = 0; at < lines.length; at += 100) {
     yield { part: { $case: "lines" as const, value: Buffer.from(lines.slice(at, at + 100)) } };
   }

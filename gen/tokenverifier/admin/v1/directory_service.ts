@@ -440,6 +440,11 @@ export interface ImportOptions {
   prune: boolean;
   /** Says what the import would do, and does nothing (default false). */
   dryRun: boolean;
+  /**
+   * Takes an export of another store, with the keys that its clients' digests need
+   * (default false). Its sealed values must be under a master key of this service.
+   */
+  fromOtherStore: boolean;
 }
 
 /** ImportDirectoryResponse says what an import did. */
@@ -460,7 +465,14 @@ export interface ImportDirectoryResponse {
     | ImportCounts
     | undefined;
   /** The clients of the import. */
-  clients: ImportCounts | undefined;
+  clients:
+    | ImportCounts
+    | undefined;
+  /**
+   * The revocations of the import; unset if it has none. Those that now refuse more
+   * tokens count as replaced. None is ever removed.
+   */
+  revocations: ImportCounts | undefined;
 }
 
 /** ImportCounts counts the entries of one kind. */
@@ -477,6 +489,14 @@ export interface ImportCounts {
 
 /** ExportDirectoryRequest asks for all entries. */
 export interface ExportDirectoryRequest {
+  /** Adds the revocations after the entries (default false). */
+  revocations: boolean;
+  /**
+   * Reads everything as it is at one moment, for at most 10 minutes, during which
+   * the database cannot clean up (default false: pages of at most 10000 entries,
+   * each as it is when it is read).
+   */
+  snapshot: boolean;
 }
 
 /** ExportDirectoryResponse is a part of an export. */
@@ -3260,7 +3280,7 @@ export const ImportDirectoryRequest: MessageFns<ImportDirectoryRequest> = {
 };
 
 function createBaseImportOptions(): ImportOptions {
-  return { requestId: "", prune: false, dryRun: false };
+  return { requestId: "", prune: false, dryRun: false, fromOtherStore: false };
 }
 
 export const ImportOptions: MessageFns<ImportOptions> = {
@@ -3273,6 +3293,9 @@ export const ImportOptions: MessageFns<ImportOptions> = {
     }
     if (message.dryRun !== false) {
       writer.uint32(24).bool(message.dryRun);
+    }
+    if (message.fromOtherStore !== false) {
+      writer.uint32(32).bool(message.fromOtherStore);
     }
     return writer;
   },
@@ -3314,6 +3337,14 @@ export const ImportOptions: MessageFns<ImportOptions> = {
             message.dryRun = reader.bool();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.fromOtherStore = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3334,12 +3365,13 @@ export const ImportOptions: MessageFns<ImportOptions> = {
     message.requestId = object.requestId ?? "";
     message.prune = object.prune ?? false;
     message.dryRun = object.dryRun ?? false;
+    message.fromOtherStore = object.fromOtherStore ?? false;
     return message;
   },
 };
 
 function createBaseImportDirectoryResponse(): ImportDirectoryResponse {
-  return { change: undefined, instances: undefined, users: undefined, clients: undefined };
+  return { change: undefined, instances: undefined, users: undefined, clients: undefined, revocations: undefined };
 }
 
 export const ImportDirectoryResponse: MessageFns<ImportDirectoryResponse> = {
@@ -3355,6 +3387,9 @@ export const ImportDirectoryResponse: MessageFns<ImportDirectoryResponse> = {
     }
     if (message.clients !== undefined) {
       ImportCounts.encode(message.clients, writer.uint32(34).fork()).join();
+    }
+    if (message.revocations !== undefined) {
+      ImportCounts.encode(message.revocations, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -3404,6 +3439,14 @@ export const ImportDirectoryResponse: MessageFns<ImportDirectoryResponse> = {
             message.clients = ImportCounts.decode(reader, reader.uint32());
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.revocations = ImportCounts.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3432,6 +3475,9 @@ export const ImportDirectoryResponse: MessageFns<ImportDirectoryResponse> = {
       : undefined;
     message.clients = (object.clients !== undefined && object.clients !== null)
       ? ImportCounts.fromPartial(object.clients)
+      : undefined;
+    message.revocations = (object.revocations !== undefined && object.revocations !== null)
+      ? ImportCounts.fromPartial(object.revocations)
       : undefined;
     return message;
   },
@@ -3541,11 +3587,17 @@ export const ImportCounts: MessageFns<ImportCounts> = {
 };
 
 function createBaseExportDirectoryRequest(): ExportDirectoryRequest {
-  return {};
+  return { revocations: false, snapshot: false };
 }
 
 export const ExportDirectoryRequest: MessageFns<ExportDirectoryRequest> = {
-  encode(_: ExportDirectoryRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: ExportDirectoryRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.revocations !== false) {
+      writer.uint32(8).bool(message.revocations);
+    }
+    if (message.snapshot !== false) {
+      writer.uint32(16).bool(message.snapshot);
+    }
     return writer;
   },
 
@@ -3562,6 +3614,22 @@ export const ExportDirectoryRequest: MessageFns<ExportDirectoryRequest> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.revocations = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.snapshot = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3577,8 +3645,10 @@ export const ExportDirectoryRequest: MessageFns<ExportDirectoryRequest> = {
   create<I extends Exact<DeepPartial<ExportDirectoryRequest>, I>>(base?: I): ExportDirectoryRequest {
     return ExportDirectoryRequest.fromPartial(base ?? ({} as any));
   },
-  fromPartial<I extends Exact<DeepPartial<ExportDirectoryRequest>, I>>(_: I): ExportDirectoryRequest {
+  fromPartial<I extends Exact<DeepPartial<ExportDirectoryRequest>, I>>(object: I): ExportDirectoryRequest {
     const message = createBaseExportDirectoryRequest();
+    message.revocations = object.revocations ?? false;
+    message.snapshot = object.snapshot ?? false;
     return message;
   },
 };
