@@ -10,10 +10,12 @@ import { type FeedEvent, FeedFollower, type FeedReader } from "./feed-follower.j
 import { InstanceCache } from "./instance-cache.js";
 import type { Client, ClientRecord, Instance, InstanceRecord, StoredClientSecret, User } from "./model.js";
 import type { Position, Positioned } from "./position.js";
+import type { RecentRevocations } from "./recent-revocations.js";
 import { RevocationMemory } from "./revocation-memory.js";
 import type { LifetimesByRealm } from "./revocation-set.js";
 import { clientSecretDigest, sameDigest } from "./sealing.js";
 import { SingleFlight } from "./single-flight.js";
+import type { Suspension } from "./suspension.js";
 
 /** The most times an entry is read again because the feed had moved past the position of the read. */
 const MAX_ROUNDS = 4;
@@ -32,6 +34,12 @@ export interface DirectoryCacheOptions {
   readonly maxClockOffset?: number | undefined;
   /** Draws the wait before revocations are loaded again, from 0 to 1; default `Math.random`. */
   readonly random?: () => number;
+  /** Since when the store has left a write of this process without any answer, on the steady clock; default: never. */
+  readonly unansweredSince?: () => number;
+  /** Notes the revocations that come by the feed, and holds those that count beside the ones of a store that lost them. */
+  readonly recent?: RecentRevocations | undefined;
+  /** Tells whether the process was suspended, after which one reading of the feed is awaited; default: never. */
+  readonly suspension?: Suspension | undefined;
   /** Makes the source of events; default: a {@link FeedFollower}, which reads them from the directory. */
   readonly feed?: (apply: (event: FeedEvent) => void) => FeedReader;
   /** Called after each event that was applied, with the position that it leads to. */
@@ -95,6 +103,10 @@ export class DirectoryCache implements KnownDirectory {
   /** The process's digest of the text that was found to be this secret: comparing it takes a fifth of the time of an HMAC. */
   readonly #proven = new WeakMap<StoredClientSecret, string>();
   readonly #random: () => number;
+  readonly #recent: RecentRevocations | undefined;
+  readonly #suspension: Suspension | undefined;
+  /** True from the moment at which the store is found to have gone back in time until it has what it lost. */
+  #isRecovering = false;
 
   constructor({
     directory,
@@ -105,11 +117,15 @@ export class DirectoryCache implements KnownDirectory {
     bounds = {},
     maxLoads = 10_000,
     onEvent = () => {},
+    unansweredSince,
+    recent,
+    suspension,
     feed = () =>
       new FeedFollower({
         directory,
         clock,
         staleFor,
+        ...(unansweredSince && { unansweredSince }),
         apply: (event, position) => {
           this.#apply(event);
           onEvent(event, position);
@@ -120,6 +136,9 @@ export class DirectoryCache implements KnownDirectory {
     this.#clock = clock;
     this.#maxClockOffset = maxClockOffset;
     this.#random = random;
+    this.#recent = recent;
+    this.#suspension = suspension;
+    if (suspension !== undefined) suspension.follow = () => this.follow();
     this.#follower = feed((event) => this.#apply(event));
     this.#instances = new InstanceCache(bounds.instances ?? { known: 10_000, unknown: 10_000 });
     this.#clients = new EntryCache(bounds.clients ?? { known: 10_000, unknown: 10_000 });
@@ -139,8 +158,17 @@ export class DirectoryCache implements KnownDirectory {
   }
 
   /** False as long as the revocations were never loaded, too: without them, a revoked token would be accepted. */
-  isFresh(now: number): boolean {
-    return this.#hasRevocations && this.isClockRight && this.#follower.isFresh(now);
+  isFresh(now: number, staleFor?: number): boolean {
+    return this.#hasRevocations && this.isClockRight && this.#follower.isFresh(now, staleFor);
+  }
+
+  wasSuspended(now: number): boolean {
+    return this.#suspension?.isAfterGap(now) === true;
+  }
+
+  /** Says that the store has what it lost: revocations that are loaded from now on are the store's alone. */
+  endRecovery(): void {
+    this.#isRecovering = false;
   }
 
   /** False if this machine's clock and the store's are further apart than `maxClockOffset`. */
@@ -243,6 +271,7 @@ export class DirectoryCache implements KnownDirectory {
   }
 
   readonly #loaders: { readonly [Kind in DirectoryLack["kind"]]: (lack: LackOf<Kind>) => EntryLoad } = {
+    feed: () => ({ key: "", run: async () => this.#suspension?.end() }),
     instance: ({ secretKey }) => {
       const digest = secretKey.digest();
       const store = (record: InstanceRecord | null): void =>
@@ -318,6 +347,7 @@ export class DirectoryCache implements KnownDirectory {
         this.#drop(event.changes);
         break;
       case "restart":
+        this.#isRecovering ||= event.isOtherHistory === true;
         this.#dropEntries();
         this.#reloadRevocations();
         break;
@@ -336,6 +366,7 @@ export class DirectoryCache implements KnownDirectory {
     await this.revocations.load({
       expected: await this.#directory.countRevocations(),
       pages: this.#directory.revocationPages(),
+      ...(this.#isRecovering && this.#recent && { kept: this.#recent.list() }),
     });
     this.#load = { state: "loaded" };
   }
@@ -378,8 +409,10 @@ export class DirectoryCache implements KnownDirectory {
         instances.add(change.instanceId);
       } else if (change.kind === "user") this.#users.drop(pairKey(change.instanceId, change.userId));
       else if (change.kind === "client") clients.add(change.clientId);
-      else if (change.kind === "revoked" || change.kind === "unrevoked") this.revocations.apply(change);
-      else if (change.kind === "reset") this.#dropEntries();
+      else if (change.kind === "revoked" || change.kind === "unrevoked") {
+        this.revocations.apply(change);
+        this.#recent?.note(change);
+      } else if (change.kind === "reset") this.#dropEntries();
       else if (change.kind === "reset-revocations") this.#reloadRevocations();
     }
     if (clients.size > 0) this.#clients.dropGroups(clients); // their refused secrets too

@@ -31,8 +31,20 @@ export interface KnownDirectory {
    * @param now milliseconds since 1970
    */
   feedAge(now: number): number | undefined;
-  /** False once the feed has not been read for longer than `staleFor`: no answer may be used then. @param now milliseconds since 1970 */
-  isFresh(now: number): boolean;
+  /**
+   * False once the feed has not been read for longer than `staleFor`: no answer may be used then.
+   *
+   * @param now milliseconds since 1970
+   * @param staleFor a realm's own limit in milliseconds; no longer one than the store's counts
+   */
+  isFresh(now: number, staleFor?: number): boolean;
+  /**
+   * True if the process was just suspended for more than a second: what was revoked meanwhile is not known before the feed
+   * was read, so load `feed` first.
+   *
+   * @param now milliseconds since 1970
+   */
+  wasSuspended(now: number): boolean;
   /** The instance that owns this secret key. */
   instance(secretKey: Secret): Instance | null | undefined;
   /** The client with these credentials; null for an unknown id and for a wrong secret alike, at the same cost. */
@@ -48,14 +60,16 @@ export const noDirectory: KnownDirectory = {
   position: undefined,
   feedAge: () => undefined,
   isFresh: () => true,
+  wasSuspended: () => false,
   instance: () => null,
   client: () => null,
   user: () => null,
   revocations: noRevocations,
 };
 
-/** An entry that a decision needs and that is not in memory. */
+/** What a decision needs and is not in memory: an entry, or a reading of the feed that ended after a suspension. */
 export type DirectoryLack =
+  | { readonly kind: "feed" }
   | { readonly kind: "instance"; readonly secretKey: Secret }
   | { readonly kind: "client"; readonly clientId: string; readonly clientSecret: Secret }
   | { readonly kind: "user"; readonly instanceId: string; readonly userId: string };
@@ -68,6 +82,8 @@ export interface Poll {
    * to another history, or is no longer retained. Everything read before must be dropped then.
    */
   readonly changes: readonly Change[] | "restart";
+  /** True with a `restart` if the position belongs to another history: the store went back in time, and lost changes. */
+  readonly isOtherHistory?: boolean;
 }
 
 /** Reads of single entries, each with the feed's position in the same snapshot. */

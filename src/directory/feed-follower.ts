@@ -11,8 +11,12 @@ const PAGE_SIZE = 1_000;
 export type FeedEvent =
   /** The next changes, oldest first. */
   | { readonly kind: "changes"; readonly changes: readonly Change[] }
-  /** The feed cannot tell what changed: everything read before must be dropped, and the revocations be loaded again. */
-  | { readonly kind: "restart" }
+  /**
+   * The feed cannot tell what changed: everything read before must be dropped, and the revocations be loaded again.
+   *
+   * @param isOtherHistory true if the store went back in time, and may lack changes that were applied here
+   */
+  | { readonly kind: "restart"; readonly isOtherHistory?: boolean }
   /**
    * The feed was read to its end.
    *
@@ -27,8 +31,13 @@ export interface FeedReader {
   readonly position: Position | undefined;
   /** When the feed was last read to its end: the start of that reading in milliseconds since 1970; -Infinity for never. */
   readonly followedAt: number;
-  /** Whether the feed was read to its end recently enough for verdicts. @param now milliseconds since 1970 */
-  isFresh(now: number): boolean;
+  /**
+   * Whether the feed was read to its end recently enough for verdicts.
+   *
+   * @param now milliseconds since 1970
+   * @param staleFor a stricter limit than the reader's own, in milliseconds
+   */
+  isFresh(now: number, staleFor?: number): boolean;
   /** Whether the feed still has every change to what was read at a position. */
   covers(position: Position): boolean;
   /** Reads the feed to its end. @throws DirectoryError if it cannot be read */
@@ -45,6 +54,11 @@ interface FollowerOptions {
   readonly apply: (event: FeedEvent, position: Position) => void;
   /** A clock in milliseconds that all processes of the machine share and that is never set; default {@link steadyClock}. */
   readonly steady?: Clock;
+  /**
+   * Since when the store has left a write of this process without any answer, on the steady clock; Infinity if it has not.
+   * One that is cut off from its standbys still answers reads, and lacks what the new primary was told. Default: Infinity.
+   */
+  readonly unansweredSince?: () => number;
 }
 
 /**
@@ -58,17 +72,26 @@ export class FeedFollower implements FeedReader {
   readonly #staleFor: number;
   readonly #apply: (event: FeedEvent, position: Position) => void;
   readonly #steady: Clock;
+  readonly #unansweredSince: () => number;
   #position: Position | undefined;
   #followedAt = Number.NEGATIVE_INFINITY;
   #steadyAt = Number.NEGATIVE_INFINITY;
   #following: Promise<void> | undefined;
 
-  constructor({ directory, clock, staleFor = 60_000, apply, steady = steadyClock }: FollowerOptions) {
+  constructor({
+    directory,
+    clock,
+    staleFor = 60_000,
+    apply,
+    steady = steadyClock,
+    unansweredSince = () => Number.POSITIVE_INFINITY,
+  }: FollowerOptions) {
     this.#directory = directory;
     this.#clock = clock;
     this.#staleFor = staleFor;
     this.#apply = apply;
     this.#steady = steady;
+    this.#unansweredSince = unansweredSince;
   }
 
   get position(): Position | undefined {
@@ -81,10 +104,14 @@ export class FeedFollower implements FeedReader {
 
   /**
    * True within `staleFor` of the last complete reading, by both clocks: the wall clock may be set, and the steady one
-   * stands still while a virtual machine is suspended.
+   * stands still while a virtual machine is suspended. A write that the store leaves unanswered for as long ends it as well.
    */
-  isFresh(now: number): boolean {
-    return Math.abs(now - this.#followedAt) <= this.#staleFor && this.#steady() - this.#steadyAt <= this.#staleFor;
+  isFresh(now: number, staleFor = this.#staleFor): boolean {
+    const most = Math.min(staleFor, this.#staleFor);
+    return (
+      Math.abs(now - this.#followedAt) <= most &&
+      this.#steady() - Math.min(this.#steadyAt, this.#unansweredSince()) <= most
+    );
   }
 
   /**
@@ -120,9 +147,9 @@ export class FeedFollower implements FeedReader {
 
   /** Reads and applies one page. @returns true if there may be another */
   async #readPage(): Promise<boolean> {
-    const { head, changes } = await this.#directory.poll(this.#position, PAGE_SIZE);
+    const { head, changes, isOtherHistory = false } = await this.#directory.poll(this.#position, PAGE_SIZE);
     if (changes === "restart") {
-      this.#advance({ kind: "restart" }, head);
+      this.#advance({ kind: "restart", ...(isOtherHistory && { isOtherHistory }) }, head);
       return false;
     }
     const last = changes.at(-1);

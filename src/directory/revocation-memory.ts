@@ -19,6 +19,8 @@ export interface RevocationPages {
   readonly expected: RevocationCounts;
   /** Pages in any order, read at or after the time from which changes are reported. */
   readonly pages: AsyncIterable<PackedRevocations>;
+  /** Revocations that count beside those of the store; default none. */
+  readonly kept?: readonly Revocation[];
 }
 
 /** Packed revocations that are added in one turn: one to two milliseconds. */
@@ -83,9 +85,12 @@ export class RevocationMemory implements RevocationLookup {
    *
    * @throws DirectoryError `unusable` for pages that this version does not know, and what `pages` throws
    */
-  async load({ expected, pages }: RevocationPages): Promise<void> {
+  async load({ expected, pages, kept = [] }: RevocationPages): Promise<void> {
     const set = new RevocationSet(this.#lifetimes, expected);
     const loading: Loading = { set, changes: [] };
+    for (let start = 0; start < kept.length; start += CHANGES_A_TURN) {
+      loading.changes.push({ kind: "revoked", revocations: kept.slice(start, start + CHANGES_A_TURN) });
+    }
     this.#loading = loading;
     try {
       for await (const page of pages) {

@@ -38,8 +38,9 @@ export type Decision = Outcome | Provisional | Needs;
 export function decide(request: VerificationRequest, view: View, now: number, since = now): Decision {
   const asked = view.realms.get(request.realm);
   if (asked === undefined) return failure("REALM_UNKNOWN");
-  if (!view.directory.isFresh(now)) return failure("DIRECTORY_UNAVAILABLE");
+  if (view.directory.wasSuspended(now)) return AFTER_SUSPENSION;
   const routed = routeToken(asked, request.token);
+  if (!view.directory.isFresh(now, routed.realm.policy.staleFor)) return failure("DIRECTORY_UNAVAILABLE");
   const decision = conclude(initialState(request, routed, view, now, since));
   if (routed.realm === asked) return decision;
   const target = routed.realm.name;
@@ -60,6 +61,7 @@ function conclude(state: DecisionState): Decision {
   return runSteps(state) ?? verified(state, NO_CHECKS);
 }
 
+const AFTER_SUSPENSION: Needs = Object.freeze({ kind: "needs", need: Object.freeze({ kind: "feed" }) });
 const NO_CHECKS: readonly Check[] = Object.freeze([]);
 const ANYONE: Caller = { kind: "anyone" };
 const NOTHING = Object.freeze({});

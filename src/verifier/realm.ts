@@ -144,6 +144,8 @@ export interface Policy {
   readonly clockTolerance: number;
   /** Most seconds from a token's `iat` to its `exp`, which a rule checks; default unlimited. */
   readonly maxLifetime?: number | undefined;
+  /** Milliseconds without a reading of the store's feed after which it gives no verdicts; default: the store's limit. */
+  readonly staleFor?: number | undefined;
   /** What becomes of bound tokens (default: ignore). */
   readonly bound?: Bound;
   /** Algorithms of DPoP proofs (default: {@link PROOF_ALGORITHMS}). */

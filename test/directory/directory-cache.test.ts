@@ -5,6 +5,8 @@ import * as fc from "fast-check";
 import type { Directory, DirectoryLack, DirectoryReads } from "../../src/directory/directory.js";
 import { DirectoryCache, type DirectoryCacheOptions } from "../../src/directory/directory-cache.js";
 import { DirectoryError } from "../../src/directory/errors.js";
+import { FeedFollower } from "../../src/directory/feed-follower.js";
+import { RecentRevocations } from "../../src/directory/recent-revocations.js";
 import { revocationWords } from "../../src/directory/revocation.js";
 import { EVERY_REALM } from "../../src/directory/revocation-set.js";
 import { Secret } from "../../src/util/secret.js";
@@ -360,6 +362,28 @@ describe("the directory cache", () => {
       expect(known.position?.mark).to.equal("another");
     });
 
+    it("revocations that a store lost hold until it has them again, and those of the store hold beside them", async () => {
+      const recent = new RecentRevocations(() => now);
+      known = remember({ recent });
+      await known.follow();
+      await apply(revoke("r", "held"), revoke("r", "lost"));
+      await known.follow();
+      bench.sql("DELETE FROM revocations WHERE value = 'lost'");
+      anotherHistory(bench);
+      const loads = () => stage.calls.filter((call) => call === "revocations").length;
+      const before = loads();
+      await known.follow();
+      while (loads() === before) await nextTurn();
+      for (let turns = 0; turns < 50; turns++) await nextTurn();
+      expect([isRevoked("r", "held"), isRevoked("r", "lost")], "while it lacks one").to.deep.equal([true, true]);
+      known.endRecovery();
+      // A position that is no longer retained is of the same history, which has what it has.
+      bench.sql("DELETE FROM feed");
+      await known.follow();
+      while (isRevoked("r", "lost")) await nextTurn();
+      expect(isRevoked("r", "held")).to.equal(true);
+    });
+
     it("falling behind the feed's retention drops every entry", async () => {
       bench.sql("DELETE FROM feed");
       await apply(putClient("e", "s"), putClient("f", "s"));
@@ -692,6 +716,33 @@ describe("the directory cache", () => {
       await refusal(known.follow(), "unavailable", /away/);
       expect(known.isFresh(now)).to.equal(true);
       expect(known.isFresh(now + 1)).to.equal(false);
+    });
+
+    it("a realm's own staleFor ends freshness sooner, and never later", () => {
+      const at = (age: number, staleFor: number) => known.isFresh(NOW + age, staleFor);
+      expect([at(1_000, 1_000), at(1_001, 1_000), at(60_001, 90_000)]).to.deep.equal([true, false, false]);
+    });
+
+    it("freshness ends staleFor after a write that the store left unanswered, although it answers reads", async () => {
+      let steady = 0;
+      let since = Number.POSITIVE_INFINITY;
+      const follower = new FeedFollower({
+        directory: stage,
+        clock: () => now,
+        staleFor: 5_000,
+        apply: () => {},
+        steady: () => steady,
+        unansweredSince: () => since,
+      });
+      since = 100;
+      steady = 5_100;
+      await follower.follow();
+      expect(follower.isFresh(now)).to.equal(true);
+      steady = 5_101;
+      await follower.follow();
+      expect(follower.isFresh(now)).to.equal(false);
+      since = Number.POSITIVE_INFINITY;
+      expect(follower.isFresh(now)).to.equal(true);
     });
 
     it("freshness lasts 60 seconds by default", () => {

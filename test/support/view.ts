@@ -37,6 +37,7 @@ function knownDirectory(seed: string): KnownDirectory {
     position: { number: 1, mark: "c2VlZHNlZWRzZWVkc2VlZA" },
     feedAge: () => 0,
     isFresh: () => true,
+    wasSuspended: () => false,
     instance: (key) => instances.get(key.reveal()) ?? null,
     client: (id, secret) => (clients.get(id)?.secret === secret.reveal() ? clients.get(id)!.client : null),
     user: (instanceId, userId) => users.get(JSON.stringify([instanceId, userId])) ?? null,

@@ -36,6 +36,46 @@ const asking = (realm: string, token: string, explain = true) => ({
 const signed = (claims: object, header: object = {}): string =>
   makeToken({ key: "p256", header: { alg: "ES256", ...header }, claims: { exp: 1_800_003_600, ...claims } });
 
+describe("a decision on a directory that is not read at the moment", () => {
+  const strict = createRealm("strict", { ...issuers.policy, staleFor: 1_000 }, issuers.keys);
+  const route = createRoute("route", new Map([["https://one.example", strict]]));
+  const asked: (number | undefined)[] = [];
+  let wasSuspended = false;
+  const directory = {
+    ...view.directory,
+    isFresh: (_: number, staleFor?: number) => {
+      asked.push(staleFor);
+      return staleFor === undefined;
+    },
+    wasSuspended: () => wasSuspended,
+  };
+  const stale: View = {
+    ...view,
+    directory,
+    realms: new Map([issuers, strict, route].map((realm) => [realm.name, realm])),
+  };
+  const token = signed({ iss: "https://one.example", aud: "us" });
+  const said = (realm: string) => {
+    const decision = decide(asking(realm, token, false), stale, NOW);
+    return "reason" in decision ? decision.reason : decision.kind;
+  };
+
+  it("the staleFor of the realm that judges the token counts, also behind a route", () => {
+    expect(said("strict")).to.equal("DIRECTORY_UNAVAILABLE");
+    expect(said("route")).to.equal("DIRECTORY_UNAVAILABLE");
+    expect(said("issuers")).not.to.equal("DIRECTORY_UNAVAILABLE");
+    expect(asked).to.deep.equal([1_000, 1_000, undefined]);
+  });
+
+  it("after a suspension the feed is needed first", () => {
+    wasSuspended = true;
+    expect(decide(asking("issuers", token, false), stale, NOW)).to.deep.equal({
+      kind: "needs",
+      need: { kind: "feed" },
+    });
+  });
+});
+
 /** Returns the message of a token's one failed check. */
 function failed(realm: string, token: string, realms: View["realms"] = view.realms): string {
   const decision = decide(asking(realm, token), { ...view, realms }, NOW);

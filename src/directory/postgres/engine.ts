@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
+import { until } from "../../util/timeouts.js";
 import { DirectoryError } from "../errors.js";
 import type { Connection, Engine, Sql } from "../sql/sql.js";
 import { BUDGETS, clientConfig, type PostgresAddress, PostgresClient, placeOf, sqlOn } from "./connection.js";
@@ -10,6 +11,9 @@ import { channelOf, feedConnection } from "./feed-connection.js";
 const MAX_REPEATS = 5;
 /** Milliseconds within which a repetition begins, at random. */
 const REPEAT_WITHIN = 50;
+
+/** The most milliseconds that closing the connections takes. */
+const LONGEST_CLOSE = 2_000;
 
 /** What an engine on PostgreSQL needs. */
 export interface PostgresEngineOptions {
@@ -66,7 +70,8 @@ export function postgresEngine({ address, pool: max = 4 }: PostgresEngineOptions
     },
     connect: () => connect(address),
     close: async () => {
-      await Promise.all([feed.close(), pool.ended ? undefined : pool.end()]);
+      // A server that is frozen does not close its side.
+      await until(Promise.all([feed.close(), pool.ended ? undefined : pool.end()]), LONGEST_CLOSE);
     },
   };
 }

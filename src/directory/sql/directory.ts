@@ -48,10 +48,10 @@ export function sqlDirectory(store: SqlStore): Directory {
     },
     poll: async (after, limit) => {
       const sent = settings.clock();
-      const { head, changes, time, keysVersion } = await pollFeed(feed, engine.dialect, after, limit);
+      const { time, keysVersion, ...poll } = await pollFeed(feed, engine.dialect, after, limit);
       store.noteTime(time, sent);
       await store.refreshKeys(engine, keysVersion);
-      return { head, changes };
+      return poll;
     },
     async *revocationPages() {
       const connection = await engine.connect();

@@ -64,7 +64,11 @@ export async function pollFeed(
   if (minReader > FORMAT) throw new DirectoryError("unusable", NEWER_READERS);
   if (isReadOnly) throw new DirectoryError("unavailable", NO_PRIMARY);
   const poll = { head: { number: head, mark: headMark }, time: time ?? undefined, keysVersion };
-  if (after === undefined || markBefore !== after.mark) return { ...poll, changes: "restart" };
+  if (after === undefined) return { ...poll, changes: "restart" };
+  if (markBefore !== after.mark) {
+    // A row that is not there was trimmed, unless the feed never got so far.
+    return { ...poll, changes: "restart", isOtherHistory: markBefore !== null || after.number > head };
+  }
   const changes = rows.flatMap(({ number, mark, kind, touched }) =>
     number === null ? [] : [decodeChange({ number, mark }, { kind, touched })],
   );

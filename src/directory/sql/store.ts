@@ -52,7 +52,8 @@ export async function openSqlStore(engine: Engine, settings: StoreSettings): Pro
   if (made === undefined) throw new DirectoryError("unusable", "The store has lost its row. Restore it from a backup.");
   let { keys, version } = await loadStoreKeys(engine, masterKeys);
   let offsets: readonly { readonly at: number; readonly offset: number; readonly error: number }[] = [];
-  const offset = (): number => offsets.reduce((best, one) => (one.error < best.error ? one : best), ZERO).offset;
+  // Every verdict asks for it.
+  let offset = 0;
   const refreshKeys = async (sql: Sql, current: number): Promise<StoreKeys> => {
     if (current !== version) ({ keys, version } = await loadStoreKeys(sql, masterKeys));
     return keys;
@@ -64,16 +65,21 @@ export async function openSqlStore(engine: Engine, settings: StoreSettings): Pro
     get keys() {
       return keys;
     },
-    now: () => Math.trunc(clock() - offset()),
+    now: () => Math.trunc(clock() - offset),
     get clockOffset() {
-      return offset();
+      return offset;
     },
     noteTime(time, sent) {
       if (time === undefined) return;
       const now = clock();
       // The answer may have been made at any moment of the round trip, so half of it is the error.
       const measured = { at: now, offset: Math.round((sent + now) / 2 - time), error: (now - sent) / 2 };
-      offsets = [...offsets.filter(({ at }) => now - at < OFFSET_KEPT && now >= at), measured].slice(-MAX_OFFSETS);
+      // One that contradicts this one is of before a clock was set.
+      const agrees = (one: typeof measured): boolean =>
+        Math.abs(one.offset - measured.offset) <= one.error + measured.error + DRIFT;
+      const kept = offsets.filter((one) => now - one.at < OFFSET_KEPT && now >= one.at && agrees(one));
+      offsets = [...kept, measured].slice(-MAX_OFFSETS);
+      ({ offset } = offsets.reduce((best, one) => (one.error < best.error ? one : best)));
     },
     refreshKeys,
     async lookUp(look) {
@@ -85,6 +91,7 @@ export async function openSqlStore(engine: Engine, settings: StoreSettings): Pro
   };
 }
 
-const ZERO = { at: 0, offset: 0, error: Number.POSITIVE_INFINITY };
+/** Milliseconds by which two clocks drift apart in a minute, with room. */
+const DRIFT = 100;
 /** Measurements of the offset that are kept. */
 const MAX_OFFSETS = 60;
