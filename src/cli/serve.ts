@@ -5,6 +5,7 @@ import { logWarnings } from "../observability/logger.js";
 import { DEVELOPMENT_FOLDER, prepareDevelopment } from "../server/development/folder.js";
 import { exampleRequests } from "../server/development/requests.js";
 import { type Only, type Running, serve } from "../server/serve.js";
+import { StartEnded } from "../server/start.js";
 import { addCommand, type CliContext, configOption, jsonOption, onlyOption } from "./command.js";
 import { EXIT, UsageError } from "./errors.js";
 import { printLine, surviveUnwritable } from "./output.js";
@@ -34,19 +35,24 @@ export function addServeCommand(root: Command, context: CliContext): void {
 
 async function serveCommand(options: ServeOptions, context: CliContext): Promise<void> {
   surviveUnwritable();
-  const serving = { ...context, ...(options.json === true && { logFormat: "json" as const }) };
+  const ending = new AbortController();
+  const serving = {
+    ...context,
+    signal: ending.signal,
+    ...(options.json === true && { logFormat: "json" as const }),
+  };
   if (options.config !== undefined) {
     const starting = serve(options.config, options.only, serving);
     logWarnings(process, logOf(starting), context.clock);
     reloadOnSignal(starting);
-    await stopOnSignal(starting);
+    await stopOnSignal(starting, ending);
     return;
   }
   if (options.only !== undefined) throw new UsageError("--only needs a configuration. Give --config FILE.");
   const { file, made } = prepareDevelopment(DEVELOPMENT_FOLDER);
   const starting = serve(file, undefined, serving);
   logWarnings(process, logOf(starting), context.clock);
-  const { addresses } = await stopOnSignal(starting);
+  const { addresses } = await stopOnSignal(starting, ending);
   const requests = await exampleRequests(loadConfig(file, context), addresses, context.clock());
   if (options.json) {
     printLine(JSON.stringify({ config: file, addresses, requests }));
@@ -74,9 +80,9 @@ function reloadOnSignal(starting: Promise<Running>): void {
 
 /**
  * Drains and stops the service on the first SIGTERM or SIGINT, and ends the process at once on the second. A signal
- * during the start counts once the start is over.
+ * during the start counts once the start is over, or ends its wait for the store.
  */
-async function stopOnSignal(starting: Promise<Running>): Promise<Running> {
+async function stopOnSignal(starting: Promise<Running>, ending: AbortController): Promise<Running> {
   const signals = ["SIGTERM", "SIGINT"] as const;
   const stopListening = (): void => {
     for (const signal of signals) process.off(signal, stop);
@@ -84,6 +90,7 @@ async function stopOnSignal(starting: Promise<Running>): Promise<Running> {
   const stop = (): void => {
     stopListening();
     for (const signal of signals) process.once(signal, () => process.exit(EXIT.unavailable));
+    ending.abort();
     // The command reports a failed start itself.
     void starting.then((running) => running.stop().then(() => process.exit(EXIT.done))).catch(() => {});
   };
@@ -92,6 +99,7 @@ async function stopOnSignal(starting: Promise<Running>): Promise<Running> {
     return await starting;
   } catch (error) {
     stopListening();
+    if (error instanceof StartEnded) process.exit(EXIT.done);
     throw error;
   }
 }

@@ -15,7 +15,10 @@ import { readWhole } from "./whole.js";
 
 /** Configuration of a service, read and checked as a whole. */
 export interface Config
-  extends Pick<CoreSettings, "log" | "limits" | "failures" | "trustedProxies" | "cache" | "proofs" | "drain">,
+  extends Pick<
+      CoreSettings,
+      "log" | "limits" | "failures" | "trustedProxies" | "cache" | "proofs" | "revocations" | "drain"
+    >,
     ConfiguredStore {
   readonly grpc: Loaded<CoreSettings["grpc"]>;
   readonly http: Loaded<CoreSettings["http"]>;
@@ -65,7 +68,7 @@ export function loadConfig(file: string, { env, readFile = readText, vendors = V
       metrics: withServerTls(settings.metrics, "metrics", context),
     };
     checkWorkloads(settings, realms, issues);
-    const { log, limits, failures, trustedProxies, cache, proofs, drain } = settings;
+    const { log, limits, failures, trustedProxies, cache, proofs, revocations, drain } = settings;
     return {
       file,
       ...ports,
@@ -76,6 +79,7 @@ export function loadConfig(file: string, { env, readFile = readText, vendors = V
       trustedProxies,
       cache,
       proofs,
+      revocations,
       drain,
       realms,
       faces,

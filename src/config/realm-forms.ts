@@ -53,6 +53,12 @@ function checkIssuers(texts: readonly string[] | null, ctx: z.RefinementCtx): vo
   }
 }
 
+const staleFor = duration(1000)
+  .optional()
+  .describe(
+    "How long the realm gives verdicts from memory while the store cannot be read, if that is shorter than `store.staleFor`.",
+  );
+
 /** A realm without a preset: tokens of any issuer. */
 export const genericSchema = z.strictObject({
   algorithms: z
@@ -110,6 +116,7 @@ export const genericSchema = z.strictObject({
     ),
   explain,
   watch,
+  staleFor,
   keys,
 });
 
@@ -187,6 +194,7 @@ export const presetSchema = (vendor: Vendor) =>
     maxTokenLength: maxTokenLength(vendor.maxTokenLength),
     explain,
     watch,
+    staleFor,
     keys: keys.optional(),
     ...vendor.policySettings,
     ...vendor.faceSettings,

@@ -21,6 +21,8 @@ export interface ConfiguredRealm
   readonly byIssuer: ReadonlyMap<string, string> | undefined;
   /** Whether its callers may watch its changes. */
   readonly isWatched: boolean;
+  /** A stricter `store.staleFor` of its own, in milliseconds; undefined for the store's. */
+  readonly staleFor: number | undefined;
   /** Settings as written, with defaults and without keys. */
   readonly settings: FaceSettings;
 }
@@ -79,7 +81,7 @@ function readPreset(vendor: Vendor, value: unknown, path: IssuePath, context: Re
     checkKeysAlone(value, vendor.algorithms, path, context);
     return undefined;
   }
-  const { keys = [], explain, watch, ...settings } = parsed;
+  const { keys = [], explain, watch, staleFor, ...settings } = parsed;
   const { algorithms, callers, keysOf } = vendor;
   const place = formatPath([...path, "keys"]);
   if (keysOf === "realm" && keys.length === 0) {
@@ -96,6 +98,7 @@ function readPreset(vendor: Vendor, value: unknown, path: IssuePath, context: Re
     maxTokenLength,
     explain: askersOf(explain),
     isWatched: isWatched(watch, callers),
+    staleFor,
     settings,
     writtenKeys: keys,
   };
@@ -125,7 +128,7 @@ function readGeneric(value: unknown, path: IssuePath, context: RealmContext): Re
     const message = `must be absent and is required, by ${isAccessToken ? `the preset ${ACCESS_TOKENS}, ` : ""}requiredClaims (default [exp]), issuer, audience or maxLifetime`;
     context.issues.push({ place: formatPath([...path, "claims", claim]), message });
   }
-  const { keys, watch, ...settings } = parsed;
+  const { keys, watch, staleFor, ...settings } = parsed;
   const { algorithms, callers, explain, maxTokenLength } = parsed;
   return {
     algorithms,
@@ -134,6 +137,7 @@ function readGeneric(value: unknown, path: IssuePath, context: RealmContext): Re
     maxTokenLength,
     explain: askersOf(explain),
     isWatched: isWatched(watch, callers),
+    staleFor,
     settings,
     writtenKeys: keys,
   };

@@ -71,6 +71,7 @@ function readRoute(
     keysOf: "realm",
     // Those it leads to are watched instead.
     isWatched: false,
+    staleFor: undefined,
     maxTokenLength,
     settings: { ...settings, maxTokenLength },
     keys: [],

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { MAX_REVOCATIONS } from "../directory/sql/write.js";
 import { isNetwork } from "../util/client-address.js";
 import { VENDORS } from "../vendors/index.js";
 import { DEFAULT_MAX_PROOFS } from "../verifier/proofs/replay-memory.js";
@@ -102,7 +103,7 @@ const longStore = z.strictObject({
   maxClockOffset: duration(1000)
     .optional()
     .describe(
-      "Most that this machine's clock and the database's may differ (default `30s`). Beyond it, calls are UNAVAILABLE (503).",
+      "Most that this machine's clock and the database's may differ (default `30s`). Beyond it, calls are UNAVAILABLE (503), and operators' changes are refused.",
     ),
 });
 
@@ -248,6 +249,19 @@ const core = {
     })
     .prefault({})
     .describe("DPoP proofs (RFC 9449)."),
+  revocations: z
+    .strictObject({
+      max: z
+        .int()
+        .min(100)
+        .max(100_000_000)
+        .default(MAX_REVOCATIONS)
+        .describe(
+          "Most revocations that the store takes, about 22 bytes each in the memory of every process. At this number further ones are refused; the last hundredth is for those by subject, key or all. What the store holds is always loaded.",
+        ),
+    })
+    .prefault({})
+    .describe("Revocations."),
   drain,
   realms,
 };

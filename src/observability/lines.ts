@@ -195,6 +195,74 @@ export const LINES = {
     fields: ["failures"],
     meaning: "The outage is over.",
   },
+  "directory look-ups fail at once": {
+    levels: ["warn"],
+    fields: [],
+    meaning:
+      "The store has answered nothing for two seconds. Until it answers again, calls that need an entry that is not in memory are UNAVAILABLE (503) at once instead of at their deadline; the others are answered.",
+  },
+  "directory look-ups are tried again": {
+    levels: ["info"],
+    fields: [],
+    meaning: "The store answers again.",
+  },
+  "waiting for the store": {
+    levels: ["warn"],
+    fields: ["store", "err"],
+    meaning:
+      "At a start: the database cannot be reached. The service is not ready, `/readyz` says why, and it tries again every second. Logged when it begins, when the cause changes, and about once a minute.",
+  },
+  "store went back in time": {
+    levels: ["warn"],
+    fields: ["restored"],
+    meaning:
+      "The store's history is another: a copy of its disk was restored, or a standby took over that lacked the last changes. The service read everything again, and gave the store those `restored` revocations of the last 24 hours that it remembered and the store had lost. All other lost changes have to be made again: compare the audit.",
+  },
+  "revocations cannot be restored": {
+    levels: ["error"],
+    fields: ["err"],
+    meaning:
+      "The store's history is another, and the revocations that it lost could not be written to it. They hold in this process, which tries again every second.",
+  },
+  "replica cannot report": {
+    levels: ["warn"],
+    fields: ["err"],
+    meaning:
+      "This service could not write its row to the database, as it does every five seconds. If the write was not even refused, no verdicts are given after `store.staleFor`: a primary that is cut off from its standbys looks like this.",
+  },
+  "replica can report again": {
+    levels: ["info"],
+    fields: [],
+    meaning: "The row of this service is in the database again.",
+  },
+  "store cannot be tidied": {
+    levels: ["warn"],
+    fields: ["err"],
+    meaning:
+      "Old changes, ended revocations and answers to old requests could not be removed. It is tried again every minute; the store grows until then.",
+  },
+  "store can be tidied again": {
+    levels: ["info"],
+    fields: [],
+    meaning: "What is no longer needed was removed from the store.",
+  },
+  "clock differs from the store's": {
+    levels: ["warn"],
+    fields: ["ours", "stores"],
+    meaning:
+      "This machine's clock (`ours`) and the database's (`stores`) differ by more than two seconds. Verdicts on `exp` and `nbf` use ours; set the wrong one right.",
+  },
+  "clock differs from the store's: no verdicts are given": {
+    levels: ["error"],
+    fields: ["ours", "stores"],
+    meaning:
+      "The clocks differ by more than `store.maxClockOffset`: the service is not ready, every call is UNAVAILABLE (503), and operators' changes are refused. Set the wrong clock right.",
+  },
+  "clock agrees with the store's again": {
+    levels: ["info"],
+    fields: ["ours", "stores"],
+    meaning: "The clocks differ by less than two seconds.",
+  },
   "keys changed": {
     levels: ["info"],
     fields: ["realm", "location", "added", "removed"],

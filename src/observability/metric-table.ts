@@ -93,6 +93,31 @@ export const METRICS = {
     "Number of the last change of the directory that this process knows; processes on one store differ by at most 50 ms.",
   ),
   feedAge: metric("gauge", "feed_age_seconds", [], "Time since the change feed was last read to its end, in seconds."),
+  revocationBytes: metric("gauge", "revocation_bytes", [], "Memory of the revocations, in bytes."),
+  revocationsMax: metric(
+    "gauge",
+    "revocations_max",
+    [],
+    "`revocations.max`: at this number of `directory_entries` of kind `revocation`, further ones are refused.",
+  ),
+  revocationsRestored: metric(
+    "counter",
+    "revocations_restored_total",
+    [],
+    "Revocations that this process gave back to a store that had gone back in time.",
+  ),
+  clockOffset: metric(
+    "gauge",
+    "store_clock_offset_seconds",
+    [],
+    "How far this machine's clock is ahead of the database's, in seconds.",
+  ),
+  feedNotifications: metric(
+    "counter",
+    "feed_notifications_total",
+    [],
+    "Commits that the database announced, those of replicas' reports included. None where the feed is only polled, as through PgBouncer.",
+  ),
   storeRead: metric(
     "histogram",
     "store_read_seconds",

@@ -123,6 +123,11 @@ const GAUGES: { readonly [Name in keyof typeof METRICS]?: ReadGauge } = {
     const followedAt = core()?.directory?.followedAt;
     return followedAt === undefined ? undefined : Math.max(0, clock() - followedAt) / 1000;
   },
+  revocationBytes: ({ core }) => core()?.store?.revocationBytes,
+  revocationsMax: ({ core }) => core()?.store?.revocationsMax,
+  revocationsRestored: ({ core }) => core()?.store?.revocationsRestored,
+  clockOffset: ({ core }) => scaled(core()?.store?.clockOffset),
+  feedNotifications: ({ core }) => core()?.store?.notifications,
   certificateExpiry: ({ expiries }) =>
     Object.fromEntries(Object.entries(expiries()).map(([name, at]) => [name, at / 1000])),
   keysUsable: ({ core }) => byRealm(core(), (sets) => (sets.every(isUsable) ? 1 : 0)),
@@ -153,6 +158,8 @@ const GAUGES: { readonly [Name in keyof typeof METRICS]?: ReadGauge } = {
   issuerClockAhead: ({ core }) => core()?.skew,
   proofsRemembered: ({ core }) => core()?.proofs,
 };
+
+const scaled = (millis: number | undefined): number | undefined => (millis === undefined ? undefined : millis / 1000);
 
 /** A figure of all ports with watches together; undefined if there is none. */
 function sumOf(ports: readonly PortStatus[], read: (stats: WatchStats) => number): number | undefined {

@@ -18,12 +18,28 @@ export interface CoreStats {
   readonly isFresh: boolean;
   /** State of the directory cache; undefined without a store. */
   readonly directory: DirectoryCacheStats | undefined;
+  /** State of the store; undefined without one. */
+  readonly store?: StoreStats | undefined;
   /** Key sets that are fetched, one for each realm and location. */
   readonly keys: readonly HeldStatus[];
   /** How far each realm's issuer's clock is ahead, in seconds, by the realm's name. */
   readonly skew: Readonly<Record<string, number>>;
   /** DPoP proofs that each realm remembers against a second use, by the realm's name. */
   readonly proofs: Readonly<Record<string, number>>;
+}
+
+/** Figures of a store that is followed. */
+export interface StoreStats {
+  /** Memory of the revocations. */
+  readonly revocationBytes: number;
+  /** The most revocations that the store takes. */
+  readonly revocationsMax: number;
+  /** Revocations that this process gave back to it. */
+  readonly revocationsRestored: number;
+  /** Milliseconds by which this machine's clock is ahead of the store's. */
+  readonly clockOffset: number;
+  /** Commits that the store announced. */
+  readonly notifications: number;
 }
 
 /** A key that a realm trusts now. */

@@ -16,9 +16,13 @@ const PHASES: Readonly<Record<Exclude<Phase, "open">, string>> = {
   draining: "it drains, and will end",
 };
 
-/** Decides readiness. A service that gives no verdicts is not ready, and neither is a gateway without a service that does. */
-export function readinessOf(phase: Phase, state: ServiceState): Readiness {
-  const notReady = causeOf(phase, state);
+/**
+ * Decides readiness. A service that gives no verdicts is not ready, and neither is a gateway without a service that does.
+ *
+ * @param wait what a start waits for
+ */
+export function readinessOf(phase: Phase, state: ServiceState, wait?: string): Readiness {
+  const notReady = phase === "starting" && wait !== undefined ? `it starts, and waits: ${wait}` : causeOf(phase, state);
   return notReady === undefined ? { ready: true, ...state } : { ready: false, notReady, ...state };
 }
 

@@ -35,6 +35,8 @@ export interface Telemetry {
   readonly storeRead: OnRead;
   readonly reload: ReloadObserver;
   readonly keyFetch: FetchObserver;
+  /** Says on `/readyz` what a start waits for. */
+  waiting(why: string): void;
   /** Includes a core in metrics and readiness. */
   observe(core: Observed): void;
   /** Includes the services that a gateway asks in metrics and readiness. */
@@ -72,6 +74,7 @@ export function createTelemetry(
       storeRead: nothing,
       reload: nothing,
       keyFetch: nothing,
+      waiting: nothing,
       observe: nothing,
       observeUpstreams: nothing,
       setRealms: nothing,
@@ -91,6 +94,7 @@ export function createTelemetry(
   let upstreams: ObservedUpstreams | undefined;
   let ports: readonly PortStatus[] = [];
   let phase: Phase = "starting";
+  let wait: string | undefined;
   const known = new Set(realms);
   const metrics = createMetrics(
     known,
@@ -111,7 +115,7 @@ export function createTelemetry(
       : gatewayState(upstreams.status(), known);
   const server = createMetricsServer(
     metrics,
-    () => readinessOf(phase, core?.serviceState() ?? stateWithoutCore()),
+    () => readinessOf(phase, core?.serviceState() ?? stateWithoutCore(), wait),
     () => core?.keysInUse() ?? { realms: {}, unused: {} },
     config.limits.headers,
     { tls, refused: (refusal) => refused("metrics", refusal) },
@@ -132,8 +136,12 @@ export function createTelemetry(
     reload: (...ended) => metrics.reload(...ended),
     keyFetch: (...fetch) => metrics.keyFetch(...fetch),
     storeRead: (...read) => metrics.storeRead(...read),
+    waiting: (why) => {
+      wait = why;
+    },
     observe: (observed) => {
       core = observed;
+      wait = undefined;
     },
     observeUpstreams: (observed) => {
       upstreams = observed;

@@ -3,6 +3,7 @@ import { ConfigError } from "../config/errors.js";
 import type { Config } from "../config/load.js";
 import { failure, type Verifier } from "../contract/verifier.js";
 import type { WatchSource } from "../contract/watch.js";
+import { StoreSilent } from "../directory/circuit.js";
 import { noDirectory } from "../directory/directory.js";
 import type { DirectoryCache } from "../directory/directory-cache.js";
 import { DirectoryError } from "../directory/errors.js";
@@ -76,10 +77,15 @@ export async function openCore(config: Config, context: CoreContext): Promise<Co
   const store = await openStore(config, context);
   const directory = store?.known ?? noDirectory;
   const facts = new FactCache(config.cache.facts);
-  const saved =
+  const reading =
     readOnlyAt === undefined
-      ? await openSavedSets(store?.directory, config.realms, log)
-      : await readSavedSets(store?.directory, config.realms, log, clock() - readOnlyAt);
+      ? openSavedSets(store?.directory, config.realms, log)
+      : readSavedSets(store?.directory, config.realms, log, clock() - readOnlyAt);
+  // A start that is tried again must leave nothing behind.
+  const saved = await reading.catch(async (error: unknown) => {
+    await store?.close();
+    throw error;
+  });
   const observe = (realm: string, location: string) => keysObserver({ realm, location }, log, onFetch);
   const keyring = new Keyring({ clock, proxies, saved, observe });
   const nonces = new Nonces(nonceKeys(config));
@@ -114,6 +120,9 @@ export async function openCore(config: Config, context: CoreContext): Promise<Co
     isFresh: directory.isFresh(clock()),
     directory: store?.known.stats(),
     trouble: store?.trouble(),
+    staleRealms: realms.flatMap(({ realm: { name, policy } }) =>
+      policy.staleFor === undefined || directory.isFresh(clock(), policy.staleFor) ? [] : [name],
+    ),
   });
   return {
     verifier: limitCredentials(createVerifier(current, clock, loader(store?.known, context)), config.failures, clock),
@@ -122,6 +131,7 @@ export async function openCore(config: Config, context: CoreContext): Promise<Co
       factLookups: facts.lookups,
       isFresh: directory.isFresh(clock()),
       directory: store?.known.stats(),
+      store: store?.stats(),
       keys: keyring.status(),
       proofs: Object.fromEntries(
         realms.flatMap(({ realm }) => (isRoute(realm) ? [] : [[realm.name, realm.proofs.memory.size(clock())]])),
@@ -136,7 +146,7 @@ export async function openCore(config: Config, context: CoreContext): Promise<Co
         realms.map(({ realm }) => realm),
         now,
       ),
-    operators: store?.directory.operators,
+    operators: store?.operators,
     instanceOf: (secretKey) => store?.known.instance(secretKey)?.id,
     keysInUse: () => {
       const now = clock();
@@ -159,6 +169,7 @@ export async function openCore(config: Config, context: CoreContext): Promise<Co
       current.view = viewOf(realms);
       facts.keepOnly(current.view.realms.values());
       setLifetimes();
+      store?.setRealms(next.realms);
       void removeUnused();
       return built;
     },
@@ -197,7 +208,9 @@ function loader(known: DirectoryCache | undefined, { clock, log }: Pick<CoreCont
       return undefined;
     } catch (error) {
       if (need.kind !== "keys" && error instanceof DirectoryError) {
-        tell(log, "directory entry cannot be loaded", { err: error, lack: need.kind });
+        // The log says once that look-ups fail at once.
+        if (!(error instanceof StoreSilent))
+          tell(log, "directory entry cannot be loaded", { err: error, lack: need.kind });
         return failure("DIRECTORY_UNAVAILABLE");
       }
       tell(log, "unexpected fault while loading", { err: error, lack: need.kind });

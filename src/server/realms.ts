@@ -122,10 +122,10 @@ function bindRoute(
 }
 
 function policyOf({ vendor, settings, ...configured }: ConfiguredRealm): Policy {
-  const { algorithms, callers, explain, keysOf, maxTokenLength } = configured;
+  const { algorithms, callers, explain, keysOf, maxTokenLength, staleFor } = configured;
   // Without a vendor the settings are those of `genericSchema`.
   const policy = vendor === undefined ? genericPolicy(settings as unknown as GenericSettings) : vendor.policy(settings);
-  return { ...policy, algorithms, callers, explain, keysOf, maxTokenLength };
+  return { ...policy, algorithms, callers, explain, keysOf, maxTokenLength, staleFor };
 }
 
 /** The realms of a configuration as revoking sees them, by a program that does not know how far their issuers' clocks are ahead. */

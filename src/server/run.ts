@@ -18,6 +18,8 @@ export interface ServeContext {
   readonly log?: Logger;
   /** Replaces the log format of the configuration. */
   readonly logFormat?: LogSettings["format"];
+  /** Ends a start that waits for its store; without effect after that. */
+  readonly signal?: AbortSignal;
   /** Calls `look` at intervals until the returned function is called. Default: once a second. */
   readonly watch?: (look: () => void) => () => void;
 }

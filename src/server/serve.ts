@@ -10,6 +10,7 @@ import { callService, gatewayOf, grpcPort, httpPort, listenerOptions, servedRpc 
 import type { ConfigSource, ReloadChanges } from "./reload.js";
 import { revocationMaker } from "./revocation-maker.js";
 import { openLog, type Running, run, type ServeContext } from "./run.js";
+import { openWhenReachable } from "./start.js";
 
 export type { Running, ServeContext } from "./run.js";
 
@@ -19,10 +20,10 @@ export type Only = "grpc" | "http";
 /**
  * Starts what a configuration describes. The metrics port opens first, and reports not ready. The others open last: once the
  * store is open, the directory is loaded and the keys of the configuration are checked. Keys that issuers publish are not
- * waited for.
+ * waited for. While a database cannot be reached, the start waits.
  *
  * @param only undefined for the whole service
- * @throws {ConfigError}, {DirectoryError}, or the system's error if a port cannot be opened
+ * @throws {ConfigError}, {DirectoryError}, {StartEnded}, or the system's error if a port cannot be opened
  */
 export async function serve(file: string, only: Only | undefined, context: ServeContext): Promise<Running> {
   // Node keeps the timing of its last 250 fetches, as a browser does; the service does not read it.
@@ -54,12 +55,17 @@ async function serveCore(
   const telemetry = createTelemetry(config, realms, { log, clock });
 
   await telemetry.listen();
-  const core = await openCore(config, {
+  const coreContext = {
     clock,
     log,
     onDirectoryFailure: telemetry.directoryFailure,
     onRead: telemetry.storeRead,
     onFetch: telemetry.keyFetch,
+  };
+  const core = await openWhenReachable(config, () => openCore(config, coreContext), {
+    log,
+    onWait: (why) => telemetry.waiting(why),
+    signal: context.signal,
   }).catch(async (error: unknown) => {
     await telemetry.close();
     throw error;

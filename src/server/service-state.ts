@@ -10,6 +10,8 @@ export interface Observations extends Pick<CoreStats, "keys" | "isFresh">, Parti
   readonly routes: Readonly<Record<string, readonly string[]>>;
   /** Why the directory cannot be read; absent if it can. */
   readonly trouble?: string | undefined;
+  /** Names of the realms for which the directory has not been read for too long, which may be sooner than for the others. */
+  readonly staleRealms?: readonly string[];
 }
 
 /** From worst to best: a realm has the state of its worst key set, a routing realm that of its worst target. */
@@ -24,15 +26,17 @@ const worst = (states: readonly RealmState[]): RealmState => STATES.find((state)
  * directory has been unreadable for too long, because the service gives no verdicts then.
  */
 export function serviceStateOf(observations: Observations): ServiceState {
-  const { realms, keys, routes, isFresh } = observations;
+  const { realms, keys, routes, isFresh, staleRealms = [] } = observations;
   const unserved = unservedRealms(observations);
   const setsOf = (name: string): readonly HeldStatus[] => keys.filter(({ realm }) => realm === name);
   const stateOf = (name: string): RealmState =>
-    isFresh ? worst(routes[name]?.map(stateOf) ?? setsOf(name).map(({ state }) => state)) : "failing";
+    isFresh && !staleRealms.includes(name)
+      ? worst(routes[name]?.map(stateOf) ?? setsOf(name).map(({ state }) => state))
+      : "failing";
   const whyOf = (name: string): string => {
     const state = stateOf(name);
     if (state === "fresh") return "";
-    if (!isFresh) return "the directory cannot be read";
+    if (!isFresh || staleRealms.includes(name)) return "the directory cannot be read";
     const target = routes[name]?.find((one) => stateOf(one) === state);
     if (target !== undefined) return [target, whyOf(target)].filter((text) => text !== "").join(": ");
     return setsOf(name).find((one) => one.state === state)?.why ?? "";
@@ -78,8 +82,12 @@ function keySetRow({ realm, location, state, why, age, next, left, keys, leftOut
 }
 
 /** Realms without usable keys, which health reports as NOT_SERVING. A routing realm serves while one of its targets does. */
-export function unservedRealms({ keys, routes }: Pick<Observations, "keys" | "routes">): ReadonlySet<string> {
-  const unserved = new Set(keys.filter((one) => !isUsable(one)).map(({ realm }) => realm));
+export function unservedRealms({
+  keys,
+  routes,
+  staleRealms = [],
+}: Pick<Observations, "keys" | "routes" | "staleRealms">): ReadonlySet<string> {
+  const unserved = new Set([...staleRealms, ...keys.filter((one) => !isUsable(one)).map(({ realm }) => realm)]);
   const useless = Object.entries(routes).filter(([, targets]) => targets.every((name) => unserved.has(name)));
   return new Set([...unserved, ...useless.map(([name]) => name)]);
 }

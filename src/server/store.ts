@@ -6,20 +6,29 @@ import { join } from "node:path";
 import type { ConnectionOptions } from "node:tls";
 import type { Logger } from "pino";
 import type { Config } from "../config/load.js";
+import type { ConfiguredRealm } from "../config/realms.js";
 import type { StoreTls } from "../config/store-address.js";
+import { withCircuit } from "../directory/circuit.js";
 import type { Directory, KnownDirectory } from "../directory/directory.js";
 import { DirectoryCache } from "../directory/directory-cache.js";
 import { DirectoryError } from "../directory/errors.js";
 import { startFeedPoller } from "../directory/feed-poller.js";
 import { deriveMasterKeys, type MasterKeys } from "../directory/master-keys.js";
 import { type OnRead, observeReads } from "../directory/observe-reads.js";
+import type { OperatorStore } from "../directory/operator-store.js";
+import { RecentRevocations } from "../directory/recent-revocations.js";
 import { sqlDirectory } from "../directory/sql/directory.js";
 import type { SqlStore } from "../directory/sql/store.js";
 import { migrateStoreAt, openStoreAt, readStoreAt, type StoreAddress, type StoreOptions } from "../directory/stores.js";
+import { Suspension } from "../directory/suspension.js";
 import { clientContext } from "../net/tls.js";
 import { tell } from "../observability/lines.js";
+import type { StoreStats } from "../observability/observed.js";
 import type { Clock } from "../util/clock.js";
 import { Secret } from "../util/secret.js";
+import { type Replica, startReplica } from "./replica.js";
+import { type ComparedClocks, clockTrouble, watchClocks } from "./replica-clock.js";
+import { endsByPolicy } from "./revocation-maker.js";
 import { seed } from "./seed.js";
 
 // The store of a configuration: opens it, seeds a new one, and follows its change feed.
@@ -29,6 +38,8 @@ export interface OpenDirectory {
   readonly store: SqlStore;
   readonly directory: Directory;
   readonly masterKeys: MasterKeys;
+  /** Sets the realms by whose policies revocations end in the store from now on. */
+  readonly setRealms: (realms: readonly ConfiguredRealm[]) => void;
 }
 
 /** Where a configuration's store is, for operators: a file, or `HOST:PORT/DATABASE`. */
@@ -49,9 +60,9 @@ type Opening = Pick<StoreOptions, "busyTimeout" | "opening" | "replica">;
  * @throws {DirectoryError} if the store cannot be used
  */
 export async function openDirectory(config: Config, clock: Clock, opening: Opening = {}): Promise<OpenDirectory> {
-  const options = storeOptions(config, clock);
+  const { setRealms, ...options } = storeOptions(config, clock);
   const store = await openStoreAt({ ...options, ...opening });
-  return { store, directory: sqlDirectory(store), masterKeys: options.masterKeys };
+  return { store, directory: sqlDirectory(store), masterKeys: options.masterKeys, setRealms };
 }
 
 /**
@@ -61,9 +72,9 @@ export async function openDirectory(config: Config, clock: Clock, opening: Openi
  * @throws {DirectoryError} if the store cannot be used
  */
 export async function readDirectory(config: Config, clock: Clock): Promise<OpenDirectory | undefined> {
-  const options = storeOptions(config, clock);
+  const { setRealms, ...options } = storeOptions(config, clock);
   const store = await readStoreAt(options);
-  return store && { store, directory: sqlDirectory(store), masterKeys: options.masterKeys };
+  return store && { store, directory: sqlDirectory(store), masterKeys: options.masterKeys, setRealms };
 }
 
 /**
@@ -80,8 +91,10 @@ export async function migrateStore(
   return { place: storePlace(config), changed: await migrateStoreAt(storeOptions(config, clock), grantTo) };
 }
 
-function storeOptions(config: Config, clock: Clock): StoreOptions {
+function storeOptions(config: Config, clock: Clock): StoreOptions & Pick<OpenDirectory, "setRealms"> {
   return {
+    ...endsByPolicy(config.realms),
+    maxRevocations: config.revocations.max,
     address: addressOf(config.store.address),
     masterKeys: deriveMasterKeys(config.masterKeys),
     clock,
@@ -128,6 +141,10 @@ export interface FollowedStore {
   readonly known: DirectoryCache & KnownDirectory;
   readonly store: SqlStore;
   readonly directory: Directory;
+  /** The store as operators see it. */
+  readonly operators: OperatorStore;
+  readonly setRealms: OpenDirectory["setRealms"];
+  readonly stats: () => StoreStats;
   /** Why the last read failed, for operators; undefined if it succeeded. */
   readonly trouble: () => string | undefined;
   /** Stops following, and closes the store. */
@@ -143,24 +160,56 @@ export interface FollowedStore {
 export async function openStore(config: Config, context: StoreContext): Promise<FollowedStore | undefined> {
   if (config.masterKeys.length === 0) return undefined;
   const { clock, log, onRead = () => {}, readOnlyAt } = context;
-  const { store, directory } =
+  const { store, directory, setRealms } =
     readOnlyAt === undefined ? await openSeeded(config, clock, log) : await readOrSeedAside(config, clock, log);
+  const isServed = readOnlyAt === undefined;
+  const recent = isServed ? new RecentRevocations(clock) : undefined;
+  // Only a store that other machines write to changes while this one is suspended.
+  const suspension = isServed && store.engine.dialect === "postgres" ? new Suspension(clock) : undefined;
+  const clocks: ComparedClocks = { clock, offset: () => store.clockOffset, max: config.store.maxClockOffset };
+  const onSilence = (isSilent: boolean): void => {
+    if (isSilent) tell(log, "directory look-ups fail at once", {});
+    else tell(log, "directory look-ups are tried again", {});
+  };
+  let replica: Replica | undefined;
   try {
     const known = new DirectoryCache({
-      directory: observeReads(directory, clock, onRead),
+      directory: withCircuit(observeReads(directory, clock, onRead), onSilence),
       clock,
       staleFor: config.store.staleFor,
       maxClockOffset: config.store.maxClockOffset,
+      unansweredSince: () => replica?.unansweredSince ?? Number.POSITIVE_INFINITY,
+      recent,
+      suspension,
+      onEvent: (event) => replica?.take(event),
     });
     await known.follow();
-    const following = follow(known, directory, context);
+    replica = recent && (await startReplica({ store, recent, known, clocks, log }, directory.operators));
+    const following = follow(known, directory, clocks, context);
     const close = async (): Promise<void> => {
+      suspension?.stop();
       known.close();
-      await following.stop();
+      await Promise.all([following.stop(), replica?.stop()]);
       await directory.close();
     };
-    return { known, store, directory, trouble: following.trouble, close };
+    return {
+      known,
+      store,
+      directory,
+      operators: replica?.operators ?? directory.operators,
+      setRealms,
+      stats: () => ({
+        revocationBytes: known.revocations.bytes,
+        revocationsMax: config.revocations.max,
+        revocationsRestored: replica?.restored ?? 0,
+        clockOffset: store.clockOffset,
+        notifications: following.notifications(),
+      }),
+      trouble: () => following.trouble() ?? clockTrouble(clocks),
+      close,
+    };
   } catch (error) {
+    suspension?.stop();
     await directory.close();
     throw error;
   }
@@ -244,9 +293,16 @@ async function seedAside(config: Config, clock: Clock, log: Logger): Promise<Ope
 function follow(
   known: Pick<DirectoryCache, "follow" | "isFresh">,
   directory: Pick<Directory, "polling" | "onNotification">,
+  clocks: ComparedClocks,
   { clock, log, onDirectoryFailure = () => {} }: StoreContext,
-): { readonly trouble: () => string | undefined; readonly stop: () => Promise<void> } {
+): {
+  readonly trouble: () => string | undefined;
+  readonly notifications: () => number;
+  readonly stop: () => Promise<void>;
+} {
   let trouble: string | undefined;
+  let notifications = 0;
+  const lookAtClocks = watchClocks(clocks, log);
   // The end of verdicts is logged at once, and then about once a minute.
   let isLogged = false;
   const poller = startFeedPoller({
@@ -256,6 +312,7 @@ function follow(
         () => {
           isLogged = false;
           trouble = undefined;
+          lookAtClocks();
         },
         (err: unknown) => {
           onDirectoryFailure();
@@ -274,6 +331,9 @@ function follow(
     },
     onRecovery: (failures) => tell(log, "directory can be read again", { failures }),
   });
-  directory.onNotification(() => poller.wake());
-  return { trouble: () => trouble, stop: () => poller.stop() };
+  directory.onNotification(() => {
+    notifications += 1;
+    poller.wake();
+  });
+  return { trouble: () => trouble, notifications: () => notifications, stop: () => poller.stop() };
 }

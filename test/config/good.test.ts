@@ -38,6 +38,7 @@ describe("a good configuration", () => {
       trustedProxies: [],
       cache: { facts: 67_108_864 },
       proofs: { max: 1_000_000 },
+      revocations: { max: 10_000_000 },
       drain: { delay: 5000, timeout: 5000 },
       faces: [],
       masterKeys: [],

@@ -77,6 +77,11 @@ describe("a wrong configuration", () => {
       text: routed("any: { byIssuer: [one], bound: require }"),
       is: [/^realms\.any\.bound: is not a key that exists here/],
     },
+    "no room for revocations": { text: top("revocations: { max: 99 }"), is: [/^revocations\.max: must be /] },
+    "a realm that is stale at once": {
+      text: "grpc: 127.0.0.1:0\nrealms:\n  fiserv: { preset: fiserv, staleFor: 500ms, keys: [{ pemFile: ./rsa.pem }] }\n",
+      is: [/^realms\.fiserv\.staleFor: must be a duration/],
+    },
     "no room for proofs": { text: top("proofs: { max: 0 }"), is: [/^proofs\.max: must be /] },
     "an unknown key of a key": {
       text: withKey("{ pemFile: ./p256.pem, algo: ES256 }"),
@@ -186,7 +191,7 @@ describe("a wrong configuration", () => {
     "keys that contradict a preset": {
       text: `realms:\n  integuru: { preset: integuru, algorithms: [RS256], issuer: x, keys: [{ secret: ${SECRET} }] }\n`,
       is: [
-        "realms.integuru.algorithms: is not a key that exists here; there are preset, maxTokenLength, explain, watch, keys, userClaim, members",
+        "realms.integuru.algorithms: is not a key that exists here; there are preset, maxTokenLength, explain, watch, staleFor, keys, userClaim, members",
         /^realms\.integuru\.issuer: is not a key that exists here/,
       ],
     },

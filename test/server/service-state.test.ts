@@ -30,6 +30,15 @@ describe("the state of a service", () => {
     expect(serviceStateOf(observed(["a", "b"]))).to.deep.equal({ realms: { a: "fresh", b: "fresh" } });
   });
 
+  it("a realm whose own staleFor is over fails and serves nothing, and so does a route to it alone", () => {
+    const observations = observed(["a", "b", "any"], [], { staleRealms: ["a"], routes: { any: ["a"] } });
+    expect(serviceStateOf(observations)).to.deep.include({
+      realms: { a: "failing", b: "fresh", any: "failing" },
+      why: { a: "the directory cannot be read", any: "a: the directory cannot be read" },
+    });
+    expect([...unservedRealms(observations)]).to.deep.equal(["a", "any"]);
+  });
+
   it("the state of a realm is that of its worst key set", () => {
     const sets = [set("a", "fresh"), set("a", "stale"), set("b", "cold"), set("b", "failing"), set("c", "fresh")];
     expect(serviceStateOf(observed(["a", "b", "c", "d"], sets)).realms).to.deep.equal({
