@@ -10,7 +10,7 @@ export type Columns = Readonly<Record<string, ColumnType>>;
 
 /** Reads the columns of all tables of a schema in the common words, by table. */
 export function columnsOf(tables: string): ReadonlyMap<string, Columns> {
-  const found = [...tables.matchAll(/TABLE \{?(\w+)\}? \(([\s\S]*?)\n {2}\);/g)];
+  const found = [...tables.matchAll(/TABLE \{?(\w+)\}? \(\n([\s\S]*?)\n {2}\);/g)];
   return new Map(
     found.map(([, name = "", body = ""]) => {
       const columns = [...body.matchAll(/^\s+(\w+) (int|text|bytes)\b/gm)];
