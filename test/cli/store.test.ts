@@ -18,6 +18,8 @@ const STORES: Readonly<Record<string, (context: Mocha.Context) => Promise<string
 for (const [engine, storeOf] of Object.entries(STORES)) {
   describe(`token-verifier store, on ${engine}`, () => {
     let folder: string;
+    const storeUrl = async (): Promise<string> =>
+      /(?:sqlite|postgres):[^\s"',}]+/.exec(readFileSync(join(folder, "verifier.yaml"), "utf8"))?.[0] ?? "";
     /** Writes the configuration with these master keys, the current one first. */
     let configure: (...keys: readonly string[]) => void;
     const store = async (...args: readonly string[]): Promise<Ended> =>
@@ -60,6 +62,31 @@ for (const [engine, storeOf] of Object.entries(STORES)) {
 
     it("migrate makes the store once", async () => {
       expect(await done("migrate")).to.have.property("changed", false);
+    });
+
+    it("copy moves everything to another store, which the old one names from then on", async () => {
+      const { from, to, rows } = await done("copy", await storeUrl(), "sqlite:./moved.db");
+      expect(to).to.equal(join(folder, "moved.db"));
+      expect(rows).to.include({ instances: 1, users: 1, clients: 1 });
+      const { code, stderr } = await store("new-epoch");
+      expect(code).to.equal(2);
+      expect(stderr).to.include(`was copied to ${to}`);
+      expect(await callerIsKnown()).to.equal(false);
+      expect(from).not.to.equal(to);
+      const text = readFileSync(join(folder, "verifier.yaml"), "utf8");
+      writeFileSync(join(folder, "verifier.yaml"), text.replace(await storeUrl(), "sqlite:./moved.db"));
+      expect(await callerIsKnown()).to.equal(true);
+    });
+
+    it("copy refuses a store that is not there, and an address that is none", async () => {
+      for (const [from, message] of [
+        ["sqlite:./nothing.db", "There is no store at"],
+        ["somewhere", "The address of a store must be sqlite:"],
+      ] as const) {
+        const { code, stderr } = await store("copy", from, "sqlite:./moved.db");
+        expect(code).to.equal(2);
+        expect(stderr).to.include(message);
+      }
     });
 
     it("a master key is replaced without writing any secret again", async () => {

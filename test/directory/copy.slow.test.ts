@@ -49,7 +49,7 @@ for (const from of BENCHES) {
           document: "{}",
           fetchedAt: 1,
           trust: "verified",
-        } as never);
+        });
       });
       afterEach(async () => {
         await source?.release();

@@ -9,7 +9,7 @@ export const SCHEMA_VERSION = 3;
 export const FORMAT = 1;
 
 /** The tables of a store, in an order in which they can be made. */
-const TABLES = `
+export const TABLES = `
   -- One row, locked last in every change: its order is the order of the feed.
   CREATE TABLE {feed_head} (
     id int PRIMARY KEY CHECK (id = 1),
