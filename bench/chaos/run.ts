@@ -1,7 +1,8 @@
 import { createChanges } from "./changes.js";
 import { type Findings, judge } from "./checker.js";
 import { now, pause } from "./clock.js";
-import { FAULTS, type Fault, type Need, type Scope } from "./faults.js";
+import type { Fault, Need, Scope } from "./fault.js";
+import { FAULTS } from "./faults.js";
 import type { FaultWindow } from "./history.js";
 import { startLoad } from "./load.js";
 import { openOperator } from "./operator.js";

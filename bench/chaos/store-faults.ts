@@ -1,7 +1,7 @@
 import pg from "pg";
 import { startPostgres } from "../../test/support/postgres.js";
 import { now, pause } from "./clock.js";
-import type { Fault, Scene } from "./faults.js";
+import type { Fault, Scene } from "./fault.js";
 
 // Faults of PostgreSQL, and of the way to it. In all of them verdicts go on from memory until `staleFor`; calls may fail
 // that need what is not in memory.
