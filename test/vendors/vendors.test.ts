@@ -24,7 +24,7 @@ import { exampleRequest, TEST_VENDORS } from "../support/vendors.js";
 const duplicates = <T>(items: readonly T[]): T[] => items.filter((item, index) => items.indexOf(item) !== index);
 
 /** The settings that every preset has. */
-const COMMON = ["preset", "maxTokenLength", "explain", "watch", "keys"];
+const COMMON = ["preset", "maxTokenLength", "explain", "watch", "staleFor", "keys"];
 
 /** Returns the name of a test key for an algorithm. */
 function keyFor(algorithm: Algorithm): string {
