@@ -92,7 +92,6 @@ describe("docs/guides/operate.md", function () {
       "store made",
       "key set not saved",
       "key sets can be saved again",
-      "key sets not resealed",
       "saved key set does not open",
       "unexpected fault",
     ]) {
@@ -162,7 +161,7 @@ describe("docs/guides/operate.md", function () {
     );
     const verdict = async (address: string, asked = ""): Promise<string> =>
       (await run(["verify", "--address", address, "--realm", "partner", "--json", "-"], made, asked)).stdout;
-    const seen = await command(GUIDE.block("sh", "export --config data/verifier.yaml --revocations"), made);
+    const seen = await command(GUIDE.block("sh", "export --config verifier.yaml --revocations"), made);
     expect(seen.stdout, seen.stderr).to.match(/^\{"revocation":\{"realm":"partner","jti":"token-17"/m);
     expect(seen.stdout).to.match(/cli:\S+ +revoke +done +\{.*"value":"token-18".*\}/m);
     // The service reads the store from time to time.
