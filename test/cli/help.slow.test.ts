@@ -10,7 +10,7 @@ import { COMMAND, type Ended, emptyFolder, Process, run } from "./harness.js";
 
 /** The subcommands that a help text lists. */
 const commandsIn = (help: string): string[] =>
-  Array.from((help.split("\nCommands:\n")[1] ?? "").matchAll(/^ {2}(\w+)/gm), ([, name = ""]) => name).filter(
+  Array.from((help.split("\nCommands:\n")[1] ?? "").matchAll(/^ {2}([\w-]+)/gm), ([, name = ""]) => name).filter(
     (name) => name !== "help",
   );
 
