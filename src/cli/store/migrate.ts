@@ -6,10 +6,7 @@ import { UsageError } from "../errors.js";
 import { printLine } from "../output.js";
 import { configFile } from "../resolve.js";
 
-const EXAMPLES = [
-  "token-verifier store migrate",
-  "token-verifier store migrate --as admin --password-file admin.password",
-];
+const EXAMPLES = ["token-verifier store migrate"];
 
 interface MigrateOptions {
   readonly config?: string;
