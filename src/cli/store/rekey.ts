@@ -10,7 +10,7 @@ import { actorOfCommand, configFile, onDirectory } from "../resolve.js";
 const EXAMPLES = [
   "token-verifier store rekey",
   "token-verifier store rekey --data --json",
-  "token-verifier store rekey --drop 0123456789abcdef",
+  "token-verifier store rekey --drop 0123456789abcdef   # exit code 2",
 ];
 
 interface RekeyOptions {
