@@ -12,7 +12,7 @@ import { printLine } from "../output.js";
 import { configFile } from "../resolve.js";
 
 const DESCRIPTION = "copy everything into an empty store, and mark the old one as moved";
-const EXAMPLES = ["token-verifier store copy sqlite:./data/verifier.db sqlite:./data/moved.db"];
+const EXAMPLES = ["token-verifier store copy sqlite:data/absent.db sqlite:data/moved.db   # exit code 2"];
 
 /** Adds `store copy`. */
 export function addCopyCommand(store: Command, context: CliContext): void {
