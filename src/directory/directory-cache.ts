@@ -36,6 +36,8 @@ export interface DirectoryCacheOptions {
   readonly random?: () => number;
   /** Since when the store has left a write of this process without any answer, on the steady clock; default: never. */
   readonly unansweredSince?: () => number;
+  /** Called when a client shows a secret whose digest is under an older look-up key than the newest. Default: does nothing. */
+  readonly onOlderKey?: (clientId: string, keyId: string, secret: Secret) => void;
   /** Notes the revocations that come by the feed, and holds those that count beside the ones of a store that lost them. */
   readonly recent?: RecentRevocations | undefined;
   /** Tells whether the process was suspended, after which one reading of the feed is awaited; default: never. */
@@ -103,6 +105,9 @@ export class DirectoryCache implements KnownDirectory {
   /** The process's digest of the text that was found to be this secret: comparing it takes a fifth of the time of an HMAC. */
   readonly #proven = new WeakMap<StoredClientSecret, string>();
   readonly #random: () => number;
+  /** As of the last reading of the feed, if an older one is to be told of; asking for it at each call would cost as much as the rest of a look-up. */
+  #newestKeyId: string | undefined;
+  readonly #onOlderKey: DirectoryCacheOptions["onOlderKey"];
   readonly #recent: RecentRevocations | undefined;
   readonly #suspension: Suspension | undefined;
   /** True from the moment at which the store is found to have gone back in time until it has what it lost. */
@@ -117,6 +122,7 @@ export class DirectoryCache implements KnownDirectory {
     bounds = {},
     maxLoads = 10_000,
     onEvent = () => {},
+    onOlderKey,
     unansweredSince,
     recent,
     suspension,
@@ -136,6 +142,7 @@ export class DirectoryCache implements KnownDirectory {
     this.#clock = clock;
     this.#maxClockOffset = maxClockOffset;
     this.#random = random;
+    this.#onOlderKey = onOlderKey;
     this.#recent = recent;
     this.#suspension = suspension;
     if (suspension !== undefined) suspension.follow = () => this.follow();
@@ -219,7 +226,11 @@ export class DirectoryCache implements KnownDirectory {
     const now = this.#storeTime;
     for (const secret of secrets) {
       if (secret.retiresAt !== null && now >= secret.retiresAt) continue;
-      if (this.#proven.get(secret) === digest) return true;
+      if (this.#proven.get(secret) !== digest) continue;
+      if (this.#newestKeyId !== undefined && secret.keyId !== this.#newestKeyId) {
+        this.#onOlderKey?.(clientId, secret.keyId, clientSecret);
+      }
+      return true;
     }
     const { byId, current } = this.#directory.lookupKeys;
     let isProven = false;
@@ -228,9 +239,15 @@ export class DirectoryCache implements KnownDirectory {
       const isSame = sameDigest(clientSecretDigest(key, clientId, clientSecret), secret.digest);
       if (!isSame || record === null || (secret.retiresAt !== null && now >= secret.retiresAt)) continue;
       this.#proven.set(secret, digest);
+      if (key !== current) this.#onOlderKey?.(clientId, secret.keyId, clientSecret);
       isProven = true;
     }
     return isProven;
+  }
+
+  /** Drops a client whose digest in the store is another, for the same secret: the feed says nothing of it. */
+  dropClient(clientId: string): void {
+    this.#clients.drop(clientId);
   }
 
   user(instanceId: string, userId: string): User | null | undefined {
@@ -353,6 +370,7 @@ export class DirectoryCache implements KnownDirectory {
         break;
       case "caughtUp":
         this.revocations.sweep(event.now);
+        if (this.#onOlderKey !== undefined) this.#newestKeyId = this.#directory.lookupKeys.current.id;
         break;
     }
   }

@@ -327,6 +327,12 @@ export const LINES = {
     fields: ["failures"],
     meaning: "The store can be written again. A set that was not saved is saved at its next fetch.",
   },
+  "client not moved to the new look-up key": {
+    levels: ["warn"],
+    fields: ["err", "failures"],
+    meaning:
+      "After `store rekey --data`: a client's secret was shown, and the store could not be written. Its digest stays under the older key, which still counts, until the client shows it again. Logged with exponential back-off (the 1st, 2nd, 4th, 8th… consecutive failure of any client).",
+  },
   "saved key set does not open": {
     levels: ["warn"],
     fields: ["realm", "location"],

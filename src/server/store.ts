@@ -17,12 +17,14 @@ import { deriveMasterKeys, type MasterKeys } from "../directory/master-keys.js";
 import { type OnRead, observeReads } from "../directory/observe-reads.js";
 import type { OperatorStore } from "../directory/operator-store.js";
 import { RecentRevocations } from "../directory/recent-revocations.js";
+import { type DigestRenewal, digestRenewal } from "../directory/sql/digest-renewal.js";
 import { sqlDirectory } from "../directory/sql/directory.js";
 import type { SqlStore } from "../directory/sql/store.js";
 import { migrateStoreAt, openStoreAt, readStoreAt, type StoreAddress, type StoreOptions } from "../directory/stores.js";
 import { Suspension } from "../directory/suspension.js";
 import { clientContext } from "../net/tls.js";
 import { tell } from "../observability/lines.js";
+import { isLoggedFailure } from "../observability/logger.js";
 import type { StoreStats } from "../observability/observed.js";
 import type { Clock } from "../util/clock.js";
 import { Secret } from "../util/secret.js";
@@ -173,7 +175,7 @@ export async function openStore(config: Config, context: StoreContext): Promise<
   };
   let replica: Replica | undefined;
   try {
-    const known = new DirectoryCache({
+    const known: DirectoryCache = new DirectoryCache({
       directory: withCircuit(observeReads(directory, clock, onRead), onSilence),
       clock,
       staleFor: config.store.staleFor,
@@ -182,6 +184,7 @@ export async function openStore(config: Config, context: StoreContext): Promise<
       recent,
       suspension,
       onEvent: (event) => replica?.take(event),
+      ...(isServed && { onOlderKey: renewal(store, (clientId) => known.dropClient(clientId), context) }),
     });
     await known.follow();
     replica = recent && (await startReplica({ store, recent, known, clocks, log }, directory.operators));
@@ -213,6 +216,26 @@ export async function openStore(config: Config, context: StoreContext): Promise<
     await directory.close();
     throw error;
   }
+}
+
+/** Digests clients' secrets again after a change of the store's keys, and logs failures with exponential back-off. */
+function renewal(
+  store: SqlStore,
+  drop: (clientId: string) => void,
+  { clock, log }: Pick<StoreContext, "clock" | "log">,
+): DigestRenewal {
+  let failures = 0;
+  return digestRenewal(store, {
+    clock,
+    onDone: (clientId) => {
+      failures = 0;
+      drop(clientId);
+    },
+    onFailure: (err) => {
+      failures += 1;
+      if (isLoggedFailure(failures)) tell(log, "client not moved to the new look-up key", { err, failures });
+    },
+  });
 }
 
 /** Opens the store for reading and writing, and loads the seed if the store is new. */

@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import type { Command } from "../../src/directory/commands.js";
 import type { Directory } from "../../src/directory/directory.js";
+import { DirectoryCache } from "../../src/directory/directory-cache.js";
 import { DirectoryError, SealError } from "../../src/directory/errors.js";
 import { deriveMasterKeys, type MasterKeys } from "../../src/directory/master-keys.js";
 import type { ClientRecord } from "../../src/directory/model.js";
@@ -218,6 +219,50 @@ for (const { engine, start } of BENCHES) {
         expect(value?.secrets.map(({ keyId }) => keyId)).to.deep.equal([store.keys.lookup.current.id]);
         expect(isSecretOf(store, value, secret)).to.equal(true);
         expect((await valuesLeft(store)).clientSecrets).to.equal(1);
+      });
+
+      it("a client is moved to the new key by showing its secret, whether the process knew the client before or not", async () => {
+        const store = await open(1);
+        const directory = sqlDirectory(store);
+        await directory.apply([client("d")], "tester");
+        let done: (clientId: string) => void = () => {};
+        const known: DirectoryCache = new DirectoryCache({
+          directory,
+          clock: () => now,
+          onOlderKey: digestRenewal(store, {
+            clock: () => now,
+            onDone: (id) => {
+              known.dropClient(id);
+              done(id);
+            },
+            onFailure: (error) => {
+              throw error;
+            },
+          }),
+        });
+        await known.follow();
+        const show = async (clientId: string, text = `secret of ${clientId}`): Promise<string | undefined> => {
+          const clientSecret = new Secret(text);
+          const found = known.client(clientId, clientSecret);
+          if (found === undefined)
+            await known.load({ kind: "client", clientId, clientSecret }, Number.POSITIVE_INFINITY);
+          return known.client(clientId, clientSecret)?.clientId;
+        };
+        expect(await show("c")).to.equal("c");
+        await rekeyData(store, "op");
+        await known.follow();
+        for (const id of ["c", "d"]) {
+          expect(await show(id, "wrong")).to.equal(undefined);
+          const moved = new Promise<string>((resolve) => {
+            done = resolve;
+          });
+          expect(await show(id)).to.equal(id);
+          expect(await moved).to.equal(id);
+          expect(await show(id)).to.equal(id);
+        }
+        expect((await valuesLeft(store)).clientSecrets).to.equal(0);
+        done = (id) => expect.fail(`${id} was moved twice`);
+        expect(await show("c")).to.equal("c");
       });
 
       it("digests are renewed at most ten times a second, each once at a time", async () => {

@@ -198,16 +198,19 @@ export async function renewClientDigest(
 ): Promise<boolean> {
   const [old, { current }] = [lookup.byId.get(keyId), lookup];
   if (old === undefined || old.id === current.id) return false;
-  const renewed = await engine.query(
-    `UPDATE {client_secrets} SET key_id = $1, digest = $2 WHERE client_id = $3 AND key_id = $4 AND digest = $5
-      AND EXISTS (SELECT 1 FROM {feed_head} WHERE id = 1 AND min_writer <= ${FORMAT}) RETURNING id`,
-    [
-      current.id,
-      clientSecretDigest(current, clientId, secret),
-      clientId,
-      keyId,
-      clientSecretDigest(old, clientId, secret),
-    ],
+  // In the queue of this process's changes: SQLite would wait for one of them synchronously, and in vain.
+  const renewed = await engine.transaction((sql) =>
+    sql.query(
+      `UPDATE {client_secrets} SET key_id = $1, digest = $2 WHERE client_id = $3 AND key_id = $4 AND digest = $5
+        AND EXISTS (SELECT 1 FROM {feed_head} WHERE id = 1 AND min_writer <= ${FORMAT}) RETURNING id`,
+      [
+        current.id,
+        clientSecretDigest(current, clientId, secret),
+        clientId,
+        keyId,
+        clientSecretDigest(old, clientId, secret),
+      ],
+    ),
   );
   return renewed.length > 0;
 }
