@@ -5,7 +5,7 @@ import type { SqlStore } from "../../src/directory/sql/store.js";
 import { copyStore } from "../../src/directory/transfer/copy.js";
 import { Secret } from "../../src/util/secret.js";
 import { BENCHES, type StoreBench } from "./benches.js";
-import { putClient, putInstance, putUser, refusal, revoke } from "./support.js";
+import { applyTo, putClient, putInstance, putUser, refusal, revoke } from "./support.js";
 
 const TABLES = [
   ["feed_head", "id"],
@@ -118,6 +118,26 @@ for (const from of BENCHES) {
         expect(await copyStore(one, two)).to.include({ users: 1 });
         expect(await contentOf(made)).to.deep.equal(content);
         expect(await old.sql("SELECT moved_to FROM store")).not.to.deep.equal([{ moved_to: null }]);
+      });
+
+      it("5,000 users and 5,000 revocations, with ids of every script, arrive in the same order and nothing else does", async () => {
+        const [old, made, one, two] = stores();
+        const ids = Array.from({ length: 5_000 }, (_, index) => `${["z", "ä", "Z", "語", "😀"][index % 5]}${index}`);
+        await applyTo(
+          sqlDirectory(one),
+          ...ids.map((id) => putUser("i", id)),
+          ...Array.from({ length: 5 }, (_, part) => ({
+            kind: "revoke" as const,
+            revocations: ids.slice(part * 1_000, (part + 1) * 1_000).map((value) => ({
+              selector: { realm: "r", kind: "jti" as const, value },
+              issuedBefore: null,
+              exp: 1_900_000_000,
+            })),
+          })),
+        );
+        const before = await contentOf(old);
+        expect(await copyStore(one, two)).to.include({ users: 5_001, revocations: 5_001 });
+        expect(await contentOf(made)).to.deep.equal(before);
       });
 
       it("a store is not copied to itself", async () => {

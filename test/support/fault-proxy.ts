@@ -25,6 +25,15 @@ const NONE: ProxyFaults = {
   halfOpen: false,
 };
 
+/** When a connection is cut: before what its client sent, or after that was answered. */
+export type CutMoment = "before" | "after";
+
+interface Trap {
+  readonly text: string;
+  readonly moment: CutMoment;
+  readonly spring: () => void;
+}
+
 /** A TCP proxy in front of one target, whose faults are switched while it runs. */
 export interface FaultProxy {
   readonly port: number;
@@ -32,6 +41,11 @@ export interface FaultProxy {
   set(faults: Partial<ProxyFaults>): void;
   /** Resets all connections. */
   cut(): void;
+  /**
+   * Resets the connection of the next client that sends a text: before the target gets it, or once the target has answered it
+   * and before the client gets the answer. Resolves then.
+   */
+  cutAt(text: string, moment: CutMoment): Promise<void>;
   /** Leads new connections to another port. */
   retarget(port: number): void;
   /** The number of open connections of clients. */
@@ -43,13 +57,25 @@ export interface FaultProxy {
 export async function startFaultProxy(port: number): Promise<FaultProxy> {
   let faults = NONE;
   let target = port;
+  let trap: Trap | undefined;
   const pairs = new Set<Pair>();
+  const sprung = (chunk: Buffer): Trap | undefined => {
+    if (trap === undefined || !chunk.includes(trap.text)) return undefined;
+    const found = trap;
+    trap = undefined;
+    return found;
+  };
   const server = net.createServer({ allowHalfOpen: true }, (client) => {
     if (faults.refuse) {
       client.on("error", () => {}).resetAndDestroy();
       return;
     }
-    const pair = join(client, net.connect({ port: target, host: "127.0.0.1", allowHalfOpen: true }), () => faults);
+    const pair = join(
+      client,
+      net.connect({ port: target, host: "127.0.0.1", allowHalfOpen: true }),
+      () => faults,
+      sprung,
+    );
     pairs.add(pair);
     client.on("close", () => pairs.delete(pair));
     if (faults.halfOpen) pair.silence();
@@ -66,6 +92,10 @@ export async function startFaultProxy(port: number): Promise<FaultProxy> {
       if (faults.halfOpen) for (const pair of pairs) pair.silence();
     },
     cut,
+    cutAt: (text, moment) =>
+      new Promise((resolve) => {
+        trap = { text, moment, spring: resolve };
+      }),
     retarget(next) {
       target = next;
     },
@@ -86,8 +116,19 @@ interface Pair {
 }
 
 /** Joins a client's connection and the target's. */
-function join(client: net.Socket, target: net.Socket, faults: () => ProxyFaults): Pair {
+function join(
+  client: net.Socket,
+  target: net.Socket,
+  faults: () => ProxyFaults,
+  sprung: (chunk: Buffer) => Trap | undefined,
+): Pair {
   const state = { isSilent: false };
+  let waiting: Trap | undefined;
+  const cutWith = ({ spring }: Trap): true => {
+    reset();
+    spring();
+    return true;
+  };
   const reset = (): void => {
     for (const one of [client, target]) one.resetAndDestroy();
   };
@@ -100,8 +141,15 @@ function join(client: net.Socket, target: net.Socket, faults: () => ProxyFaults)
         if (hadError && !state.isSilent) reset();
       });
   }
-  carry(client, target, state, () => ({ delay: faults().delayThere, rate: faults().bytesPerSecond }));
-  carry(target, client, state, () => ({ delay: faults().delayBack, rate: faults().bytesPerSecond }));
+  const there = (chunk: Buffer): boolean => {
+    const found = sprung(chunk);
+    if (found?.moment === "before") return cutWith(found);
+    waiting ??= found;
+    return false;
+  };
+  const back = (): boolean => waiting !== undefined && cutWith(waiting);
+  carry(client, target, state, () => ({ delay: faults().delayThere, rate: faults().bytesPerSecond }), there);
+  carry(target, client, state, () => ({ delay: faults().delayBack, rate: faults().bytesPerSecond }), back);
   return {
     silence() {
       state.isSilent = true;
@@ -113,12 +161,13 @@ function join(client: net.Socket, target: net.Socket, faults: () => ProxyFaults)
 /** The most bytes that wait in a direction before the proxy stops to read. */
 const WAITING = 1024 * 1024;
 
-/** Carries one direction: its chunks, and its end, arrive late but in order. */
+/** Carries one direction: its chunks, and its end, arrive late but in order. @param cuts looks at each, and may have reset both */
 function carry(
   from: net.Socket,
   to: net.Socket,
   state: { readonly isSilent: boolean },
   line: () => { readonly delay: number; readonly rate: number },
+  cuts: (chunk: Buffer) => boolean,
 ): void {
   let [waiting, last] = [0, 0];
   const queue: { readonly due: number; readonly work: () => void }[] = [];
@@ -134,7 +183,7 @@ function carry(
     if (queue.length === 1) run();
   };
   from.on("data", (chunk: Buffer) => {
-    if (state.isSilent) return;
+    if (state.isSilent || cuts(chunk)) return;
     waiting += chunk.length;
     if (waiting > WAITING) from.pause();
     later(chunk.length, () => {

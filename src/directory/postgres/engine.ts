@@ -35,6 +35,8 @@ export function postgresEngine({ address, pool: max = 4 }: PostgresEngineOptions
   });
   // Idle connections that a failover closes; the next statement finds out by itself.
   pool.on("error", () => {});
+  // Those that are lost between two statements of a transaction; the next statement is rejected.
+  pool.on("connect", (client) => client.on("error", () => {}));
   const feed = feedConnection(address);
 
   async function onClient<Result>(work: (client: pg.PoolClient) => Promise<Result>): Promise<Result> {

@@ -1,5 +1,5 @@
 import { createHmac } from "node:crypto";
-import { type Command, checkActor, checkCommand, entryCommand } from "../commands.js";
+import { type Command, type CommandOf, checkActor, checkCommand, entryCommand } from "../commands.js";
 import { DirectoryError } from "../errors.js";
 import type { Touched } from "../feed.js";
 import { type AuditSubject, auditSubject, type OperatorCommand } from "../operator-commands.js";
@@ -161,12 +161,14 @@ async function carryOut(
   const context: EntryContext = { sql, keys, now };
   const touched: Touched[] = [];
   let more = 0;
-  for (const command of commands) {
+  for (const [index, command] of commands.entries()) {
     switch (command.kind) {
       case "revoke": {
-        const made = await revoke({ sql, dialect, now, actor, endOf }, command.revocations, command.comment);
-        touched.push(made.touched);
-        more += made.more;
+        if (touched.length > index) break; // made with an earlier one
+        const run = revocationsFrom(commands, index);
+        const all = run.flatMap(({ revocations, comment }) => revocations.map((one) => ({ comment, ...one })));
+        more += (await revoke({ sql, dialect, now, actor, endOf }, all, "")).more;
+        touched.push(...run.map(({ revocations }) => ({ kind: "revoked" as const, revocations })));
         break;
       }
       case "unrevoke": {
@@ -222,6 +224,24 @@ export async function beginWriting(store: SqlStore, sql: Sql, guarded: boolean):
     );
   }
   return store.refreshKeys(sql, row?.version ?? 0);
+}
+
+/** Revocations that are made in one statement, beyond those of its first command: some 3 MB. */
+const MADE_AT_ONCE = 10_000;
+
+/**
+ * The revocations from one command on that follow each other, to be made in one statement: it locks their rows in the order
+ * of their keys, whatever the order of the commands, so that two transactions do not wait for each other.
+ */
+function revocationsFrom(commands: readonly Command[], first: number): readonly CommandOf<"revoke">[] {
+  const run: CommandOf<"revoke">[] = [];
+  let count = 0;
+  for (const command of commands.slice(first)) {
+    if (command.kind !== "revoke" || (run.length > 0 && count + command.revocations.length > MADE_AT_ONCE)) break;
+    run.push(command);
+    count += command.revocations.length;
+  }
+  return run;
 }
 
 async function lock(sql: Sql, dialect: Engine["dialect"]): Promise<void> {
