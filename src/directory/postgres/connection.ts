@@ -1,3 +1,5 @@
+import type { EventEmitter } from "node:events";
+import type { Socket } from "node:net";
 import type { ConnectionOptions } from "node:tls";
 import pg from "pg";
 import type { Secret } from "../../util/secret.js";
@@ -36,7 +38,12 @@ export class PostgresClient extends pg.Client {
   constructor(config: pg.ClientConfig) {
     // A pool hides the password from enumeration.
     super({ ...config, password: config.password, sslnegotiation: "postgres" });
-    const { connectionParameters } = this as unknown as { connectionParameters: Record<string, unknown> };
+    const { connectionParameters, connection } = this as unknown as {
+      connectionParameters: Record<string, unknown>;
+      connection: EventEmitter & { readonly stream: Socket };
+    };
+    // Where pg gives up by itself, for want of a password, it leaves the server waiting for one.
+    connection.on("error", () => connection.stream.destroy());
     Object.assign(connectionParameters, {
       options: undefined,
       replication: undefined,

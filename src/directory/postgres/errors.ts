@@ -1,5 +1,8 @@
 import { DirectoryError, type DirectoryErrorCode } from "../errors.js";
 
+const NO_AUTHORITY =
+  "has a certificate that cannot be verified. Give the certificate of its authority as store.tls.caFile";
+
 /** What an error of the server or of the connection means, by the beginning of its code; the longest match counts. */
 const MEANINGS: readonly (readonly [code: string, kind: DirectoryErrorCode, message: string])[] = [
   [
@@ -16,6 +19,23 @@ const MEANINGS: readonly (readonly [code: string, kind: DirectoryErrorCode, mess
   ["08", "unavailable", "lost the connection"],
   ["25006", "unavailable", "is read-only: it is no primary. Let store.url name the primary"],
   ["28", "unusable", "refuses this user or password. Check store.user and the password, and pg_hba.conf"],
+  [
+    "NEEDS_TLS",
+    "unusable",
+    "accepts only connections with TLS. Leave store.tls out, or give the authority of its certificate as store.tls.caFile",
+  ],
+  ["NO_TLS", "unusable", "does no TLS. Configure it there, or set store.tls to off on purpose"],
+  ["NO_PASSWORD", "unusable", "needs a password. Give it as store.passwordFile, or as store.password"],
+  ["UNABLE_TO_", "unusable", NO_AUTHORITY],
+  ["SELF_SIGNED_CERT", "unusable", NO_AUTHORITY],
+  ["DEPTH_ZERO_SELF_SIGNED_CERT", "unusable", NO_AUTHORITY],
+  ["CERT_", "unusable", "has a certificate that is not valid. Replace it there"],
+  ["CERT_HAS_EXPIRED", "unusable", "has a certificate that has expired. Replace it there"],
+  [
+    "ERR_TLS_CERT_ALTNAME_INVALID",
+    "unusable",
+    "has a certificate of another name. Correct the host in store.url, or give the certificate's name as store.tls.serverName",
+  ],
   ["3D000", "unusable", "does not exist. Create it, or correct the name in store.url"],
   ["3F000", "unusable", "has no schema of this name. Run `token-verifier store migrate`"],
   ["42501", "unusable", "denies a permission. Run `token-verifier store migrate` as a user that may create and grant"],
@@ -70,8 +90,12 @@ export function directoryError(error: unknown, place: string): unknown {
 /** The SQLSTATE, Node's code, or one of our choice for what pg throws without a code. */
 function stateOf(error: Error): string {
   const { code } = error as Error & { code?: unknown };
+  // Only the text tells that the password was not what was refused.
+  if (code === "28000" && error.message.includes("no encryption")) return "NEEDS_TLS";
   if (typeof code === "string") return code;
   if (error instanceof AggregateError) return stateOf((error.errors[0] as Error | undefined) ?? new Error("unknown"));
+  if (error.message.includes("does not support SSL")) return "NO_TLS";
+  if (error.message.includes("password must be a non-empty string")) return "NO_PASSWORD";
   if (/timeout|timed out/i.test(error.message)) return "ETIMEDOUT";
   if (/terminated|ended|closed|not queryable|Cannot use a pool/i.test(error.message)) return "ECONNRESET";
   return "unknown";

@@ -28,9 +28,11 @@ export function feedConnection(address: PostgresAddress): FeedConnection & { clo
   async function connect(): Promise<Open> {
     const client = new PostgresClient(clientConfig(address));
     client.on("error", () => {});
-    client.on("notification", ({ payload }) => {
-      notified = true;
+    client.on("notification", ({ payload, processId }) => {
       if (payload !== "test") for (const listener of listeners) listener();
+      // PgBouncer passes a notification on if it comes while the server connection is lent to us, as that of the test does, and
+      // hardly any other. It gives its clients a process id that is not the server's.
+      else if (processId === (client as { readonly processID?: number }).processID) notified = true;
     });
     try {
       await client.connect();
