@@ -444,6 +444,20 @@ for (const { engine, start } of BENCHES) {
       });
     });
 
+    it("an export has the revocations where it is asked for them, also as a snapshot", async () => {
+      await apply(putInstance("i"));
+      await apply(revoke(jti("a")));
+      for (const [options, kinds] of [
+        [{}, ["store", "putStoredInstance"]],
+        [{ revocations: true }, ["store", "putStoredInstance", "putRevocation"]],
+        [{ revocations: true, snapshot: true }, ["store", "putStoredInstance", "putRevocation"]],
+      ] as const) {
+        const exported: string[] = [];
+        for await (const { kind } of operators.export(options)) exported.push(kind);
+        expect(exported).to.deep.equal(kinds);
+      }
+    });
+
     it("the status counts what the store holds, and says which master keys open it", async () => {
       await apply(putInstance("i"));
       await apply(putUser("i", "u"));

@@ -19,7 +19,7 @@ export function operatorStore(store: SqlStore): OperatorStore {
     change: (command, content, by) => changeOnce(store, command, content, by),
     importLines: (lines, options, contentOf, by) =>
       importLines(store, lines, options, by, { id: by.requestId, contentOf }),
-    export: () => exportEntries(store),
+    export: (options) => exportEntries(store, options),
     refused: (row) => auditRefused(store, row),
     status: () => storeStatus(store),
   };
